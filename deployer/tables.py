@@ -1,0 +1,205 @@
+"""Parameter tables: what an API operation takes and answers, one row per parameter.
+
+A table is a YAML file in `schemas/tables/`, named after its operation (`dli.batches.create.yaml`)::
+
+    operation: dli.batches.create
+    call: POST /v2.0/{project_id}/batches
+    page: 000                     # the vendor page it was first read from
+    request:
+      - name: className           # as the API spells it
+        type: String              # as the page prints it; JSON_TYPES maps it
+        required: false           # default false
+        since: D18                # the edition it came with
+        description: Main class of the program.
+        page: {required: true}    # what the page prints where we know better
+        reasons: {required: A .py program has no main class.}
+    response:
+      - ...
+
+Columns of a row, beside those: the limits `default enum minLength maxLength minimum maximum excluded
+pattern` (excluded: single values inside the range that are not allowed); `example`; `deprecated` (true);
+`fields` (rows of an object, or of the objects in an array); and how the parameter behaves:
+
+=========== ==========================================================================================
+in          `body` (default), `path` (stands in spec, goes into the URL) or `target` (not in a manifest)
+aliases     older spellings a manifest may use; sent under `name`
+sameAs      another official name for the same thing: sent as written, compared as that one;
+            of the two exactly one is given
+listed      where a listing entry holds it: a dotted path, or false when it is not read back
+filled      the service may fill it in when it is left out: then it is not compared
+unordered   the order of the list means nothing
+sensitive   true, or for a map the key patterns whose values are secret
+hot         can be changed while the job runs
+=========== ==========================================================================================
+
+Each key of `page`, and each of the columns that say how a parameter behaves, has its reason in `reasons`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import yaml
+
+LIMITS = ("enum", "minLength", "maxLength", "minimum", "maximum", "pattern", "default")
+BEHAVIOUR = ("aliases", "sameAs", "listed", "filled", "unordered", "sensitive", "hot", "in")
+
+_TEXT_LIST = {"type": "array", "items": {"type": "string"}}
+_OBJECT_LIST = {"type": "array", "items": {"type": "object"}}
+_TEXT_MAP = {"type": "object", "additionalProperties": {"type": "string"}}
+
+# Each way in which the pages print a type, case-folded.
+JSON_TYPES: Mapping[str, Mapping[str, Any]] = {
+    "string": {"type": "string"},
+    "字符串": {"type": "string"},
+    "int": {"type": "integer"},
+    "integer": {"type": "integer"},
+    "long": {"type": "integer"},
+    "timestamp": {"type": "integer"},
+    "double": {"type": "number"},
+    "float": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "bool": {"type": "boolean"},
+    "list of string": _TEXT_LIST,
+    "list of strings": _TEXT_LIST,
+    "array of string": _TEXT_LIST,
+    "array of strings": _TEXT_LIST,
+    "array": _TEXT_LIST,
+    "[long]": {"type": "array", "items": {"type": "integer"}},
+    "array of long": {"type": "array", "items": {"type": "integer"}},
+    "list of json": _OBJECT_LIST,
+    "array of objects": _OBJECT_LIST,
+    "object": {"type": "object"},
+    "map of key=val": _TEXT_MAP,
+    "map<string,string>": _TEXT_MAP,
+}
+
+
+class TableError(ValueError):
+    """A parameter table is not written as the module docstring says; a defect of the package."""
+
+
+def json_type(printed: str) -> Mapping[str, Any]:
+    """The JSON Schema of a type as a page prints it; `JobSubmitResult object` counts as Object."""
+    text = " ".join(printed.split()).casefold().replace(", ", ",")
+    if text.endswith(" object"):
+        text = "object"
+    try:
+        return JSON_TYPES[text]
+    except KeyError:
+        raise TableError(f"no JSON type is known for the printed type {printed!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One parameter. Columns as in the module docstring; `listed` is None when it is not read back."""
+
+    name: str
+    type: str
+    description: str
+    since: str
+    required: bool = False
+    location: str = "body"
+    fields: tuple[Row, ...] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    excluded: tuple[Any, ...] = ()
+    example: Any = None
+    deprecated: bool = False
+    aliases: tuple[str, ...] = ()
+    same_as: str | None = None
+    listed: str | None = None
+    filled: bool = False
+    unordered: bool = False
+    sensitive: bool | tuple[str, ...] = False
+    hot: bool = False
+    page: Mapping[str, Any] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def default(self) -> Any:
+        """The value that the service takes when the parameter is left out; None when none is stated."""
+        return self.limits.get("default")
+
+    @property
+    def text_map(self) -> bool:
+        """Whether this is a map of text, in which an unquoted scalar is taken as its text."""
+        return json_type(self.type) is _TEXT_MAP
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One API operation: `call` is `METHOD /path` with `{placeholders}`."""
+
+    operation: str
+    call: str
+    page: str | None
+    request: tuple[Row, ...]
+    response: tuple[Row, ...]
+
+    def spec_rows(self) -> Iterator[Row]:
+        """The request rows that stand in a manifest's spec (path parameters from the target do not)."""
+        return (row for row in self.request if row.location != "target")
+
+
+_YAML_TO_ROW = {"in": "location", "sameAs": "same_as"}
+_ROW_COLUMNS = {f.name for f in fields(Row)} | {"in", "sameAs", *LIMITS} - {"location", "same_as", "limits"}
+
+
+def parse_row(raw: Mapping[str, Any], where: str) -> Row:
+    """Raises TableError for an unknown column, or for one that lacks its reason."""
+    where = f"{where}: {raw.get('name', '?')}"
+    if unknown := set(raw) - _ROW_COLUMNS:
+        raise TableError(f"{where}: unknown columns {sorted(unknown)}")
+    reasons = raw.get("reasons", {})
+    unexplained = {*raw.get("page", {}), *(set(raw) & set(BEHAVIOUR))} - set(reasons)
+    if unexplained:
+        raise TableError(f"{where}: no reason is given for {sorted(unexplained)}")
+    listed = raw.get("listed", raw["name"])
+    sensitive = raw.get("sensitive", False)
+    columns = {_YAML_TO_ROW.get(key, key): value for key, value in raw.items() if key not in LIMITS}
+    columns |= {
+        "limits": {key: raw[key] for key in LIMITS if key in raw},
+        "fields": tuple(parse_row(child, where) for child in raw.get("fields", ())),
+        "excluded": tuple(raw.get("excluded", ())),
+        "aliases": tuple(raw.get("aliases", ())),
+        "listed": listed or None,
+        "sensitive": tuple(sensitive) if isinstance(sensitive, list) else sensitive,
+    }
+    row = Row(**columns)
+    json_type(row.type)
+    return row
+
+
+def parse_table(raw: Mapping[str, Any]) -> Table:
+    operation = raw["operation"]
+    return Table(
+        operation=operation,
+        call=raw["call"],
+        page=raw.get("page"),
+        request=tuple(parse_row(row, operation) for row in raw.get("request", ())),
+        response=tuple(parse_row(row, operation) for row in raw.get("response", ())),
+    )
+
+
+def schema_folder() -> Traversable:
+    """Where the tables and the generated schemas are: in a wheel, and live in an editable install."""
+    return resources.files("deployer_schemas")
+
+
+@cache
+def load_table(operation: str) -> Table:
+    """The table of `operation`; raises TableError when it is missing or malformed."""
+    file = schema_folder() / "tables" / f"{operation}.yaml"
+    try:
+        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise TableError(f"there is no parameter table {operation}.yaml") from None
+    return parse_table(raw)
+
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

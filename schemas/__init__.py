@@ -1,0 +1,1 @@
+"""Parameter tables and the JSON Schemas generated from them, read with importlib.resources."""
