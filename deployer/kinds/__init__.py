@@ -1,0 +1,15 @@
+"""The kinds of job, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deployer.kinds import flink_jar, mrs_job, spark_batch, spark_session
+from deployer.kinds.kind import Kind
+
+KINDS: Mapping[str, Kind] = {
+    "SparkBatch": spark_batch.KIND,
+    "SparkSession": spark_session.KIND,
+    "FlinkJar": flink_jar.KIND,
+    "MrsJob": mrs_job.KIND,
+}

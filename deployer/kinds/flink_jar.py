@@ -1,0 +1,75 @@
+"""DLI Flink Jar jobs: a long-lived definition. Creating one makes a draft; running it is a second call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, dig, milliseconds, phase_of, read_back, text
+from deployer.model import Identity, LiveJob, Phase, Spec
+
+STATES = {
+    "job_init": Phase.DRAFT,
+    "job_submitting": Phase.PENDING,
+    "job_submit_fail": Phase.FAILED,
+    "job_running": Phase.ACTIVE,
+    "job_running_exception": Phase.FAILED,
+    "job_downloading": Phase.PENDING,
+    "job_canceling": Phase.PENDING,
+    "job_cancel_success": Phase.STOPPED,
+    # A stop that failed leaves the job running, as a rule.
+    "job_cancel_fail": Phase.ACTIVE,
+    "job_savepointing": Phase.PENDING,
+    "job_arrearage_recovering": Phase.PENDING,
+    "job_finish": Phase.SUCCEEDED,
+    # job_idle and job_arrearage_stopped are left to UNKNOWN: nobody but a person can tell what to do.
+}
+
+# Written as a number, read back as a word.
+CHECKPOINT_MODES = {1: "exactly_once", 2: "at_least_once"}
+
+
+def observe(entry: Entry) -> LiveJob:
+    """A live job from an entry of `job_list.jobs`, listed with show_detail=true."""
+    config: Any = entry.get("job_config") or {}
+    # Some editions show these three beside job_config and not in it.
+    lifted = {key: entry[key] for key in ("feature", "flink_version", "image") if entry.get(key) is not None}
+    spec, unlisted = read_back(KIND.rows, {**entry, "job_config": {**lifted, **config}}, whole=False)
+    return LiveJob(
+        id=text(entry.get("job_id")),
+        identity=Identity(KIND.name, "", text(entry.get("name"))),
+        state=text(entry.get("status")),
+        phase=phase_of(STATES, entry.get("status")),
+        submitted=milliseconds(dig(entry, "start_time") or entry.get("create_time")),
+        spec=spec if isinstance(entry.get("job_config"), dict) else None,
+        unlisted=unlisted,
+    )
+
+
+def expect(spec: Spec) -> Spec:
+    """The spec as the listing shows it."""
+    mode = spec.get("checkpoint_mode", 1)
+    return {**spec, "checkpoint_mode": CHECKPOINT_MODES.get(mode, mode)}
+
+
+KIND = Kind(
+    name="FlinkJar",
+    title="DLI Flink Jar job",
+    nature=Nature.DEFINITION,
+    service="dli",
+    table="dli.flink-jar.create",
+    name_field="name",
+    place="",
+    id="job.job_id",
+    listing=Listing(
+        table="dli.flink.list",
+        items="job_list.jobs",
+        total="job_list.total_count",
+        paging=Paging.RECORD,
+        offset="offset",
+        limit="limit",
+        query={"job_type": "flink_jar_job", "show_detail": "true"},
+    ),
+    observe=observe,
+    expect=expect,
+    start="dli.flink.run",
+)

@@ -1,0 +1,138 @@
+"""What a kind is: data, and two small pure functions. `README.md` beside this file tells how to add one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from deployer.model import LiveJob, Phase, Spec
+from deployer.tables import Row, Table, load_table
+
+Entry = Mapping[str, Any]
+
+
+class Nature(Enum):
+    """Whether creating a job runs it once, or makes a definition that is started and stopped."""
+
+    RUN_ONCE = "run once"
+    DEFINITION = "definition"
+
+
+class Paging(Enum):
+    """What the offset of a listing counts."""
+
+    RECORD = 0  # records to skip, from 0
+    PAGE = 1  # pages, from 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How a kind's live jobs are listed: `items` and `total` are dotted paths into the answer."""
+
+    table: str
+    items: str
+    total: str
+    paging: Paging
+    offset: str
+    limit: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    size: int = 100
+
+
+def as_asked(spec: Spec) -> Spec:
+    """The `expect` of a kind whose listing answers in the words it was asked in."""
+    return spec
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of job.
+
+    `table` is the operation that creates a job: its rows are what `spec` may hold. `place` is the spec field
+    that belongs to the job's identity, empty where none does. `id` is a dotted path into the create answer,
+    and `accepted` what else that answer must say. `start` is the operation that runs what create only drafts.
+    """
+
+    name: str
+    title: str
+    nature: Nature
+    service: str
+    table: str
+    name_field: str
+    place: str
+    id: str
+    listing: Listing
+    observe: Callable[[Entry], LiveJob]
+    expect: Callable[[Spec], Spec] = as_asked
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    start: str = ""
+    named_in_listing: bool = True
+    warning: str = ""
+
+    @property
+    def create(self) -> Table:
+        return load_table(self.table)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of `spec`: without the name, which stands in the manifest's metadata."""
+        return tuple(row for row in self.create.spec_rows() if row.name != self.name_field)
+
+    @property
+    def name_row(self) -> Row:
+        return next(row for row in self.create.request if row.name == self.name_field)
+
+    def body(self, name: str, spec: Spec) -> dict[str, Any]:
+        """The request body that creates the job."""
+        in_path = {row.name for row in self.rows if row.location == "path"}
+        return {self.name_field: name} | {key: value for key, value in spec.items() if key not in in_path}
+
+    def path_values(self, spec: Spec) -> dict[str, str]:
+        """The parts of the URL that the spec fills in."""
+        return {row.name: spec[row.name] for row in self.rows if row.location == "path"}
+
+
+def dig(value: Any, path: str) -> Any:
+    """The value at a dotted path of mappings; None where there is nothing."""
+    for key in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def read_back(rows: tuple[Row, ...], entry: Entry, *, whole: bool) -> tuple[dict[str, Any], frozenset[str]]:
+    """The spec that a listing entry shows, and the fields of which it says nothing.
+
+    `whole` says that the entry holds everything that was asked for, so that a missing field is an unset one.
+    """
+    spec: dict[str, Any] = {}
+    unlisted = set()
+    for row in rows:
+        parent, _, leaf = (row.listed or "").rpartition(".")
+        holder = dig(entry, parent) if parent else entry
+        if row.listed is None or not isinstance(holder, Mapping) or (leaf not in holder and not whole):
+            unlisted.add(row.name)
+        elif holder.get(leaf) is not None:
+            spec[row.name] = holder[leaf]
+    return spec, frozenset(unlisted)
+
+
+def phase_of(states: Mapping[str, Phase], state: Any) -> Phase:
+    """The phase of a state word in any case; one that the table does not know is UNKNOWN."""
+    return states.get(str(state).casefold(), Phase.UNKNOWN)
+
+
+def milliseconds(value: Any) -> int:
+    """A time of an entry, which may be text; 0 where there is none."""
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
+def text(value: Any) -> str:
+    """A name or id of an entry as text; null is empty."""
+    return "" if value is None else str(value)

@@ -1,0 +1,106 @@
+"""MRS jobs: submitted to a cluster, run once. Listed with arguments and properties as Java prints them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, read_back, text
+from deployer.model import Identity, LiveJob, Phase, Spec
+
+# Success is the result's word: a job can be FINISHED and FAILED.
+RESULTS = {"succeeded": Phase.SUCCEEDED, "failed": Phase.FAILED, "killed": Phase.STOPPED}
+STATES = {
+    "new": Phase.ACTIVE,
+    "new_saving": Phase.ACTIVE,
+    "submitted": Phase.ACTIVE,
+    "accepted": Phase.ACTIVE,
+    "running": Phase.ACTIVE,
+    "failed": Phase.FAILED,
+    "killed": Phase.STOPPED,
+}
+
+
+def observe(entry: Entry) -> LiveJob:
+    """A live job from an entry of `job_list`; it does not name its cluster, so the place stays empty."""
+    spec, unlisted = read_back(KIND.rows, entry, whole=False)
+    if "arguments" in spec:
+        spec["arguments"] = java_list(spec["arguments"])
+    if "properties" in spec:
+        spec["properties"] = java_map(spec["properties"])
+    return LiveJob(
+        id=text(entry.get("job_id")),
+        identity=Identity(KIND.name, "", text(entry.get("job_name"))),
+        state=_state(entry),
+        phase=_phase(entry),
+        submitted=milliseconds(entry.get("submitted_time")),
+        spec=None if "arguments" in unlisted else spec,
+        unlisted=unlisted,
+    )
+
+
+def _state(entry: Entry) -> str:
+    state, result = text(entry.get("job_state")), text(entry.get("job_result"))
+    return state if result in {"", "UNDEFINED", state} else f"{state} {result}"
+
+
+def _phase(entry: Entry) -> Phase:
+    state = text(entry.get("job_state")).casefold()
+    if state in STATES:
+        return STATES[state]
+    result = text(entry.get("job_result")).casefold()
+    return RESULTS.get(result, Phase.UNKNOWN) if state == "finished" else Phase.UNKNOWN
+
+
+def expect(spec: Spec) -> Spec:
+    """The spec as the listing shows it."""
+    job_type = "SparkSubmit" if spec.get("job_type") == "SparkPython" else spec.get("job_type")
+    arguments = java_list(f"[{', '.join(spec.get('arguments', []))}]")
+    pairs = ", ".join(f"{key}={value}" for key, value in spec.get("properties", {}).items())
+    return {**spec, "job_type": job_type, "arguments": arguments, "properties": java_map(f"{{{pairs}}}")}
+
+
+def java_list(value: Any) -> list[str]:
+    """Java's `[a, b]` split at each comma and blank: two lists are equal exactly if their texts are."""
+    if isinstance(value, list):
+        value = f"[{', '.join(map(str, value))}]"
+    inner = str(value).removeprefix("[").removesuffix("]")
+    return inner.split(", ") if inner else []
+
+
+def java_map(value: Any) -> dict[str, str]:
+    """Java's `{k=v, k2=v2}` split at each comma and blank, whatever the order of its entries.
+
+    A value that holds a comma and blank comes apart, but on both sides alike.
+    """
+    if isinstance(value, dict):
+        value = f"{{{', '.join(f'{key}={item}' for key, item in value.items())}}}"
+    inner = str(value).removeprefix("{").removesuffix("}")
+    values = defaultdict(list)
+    for pair in inner.split(", ") if inner else []:
+        key, _, item = pair.partition("=")
+        values[key].append(item)
+    return {key: ", ".join(sorted(items)) for key, items in values.items()}
+
+
+KIND = Kind(
+    name="MrsJob",
+    title="MRS job",
+    nature=Nature.RUN_ONCE,
+    service="mrs",
+    table="mrs.job-executions.submit",
+    name_field="job_name",
+    place="cluster_id",
+    id="job_submit_result.job_id",
+    accepted={"job_submit_result.state": "COMPLETE"},
+    listing=Listing(
+        table="mrs.job-executions.list",
+        items="job_list",
+        total="total_record",
+        paging=Paging.PAGE,
+        offset="offset",
+        limit="limit",
+    ),
+    observe=observe,
+    expect=expect,
+)

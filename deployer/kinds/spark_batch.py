@@ -1,0 +1,73 @@
+"""DLI Spark batches: submitted to a queue, run once. Listed with what was asked, as JSON text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, phase_of, read_back, text
+from deployer.model import Identity, LiveJob, Phase
+
+# `dead` is failed and cancelled alike: DLI has no state of its own for a batch that was cancelled.
+STATES = {
+    "starting": Phase.ACTIVE,
+    "running": Phase.ACTIVE,
+    "recovering": Phase.ACTIVE,
+    "dead": Phase.FAILED,
+    "success": Phase.SUCCEEDED,
+}
+
+
+def observe(entry: Entry) -> LiveJob:
+    """A live job from an entry of `sessions` (that is the list's name for batches too)."""
+    echo = _echo(entry.get("req_body"))
+    spec, unlisted = (None, frozenset[str]()) if echo is None else read_back(KIND.rows, echo, whole=True)
+    if spec is not None and "sc_type" not in spec:
+        # The echo may leave the preset out; the entry says CUSTOMIZED when sizes were given beside it.
+        if entry.get("sc_type") in {"A", "B", "C"}:
+            spec["sc_type"] = entry["sc_type"]
+        else:
+            unlisted |= {"sc_type"}
+    return LiveJob(
+        id=text(entry.get("id")),
+        identity=Identity(
+            KIND.name, text(entry.get("queue") or entry.get("cluster_name")), text(entry.get("name"))
+        ),
+        state=text(entry.get("state")),
+        phase=phase_of(STATES, entry.get("state")),
+        submitted=milliseconds(entry.get("create_time")),
+        spec=spec,
+        unlisted=unlisted,
+    )
+
+
+def _echo(value: Any) -> dict[str, Any] | None:
+    """The request that the entry echoes; its JSON text is sometimes encoded twice. None: not readable."""
+    for _ in range(2):
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return None
+    return value if isinstance(value, dict) else None
+
+
+KIND = Kind(
+    name="SparkBatch",
+    title="DLI Spark batch",
+    nature=Nature.RUN_ONCE,
+    service="dli",
+    table="dli.batches.create",
+    name_field="name",
+    place="queue",
+    id="id",
+    listing=Listing(
+        table="dli.batches.list",
+        items="sessions",
+        total="total",
+        paging=Paging.RECORD,
+        offset="from",
+        limit="size",
+    ),
+    observe=observe,
+)

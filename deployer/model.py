@@ -1,0 +1,287 @@
+"""The values that flow through the pipeline, in the order in which they appear.
+
+Text -> Document -> Manifest -> Job, listing entry -> LiveJob, both -> Change -> Plan -> Outcome.
+All are frozen and hold plain data. Times are milliseconds since 1970, as the APIs count them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+Path = tuple[str | int, ...]
+Spec = Mapping[str, Any]
+
+
+class Position(NamedTuple):
+    """Where in the author's file; both count from 1."""
+
+    line: int
+    column: int
+
+
+class Source(NamedTuple):
+    """The file, relative to the project folder, and the line where a manifest starts."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document: plain data, and for each path in it where it stands.
+
+    `keys` holds the position of a mapping key or list item, `values` that of its value, and `texts` the
+    text of each unquoted scalar. A path inside an alias or a filled-in value is not in them.
+    """
+
+    file: str
+    value: Any
+    start: Position
+    keys: Mapping[Path, Position]
+    values: Mapping[Path, Position]
+    texts: Mapping[Path, str]
+
+    def position(self, path: Path, *, of_key: bool = False) -> Position:
+        """Where `path` stands, or its nearest ancestor that stands anywhere."""
+        while path:
+            if of_key and path in self.keys:
+                return self.keys[path]
+            if path in self.values:
+                return self.values[path]
+            path = path[:-1]
+        return self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A document that names its kind; nothing else about it has been checked."""
+
+    document: Document
+    kind: str
+
+    @property
+    def source(self) -> Source:
+        return Source(self.document.file, self.document.start.line)
+
+
+class State(StrEnum):
+    """What should be there (`lifecycle.state`)."""
+
+    PRESENT = "present"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ABSENT = "absent"
+
+
+class OnChange(StrEnum):
+    BLOCK = "block"
+    REPLACE = "replace"
+    SUBMIT = "submit"
+    KEEP = "keep"
+
+
+class OnFailure(StrEnum):
+    KEEP = "keep"
+    RESUBMIT = "resubmit"
+
+
+class OnMissing(StrEnum):
+    CREATE = "create"
+    KEEP = "keep"
+
+
+class Until(StrEnum):
+    """How far a dependency must have come before its dependents are sent."""
+
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """How a job is deployed; the fields are the keys of `lifecycle` in a manifest."""
+
+    state: State = State.PRESENT
+    on_change: OnChange = OnChange.BLOCK
+    on_failure: OnFailure = OnFailure.KEEP
+    on_missing: OnMissing = OnMissing.CREATE
+    rerun: datetime | None = None
+    savepoint: bool = True
+    protect: bool = False
+    timeout: str = "30m"
+
+
+class Identity(NamedTuple):
+    """What a job is matched by: `place` is its queue or cluster, empty where that is not part of it."""
+
+    kind: str
+    place: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}" + (f" in {self.place}" if self.place else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    identity: Identity
+    until: Until = Until.SUBMITTED
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A checked manifest: what should be there. `spec` is in the API's reference spelling, without a name."""
+
+    identity: Identity
+    source: Source
+    spec: Spec
+    lifecycle: Lifecycle = Lifecycle()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    depends_on: tuple[Dependency, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return self.identity.kind
+
+    @property
+    def name(self) -> str:
+        return self.identity.name
+
+
+class Phase(StrEnum):
+    """What a live job's state means to us, whatever its API calls it."""
+
+    DRAFT = "draft"
+    PENDING = "pending"
+    ACTIVE = "active"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveJob:
+    """What the listing shows of one job.
+
+    `spec` is None when it cannot be compared; `unlisted` names the fields of which this entry says nothing.
+    `submitted` is 0 when the entry does not tell.
+    """
+
+    id: str
+    identity: Identity
+    state: str
+    phase: Phase
+    submitted: int
+    spec: Spec | None
+    unlisted: frozenset[str] = frozenset()
+
+
+class Action(StrEnum):
+    """What a change does; the words of the plan."""
+
+    CREATE = "create"
+    SUBMIT = "submit"
+    RESUBMIT = "resubmit"
+    REPLACE = "replace"
+    CANCEL = "cancel"
+    UPDATE = "update"
+    RESTART = "restart"
+    START = "start"
+    STOP = "stop"
+    DELETE = "delete"
+    BLOCKED = "blocked"
+    UNCHANGED = "unchanged"
+
+
+class Impact(StrEnum):
+    """What a change does to running work and to data."""
+
+    NONE = "none"
+    IN_PLACE = "in-place"
+    RESTART = "restart"
+    STATE_LOST = "state-lost"
+    RERUNS = "reruns"
+    CANCELS = "cancels"
+    DELETES = "deletes"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs: `path` is a JSON Pointer into spec; a sensitive one carries no values."""
+
+    path: str
+    live: Any
+    desired: Any
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One planned step for one job. `live` is the run that counted in the decision, if there is one."""
+
+    action: Action
+    job: Job
+    reason: str
+    impact: Impact = Impact.NONE
+    fields: tuple[FieldChange, ...] = ()
+    live: LiveJob | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a job that a person should look at, though nothing is done about it."""
+
+    identity: Identity
+    source: Source
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What apply would do, in the order in which it does it; `errors` are jobs that could not be planned."""
+
+    target: str
+    changes: tuple[Change, ...]
+    attention: tuple[Note, ...] = ()
+    errors: tuple[Note, ...] = ()
+    digest: str = ""
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """All but the unchanged."""
+        return tuple(change for change in self.changes if change.action is not Action.UNCHANGED)
+
+    @property
+    def summary(self) -> Mapping[str, int]:
+        """A count for every action, zeros included."""
+        counts = Counter(change.action for change in self.changes)
+        return {action.value: counts[action] for action in Action}
+
+
+class Result(StrEnum):
+    """How a change ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one change; `id` is the job's id where one is known."""
+
+    change: Change
+    result: Result
+    message: str
+    id: str = ""
