@@ -186,6 +186,18 @@ class LiveJob:
     unlisted: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the listings show. `failures` says for which jobs a listing could not be read, and why.
+
+    `now` is the service's own clock, None where nothing was read.
+    """
+
+    jobs: tuple[LiveJob, ...] = ()
+    failures: Mapping[Identity, str] = field(default_factory=dict)
+    now: datetime | None = None
+
+
 class Action(StrEnum):
     """What a change does; the words of the plan."""
 

@@ -1,0 +1,201 @@
+"""Manifest -> Job: the schema, one spelling per field, identities, and dependencies.
+
+What comes out of here can be sent as it is; everything wrong is reported at once, each at its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from deployer.errors import Problem, nearest
+from deployer.kinds import KINDS
+from deployer.kinds.kind import Kind, Nature
+from deployer.model import (
+    Dependency,
+    Document,
+    Identity,
+    Job,
+    Lifecycle,
+    Manifest,
+    OnChange,
+    OnFailure,
+    OnMissing,
+    Path,
+    State,
+    Until,
+)
+from deployer.schema import violations
+from deployer.tables import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The jobs that can be deployed, dependencies first, and the problems of the manifests that cannot."""
+
+    jobs: tuple[Job, ...]
+    problems: tuple[Problem, ...]
+
+
+def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked:
+    """Checks all manifests of a project. `clusters` gives names to MRS cluster ids."""
+    jobs: dict[Identity, tuple[Job, Manifest]] = {}
+    problems: list[Problem] = []
+    for manifest in manifests:
+        checked = _check_one(manifest, clusters)
+        problems += checked.problems
+        for job in checked.jobs:
+            if job.identity in jobs:
+                first = jobs[job.identity][0].source
+                problems.append(
+                    _problem(manifest.document, ("metadata", "name"), f"{job.identity} is also at {first}")
+                )
+            else:
+                jobs[job.identity] = (job, manifest)
+    linked: dict[Identity, Job] = {}
+    for job, manifest in jobs.values():
+        dependencies, found = _dependencies(manifest, list(jobs))
+        problems += found
+        linked[job.identity] = replace(job, depends_on=dependencies)
+    ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
+    problems += found
+    return Checked(tuple(ordered), tuple(problems))
+
+
+def _problem(
+    document: Document, path: Path, message: str, *, severity: str = "error", of_key: bool = False
+) -> Problem:
+    position = document.position(path, of_key=of_key)
+    return Problem(document.file, position.line, position.column, message, severity)
+
+
+def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
+    kind, document = KINDS[manifest.kind], manifest.document
+    value = _with_texts(document, kind)
+    problems: list[Problem] = []
+    spec = value.get("spec")
+    if isinstance(spec, dict) and kind.name_field in spec:
+        message = f"'{kind.name_field}' is filled in from metadata.name; take it out of spec"
+        problems.append(_problem(document, ("spec", kind.name_field), message, of_key=True))
+        value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
+    problems += violations(document, value, kind.name)
+    if problems:
+        return Checked((), tuple(problems))
+    if kind.warning:
+        problems.append(_problem(document, ("kind",), kind.warning, severity="warning"))
+    return Checked((_job(manifest, kind, value, clusters),), tuple(problems))
+
+
+def _with_texts(document: Document, kind: Kind) -> dict[str, Any]:
+    """The manifest, in which each unquoted scalar of a text map is the text that the author wrote."""
+    value = dict(document.value)
+    spec = value.get("spec")
+    if not isinstance(spec, dict):
+        return value
+    names = {name: row for row in kind.rows if row.text_map for name in (row.name, *row.aliases)}
+    value["spec"] = {
+        key: {
+            inner: _text(document, ("spec", key, inner), scalar) for inner, scalar in item.items()
+        }
+        if key in names and isinstance(item, dict)
+        else item
+        for key, item in spec.items()
+    }
+    return value
+
+
+def _text(document: Document, path: Path, scalar: Any) -> Any:
+    if isinstance(scalar, bool):
+        return document.texts.get(path, str(scalar).lower())
+    if isinstance(scalar, int | float):
+        return document.texts.get(path, str(scalar))
+    return scalar
+
+
+def _job(manifest: Manifest, kind: Kind, value: Mapping[str, Any], clusters: Mapping[str, str]) -> Job:
+    spec = reference_spelling(kind.rows, value["spec"])
+    if kind.service == "mrs":
+        spec["cluster_id"] = clusters.get(spec["cluster_id"], spec["cluster_id"])
+    place = next((spec[name] for name in place_fields(kind) if name in spec), "")
+    metadata = value["metadata"]
+    return Job(
+        identity=Identity(kind.name, place, metadata["name"]),
+        source=manifest.source,
+        spec=spec,
+        lifecycle=_lifecycle(value.get("lifecycle", {}), kind.nature),
+        labels=metadata.get("labels", {}),
+    )
+
+
+def place_fields(kind: Kind) -> tuple[str, ...]:
+    """The spec fields that may say where a job runs: its place, and the other official name of that."""
+    return tuple(row.name for row in kind.rows if kind.place and kind.place in (row.name, row.same_as))
+
+
+def reference_spelling(rows: Sequence[Row], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """`spec` with each alias replaced by the reference's name, in the table's order."""
+    spellings = {name: row.name for row in rows for name in (row.name, *row.aliases)}
+    named = {spellings[key]: value for key, value in spec.items()}
+    return {row.name: named[row.name] for row in rows if row.name in named}
+
+
+def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
+    default = State.PRESENT if nature is Nature.RUN_ONCE else State.RUNNING
+    rerun = raw.get("rerun")
+    return Lifecycle(
+        state=State(raw.get("state", default)),
+        on_change=OnChange(raw.get("onChange", OnChange.BLOCK)),
+        on_failure=OnFailure(raw.get("onFailure", OnFailure.KEEP)),
+        on_missing=OnMissing(raw.get("onMissing", OnMissing.CREATE)),
+        rerun=datetime.fromisoformat(rerun) if rerun else None,
+        savepoint=raw.get("savepoint", True),
+        protect=raw.get("protect", False),
+        timeout=raw.get("timeout", "30m"),
+    )
+
+
+def _dependencies(
+    manifest: Manifest, known: Sequence[Identity]
+) -> tuple[tuple[Dependency, ...], list[Problem]]:
+    dependencies: list[Dependency] = []
+    problems: list[Problem] = []
+    for index, raw in enumerate(manifest.document.value.get("dependsOn", ())):
+        wanted = {"name": raw} if isinstance(raw, str) else raw
+        found = [
+            identity
+            for identity in known
+            if identity.name == wanted["name"] and wanted.get("kind", identity.kind) == identity.kind
+        ]
+        path = ("dependsOn", index)
+        if len(found) == 1:
+            dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
+        elif found:
+            message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; name its kind"
+            problems.append(_problem(manifest.document, path, message))
+        else:
+            hint = nearest(wanted["name"], [identity.name for identity in known])
+            message = f"there is no job '{wanted['name']}' to depend on{hint}"
+            problems.append(_problem(manifest.document, path, message))
+    return tuple(dependencies), problems
+
+
+def _ordered(
+    jobs: Mapping[Identity, Job], manifests: Mapping[Identity, Manifest]
+) -> tuple[list[Job], list[Problem]]:
+    """The jobs with dependencies before dependents, else by identity; or the cycle that forbids it."""
+    sorter = TopologicalSorter(
+        {
+            identity: sorted(dependency.identity for dependency in jobs[identity].depends_on)
+            for identity in sorted(jobs)
+        }
+    )
+    try:
+        return [jobs[identity] for identity in sorter.static_order()], []
+    except CycleError as error:
+        cycle = error.args[1]
+        path = " -> ".join(identity.name for identity in cycle)
+        problem = _problem(manifests[cycle[0]].document, ("dependsOn",), f"a circle of dependsOn: {path}")
+        return list(jobs.values()), [problem]

@@ -1,0 +1,103 @@
+"""Checks for request bodies: each takes the path of a value and the value, and raises Refused or passes.
+
+Null is a wrong type everywhere: no page says that a parameter can be switched off with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+Check = Callable[[str, Any], None]
+
+
+class Refused(Exception):
+    """A parameter is wrong, and how; the service that was asked words the answer."""
+
+
+def text(*, least: int = 0, most: int | None = None, pattern: str = "") -> Check:
+    """A string of `least` to `most` characters; `pattern` must match all of it."""
+
+    def check(path: str, value: Any) -> None:
+        if not isinstance(value, str):
+            raise Refused(f"{path} must be a string")
+        if len(value) < least:
+            raise Refused(f"{path} must have at least {least} characters")
+        if most is not None and len(value) > most:
+            raise Refused(f"{path} must have at most {most} characters")
+        if pattern and not re.fullmatch(pattern, value):
+            raise Refused(f"{path} must match {pattern}")
+
+    return check
+
+
+def number(*, least: float | None = None, most: float | None = None, whole: bool = True) -> Check:
+    """An integer, or any number when not `whole`; JSON's true is not 1."""
+
+    def check(path: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise Refused(f"{path} must be {'an integer' if whole else 'a number'}")
+        if least is not None and value < least:
+            raise Refused(f"{path} must be at least {least}")
+        if most is not None and value > most:
+            raise Refused(f"{path} must be at most {most}")
+
+    return check
+
+
+def boolean(path: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise Refused(f"{path} must be true or false")
+
+
+def one_of(*values: str | int) -> Check:
+    """Exactly one of `values`, of their type."""
+
+    def check(path: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, (str, int)) or value not in values:
+            raise Refused(f"{path} must be one of {', '.join(map(str, values))}")
+
+    return check
+
+
+def list_of(item: Check, *, least: int = 0, most: int | None = None) -> Check:
+    def check(path: str, value: Any) -> None:
+        if not isinstance(value, list):
+            raise Refused(f"{path} must be an array")
+        if len(value) < least or (most is not None and len(value) > most):
+            raise Refused(f"{path} must not have {len(value)} elements")
+        for index, element in enumerate(value):
+            item(f"{path}[{index}]", element)
+
+    return check
+
+
+def map_of(item: Check) -> Check:
+    """An object with free keys."""
+
+    def check(path: str, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise Refused(f"{path} must be an object")
+        for key, element in value.items():
+            item(f"{path}.{key}", element)
+
+    return check
+
+
+def record(fields: Mapping[str, Check], required: Collection[str] = ()) -> Check:
+    """An object with no other keys than those of `fields`; the path of a whole body is empty."""
+
+    def check(path: str, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise Refused(f"{path or 'the body'} must be an object")
+        place = f"{path}." if path else ""
+        for key in required:
+            if key not in value:
+                raise Refused(f"{place}{key} is missing")
+        for key, element in value.items():
+            if key not in fields:
+                raise Refused(f"{place}{key} is not a parameter of this call")
+            fields[key](f"{place}{key}", element)
+
+    return check

@@ -1,0 +1,59 @@
+"""Query parameters: those that filter a listing are a table of parameter -> Filter in their module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.emulator.checks import Refused, one_of
+from deployer.emulator.store import Condition
+
+Read = Callable[[str, str], Any]
+
+# Large enough for a time in milliseconds, small enough for SQLite.
+_MOST = 2**53
+
+
+def plain(_name: str, value: str) -> str:
+    return value
+
+
+def one_word(*words: str) -> Read:
+    check = one_of(*words)
+
+    def read(name: str, value: str) -> str:
+        check(name, value)
+        return value
+
+    return read
+
+
+def flag(name: str, value: str) -> bool:
+    return one_word("true", "false")(name, value.lower()) == "true"
+
+
+def whole(least: int = 0, most: int = _MOST) -> Read:
+    def read(name: str, value: str) -> int:
+        if not (value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most):
+            raise Refused(f"the {name} is invalid")
+        return int(value)
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition on the store's columns with one `?`, and how its value is read from the query."""
+
+    sql: str
+    read: Read = plain
+
+
+def conditions(filters: Mapping[str, Filter], query: Mapping[str, str]) -> list[Condition]:
+    """Those of `filters` that the query asks for; like the services it ignores parameters it does not know."""
+    return [(f.sql, f.read(name, query[name])) for name, f in filters.items() if name in query]
+
+
+def option(query: Mapping[str, str], name: str, read: Read, default: Any) -> Any:
+    return read(name, query[name]) if name in query else default

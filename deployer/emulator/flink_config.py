@@ -1,0 +1,131 @@
+"""What a Flink Jar job is made of: the parameters of a create call, and `job_config` as it reads them back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from deployer.emulator.checks import Check, Refused, boolean, list_of, number, one_of, record, text
+
+_count = number(least=1)
+_machine = record({"cpu": number(least=0.5, whole=False), "memory": text(least=1)})
+
+# DLI API, "Creating a Flink Jar job".
+_FIELDS: Mapping[str, Check] = {
+    "name": text(pattern="[A-Za-z0-9_-]{1,57}"),
+    "desc": text(most=512),
+    "queue_name": text(most=128),
+    "main_class": text(),
+    "entrypoint": text(),
+    "entrypoint_args": text(),
+    "dependency_jars": list_of(text()),
+    "dependency_files": list_of(text()),
+    "cu_number": number(least=2),
+    "manager_cu_number": _count,
+    "parallel_number": number(least=1, most=2000),
+    "tm_cus": _count,
+    "tm_slot_num": _count,
+    "log_enabled": boolean,
+    "obs_bucket": text(),
+    "smn_topic": text(),
+    "restart_when_exception": boolean,
+    "resume_checkpoint": boolean,
+    "resume_max_num": number(least=-1),
+    "checkpoint_path": text(),
+    "checkpoint_enabled": boolean,
+    "checkpoint_mode": one_of(1, 2),
+    "checkpoint_interval": number(least=1, most=3600),
+    "feature": one_of("basic", "custom"),
+    "flink_version": text(),
+    "image": text(),
+    "execution_agency_urn": text(),
+    "runtime_config": text(),
+    "flink_log_config": text(),
+    "resource_config_version": one_of("v1", "v2"),
+    "resource_config": record(
+        {
+            "max_slot": _count,
+            "parallel_number": _count,
+            "jobmanager_resource_spec": _machine,
+            "taskmanager_resource_spec": _machine,
+        }
+    ),
+    "tags": list_of(record({"key": text(least=1), "value": text()}, required=("key", "value")), most=20),
+}
+_check = record(_FIELDS, required=("name",))
+
+# Parameters of the create call that the detail has at its top level, or, the tags, nowhere.
+_ELSEWHERE = ("name", "desc", "queue_name", "main_class", "entrypoint_args", "tags")
+
+# The second half is what the detail pages show beside the parameters; nothing of it can be asked for.
+_DEFAULTS: Mapping[str, Any] = {
+    **{key: None for key in _FIELDS if key not in _ELSEWHERE},
+    "cu_number": 2,
+    "manager_cu_number": 1,
+    "parallel_number": 1,
+    "tm_cus": 1,
+    "log_enabled": False,
+    "restart_when_exception": False,
+    "resume_checkpoint": False,
+    "resume_max_num": -1,
+    "checkpoint_enabled": False,
+    "checkpoint_mode": 1,
+    "checkpoint_interval": 10,
+    "feature": "basic",
+    "resource_config_version": "v1",
+    "root_id": -1,
+    "edge_group_ids": None,
+    "graph_editor_enabled": False,
+    "graph_editor_data": "",
+    "executor_number": None,
+    "executor_cu_number": None,
+    "real_cu_number": None,
+    "idle_state_retention": 3600,
+    "config_url": None,
+    "udf_jar_url": None,
+    "dirty_data_strategy": None,
+    "operator_config": None,
+    "static_estimator_config": None,
+}
+
+_MODES = {1: "exactly_once", 2: "at_least_once"}
+
+# That the service adds entries to runtime_config is known, which ones is not.
+_ADDED = {"key": "emulator.filled.in", "value": "true"}
+
+
+def check(body: Any) -> None:
+    _check("", body)
+    if body.get("resume_max_num") == 0:
+        raise Refused("resume_max_num must be -1 or greater than 0")
+    if _workers(body) < 1:
+        raise Refused("cu_number must be greater than manager_cu_number")
+    if "resource_config" in body and body.get("resource_config_version") != "v2":
+        raise Refused("resource_config needs resource_config_version v2")
+
+
+def job_config(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults are filled in; checkpoint_mode is a number when written, and a word here."""
+    config = {**_DEFAULTS, **{key: value for key, value in body.items() if key not in _ELSEWHERE}}
+    if config["tm_slot_num"] is None:
+        # The page's formula is a division that need not come out even.
+        config["tm_slot_num"] = -(-config["parallel_number"] * config["tm_cus"] // _workers(body))
+    config["checkpoint_mode"] = _MODES[config["checkpoint_mode"]]
+    config["runtime_config"] = _runtime_config(body.get("runtime_config"))
+    return config
+
+
+def _workers(body: Mapping[str, Any]) -> int:
+    units: int = body.get("cu_number", _DEFAULTS["cu_number"])
+    managers: int = body.get("manager_cu_number", _DEFAULTS["manager_cu_number"])
+    return units - managers
+
+
+def _runtime_config(given: str | None) -> str | None:
+    """The text is a JSON array of {key, value} in all real bodies; the page just says String."""
+    try:
+        entries = json.loads(given or "")
+    except ValueError:
+        return given
+    return json.dumps([*entries, _ADDED], separators=(",", ":")) if isinstance(entries, list) else given

@@ -1,0 +1,323 @@
+"""Jobs and LiveJobs -> Plan. Pure: no I/O, no clock, no order but that of the jobs.
+
+The two tables of this module, `_run_once` and `_definition`, are the rules; the first row that matches
+counts. What they decide is an `Action`; which of those this version carries out is `APPLICABLE`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from deployer.diff import compare
+from deployer.kinds import KINDS
+from deployer.kinds.kind import Kind, Nature
+from deployer.model import (
+    Action,
+    Change,
+    FieldChange,
+    Identity,
+    Impact,
+    Job,
+    Live,
+    LiveJob,
+    Note,
+    OnChange,
+    OnFailure,
+    OnMissing,
+    Phase,
+    Plan,
+    State,
+    Until,
+)
+from deployer.redact import masked
+
+APPLICABLE = {Action.CREATE, Action.SUBMIT, Action.RESUBMIT, Action.START}
+
+_RUNNING = {Phase.ACTIVE, Phase.PENDING}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a row of a table says. `attention` asks a person to look; a warning counts as that too."""
+
+    action: Action
+    reason: str
+    impact: Impact = Impact.NONE
+    attention: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One job and what is live of it: `live` is the run that counts, `fields` what differs from it."""
+
+    job: Job
+    live: LiveJob | None
+    fields: tuple[FieldChange, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        return not self.fields
+
+    @property
+    def rerun_due(self) -> bool:
+        """Whether `rerun` asks for a newer run than the one that counts."""
+        rerun = self.job.lifecycle.rerun
+        return bool(rerun and self.live and self.live.submitted < rerun.timestamp() * 1000)
+
+
+def make_plan(
+    target: str, place: Mapping[str, str], jobs: Sequence[Job], live: Live, selected: Container[Identity]
+) -> Plan:
+    """What apply would do for the `selected` of `jobs`, which stand with dependencies first.
+
+    The others are there as dependencies: they are looked at, and nothing is done about them. `place`
+    identifies the target in the digest.
+    """
+    by_identity: dict[Identity, list[LiveJob]] = {}
+    unnamed: dict[tuple[str, str], list[LiveJob]] = {}
+    for one in live.jobs:
+        by_identity.setdefault(one.identity, []).append(one)
+        if not one.identity.name and one.phase in _RUNNING:
+            unnamed.setdefault((one.identity.kind, one.identity.place), []).append(one)
+    changes: list[Change] = []
+    attention: list[Note] = []
+    errors: list[Note] = []
+    phases: dict[Identity, Phase | None] = {}
+    for job in jobs:
+        if job.identity not in selected:
+            phases[job.identity] = _newest_phase(by_identity.get(job.identity, []))
+            continue
+        if failure := live.failures.get(job.identity):
+            errors.append(Note(job.identity, job.source, failure))
+            continue
+        if message := _rerun_in_future(job, live.now):
+            errors.append(Note(job.identity, job.source, message))
+            continue
+        runs = by_identity.get(job.identity, [])
+        situation, decision = _decide(job, runs, unnamed.get((job.kind, job.identity.place), []))
+        decision = _await_dependencies(job, decision, phases)
+        phases[job.identity] = _phase_after(decision, situation)
+        if decision.action not in {*APPLICABLE, Action.UNCHANGED, Action.BLOCKED}:
+            reason = f"{decision.reason}; '{decision.action}' is not available in this version"
+            decision = replace(decision, action=Action.BLOCKED, reason=reason, impact=Impact.NONE)
+        if decision.attention:
+            attention.append(Note(job.identity, job.source, decision.reason))
+        attention += _extra_runs(job, runs, situation)
+        shown = situation.fields if decision.action is not Action.UNCHANGED else ()
+        changes.append(Change(decision.action, job, decision.reason, decision.impact, shown, situation.live))
+    plan = Plan(target, tuple(changes), tuple(attention), tuple(errors))
+    return replace(plan, digest=digest(place, plan))
+
+
+def _decide(job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob]) -> tuple[Situation, Decision]:
+    """The situation of one job, and the row of its kind's table that matches it."""
+    kind = KINDS[job.kind]
+    active = [run for run in runs if run.phase in _RUNNING]
+    counting = _newest(active or runs)
+    fields = _differences(kind, job, counting)
+    situation = Situation(job, counting, fields)
+    if not runs and unnamed and not kind.named_in_listing:
+        ids = ", ".join(one.id for one in unnamed)
+        reason = f"an active job without a name in {job.identity.place} may be this one: {ids}"
+        return situation, Decision(Action.BLOCKED, reason)
+    if len(active) > 1 and fields:
+        ids = ", ".join(sorted(run.id for run in active))
+        return situation, Decision(Action.BLOCKED, f"several are active, and the newest differs: {ids}")
+    if kind.nature is Nature.DEFINITION and len(runs) > 1:
+        ids = ", ".join(sorted(run.id for run in runs))
+        return situation, Decision(Action.BLOCKED, f"several jobs have this name: {ids}")
+    decide = _run_once if kind.nature is Nature.RUN_ONCE else _definition
+    return situation, decide(situation)
+
+
+def _newest(runs: Iterable[LiveJob]) -> LiveJob | None:
+    return max(runs, key=lambda run: (run.submitted, run.id), default=None)
+
+
+def _newest_phase(runs: Iterable[LiveJob]) -> Phase | None:
+    newest = _newest(runs)
+    return newest.phase if newest else None
+
+
+def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
+    if live is None or live.spec is None:
+        return ()
+    return compare(kind.rows, live.spec, kind.expect(job.spec), live.unlisted)
+
+
+# --- the tables -------------------------------------------------------------------------------------------
+
+
+def _run_once(it: Situation) -> Decision:  # noqa: C901, PLR0911 - one branch is one row of the table
+    job, live = it.job, it.live
+    if job.lifecycle.state is State.ABSENT:
+        if live and live.phase in _RUNNING:
+            return Decision(Action.CANCEL, f"state: absent, and {live.id} is {live.state}", Impact.CANCELS)
+        return Decision(Action.UNCHANGED, "state: absent, and nothing is active")
+    if live is None:
+        if job.lifecycle.on_missing is OnMissing.KEEP:
+            return Decision(Action.UNCHANGED, "not in the listing, and onMissing is keep")
+        return Decision(Action.CREATE, "not in the listing, which was read to its end")
+    if live.phase is Phase.UNKNOWN:
+        reason = f"its state '{live.state}' is not known to this version; nothing is done"
+        return Decision(Action.UNCHANGED, reason, attention=True)
+    if live.spec is None:
+        reason = "the listing does not show what was submitted, so it cannot be compared; nothing is done"
+        return Decision(Action.UNCHANGED, reason, attention=True)
+    if live.phase in _RUNNING:
+        return _run_once_active(it, live)
+    ended = f"the last run ({live.id}) is {live.state}"
+    if not it.same:
+        if job.lifecycle.on_change is OnChange.KEEP:
+            return Decision(Action.UNCHANGED, f"{ended} and differs, and onChange is keep")
+        return Decision(Action.RESUBMIT, f"the manifest changed; {ended}", Impact.RERUNS)
+    if it.rerun_due:
+        return Decision(Action.RESUBMIT, f"rerun is later than its submission; {ended}", Impact.RERUNS)
+    if live.phase is Phase.SUCCEEDED:
+        return Decision(Action.UNCHANGED, ended)
+    if live.phase is Phase.STOPPED:
+        return Decision(Action.UNCHANGED, f"{ended}: somebody stopped it", attention=True)
+    if job.lifecycle.on_failure is OnFailure.RESUBMIT:
+        return Decision(Action.RESUBMIT, f"{ended}, and onFailure is resubmit", Impact.RERUNS)
+    return Decision(Action.UNCHANGED, f"{ended}; onFailure is keep", attention=True)
+
+
+def _run_once_active(it: Situation, live: LiveJob) -> Decision:
+    now = f"{live.id} is {live.state}"
+    if it.same:
+        if it.rerun_due:
+            return Decision(Action.BLOCKED, f"rerun is later than its submission, but {now}")
+        return Decision(Action.UNCHANGED, now)
+    match it.job.lifecycle.on_change:
+        case OnChange.REPLACE:
+            return Decision(Action.REPLACE, f"the manifest changed while {now}", Impact.CANCELS)
+        case OnChange.SUBMIT:
+            return Decision(Action.SUBMIT, f"the manifest changed; beside {live.id}, which goes on", Impact.RERUNS)
+        case OnChange.KEEP:
+            return Decision(Action.UNCHANGED, f"{now} and differs, and onChange is keep")
+        case OnChange.BLOCK:
+            reason = f"the manifest changed while {now}; let it end, or set onChange"
+            return Decision(Action.BLOCKED, reason)
+
+
+def _definition(it: Situation) -> Decision:  # noqa: C901, PLR0911, PLR0912 - one branch is one row of the table
+    job, live = it.job, it.live
+    wants_run = job.lifecycle.state is State.RUNNING
+    if job.lifecycle.state is State.ABSENT:
+        if live is None:
+            return Decision(Action.UNCHANGED, "state: absent, and there is none")
+        if live.phase is Phase.PENDING:
+            return Decision(Action.UNCHANGED, f"in transition: {live.state}", attention=True)
+        return Decision(Action.DELETE, f"state: absent, and it is {live.state}", Impact.DELETES)
+    if live is None:
+        if job.lifecycle.on_missing is OnMissing.KEEP:
+            return Decision(Action.UNCHANGED, "not in the listing, and onMissing is keep")
+        then = "created, then run" if wants_run else "created, not run"
+        return Decision(Action.CREATE, f"not in the listing, which was read to its end: {then}")
+    if live.phase is Phase.PENDING:
+        return Decision(Action.UNCHANGED, f"in transition: {live.state}; plan again later", attention=True)
+    if live.phase is Phase.UNKNOWN:
+        return Decision(Action.UNCHANGED, f"its state '{live.state}' needs a person", attention=True)
+    if live.spec is None:
+        reason = "the listing does not show its definition, so it cannot be compared; nothing is done"
+        return Decision(Action.UNCHANGED, reason, attention=True)
+    if it.same:
+        return _definition_same(it, live, wants_run=wants_run)
+    if live.phase is not Phase.ACTIVE:
+        return Decision(Action.UPDATE, f"the manifest changed; it is {live.state}", Impact.IN_PLACE)
+    if not wants_run:
+        return Decision(Action.STOP, "state: stopped, and the manifest changed", Impact.RESTART)
+    return Decision(Action.RESTART, f"the manifest changed while it is {live.state}", Impact.RESTART)
+
+
+def _definition_same(it: Situation, live: LiveJob, *, wants_run: bool) -> Decision:
+    now = f"it is {live.state}"
+    match live.phase:
+        case Phase.ACTIVE if not wants_run:
+            return Decision(Action.STOP, f"state: stopped, and {now}", Impact.RESTART)
+        case _ if not wants_run:
+            return Decision(Action.UNCHANGED, now)
+        case Phase.ACTIVE:
+            return Decision(Action.UNCHANGED, now)
+        case Phase.DRAFT:
+            return Decision(Action.START, "created, but it has never run")
+        case Phase.STOPPED:
+            # Starting it without its savepoint would lose state; which it has, the listing alone does not tell.
+            return Decision(Action.BLOCKED, f"{now}; starting it from its savepoint is not available in this version")
+        case Phase.SUCCEEDED:
+            if it.rerun_due:
+                return Decision(Action.START, f"rerun is later than its last start; {now}", Impact.RERUNS)
+            return Decision(Action.UNCHANGED, f"{now}: it ran to its end")
+        case _:
+            if it.job.lifecycle.on_failure is OnFailure.RESUBMIT:
+                reason = f"{now}; starting it again from its savepoint is not available in this version"
+                return Decision(Action.BLOCKED, reason)
+            return Decision(Action.UNCHANGED, f"{now}; onFailure is keep", attention=True)
+
+
+# --- around the tables ------------------------------------------------------------------------------------
+
+
+def _rerun_in_future(job: Job, now: datetime | None) -> str:
+    rerun = job.lifecycle.rerun
+    if rerun and now and rerun > now:
+        return f"rerun is in the future: {rerun.isoformat()} (the service's clock says {now.isoformat()})"
+    return ""
+
+
+def _phase_after(decision: Decision, situation: Situation) -> Phase | None:
+    """The phase that a dependent may count on: None when this job is not there, or not as it should be."""
+    if decision.action in APPLICABLE:
+        return Phase.PENDING
+    if decision.action is Action.UNCHANGED and situation.live:
+        return situation.live.phase
+    return None
+
+
+def _await_dependencies(job: Job, decision: Decision, phases: Mapping[Identity, Phase | None]) -> Decision:
+    """Blocks what would be sent before a dependency has come as far as `until` says."""
+    if decision.action in {Action.UNCHANGED, Action.BLOCKED}:
+        return decision
+    for dependency in job.depends_on:
+        name = dependency.identity.name
+        phase = phases.get(dependency.identity)
+        if phase is None:
+            return Decision(Action.BLOCKED, f"it depends on {name}, which is not there")
+        if phase in {Phase.FAILED, Phase.STOPPED}:
+            return Decision(Action.BLOCKED, f"it depends on {name}, which is {phase}")
+        enough = {
+            Until.SUBMITTED: {*Phase},
+            Until.RUNNING: {Phase.ACTIVE, Phase.SUCCEEDED},
+            Until.SUCCEEDED: {Phase.SUCCEEDED},
+        }[dependency.until]
+        if phase not in enough:
+            return Decision(Action.BLOCKED, f"it waits until {name} is {dependency.until}; apply again then")
+    return decision
+
+
+def _extra_runs(job: Job, runs: Iterable[LiveJob], situation: Situation) -> list[Note]:
+    """Other active runs beside the one that counts."""
+    others = [run.id for run in runs if run.phase in _RUNNING and run is not situation.live]
+    if not others:
+        return []
+    return [Note(job.identity, job.source, f"more than one is active; beside it: {', '.join(sorted(others))}")]
+
+
+def digest(place: Mapping[str, str], plan: Plan) -> str:
+    """SHA-256 over what would be done where: the same for the same changes, whatever the files look like."""
+    changes: list[Any] = [
+        [change.action, *change.job.identity, _shown_body(change.job), change.live.id if change.live else None]
+        for change in sorted(plan.pending, key=lambda change: change.job.identity)
+    ]
+    canonical = json.dumps([dict(place), changes], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _shown_body(job: Job) -> dict[str, Any]:
+    kind = KINDS[job.kind]
+    return masked(kind.rows, kind.body(job.name, job.spec))

@@ -1,0 +1,407 @@
+"""Parameter table -> JSON Schema (draft 2020-12), and a document's violations of one in plain words.
+
+The generated files in `schemas/` are for editors as much as for us: `schema generate` writes them,
+`schema check` fails when they are stale. Nothing else is checked against but these files.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from deployer.errors import Problem, nearest
+from deployer.kinds import KINDS
+from deployer.kinds.kind import Kind, Nature
+from deployer.model import Document, Path
+from deployer.tables import Row, json_type, load_table, schema_folder
+
+API_VERSION = "deployer/v1"
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+
+# --- generate ---------------------------------------------------------------------------------------------
+
+
+def generate() -> Mapping[str, str]:
+    """The text of every generated file, by file name."""
+    schemas = {kind.name: manifest_schema(kind) for kind in KINDS.values()} | {"Project": project_schema()}
+    return {
+        f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas.items()
+    }
+
+
+def stale() -> list[str]:
+    """The names of the generated files that are missing, or differ from what the tables say now."""
+    return [name for name, text in generate().items() if _stored(name) != text]
+
+
+def _stored(name: str) -> str | None:
+    file = schema_folder() / name
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def manifest_schema(kind: Kind) -> Schema:
+    """The schema of a whole manifest of `kind`."""
+    return {
+        "$schema": _DRAFT,
+        "$comment": f"Generated from schemas/tables/{kind.table}.yaml by 'deployer schema generate'.",
+        "title": f"{kind.name} manifest",
+        "description": f"A {kind.title}.",
+        **_object(
+            {
+                "apiVersion": {"const": API_VERSION},
+                "kind": {"const": kind.name},
+                "metadata": _object(
+                    {
+                        "name": row_schema(kind.name_row),
+                        "labels": {
+                            "description": "For selecting and reporting; never sent.",
+                            "type": "object",
+                            "additionalProperties": {"type": "string"},
+                        },
+                    },
+                    required=["name"],
+                ),
+                "spec": {"description": f"The API body ({kind.create.call}).", **rows_schema(kind.rows)},
+                "lifecycle": _object(_lifecycle(kind.nature)),
+                "dependsOn": _DEPENDS_ON,
+            },
+            required=["apiVersion", "kind", "metadata", "spec"],
+        ),
+    }
+
+
+def _object(properties: Mapping[str, Any], *, required: Sequence[str] = ()) -> Schema:
+    schema: Schema = {"type": "object", "properties": dict(properties), "additionalProperties": False}
+    return schema | ({"required": list(required)} if required else {})
+
+
+def rows_schema(rows: Sequence[Row]) -> Schema:
+    """The schema of an object with these rows as its properties."""
+    properties: Schema = {}
+    required: list[str] = []
+    rules: list[Schema] = []
+    for row in rows:
+        schema = row_schema(row)
+        properties[row.name] = schema
+        for alias in row.aliases:
+            properties[alias] = schema | {"description": f"Older spelling of {row.name}.", "deprecated": True}
+        others = [*row.aliases, *(other.name for other in rows if other.same_as == row.name)]
+        if others:
+            rules.append(_spellings([row.name, *others], required=row.required))
+        elif row.required:
+            required.append(row.name)
+    schema = _object(properties, required=required)
+    return schema | ({"allOf": rules} if rules else {})
+
+
+def _spellings(names: Sequence[str], *, required: bool) -> Schema:
+    """At most one of `names`, or exactly one."""
+    words = f"{', '.join(f"'{name}'" for name in names[:-1])} and '{names[-1]}'"
+    one_of = [{"required": [name]} for name in names]
+    if required:
+        return {"description": f"give exactly one of {words}", "oneOf": one_of}
+    none = {"not": {"anyOf": one_of}}
+    return {"description": f"give only one of {words}: they mean the same", "oneOf": [*one_of, none]}
+
+
+def row_schema(row: Row) -> Schema:
+    """The schema of one parameter's value."""
+    schema: Schema = {"description": row.description, **copy.deepcopy(dict(json_type(row.type)))}
+    if row.text_map:
+        # An unquoted number or truth value is taken as its text.
+        schema["additionalProperties"] = {"type": ["string", "number", "boolean"]}
+    if row.fields:
+        inner = rows_schema(row.fields)
+        schema |= {"items": inner} if schema["type"] == "array" else inner
+    schema |= row.limits
+    if row.excluded:
+        words = " and ".join(map(str, row.excluded))
+        schema["allOf"] = [{"description": f"{words} is not allowed", "not": {"enum": list(row.excluded)}}]
+    if row.example is not None:
+        schema["examples"] = [row.example]
+    if row.deprecated:
+        schema["deprecated"] = True
+    return schema
+
+
+def _lifecycle(nature: Nature) -> Schema:
+    once = nature is Nature.RUN_ONCE
+    states = ["present", "absent"] if once else ["running", "stopped", "absent"]
+    common: Schema = {
+        "state": {"description": "What should be there.", "enum": states, "default": states[0]},
+        "onFailure": {
+            "description": "What to do when the newest run failed and the manifest did not change.",
+            "enum": ["keep", "resubmit"],
+            "default": "keep",
+        },
+        "onMissing": {
+            "description": "What to do when the listing has no record of the job.",
+            "enum": ["create", "keep"],
+            "default": "create",
+        },
+        "rerun": {
+            "description": "Run again if the newest run was submitted before this instant.",
+            "type": "string",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$",
+            "examples": ["2024-07-05T09:00:00Z"],
+        },
+        "protect": {
+            "description": "Refuse whatever would stop, replace or delete it.",
+            "type": "boolean",
+            "default": False,
+        },
+        "timeout": {
+            "description": "How long to wait for it: a number and s, m or h.",
+            "type": "string",
+            "pattern": "^[1-9][0-9]*[smh]$",
+            "default": "30m",
+        },
+    }
+    if once:
+        on_change = {
+            "description": "What to do with a changed manifest while an old run is active or has ended.",
+            "enum": ["block", "replace", "submit", "keep"],
+            "default": "block",
+        }
+        return {"onChange": on_change, **common}
+    savepoint = {
+        "description": "Stop with a savepoint and start from it; false consents to losing state.",
+        "type": "boolean",
+        "default": True,
+    }
+    return {**common, "savepoint": savepoint}
+
+
+_DEPENDS_ON: Schema = {
+    "description": "Jobs that are sent before this one. It orders, it never triggers.",
+    "type": "array",
+    "items": {
+        "anyOf": [
+            {"type": "string", "description": "The name of a job in this project."},
+            _object(
+                {
+                    "kind": {"enum": list(KINDS)},
+                    "name": {"type": "string"},
+                    "until": {"enum": ["submitted", "running", "succeeded"], "default": "submitted"},
+                },
+                required=["name"],
+            ),
+        ],
+        "description": "expected a job's name, or a mapping with name and, if you like, kind and until",
+    },
+}
+
+
+def project_schema() -> Schema:
+    """The schema of `deployer.yaml`."""
+    text_map = {"type": "object", "additionalProperties": {"type": "string"}}
+    files = {"type": "array", "items": {"type": "string"}}
+    services = sorted({kind.service for kind in KINDS.values()} | {"iam"})
+    target = _object(
+        {
+            "emulator": {
+                "description": "Run an emulator inside the command; its jobs are kept in .deployer/.",
+                "type": "boolean",
+                "default": False,
+            },
+            "region": {"description": "Gives the endpoints of all services.", "type": "string"},
+            "endpoints": {
+                "description": "The base URL of a service; wins over the region.",
+                **_object({name: {"type": "string", "pattern": "^https?://[^/]+/?$"} for name in services}),
+            },
+            "projectId": {
+                "description": "The id of the cloud project, as the console shows it.",
+                "type": "string",
+                "pattern": "^[0-9A-Za-z]{1,64}$",
+            },
+            "auth": _object(
+                {
+                    "method": {
+                        "description": "token: X-Auth-Token from an environment variable.",
+                        "enum": ["token", "password", "aksk"],
+                        "default": "token",
+                    },
+                    "variable": {
+                        "description": "The environment variable that holds the token.",
+                        "type": "string",
+                        "pattern": "^(HW|OS)_AUTH_TOKEN(_[A-Z0-9_]+)?$",
+                        "default": "HW_AUTH_TOKEN",
+                    },
+                },
+                required=["method"],
+            ),
+            "values": {"description": "Values files for this target.", **files},
+            "clusters": {"description": "Names for MRS cluster ids, for spec.cluster_id.", **text_map},
+            "limits": {
+                "description": "How many changes of a sort one apply may make; beyond it is refused.",
+                **_object(
+                    {
+                        name: {"type": "integer", "minimum": 0}
+                        for name in ("changes", "replace", "delete", "stateLoss")
+                    }
+                ),
+            },
+        }
+    )
+    return {
+        "$schema": _DRAFT,
+        "$comment": "Generated by 'deployer schema generate'.",
+        "title": "deployer.yaml",
+        "description": "A project: its targets, and the values that its templates see.",
+        **_object(
+            {
+                "apiVersion": {"const": API_VERSION},
+                "kind": {"const": "Project"},
+                "metadata": _object(
+                    {"name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}},
+                    required=["name"],
+                ),
+                "defaultTarget": {"description": "The target when -t is not given.", "type": "string"},
+                "values": {"description": "Values files for every target.", **files},
+                "targets": {
+                    "type": "object",
+                    "additionalProperties": target,
+                    "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+                    "minProperties": 1,
+                },
+            },
+            required=["apiVersion", "kind", "metadata", "targets"],
+        ),
+    }
+
+
+# --- violations -------------------------------------------------------------------------------------------
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    stored = _stored(f"{name}.schema.json")
+    if stored is None:
+        raise FileNotFoundError(f"the schema {name}.schema.json is missing; run 'deployer schema generate'")
+    return Draft202012Validator(json.loads(stored))
+
+
+def violations(document: Document, value: Any, name: str) -> list[Problem]:
+    """What in `value`, the data of `document`, does not fit the schema `name` (a kind, or Project)."""
+    return [
+        problem for error in _validator(name).iter_errors(value) for problem in _problems(document, error)
+    ]
+
+
+def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
+    path: Path = tuple(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        for key in error.instance:
+            if key not in known:
+                place = f" in {_words(path)}" if path else ""
+                message = f"unknown field '{key}'{place}{nearest(str(key), known)}"
+                yield _problem(document, (*path, key), message, of_key=True)
+    elif error.validator == "required":
+        missing = error.message.split("'")[1]
+        yield _problem(document, path, f"{_words(path) or 'the manifest'} lacks '{missing}'", of_key=True)
+    elif error.validator == "propertyNames":
+        yield _problem(document, (*path, error.instance), _message(error, path), of_key=True)
+    elif error.validator == "anyOf" and (inner := _closest(error)):
+        for child in inner:
+            yield from _problems(document, child)
+    else:
+        yield _problem(document, path, _message(error, path))
+
+
+def _problem(document: Document, path: Path, message: str, *, of_key: bool = False) -> Problem:
+    position = document.position(path, of_key=of_key)
+    return Problem(document.file, position.line, position.column, message)
+
+
+def _closest(error: ValidationError) -> list[ValidationError]:
+    """The errors of the one alternative that has the right type, if there is one."""
+    alternatives: dict[Any, list[ValidationError]] = {}
+    for child in error.context or ():
+        alternatives.setdefault(child.schema_path[0], []).append(child)
+    fitting = [
+        children
+        for children in alternatives.values()
+        if not any(child.validator == "type" and len(child.path) == 0 for child in children)
+    ]
+    return fitting[0] if len(fitting) == 1 else []
+
+
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def _message(error: ValidationError, path: Path) -> str:
+    what = f"'{path[-1]}'" if path and isinstance(path[-1], str) else _words(path) or "the document"
+    limit = error.validator_value
+    match error.validator:
+        case "type":
+            wanted = [limit] if isinstance(limit, str) else limit
+            words = " or ".join(_TYPES[name] for name in wanted)
+            return f"{what} must be {words}, not {describe(error.instance, quote='string' in wanted)}"
+        case "enum":
+            hint = nearest(error.instance, limit) if isinstance(error.instance, str) else ""
+            hint = hint if "did you mean" in hint else ""
+            return f"{what} must be one of {', '.join(map(str, limit))}, not {describe(error.instance)}{hint}"
+        case "const":
+            return f"{what} must be {limit!r}, not {describe(error.instance)}"
+        case "maxLength" | "minLength":
+            word = "at most" if error.validator == "maxLength" else "at least"
+            return f"{what} must have {word} {limit} characters; it has {len(error.instance)}"
+        case "maximum" | "minimum":
+            word = "at most" if error.validator == "maximum" else "at least"
+            return f"{what} must be {word} {limit}, not {error.instance}"
+        case "minProperties":
+            return f"{what} must not be empty"
+        case "pattern":
+            return f"{what} must match {limit}; it is {describe(error.instance)}"
+        case _:
+            return str(error.schema.get("description") or error.message)
+
+
+def describe(value: Any, *, quote: bool = False) -> str:
+    """A value in the words of an error message."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            words = f"the truth value {str(value).lower()}"
+        case int() | float():
+            words = f"the number {value}"
+        case str():
+            return repr(value if len(value) <= 60 else f"{value[:57]}...")
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+    return f"{words} (put it in quotes)" if quote else words
+
+
+def _words(path: Path) -> str:
+    """`spec.groups[0].name`"""
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return words.removeprefix(".")
+
+
+def operations() -> tuple[str, ...]:
+    """The operations whose tables the kinds use."""
+    used = [name for kind in KINDS.values() for name in (kind.table, kind.listing.table, kind.start) if name]
+    for name in used:
+        load_table(name)
+    return tuple(dict.fromkeys(used))
