@@ -45,7 +45,9 @@ def apply(client: Client, plan: Plan, live: Live) -> Iterator[Outcome]:
             try:
                 outcome = _carry_out(client, change, known)
             except KeyboardInterrupt:
-                message = "interrupted while its call was under way; look at the listing before applying again"
+                message = (
+                    "interrupted while its call was under way; look at the listing before applying again"
+                )
                 yield Outcome(change, Result.UNKNOWN, message)
                 raise
         results[change.job.identity] = outcome.result
@@ -94,7 +96,11 @@ def _create(client: Client, job: Job, known: set[str]) -> _Sent:
             raise _Unknown(f"{error}; and the listing cannot be read: {again}") from None
         if len(candidates) == 1:
             return _Sent(candidates[0].id, f"{word} (its answer was lost; found in the listing)")
-        found = f"may be one of: {', '.join(one.id for one in candidates)}" if candidates else "is not listed (yet)"
+        found = (
+            f"may be one of: {', '.join(one.id for one in candidates)}"
+            if candidates
+            else "is not listed (yet)"
+        )
         raise _Unknown(f"{error}; whether it was carried out is not known: the job {found}") from None
 
 

@@ -32,7 +32,11 @@ def credentials(target: Target, environment: Mapping[str, str]) -> AuthBase:
     if not token and target.emulator:
         token = "local"  # noqa: S105 - the embedded emulator takes any
     if not token:
-        raise DeployerError(f"target '{target.name}': the environment variable {target.variable} holds no token")
+        raise DeployerError(
+            f"target '{target.name}': the environment variable {target.variable} holds no token"
+        )
     if not token.isascii() or not token.isprintable():
-        raise DeployerError(f"{target.variable} does not hold a token: it has characters that no header may have")
+        raise DeployerError(
+            f"{target.variable} does not hold a token: it has characters that no header may have"
+        )
     return TokenAuth(token)

@@ -97,9 +97,7 @@ def _with_texts(document: Document, kind: Kind) -> dict[str, Any]:
         return value
     names = {name: row for row in kind.rows if row.text_map for name in (row.name, *row.aliases)}
     value["spec"] = {
-        key: {
-            inner: _text(document, ("spec", key, inner), scalar) for inner, scalar in item.items()
-        }
+        key: {inner: _text(document, ("spec", key, inner), scalar) for inner, scalar in item.items()}
         if key in names and isinstance(item, dict)
         else item
         for key, item in spec.items()

@@ -85,7 +85,9 @@ class Client:
             _raise_if_refused(answer, call)
             page, total = dig(answer, listing.items), _count(dig(answer, listing.total))
             if not isinstance(page, list) or total is None:
-                raise AnswerLost(f"{call}: the answer is not a listing: {listing.items} or its total is missing")
+                raise AnswerLost(
+                    f"{call}: the answer is not a listing: {listing.items} or its total is missing"
+                )
             for entry in page:
                 if not isinstance(entry, dict):
                     raise AnswerLost(f"{call}: the listing holds something that is not a job")
@@ -112,7 +114,9 @@ class Client:
         base = self._target.endpoint(service)
         parts = urlsplit(base)
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-            raise UsageError(f"target '{self._target.name}': {base} must be https: credentials travel with it")
+            raise UsageError(
+                f"target '{self._target.name}': {base} must be https: credentials travel with it"
+            )
         method, _, path = call.partition(" ")
         values = {"project_id": self._target.project_id, **path_values}
         url = base + path.format_map({key: quote(value, safe="") for key, value in values.items()})
@@ -210,7 +214,11 @@ def error_of(answer: Any) -> tuple[str, str]:
 def _raise_if_refused(answer: Any, call: str) -> None:
     """HTTP 200 is not success: an error code may be inside, and is_success may be the text "false"."""
     code, message = error_of(answer)
-    if isinstance(answer, Mapping) and str(answer.get("is_success", "true")).casefold() != "true" and not code:
+    if (
+        isinstance(answer, Mapping)
+        and str(answer.get("is_success", "true")).casefold() != "true"
+        and not code
+    ):
         # DataArts prints is_success: false beside the id of a batch that was accepted.
         if answer.get("id"):
             return

@@ -19,7 +19,9 @@ from deployer.tables import Row, json_type
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
-def compare(rows: Sequence[Row], live: Spec, desired: Spec, unlisted: frozenset[str]) -> tuple[FieldChange, ...]:
+def compare(
+    rows: Sequence[Row], live: Spec, desired: Spec, unlisted: frozenset[str]
+) -> tuple[FieldChange, ...]:
     """What differs, both specs being in the words of the listing. Fields in `unlisted` cannot drift."""
     changes: list[FieldChange] = []
     for row in rows:
@@ -67,9 +69,13 @@ def _field_changes(row: Row, live: Any, desired: Any) -> Iterator[FieldChange]:
     empty: Any = {"object": {}, "array": []}.get(json_type(row.type)["type"])
     live = empty if live is None else live
     desired = empty if desired is None else desired
-    difference = DeepDiff(live, desired, view="tree", ignore_numeric_type_changes=True, threshold_to_diff_deeper=0)
+    difference = DeepDiff(
+        live, desired, view="tree", ignore_numeric_type_changes=True, threshold_to_diff_deeper=0
+    )
     nodes = [node for group in difference.values() for node in group]
-    for path, node in sorted(((tuple(node.path(output_format="list")), node) for node in nodes), key=_by_path):
+    for path, node in sorted(
+        ((tuple(node.path(output_format="list")), node) for node in nodes), key=_by_path
+    ):
         yield _change(row, path, _present(node.t1), _present(node.t2))
 
 

@@ -34,7 +34,9 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 class YamlText(Protocol):
     """What is parsed: the text, how its places map to the author's, and what fills its placeholders."""
 
-    text: str
+    @property
+    def text(self) -> str:
+        """What YAML reads."""
 
     def position(self, line: int, column: int) -> Position:
         """The author's position of a place in `text`, counted from 0."""
@@ -133,7 +135,9 @@ class _Reader:
         if bad := _UNPRINTABLE.search(self.source.text):
             line = self.source.text.count("\n", 0, bad.start())
             column = bad.start() - (self.source.text.rfind("\n", 0, bad.start()) + 1)
-            self._problem(self.source.position(line, column), f"the character {bad[0]!r} is not allowed in YAML")
+            self._problem(
+                self.source.position(line, column), f"the character {bad[0]!r} is not allowed in YAML"
+            )
             return
         handlers: dict[type, Callable[[Any], None]] = {
             yaml.MappingStartEvent: lambda event: self._open(event, {}),
@@ -278,6 +282,8 @@ class _Reader:
             if all(isinstance(source, dict) for source in sources):
                 parent.merged += sources
             else:
-                self._problem(self._position(event.start_mark), "'<<' merges a mapping, or a list of mappings")
+                self._problem(
+                    self._position(event.start_mark), "'<<' merges a mapping, or a list of mappings"
+                )
         else:
             parent.value[key] = value

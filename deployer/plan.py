@@ -153,7 +153,7 @@ def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChang
 # --- the tables -------------------------------------------------------------------------------------------
 
 
-def _run_once(it: Situation) -> Decision:  # noqa: C901, PLR0911 - one branch is one row of the table
+def _run_once(it: Situation) -> Decision:  # noqa: C901 - one branch is one row of the table
     job, live = it.job, it.live
     if job.lifecycle.state is State.ABSENT:
         if live and live.phase in _RUNNING:
@@ -197,7 +197,9 @@ def _run_once_active(it: Situation, live: LiveJob) -> Decision:
         case OnChange.REPLACE:
             return Decision(Action.REPLACE, f"the manifest changed while {now}", Impact.CANCELS)
         case OnChange.SUBMIT:
-            return Decision(Action.SUBMIT, f"the manifest changed; beside {live.id}, which goes on", Impact.RERUNS)
+            return Decision(
+                Action.SUBMIT, f"the manifest changed; beside {live.id}, which goes on", Impact.RERUNS
+            )
         case OnChange.KEEP:
             return Decision(Action.UNCHANGED, f"{now} and differs, and onChange is keep")
         case OnChange.BLOCK:
@@ -205,7 +207,7 @@ def _run_once_active(it: Situation, live: LiveJob) -> Decision:
             return Decision(Action.BLOCKED, reason)
 
 
-def _definition(it: Situation) -> Decision:  # noqa: C901, PLR0911, PLR0912 - one branch is one row of the table
+def _definition(it: Situation) -> Decision:  # noqa: C901 - one branch is one row of the table
     job, live = it.job, it.live
     wants_run = job.lifecycle.state is State.RUNNING
     if job.lifecycle.state is State.ABSENT:
@@ -247,8 +249,10 @@ def _definition_same(it: Situation, live: LiveJob, *, wants_run: bool) -> Decisi
         case Phase.DRAFT:
             return Decision(Action.START, "created, but it has never run")
         case Phase.STOPPED:
-            # Starting it without its savepoint would lose state; which it has, the listing alone does not tell.
-            return Decision(Action.BLOCKED, f"{now}; starting it from its savepoint is not available in this version")
+            # Starting it without its savepoint would lose state.
+            return Decision(
+                Action.BLOCKED, f"{now}; starting it from its savepoint is not available in this version"
+            )
         case Phase.SUCCEEDED:
             if it.rerun_due:
                 return Decision(Action.START, f"rerun is later than its last start; {now}", Impact.RERUNS)
@@ -305,13 +309,20 @@ def _extra_runs(job: Job, runs: Iterable[LiveJob], situation: Situation) -> list
     others = [run.id for run in runs if run.phase in _RUNNING and run is not situation.live]
     if not others:
         return []
-    return [Note(job.identity, job.source, f"more than one is active; beside it: {', '.join(sorted(others))}")]
+    return [
+        Note(job.identity, job.source, f"more than one is active; beside it: {', '.join(sorted(others))}")
+    ]
 
 
 def digest(place: Mapping[str, str], plan: Plan) -> str:
     """SHA-256 over what would be done where: the same for the same changes, whatever the files look like."""
     changes: list[Any] = [
-        [change.action, *change.job.identity, _shown_body(change.job), change.live.id if change.live else None]
+        [
+            change.action,
+            *change.job.identity,
+            _shown_body(change.job),
+            change.live.id if change.live else None,
+        ]
         for change in sorted(plan.pending, key=lambda change: change.job.identity)
     ]
     canonical = json.dumps([dict(place), changes], sort_keys=True, ensure_ascii=False, separators=(",", ":"))

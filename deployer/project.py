@@ -189,6 +189,7 @@ def parse_setting(setting: str) -> dict[str, Any]:
     value = documents[0].value if documents else None
     if problems or isinstance(value, dict | list):
         raise UsageError(f"--set {setting}: the value must be a YAML scalar; put it in quotes")
+    nested: Any = value
     for step in reversed(steps):
-        value = {step: value}
-    return dict(value)
+        nested = {step: nested}
+    return dict(nested)

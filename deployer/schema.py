@@ -106,7 +106,8 @@ def rows_schema(rows: Sequence[Row]) -> Schema:
 
 def _spellings(names: Sequence[str], *, required: bool) -> Schema:
     """At most one of `names`, or exactly one."""
-    words = f"{', '.join(f"'{name}'" for name in names[:-1])} and '{names[-1]}'"
+    quoted = [f"'{name}'" for name in names]
+    words = f"{', '.join(quoted[:-1])} and {quoted[-1]}"
     one_of = [{"required": [name]} for name in names]
     if required:
         return {"description": f"give exactly one of {words}", "oneOf": one_of}
@@ -300,9 +301,11 @@ def violations(document: Document, value: Any, name: str) -> list[Problem]:
 
 def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     path: Path = tuple(error.absolute_path)
+    schema: Any = error.schema
+    instance: Any = error.instance
     if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        for key in error.instance:
+        known = list(schema["properties"])
+        for key in instance:
             if key not in known:
                 place = f" in {_words(path)}" if path else ""
                 message = f"unknown field '{key}'{place}{nearest(str(key), known)}"
@@ -311,7 +314,7 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
         missing = error.message.split("'")[1]
         yield _problem(document, path, f"{_words(path) or 'the manifest'} lacks '{missing}'", of_key=True)
     elif error.validator == "propertyNames":
-        yield _problem(document, (*path, error.instance), _message(error, path), of_key=True)
+        yield _problem(document, (*path, instance), _message(error, path), of_key=True)
     elif error.validator == "anyOf" and (inner := _closest(error)):
         for child in inner:
             yield from _problems(document, child)
@@ -349,30 +352,32 @@ _TYPES = {
 
 def _message(error: ValidationError, path: Path) -> str:
     what = f"'{path[-1]}'" if path and isinstance(path[-1], str) else _words(path) or "the document"
-    limit = error.validator_value
+    limit: Any = error.validator_value
+    value: Any = error.instance
+    schema: Any = error.schema
     match error.validator:
         case "type":
             wanted = [limit] if isinstance(limit, str) else limit
             words = " or ".join(_TYPES[name] for name in wanted)
-            return f"{what} must be {words}, not {describe(error.instance, quote='string' in wanted)}"
+            return f"{what} must be {words}, not {describe(value, quote='string' in wanted)}"
         case "enum":
-            hint = nearest(error.instance, limit) if isinstance(error.instance, str) else ""
+            hint = nearest(value, limit) if isinstance(value, str) else ""
             hint = hint if "did you mean" in hint else ""
-            return f"{what} must be one of {', '.join(map(str, limit))}, not {describe(error.instance)}{hint}"
+            return f"{what} must be one of {', '.join(map(str, limit))}, not {describe(value)}{hint}"
         case "const":
-            return f"{what} must be {limit!r}, not {describe(error.instance)}"
+            return f"{what} must be {limit!r}, not {describe(value)}"
         case "maxLength" | "minLength":
             word = "at most" if error.validator == "maxLength" else "at least"
-            return f"{what} must have {word} {limit} characters; it has {len(error.instance)}"
+            return f"{what} must have {word} {limit} characters; it has {len(value)}"
         case "maximum" | "minimum":
             word = "at most" if error.validator == "maximum" else "at least"
-            return f"{what} must be {word} {limit}, not {error.instance}"
+            return f"{what} must be {word} {limit}, not {value}"
         case "minProperties":
             return f"{what} must not be empty"
         case "pattern":
-            return f"{what} must match {limit}; it is {describe(error.instance)}"
+            return f"{what} must match {limit}; it is {describe(value)}"
         case _:
-            return str(error.schema.get("description") or error.message)
+            return str(schema.get("description") or error.message)
 
 
 def describe(value: Any, *, quote: bool = False) -> str:

@@ -51,6 +51,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         template = super()._parse(source, name, filename)
         template.body = _hygienic(template.body, source.splitlines())
+        template.set_environment(self)
         return template
 
     def slot(self, value: Any) -> str:
@@ -101,7 +102,7 @@ def _captured(node: nodes.Node) -> list[nodes.Node]:
     output = nodes.Output([_slot_call(nodes.Name(name, "load"))])
     for made in (capture, output):
         made.set_lineno(node.lineno)
-    return [capture.set_environment(node.environment), output.set_environment(node.environment)]
+    return [capture, output]
 
 
 def _slot_call(expression: nodes.Expr) -> nodes.Call:
@@ -112,7 +113,7 @@ def _marked(node: nodes.Expr, lines: list[str]) -> nodes.Expr:
     if not isinstance(node, nodes.TemplateData):
         call = _slot_call(node)
         call.set_lineno(node.lineno)
-        return call.set_environment(node.environment)
+        return call
     first, *rest = node.data.split("\n")
     # Where the piece starts inside its line is not told by the lexer; its text tells, as a rule.
     column = lines[node.lineno - 1].find(first) + 1 if first and node.lineno <= len(lines) else 1

@@ -1,0 +1,95 @@
+"""The command line: one module per verb, loaded when it is used. Errors become exit codes here only."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from deployer import __version__
+from deployer.cli.options import common_options
+from deployer.errors import DeployerError, Exit, InvalidInput
+from deployer.report import text
+from deployer.report.printable import printable
+
+VERBS: Mapping[str, str] = {
+    "validate": "check all manifests, without network or credentials",
+    "render": "print the manifests after templates, as YAML",
+    "plan": "show what apply would do",
+    "apply": "plan, ask, and carry it out",
+    "status": "show the live state of each job",
+    "schema": "generate, check or show the JSON Schemas",
+    "emulator": "run the local DLI and MRS in the foreground",
+}
+
+
+class _Verbs(click.Group):
+    """Imports a verb's module only when it is called: `validate` need not load an HTTP client."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"deployer.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="deployer")
+@common_options
+@click.pass_context
+def cli(ctx: click.Context, /, **options: object) -> None:
+    """Huawei Cloud big-data jobs under git: plan on the pull request, apply on merge.
+
+    Common options may stand before or after the verb.
+    """
+    ctx.obj = options
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; every expected failure is reported on stderr."""
+    try:
+        result = cli.main(list(arguments), prog_name="deployer", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return Exit.USAGE
+    except click.ClickException as error:
+        error.show()
+        return Exit.ERROR
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return Exit.INTERRUPTED
+    except InvalidInput as error:
+        for problem in error.problems:
+            click.echo(text.problem(problem), err=True)
+        return error.exit_code
+    except DeployerError as error:
+        click.echo(f"{click.style('error', fg='red', bold=True)}: {printable(str(error))}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader went away (`deployer plan | head`); Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.ERROR
+    return result if isinstance(result, int) else Exit.DONE
+
+
+def main() -> None:
+    """The `deployer` command."""
+    try:
+        code = run(sys.argv[1:])
+    except Exception as error:
+        if os.environ.get("DEPLOYER_DEBUG"):
+            raise
+        where = type(error).__name__
+        click.echo(f"internal error: {where}; this is a bug. DEPLOYER_DEBUG=1 shows the traceback.", err=True)
+        code = Exit.ERROR
+    sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,9 @@ from deployer.emulator.store import Store
 
 # Who submitted every job: the emulator knows one user.
 OWNER = "emulator"
+
+# JSON text as the services write it: without blanks, and with letters of all languages as they are.
+json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)

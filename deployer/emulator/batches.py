@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from deployer.emulator.api import DLI, OWNER, Request, Route, error
-from deployer.emulator.checks import Check, Refused, boolean, list_of, number, one_of, record, text
+from deployer.emulator.api import DLI, OWNER, Request, Route, error, json_text
+from deployer.emulator.checks import Check, ParameterError, boolean, list_of, number, one_of, record, text
 from deployer.emulator.family import Family, Phase
 from deployer.emulator.filters import Filter, conditions, one_word, option, whole
 from deployer.emulator.spark import FIELDS, LOG, queue_of, size_of
@@ -96,7 +96,6 @@ _FILTERS = {
 }
 
 
-
 def create(request: Request) -> Any:
     body = _spelled(request.body)
     _check("", body)
@@ -108,7 +107,7 @@ def create(request: Request) -> Any:
         project=request.path["project"],
         scope=queue,
         name=echo["name"],
-        body=json.dumps(echo, ensure_ascii=False, separators=(",", ":")),
+        body=json_text(echo),
     )
     return _entry(job, request.store.now())
 
@@ -148,7 +147,7 @@ def state(request: Request) -> Any:
 def _spelled(body: Mapping[str, Any]) -> dict[str, Any]:
     for old, new in _OLD_SPELLINGS.items():
         if old in body and new in body:
-            raise Refused(f"{old} and {new} are the same parameter")
+            raise ParameterError(f"{old} and {new} are the same parameter")
     return {_OLD_SPELLINGS.get(key, key): value for key, value in body.items()}
 
 

@@ -1,4 +1,4 @@
-"""Checks for request bodies: each takes the path of a value and the value, and raises Refused or passes.
+"""Checks for request bodies: each takes the path of a value and the value, and may raise ParameterError.
 
 Null is a wrong type everywhere: no page says that a parameter can be switched off with it.
 """
@@ -12,7 +12,7 @@ from typing import Any
 Check = Callable[[str, Any], None]
 
 
-class Refused(Exception):
+class ParameterError(Exception):
     """A parameter is wrong, and how; the service that was asked words the answer."""
 
 
@@ -21,13 +21,13 @@ def text(*, least: int = 0, most: int | None = None, pattern: str = "") -> Check
 
     def check(path: str, value: Any) -> None:
         if not isinstance(value, str):
-            raise Refused(f"{path} must be a string")
+            raise ParameterError(f"{path} must be a string")
         if len(value) < least:
-            raise Refused(f"{path} must have at least {least} characters")
+            raise ParameterError(f"{path} must have at least {least} characters")
         if most is not None and len(value) > most:
-            raise Refused(f"{path} must have at most {most} characters")
+            raise ParameterError(f"{path} must have at most {most} characters")
         if pattern and not re.fullmatch(pattern, value):
-            raise Refused(f"{path} must match {pattern}")
+            raise ParameterError(f"{path} must match {pattern}")
 
     return check
 
@@ -37,18 +37,18 @@ def number(*, least: float | None = None, most: float | None = None, whole: bool
 
     def check(path: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise Refused(f"{path} must be {'an integer' if whole else 'a number'}")
+            raise ParameterError(f"{path} must be {'an integer' if whole else 'a number'}")
         if least is not None and value < least:
-            raise Refused(f"{path} must be at least {least}")
+            raise ParameterError(f"{path} must be at least {least}")
         if most is not None and value > most:
-            raise Refused(f"{path} must be at most {most}")
+            raise ParameterError(f"{path} must be at most {most}")
 
     return check
 
 
 def boolean(path: str, value: Any) -> None:
     if not isinstance(value, bool):
-        raise Refused(f"{path} must be true or false")
+        raise ParameterError(f"{path} must be true or false")
 
 
 def one_of(*values: str | int) -> Check:
@@ -56,7 +56,7 @@ def one_of(*values: str | int) -> Check:
 
     def check(path: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, (str, int)) or value not in values:
-            raise Refused(f"{path} must be one of {', '.join(map(str, values))}")
+            raise ParameterError(f"{path} must be one of {', '.join(map(str, values))}")
 
     return check
 
@@ -64,9 +64,9 @@ def one_of(*values: str | int) -> Check:
 def list_of(item: Check, *, least: int = 0, most: int | None = None) -> Check:
     def check(path: str, value: Any) -> None:
         if not isinstance(value, list):
-            raise Refused(f"{path} must be an array")
+            raise ParameterError(f"{path} must be an array")
         if len(value) < least or (most is not None and len(value) > most):
-            raise Refused(f"{path} must not have {len(value)} elements")
+            raise ParameterError(f"{path} must not have {len(value)} elements")
         for index, element in enumerate(value):
             item(f"{path}[{index}]", element)
 
@@ -78,7 +78,7 @@ def map_of(item: Check) -> Check:
 
     def check(path: str, value: Any) -> None:
         if not isinstance(value, dict):
-            raise Refused(f"{path} must be an object")
+            raise ParameterError(f"{path} must be an object")
         for key, element in value.items():
             item(f"{path}.{key}", element)
 
@@ -90,14 +90,14 @@ def record(fields: Mapping[str, Check], required: Collection[str] = ()) -> Check
 
     def check(path: str, value: Any) -> None:
         if not isinstance(value, dict):
-            raise Refused(f"{path or 'the body'} must be an object")
+            raise ParameterError(f"{path or 'the body'} must be an object")
         place = f"{path}." if path else ""
         for key in required:
             if key not in value:
-                raise Refused(f"{place}{key} is missing")
+                raise ParameterError(f"{place}{key} is missing")
         for key, element in value.items():
             if key not in fields:
-                raise Refused(f"{place}{key} is not a parameter of this call")
+                raise ParameterError(f"{place}{key} is not a parameter of this call")
             fields[key](f"{place}{key}", element)
 
     return check

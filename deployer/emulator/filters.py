@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.emulator.checks import Refused, one_of
+from deployer.emulator.checks import ParameterError, one_of
 from deployer.emulator.store import Condition
 
 Read = Callable[[str, str], Any]
@@ -30,13 +30,14 @@ def one_word(*words: str) -> Read:
 
 
 def flag(name: str, value: str) -> bool:
-    return one_word("true", "false")(name, value.lower()) == "true"
+    one_of("true", "false")(name, value.lower())
+    return value.lower() == "true"
 
 
 def whole(least: int = 0, most: int = _MOST) -> Read:
     def read(name: str, value: str) -> int:
         if not (value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most):
-            raise Refused(f"the {name} is invalid")
+            raise ParameterError(f"the {name} is invalid")
         return int(value)
 
     return read
@@ -51,7 +52,7 @@ class Filter:
 
 
 def conditions(filters: Mapping[str, Filter], query: Mapping[str, str]) -> list[Condition]:
-    """Those of `filters` that the query asks for; like the services it ignores parameters it does not know."""
+    """Those of `filters` that the query asks for. What it asks besides is ignored, as the services do."""
     return [(f.sql, f.read(name, query[name])) for name, f in filters.items() if name in query]
 
 

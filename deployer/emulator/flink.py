@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from deployer.emulator.api import DLI, OWNER, Request, Route, error
-from deployer.emulator.checks import Check, Refused, boolean, list_of, number, one_of, record, text
+from deployer.emulator.api import DLI, OWNER, Request, Route, error, json_text
+from deployer.emulator.checks import boolean, list_of, number, record
 from deployer.emulator.family import Family, Phase
 from deployer.emulator.filters import Filter, conditions, flag, one_word, option, whole
-from deployer.emulator.flink_config import job_config
+from deployer.emulator.flink_config import check, job_config
 from deployer.emulator.store import Job, NameTakenError
 
 FAMILY = Family(
@@ -47,7 +47,7 @@ _HAS_TAG = (
     "WHERE json_extract(value, '$.key') || '=' || json_extract(value, '$.value') = ?)"
 )
 
-# DLI API, "Querying jobs". Whether the name is matched exactly is stated nowhere: fuzzy is the one to be ready for.
+# DLI API, "Querying jobs". No page says whether the name is matched exactly: a client must be ready for more.
 _FILTERS = {
     "name": Filter("instr(name, ?) > 0"),
     "job_type": Filter(f"{_TYPE!r} = ?", one_word(*_TYPES)),
@@ -71,7 +71,7 @@ def create(request: Request) -> Any:
             project=request.path["project"],
             scope=body.get("queue_name", ""),
             name=body["name"],
-            body=json.dumps(body, ensure_ascii=False),
+            body=json_text(body),
             only=True,
         )
     except NameTakenError:
@@ -117,7 +117,7 @@ def get(request: Request) -> Any:
 
 
 def run(request: Request) -> Any:
-    """One element per id, in their order and without the id; some can fail and the status is 200 all the same."""
+    """One element per id, in order and without the id. Some can fail, and the status is 200 all the same."""
     _check_run("", request.body)
     return [_run_one(request, number) for number in request.body["job_ids"]]
 

@@ -1,4 +1,4 @@
-"""What a Flink Jar job is made of: the parameters of a create call, and `job_config` as it reads them back."""
+"""What a Flink Jar job is made of: the parameters of a create call, and how `job_config` echoes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from deployer.emulator.checks import Check, Refused, boolean, list_of, number, one_of, record, text
+from deployer.emulator.api import json_text
+from deployer.emulator.checks import Check, ParameterError, boolean, list_of, number, one_of, record, text
 
 _count = number(least=1)
 _machine = record({"cpu": number(least=0.5, whole=False), "memory": text(least=1)})
@@ -98,11 +99,11 @@ _ADDED = {"key": "emulator.filled.in", "value": "true"}
 def check(body: Any) -> None:
     _check("", body)
     if body.get("resume_max_num") == 0:
-        raise Refused("resume_max_num must be -1 or greater than 0")
+        raise ParameterError("resume_max_num must be -1 or greater than 0")
     if _workers(body) < 1:
-        raise Refused("cu_number must be greater than manager_cu_number")
+        raise ParameterError("cu_number must be greater than manager_cu_number")
     if "resource_config" in body and body.get("resource_config_version") != "v2":
-        raise Refused("resource_config needs resource_config_version v2")
+        raise ParameterError("resource_config needs resource_config_version v2")
 
 
 def job_config(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,4 +129,4 @@ def _runtime_config(given: str | None) -> str | None:
         entries = json.loads(given or "")
     except ValueError:
         return given
-    return json.dumps([*entries, _ADDED], separators=(",", ":")) if isinstance(entries, list) else given
+    return json_text([*entries, _ADDED]) if isinstance(entries, list) else given

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from deployer.emulator.api import OWNER, ApiError, Request, Route, Service, error
+from deployer.emulator.api import OWNER, ApiError, Request, Route, Service, error, json_text
 from deployer.emulator.checks import list_of, map_of, one_of, record, text
 from deployer.emulator.family import Family, Phase
 from deployer.emulator.filters import Filter, conditions, one_word, option, whole
@@ -37,6 +37,9 @@ _TYPES = (
 _STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING", *FAMILY.final)
 _RESULTS = ("FAILED", "KILLED", "UNDEFINED", "SUCCEEDED")
 _QUEUE = "default"
+
+# No maximum is published; the two together still make a record index.
+_MOST = 10**9
 
 # Characters that the pages forbid in arguments stand in their own examples, and real jobs are accepted with
 # them, so they pass here.
@@ -89,7 +92,7 @@ def submit(request: Request) -> Any:
         project=request.path["project"],
         scope=request.path["cluster"],
         name=body["job_name"],
-        body=json.dumps(body, ensure_ascii=False),
+        body=json_text(body),
     )
     return {"job_submit_result": {"job_id": job.id, "state": "COMPLETE"}}
 
@@ -97,8 +100,8 @@ def submit(request: Request) -> Any:
 def list_(request: Request) -> Any:
     """`offset` is the number of a page, from 1, and 0 is an error."""
     query = request.query
-    limit = option(query, "limit", whole(1), 10)
-    page = option(query, "offset", whole(1), 1)
+    limit = option(query, "limit", whole(1, _MOST), 10)
+    page = option(query, "offset", whole(1, _MOST), 1)
     ascending = option(query, "sort_by", one_word("asc", "desc"), "desc") == "asc"
     total, jobs = request.store.find(
         FAMILY,
@@ -137,15 +140,15 @@ def _bean(job: Job, now: int) -> dict[str, Any]:
         "elapsed_time": 0 if waiting else (job.since if over else now) - started,
         "queue": _QUEUE,
         "arguments": f"[{', '.join(body['arguments'])}]",
-        "launcher_id": f"application_{job.created}_{job.number:04d}",
+        "launcher_id": f"application_{job.created}_{2 * job.number - 1:04d}",
         "properties": _java_map(body["properties"]),
     }
     # Until the launcher runs there is no application, and no key for it.
-    return bean if waiting else {**bean, "app_id": f"application_{job.created}_{job.number + 1:04d}"}
+    return bean if waiting else {**bean, "app_id": f"application_{job.created}_{2 * job.number:04d}"}
 
 
 def _java_map(properties: Mapping[str, str]) -> str:
-    """Java's Map.toString, which quotes nothing. A hash map has an order of its own: here by the last letters."""
+    """Java's Map.toString, which quotes nothing; a hash map's order is its own, here by the last letters."""
     pairs = sorted(properties.items(), key=lambda pair: pair[0][::-1])
     return f"{{{', '.join(f'{key}={value}' for key, value in pairs)}}}"
 

@@ -1,52 +1,74 @@
-"""The HTTP side: one loopback port, a thread per connection, answers as the gateway in front of the APIs."""
+"""The parts put together."""
 
 from __future__ import annotations
 
-import json
-import logging
-import socket
 import threading
 import time
-import uuid
-from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from typing import Self
 
-from deployer.emulator.api import ApiError, Request, Service
-from deployer.emulator.checks import Refused
-from deployer.emulator.routes import find
+from deployer.emulator.gateway import respond
+from deployer.emulator.http1 import Server
 from deployer.emulator.store import Store
 
-_log = logging.getLogger(__name__)
 
-# API gateway: a larger body is refused with 413.
-_MOST_BYTES = 12 * 1024 * 1024
+class Emulator:
+    """The server, on its port from the construction on.
 
+    As a context manager it serves in a daemon thread; `serve_forever` serves in the caller's. Both give back
+    port, connections and database at their end. Any project, queue and cluster is taken. With a `token`,
+    calls must carry it in X-Auth-Token. `clock` is time.time or a test's own: all times, states and the Date
+    header go by it.
+    """
 
-class _Gateway(Exception):
-    """An answer that comes from the gateway, in whose shape the answer's request id stands too."""
+    def __init__(
+        self,
+        database: Path,
+        *,
+        port: int = 0,
+        token: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = Store(database, clock)
+        try:
+            self._http = Server(port, clock, partial(respond, self.store, token))
+        except BaseException:
+            self.store.close()
+            raise
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error_code": code, "error_msg": message}
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, name="emulator", daemon=True
+        )
+        self._thread.start()
+        return self
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+        self._thread.join()
+        self._close()
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
-    server: _Server
+    def serve_forever(self) -> None:
+        """Returns after shutdown(); a KeyboardInterrupt passes through. Either way everything is closed."""
+        try:
+            self._http.serve_forever()
+        finally:
+            self._close()
 
-    def _serve(self) -> None:
-        raw = self._read_body()
-        if raw is None:
-            self.close_connection = True
-            return
-        self._answer(*self._respond(raw))
+    def shutdown(self) -> None:
+        """Ends a serve_forever() in another thread, and waits until it took no more connections."""
+        self._http.shutdown()
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve  # noqa: N815
+    def _close(self) -> None:
+        self._http.server_close()
+        self._http.hang_up()
+        self.store.close()

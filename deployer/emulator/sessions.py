@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from deployer.emulator.api import DLI, Request, Route, error
+from deployer.emulator.api import DLI, Request, Route, error, json_text
 from deployer.emulator.checks import Check, number, one_of, record
 from deployer.emulator.family import Family, Phase
 from deployer.emulator.filters import Filter, conditions, option, whole
@@ -43,7 +43,7 @@ def create(request: Request) -> Any:
         project=request.path["project"],
         scope=queue_of(request.body),
         name=request.body.get("name", ""),
-        body=json.dumps(request.body, ensure_ascii=False),
+        body=json_text(request.body),
     )
     return {**_entry(job), "appInfo": _APP_INFO, "update_time": 0}
 

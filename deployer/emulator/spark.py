@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deployer.emulator.checks import Check, Refused, list_of, map_of, number, one_of, record, text
+from deployer.emulator.checks import Check, ParameterError, list_of, map_of, number, one_of, record, text
 
 # DLI API, "Creating a batch processing job": a size without its unit fails at the start.
 _memory = text(pattern=r"[0-9]+ ?[kKmMgGtT][bB]?")
@@ -40,7 +40,7 @@ FIELDS: Mapping[str, Check] = {
 def queue_of(body: Mapping[str, Any]) -> str:
     """The queue under either of its names; the pages say that both cannot be given."""
     if ("queue" in body) == ("cluster_name" in body):
-        raise Refused("exactly one of queue and cluster_name must be given")
+        raise ParameterError("exactly one of queue and cluster_name must be given")
     name: str = body["queue"] if "queue" in body else body["cluster_name"]
     return name
 

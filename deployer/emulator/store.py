@@ -34,9 +34,10 @@ CREATE TABLE IF NOT EXISTS jobs (
     started INTEGER,
     ended INTEGER,
     end_state TEXT,
-    end_result TEXT,
-    UNIQUE (family, project, only_name)
+    end_result TEXT
 );
+CREATE UNIQUE INDEX IF NOT EXISTS jobs_by_only_name ON jobs (family, project, only_name)
+    WHERE only_name IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (family, project, created);
 CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (family, project, name, created);
 """
@@ -81,7 +82,9 @@ class Store:
         database.parent.mkdir(parents=True, exist_ok=True)
         # Job bodies hold what their authors put into them, passwords too. SQLite's side files copy the mode.
         database.touch(mode=0o600)
-        self._connection = sqlite3.connect(database, timeout=30, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            database, timeout=30, isolation_level=None, check_same_thread=False
+        )
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(f"BEGIN IMMEDIATE; {_LAYOUT} COMMIT;")
@@ -131,8 +134,8 @@ class Store:
         tests = "".join(f" AND ({sql})" for sql, _ in where)
         values = (self.now(), project, *(value for _, value in where))
         matching = f"FROM ({family.rows}) WHERE 1{tests}"
-        total = self._run(f"SELECT count(*) {matching}", values)[0][0]  # noqa: S608  values are bound
-        rows = self._run(f"SELECT * {matching} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset))  # noqa: S608
+        total = self._run(f"SELECT count(*) {matching}", values)[0][0]
+        rows = self._run(f"SELECT * {matching} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset))
         return total, [Job(*row) for row in rows]
 
     def start(self, family: Family, project: str, number: int, states: Collection[str]) -> bool:
@@ -148,7 +151,7 @@ class Store:
         )
 
     def end(self, identity: str | int, state: str, result: str = "") -> None:
-        """For tests: from now on the job is in `state`, whatever the time says; MRS takes a result as well."""
+        """For tests: from now on the job is in `state`, whatever the time says. MRS takes a result too."""
         if not self._run(
             "UPDATE jobs SET ended = ?1, end_state = ?2, end_result = ?3 "  # noqa: S608
             f"WHERE {_key(identity)} = ?4 RETURNING number",

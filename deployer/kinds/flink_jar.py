@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, dig, milliseconds, phase_of, read_back, text
+from deployer.kinds.kind import (
+    Entry,
+    Kind,
+    Listing,
+    Nature,
+    Paging,
+    dig,
+    milliseconds,
+    phase_of,
+    read_back,
+    text,
+)
 from deployer.model import Identity, LiveJob, Phase, Spec
 
 STATES = {

@@ -1,0 +1,108 @@
+"""The options that every verb has, before or after the verb, and what they mean."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deployer.errors import UsageError, nearest
+from deployer.model import Job
+
+SELECTORS = ("kind", "name", "label.KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The common options, wherever they stood. `paths` are as given, relative to the working folder."""
+
+    target: str | None
+    settings: tuple[str, ...]
+    values: tuple[str, ...]
+    select: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the common options to a click command."""
+    for option in reversed(
+        (
+            click.option("-C", "folder", metavar="DIR", help="Work as if started in DIR."),
+            click.option("-t", "--target", metavar="TARGET", help="The target in deployer.yaml."),
+            click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set one value."),
+            click.option("--values", metavar="FILE", multiple=True, help="Add a values file."),
+            click.option(
+                "--select",
+                metavar="EXPR",
+                multiple=True,
+                help="Only jobs with kind=KIND, name=GLOB, label.KEY=VALUE; comma is and, repeated is or.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a verb the common options and PATHs as one `Options`, its first argument."""
+
+    @functools.wraps(function)
+    @common_options
+    @click.argument("paths", metavar="[PATH]...", nargs=-1)
+    @click.pass_context
+    def command(ctx: click.Context, /, **given: Any) -> Any:
+        merged = {name: (*ctx.obj[name], *given.pop(name)) for name in ("settings", "values", "select")}
+        target = given.pop("target") or ctx.obj["target"]
+        change_folder(ctx.obj["folder"])
+        change_folder(given.pop("folder"))
+        return function(Options(target=target, paths=given.pop("paths"), **merged), **given)
+
+    return command
+
+
+def change_folder(folder: str | None) -> None:
+    """What -C does; raises UsageError."""
+    if folder is None:
+        return
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise UsageError(f"-C {folder}: {error.strerror}") from None
+
+
+def selector(expressions: tuple[str, ...]) -> Callable[[Job], bool]:
+    """A test for jobs; no expression selects all. Raises UsageError."""
+    alternatives = [[_term(term) for term in expression.split(",")] for expression in expressions]
+    return lambda job: not alternatives or any(all(test(job) for test in terms) for terms in alternatives)
+
+
+def _term(term: str) -> Callable[[Job], bool]:
+    key, equals, wanted = term.strip().partition("=")
+    if not equals:
+        raise UsageError(f"--select {term}: expected kind=KIND, name=GLOB or label.KEY=VALUE")
+    if key == "kind":
+        return lambda job: job.kind == wanted
+    if key == "name":
+        return lambda job: fnmatchcase(job.name, wanted)
+    if key.startswith("label."):
+        return lambda job: job.labels.get(key.removeprefix("label.")) == wanted
+    raise UsageError(f"--select {term}: there is no selector '{key}'{nearest(key, SELECTORS)}")
+
+
+def inside(paths: tuple[str, ...], folder: Path) -> Callable[[Job], bool]:
+    """A test for the jobs whose files `paths` name, as a file or a folder above. Raises UsageError."""
+    named: list[Path] = []
+    for path in paths:
+        absolute = Path(path).absolute()
+        if not absolute.exists():
+            raise UsageError(f"{path}: there is no such file or folder")
+        if not absolute.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{path} is not in the project {folder}")
+        named.append(absolute.resolve().relative_to(folder.resolve()))
+    return lambda job: not named or any(Path(job.source.file).is_relative_to(path) for path in named)

@@ -1,0 +1,132 @@
+"""The pipeline as the verbs walk it: options -> jobs -> client -> plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deployer import manifest, project
+from deployer.check import check
+from deployer.cli.options import Options, inside, selector
+from deployer.errors import InvalidInput, Problem, UsageError
+from deployer.model import Identity, Job, Live, Manifest, Plan
+from deployer.project import STATE_FOLDER, Project, Target
+from deployer.report import text
+
+if TYPE_CHECKING:
+    from deployer.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A project as the options see it. `jobs` are all of it, in order; `selected` are those that are meant."""
+
+    project: Project
+    target: Target
+    manifests: tuple[Manifest, ...]
+    jobs: tuple[Job, ...]
+    selected: frozenset[Identity]
+    problems: tuple[Problem, ...]
+
+    @property
+    def wanted(self) -> tuple[Job, ...]:
+        return tuple(job for job in self.jobs if job.identity in self.selected)
+
+    @property
+    def with_dependencies(self) -> tuple[Job, ...]:
+        """The selected jobs and those that they depend on."""
+        needed = {dependency.identity for job in self.wanted for dependency in job.depends_on}
+        return tuple(job for job in self.jobs if job.identity in self.selected | needed)
+
+
+def load(options: Options) -> Loaded:
+    """Reads and checks the whole project; problems of manifests are collected, not raised.
+
+    Raises UsageError, and InvalidInput when deployer.yaml or a values file cannot be used.
+    """
+    found, target, values = _project(options)
+    files = project.manifest_files(found, _in_project(options.values, found))
+    read = manifest.read(found, files, values)
+    checked = check(read.manifests, target.clusters)
+    problems = tuple(sorted({*read.problems, *checked.problems}))
+    is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
+    selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
+    if checked.jobs and not selected and not _errors(problems):
+        raise UsageError("no job is selected by the given PATH and --select")
+    return Loaded(found, target, read.manifests, checked.jobs, selected, problems)
+
+
+def _project(options: Options) -> tuple[Project, Target, Mapping[str, Any]]:
+    start = Path(options.paths[0]) if options.paths else Path()
+    found = project.load(project.find(start if start.is_dir() else start.parent))
+    target = found.target(options.target)
+    values = project.template_values(found, target, _in_project(options.values, found), options.settings)
+    return found, target, values
+
+
+def _in_project(files: Sequence[str], found: Project) -> list[str]:
+    """Values files of the command line, relative to the project's folder."""
+    return [os.path.relpath(Path(file).absolute(), found.folder) for file in files]
+
+
+def _errors(problems: Sequence[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.severity == "error"]
+
+
+def require_valid(loaded: Loaded) -> None:
+    """Raises InvalidInput when any manifest has an error; shows warnings otherwise."""
+    if _errors(loaded.problems):
+        raise InvalidInput(loaded.problems)
+    for problem in loaded.problems:
+        click.echo(text.problem(problem), err=True)
+
+
+@contextmanager
+def connected(loaded: Loaded) -> Iterator[Client]:
+    """A client for the target; with `emulator: true` the emulator runs as long as it is open."""
+    from deployer.auth import credentials
+    from deployer.client import Client
+
+    target = loaded.target
+    auth = credentials(target, os.environ)
+    if not target.emulator:
+        with Client(target, auth) as client:
+            yield client
+        return
+    from deployer.emulator import Emulator
+
+    with Emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
+        endpoints = dict.fromkeys(("dli", "mrs", "iam"), server.url)
+        with Client(replace(target, endpoints=endpoints), auth) as client:
+            yield client
+
+
+def state_folder(found: Project) -> Path:
+    """`.deployer/` of the project, made when it is missing, and kept out of git."""
+    folder = found.folder / STATE_FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+    return folder
+
+
+def plan(client: Client, loaded: Loaded) -> tuple[Plan, Live]:
+    """Reads the listings and plans the selected jobs."""
+    from deployer.observe import observe
+    from deployer.plan import make_plan
+
+    jobs = loaded.with_dependencies
+    live = observe(client, jobs)
+    target = loaded.target
+    place = {"target": target.name, "project": target.project_id, "region": target.region, **target.endpoints}
+    return make_plan(target.name, place, jobs, live, loaded.selected), live

@@ -1,0 +1,149 @@
+"""HTTP/1.1: as much of it as the clients of a JSON API on loopback use, and a thread for each connection.
+
+http.server's handler spends more time on a request's headers than the rest of the emulator on its answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from email.utils import formatdate
+from http import HTTPStatus
+from socketserver import StreamRequestHandler, TCPServer, ThreadingMixIn
+from typing import Any
+
+from deployer.emulator.api import json_text
+from deployer.emulator.gateway import MOST_BYTES, Call, gateway_error
+
+_log = logging.getLogger(__name__)
+_LONGEST_LINE = 1 << 16
+_MOST_HEADERS = 100
+
+
+class _MalformedError(Exception):
+    """What came is no request, so nobody knows where the next one begins: the connection ends."""
+
+
+class _HungUpError(Exception):
+    """The client is gone. Half a request is none."""
+
+
+class Connection(StreamRequestHandler):
+    """Answers one request after the other, until either side has enough."""
+
+    # An answer is one write, and leaves at once.
+    disable_nagle_algorithm = True
+    server: Server
+
+    def handle(self) -> None:
+        try:
+            while self._serve():
+                pass
+        except _MalformedError as problem:
+            request_id = uuid.uuid4().hex
+            error = gateway_error(400, "APIGW.0201", str(problem), request_id)
+            self._send(request_id, 400, error.body, last=True)
+        except (_HungUpError, ConnectionError):
+            pass
+
+    def _serve(self) -> bool:
+        """Whether the connection stays open for another request."""
+        words = self._line().split(" ")
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            raise _MalformedError("Bad request line")
+        method, target, version = words
+        headers = self._headers()
+        last = version != "HTTP/1.1" or headers.get("connection", "").lower() == "close"
+        call = Call(uuid.uuid4().hex, method, target, headers, self._body(headers))
+        status, body = self.server.respond(call)
+        self._send(call.id, status, body, last=last, silent=method == "HEAD")
+        return not last
+
+    def _line(self) -> str:
+        line = self.rfile.readline(_LONGEST_LINE + 1)
+        if not line.endswith(b"\n"):
+            raise _MalformedError("Line too long") if len(line) > _LONGEST_LINE else _HungUpError
+        return line.decode("latin-1").rstrip("\r\n")
+
+    def _headers(self) -> Mapping[str, str]:
+        headers: dict[str, str] = {}
+        while line := self._line():
+            name, colon, value = line.partition(":")
+            if not colon or not name or name != name.strip() or len(headers) == _MOST_HEADERS:
+                raise _MalformedError("Bad headers")
+            headers[name.lower()] = value.strip()
+        return headers
+
+    def _body(self, headers: Mapping[str, str]) -> bytes | None:
+        """None when it is too large."""
+        text = headers.get("content-length", "0")
+        if "transfer-encoding" in headers or not (text.isdecimal() and len(text) < 16):
+            raise _MalformedError("A body needs its Content-Length")
+        if headers.get("expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        left = int(text)
+        if left > MOST_BYTES:
+            # Most clients look for an answer only when they have sent everything.
+            while left and (part := self.rfile.read(min(left, 1 << 16))):
+                left -= len(part)
+            return None
+        body = self.rfile.read(left)
+        if len(body) < left:
+            raise _HungUpError
+        return body
+
+    def _send(self, request_id: str, status: int, body: Any, *, last: bool, silent: bool = False) -> None:
+        payload = json_text(body).encode()
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+            f"Date: {formatdate(self.server.clock(), usegmt=True)}\r\n"
+            f"X-Request-Id: {request_id}\r\n"
+            "Content-Type: application/json;charset=utf-8\r\n"
+            f"Content-Length: {len(payload)}\r\n"
+            f"Connection: {'close' if last else 'keep-alive'}\r\n\r\n"
+        )
+        self.wfile.write(head.encode() if silent else head.encode() + payload)
+
+
+class Server(ThreadingMixIn, TCPServer):
+    """Unlike http.server's own it asks no name service for its name. Its threads are those of connections."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    # With the default of 5 a burst of connections waits for the client's kernel to try again.
+    request_queue_size = 128
+
+    def __init__(
+        self, port: int, clock: Callable[[], float], respond: Callable[[Call], tuple[int, Any]]
+    ) -> None:
+        self.clock = clock
+        self.respond = respond
+        self._open: set[Any] = set()
+        self._closed = threading.Condition()
+        super().__init__(("127.0.0.1", port), Connection)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._closed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._closed:
+            self._open.discard(request)
+            self._closed.notify()
+
+    def hang_up(self) -> None:
+        """Ends the connections that clients keep alive, after the call that each is in."""
+        with self._closed:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RD)
+            self._closed.wait_for(lambda: not self._open, timeout=10)
+
+    def handle_error(self, *_: Any) -> None:
+        _log.exception("a connection failed")

@@ -1,0 +1,52 @@
+"""The plan for programs: `format_version` 1.0. Keys are added in minor versions, never changed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deployer.model import Change, Note, Plan
+
+FORMAT_VERSION = "1.0"
+
+
+def plan(it: Plan) -> str:
+    """The plan as a JSON document; `changes` holds all but the unchanged."""
+    document = {
+        "format_version": FORMAT_VERSION,
+        "target": it.target,
+        "summary": dict(it.summary),
+        "changes": [_change(change) for change in it.pending],
+        "attention": [_note(note) for note in it.attention],
+        "errors": [_note(note) for note in it.errors],
+        "digest": it.digest,
+    }
+    return json.dumps(document, indent=2)
+
+
+def _change(change: Change) -> dict[str, Any]:
+    job, live = change.job, change.live
+    return {
+        "action": change.action,
+        "kind": job.kind,
+        "name": job.name,
+        "place": job.identity.place,
+        "source": str(job.source),
+        "reason": change.reason,
+        "impact": change.impact,
+        "fields": [
+            {"path": field.path, "live": field.live, "desired": field.desired, "sensitive": field.sensitive}
+            for field in change.fields
+        ],
+        "live": {"id": live.id, "state": live.state} if live else None,
+    }
+
+
+def _note(note: Note) -> dict[str, Any]:
+    return {
+        "kind": note.identity.kind,
+        "name": note.identity.name,
+        "place": note.identity.place,
+        "source": str(note.source),
+        "message": note.message,
+    }

@@ -1,0 +1,61 @@
+"""The plan for a pull request's comment: counts first, then everything that files or a service wrote, fenced.
+
+Nothing that a manifest can choose stands outside the fence, and the fence is longer than any run of
+backticks inside it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from deployer.model import Action, Change, Impact, Note, Plan
+from deployer.report.printable import pair, printable
+
+_SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELETE: "-"}
+
+
+def plan(it: Plan) -> str:
+    """A heading, a table of counts, and the changes as a diff."""
+    counts = {action: count for action, count in it.summary.items() if count}
+    counts |= {"could not be planned": len(it.errors)} if it.errors else {}
+    lines = [f"### deployer plan: {'changes' if it.pending or it.errors else 'no changes'}", ""]
+    if counts:
+        lines += [f"| {' | '.join(counts)} |", f"|{' --- |' * len(counts)}"]
+        lines += [f"| {' | '.join(map(str, counts.values()))} |", ""]
+    body = [line for change in it.pending for line in _change(change)]
+    if it.attention:
+        body += ["# needs attention", *map(_note, it.attention), ""]
+    if it.errors:
+        body += ["# could not be planned", *map(_note, it.errors), ""]
+    if body:
+        lines += _fenced(body[:-1])
+    lines.append(f"Digest: `{it.digest}`")
+    return "\n".join(lines)
+
+
+def _fenced(lines: list[str]) -> list[str]:
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}diff", *lines, fence, ""]
+
+
+def _change(change: Change) -> list[str]:
+    sign = _SIGNS.get(change.action, "+")
+    impact = f"; impact: {change.impact}" if change.impact is not Impact.NONE else ""
+    lines = [
+        f"{sign} {change.action} {printable(str(change.job.identity))} ({printable(str(change.job.source))})",
+        f"# {printable(change.reason)}{impact}",
+    ]
+    for field in change.fields:
+        path = printable(field.path)
+        if field.sensitive:
+            lines.append(f"!   {path}: (sensitive; it differs)")
+            continue
+        live, desired = pair(field.live, field.desired)
+        lines += [f"-   {path}: {live}"] if field.live is not None else []
+        lines += [f"+   {path}: {desired}"] if field.desired is not None else []
+    return [*lines, ""]
+
+
+def _note(note: Note) -> str:
+    return f"! {printable(str(note.identity))} ({printable(str(note.source))}): {printable(note.message)}"

@@ -1,0 +1,42 @@
+"""Text that a terminal or a web page can be given, whatever a manifest or a service put into it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MAX_VALUE = 160
+_CONTEXT = 40
+
+
+def printable(text: str) -> str:
+    """`text` on one line: control, bidirectional and other invisible characters become escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    return json.dumps(char)[1:-1] if ord(char) < 0x20 else f"\\u{ord(char):04x}"
+
+
+def value(item: Any) -> str:
+    """A value as JSON, on one line."""
+    return printable(json.dumps(item, ensure_ascii=False, sort_keys=True))
+
+
+def pair(live: Any, desired: Any) -> tuple[str, str]:
+    """Both values; where they are long, the part around their first difference."""
+    texts = value(live), value(desired)
+    if max(map(len, texts)) <= MAX_VALUE:
+        return texts
+    first = next((n for n, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+    start = max(0, first - _CONTEXT)
+    return _excerpt(texts[0], start), _excerpt(texts[1], start)
+
+
+def _excerpt(text: str, start: int) -> str:
+    end = start + MAX_VALUE
+    before = f"({start} characters) ..." if start else ""
+    after = f"... ({len(text) - end} more)" if len(text) > end else ""
+    return f"{before}{text[start:end]}{after}"

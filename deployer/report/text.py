@@ -1,0 +1,140 @@
+"""Reports for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import click
+
+from deployer.errors import Problem
+from deployer.model import Action, Change, FieldChange, Impact, Job, LiveJob, Note, Outcome, Plan, Result
+from deployer.report.printable import pair, printable
+
+_SIGNS: Mapping[Action, tuple[str, str]] = {
+    Action.CREATE: ("+", "green"),
+    Action.SUBMIT: ("+", "green"),
+    Action.RESUBMIT: ("~", "yellow"),
+    Action.REPLACE: ("~", "red"),
+    Action.CANCEL: ("-", "red"),
+    Action.UPDATE: ("~", "yellow"),
+    Action.RESTART: ("~", "yellow"),
+    Action.START: (">", "green"),
+    Action.STOP: ("-", "red"),
+    Action.DELETE: ("-", "red"),
+    Action.BLOCKED: ("!", "magenta"),
+    Action.UNCHANGED: ("=", "white"),
+}
+_RESULT_COLOURS = {
+    Result.DONE: "green",
+    Result.SKIPPED: "yellow",
+    Result.FAILED: "red",
+    Result.UNKNOWN: "magenta",
+}
+
+
+def plan(it: Plan, *, verbose: bool = False) -> str:
+    """The changes with their reasons and fields, then what needs attention, errors, and the counts."""
+    blocks = [_change(change) for change in (it.changes if verbose else it.pending)]
+    if it.attention:
+        blocks.append([click.style("Needs attention:", bold=True), *map(_note, it.attention)])
+    if it.errors:
+        blocks.append([click.style("Could not be planned:", bold=True, fg="red"), *map(_note, it.errors)])
+    blocks.append([counts(it)])
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def counts(it: Plan) -> str:
+    """`Plan for local: 2 to create, 1 blocked, 3 unchanged.`"""
+    words = [
+        f"{count} {'' if action in (Action.BLOCKED, Action.UNCHANGED) else 'to '}{action}"
+        for action, count in it.summary.items()
+        if count
+    ]
+    words += [f"{len(it.errors)} could not be planned"] if it.errors else []
+    no_changes = "" if it.pending else "no changes; "
+    return f"Plan for {printable(it.target)}: {no_changes}{', '.join(words) or 'nothing to do'}."
+
+
+def _change(change: Change) -> list[str]:
+    sign, colour = _SIGNS[change.action]
+    head = click.style(f"{sign} {change.action:<9}", fg=colour, bold=True)
+    source = click.style(printable(str(change.job.source)), dim=True)
+    impact = f"; impact: {change.impact}" if change.impact is not Impact.NONE else ""
+    lines = [
+        f"{head} {printable(str(change.job.identity))}  {source}",
+        f"    {printable(change.reason)}{impact}",
+    ]
+    return lines + [f"    {line}" for line in field_lines(change.fields)]
+
+
+def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
+    """A line per field: `/numExecutors  2 -> 4`; paths are aligned."""
+    width = min(max((len(printable(field.path)) for field in fields), default=0), 40)
+    for field in fields:
+        path = printable(field.path).ljust(width)
+        if field.sensitive:
+            yield f"{path}  (sensitive; it differs)"
+            continue
+        live, desired = pair(field.live, field.desired)
+        if field.live is None:
+            yield f"{path}  + {desired}"
+        elif field.desired is None:
+            yield f"{path}  - {live}"
+        else:
+            yield f"{path}  {live} -> {desired}"
+
+
+def _note(note: Note) -> str:
+    return f"  {printable(str(note.identity))} ({printable(str(note.source))}): {printable(note.message)}"
+
+
+def outcome(it: Outcome) -> str:
+    """One line for one finished change."""
+    word = click.style(f"{it.result:<8}", fg=_RESULT_COLOURS[it.result])
+    identifier = f" {printable(it.id)}" if it.id else ""
+    job = it.change.job
+    return f"{word} {it.change.action} {printable(str(job.identity))}:{identifier} {printable(it.message)}"
+
+
+def outcomes(results: Iterable[Result], *, blocked: int, errors: int, not_started: int) -> str:
+    """The true counts at the end of an apply."""
+    ended = list(results)
+    words = [f"{ended.count(result)} {result}" for result in Result if ended.count(result)]
+    words += [f"{blocked} blocked"] if blocked else []
+    words += [f"{errors} could not be planned"] if errors else []
+    words += [f"{not_started} not started"] if not_started else []
+    return f"Applied: {', '.join(words) or 'nothing to do'}."
+
+
+def problem(it: Problem) -> str:
+    """`file:line:col: error: message`"""
+    place = f"{it.file}:{it.line}:{it.column}" if it.line else it.file
+    word = click.style(it.severity, fg="red" if it.severity == "error" else "yellow", bold=True)
+    return f"{printable(place)}: {word}: {printable(it.message)}"
+
+
+def status(rows: Sequence[tuple[Job, LiveJob | None, str]]) -> str:
+    """A line per job: kind, name, place, live state, submission, id and whether it drifted."""
+    header = ("KIND", "NAME", "PLACE", "LIVE", "SUBMITTED (UTC)", "ID", "MANIFEST")
+    table = [header]
+    for job, live, word in rows:
+        submitted = time(live.submitted) if live else "-"
+        state, identifier = (live.state, live.id) if live else ("-", "-")
+        table.append((job.kind, job.name, job.identity.place or "-", state, submitted, identifier, word))
+    clean = [[printable(cell) for cell in row] for row in table]
+    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in clean
+    )
+
+
+def time(milliseconds: int) -> str:
+    """A time of a listing; `-` where it tells none."""
+    if not milliseconds:
+        return "-"
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return "-"
