@@ -164,7 +164,7 @@ def _failure(error: requests.RequestException, where: str) -> ApiError:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what it wraps: requests keeps urllib3's in `args`, urllib3 keeps its own in `reason`."""
+    """An exception and what it wraps: requests keeps urllib3's in `args`, urllib3 its own in `reason`."""
     seen: list[BaseException] = []
     queue: list[object] = [error]
     while queue:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from deployer.diff import compare
@@ -53,11 +54,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One job and what is live of it: `live` is the run that counts, `fields` what differs from it."""
+    """One job and what is live of it: `live` is the run that counts, `fields` what differs from it.
+
+    `listing` says how much its listing holds, for the reason of a create.
+    """
 
     job: Job
     live: LiveJob | None
     fields: tuple[FieldChange, ...] = ()
+    listing: str = ""
 
     @property
     def same(self) -> bool:
@@ -78,59 +83,69 @@ def make_plan(
     The others are there as dependencies: they are looked at, and nothing is done about them. `place`
     identifies the target in the digest.
     """
-    by_identity: dict[Identity, list[LiveJob]] = {}
-    unnamed: dict[tuple[str, str], list[LiveJob]] = {}
+    runs: dict[Identity, list[LiveJob]] = defaultdict(list)
     for one in live.jobs:
-        by_identity.setdefault(one.identity, []).append(one)
-        if not one.identity.name and one.phase in _RUNNING:
-            unnamed.setdefault((one.identity.kind, one.identity.place), []).append(one)
+        runs[one.identity].append(one)
+    reach = _reach(live.jobs)
     changes: list[Change] = []
     attention: list[Note] = []
     errors: list[Note] = []
-    phases: dict[Identity, Phase | None] = {}
+    standing: dict[Identity, Phase | str] = {}
     for job in jobs:
+        own = runs[job.identity]
         if job.identity not in selected:
-            phases[job.identity] = _newest_phase(by_identity.get(job.identity, []))
+            newest = _newest(own)
+            standing[job.identity] = newest.phase if newest else "is not deployed, and not selected"
             continue
-        if failure := live.failures.get(job.identity):
+        if failure := live.failures.get(job.identity) or _rerun_in_future(job, live.now):
             errors.append(Note(job.identity, job.source, failure))
+            standing[job.identity] = "could not be planned"
             continue
-        if message := _rerun_in_future(job, live.now):
-            errors.append(Note(job.identity, job.source, message))
-            continue
-        runs = by_identity.get(job.identity, [])
-        situation, decision = _decide(job, runs, unnamed.get((job.kind, job.identity.place), []))
-        decision = _await_dependencies(job, decision, phases)
-        phases[job.identity] = _phase_after(decision, situation)
-        if decision.action not in {*APPLICABLE, Action.UNCHANGED, Action.BLOCKED}:
-            reason = f"{decision.reason}; '{decision.action}' is not available in this version"
-            decision = replace(decision, action=Action.BLOCKED, reason=reason, impact=Impact.NONE)
+        unnamed = runs[job.identity._replace(name="")]
+        listing = reach.get(_listing_key(job.identity), "the listing is empty")
+        situation, decision = _decide(job, own, unnamed, listing)
+        decision = _available(_await_dependencies(job, decision, standing))
+        standing[job.identity] = _standing(decision, situation)
         if decision.attention:
             attention.append(Note(job.identity, job.source, decision.reason))
-        attention += _extra_runs(job, runs, situation)
-        shown = situation.fields if decision.action is not Action.UNCHANGED else ()
-        changes.append(Change(decision.action, job, decision.reason, decision.impact, shown, situation.live))
+        attention += _extra_runs(job, own, situation)
+        change = Change(
+            decision.action, job, decision.reason, decision.impact, situation.fields, situation.live
+        )
+        changes.append(change)
     plan = Plan(target, tuple(changes), tuple(attention), tuple(errors))
     return replace(plan, digest=digest(place, plan))
 
 
-def _decide(job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob]) -> tuple[Situation, Decision]:
-    """The situation of one job, and the row of its kind's table that matches it."""
+def _listing_key(identity: Identity) -> tuple[str, str]:
+    """Which listing shows a job: an MRS job its cluster's, the others that of their kind."""
+    in_path = any(row.location == "path" for row in KINDS[identity.kind].rows)
+    return identity.kind, identity.place if in_path else ""
+
+
+def _decide(
+    job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob], listing: str
+) -> tuple[Situation, Decision]:
+    """The situation of one job, and the row of its kind's table that matches it.
+
+    `unnamed` are live jobs of its kind and place without a name, `listing` how much was listed.
+    """
     kind = KINDS[job.kind]
     active = [run for run in runs if run.phase in _RUNNING]
     counting = _newest(active or runs)
-    fields = _differences(kind, job, counting)
-    situation = Situation(job, counting, fields)
-    if not runs and unnamed and not kind.named_in_listing:
-        ids = ", ".join(one.id for one in unnamed)
-        reason = f"an active job without a name in {job.identity.place} may be this one: {ids}"
-        return situation, Decision(Action.BLOCKED, reason)
-    if len(active) > 1 and fields:
-        ids = ", ".join(sorted(run.id for run in active))
-        return situation, Decision(Action.BLOCKED, f"several are active, and the newest differs: {ids}")
+    situation = Situation(job, counting, _differences(kind, job, counting), listing)
+    if job.lifecycle.state is not State.ABSENT:
+        may_be_it = [one for one in unnamed if one.phase in _RUNNING and not kind.named_in_listing]
+        if not runs and may_be_it:
+            reason = (
+                f"an active job without a name in {job.identity.place} may be this one: {_ids(may_be_it)}"
+            )
+            return situation, Decision(Action.BLOCKED, reason)
+        if len(active) > 1 and situation.fields:
+            reason = f"several are active, and the newest differs: {_ids(active)}"
+            return situation, Decision(Action.BLOCKED, reason)
     if kind.nature is Nature.DEFINITION and len(runs) > 1:
-        ids = ", ".join(sorted(run.id for run in runs))
-        return situation, Decision(Action.BLOCKED, f"several jobs have this name: {ids}")
+        return situation, Decision(Action.BLOCKED, f"several jobs have this name: {_ids(runs)}")
     decide = _run_once if kind.nature is Nature.RUN_ONCE else _definition
     return situation, decide(situation)
 
@@ -139,9 +154,22 @@ def _newest(runs: Iterable[LiveJob]) -> LiveJob | None:
     return max(runs, key=lambda run: (run.submitted, run.id), default=None)
 
 
-def _newest_phase(runs: Iterable[LiveJob]) -> Phase | None:
-    newest = _newest(runs)
-    return newest.phase if newest else None
+def _ids(runs: Iterable[LiveJob]) -> str:
+    return ", ".join(sorted(run.id for run in runs))
+
+
+def _reach(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
+    """How much each listing holds, and how far back: older records may have expired there."""
+    times: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for one in jobs:
+        times[_listing_key(one.identity)].append(one.submitted)
+    return {key: _reach_words(listed) for key, listed in times.items()}
+
+
+def _reach_words(times: Sequence[int]) -> str:
+    oldest = min(filter(None, times), default=0)
+    since = f", back to {datetime.fromtimestamp(oldest / 1000, UTC):%Y-%m-%d}" if oldest else ""
+    return f"the listing holds {len(times)} {'job' if len(times) == 1 else 'jobs'}{since}"
 
 
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
@@ -162,7 +190,7 @@ def _run_once(it: Situation) -> Decision:  # noqa: C901 - one branch is one row 
     if live is None:
         if job.lifecycle.on_missing is OnMissing.KEEP:
             return Decision(Action.UNCHANGED, "not in the listing, and onMissing is keep")
-        return Decision(Action.CREATE, "not in the listing, which was read to its end")
+        return Decision(Action.CREATE, f"no record of it: {it.listing}")
     if live.phase is Phase.UNKNOWN:
         reason = f"its state '{live.state}' is not known to this version; nothing is done"
         return Decision(Action.UNCHANGED, reason, attention=True)
@@ -214,15 +242,15 @@ def _definition(it: Situation) -> Decision:  # noqa: C901 - one branch is one ro
         if live is None:
             return Decision(Action.UNCHANGED, "state: absent, and there is none")
         if live.phase is Phase.PENDING:
-            return Decision(Action.UNCHANGED, f"in transition: {live.state}", attention=True)
+            return Decision(Action.UNCHANGED, f"in transition: {live.state}")
         return Decision(Action.DELETE, f"state: absent, and it is {live.state}", Impact.DELETES)
     if live is None:
         if job.lifecycle.on_missing is OnMissing.KEEP:
             return Decision(Action.UNCHANGED, "not in the listing, and onMissing is keep")
-        then = "created, then run" if wants_run else "created, not run"
-        return Decision(Action.CREATE, f"not in the listing, which was read to its end: {then}")
+        then = "created, then run" if wants_run else "created as a draft, not run"
+        return Decision(Action.CREATE, f"no record of it: {it.listing}; {then}")
     if live.phase is Phase.PENDING:
-        return Decision(Action.UNCHANGED, f"in transition: {live.state}; plan again later", attention=True)
+        return Decision(Action.UNCHANGED, f"in transition: {live.state}; plan again later")
     if live.phase is Phase.UNKNOWN:
         return Decision(Action.UNCHANGED, f"its state '{live.state}' needs a person", attention=True)
     if live.spec is None:
@@ -274,33 +302,42 @@ def _rerun_in_future(job: Job, now: datetime | None) -> str:
     return ""
 
 
-def _phase_after(decision: Decision, situation: Situation) -> Phase | None:
-    """The phase that a dependent may count on: None when this job is not there, or not as it should be."""
+def _available(decision: Decision) -> Decision:
+    if decision.action in {*APPLICABLE, Action.UNCHANGED, Action.BLOCKED}:
+        return decision
+    return Decision(
+        Action.BLOCKED, f"{decision.reason}; '{decision.action}' is not available in this version"
+    )
+
+
+def _standing(decision: Decision, situation: Situation) -> Phase | str:
+    """The phase that a dependent may count on, or why it cannot."""
     if decision.action in APPLICABLE:
         return Phase.PENDING
-    if decision.action is Action.UNCHANGED and situation.live:
-        return situation.live.phase
-    return None
+    if decision.action is Action.BLOCKED:
+        return "is blocked"
+    return situation.live.phase if situation.live else "is not there"
 
 
-def _await_dependencies(job: Job, decision: Decision, phases: Mapping[Identity, Phase | None]) -> Decision:
+def _await_dependencies(job: Job, decision: Decision, standing: Mapping[Identity, Phase | str]) -> Decision:
     """Blocks what would be sent before a dependency has come as far as `until` says."""
     if decision.action in {Action.UNCHANGED, Action.BLOCKED}:
         return decision
     for dependency in job.depends_on:
         name = dependency.identity.name
-        phase = phases.get(dependency.identity)
-        if phase is None:
-            return Decision(Action.BLOCKED, f"it depends on {name}, which is not there")
+        phase = standing[dependency.identity]
+        if not isinstance(phase, Phase):
+            return Decision(Action.BLOCKED, f"it depends on {name}, which {phase}")
         if phase in {Phase.FAILED, Phase.STOPPED}:
-            return Decision(Action.BLOCKED, f"it depends on {name}, which is {phase}")
+            return Decision(Action.BLOCKED, f"it depends on {name}, which has {phase}")
         enough = {
             Until.SUBMITTED: {*Phase},
             Until.RUNNING: {Phase.ACTIVE, Phase.SUCCEEDED},
             Until.SUCCEEDED: {Phase.SUCCEEDED},
         }[dependency.until]
         if phase not in enough:
-            return Decision(Action.BLOCKED, f"it waits until {name} is {dependency.until}; apply again then")
+            word = "has succeeded" if dependency.until is Until.SUCCEEDED else "is running"
+            return Decision(Action.BLOCKED, f"it waits until {name} {word}; apply again then")
     return decision
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A project as the options see it. `jobs` are all of it, in order; `selected` are those that are meant."""
+    """A project as the options see it. `jobs` are all of it, in order; `selected` those that are meant."""
 
     project: Project
     target: Target

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from deployer.model import LiveJob, Phase, Spec
@@ -71,16 +72,16 @@ class Kind:
     named_in_listing: bool = True
     warning: str = ""
 
-    @property
+    @cached_property
     def create(self) -> Table:
         return load_table(self.table)
 
-    @property
+    @cached_property
     def rows(self) -> tuple[Row, ...]:
         """The rows of `spec`: without the name, which stands in the manifest's metadata."""
         return tuple(row for row in self.create.spec_rows() if row.name != self.name_field)
 
-    @property
+    @cached_property
     def name_row(self) -> Row:
         return next(row for row in self.create.request if row.name == self.name_field)
 

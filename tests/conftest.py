@@ -1,0 +1,157 @@
+"""A project folder, an emulator with a clock of its own, and the real command between them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deployer.cli import run
+from deployer.emulator import Emulator
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+TOKEN = "a-token-for-tests"  # noqa: S105
+
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the vendor's pages are not beside the checkout")
+
+
+@dataclass
+class Clock:
+    """The time as the emulator sees it."""
+
+    now: float = 1_720_000_000.0  # 2024-07-03T09:46:40Z
+
+    def __call__(self) -> float:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Workspace:
+    """A project folder whose default target is `url`."""
+
+    folder: Path
+    capture: pytest.CaptureFixture[str]
+    url: str = "http://127.0.0.1:9"
+    targets: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.write_project()
+
+    def write_project(self, **target: Any) -> None:
+        endpoints = dict.fromkeys(("dli", "mrs", "iam"), self.url)
+        test = {"endpoints": endpoints, "projectId": "pid", "auth": {"method": "token"}, **target}
+        project = {
+            "apiVersion": "deployer/v1",
+            "kind": "Project",
+            "metadata": {"name": "tests"},
+            "defaultTarget": "test",
+            "targets": {"test": test, **self.targets},
+        }
+        self.write("deployer.yaml", project)
+
+    def write(self, file: str, content: Any) -> Path:
+        """Writes text as it is, and data (a manifest, or a list of them) as YAML."""
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(content, str | bytes):
+            documents = content if isinstance(content, list) else [content]
+            content = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def run(self, *arguments: str) -> Ran:
+        """Runs `deployer ARGUMENTS` in this process, in the project folder."""
+        before = Path.cwd()
+        os.chdir(self.folder)
+        self.capture.readouterr()
+        try:
+            code = run(arguments)
+        finally:
+            os.chdir(before)
+        out, err = self.capture.readouterr()
+        return Ran(int(code), out, err)
+
+    def plan(self, *arguments: str) -> Any:
+        """The JSON plan."""
+        ran = self.run("plan", "--format", "json", *arguments)
+        assert ran.out, ran.err
+        return ran.json
+
+    def apply(self, *arguments: str) -> Ran:
+        return self.run("apply", "--yes", *arguments)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def emulator(tmp_path: Path, clock: Clock) -> Iterator[Emulator]:
+    with Emulator(tmp_path / "emulator.db", token=TOKEN, clock=clock) as server:
+        yield server
+
+
+@pytest.fixture
+def bare(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace whose target answers nothing."""
+    for name in list(os.environ):
+        if name.startswith(("HW_", "OS_", "HUAWEICLOUD_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HW_AUTH_TOKEN", TOKEN)
+    monkeypatch.setenv("NO_COLOR", "1")
+    return Workspace(tmp_path / "project", capsys)
+
+
+@pytest.fixture
+def workspace(bare: Workspace, emulator: Emulator) -> Workspace:
+    """A workspace whose target is the emulator."""
+    bare.url = emulator.url
+    bare.write_project()
+    return bare
+
+
+def manifest(kind: str, name: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A manifest as data."""
+    return {"apiVersion": "deployer/v1", "kind": kind, "metadata": {"name": name}, "spec": spec, **more}
+
+
+SPECS: dict[str, dict[str, Any]] = {
+    "SparkBatch": {"file": "obs://b/job.jar", "className": "com.example.Job", "queue": "q"},
+    "SparkSession": {"kind": "spark", "queue": "q"},
+    "FlinkJar": {"queue_name": "q", "entrypoint": "obs://b/stream.jar"},
+    "MrsJob": {"cluster_id": "c-1", "job_type": "MapReduce", "arguments": ["obs://b/mr.jar", "wordcount"]},
+}
+
+
+@pytest.fixture(params=list(SPECS))
+def any_kind(request: pytest.FixtureRequest) -> Callable[..., dict[str, Any]]:
+    """Makes a manifest of each kind in turn: `any_kind("name", lifecycle={...})`."""
+
+    def make(name: str, **more: Any) -> dict[str, Any]:
+        return manifest(request.param, name, SPECS[request.param], **more)
+
+    return make
