@@ -29,7 +29,7 @@ class _MalformedError(Exception):
 
 
 class _HungUpError(Exception):
-    """The client is gone. Half a request is none."""
+    """The client is gone. Half a request is not acted on."""
 
 
 class Connection(StreamRequestHandler):
@@ -40,15 +40,14 @@ class Connection(StreamRequestHandler):
     server: Server
 
     def handle(self) -> None:
-        try:
-            while self._serve():
-                pass
-        except _MalformedError as problem:
-            request_id = uuid.uuid4().hex
-            error = gateway_error(400, "APIGW.0201", str(problem), request_id)
-            self._send(request_id, 400, error.body, last=True)
-        except (_HungUpError, ConnectionError):
-            pass
+        with suppress(_HungUpError, ConnectionError):
+            try:
+                while self._serve():
+                    pass
+            except _MalformedError as problem:
+                request_id = uuid.uuid4().hex
+                error = gateway_error(400, "APIGW.0201", str(problem), request_id)
+                self._send(request_id, 400, error.body, last=True)
 
     def _serve(self) -> bool:
         """Whether the connection stays open for another request."""
@@ -110,7 +109,7 @@ class Connection(StreamRequestHandler):
 
 
 class Server(ThreadingMixIn, TCPServer):
-    """Unlike http.server's own it asks no name service for its name. Its threads are those of connections."""
+    """A thread for each connection; unlike http.server's it asks no name service what it is called."""
 
     allow_reuse_address = True
     daemon_threads = True

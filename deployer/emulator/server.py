@@ -14,6 +14,11 @@ from deployer.emulator.gateway import respond
 from deployer.emulator.http1 import Server
 from deployer.emulator.store import Store
 
+# How often, in seconds, a server looks whether it should end: at the end of a command or a test nobody wants
+# to wait, and in the foreground it should cost nothing.
+_SOON = 0.002
+_LATER = 0.1
+
 
 class Emulator:
     """The server, on its port from the construction on.
@@ -42,7 +47,7 @@ class Emulator:
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(
-            target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, name="emulator", daemon=True
+            target=self._http.serve_forever, args=(_SOON,), name="emulator", daemon=True
         )
         self._thread.start()
         return self
@@ -60,7 +65,7 @@ class Emulator:
     def serve_forever(self) -> None:
         """Returns after shutdown(); a KeyboardInterrupt passes through. Either way everything is closed."""
         try:
-            self._http.serve_forever()
+            self._http.serve_forever(_LATER)
         finally:
             self._close()
 
