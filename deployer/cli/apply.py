@@ -26,7 +26,7 @@ def command(options: Options, *, yes: bool, expect: str | None) -> Exit:
     if not yes and not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on; give --yes to apply without asking")
     loaded = stages.load(options)
-    stages.require_valid(loaded)
+    stages.require_valid(loaded, show_warnings=True)
     with stages.connected(loaded) as client:
         plan, live = stages.plan(client, loaded)
         click.echo(text.plan(plan))

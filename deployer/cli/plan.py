@@ -19,7 +19,7 @@ FORMATS = ("text", "json", "markdown")
 def command(options: Options, style: str, *, detailed_exitcode: bool, verbose: bool) -> Exit:
     """Show what apply would do, and why. Changes nothing."""
     loaded = stages.load(options)
-    stages.require_valid(loaded)
+    stages.require_valid(loaded, show_warnings=True)
     with stages.connected(loaded) as client:
         plan, _ = stages.plan(client, loaded)
     from deployer.report import json, markdown, text

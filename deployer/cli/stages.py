@@ -15,6 +15,7 @@ from deployer import manifest, project
 from deployer.check import check
 from deployer.cli.options import Options, inside, selector
 from deployer.errors import InvalidInput, Problem, UsageError
+from deployer.kinds import KINDS
 from deployer.model import Identity, Job, Live, Manifest, Plan
 from deployer.project import STATE_FOLDER, Project, Target
 from deployer.report import text
@@ -79,12 +80,13 @@ def _errors(problems: Sequence[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.severity == "error"]
 
 
-def require_valid(loaded: Loaded) -> None:
-    """Raises InvalidInput when any manifest has an error; shows warnings otherwise."""
+def require_valid(loaded: Loaded, *, show_warnings: bool = False) -> None:
+    """Raises InvalidInput when any manifest has an error."""
     if _errors(loaded.problems):
         raise InvalidInput(loaded.problems)
-    for problem in loaded.problems:
-        click.echo(text.problem(problem), err=True)
+    if show_warnings:
+        for problem in loaded.problems:
+            click.echo(text.problem(problem), err=True)
 
 
 @contextmanager
@@ -102,7 +104,7 @@ def connected(loaded: Loaded) -> Iterator[Client]:
     from deployer.emulator import Emulator
 
     with Emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
-        endpoints = dict.fromkeys(("dli", "mrs", "iam"), server.url)
+        endpoints = dict.fromkeys((kind.service for kind in KINDS.values()), server.url)
         with Client(replace(target, endpoints=endpoints), auth) as client:
             yield client
 
