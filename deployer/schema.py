@@ -10,6 +10,7 @@ import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -108,11 +109,17 @@ def _spellings(names: Sequence[str], *, required: bool) -> Schema:
     """At most one of `names`, or exactly one."""
     quoted = [f"'{name}'" for name in names]
     words = f"{', '.join(quoted[:-1])} and {quoted[-1]}"
-    one_of = [{"required": [name]} for name in names]
     if required:
-        return {"description": f"give exactly one of {words}", "oneOf": one_of}
-    none = {"not": {"anyOf": one_of}}
-    return {"description": f"give only one of {words}: they mean the same", "oneOf": [*one_of, none]}
+        return {
+            "description": f"give exactly one of {words}",
+            "oneOf": [{"required": [name]} for name in names],
+        }
+    # Not oneOf with "none of them" as an alternative: that takes five times as long to check.
+    both = [{"required": list(pair)} for pair in combinations(names, 2)]
+    return {
+        "description": f"give only one of {words}: they mean the same",
+        "not": both[0] if len(both) == 1 else {"anyOf": both},
+    }
 
 
 def row_schema(row: Row) -> Schema:

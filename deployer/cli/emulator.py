@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from deployer.errors import DeployerError, Exit
+from deployer.cli import stages
+from deployer.errors import Exit
 
 
 @click.command("emulator")
@@ -20,12 +21,7 @@ def command(port: int, db: Path, token: str | None) -> Exit:
 
     The first line on stdout says where: listening on http://127.0.0.1:PORT
     """
-    from deployer.emulator import Emulator
-
-    try:
-        server = Emulator(db, port=port, token=token)
-    except OSError as error:
-        raise DeployerError(f"the emulator cannot start: {error}") from None
+    server = stages.emulator(db, port=port, token=token)
     click.echo(f"listening on {server.url}")
     server.serve_forever()
     return Exit.DONE

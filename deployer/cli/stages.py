@@ -14,7 +14,7 @@ import click
 from deployer import manifest, project
 from deployer.check import check
 from deployer.cli.options import Options, inside, selector
-from deployer.errors import InvalidInput, Problem, UsageError
+from deployer.errors import DeployerError, InvalidInput, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.model import Identity, Job, Live, Manifest, Plan
 from deployer.project import STATE_FOLDER, Project, Target
@@ -22,6 +22,7 @@ from deployer.report import text
 
 if TYPE_CHECKING:
     from deployer.client import Client
+    from deployer.emulator import Emulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,22 @@ def connected(loaded: Loaded) -> Iterator[Client]:
         with Client(target, auth) as client:
             yield client
         return
-    from deployer.emulator import Emulator
-
-    with Emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
+    with emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
         endpoints = dict.fromkeys((kind.service for kind in KINDS.values()), server.url)
         with Client(replace(target, endpoints=endpoints), auth) as client:
             yield client
+
+
+def emulator(database: Path, *, port: int = 0, token: str | None = None) -> Emulator:
+    """An emulator on its port; raises DeployerError when the port or the database cannot be had."""
+    import sqlite3
+
+    from deployer.emulator import Emulator
+
+    try:
+        return Emulator(database, port=port, token=token)
+    except (OSError, sqlite3.Error) as error:
+        raise DeployerError(f"the emulator cannot start with {database}: {error}") from None
 
 
 def state_folder(found: Project) -> Path:
