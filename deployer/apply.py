@@ -1,6 +1,6 @@
 """Plan -> Outcomes: the calls that were planned, and no others.
 
-A create is sent once. Where its answer is lost, the listing is read again: an id that was not there before,
+Every call is sent once. Where its answer is lost, the listing is read again: an id that was not there before,
 under the same name and with the same content, is the job. Anything else is an unknown outcome, and is said.
 """
 
@@ -13,7 +13,7 @@ from deployer.client import Client
 from deployer.diff import compare
 from deployer.errors import AnswerLost, ApiError, DeployerError
 from deployer.kinds import KINDS
-from deployer.model import Action, Change, Identity, Job, Live, LiveJob, Outcome, Plan, Result, State
+from deployer.model import Action, Change, Identity, Job, Live, LiveJob, Outcome, Phase, Plan, Result, State
 from deployer.observe import list_beside
 
 
@@ -26,7 +26,15 @@ class _Sent:
 
 
 class _Unknown(DeployerError):
-    """It cannot be told whether the job exists."""
+    """It cannot be told whether a call was carried out."""
+
+
+class _Interrupted(KeyboardInterrupt):
+    """An interrupt after which something is known all the same."""
+
+    def __init__(self, sent: _Sent) -> None:
+        super().__init__()
+        self.sent = sent
 
 
 def apply(client: Client, plan: Plan, live: Live) -> Iterator[Outcome]:
@@ -44,11 +52,10 @@ def apply(client: Client, plan: Plan, live: Live) -> Iterator[Outcome]:
         else:
             try:
                 outcome = _carry_out(client, change, known)
-            except KeyboardInterrupt:
-                message = (
-                    "interrupted while its call was under way; look at the listing before applying again"
-                )
-                yield Outcome(change, Result.UNKNOWN, message)
+            except KeyboardInterrupt as stop:
+                sent = stop.sent if isinstance(stop, _Interrupted) else _Sent("", "")
+                message = "interrupted while its call was under way; plan shows what came of it"
+                yield Outcome(change, Result.UNKNOWN, _join(sent.message, message), sent.id)
                 raise
         results[change.job.identity] = outcome.result
         yield outcome
@@ -63,24 +70,28 @@ def _unmet(job: Job, results: Mapping[Identity, Result]) -> str:
 
 
 def _carry_out(client: Client, change: Change, known: set[str]) -> Outcome:
+    """One change: what is not there is created, and what does not run by itself is started."""
     job = change.job
-    kind = KINDS[job.kind]
     sent = _Sent("", "")
+    before = Phase.DRAFT
     try:
         if change.action is Action.START and change.live:
-            sent = _Sent(change.live.id, "started")
-            client.start(kind, change.live.id)
-            return Outcome(change, Result.DONE, sent.message, sent.id)
-        sent = _create(client, job, known)
-        if kind.start and job.lifecycle.state is State.RUNNING:
-            client.start(kind, sent.id)
-            return Outcome(change, Result.DONE, f"{sent.message}, started", sent.id)
-    except (AnswerLost, _Unknown) as error:
-        return Outcome(change, Result.UNKNOWN, str(error), sent.id)
+            sent, before = _Sent(change.live.id, ""), change.live.phase
+        else:
+            sent = _create(client, job, known)
+        message = sent.message
+        if KINDS[job.kind].start and job.lifecycle.state is State.RUNNING:
+            message = _join(sent.message, _start(client, job, sent, before))
+    except _Unknown as error:
+        return Outcome(change, Result.UNKNOWN, _join(sent.message, str(error)), sent.id)
     except ApiError as error:
-        before = f"{sent.message}, but: " if sent.message == "created" else ""
-        return Outcome(change, Result.FAILED, f"{before}{error}", sent.id)
-    return Outcome(change, Result.DONE, sent.message, sent.id)
+        words = f"but not started: {error}" if sent.message else str(error)
+        return Outcome(change, Result.FAILED, _join(sent.message, words), sent.id)
+    return Outcome(change, Result.DONE, message, sent.id)
+
+
+def _join(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
 
 
 def _create(client: Client, job: Job, known: set[str]) -> _Sent:
@@ -90,22 +101,35 @@ def _create(client: Client, job: Job, known: set[str]) -> _Sent:
     try:
         return _Sent(client.create(kind, job.name, job.spec), word)
     except AnswerLost as error:
-        try:
-            candidates = [one for one in list_beside(client, job) if _may_be(one, job, known)]
-        except ApiError as again:
-            raise _Unknown(f"{error}; and the listing cannot be read: {again}") from None
-        if len(candidates) == 1:
-            return _Sent(candidates[0].id, f"{word} (its answer was lost; found in the listing)")
-        found = (
-            f"may be one of: {', '.join(one.id for one in candidates)}"
-            if candidates
-            else "is not listed (yet)"
-        )
+        listed = _look(client, job, error)
+        new = [one for one in listed if one.identity == job.identity and one.id not in known]
+        same = [one for one in new if _is_same(one, job)]
+        if len(same) == 1:
+            return _Sent(same[0].id, f"{word} (its answer was lost; found in the listing)")
+        found = f"may be {' or '.join(one.id for one in new)}" if new else "is not listed (yet)"
         raise _Unknown(f"{error}; whether it was carried out is not known: the job {found}") from None
 
 
-def _may_be(live: LiveJob, job: Job, known: set[str]) -> bool:
-    if live.identity != job.identity or live.id in known:
-        return False
+def _start(client: Client, job: Job, sent: _Sent, before: Phase) -> str:
+    """Runs a job; where the answer is lost, looks whether it left its phase. Raises ApiError or _Unknown."""
+    try:
+        client.start(KINDS[job.kind], sent.id)
+    except KeyboardInterrupt:
+        raise _Interrupted(sent) from None
+    except AnswerLost as error:
+        if any(one.id == sent.id and one.phase is not before for one in _look(client, job, error)):
+            return "started (its answer was lost; the listing shows that it left its state)"
+        raise _Unknown(f"{error}; whether it was started is not known") from None
+    return "started"
+
+
+def _look(client: Client, job: Job, error: AnswerLost) -> list[LiveJob]:
+    try:
+        return list_beside(client, job)
+    except ApiError as again:
+        raise _Unknown(f"{error}; and the listing cannot be read: {again}") from None
+
+
+def _is_same(live: LiveJob, job: Job) -> bool:
     kind = KINDS[job.kind]
     return live.spec is not None and not compare(kind.rows, live.spec, kind.expect(job.spec), live.unlisted)

@@ -5,7 +5,7 @@ What comes out of here can be sent as it is; everything wrong is reported at onc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
@@ -28,8 +28,9 @@ from deployer.model import (
     State,
     Until,
 )
-from deployer.schema import violations
+from deployer.rules import OLDER_SPELLING, broken
 from deployer.tables import Row
+from deployer.violations import violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,13 @@ class Checked:
 def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked:
     """Checks all manifests of a project. `clusters` gives names to MRS cluster ids."""
     jobs: dict[Identity, tuple[Job, Manifest]] = {}
+    invalid: list[tuple[str, Any]] = []
     problems: list[Problem] = []
     for manifest in manifests:
         checked = _check_one(manifest, clusters)
         problems += checked.problems
+        if not checked.jobs:
+            invalid.append((manifest.kind, _name(manifest)))
         for job in checked.jobs:
             if job.identity in jobs:
                 first = jobs[job.identity][0].source
@@ -57,7 +61,7 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked
                 jobs[job.identity] = (job, manifest)
     linked: dict[Identity, Job] = {}
     for job, manifest in jobs.values():
-        dependencies, found = _dependencies(manifest, list(jobs))
+        dependencies, found = _dependencies(manifest, list(jobs), invalid)
         problems += found
         linked[job.identity] = replace(job, depends_on=dependencies)
     ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
@@ -82,11 +86,55 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
         problems.append(_problem(document, ("spec", kind.name_field), message, of_key=True))
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
     problems += violations(document, value, kind.name)
+    problems += _no_instant(document, problems)
+    waived = value.get("waive")
+    if isinstance(waived, dict):
+        problems = [it for it in problems if not it.rule or it.rule not in waived]
     if problems:
         return Checked((), tuple(problems))
-    if kind.warning:
-        problems.append(_problem(document, ("kind",), kind.warning, severity="warning"))
-    return Checked((_job(manifest, kind, value, clusters),), tuple(problems))
+    job = _job(manifest, kind, value, clusters)
+    problems = [
+        problem for problem in _broken_rules(document, kind, value, job) if problem.rule not in (waived or ())
+    ]
+    blocked = any(problem.severity == "error" for problem in problems)
+    return Checked(() if blocked else (job,), tuple(problems))
+
+
+def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job: Job) -> Iterator[Problem]:
+    """Older spellings, and the rules that a manifest breaks; all of them can be waived."""
+    written = {}
+    for row in kind.rows:
+        for alias in row.aliases:
+            if alias in value["spec"]:
+                written[row.name] = alias
+                message = f"'{alias}' is an older spelling; '{row.name}' is sent"
+                found = _problem(document, ("spec", alias), message, severity="warning", of_key=True)
+                yield replace(found, rule=OLDER_SPELLING)
+    for rule in broken(kind.name, {**value, "spec": job.spec}, kind.rows):
+        path = (rule.part, written.get(rule.at, rule.at)) if rule.at else (rule.part,)
+        found = _problem(document, path, rule.message, severity=rule.severity, of_key=True)
+        yield replace(found, rule=rule.id)
+
+
+def _name(manifest: Manifest) -> Any:
+    """The name of a manifest that need not be valid."""
+    metadata = manifest.document.value.get("metadata")
+    return metadata.get("name") if isinstance(metadata, dict) else None
+
+
+def _no_instant(document: Document, problems: Sequence[Problem]) -> list[Problem]:
+    """What has the form of an instant need not be one: 2024-02-30T00:00:00Z. `problems` are known already."""
+    lifecycle = document.value.get("lifecycle")
+    rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
+    position = document.position(("lifecycle", "rerun"))
+    if not isinstance(rerun, str) or any((it.line, it.column) == position for it in problems):
+        return []
+    try:
+        datetime.fromisoformat(rerun)
+    except ValueError as error:
+        message = f"'rerun' is not an instant, as in 2024-07-05T09:00:00Z: {error}"
+        return [Problem(document.file, *position, message)]
+    return []
 
 
 def _with_texts(document: Document, kind: Kind) -> dict[str, Any]:
@@ -115,8 +163,8 @@ def _text(document: Document, path: Path, scalar: Any) -> Any:
 
 def _job(manifest: Manifest, kind: Kind, value: Mapping[str, Any], clusters: Mapping[str, str]) -> Job:
     spec = reference_spelling(kind.rows, value["spec"])
-    if kind.service == "mrs":
-        spec["cluster_id"] = clusters.get(spec["cluster_id"], spec["cluster_id"])
+    for name in kind.path_values(spec):
+        spec[name] = clusters.get(spec[name], spec[name])
     place = next((spec[name] for name in place_fields(kind) if name in spec), "")
     metadata = value["metadata"]
     return Job(
@@ -134,10 +182,14 @@ def place_fields(kind: Kind) -> tuple[str, ...]:
 
 
 def reference_spelling(rows: Sequence[Row], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """`spec` with each alias replaced by the reference's name, in the table's order."""
+    """`spec` with each alias replaced by the reference's name, in the table's order; 2.0 is sent as 2."""
     spellings = {name: row.name for row in rows for name in (row.name, *row.aliases)}
-    named = {spellings[key]: value for key, value in spec.items()}
-    return {row.name: named[row.name] for row in rows if row.name in named}
+    named = {
+        spellings.get(key, key): int(value) if isinstance(value, float) and value.is_integer() else value
+        for key, value in spec.items()
+    }
+    # A field that no row names is one whose rule was waived: it is sent as written.
+    return {row.name: named.pop(row.name) for row in rows if row.name in named} | named
 
 
 def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
@@ -156,8 +208,9 @@ def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
 
 
 def _dependencies(
-    manifest: Manifest, known: Sequence[Identity]
+    manifest: Manifest, known: Sequence[Identity], invalid: Sequence[tuple[str, Any]]
 ) -> tuple[tuple[Dependency, ...], list[Problem]]:
+    """What a manifest depends on. `invalid` are kinds and names that are reported already."""
     dependencies: list[Dependency] = []
     problems: list[Problem] = []
     for index, raw in enumerate(manifest.document.value.get("dependsOn", ())):
@@ -171,9 +224,10 @@ def _dependencies(
         if len(found) == 1:
             dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
         elif found:
-            message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; name its kind"
+            advice = "name its kind" if len({one.kind for one in found}) == len(found) else "rename one"
+            message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; {advice}"
             problems.append(_problem(manifest.document, path, message))
-        else:
+        elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
             hint = nearest(wanted["name"], [identity.name for identity in known])
             message = f"there is no job '{wanted['name']}' to depend on{hint}"
             problems.append(_problem(manifest.document, path, message))
@@ -193,7 +247,10 @@ def _ordered(
     try:
         return [jobs[identity] for identity in sorter.static_order()], []
     except CycleError as error:
-        cycle = error.args[1]
+        # graphlib goes from what comes first to what depends on it, and ends where it began.
+        *cycle, _ = reversed(error.args[1])
+        first = cycle.index(min(cycle))
+        cycle = cycle[first:] + cycle[: first + 1]
         path = " -> ".join(identity.name for identity in cycle)
         problem = _problem(manifests[cycle[0]].document, ("dependsOn",), f"a circle of dependsOn: {path}")
         return list(jobs.values()), [problem]

@@ -6,17 +6,26 @@ or AnswerLost when it may have been carried out all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+)
+from urllib3.util import parse_url
 
-from deployer import __version__
+from deployer import __version__, redact
 from deployer.errors import AnswerLost, ApiError, NothingArrived, Refused, UsageError
 from deployer.kinds.kind import Kind, Paging, dig
 from deployer.model import Spec
@@ -26,10 +35,19 @@ from deployer.tables import load_table
 CONNECT_SECONDS = 10
 READ_SECONDS = 120  # the gateway cuts a call off after about two minutes
 MAX_PAGES = 10_000
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+MAX_MESSAGE = 500
+_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
 # Statuses that a gateway gives for a backend that may have done the work nevertheless.
 _GATEWAY_LOST = {502, 503, 504}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call was answered with, and the words that messages about it begin with."""
+
+    value: Any
+    where: str
 
 
 class Client:
@@ -50,15 +68,17 @@ class Client:
 
     def create(self, kind: Kind, name: str, spec: Spec) -> str:
         """Sends a new job and returns its id. Raises ApiError."""
-        call = kind.create.call
-        answer = self._call(kind.service, call, kind.path_values(spec), body=kind.body(name, spec))
-        _raise_if_refused(answer, call)
-        wrong = {path: dig(answer, path) for path, word in kind.accepted.items() if dig(answer, path) != word}
-        if wrong:
-            raise Refused(f"{call}: the service did not accept it: {wrong}")
-        identifier = dig(answer, kind.id)
-        if not identifier:
-            raise AnswerLost(f"{call}: the answer holds no {kind.id}")
+        body = kind.body(name, spec)
+        answer = self._call(kind.service, kind.create.call, kind.path_values(spec), body=body)
+        for path, word in kind.accepted.items():
+            said = dig(answer.value, path)
+            if said is None:
+                raise AnswerLost(f"{answer.where}: the answer holds no {path}")
+            if said != word:
+                raise Refused(f"{answer.where}: {path} is {said}")
+        identifier = dig(answer.value, kind.id)
+        if not isinstance(identifier, str | int) or not identifier:
+            raise AnswerLost(f"{answer.where}: the answer holds no {kind.id}")
         return str(identifier)
 
     def start(self, kind: Kind, identifier: str, *, from_savepoint: bool = False) -> None:
@@ -67,37 +87,43 @@ class Client:
         One id per call: the answer is a list in the order of the ids, and names none.
         """
         call = load_table(kind.start).call
+        if not identifier.isdecimal():
+            raise NothingArrived(f"{call}: '{identifier}' is not the id of such a job; nothing was sent")
         body = {"job_ids": [int(identifier)], "resume_savepoint": from_savepoint}
         answer = self._call(kind.service, call, {}, body=body)
-        for item in answer if isinstance(answer, list) else [answer]:
-            _raise_if_refused(item, call)
+        items = answer.value if isinstance(answer.value, list) else [answer.value]
+        if not items or any(dig(item, "is_success") is None for item in items):
+            raise AnswerLost(f"{answer.where}: the answer does not say whether it was started")
 
     def entries(self, kind: Kind, path_values: Mapping[str, str]) -> list[Mapping[str, Any]]:
-        """All entries of a listing, each once. Raises ApiError, also when the listing ends too early."""
+        """All entries of a listing, each once. Raises ApiError, also when it cannot be all of them."""
         listing = kind.listing
         call = load_table(listing.table).call
         found: dict[str, Mapping[str, Any]] = {}
         offset = listing.paging.value
         read = 0
+        at_first: int | None = None
         for _ in range(MAX_PAGES):
             query = {**listing.query, listing.offset: str(offset), listing.limit: str(listing.size)}
             answer = self._call(kind.service, call, path_values, query=query)
-            _raise_if_refused(answer, call)
-            page, total = dig(answer, listing.items), _count(dig(answer, listing.total))
+            page, total = dig(answer.value, listing.items), _count(dig(answer.value, listing.total))
             if not isinstance(page, list) or total is None:
-                raise AnswerLost(
-                    f"{call}: the answer is not a listing: {listing.items} or its total is missing"
-                )
+                raise AnswerLost(f"{answer.where}: not a listing: {listing.items} or its total is missing")
+            if not all(isinstance(entry, dict) for entry in page):
+                raise AnswerLost(f"{answer.where}: the listing holds something that is not a job")
+            at_first = total if at_first is None else at_first
             for entry in page:
-                if not isinstance(entry, dict):
-                    raise AnswerLost(f"{call}: the listing holds something that is not a job")
                 # An entry that moved to the next page while we read is the same entry.
                 found[kind.observe(entry).id or f"without id {len(found)}"] = entry
             read += len(page)
             if read >= total:
+                # As many as there were at first, or one that we have not seen went by between two pages.
+                if len(found) < at_first:
+                    message = f"{len(found)} different jobs where {at_first} were announced"
+                    raise AnswerLost(f"{answer.where}: the pages of the listing hold {message}; try again")
                 return list(found.values())
             if not page:
-                raise AnswerLost(f"{call}: the listing ends after {read} of {total} jobs")
+                raise AnswerLost(f"{answer.where}: the listing ends after {read} of {total} jobs")
             offset += len(page) if listing.paging is Paging.RECORD else 1
         raise AnswerLost(f"{call}: the listing has more than {MAX_PAGES} pages")
 
@@ -109,20 +135,14 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """The JSON answer of one call; `call` is `METHOD /path` with placeholders."""
-        base = self._target.endpoint(service)
-        parts = urlsplit(base)
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-            raise UsageError(
-                f"target '{self._target.name}': {base} must be https: credentials travel with it"
-            )
+    ) -> Answer:
+        """The answer of one call that was not refused; `call` is `METHOD /path` with placeholders."""
+        base, local = self._base(service)
         method, _, path = call.partition(" ")
         values = {"project_id": self._target.project_id, **path_values}
-        url = base + path.format_map({key: quote(value, safe="") for key, value in values.items()})
+        quoted = {key: quote(value, safe="", errors="replace") for key, value in values.items()}
+        url = base + path.format_map(quoted)
         where = f"{method} {url}"
-        # A proxy from the environment must not come between us and a server on this machine.
-        proxies = {"http": "", "https": ""} if parts.hostname in _LOOPBACK else None
         try:
             response = self._session.request(
                 method,
@@ -131,35 +151,60 @@ class Client:
                 json=body,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
-                proxies=proxies,
+                # A proxy from the environment must not come between us and a server on this machine.
+                proxies={"http": "", "https": ""} if local else None,
             )
         except requests.RequestException as error:
             raise _failure(error, where) from None
         self._note_time(response)
-        return _json(response, where)
+        return _answer(response, where)
+
+    def _base(self, service: str) -> tuple[str, bool]:
+        """The URL of a service, and whether it is on this machine; raises UsageError."""
+        base = self._target.endpoint(service)
+        try:
+            # The parser of requests: another one may read another host out of the same text.
+            parts = parse_url(base)
+        except LocationParseError:
+            raise UsageError(f"target '{self._target.name}': {base} is not a URL") from None
+        local = parts.host in _LOOPBACK
+        if parts.scheme != "https" and not local:
+            raise UsageError(
+                f"target '{self._target.name}': {base} must be https: credentials travel with it"
+            )
+        return base, local
 
     def _note_time(self, response: requests.Response) -> None:
-        if date := response.headers.get("Date"):
-            try:
-                self.server_time = parsedate_to_datetime(date)
-            except ValueError:
-                return
+        try:
+            date = parsedate_to_datetime(response.headers.get("Date", ""))
+        except ValueError:
+            return
+        self.server_time = date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+# What says that the request was never sent, and the words for it.
+_NOT_SENT: tuple[tuple[type[BaseException], str], ...] = (
+    (ProxyError, "the proxy that the environment names cannot be reached"),
+    (NameResolutionError, "the name of the host cannot be resolved"),
+    (ConnectionRefusedError, "connection refused; is the server running?"),
+    (ConnectTimeoutError, f"no connection within {CONNECT_SECONDS} s"),
+    (ssl.SSLCertVerificationError, "the certificate of the server is not trusted: {}"),
+    (NewConnectionError, "cannot connect: {}"),
+)
 
 
 def _failure(error: requests.RequestException, where: str) -> ApiError:
     causes = list(_causes(error))
-    if any(isinstance(cause, NameResolutionError) for cause in causes):
-        return NothingArrived(f"{where}: there is no such host")
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return NothingArrived(f"{where}: connection refused; is the server running?")
-    if any(isinstance(cause, ConnectTimeoutError) for cause in causes):
-        return NothingArrived(f"{where}: no connection within {CONNECT_SECONDS} s")
-    if isinstance(error, requests.exceptions.SSLError):
-        return NothingArrived(f"{where}: the server's certificate is not trusted: {error}")
-    if any(isinstance(cause, NewConnectionError) for cause in causes):
-        return NothingArrived(f"{where}: cannot connect: {causes[-1]}")
+    for sort, words in _NOT_SENT:
+        if any(isinstance(cause, sort) for cause in causes):
+            details = (getattr(cause, "verify_message", getattr(cause, "strerror", "")) for cause in causes)
+            return NothingArrived(f"{where}: {words.format(next(filter(None, details), 'no reason given'))}")
+    if isinstance(error, ValueError | requests.exceptions.InvalidJSONError):
+        return NothingArrived(f"{where}: it cannot be sent: {error}")
     if isinstance(error, requests.ReadTimeout):
         return AnswerLost(f"{where}: no answer within {READ_SECONDS} s")
+    if isinstance(error, requests.exceptions.SSLError):
+        return AnswerLost(f"{where}: the TLS connection failed; is this an https server?")
     return AnswerLost(f"{where}: the connection broke before the answer was complete")
 
 
@@ -175,61 +220,76 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     return iter(seen)
 
 
-def _json(response: requests.Response, where: str) -> Any:
-    """The answer as data; raises what the status and the error codes in it mean."""
-    request_id = response.headers.get("X-Request-Id", "")
+def _answer(response: requests.Response, where: str) -> Answer:
+    """The answer as data; raises what the status and the words in it mean."""
     try:
-        answer: Any = response.json()
+        value: Any = response.json()
     except (ValueError, RecursionError):
-        answer = None
-    code, message = error_of(answer)
+        value = None
     status = response.status_code
+    request_id = response.headers.get("X-Request-Id") or dig(value, "request_id")
+    token = response.request.headers.get("X-Auth-Token", "")
+    where = f"{where}: HTTP {status}"
+    if request_id:
+        where += f" (request id {_quotable(str(request_id), token)})"
+    code, message = _first_refusal(_refusal(item) for item in (value if isinstance(value, list) else [value]))
     if 200 <= status < 300:
-        if answer is None:
-            raise AnswerLost(f"{where}: HTTP {status}, but the answer is not JSON", status=status)
-        return answer
+        if value is None:
+            raise AnswerLost(f"{where}: the answer is not JSON", status=status)
+        if not code:
+            return Answer(value, where)
     said = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
-    text = f"{where}: HTTP {status}: {said}{f' (request id {request_id})' if request_id else ''}"
+    text = f"{where}: {_quotable(said, token)}"
+    if 300 <= status < 400:
+        text += "; a redirect is not followed, credentials travel with the call"
     if status in {401, 403}:
         text += "; check the token: it is valid for 24 hours and for one project"
     lost = status in _GATEWAY_LOST or (status >= 500 and not code)
-    kind = AnswerLost if lost else Refused
-    raise kind(text, status=status, code=code, request_id=request_id)
+    raise (AnswerLost if lost else Refused)(text, status=status, code=code, request_id=str(request_id or ""))
+
+
+def _quotable(said: str, token: str) -> str:
+    """What a service says, without the credentials that it may repeat, and not too long."""
+    length, said = len(said), said[: 20 * MAX_MESSAGE]
+    said = redact.text(said.replace(token, redact.MASK) if token else said)
+    return said if len(said) <= MAX_MESSAGE else f"{said[:MAX_MESSAGE]}... ({length} characters)"
 
 
 def error_of(answer: Any) -> tuple[str, str]:
-    """The code and message of an error answer, whatever its shape; empty where it is none.
+    """The code and message of an error answer, whatever its shape; the code is empty where it is none.
 
     MRS nests them in job_submit_result or not, and some pages spell them errorCode and errorMsg.
     """
-    for holder in (answer, dig(answer, "job_submit_result")):
-        if isinstance(holder, Mapping):
-            code = holder.get("error_code") or holder.get("errorCode")
-            message = holder.get("error_msg") or holder.get("errorMsg") or holder.get("message")
-            if code:
-                return str(code), str(message or "")
-    return "", ""
+    holders = [one for one in (answer, dig(answer, "job_submit_result")) if isinstance(one, Mapping)]
+    found = [
+        (
+            str(one.get("error_code") or one.get("errorCode") or ""),
+            str(one.get("error_msg") or one.get("errorMsg") or one.get("message") or ""),
+        )
+        for one in holders
+    ]
+    return _first_refusal(found)
 
 
-def _raise_if_refused(answer: Any, call: str) -> None:
+def _first_refusal(said: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """The first code with its message, or else the first message."""
+    said = [*said]
+    return next((pair for pair in said if pair[0]), next(filter(any, said), ("", "")))
+
+
+def _refusal(item: Any) -> tuple[str, str]:
     """HTTP 200 is not success: an error code may be inside, and is_success may be the text "false"."""
-    code, message = error_of(answer)
-    if (
-        isinstance(answer, Mapping)
-        and str(answer.get("is_success", "true")).casefold() != "true"
-        and not code
-    ):
-        # DataArts prints is_success: false beside the id of a batch that was accepted.
-        if answer.get("id"):
-            return
-        code, message = "is_success=false", str(answer.get("message", ""))
-    if code:
-        raise Refused(f"{call}: {code} {message}".rstrip(), code=code)
+    code, message = error_of(item)
+    said = dig(item, "is_success")
+    # DataArts prints is_success: false beside the id of a batch that was accepted.
+    if not code and said is not None and str(said).casefold() != "true" and not dig(item, "id"):
+        code = "is_success=false"
+    return code, message
 
 
 def _count(value: Any) -> int | None:
     """A total, which MRS sometimes sends as text."""
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -2,8 +2,8 @@
 
 Scalars are those of the YAML 1.2 core schema, and what could surprise stays text: `no`, `on`, dates, `1:30`,
 `0123`, `.inf`. A duplicate key, a tag and a key that is not text are errors. Anchors, aliases and merge keys
-(`<<`) work, up to `MAX_NODES` after expansion. It is built from parser events and not from composed nodes,
-so that depth and expansion are bounded before anything can recurse.
+(`<<`) work, up to `MAX_NODES` and `MAX_DEPTH` after expansion. It is built from parser events and not from
+composed nodes, so that depth and expansion are bounded before anything can recurse.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import yaml
 
@@ -21,14 +21,27 @@ from deployer.model import Document, Path, Position
 
 MAX_NODES = 200_000
 MAX_DEPTH = 64
+MAX_DIGITS = 40
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,39})")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_STR_TAGS = {None, "!", "tag:yaml.org,2002:str"}
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# YAML's printable characters, but for those that libyaml takes for a line break where editors do not.
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*")
+_MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+
+
+class Unfillable(ValueError):
+    """A placeholder has no value for where it stands; `position` is that of its expression."""
+
+    def __init__(self, message: str, position: Position) -> None:
+        super().__init__(message)
+        self.position = position
 
 
 class YamlText(Protocol):
@@ -42,7 +55,7 @@ class YamlText(Protocol):
         """The author's position of a place in `text`, counted from 0."""
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
-        """The value of a scalar that holds placeholders. Raises ValueError saying what cannot be filled."""
+        """The value of a scalar that holds placeholders: plain data. Raises Unfillable."""
 
     def is_filled(self, scalar: str) -> bool:
         """Whether a scalar holds a placeholder."""
@@ -64,13 +77,14 @@ class PlainText:
         return False
 
 
-def decode(file: str, content: bytes) -> str:
-    """The text of a file; raises ValueError with what is wrong and where when it is not UTF-8."""
+def decode(file: str, content: bytes) -> str | Problem:
+    """The text of a file, which must be UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{file}:{line}: not UTF-8: byte 0x{content[error.start]:02x}") from None
+        before = content[: error.start].decode("utf-8-sig")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        return Problem(file, line, column, f"not UTF-8: byte 0x{content[error.start]:02x}")
 
 
 def resolve(text: str) -> Any:
@@ -79,6 +93,8 @@ def resolve(text: str) -> Any:
         return None
     if text in _BOOL:
         return _BOOL[text]
+    if len(text.lstrip("+-")) > MAX_DIGITS:
+        return text
     if _INT.fullmatch(text):
         return int(text)
     if _FLOAT.fullmatch(text) and isfinite(number := float(text)):
@@ -88,8 +104,53 @@ def resolve(text: str) -> Any:
 
 def parse(file: str, source: YamlText) -> tuple[list[Document], list[Problem]]:
     """The sound documents of `source`, and everything wrong in the others. Empty documents are left out."""
-    reader = _Reader(file, source)
-    return list(reader.documents()), reader.problems
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for line, text in _split(source.text):
+        reader = _Reader(file, source, line)
+        documents += reader.documents(text)
+        problems += reader.problems
+    return documents, problems
+
+
+def _split(text: str) -> Iterator[tuple[int, str]]:
+    """The text between the `---` lines, each with its first line from 0: what cannot be read ends there."""
+    preamble = _PREAMBLE.match(text)
+    first = preamble.end() if preamble else 0
+    starts = [0, *(marker.start() for marker in _MARKER.finditer(text) if marker.start() > first)]
+    line = 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        yield line, text[start:end]
+        line += text.count("\n", start, end)
+
+
+class _Leaf(NamedTuple):
+    """A scalar. `text` is what the author wrote, None where it is quoted or filled in."""
+
+    value: Any
+    text: str | None = None
+
+
+_Tree = dict[str, Any] | list[Any] | _Leaf
+
+
+class _Built(NamedTuple):
+    """A finished value: `size` counts its nodes and `depth` its levels, after expansion."""
+
+    tree: _Tree
+    size: int = 1
+    depth: int = 0
+
+
+def _built(value: Any) -> _Built:
+    """A filled-in value."""
+    if not isinstance(value, dict | list):
+        return _Built(_Leaf(value))
+    children = [_built(item) for item in (value.values() if isinstance(value, dict) else value)]
+    trees = [child.tree for child in children]
+    tree: _Tree = dict(zip(value, trees, strict=True)) if isinstance(value, dict) else trees
+    size = 1 + sum(child.size for child in children)
+    return _Built(tree, size, 1 + max((child.depth for child in children), default=0))
 
 
 @dataclass(slots=True)
@@ -97,26 +158,34 @@ class _Node:
     """A collection under construction. `key` is the mapping key that waits for its value."""
 
     path: Path
-    value: dict[str, Any] | list[Any]
+    tree: dict[str, _Tree] | list[_Tree]
     anchor: str | None
-    start: Position
     size: int = 1
+    depth: int = 1
     key: str | None = None
-    has_key: bool = False
-    merged: list[dict[str, Any]] = field(default_factory=list)
+    merges: bool = False
+    merged: list[dict[str, _Tree]] = field(default_factory=list)
+    keys: dict[str, Position] = field(default_factory=dict)
+
+    @property
+    def wants_key(self) -> bool:
+        return isinstance(self.tree, dict) and self.key is None
 
     def next_path(self) -> Path:
-        return (*self.path, len(self.value) if isinstance(self.value, list) else self.key or "")
+        return (*self.path, len(self.tree) if isinstance(self.tree, list) else self.key or "")
 
 
 class _Stop(Exception):
-    """The rest of the file cannot be read; its problem is recorded."""
+    """The rest of the document cannot be read; its problem is recorded."""
 
 
 class _Reader:
-    def __init__(self, file: str, source: YamlText) -> None:
+    """Reads what stands between two `---`, from `first_line` on."""
+
+    def __init__(self, file: str, source: YamlText, first_line: int) -> None:
         self.file = file
         self.source = source
+        self.first_line = first_line
         self.problems: list[Problem] = []
         self._reset(Position(1, 1))
 
@@ -126,18 +195,18 @@ class _Reader:
         self.keys: dict[Path, Position] = {}
         self.values: dict[Path, Position] = {}
         self.texts: dict[Path, str] = {}
-        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.anchors: dict[str, _Built] = {}
         self.stack: list[_Node] = []
-        self.root: Any = None
-        self.nodes = 0
+        self.root: _Tree = _Leaf(None)
 
-    def documents(self) -> Iterator[Document]:
-        if bad := _UNPRINTABLE.search(self.source.text):
-            line = self.source.text.count("\n", 0, bad.start())
-            column = bad.start() - (self.source.text.rfind("\n", 0, bad.start()) + 1)
-            self._problem(
-                self.source.position(line, column), f"the character {bad[0]!r} is not allowed in YAML"
+    def documents(self, text: str) -> Iterator[Document]:
+        if bad := _UNPRINTABLE.search(text):
+            line, column = (
+                text.count("\n", 0, bad.start()),
+                bad.start() - text.rfind("\n", 0, bad.start()) - 1,
             )
+            message = f"the character {bad[0]!a} is not allowed; in double quotes it can be an escape"
+            self._problem(self.source.position(self.first_line + line, column), message)
             return
         handlers: dict[type, Callable[[Any], None]] = {
             yaml.MappingStartEvent: lambda event: self._open(event, {}),
@@ -148,23 +217,49 @@ class _Reader:
             yaml.AliasEvent: self._alias,
         }
         try:
-            for event in yaml.parse(self.source.text, Loader=_LOADER):
+            for event in yaml.parse(text, Loader=_LOADER):
                 if isinstance(event, yaml.DocumentStartEvent):
                     self._reset(self._position(event.start_mark))
                 elif isinstance(event, yaml.DocumentEndEvent):
-                    if self.root is not None and len(self.problems) == self.problems_before:
-                        yield Document(self.file, self.root, self.start, self.keys, self.values, self.texts)
+                    value = self._plain(self.root, ())
+                    if value is not None and len(self.problems) == self.problems_before:
+                        yield Document(self.file, value, self.start, self.keys, self.values, self.texts)
                 elif handler := handlers.get(type(event)):
                     handler(event)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            position = self._position(mark) if mark else Position(1, 1)
-            self._problem(position, " ".join(filter(None, (error.context, error.problem))))
+            self._unreadable(error, text.rstrip())
         except _Stop:
             return
 
+    def _unreadable(self, error: yaml.MarkedYAMLError, text: str) -> None:
+        """What libyaml says, where it noticed; at the end of a document, where the trouble began."""
+        begun: Any = error.context_mark or error.problem_mark
+        mark: Any = error.problem_mark or begun
+        message = " ".join(filter(None, (error.problem, error.context)))
+        last_line = text.count("\n")
+        if mark.line <= last_line:
+            if begun.line < mark.line:
+                message += f" that begins at line {self._position(begun).line}"
+            position = self._position(mark)
+        elif begun.line <= last_line:
+            position = self._position(begun)
+        else:
+            end = max(0, len(text) - text.rfind("\n") - 2)
+            position = self.source.position(self.first_line + last_line, end)
+        self._problem(position, message)
+
+    def _plain(self, tree: _Tree, path: Path) -> Any:
+        """The data of a tree; notes the texts in it."""
+        if isinstance(tree, dict):
+            return {key: self._plain(item, (*path, key)) for key, item in tree.items()}
+        if isinstance(tree, list):
+            return [self._plain(item, (*path, index)) for index, item in enumerate(tree)]
+        if tree.text is not None:
+            self.texts[path] = tree.text
+        return tree.value
+
     def _position(self, mark: Any) -> Position:
-        return self.source.position(mark.line, mark.column)
+        return self.source.position(self.first_line + mark.line, mark.column)
 
     def _problem(self, position: Position, message: str) -> None:
         self.problems.append(Problem(self.file, position.line, position.column, message))
@@ -173,117 +268,113 @@ class _Reader:
         self._problem(self._position(event.start_mark), message)
         return _Stop()
 
-    def _open(self, event: Any, value: dict[str, Any] | list[Any]) -> None:
+    def _begin(self, event: Any) -> Position:
+        """Notes where a value stands. A document starts at its first value, not at the `---` before it."""
         position = self._position(event.start_mark)
-        if event.tag not in (None, "!"):
-            self._problem(position, f"the tag {event.tag!r} is not supported; leave it out")
+        if not self.stack:
+            self.start = position
+            return position
+        parent = self.stack[-1]
+        if parent.wants_key:
+            raise self._stop(event, "a mapping key must be text")
+        path = parent.next_path()
+        self.values[path] = position
+        if isinstance(parent.tree, list):
+            self.keys[path] = position
+        return position
+
+    def _no_tag(self, event: Any) -> None:
+        if event.tag is not None:
+            message = f"the tag {event.tag!r} is not supported; leave it out (quotes make a value text)"
+            self._problem(self._position(event.start_mark), message)
+
+    def _open(self, event: Any, tree: dict[str, _Tree] | list[_Tree]) -> None:
+        self._no_tag(event)
         if len(self.stack) >= MAX_DEPTH:
             raise self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
-        path: Path = ()
-        if self.stack:
-            parent = self.stack[-1]
-            if isinstance(parent.value, dict) and not parent.has_key:
-                raise self._stop(event, "a mapping key must be text")
-            path = parent.next_path()
-            self.values[path] = position
-        else:
-            # A document starts where its first key stands, not at the `---` before it.
-            self.start = position
-        self.stack.append(_Node(path, value, event.anchor, position))
+        self._begin(event)
+        path = self.stack[-1].next_path() if self.stack else ()
+        self.stack.append(_Node(path, tree, event.anchor))
 
     def _close(self, event: Any) -> None:
         node = self.stack.pop()
-        if isinstance(node.value, dict):
+        if isinstance(node.tree, dict):
             for source in node.merged:
                 for key, value in source.items():
-                    node.value.setdefault(key, value)
-        if node.anchor:
-            self.anchors[node.anchor] = (node.value, node.size)
-        self._add(event, node.value, node.size)
+                    node.tree.setdefault(key, value)
+        self._add(event, _Built(node.tree, node.size, node.depth), node.anchor)
 
     def _scalar(self, event: Any) -> None:
-        position = self._position(event.start_mark)
-        if event.tag not in _STR_TAGS:
-            self._problem(position, f"the tag {event.tag!r} is not supported; leave it out")
-        plain = not event.style and event.tag is None
-        parent = self.stack[-1] if self.stack else None
-        if parent and isinstance(parent.value, dict) and not parent.has_key:
-            self._key(parent, event, position)
+        self._no_tag(event)
+        if self.stack and self.stack[-1].wants_key:
+            self._key(self.stack[-1], event)
             return
-        value: Any = event.value
-        try:
-            if self.source.is_filled(value):
-                value = self.source.fill(value, plain=plain)
-            elif plain:
-                value = resolve(value)
-        except ValueError as error:
-            self._problem(position, str(error))
-        if parent:
-            path = parent.next_path()
-            self.values[path] = position
-            if plain and not self.source.is_filled(event.value):
-                self.texts[path] = event.value
+        self._begin(event)
+        text, plain = event.value, not event.style
+        if self.source.is_filled(text):
+            built = _built(self._filled(event))
         else:
-            self.start = position
-        if event.anchor:
-            self.anchors[event.anchor] = (value, 1)
-        self._add(event, value, 1)
+            built = _Built(_Leaf(resolve(text), text) if plain else _Leaf(text))
+        self._add(event, built, event.anchor)
 
-    def _key(self, parent: _Node, event: Any, position: Position) -> None:
-        key = event.value
-        if self.source.is_filled(key):
-            try:
-                filled = self.source.fill(key, plain=not event.style)
-            except ValueError as error:
-                self._problem(position, str(error))
-                filled = key
-            if isinstance(filled, dict | list) or filled is None:
-                self._problem(position, "a mapping key must be text")
-                filled = key
-            key = filled if isinstance(filled, str) else str(filled)
-        parent.key, parent.has_key = key, True
-        path = (*parent.path, key)
-        if path in self.keys:
-            first = self.keys[path]
-            self._problem(position, f"the key '{key}' stands twice; first at {first.line}:{first.column}")
+    def _filled(self, event: Any) -> Any:
+        try:
+            return self.source.fill(event.value, plain=not event.style)
+        except Unfillable as error:
+            self._problem(error.position, str(error))
+            return event.value
+
+    def _key(self, parent: _Node, event: Any) -> None:
+        position = self._position(event.start_mark)
+        key, plain = event.value, not event.style
+        parent.merges = plain and key == "<<"
+        filled = self.source.is_filled(key)
+        value = self._filled(event) if filled else resolve(key) if plain else key
+        if isinstance(value, str):
+            key = value
         else:
-            self.keys[path] = position
+            self._problem(position, "a mapping key must be text; put it in quotes")
+        if event.anchor:
+            self.anchors[event.anchor] = _Built(_Leaf(key))
+        if first := parent.keys.get(key):
+            self._problem(position, f"the key '{key}' stands twice; first at {first.line}:{first.column}")
+        parent.keys.setdefault(key, position)
+        parent.key = key
+        self.keys[parent.next_path()] = position
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:
             own = any(node.anchor == event.anchor for node in self.stack)
             why = "stands inside its own anchor" if own else "has no anchor before it"
             raise self._stop(event, f"the alias '*{event.anchor}' {why}")
-        value, size = self.anchors[event.anchor]
-        if self.stack:
-            parent = self.stack[-1]
-            if isinstance(parent.value, dict) and not parent.has_key:
-                raise self._stop(event, "a mapping key must be text")
-            self.values[parent.next_path()] = self._position(event.start_mark)
-        self._add(event, value, size)
+        self._begin(event)
+        self._add(event, self.anchors[event.anchor], None)
 
-    def _add(self, event: Any, value: Any, size: int) -> None:
-        """Puts a finished value into the collection around it; `size` counts its nodes after expansion."""
+    def _add(self, event: Any, built: _Built, anchor: str | None) -> None:
+        """Puts a finished value into the collection around it."""
+        if len(self.stack) + built.depth > MAX_DEPTH:
+            raise self._stop(event, f"nested deeper than {MAX_DEPTH} levels after its aliases are expanded")
+        if anchor:
+            self.anchors[anchor] = built
         if not self.stack:
-            self.root = value
+            self.root = built.tree
             return
         parent = self.stack[-1]
-        parent.size += size
+        parent.size += built.size
+        parent.depth = max(parent.depth, built.depth + 1)
         if parent.size > MAX_NODES:
             raise self._stop(event, f"more than {MAX_NODES} values after its aliases are expanded")
-        if isinstance(parent.value, list):
-            path = parent.next_path()
-            self.keys.setdefault(path, self.values[path])
-            parent.value.append(value)
+        if isinstance(parent.tree, list):
+            parent.tree.append(built.tree)
             return
-        key, parent.has_key = parent.key or "", False
-        if key == "<<":
-            sources = value if isinstance(value, list) else [value]
-            if all(isinstance(source, dict) for source in sources):
-                parent.merged += sources
+        path, key = parent.next_path(), parent.key or ""
+        parent.key = None
+        if not parent.merges:
+            parent.tree[key] = built.tree
+            return
+        sources = built.tree if isinstance(built.tree, list) else [built.tree]
+        for source in sources:
+            if isinstance(source, dict):
+                parent.merged.append(source)
             else:
-                self._problem(
-                    self._position(event.start_mark), "'<<' merges a mapping, or a list of mappings"
-                )
-        else:
-            parent.value[key] = value
+                self._problem(self.values[path], "'<<' merges a mapping, or a list of mappings")

@@ -38,17 +38,29 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True, order=True, slots=True)
 class Problem:
-    """One finding about a file: line and column count from 1; 0 where a file as a whole is meant."""
+    """One finding about a file: line and column count from 1; 0 where a file as a whole is meant.
+
+    `rule` is the id of the rule that is broken, for findings that a manifest can waive.
+    """
 
     file: str
     line: int
     column: int
     message: str
     severity: str = "error"
+    rule: str = ""
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+    @property
+    def words(self) -> str:
+        """The message, with the rule that can be waived."""
+        return f"{self.message} [{self.rule}]" if self.rule else self.message
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.severity}: {self.message}"
+        return f"{self.place}: {self.severity}: {self.words}"
 
 
 class DeployerError(Exception):

@@ -72,7 +72,18 @@ class Situation:
     def rerun_due(self) -> bool:
         """Whether `rerun` asks for a newer run than the one that counts."""
         rerun = self.job.lifecycle.rerun
-        return bool(rerun and self.live and self.live.submitted < rerun.timestamp() * 1000)
+        return bool(rerun and self.live and 0 < self.live.submitted < rerun.timestamp() * 1000)
+
+    @property
+    def rerun_unclear(self) -> bool:
+        """Whether `rerun` cannot be judged: acting on it would run the job again at every apply."""
+        return bool(self.job.lifecycle.rerun and self.live and self.live.submitted <= 0)
+
+    @property
+    def only_hot(self) -> bool:
+        """Whether all that differs can be changed while the job runs."""
+        hot = {row.name for row in KINDS[self.job.kind].rows if row.hot}
+        return all(field.path.split("/")[1] in hot for field in self.fields)
 
 
 def make_plan(
@@ -93,22 +104,22 @@ def make_plan(
     standing: dict[Identity, Phase | str] = {}
     for job in jobs:
         own = runs[job.identity]
+        failure = live.failures.get(job.identity)
         if job.identity not in selected:
-            newest = _newest(own)
-            standing[job.identity] = newest.phase if newest else "is not deployed, and not selected"
+            counting = _counting(own)
+            missing = "could not be looked up" if failure else "is not deployed, and not selected"
+            standing[job.identity] = counting.phase if counting else missing
             continue
-        if failure := live.failures.get(job.identity) or _rerun_in_future(job, live.now):
+        if failure := failure or _rerun_in_future(job, live.now):
             errors.append(Note(job.identity, job.source, failure))
             standing[job.identity] = "could not be planned"
             continue
         unnamed = runs[job.identity._replace(name="")]
         listing = reach.get(_listing_key(job.identity), "the listing is empty")
-        situation, decision = _decide(job, own, unnamed, listing)
-        decision = _available(_await_dependencies(job, decision, standing))
+        situation, row = _decide(job, own, unnamed, listing)
+        attention += _notes(row, situation, own)
+        decision = _available(_await_dependencies(job, row, standing))
         standing[job.identity] = _standing(decision, situation)
-        if decision.attention:
-            attention.append(Note(job.identity, job.source, decision.reason))
-        attention += _extra_runs(job, own, situation)
         change = Change(
             decision.action, job, decision.reason, decision.impact, situation.fields, situation.live
         )
@@ -131,27 +142,31 @@ def _decide(
     `unnamed` are live jobs of its kind and place without a name, `listing` how much was listed.
     """
     kind = KINDS[job.kind]
-    active = [run for run in runs if run.phase in _RUNNING]
-    counting = _newest(active or runs)
+    active = _active(runs)
+    counting = _counting(runs)
     situation = Situation(job, counting, _differences(kind, job, counting), listing)
-    if job.lifecycle.state is not State.ABSENT:
-        may_be_it = [one for one in unnamed if one.phase in _RUNNING and not kind.named_in_listing]
-        if not runs and may_be_it:
-            reason = (
-                f"an active job without a name in {job.identity.place} may be this one: {_ids(may_be_it)}"
-            )
-            return situation, Decision(Action.BLOCKED, reason)
-        if len(active) > 1 and situation.fields:
-            reason = f"several are active, and the newest differs: {_ids(active)}"
-            return situation, Decision(Action.BLOCKED, reason)
-    if kind.nature is Nature.DEFINITION and len(runs) > 1:
-        return situation, Decision(Action.BLOCKED, f"several jobs have this name: {_ids(runs)}")
-    decide = _run_once if kind.nature is Nature.RUN_ONCE else _definition
-    return situation, decide(situation)
+    if kind.nature is Nature.DEFINITION:
+        if len(runs) > 1:
+            return situation, Decision(Action.BLOCKED, f"several jobs have this name: {_ids(runs)}")
+        return situation, _definition(situation)
+    if len(active) > 1 and situation.fields and job.lifecycle.state is not State.ABSENT:
+        reason = f"several are active, and the newest differs: {_ids(active)}"
+        return situation, Decision(Action.BLOCKED, reason)
+    decision = _run_once(situation)
+    may_be_it = [] if kind.named_in_listing else _active(unnamed)
+    if decision.action is Action.CREATE and may_be_it:
+        reason = f"an active job without a name in {job.identity.place} may be this one: {_ids(may_be_it)}"
+        return situation, Decision(Action.BLOCKED, reason)
+    return situation, decision
 
 
-def _newest(runs: Iterable[LiveJob]) -> LiveJob | None:
-    return max(runs, key=lambda run: (run.submitted, run.id), default=None)
+def _active(runs: Iterable[LiveJob]) -> list[LiveJob]:
+    return [run for run in runs if run.phase in _RUNNING]
+
+
+def _counting(runs: Sequence[LiveJob]) -> LiveJob | None:
+    """The run that counts: the newest of the active ones, or of all where none is active."""
+    return max(_active(runs) or runs, key=lambda run: (run.submitted, run.id), default=None)
 
 
 def _ids(runs: Iterable[LiveJob]) -> str:
@@ -167,9 +182,12 @@ def _reach(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
 
 
 def _reach_words(times: Sequence[int]) -> str:
-    oldest = min(filter(None, times), default=0)
-    since = f", back to {datetime.fromtimestamp(oldest / 1000, UTC):%Y-%m-%d}" if oldest else ""
-    return f"the listing holds {len(times)} {'job' if len(times) == 1 else 'jobs'}{since}"
+    held = f"the listing holds {len(times)} {'job' if len(times) == 1 else 'jobs'}"
+    try:
+        oldest = datetime.fromtimestamp(min(filter(None, times)) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return held  # it tells no time, or none that there is
+    return f"{held}, back to {oldest:%Y-%m-%d}"
 
 
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
@@ -258,7 +276,7 @@ def _definition(it: Situation) -> Decision:  # noqa: C901 - one branch is one ro
         return Decision(Action.UNCHANGED, reason, attention=True)
     if it.same:
         return _definition_same(it, live, wants_run=wants_run)
-    if live.phase is not Phase.ACTIVE:
+    if it.only_hot or live.phase is not Phase.ACTIVE:
         return Decision(Action.UPDATE, f"the manifest changed; it is {live.state}", Impact.IN_PLACE)
     if not wants_run:
         return Decision(Action.STOP, "state: stopped, and the manifest changed", Impact.RESTART)
@@ -271,7 +289,7 @@ def _definition_same(it: Situation, live: LiveJob, *, wants_run: bool) -> Decisi
         case Phase.ACTIVE if not wants_run:
             return Decision(Action.STOP, f"state: stopped, and {now}", Impact.RESTART)
         case _ if not wants_run:
-            return Decision(Action.UNCHANGED, now)
+            return Decision(Action.UNCHANGED, now, attention=live.phase is Phase.FAILED)
         case Phase.ACTIVE:
             return Decision(Action.UNCHANGED, now)
         case Phase.DRAFT:
@@ -297,6 +315,8 @@ def _definition_same(it: Situation, live: LiveJob, *, wants_run: bool) -> Decisi
 
 def _rerun_in_future(job: Job, now: datetime | None) -> str:
     rerun = job.lifecycle.rerun
+    if rerun and now is None:
+        return "rerun cannot be judged: the service does not say what time it is"
     if rerun and now and rerun > now:
         return f"rerun is in the future: {rerun.isoformat()} (the service's clock says {now.isoformat()})"
     return ""
@@ -341,14 +361,16 @@ def _await_dependencies(job: Job, decision: Decision, standing: Mapping[Identity
     return decision
 
 
-def _extra_runs(job: Job, runs: Iterable[LiveJob], situation: Situation) -> list[Note]:
-    """Other active runs beside the one that counts."""
-    others = [run.id for run in runs if run.phase in _RUNNING and run is not situation.live]
-    if not others:
-        return []
-    return [
-        Note(job.identity, job.source, f"more than one is active; beside it: {', '.join(sorted(others))}")
-    ]
+def _notes(row: Decision, situation: Situation, runs: Iterable[LiveJob]) -> list[Note]:
+    """What a person should look at: warnings, and active runs beside the one that counts."""
+    messages = [row.reason] if row.attention else []
+    if situation.rerun_unclear:
+        messages.append("rerun is not acted on: the listing does not say when the job was submitted")
+    others = [run for run in _active(runs) if run is not situation.live]
+    if others and row.action is not Action.BLOCKED:
+        messages.append(f"more than one is active; beside it: {_ids(others)}")
+    job = situation.job
+    return [Note(job.identity, job.source, message) for message in messages]
 
 
 def digest(place: Mapping[str, str], plan: Plan) -> str:
@@ -362,7 +384,7 @@ def digest(place: Mapping[str, str], plan: Plan) -> str:
         ]
         for change in sorted(plan.pending, key=lambda change: change.job.identity)
     ]
-    canonical = json.dumps([dict(place), changes], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    canonical = json.dumps([dict(place), changes], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

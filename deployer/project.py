@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deployer.document import PlainText, decode, parse
+from deployer.document import MAX_DEPTH, PlainText, decode, parse
 from deployer.errors import InvalidInput, Problem, UsageError, nearest
 from deployer.model import Document
-from deployer.schema import violations
+from deployer.violations import violations
 
 PROJECT_FILE = "deployer.yaml"
 STATE_FOLDER = ".deployer"
@@ -105,13 +105,13 @@ def read_text(folder: Path, file: str) -> str | Problem:
     """The text of a file in the project, which must not lead out of it."""
     path = folder / file
     try:
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
             return Problem(file, 0, 0, "leads out of the project folder")
         return decode(file, path.read_bytes())
     except OSError as error:
         return Problem(file, 0, 0, f"cannot be read: {error.strerror}")
-    except ValueError as error:
-        return Problem(file, 0, 0, str(error))
+    except ValueError:
+        return Problem(file, 0, 0, "cannot be read: this is not a file name")
 
 
 def _single(folder: Path, file: str) -> Document:
@@ -131,7 +131,7 @@ def manifest_files(project: Project, values_files: Sequence[str]) -> list[str]:
     """The manifests of a project, relative to its folder and sorted."""
     named = {*project.values, *values_files, PROJECT_FILE}
     named |= {file for target in project.targets.values() for file in target.values}
-    named = {os.path.normpath(file) for file in named}
+    named = {os.path.relpath(project.folder / file, project.folder) for file in named}
     return sorted(file for file in _yaml_files(project.folder) if file not in named)
 
 
@@ -184,11 +184,13 @@ def parse_setting(setting: str) -> dict[str, Any]:
     if not equals or not all(steps):
         raise UsageError(f"--set {setting}: expected KEY=VALUE, as in --set executors=4")
     if steps[0] in RESERVED_VALUES:
-        raise UsageError(f"--set {setting}: '{steps[0]}' is set by deployer")
+        raise UsageError(f"--set {key}: '{steps[0]}' is set by deployer")
+    if len(steps) > MAX_DEPTH:
+        raise UsageError(f"--set: nested deeper than {MAX_DEPTH} levels")
     documents, problems = parse("--set", PlainText(text))
     value = documents[0].value if documents else None
-    if problems or isinstance(value, dict | list):
-        raise UsageError(f"--set {setting}: the value must be a YAML scalar; put it in quotes")
+    if problems or len(documents) > 1 or isinstance(value, dict | list):
+        raise UsageError(f"--set {key}: the value must be a YAML scalar; put it in quotes")
     nested: Any = value
     for step in reversed(steps):
         nested = {step: nested}

@@ -15,21 +15,38 @@ from deployer.tables import Row
 
 MASK = "***"
 
-_IN_TEXT = (
-    # obs://AK:SK@host, jdbc:mysql://user:password@host
-    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]*(?=@)"),
-    # password=..., secret_key: ..., --password x
-    re.compile(
-        r"(?i)(?:(?<=password)|(?<=passwd)|(?<=secret)|(?<=token)|(?<=access\.key)|(?<=secret\.key)"
-        r"|(?<=access_key)|(?<=secret_key)|(?<=access-key)|(?<=secret-key))(\s*[=:]\s*|\s+)[^\s,;&\"']+"
-    ),
+_NAME = (
+    r"(?:password|passwd|passphrase|pwd|secret|token|credentials?|(?:access|secret|api|private)[._-]?key"
+    r"|(?<![a-z0-9])[as]k)"
 )
+_VALUE = r"(?:(?:(\\*[\"']).*?(?:\2|$)[^\s,;&\"']*)+|[^\s,;&\"']+)"
+_OPTION = rf"(?<![\w-])--?[\w.-]{{0,64}}?{_NAME}"
+
+_IN_TEXT = (
+    # obs://AK:SK@host, jdbc:mysql://user:password@host; but not a port: hdfs://host:8020/reports@2024
+    re.compile(
+        r"(?<=://)[^/\s:@]{0,256}:(?![0-9]{1,5}(?:[^\w@%+.~-]|$))[^\s@\"']{0,512}(?:@[^\s@/\"']{0,512})*(?=@)"
+    ),
+    # password=..., "secret_key": ...
+    re.compile(rf"({_NAME}[\\\"']*\s*[=:]\s*){_VALUE}", re.IGNORECASE | re.MULTILINE),
+    # --password x
+    re.compile(rf"({_OPTION}\s+)(?!-){_VALUE}", re.IGNORECASE | re.MULTILINE),
+)
+_IS_OPTION = re.compile(_OPTION, re.IGNORECASE)
 
 
 def text(value: str) -> str:
     """`value` with the credentials inside it masked."""
-    value = _IN_TEXT[0].sub(MASK, value)
-    return _IN_TEXT[1].sub(lambda match: f"{match[1]}{MASK}", value)
+    url, *named = _IN_TEXT
+    value = url.sub(MASK, value)
+    for pattern in named:
+        value = pattern.sub(lambda match: f"{match[1]}{MASK}", value)
+    return value
+
+
+def announces_secret(value: object) -> bool:
+    """Whether an item of a list is an option whose value, the next item, is secret: `--password`."""
+    return isinstance(value, str) and bool(_IS_OPTION.fullmatch(value))
 
 
 def is_sensitive(row: Row, path: Path) -> bool:
@@ -51,5 +68,9 @@ def _masked(row: Row | None, path: Path, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _masked(row, (*path, key), item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_masked(row, (*path, index), item) for index, item in enumerate(value)]
+        before = [None, *value]
+        return [
+            MASK if announces_secret(previous) else _masked(row, (*path, index), item)
+            for index, (previous, item) in enumerate(zip(before, value, strict=False))
+        ]
     return text(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Parameter table -> JSON Schema (draft 2020-12), and a document's violations of one in plain words.
+"""Parameter table -> JSON Schema (draft 2020-12).
 
 The generated files in `schemas/` are for editors as much as for us: `schema generate` writes them,
 `schema check` fails when they are stale. Nothing else is checked against but these files.
@@ -8,27 +8,19 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-
-from deployer.errors import Problem, nearest
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
-from deployer.model import Document, Path
-from deployer.tables import Row, json_type, load_table, schema_folder
+from deployer.rules import waivable
+from deployer.tables import Row, json_type, schema_folder
 
 API_VERSION = "deployer/v1"
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
-
-
-# --- generate ---------------------------------------------------------------------------------------------
 
 
 def generate() -> Mapping[str, str]:
@@ -42,10 +34,11 @@ def generate() -> Mapping[str, str]:
 
 def stale() -> list[str]:
     """The names of the generated files that are missing, or differ from what the tables say now."""
-    return [name for name, text in generate().items() if _stored(name) != text]
+    return [name for name, text in generate().items() if stored(name) != text]
 
 
-def _stored(name: str) -> str | None:
+def stored(name: str) -> str | None:
+    """The text of a generated file; None when it is missing."""
     file = schema_folder() / name
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
@@ -75,6 +68,12 @@ def manifest_schema(kind: Kind) -> Schema:
                 "spec": {"description": f"The API body ({kind.create.call}).", **rows_schema(kind.rows)},
                 "lifecycle": _object(_lifecycle(kind.nature)),
                 "dependsOn": _DEPENDS_ON,
+                "waive": {
+                    "description": "Rules that do not hold for this job, each with the reason why.",
+                    "type": "object",
+                    "additionalProperties": {"type": "string", "minLength": 1},
+                    "propertyNames": {"enum": waivable(kind.name)},
+                },
             },
             required=["apiVersion", "kind", "metadata", "spec"],
         ),
@@ -286,134 +285,3 @@ def project_schema() -> Schema:
             required=["apiVersion", "kind", "metadata", "targets"],
         ),
     }
-
-
-# --- violations -------------------------------------------------------------------------------------------
-
-
-@cache
-def _validator(name: str) -> Draft202012Validator:
-    stored = _stored(f"{name}.schema.json")
-    if stored is None:
-        raise FileNotFoundError(f"the schema {name}.schema.json is missing; run 'deployer schema generate'")
-    return Draft202012Validator(json.loads(stored))
-
-
-def violations(document: Document, value: Any, name: str) -> list[Problem]:
-    """What in `value`, the data of `document`, does not fit the schema `name` (a kind, or Project)."""
-    return [
-        problem for error in _validator(name).iter_errors(value) for problem in _problems(document, error)
-    ]
-
-
-def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
-    path: Path = tuple(error.absolute_path)
-    schema: Any = error.schema
-    instance: Any = error.instance
-    if error.validator == "additionalProperties":
-        known = list(schema["properties"])
-        for key in instance:
-            if key not in known:
-                place = f" in {_words(path)}" if path else ""
-                message = f"unknown field '{key}'{place}{nearest(str(key), known)}"
-                yield _problem(document, (*path, key), message, of_key=True)
-    elif error.validator == "required":
-        missing = error.message.split("'")[1]
-        yield _problem(document, path, f"{_words(path) or 'the manifest'} lacks '{missing}'", of_key=True)
-    elif error.validator == "propertyNames":
-        yield _problem(document, (*path, instance), _message(error, path), of_key=True)
-    elif error.validator == "anyOf" and (inner := _closest(error)):
-        for child in inner:
-            yield from _problems(document, child)
-    else:
-        yield _problem(document, path, _message(error, path))
-
-
-def _problem(document: Document, path: Path, message: str, *, of_key: bool = False) -> Problem:
-    position = document.position(path, of_key=of_key)
-    return Problem(document.file, position.line, position.column, message)
-
-
-def _closest(error: ValidationError) -> list[ValidationError]:
-    """The errors of the one alternative that has the right type, if there is one."""
-    alternatives: dict[Any, list[ValidationError]] = {}
-    for child in error.context or ():
-        alternatives.setdefault(child.schema_path[0], []).append(child)
-    fitting = [
-        children
-        for children in alternatives.values()
-        if not any(child.validator == "type" and len(child.path) == 0 for child in children)
-    ]
-    return fitting[0] if len(fitting) == 1 else []
-
-
-_TYPES = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-}
-
-
-def _message(error: ValidationError, path: Path) -> str:
-    what = f"'{path[-1]}'" if path and isinstance(path[-1], str) else _words(path) or "the document"
-    limit: Any = error.validator_value
-    value: Any = error.instance
-    schema: Any = error.schema
-    match error.validator:
-        case "type":
-            wanted = [limit] if isinstance(limit, str) else limit
-            words = " or ".join(_TYPES[name] for name in wanted)
-            return f"{what} must be {words}, not {describe(value, quote='string' in wanted)}"
-        case "enum":
-            hint = nearest(value, limit) if isinstance(value, str) else ""
-            hint = hint if "did you mean" in hint else ""
-            return f"{what} must be one of {', '.join(map(str, limit))}, not {describe(value)}{hint}"
-        case "const":
-            return f"{what} must be {limit!r}, not {describe(value)}"
-        case "maxLength" | "minLength":
-            word = "at most" if error.validator == "maxLength" else "at least"
-            return f"{what} must have {word} {limit} characters; it has {len(value)}"
-        case "maximum" | "minimum":
-            word = "at most" if error.validator == "maximum" else "at least"
-            return f"{what} must be {word} {limit}, not {value}"
-        case "minProperties":
-            return f"{what} must not be empty"
-        case "pattern":
-            return f"{what} must match {limit}; it is {describe(value)}"
-        case _:
-            return str(schema.get("description") or error.message)
-
-
-def describe(value: Any, *, quote: bool = False) -> str:
-    """A value in the words of an error message."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            words = f"the truth value {str(value).lower()}"
-        case int() | float():
-            words = f"the number {value}"
-        case str():
-            return repr(value if len(value) <= 60 else f"{value[:57]}...")
-        case list():
-            return "a list"
-        case _:
-            return "a mapping"
-    return f"{words} (put it in quotes)" if quote else words
-
-
-def _words(path: Path) -> str:
-    """`spec.groups[0].name`"""
-    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return words.removeprefix(".")
-
-
-def operations() -> tuple[str, ...]:
-    """The operations whose tables the kinds use."""
-    used = [name for kind in KINDS.values() for name in (kind.table, kind.listing.table, kind.start) if name]
-    for name in used:
-        load_table(name)
-    return tuple(dict.fromkeys(used))

@@ -26,7 +26,8 @@ aliases     older spellings a manifest may use; sent under `name`
 sameAs      another official name for the same thing: sent as written, compared as that one;
             of the two exactly one is given
 listed      where a listing entry holds it: a dotted path, or false when it is not read back
-filled      the service may fill it in when it is left out: then it is not compared
+filled      the service may fill it in, or add keys to it: what is left out is not compared
+memory      text that is a size of memory, compared as such; without a unit it counts gigabytes
 unordered   the order of the list means nothing
 sensitive   true, or for a map the key patterns whose values are secret
 hot         can be changed while the job runs
@@ -47,10 +48,10 @@ from typing import Any
 import yaml
 
 # libyaml where it is there: the pure Python loader takes ten times as long.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 LIMITS = ("enum", "minLength", "maxLength", "minimum", "maximum", "pattern", "default")
-BEHAVIOUR = ("aliases", "sameAs", "listed", "filled", "unordered", "sensitive", "hot", "in")
+BEHAVIOUR = ("aliases", "sameAs", "listed", "filled", "memory", "unordered", "sensitive", "hot", "in")
 
 _TEXT_LIST = {"type": "array", "items": {"type": "string"}}
 _OBJECT_LIST = {"type": "array", "items": {"type": "object"}}
@@ -117,6 +118,7 @@ class Row:
     same_as: str | None = None
     listed: str | None = None
     filled: bool = False
+    memory: bool = False
     unordered: bool = False
     sensitive: bool | tuple[str, ...] = False
     hot: bool = False
@@ -140,6 +142,7 @@ class Table:
 
     operation: str
     call: str
+    title: str
     page: str | None
     request: tuple[Row, ...]
     response: tuple[Row, ...]
@@ -183,6 +186,7 @@ def parse_table(raw: Mapping[str, Any]) -> Table:
     return Table(
         operation=operation,
         call=raw["call"],
+        title=raw.get("title", ""),
         page=raw.get("page"),
         request=tuple(parse_row(row, operation) for row in raw.get("request", ())),
         response=tuple(parse_row(row, operation) for row in raw.get("response", ())),
@@ -199,7 +203,13 @@ def load_table(operation: str) -> Table:
     """The table of `operation`; raises TableError when it is missing or malformed."""
     file = schema_folder() / "tables" / f"{operation}.yaml"
     try:
-        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader
+        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         raise TableError(f"there is no parameter table {operation}.yaml") from None
     return parse_table(raw)
+
+
+def operations() -> tuple[str, ...]:
+    """The operations that have a table, sorted."""
+    files = (file.name for file in (schema_folder() / "tables").iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml")))

@@ -14,20 +14,25 @@ from __future__ import annotations
 import json
 import re
 import traceback
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from deployer.document import PlainText, YamlText
+from deployer.document import MAX_DEPTH, MAX_DIGITS, PlainText, Unfillable, YamlText
 from deployer.errors import Problem
 from deployer.model import Position
 
 _SLOT_OPEN, _SLOT_CLOSE, _MARK_OPEN, _MARK_CLOSE = "\ue000", "\ue001", "\ue002", "\ue003"
 _MARKERS = re.compile(f"[{_SLOT_OPEN}-{_MARK_CLOSE}]")
+_ESCAPED_MARKERS = re.compile(r"\\(u|U0000)[eE]00[0-3]")
+_RESERVED = "the characters U+E000 to U+E003 are reserved in templates"
+_UNUSABLE = re.compile(f"[{_SLOT_OPEN}-{_MARK_CLOSE}\ud800-\udfff]|<[\\w .]+ at 0x[0-9a-f]+>")
 _SLOT = re.compile(f"{_SLOT_OPEN}([0-9]+){_SLOT_CLOSE}")
 _MARK = re.compile(f"{_MARK_OPEN}([0-9]+):([0-9]+){_MARK_CLOSE}")
 _SYNTAX = re.compile(r"\{[{%#]")
@@ -46,27 +51,46 @@ class JsonText(str):
 class _Environment(ImmutableSandboxedEnvironment):
     """Jinja with every top-level expression turned into a placeholder, and marks before template text."""
 
-    slots: list[Any]
+    slots: list[tuple[Any, Position]]
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         template = super()._parse(source, name, filename)
-        template.body = _hygienic(template.body, source.splitlines())
+        pieces = [piece for output in template.find_all(nodes.Output) for piece in output.nodes]
+        places = dict(zip(map(id, pieces), self._places(source), strict=True))
+        template.body = _hygienic(template.body, places)
         template.set_environment(self)
         return template
 
-    def slot(self, value: Any) -> str:
+    def _places(self, source: str) -> Iterator[Position]:
+        """Where each piece of template text and each output expression begins, in order."""
+        lines = [0, *(newline.end() for newline in re.finditer("\n", source))]
+        offset = 0
+        for _, token, text in self.lexer.tokeniter(source, None):
+            # Only blanks that `{%-` takes away can stand between two tokens.
+            offset = source.index(text, offset)
+            if token in ("data", "variable_begin"):
+                line = bisect_right(lines, offset)
+                yield Position(line, offset - lines[line - 1] + 1)
+            offset += len(text)
+
+    def slot(self, value: Any, line: int, column: int) -> str:
         """Keeps `value` for later and returns its placeholder. Called by compiled templates."""
-        if isinstance(value, Undefined):
-            str(value)  # StrictUndefined raises, and says which name it is
-        if isinstance(value, str) and _MARKERS.search(value):
-            raise ValueError("the value holds a character from U+E000 to U+E003, which is reserved")
-        self.slots.append(value)
+        data = _data(value, Position(line, column))
+        self.slots.append((JsonText(data) if isinstance(value, JsonText) else data, Position(line, column)))
         return f"{_SLOT_OPEN}{len(self.slots) - 1}{_SLOT_CLOSE}"
+
+    def captured(self, value: Any, line: int, column: int) -> str:
+        """The text of an expression inside a block that captures text. Called by compiled templates."""
+        return _as_text(_data(value, Position(line, column)), Position(line, column))
+
+
+def _to_json(value: Any, indent: int | None = None) -> JsonText:
+    return JsonText(json.dumps(_plain(value), ensure_ascii=False, indent=indent))
 
 
 def _environment() -> _Environment:
     environment = _Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    environment.filters["tojson"] = lambda value: JsonText(json.dumps(_plain(value), ensure_ascii=False))
+    environment.filters["tojson"] = _to_json
     for name in _UNREPEATABLE_FILTERS:
         del environment.filters[name]
     for name in _UNREPEATABLE_GLOBALS:
@@ -77,21 +101,40 @@ def _environment() -> _Environment:
 _BASE = _environment()
 
 
-def _hygienic(body: list[nodes.Node], lines: list[str]) -> list[nodes.Node]:
-    """Rewrites statements that write to the document; what a block captures is left as it is."""
+def _hygienic(
+    body: list[nodes.Node],
+    places: Mapping[int, Position],
+    *,
+    capturing: bool = False,
+    recursive: bool = False,
+) -> list[nodes.Node]:
+    """Rewrites all output: into placeholders, or into text inside a block that captures it.
+
+    `recursive` says that `loop(...)` calls the recursive loop around it: what that writes is rewritten here.
+    """
     result: list[nodes.Node] = []
     for node in body:
-        if isinstance(node, nodes.CallBlock | nodes.FilterBlock) or getattr(node, "recursive", False):
-            result += _captured(node)
-        elif isinstance(node, nodes.Output):
-            node.nodes = [_marked(child, lines) for child in node.nodes]
+        if isinstance(node, nodes.Output):
+            node.nodes = [
+                made
+                for piece in node.nodes
+                for made in _rewritten(piece, places[id(piece)], capturing=capturing, recursive=recursive)
+            ]
             result.append(node)
-        else:
-            if not isinstance(node, nodes.Macro | nodes.AssignBlock):
-                for name in ("body", "else_", "elif_"):
-                    if children := getattr(node, name, None):
-                        setattr(node, name, _hygienic(children, lines))
-            result.append(node)
+            continue
+        captures = isinstance(node, nodes.Macro | nodes.CallBlock | nodes.FilterBlock | nodes.AssignBlock)
+        for name in ("body", "else_", "elif_"):
+            if children := getattr(node, name, None):
+                calls_loop = name == "body" and node.recursive if isinstance(node, nodes.For) else recursive
+                inner = _hygienic(
+                    children,
+                    places,
+                    capturing=capturing or captures,
+                    recursive=calls_loop and not isinstance(node, nodes.Block),
+                )
+                setattr(node, name, inner)
+        writes = isinstance(node, nodes.CallBlock | nodes.FilterBlock)
+        result += _captured(node) if writes and not capturing else [node]
     return result
 
 
@@ -99,32 +142,43 @@ def _captured(node: nodes.Node) -> list[nodes.Node]:
     """A block that writes captured text, as: `{% set it %}...{% endset %}{{ it }}`."""
     name = f"_captured_{node.lineno}"
     capture = nodes.AssignBlock(nodes.Name(name, "store"), None, [node])
-    output = nodes.Output([_slot_call(nodes.Name(name, "load"))])
+    output = nodes.Output([_call("slot", nodes.Name(name, "load"), Position(node.lineno, 1))])
     for made in (capture, output):
         made.set_lineno(node.lineno)
     return [capture, output]
 
 
-def _slot_call(expression: nodes.Expr) -> nodes.Call:
-    return nodes.Call(nodes.EnvironmentAttribute("slot"), [expression], [], None, None)
+def _call(method: str, expression: nodes.Expr, place: Position) -> nodes.Call:
+    arguments = [expression, nodes.Const(place.line), nodes.Const(place.column)]
+    call = nodes.Call(nodes.EnvironmentAttribute(method), arguments, [], None, None)
+    call.set_lineno(expression.lineno)
+    return call
 
 
-def _marked(node: nodes.Expr, lines: list[str]) -> nodes.Expr:
-    if not isinstance(node, nodes.TemplateData):
-        call = _slot_call(node)
-        call.set_lineno(node.lineno)
-        return call
-    first, *rest = node.data.split("\n")
-    # Where the piece starts inside its line is not told by the lexer; its text tells, as a rule.
-    column = lines[node.lineno - 1].find(first) + 1 if first and node.lineno <= len(lines) else 1
-    marked = [f"{_mark(node.lineno, max(column, 1))}{first}"]
-    marked += [f"{_mark(node.lineno + number, 1)}{line}" for number, line in enumerate(rest, start=1)]
-    node.data = "\n".join(marked)
-    return node
+def _rewritten(
+    piece: nodes.Expr, place: Position, *, capturing: bool, recursive: bool
+) -> Iterator[nodes.Expr]:
+    """A piece of template text, or an expression that is written."""
+    if isinstance(piece, nodes.TemplateData):
+        if not capturing:
+            first, *rest = piece.data.split("\n")
+            lines = [
+                _mark(Position(place.line + number, 1)) + line for number, line in enumerate(rest, start=1)
+            ]
+            piece.data = "\n".join([_mark(place) + first, *lines])
+        yield piece
+        return
+    if capturing:
+        yield _call("captured", piece, place)
+        return
+    yield nodes.TemplateData(_mark(place), lineno=piece.lineno)
+    calls = piece.node if isinstance(piece, nodes.Call) else None
+    is_loop = recursive and isinstance(calls, nodes.Name) and calls.name == "loop"
+    yield piece if is_loop else _call("slot", piece, place)
 
 
-def _mark(line: int, column: int) -> str:
-    return f"{_MARK_OPEN}{line}:{column}{_MARK_CLOSE}"
+def _mark(place: Position) -> str:
+    return f"{_MARK_OPEN}{place.line}:{place.column}{_MARK_CLOSE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +187,15 @@ class RenderedText:
 
     text: str
     pieces: tuple[tuple[tuple[int, int, int], ...], ...]
-    slots: tuple[Any, ...]
+    slots: tuple[tuple[Any, Position], ...]
 
     def position(self, line: int, column: int) -> Position:
         for number in range(min(line, len(self.pieces) - 1), -1, -1):
-            before = [piece for piece in self.pieces[number] if number < line or piece[0] <= column]
-            if before:
-                start, author_line, author_column = before[-1]
-                return Position(author_line, author_column + max(0, column - start) * (number == line))
+            pieces = self.pieces[number]
+            last = bisect_right(pieces, column, key=itemgetter(0)) if number == line else len(pieces)
+            if last:
+                start, author_line, author_column = pieces[last - 1]
+                return Position(author_line, author_column + (column - start) * (number == line))
         return Position(1, 1)
 
     def is_filled(self, scalar: str) -> bool:
@@ -148,35 +203,66 @@ class RenderedText:
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
         if plain and (alone := _SLOT.fullmatch(scalar)):
-            value = self.slots[int(alone[1])]
-            return json.loads(value) if isinstance(value, JsonText) else _plain(value)
-        return _SLOT.sub(lambda match: _as_text(self.slots[int(match[1])]), scalar)
+            value, _ = self.slots[int(alone[1])]
+            return json.loads(value) if isinstance(value, JsonText) else value
+        return _SLOT.sub(lambda match: _as_text(*self.slots[int(match[1])]), scalar)
 
 
-def _plain(value: Any) -> Any:
-    """Plain data of a template value. Raises ValueError for what is not data."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | range | set | frozenset):
-        return [_plain(item) for item in value]
-    raise ValueError(f"the expression gives a {type(value).__name__}, which is not data; try '| list'")
+def _data(value: Any, place: Position) -> Any:
+    """Plain data of what the expression at `place` gives. Raises Unfillable for what is not data."""
+    try:
+        return _plain(value)
+    except (ValueError, TemplateError) as error:
+        raise Unfillable(str(error), place) from None
 
 
-def _as_text(value: Any) -> str:
-    value = _plain(value)
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Plain data of a template value. Raises ValueError, or UndefinedError saying what is undefined."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"the value is nested deeper than {MAX_DEPTH} levels")
+    match value:
+        case Undefined():
+            value._fail_with_undefined_error()
+        case None | bool():
+            return value
+        case int() | float() if abs(value) < 10**MAX_DIGITS:
+            return value
+        case str() if not _UNUSABLE.search(value):
+            return str(value)
+        case list() | tuple() | range():
+            return [_plain(item, depth + 1) for item in value]
+        case Mapping():
+            return {_plain_key(key): _plain(item, depth + 1) for key, item in value.items()}
+    raise ValueError(f"the expression gives {_what(value)}")
+
+
+def _what(value: Any) -> str:
+    """What `value` is that it cannot be data."""
+    match value:
+        case int() | float():
+            return f"a number that is not finite, or has more than {MAX_DIGITS} digits"
+        case str():
+            return "text with half a character, one from U+E000 to U+E003, or the address of an object in it"
+        case _ if callable(value):
+            return "a function; a key of that name is written x['name']"
+        case _:
+            return f"a {type(value).__name__}, which is not data; try '| list'"
+
+
+def _plain_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise ValueError("a mapping key must be text")
+    return str(_plain(key))
+
+
+def _as_text(value: Any, place: Position) -> str:
     if isinstance(value, dict | list):
         what = "mapping" if isinstance(value, dict) else "list"
-        raise ValueError(f"a {what} cannot stand inside text; use '| tojson' or '| join(...)'")
-    if isinstance(value, str):
-        return value
-    return json.dumps(value)
+        raise Unfillable(f"a {what} cannot stand inside text; use '| tojson' or '| join(...)'", place)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
-def _rendered(text: str, slots: list[Any]) -> RenderedText:
+def _rendered(text: str, slots: list[tuple[Any, Position]]) -> RenderedText:
     clean: list[str] = []
     pieces: list[list[tuple[int, int, int]]] = [[]]
     column = 0
@@ -196,9 +282,9 @@ def render(file: str, text: str, values: Mapping[str, Any]) -> YamlText | Proble
     """`text` rendered with `values`; text without Jinja syntax comes back as it is, at no cost."""
     if not _SYNTAX.search(text):
         return PlainText(text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if bad := _MARKERS.search(text):
-        line = text.count("\n", 0, bad.start()) + 1
-        return Problem(file, line, 1, "the characters U+E000 to U+E003 are reserved in templates")
+        return Problem(file, *_place(text, bad.start()), _RESERVED)
     environment = _BASE.overlay()
     environment.slots = []
     try:
@@ -206,20 +292,38 @@ def render(file: str, text: str, values: Mapping[str, Any]) -> YamlText | Proble
         template = environment.template_class.from_code(
             environment, code, environment.make_globals(None), None
         )
-        return _rendered(template.render(MappingProxyType(dict(values))), environment.slots)
-    except TemplateSyntaxError as error:
-        return Problem(file, error.lineno, 1, f"template: {error.message}")
+        rendered = _rendered(template.render(MappingProxyType(dict(values))), environment.slots)
+    except Unfillable as error:
+        return Problem(file, *error.position, f"template: {error}")
     except Exception as error:  # noqa: BLE001 - a template can raise anything, and it is the author's
-        return Problem(file, _error_line(error, file), 1, f"template: {_reason(error)}")
+        return Problem(file, *_error_place(error, file, text), f"template: {_reason(error)}")
+    if escaped := _ESCAPED_MARKERS.search(rendered.text):
+        place = _place(rendered.text, escaped.start())
+        return Problem(file, *rendered.position(place.line - 1, place.column - 1), _RESERVED)
+    return rendered
 
 
-def _error_line(error: Exception, file: str) -> int:
-    """The line of the template that raised: Jinja puts frames of the template into the traceback."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return lines[-1] or 1 if lines else 1
+def _place(text: str, offset: int) -> Position:
+    return Position(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+
+
+def _error_place(error: Exception, file: str, text: str) -> Position:
+    """The line of the template that raised (Jinja puts frames of it into the traceback), at its first tag."""
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == file]
+    if isinstance(error, TemplateSyntaxError):
+        lines.append(error.lineno)
+    line = min(lines[-1] if lines else 1, text.rstrip().count("\n") + 1)
+    written = text.split("\n")[line - 1]
+    tag = _SYNTAX.search(written) or re.search(r"\S", written)
+    return Position(line, tag.start() + 1 if tag else 1)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TemplateError):
         return error.message or type(error).__name__
+    if isinstance(error, SyntaxError):
+        return error.msg
+    if isinstance(error, RecursionError):
+        return "it calls itself too often, or is nested too deeply"
     return f"{type(error).__name__}: {error}"

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 TOKEN = "a-token-for-tests"  # noqa: S105
 
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the vendor's pages are not beside the checkout")
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the vendor's pages are not beside the checkout"
+)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -36,7 +37,9 @@ def steady(text: str) -> str:
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)
     text = re.sub(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", "TIME", text)
     text = re.sub(r"back to \d{4}-\d{2}-\d{2}", "back to DAY", text)
-    return re.sub(r"\b(job_submitting|job_running|ACCEPTED|RUNNING|starting|running|idle)\b *", "STATE ", text)
+    return re.sub(
+        r"\b(job_submitting|job_running|ACCEPTED|RUNNING|starting|running|idle)\b *", "STATE ", text
+    )
 
 
 def test_the_tour(
@@ -65,9 +68,10 @@ def test_the_demo_runs_the_tour() -> None:
 
 def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     before = sorted((ROOT / "jobs").rglob("*"))
+    bin_folder = Path(sys.executable).parent
     done = subprocess.run(
         ["sh", str(ROOT / ".ci" / "demo")],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(tmp_path), "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,
@@ -78,7 +82,7 @@ def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_every_manifest_in_it_is_valid(bare: Workspace) -> None:
-    documents = [yaml.safe_load(block) for block in blocks("yaml")]
+    documents = [yaml.safe_load(block) or {} for block in blocks("yaml")]
     manifests = [document for document in documents if document.get("kind") in KINDS]
     assert {document["kind"] for document in manifests} == set(KINDS)
     project = next(document for document in documents if document.get("kind") == "Project")
@@ -109,7 +113,10 @@ def test_every_verb_and_option_is_in_it() -> None:
 def test_no_option_in_it_is_made_up() -> None:
     context = click.Context(cli)
     verbs = [cli, *(cli.get_command(context, name) for name in VERBS)]
-    commands = [*verbs, *(sub for verb in verbs if isinstance(verb, click.Group) for sub in verb.commands.values())]
+    commands = [
+        *verbs,
+        *(sub for verb in verbs if isinstance(verb, click.Group) for sub in verb.commands.values()),
+    ]
     known = {word for command in commands if command for option in command.params for word in option.opts}
     foreign = {"--body-file", "--class", "--date", "--help", "--version"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT)) <= known | foreign

@@ -13,7 +13,7 @@ from deployer import __version__
 from deployer.cli.options import common_options
 from deployer.errors import DeployerError, Exit, InvalidInput
 from deployer.report import text
-from deployer.report.printable import printable
+from deployer.report.terminal import err, prepare
 
 VERBS: Mapping[str, str] = {
     "validate": "check all manifests, without network or credentials",
@@ -21,6 +21,7 @@ VERBS: Mapping[str, str] = {
     "plan": "show what apply would do",
     "apply": "plan, ask, and carry it out",
     "status": "show the live state of each job",
+    "explain": "tell what is known about a kind, a field or a rule",
     "schema": "generate, check or show the JSON Schemas",
     "emulator": "run the local DLI and MRS in the foreground",
 }
@@ -66,30 +67,27 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return Exit.ERROR
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        err("interrupted")
         return Exit.INTERRUPTED
     except InvalidInput as error:
         for problem in error.problems:
-            click.echo(text.problem(problem), err=True)
+            err(text.problem(problem))
         return error.exit_code
     except DeployerError as error:
-        click.echo(f"{click.style('error', fg='red', bold=True)}: {printable(str(error))}", err=True)
+        err(text.error(str(error)))
         return error.exit_code
-    except BrokenPipeError:
-        # The reader went away (`deployer plan | head`); Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.ERROR
     return result if isinstance(result, int) else Exit.DONE
 
 
 def main() -> None:
     """The `deployer` command."""
+    prepare()
     try:
         code = run(sys.argv[1:])
     except Exception as error:
         if os.environ.get("DEPLOYER_DEBUG"):
             raise
         where = type(error).__name__
-        click.echo(f"internal error: {where}; this is a bug. DEPLOYER_DEBUG=1 shows the traceback.", err=True)
+        err(f"internal error: {where}; this is a bug. DEPLOYER_DEBUG=1 shows the traceback.")
         code = Exit.ERROR
     sys.exit(code)

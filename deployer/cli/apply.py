@@ -12,6 +12,7 @@ from deployer.cli.options import Options, project_command
 from deployer.errors import Exit, UsageError
 from deployer.model import Action, Live, Outcome, Plan, Result
 from deployer.report import text
+from deployer.report.terminal import err, out
 
 if TYPE_CHECKING:
     from deployer.client import Client
@@ -29,15 +30,15 @@ def command(options: Options, *, yes: bool, expect: str | None) -> Exit:
     stages.require_valid(loaded, show_warnings=True)
     with stages.connected(loaded) as client:
         plan, live = stages.plan(client, loaded)
-        click.echo(text.plan(plan))
+        out(text.plan(plan))
         if expect is not None and expect != plan.digest:
-            click.echo(f"error: the plan has changed: expected {expect}, it is now {plan.digest}", err=True)
+            err(f"error: the plan has changed: expected {expect}, it is now {plan.digest}")
             return Exit.STALE
         steps = [change for change in plan.pending if change.action is not Action.BLOCKED]
         if steps and not yes and not click.confirm(f"\nApply {len(steps)} changes to {plan.target}?"):
-            click.echo("Nothing was applied.")
+            out("Nothing was applied.")
             return Exit.ERROR
-        click.echo()
+        out()
         return _carry_out(client, plan, live, len(steps))
 
 
@@ -50,19 +51,22 @@ def _carry_out(client: Client, plan: Plan, live: Live, steps: int) -> Exit:
     try:
         for outcome in apply(client, plan, live):
             ended.append(outcome)
-            click.echo(text.outcome(outcome))
+            out(text.outcome(outcome))
     except KeyboardInterrupt:
         interrupted = True
     results = [outcome.result for outcome in ended]
     not_started = steps - len(ended)
-    click.echo(text.outcomes(results, blocked=blocked, errors=len(plan.errors), not_started=not_started))
-    return Exit.INTERRUPTED if interrupted else exit_code(results, blocked=blocked, errors=len(plan.errors))
+    out(text.outcomes(results, blocked=blocked, errors=len(plan.errors), not_started=not_started))
+    return Exit.INTERRUPTED if interrupted else exit_code(ended, blocked=blocked, errors=len(plan.errors))
 
 
-def exit_code(results: list[Result], *, blocked: int, errors: int) -> Exit:
+def exit_code(ended: list[Outcome], *, blocked: int, errors: int) -> Exit:
     """7 before 8 before 5: unknown, partly applied, blocked."""
+    results = {outcome.result for outcome in ended}
     if Result.UNKNOWN in results:
         return Exit.UNKNOWN
-    if errors or Result.FAILED in results or Result.SKIPPED in results:
-        return Exit.PARTLY if Result.DONE in results else Exit.ERROR
+    if errors or results & {Result.FAILED, Result.SKIPPED}:
+        # A create that failed with an id has left a draft behind.
+        drafts = [outcome for outcome in ended if outcome.change.action is Action.CREATE and outcome.id]
+        return Exit.PARTLY if drafts or Result.DONE in results else Exit.ERROR
     return Exit.BLOCKED if blocked else Exit.DONE

@@ -8,6 +8,7 @@ import click
 
 from deployer.cli import stages
 from deployer.errors import Exit
+from deployer.report.terminal import out
 
 
 @click.command("emulator")
@@ -22,6 +23,6 @@ def command(port: int, db: Path, token: str | None) -> Exit:
     The first line on stdout says where: listening on http://127.0.0.1:PORT
     """
     server = stages.emulator(db, port=port, token=token)
-    click.echo(f"listening on {server.url}")
+    out(f"listening on {server.url}")
     server.serve_forever()
     return Exit.DONE

@@ -7,6 +7,7 @@ import click
 from deployer.cli import stages
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit
+from deployer.report.terminal import out
 
 FORMATS = ("text", "json", "markdown")
 
@@ -26,11 +27,11 @@ def command(options: Options, style: str, *, detailed_exitcode: bool, verbose: b
 
     match style:
         case "json":
-            click.echo(json.plan(plan))
+            out(json.plan(plan))
         case "markdown":
-            click.echo(markdown.plan(plan))
+            out(markdown.plan(plan))
         case _:
-            click.echo(text.plan(plan, verbose=verbose))
+            out(text.plan(plan, verbose=verbose))
     if plan.errors:
         return Exit.ERROR
     return Exit.CHANGES if detailed_exitcode and plan.pending else Exit.DONE

@@ -8,6 +8,8 @@ import yaml
 from deployer.cli import stages
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit
+from deployer.report.printable import printable
+from deployer.report.terminal import out
 
 
 @click.command("render")
@@ -19,6 +21,6 @@ def command(options: Options) -> Exit:
     chosen = {job.source: job for job in loaded.wanted}
     for manifest in loaded.manifests:
         if manifest.source in chosen:
-            click.echo(f"--- # {manifest.source}")
-            click.echo(yaml.safe_dump(manifest.document.value, allow_unicode=True, sort_keys=False), nl=False)
+            out(f"--- # {printable(str(manifest.source))}")
+            out(yaml.safe_dump(manifest.document.value, allow_unicode=True, sort_keys=False), newline=False)
     return Exit.DONE

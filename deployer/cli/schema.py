@@ -9,6 +9,7 @@ import click
 from deployer import schema
 from deployer.errors import DeployerError, Exit, UsageError, nearest
 from deployer.kinds import KINDS
+from deployer.report.terminal import err, out
 from deployer.tables import schema_folder
 
 
@@ -26,7 +27,7 @@ def generate() -> Exit:
             file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise DeployerError(f"{file} cannot be written: {error.strerror}") from None
-        click.echo(f"wrote {name}")
+        out(f"wrote {name}")
     return Exit.DONE
 
 
@@ -35,9 +36,9 @@ def check() -> Exit:
     """Fail when a generated schema is missing or not what the tables say."""
     if stale := schema.stale():
         for name in stale:
-            click.echo(f"{name} is stale; run 'deployer schema generate'", err=True)
+            err(f"{name} is stale; run 'deployer schema generate'")
         return Exit.ERROR
-    click.echo(f"The {len(schema.generate())} schemas are current.")
+    out(f"The {len(schema.generate())} schemas are current.")
     return Exit.DONE
 
 
@@ -48,5 +49,5 @@ def show(kind: str) -> Exit:
     known = [*KINDS, "Project"]
     if kind not in known:
         raise UsageError(f"there is no kind '{kind}'{nearest(kind, known)}")
-    click.echo((schema_folder() / f"{kind}.schema.json").read_text(encoding="utf-8"), nl=False)
+    out((schema_folder() / f"{kind}.schema.json").read_text(encoding="utf-8"), newline=False)
     return Exit.DONE

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from deployer import manifest, project
 from deployer.check import check
 from deployer.cli.options import Options, inside, selector
@@ -19,6 +17,7 @@ from deployer.kinds import KINDS
 from deployer.model import Identity, Job, Live, Manifest, Plan
 from deployer.project import STATE_FOLDER, Project, Target
 from deployer.report import text
+from deployer.report.terminal import err
 
 if TYPE_CHECKING:
     from deployer.client import Client
@@ -87,7 +86,7 @@ def require_valid(loaded: Loaded, *, show_warnings: bool = False) -> None:
         raise InvalidInput(loaded.problems)
     if show_warnings:
         for problem in loaded.problems:
-            click.echo(text.problem(problem), err=True)
+            err(text.problem(problem))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from deployer.cli.options import Options, project_command
 from deployer.errors import Exit
 from deployer.model import Action, Change
 from deployer.report import text
+from deployer.report.terminal import err, out
 
 
 @click.command("status")
@@ -24,11 +25,11 @@ def command(options: Options, style: str) -> Exit:
         plan, _ = stages.plan(client, loaded)
     rows = [(change.job, change.live, _word(change)) for change in plan.changes]
     if style == "json":
-        click.echo(json.dumps([_row(change) for change in plan.changes], indent=2))
+        out(json.dumps([_row(change) for change in plan.changes], indent=2))
     else:
-        click.echo(text.status(rows))
+        out(text.status(rows))
     for note in plan.errors:
-        click.echo(f"error: {note.identity}: {note.message}", err=True)
+        err(text.error(f"{note.identity}: {note.message}"))
     return Exit.ERROR if plan.errors else Exit.DONE
 
 

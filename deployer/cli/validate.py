@@ -8,23 +8,33 @@ from deployer.cli import stages
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit
 from deployer.report import text
+from deployer.report.printable import printable
+from deployer.report.terminal import err, out
 
 
 @click.command("validate")
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell what each job's sc_type amounts to.")
 @project_command
-def command(options: Options) -> Exit:
+def command(options: Options, *, strict: bool, verbose: bool) -> Exit:
     """Check all manifests: templates, YAML, schema and lifecycle. No credentials, no network.
 
     The whole project is checked, whatever PATH selects.
     """
     loaded = stages.load(options)
     for problem in loaded.problems:
-        click.echo(text.problem(problem), err=True)
-    errors = sum(problem.severity == "error" for problem in loaded.problems)
+        err(text.problem(problem))
+    if verbose:
+        from deployer.explain import sizes
+
+        for job in loaded.wanted:
+            if words := sizes(job):
+                out(f"{printable(str(job.identity))}: {printable(words)}")
+    errors = sum(strict or problem.severity == "error" for problem in loaded.problems)
     warnings = len(loaded.problems) - errors
     found = f"{errors} errors, {warnings} warnings"
     if errors:
-        click.echo(f"Not valid: {found}.")
+        out(f"Not valid: {found}.")
         return Exit.INVALID
-    click.echo(f"Valid: {len(loaded.jobs)} jobs for target {loaded.target.name}; {found}.")
+    out(f"Valid: {len(loaded.jobs)} jobs for target {loaded.target.name}; {found}.")
     return Exit.DONE

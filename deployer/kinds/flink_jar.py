@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from deployer.kinds.kind import (
@@ -36,30 +37,52 @@ STATES = {
 }
 
 # Written as a number, read back as a word.
-CHECKPOINT_MODES = {1: "exactly_once", 2: "at_least_once"}
+CHECKPOINT_MODES = {"exactly_once": 1, "at_least_once": 2}
+
+# JSON text: blanks and the order of keys mean nothing in it.
+JSON_TEXTS = ("runtime_config", "flink_log_config")
+
+# Sizes that count with resource_config_version v1 only; with v2 the listing may show anything for them.
+V1_SIZES = {"cu_number", "manager_cu_number", "parallel_number", "tm_cus", "tm_slot_num"}
 
 
 def observe(entry: Entry) -> LiveJob:
     """A live job from an entry of `job_list.jobs`, listed with show_detail=true."""
-    config: Any = entry.get("job_config") or {}
+    config = entry.get("job_config")
+    known = config if isinstance(config, dict) else {}
     # Some editions show these three beside job_config and not in it.
     lifted = {key: entry[key] for key in ("feature", "flink_version", "image") if entry.get(key) is not None}
-    spec, unlisted = read_back(KIND.rows, {**entry, "job_config": {**lifted, **config}}, whole=False)
+    spec, unlisted = read_back(KIND.rows, {**entry, "job_config": {**lifted, **known}}, whole=False)
+    if "checkpoint_mode" in spec:
+        mode = text(spec["checkpoint_mode"])
+        spec["checkpoint_mode"] = CHECKPOINT_MODES.get(mode.casefold(), spec["checkpoint_mode"])
+    if spec.get("resource_config_version") == "v2":
+        unlisted |= V1_SIZES
     return LiveJob(
         id=text(entry.get("job_id")),
         identity=Identity(KIND.name, "", text(entry.get("name"))),
         state=text(entry.get("status")),
         phase=phase_of(STATES, entry.get("status")),
         submitted=milliseconds(dig(entry, "start_time") or entry.get("create_time")),
-        spec=spec if isinstance(entry.get("job_config"), dict) else None,
+        spec=expect(spec) if known else None,
         unlisted=unlisted,
     )
 
 
 def expect(spec: Spec) -> Spec:
-    """The spec as the listing shows it."""
-    mode = spec.get("checkpoint_mode", 1)
-    return {**spec, "checkpoint_mode": CHECKPOINT_MODES.get(mode, mode)}
+    """The spec with its JSON texts as the data they say."""
+    return {**spec, **{name: _data(spec[name]) for name in JSON_TEXTS if name in spec}}
+
+
+def _data(value: Any) -> Any:
+    """What JSON text says, a list of keys and values as a map; anything else is left as it is."""
+    try:
+        data = json.loads(value)
+    except (TypeError, ValueError, RecursionError):
+        return value
+    if isinstance(data, list) and all(isinstance(item, dict) and "key" in item for item in data):
+        return {text(item["key"]): item.get("value") for item in data}
+    return data if isinstance(data, dict) else value
 
 
 KIND = Kind(

@@ -13,6 +13,8 @@ from deployer.tables import Row, Table, load_table
 
 Entry = Mapping[str, Any]
 
+_YEAR_10000 = 253_402_300_800_000
+
 
 class Nature(Enum):
     """Whether creating a job runs it once, or makes a definition that is started and stopped."""
@@ -70,7 +72,6 @@ class Kind:
     accepted: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
     named_in_listing: bool = True
-    warning: str = ""
 
     @cached_property
     def create(self) -> Table:
@@ -105,7 +106,7 @@ def dig(value: Any, path: str) -> Any:
 
 
 def read_back(rows: tuple[Row, ...], entry: Entry, *, whole: bool) -> tuple[dict[str, Any], frozenset[str]]:
-    """The spec that a listing entry shows, and the fields of which it says nothing.
+    """The spec that a listing entry shows, in any of its spellings, and the fields of which it says nothing.
 
     `whole` says that the entry holds everything that was asked for, so that a missing field is an unset one.
     """
@@ -114,10 +115,14 @@ def read_back(rows: tuple[Row, ...], entry: Entry, *, whole: bool) -> tuple[dict
     for row in rows:
         parent, _, leaf = (row.listed or "").rpartition(".")
         holder = dig(entry, parent) if parent else entry
-        if row.listed is None or not isinstance(holder, Mapping) or (leaf not in holder and not whole):
+        if row.listed is None or not isinstance(holder, Mapping):
             unlisted.add(row.name)
-        elif holder.get(leaf) is not None:
-            spec[row.name] = holder[leaf]
+            continue
+        spellings = [name for name in (leaf, row.name, *row.aliases) if name in holder]
+        if not spellings and not whole:
+            unlisted.add(row.name)
+        elif spellings and holder[spellings[0]] is not None:
+            spec[row.name] = holder[spellings[0]]
     return spec, frozenset(unlisted)
 
 
@@ -127,11 +132,12 @@ def phase_of(states: Mapping[str, Phase], state: Any) -> Phase:
 
 
 def milliseconds(value: Any) -> int:
-    """A time of an entry, which may be text; 0 where there is none."""
+    """A time of an entry, which may be text; 0 where there is none, or none that a calendar knows."""
     try:
-        return int(value or 0)
-    except (TypeError, ValueError):
+        time = int(value or 0)
+    except (TypeError, ValueError, OverflowError):
         return 0
+    return time if 0 <= time < _YEAR_10000 else 0
 
 
 def text(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, read_back, text
@@ -69,18 +68,25 @@ def java_list(value: Any) -> list[str]:
 
 
 def java_map(value: Any) -> dict[str, str]:
-    """Java's `{k=v, k2=v2}` split at each comma and blank, whatever the order of its entries.
+    """Java's `{k=v, k2=v2}` as a map: two are equal exactly if their texts are, but for the order of entries.
 
-    A value that holds a comma and blank comes apart, but on both sides alike.
+    A value that holds `, x=` comes apart, but on both sides alike. A piece without `=` continues a value.
     """
     if isinstance(value, dict):
         value = f"{{{', '.join(f'{key}={item}' for key, item in value.items())}}}"
     inner = str(value).removeprefix("{").removesuffix("}")
-    values = defaultdict(list)
-    for pair in inner.split(", ") if inner else []:
-        key, _, item = pair.partition("=")
-        values[key].append(item)
-    return {key: ", ".join(sorted(items)) for key, items in values.items()}
+    entries: list[str] = []
+    for piece in inner.split(", ") if inner else []:
+        if "=" in piece or not entries:
+            entries.append(piece)
+        else:
+            entries[-1] += f", {piece}"
+    values: dict[str, str] = {}
+    for entry in sorted(entries):
+        key, _, item = entry.partition("=")
+        # A key that stands twice is left as Java would print it.
+        values[key] = f"{values[key]}, {entry}" if key in values else item
+    return values
 
 
 KIND = Kind(

@@ -24,8 +24,8 @@ def observe(entry: Entry) -> LiveJob:
     spec, unlisted = (None, frozenset[str]()) if echo is None else read_back(KIND.rows, echo, whole=True)
     if spec is not None and "sc_type" not in spec:
         # The echo may leave the preset out; the entry says CUSTOMIZED when sizes were given beside it.
-        if entry.get("sc_type") in {"A", "B", "C"}:
-            spec["sc_type"] = entry["sc_type"]
+        if (preset := text(entry.get("sc_type"))) in {"A", "B", "C"}:
+            spec["sc_type"] = preset
         else:
             unlisted |= {"sc_type"}
     return LiveJob(
@@ -47,7 +47,7 @@ def _echo(value: Any) -> dict[str, Any] | None:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return None
     return value if isinstance(value, dict) else None
 

@@ -22,7 +22,7 @@ def observe(entry: Entry) -> LiveJob:
     """A live job from an entry of `sessions`, which shows little of what was asked for."""
     queue = text(entry.get("queue") or entry.get("cluster_name"))
     spec, unlisted = read_back(KIND.rows, {**entry, "queue": queue}, whole=False)
-    if spec.get("sc_type") not in {"A", "B", "C"}:
+    if text(spec.get("sc_type")) not in {"A", "B", "C"}:
         # CUSTOMIZED: sizes were given, and the preset they replaced is not told.
         spec.pop("sc_type", None)
         unlisted |= {"sc_type"}
@@ -56,5 +56,4 @@ KIND = Kind(
     ),
     observe=observe,
     named_in_listing=False,
-    warning="the vendor has withdrawn the session API; new regions may not serve it (prefer SparkBatch)",
 )

@@ -17,7 +17,9 @@ def printable(text: str) -> str:
 
 
 def _escape(char: str) -> str:
-    return json.dumps(char)[1:-1] if ord(char) < 0x20 else f"\\u{ord(char):04x}"
+    if ord(char) < 0x20:
+        return json.dumps(char)[1:-1]
+    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
 
 
 def value(item: Any) -> str:

@@ -108,10 +108,14 @@ def outcomes(results: Iterable[Result], *, blocked: int, errors: int, not_starte
 
 
 def problem(it: Problem) -> str:
-    """`file:line:col: error: message`"""
-    place = f"{it.file}:{it.line}:{it.column}" if it.line else it.file
+    """`file:line:col: error: message [rule]`"""
     word = click.style(it.severity, fg="red" if it.severity == "error" else "yellow", bold=True)
-    return f"{printable(place)}: {word}: {printable(it.message)}"
+    return f"{printable(it.place)}: {word}: {printable(it.words)}"
+
+
+def error(message: str) -> str:
+    """One line for a failure that is not a file's."""
+    return f"{click.style('error', fg='red', bold=True)}: {printable(message)}"
 
 
 def status(rows: Sequence[tuple[Job, LiveJob | None, str]]) -> str:

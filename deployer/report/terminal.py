@@ -1,0 +1,38 @@
+"""Where text leaves the program: results on stdout, everything else on stderr.
+
+Colours only on a terminal, and not with NO_COLOR. A reader that goes away (`deployer plan | head`) must not
+stop an apply, and what the terminal's encoding lacks must not either.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+
+def prepare() -> None:
+    """Once, at the start of the process: what an encoding lacks is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def out(text: str = "", *, newline: bool = True) -> None:
+    """Writes a result."""
+    try:
+        click.echo(text, nl=newline, color=_colour())
+    except BrokenPipeError:
+        # Nobody reads any more: the rest goes nowhere, what Python still writes at exit included.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def err(text: str) -> None:
+    """Writes a problem, a warning or progress."""
+    click.echo(text, err=True, color=_colour())
+
+
+def _colour() -> bool | None:
+    """click's word: False is never, None is on a terminal."""
+    return False if os.environ.get("NO_COLOR") else None

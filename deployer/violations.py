@@ -1,0 +1,158 @@
+"""What in a document does not fit its schema: the errors of jsonschema, in plain words and at their place."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+from deployer.errors import Problem, nearest
+from deployer.model import Document, Path
+from deployer.rules import UNKNOWN_FIELD
+from deployer.schema import stored
+
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    """JSON Schema's `pattern`, in which `$` is the end: Python's matches before a last newline too."""
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"pattern": _pattern}
+)
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    schema = stored(f"{name}.schema.json")
+    if schema is None:
+        raise FileNotFoundError(f"the schema {name}.schema.json is missing; run 'deployer schema generate'")
+    return Validator(json.loads(schema))
+
+
+def violations(document: Document, value: Any, name: str) -> list[Problem]:
+    """What in `value`, the data of `document`, does not fit the schema `name` (a kind, or Project)."""
+    errors = list(_validator(name).iter_errors(value))
+    # Of a value that has the wrong type, nothing else is worth saying.
+    mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
+    return [
+        problem
+        for error in errors
+        if error.validator == "type" or tuple(error.absolute_path) not in mistyped
+        for problem in _problems(document, error)
+    ]
+
+
+def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
+    path: Path = tuple(error.absolute_path)
+    schema: Any = error.schema
+    instance: Any = error.instance
+    if error.validator == "additionalProperties":
+        known = list(schema["properties"])
+        for key in instance:
+            if key not in known:
+                place = f" in {_words(path)}" if path else ""
+                message = f"unknown field '{key}'{place}{nearest(str(key), known)}"
+                found = _problem(document, (*path, key), message, of_key=True)
+                # Only the API's own part of a manifest can have fields that we do not know of.
+                yield replace(found, rule=UNKNOWN_FIELD) if path[:1] == ("spec",) else found
+    elif error.validator == "required":
+        missing = error.message.split("'")[1]
+        yield _problem(document, path, f"{_words(path) or 'the manifest'} lacks '{missing}'", of_key=True)
+    elif "propertyNames" in error.schema_path:
+        yield _problem(document, (*path, instance), _message(error, path), of_key=True)
+    elif error.validator == "anyOf" and (inner := _closest(error)):
+        for child in inner:
+            yield from _problems(document, child)
+    else:
+        yield _problem(document, path, _message(error, path))
+
+
+def _problem(document: Document, path: Path, message: str, *, of_key: bool = False) -> Problem:
+    position = document.position(path, of_key=of_key)
+    return Problem(document.file, position.line, position.column, message)
+
+
+def _closest(error: ValidationError) -> list[ValidationError]:
+    """The errors of the one alternative that has the right type, if there is one."""
+    alternatives: dict[Any, list[ValidationError]] = {}
+    for child in error.context or ():
+        alternatives.setdefault(child.schema_path[0], []).append(child)
+    fitting = [
+        children
+        for children in alternatives.values()
+        if not any(child.validator == "type" and len(child.path) == 0 for child in children)
+    ]
+    return fitting[0] if len(fitting) == 1 else []
+
+
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def _message(error: ValidationError, path: Path) -> str:
+    what = f"'{path[-1]}'" if path and isinstance(path[-1], str) else _words(path) or "the document"
+    limit: Any = error.validator_value
+    value: Any = error.instance
+    schema: Any = error.schema
+    match error.validator:
+        case "type":
+            wanted = [limit] if isinstance(limit, str) else limit
+            words = " or ".join(_TYPES[name] for name in wanted)
+            return f"{what} must be {words}, not {describe(value, quote='string' in wanted)}"
+        case "enum":
+            hint = nearest(value, limit) if isinstance(value, str) else ""
+            hint = hint if "did you mean" in hint else ""
+            return f"{what} must be one of {', '.join(map(str, limit))}, not {describe(value)}{hint}"
+        case "const":
+            return f"{what} must be {limit!r}, not {describe(value)}"
+        case "maxLength" | "minLength":
+            word = "at most" if error.validator == "maxLength" else "at least"
+            return f"{what} must have {word} {limit} characters; it has {len(value)}"
+        case "maximum" | "minimum":
+            word = "at most" if error.validator == "maximum" else "at least"
+            return f"{what} must be {word} {limit}, not {value}"
+        case "minProperties":
+            return f"{what} must not be empty"
+        case "pattern":
+            return f"{what} must match {limit}; it is {describe(value)}"
+        case _:
+            return str(schema.get("description") or error.message)
+
+
+def describe(value: Any, *, quote: bool = False) -> str:
+    """A value in the words of an error message."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            words = f"the truth value {str(value).lower()}"
+        case int() | float():
+            words = f"the number {value}"
+        case str():
+            return repr(value if len(value) <= 60 else f"{value[:57]}...")
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+    return f"{words} (put it in quotes)" if quote else words
+
+
+def _words(path: Path) -> str:
+    """`spec.groups[0].name`"""
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return words.removeprefix(".")
