@@ -78,7 +78,7 @@ def _problem(
 
 def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
     kind, document = KINDS[manifest.kind], manifest.document
-    value = _with_texts(document, kind)
+    value = with_texts(manifest)
     problems: list[Problem] = []
     spec = value.get("spec")
     if isinstance(spec, dict) and kind.name_field in spec:
@@ -137,8 +137,9 @@ def _no_instant(document: Document, problems: Sequence[Problem]) -> list[Problem
     return []
 
 
-def _with_texts(document: Document, kind: Kind) -> dict[str, Any]:
-    """The manifest, in which each unquoted scalar of a text map is the text that the author wrote."""
+def with_texts(manifest: Manifest) -> dict[str, Any]:
+    """The data of a manifest; in it each unquoted scalar of a text map is the text that was written."""
+    kind, document = KINDS[manifest.kind], manifest.document
     value = dict(document.value)
     spec = value.get("spec")
     if not isinstance(spec, dict):

@@ -391,3 +391,19 @@ def digest(place: Mapping[str, str], plan: Plan) -> str:
 def _shown_body(job: Job) -> dict[str, Any]:
     kind = KINDS[job.kind]
     return masked(kind.rows, kind.body(job.name, job.spec))
+
+
+def beyond(limits: Mapping[str, int], plan: Plan) -> list[str]:
+    """Which of a target's limits a plan goes beyond, in words; blocked changes do not count."""
+    made = [change for change in plan.pending if change.action is not Action.BLOCKED]
+    counts = {
+        "changes": len(made),
+        "replace": plan.summary[Action.REPLACE],
+        "delete": plan.summary[Action.DELETE],
+        "stateLoss": sum(change.impact is Impact.STATE_LOST for change in made),
+    }
+    return [
+        f"{counts[name]} {name}, where limits.{name} allows {most}"
+        for name, most in limits.items()
+        if counts[name] > most
+    ]

@@ -31,6 +31,7 @@ class Target:
     variable: str = "HW_AUTH_TOKEN"
     values: tuple[str, ...] = ()
     clusters: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     def endpoint(self, service: str) -> str:
         """The base URL of a service; raises UsageError where neither an endpoint nor a region is given."""
@@ -64,7 +65,10 @@ class Project:
 
 def find(start: Path) -> Path:
     """The nearest folder from `start` upwards that holds a deployer.yaml; raises UsageError."""
-    start = start.absolute()
+    try:
+        start = start.absolute()
+    except FileNotFoundError:
+        raise UsageError("the current folder has been removed") from None
     for folder in (start, *start.parents):
         if (folder / PROJECT_FILE).is_file():
             return folder
@@ -98,6 +102,7 @@ def _target(name: str, raw: Mapping[str, Any]) -> Target:
         variable=auth.get("variable", "HW_AUTH_TOKEN"),
         values=tuple(raw.get("values", ())),
         clusters=raw.get("clusters", {}),
+        limits=raw.get("limits", {}),
     )
 
 

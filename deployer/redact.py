@@ -25,7 +25,8 @@ _OPTION = rf"(?<![\w-])--?[\w.-]{{0,64}}?{_NAME}"
 _IN_TEXT = (
     # obs://AK:SK@host, jdbc:mysql://user:password@host; but not a port: hdfs://host:8020/reports@2024
     re.compile(
-        r"(?<=://)[^/\s:@]{0,256}:(?![0-9]{1,5}(?:[^\w@%+.~-]|$))[^\s@\"']{0,512}(?:@[^\s@/\"']{0,512})*(?=@)"
+        r"(?<=://)[^/\s:@\"']{0,256}:(?!//|[0-9]{1,5}(?:[^\w@%+.~-]|$))"
+        r"[^\s@\"']{0,512}(?:@[^\s@/\"']{0,512})*(?=@)"
     ),
     # password=..., "secret_key": ...
     re.compile(rf"({_NAME}[\\\"']*\s*[=:]\s*){_VALUE}", re.IGNORECASE | re.MULTILINE),
@@ -65,6 +66,8 @@ def masked(rows: tuple[Row, ...], spec: Mapping[str, Any]) -> dict[str, Any]:
 def _masked(row: Row | None, path: Path, value: Any) -> Any:
     if row is not None and is_sensitive(row, path):
         return MASK
+    if row is not None and row.sensitive and not path and isinstance(value, str):
+        return MASK  # a map that is written as text: its keys cannot be told apart
     if isinstance(value, Mapping):
         return {key: _masked(row, (*path, key), item) for key, item in value.items()}
     if isinstance(value, list):

@@ -20,6 +20,9 @@ from deployer.tables import Row, json_type, schema_folder
 API_VERSION = "deployer/v1"
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
+# Host and port only: a user and password in it would be printed with every error.
+_BASE_URL = r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?/?$"
+
 Schema = dict[str, Any]
 
 
@@ -132,8 +135,8 @@ def row_schema(row: Row) -> Schema:
         schema |= {"items": inner} if schema["type"] == "array" else inner
     schema |= row.limits
     if row.excluded:
-        words = " and ".join(map(str, row.excluded))
-        schema["allOf"] = [{"description": f"{words} is not allowed", "not": {"enum": list(row.excluded)}}]
+        words = f"'{row.name}' must not be {' or '.join(map(str, row.excluded))}"
+        schema["allOf"] = [{"description": words, "not": {"enum": list(row.excluded)}}]
     if row.example is not None:
         schema["examples"] = [row.example]
     if row.deprecated:
@@ -224,7 +227,7 @@ def project_schema() -> Schema:
             "region": {"description": "Gives the endpoints of all services.", "type": "string"},
             "endpoints": {
                 "description": "The base URL of a service; wins over the region.",
-                **_object({name: {"type": "string", "pattern": "^https?://[^/]+/?$"} for name in services}),
+                **_object({name: {"type": "string", "pattern": _BASE_URL} for name in services}),
             },
             "projectId": {
                 "description": "The id of the cloud project, as the console shows it.",

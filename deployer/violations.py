@@ -55,7 +55,10 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     path: Path = tuple(error.absolute_path)
     schema: Any = error.schema
     instance: Any = error.instance
-    if error.validator == "additionalProperties":
+    if "propertyNames" in error.schema_path:
+        # jsonschema gives it the path of the mapping, and the key as the instance.
+        yield _problem(document, (*path, instance), _message(error, (*path, instance)), of_key=True)
+    elif error.validator == "additionalProperties":
         known = list(schema["properties"])
         for key in instance:
             if key not in known:
@@ -67,8 +70,6 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     elif error.validator == "required":
         missing = error.message.split("'")[1]
         yield _problem(document, path, f"{_words(path) or 'the manifest'} lacks '{missing}'", of_key=True)
-    elif "propertyNames" in error.schema_path:
-        yield _problem(document, (*path, instance), _message(error, path), of_key=True)
     elif error.validator == "anyOf" and (inner := _closest(error)):
         for child in inner:
             yield from _problems(document, child)

@@ -409,3 +409,15 @@ NOT_STARTED = outcome(Result.FAILED, Action.START, "1")
 )
 def test_seven_before_eight_before_five(ended: list[Outcome], blocked: int, errors: int, code: Exit) -> None:
     assert exit_code(ended, blocked=blocked, errors=errors) is code
+
+
+@pytest.mark.parametrize(("most", "code", "jobs"), [(1, 5, 0), (2, 0, 2)])
+def test_a_plan_beyond_the_limits_is_printed_and_refused(
+    workspace: Workspace, emulator: Emulator, most: int, code: int, jobs: int
+) -> None:
+    workspace.write_project(limits={"changes": most, "delete": 0})
+    workspace.write("a.yaml", [manifest("SparkBatch", name, SPECS["SparkBatch"]) for name in ("a", "b")])
+    ran = workspace.apply()
+    assert (ran.code, len(listed(emulator.url, "SparkBatch"))) == (code, jobs)
+    assert "2 to create" in ran.out
+    assert ("2 changes, where limits.changes allows 1" in ran.err) == bool(code)

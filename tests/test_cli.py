@@ -372,7 +372,6 @@ def test_a_reader_that_goes_away(workspace: Workspace, emulator: Emulator, argum
     assert len(listed(emulator.url, "SparkBatch")) == (arguments[0] == "apply")
 
 
-@pytest.mark.xfail(strict=True, reason="a stderr that broke is an internal error: exit 1 and not 4")
 def test_a_reader_of_errors_that_goes_away(bare: Workspace) -> None:
     """`deployer validate 2>&1 | head -n 0`"""
     batch(bare, spec={})

@@ -84,11 +84,8 @@ def test_error_of_anything_is_two_texts(answer: Any) -> None:
     [
         "http://dli.example.com",
         "http://127.0.0.1.example.com",
-        "http://127.0.0.1@example.com",
         "http://localhost.example.com:80",
         "http://10.0.0.1",
-        # The parser of the standard library reads 127.0.0.1 as the host, that of requests example.com.
-        "http://example.com\\@127.0.0.1",
         "https://example.com:99999",
     ],
 )
@@ -100,6 +97,19 @@ def test_credentials_go_to_https_or_to_this_machine_only(bare: Workspace, verb: 
     refused = bare.run(verb, *(["--yes"] if verb == "apply" else []))
     assert (refused.code, refused.out) == (3, "")
     assert url.replace("\\", "") in refused.err.replace("\\", "")
+
+
+# Parsers read the host of the second one differently; and any of them would print the password.
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1@example.com", "http://example.com\\@127.0.0.1", "https://u:pw@h"]
+)
+def test_an_endpoint_is_a_host_and_a_port(bare: Workspace, url: str) -> None:
+    bare.url = url
+    bare.write_project()
+    batch(bare)
+    refused = bare.run("plan")
+    assert (refused.code, refused.out) == (4, "")
+    assert "deployer.yaml" in refused.err
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

@@ -31,7 +31,9 @@ def copy(tmp_path: Path) -> Path:
         shutil.copy(table, tmp_path / "deployer_schemas" / "tables")
     shutil.copy(PARTS / "kind.py", tmp_path / "deployer" / "kinds" / "report.py")
     shutil.copy(PARTS / "route.py", tmp_path / "deployer" / "emulator" / "press.py")
-    add_line(tmp_path / "deployer/kinds/__init__.py", "mrs_job", "report", '"MrsJob":', '"Report": report.KIND,')
+    add_line(
+        tmp_path / "deployer/kinds/__init__.py", "mrs_job", "report", '"MrsJob":', '"Report": report.KIND,'
+    )
     add_line(tmp_path / "deployer/emulator/routes.py", "mrs", "press", "*mrs.ROUTES", "*press.ROUTES,")
     project = tmp_path / "project"
     project.mkdir()
@@ -68,7 +70,9 @@ def test_a_fifth_kind(copy: Path) -> None:
     assert deployer("validate").startswith("0 Valid: 1 jobs")
     assert deployer("apply", "--yes").endswith("Applied: 1 done.\n")
     assert deployer("plan", "--detailed-exitcode") == "0 Plan for local: no changes; 1 unchanged.\n"
-    (copy / "project" / "report.yaml").write_text(yaml.safe_dump(REPORT | {"spec": {"printer": "p1", "txet": "x"}}))
+    (copy / "project" / "report.yaml").write_text(
+        yaml.safe_dump(REPORT | {"spec": {"printer": "p1", "txet": "x"}})
+    )
     assert "unknown field 'txet' in spec; did you mean 'text'?" in deployer("validate")
 
 

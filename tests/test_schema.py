@@ -98,7 +98,7 @@ def test_the_smallest_specs_are_valid(kind: str, bare: Workspace) -> None:
         ("FlinkJar", {"desc": "d" * 513}, "'desc' must have at most 512 characters; it has 513"),
         ("SparkBatch", {"max_retry_times": 101}, "'max_retry_times' must be at most 100, not 101"),
         ("SparkBatch", {"numExecutors": -1}, "'numExecutors' must be at least 0, not -1"),
-        ("FlinkJar", {"resume_max_num": 0}, "0 is not allowed"),
+        ("FlinkJar", {"resume_max_num": 0}, "'resume_max_num' must not be 0"),
         (
             "SparkBatch",
             {"driverMemory": "2"},

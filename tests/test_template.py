@@ -297,6 +297,7 @@ def test_refused(template: str, place: str, words: str) -> None:
         ("a: 1\n{% for x in range(10 ** 9) %}\n{% endfor %}", "2:1", "OverflowError"),
         ("{% macro m() %}\n{{ m() }}{% endmacro %}\na: {{ m() }}", "2:1", "calls itself too often"),
         ("a: {{ 1 }}\nb: {{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "1:4", "nested too deeply"),
+        ("{% for x in items %}" * 30 + "{% endfor %}" * 30, "1:1", "too many statically nested blocks"),
         ("a: 1\nb: {% include 'x' %}", "2:4", ""),
         # syntax
         ("a: 1\nb: {{ 1 +", "2:4", "unexpected 'end of template'"),

@@ -26,6 +26,8 @@ def command(options: Options, *, yes: bool, expect: str | None) -> Exit:
     """Plan, ask, and carry the plan out. Every call is made once; a lost answer is looked up, not resent."""
     if not yes and not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on; give --yes to apply without asking")
+    from deployer.plan import beyond
+
     loaded = stages.load(options)
     stages.require_valid(loaded, show_warnings=True)
     with stages.connected(loaded) as client:
@@ -34,6 +36,14 @@ def command(options: Options, *, yes: bool, expect: str | None) -> Exit:
         if expect is not None and expect != plan.digest:
             err(f"error: the plan has changed: expected {expect}, it is now {plan.digest}")
             return Exit.STALE
+        if exceeded := beyond(loaded.target.limits, plan):
+            err(
+                text.error(
+                    f"the plan goes beyond the limits of target '{plan.target}': {'; '.join(exceeded)}"
+                )
+            )
+            err("Nothing was applied. Select a part with --select, or raise the limits in deployer.yaml.")
+            return Exit.BLOCKED
         steps = [change for change in plan.pending if change.action is not Action.BLOCKED]
         if steps and not yes and not click.confirm(f"\nApply {len(steps)} changes to {plan.target}?"):
             out("Nothing was applied.")

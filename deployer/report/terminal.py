@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 import click
 
@@ -21,16 +22,20 @@ def prepare() -> None:
 
 def out(text: str = "", *, newline: bool = True) -> None:
     """Writes a result."""
-    try:
-        click.echo(text, nl=newline, color=_colour())
-    except BrokenPipeError:
-        # Nobody reads any more: the rest goes nowhere, what Python still writes at exit included.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _write(text, newline=newline, stream=sys.stdout)
 
 
 def err(text: str) -> None:
     """Writes a problem, a warning or progress."""
-    click.echo(text, err=True, color=_colour())
+    _write(text, newline=True, stream=sys.stderr)
+
+
+def _write(text: str, *, newline: bool, stream: TextIO) -> None:
+    try:
+        click.echo(text, file=stream, nl=newline, color=_colour())
+    except BrokenPipeError:
+        # Nobody reads any more: the rest goes nowhere, what Python still writes at exit included.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _colour() -> bool | None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, phase_of, read_back, text
 from deployer.model import Identity, LiveJob, Phase
 
-STATES = {"waiting": Phase.ACTIVE, "printing": Phase.ACTIVE, "printed": Phase.SUCCEEDED, "jammed": Phase.FAILED}
+STATES = {
+    "waiting": Phase.ACTIVE,
+    "printing": Phase.ACTIVE,
+    "printed": Phase.SUCCEEDED,
+    "jammed": Phase.FAILED,
+}
 
 
 def observe(entry: Entry) -> LiveJob:
