@@ -190,11 +190,13 @@ class LiveJob:
 class Live:
     """What the listings show. `failures` says for which jobs a listing could not be read, and why.
 
+    `unknown` names, by kind, the fields of entries that this version does not know; they are ignored.
     `now` is the service's own clock, None where nothing was read.
     """
 
     jobs: tuple[LiveJob, ...] = ()
     failures: Mapping[Identity, str] = field(default_factory=dict)
+    unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     now: datetime | None = None
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from deployer.client import Client
 from deployer.errors import ApiError
 from deployer.kinds import KINDS
+from deployer.kinds.kind import Entry, Kind
 from deployer.model import Identity, Job, Live, LiveJob
+from deployer.tables import Row, load_table
 
 
 def observe(client: Client, jobs: Iterable[Job]) -> Live:
@@ -20,20 +23,48 @@ def observe(client: Client, jobs: Iterable[Job]) -> Live:
         sharing[(job.kind, *KINDS[job.kind].path_values(job.spec).values())].append(job)
     found: list[LiveJob] = []
     failures: dict[Identity, str] = {}
+    unknown: dict[str, set[str]] = defaultdict(set)
     for _, together in sorted(sharing.items()):
+        kind = KINDS[together[0].kind]
         try:
-            found += list_beside(client, together[0])
+            entries = client.entries(kind, kind.path_values(together[0].spec))
         except ApiError as error:
             failures |= dict.fromkeys((job.identity for job in together), str(error))
-    return Live(tuple(found), failures, client.server_time)
+            continue
+        found += _observed(kind, entries, together[0])
+        rows = _entry_rows(kind)
+        for entry in entries:
+            unknown[kind.name].update(_unknown_fields(rows, entry))
+    named = {name: tuple(sorted(fields)) for name, fields in unknown.items() if fields}
+    return Live(tuple(found), failures, named, client.server_time)
 
 
 def list_beside(client: Client, job: Job) -> list[LiveJob]:
     """The live jobs in the listing that would show `job`; raises ApiError."""
     kind = KINDS[job.kind]
-    path_values = kind.path_values(job.spec)
-    live = [kind.observe(entry) for entry in client.entries(kind, path_values)]
-    if not path_values:
+    return _observed(kind, client.entries(kind, kind.path_values(job.spec)), job)
+
+
+def _observed(kind: Kind, entries: Sequence[Entry], job: Job) -> list[LiveJob]:
+    live = [kind.observe(entry) for entry in entries]
+    if not kind.path_values(job.spec):
         return live
     # An entry does not repeat what its URL said.
     return [replace(one, identity=one.identity._replace(place=job.identity.place)) for one in live]
+
+
+def _entry_rows(kind: Kind) -> Sequence[Row]:
+    """The rows of one entry of a kind's listing; none where its table does not describe them."""
+    rows: Sequence[Row] = load_table(kind.listing.table).response
+    for step in kind.listing.items.split("."):
+        rows = next((row.fields for row in rows if row.name == step), ())
+    return rows
+
+
+def _unknown_fields(rows: Sequence[Row], entry: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    known = {row.name: row for row in rows}
+    for name, value in entry.items() if known else ():
+        if name not in known:
+            yield f"{above}{name}"
+        elif known[name].fields and isinstance(value, Mapping):
+            yield from _unknown_fields(known[name].fields, value, f"{above}{name}.")

@@ -97,7 +97,8 @@ def rows_schema(rows: Sequence[Row]) -> Schema:
         schema = row_schema(row)
         properties[row.name] = schema
         for alias in row.aliases:
-            properties[alias] = schema | {"description": f"Older spelling of {row.name}.", "deprecated": True}
+            older = {"title": alias, "description": f"Older spelling of {row.name}.", "deprecated": True}
+            properties[alias] = schema | older
         others = [*row.aliases, *(other.name for other in rows if other.same_as == row.name)]
         if others:
             rules.append(_spellings([row.name, *others], required=row.required))
@@ -126,7 +127,11 @@ def _spellings(names: Sequence[str], *, required: bool) -> Schema:
 
 def row_schema(row: Row) -> Schema:
     """The schema of one parameter's value."""
-    schema: Schema = {"description": row.description, **copy.deepcopy(dict(json_type(row.type)))}
+    schema: Schema = {
+        "title": row.name,
+        "description": row.description,
+        **copy.deepcopy(dict(json_type(row.type))),
+    }
     if row.text_map:
         # An unquoted number or truth value is taken as its text.
         schema["additionalProperties"] = {"type": ["string", "number", "boolean"]}

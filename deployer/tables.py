@@ -5,6 +5,9 @@ A table is a YAML file in `schemas/tables/`, named after its operation (`dli.bat
     operation: dli.batches.create
     call: POST /v2.0/{project_id}/batches
     page: 000                     # the vendor page it was first read from
+    edition: D18                  # the edition of that page
+    editions:                     # where the rows of other editions come from, a sentence each
+      D21: The reference of 2021 added them.
     request:
       - name: className           # as the API spells it
         type: String              # as the page prints it; JSON_TYPES maps it
@@ -33,7 +36,10 @@ sensitive   true, or for a map the key patterns whose values are secret
 hot         can be changed while the job runs
 =========== ==========================================================================================
 
-Each key of `page`, and each of the columns that say how a parameter behaves, has its reason in `reasons`.
+Each key of `page`, and each of the columns that say how a parameter behaves, has its reason in `reasons`. The
+keys of `page` are `type`, `required`, `fields` and the limits, its values what the page prints, null for
+nothing (`fields: null`: the page has no table of the fields). `reasons` may also say under `since` why a row
+is not on the page of its own edition. `deployer schema check --against PAGE` holds both to the page.
 """
 
 from __future__ import annotations
@@ -51,6 +57,7 @@ import yaml
 YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 LIMITS = ("enum", "minLength", "maxLength", "minimum", "maximum", "pattern", "default")
+PAGE_COLUMNS = ("type", "required", "fields", "excluded", *LIMITS)
 BEHAVIOUR = ("aliases", "sameAs", "listed", "filled", "memory", "unordered", "sensitive", "hot", "in")
 
 _TEXT_LIST = {"type": "array", "items": {"type": "string"}}
@@ -89,10 +96,12 @@ class TableError(ValueError):
 
 
 def json_type(printed: str) -> Mapping[str, Any]:
-    """The JSON Schema of a type as a page prints it; `JobSubmitResult object` counts as Object."""
+    """The JSON Schema of a type as a page prints it; `JobSubmitResult object` is an Object."""
     text = " ".join(printed.split()).casefold().replace(", ", ",")
     if text.endswith(" object"):
         text = "object"
+    elif text.startswith("array of ") and text.endswith(" objects"):
+        text = "array of objects"
     try:
         return JSON_TYPES[text]
     except KeyError:
@@ -138,7 +147,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One API operation: `call` is `METHOD /path` with `{placeholders}`."""
+    """One API operation: `call` is `METHOD /path` with `{placeholders}`.
+
+    `edition` is that of the page, and `editions` says where the rows of each other edition come from.
+    """
 
     operation: str
     call: str
@@ -146,10 +158,20 @@ class Table:
     page: str | None
     request: tuple[Row, ...]
     response: tuple[Row, ...]
+    edition: str | None = None
+    editions: Mapping[str, str] = field(default_factory=dict)
 
     def spec_rows(self) -> Iterator[Row]:
         """The request rows that stand in a manifest's spec (path parameters from the target do not)."""
         return (row for row in self.request if row.location != "target")
+
+    def all_rows(self) -> Iterator[Row]:
+        """Every row, those of fields included."""
+        pending = [*self.request, *self.response]
+        while pending:
+            row = pending.pop()
+            yield row
+            pending += row.fields
 
 
 _YAML_TO_ROW = {"in": "location", "sameAs": "same_as"}
@@ -161,6 +183,8 @@ def parse_row(raw: Mapping[str, Any], where: str) -> Row:
     where = f"{where}: {raw.get('name', '?')}"
     if unknown := set(raw) - _ROW_COLUMNS:
         raise TableError(f"{where}: unknown columns {sorted(unknown)}")
+    if unknown := set(raw.get("page", {})) - set(PAGE_COLUMNS):
+        raise TableError(f"{where}: a page does not print {sorted(unknown)}")
     reasons = raw.get("reasons", {})
     unexplained = {*raw.get("page", {}), *(set(raw) & set(BEHAVIOUR))} - set(reasons)
     if unexplained:
@@ -181,16 +205,28 @@ def parse_row(raw: Mapping[str, Any], where: str) -> Row:
     return row
 
 
+_TABLE_KEYS = {f.name for f in fields(Table)}
+
+
 def parse_table(raw: Mapping[str, Any]) -> Table:
+    """Raises TableError for an unknown key, or for a row whose edition is none that the table knows."""
     operation = raw["operation"]
-    return Table(
+    if unknown := set(raw) - _TABLE_KEYS:
+        raise TableError(f"{operation}: unknown keys {sorted(unknown)}")
+    table = Table(
         operation=operation,
         call=raw["call"],
         title=raw.get("title", ""),
         page=raw.get("page"),
         request=tuple(parse_row(row, operation) for row in raw.get("request", ())),
         response=tuple(parse_row(row, operation) for row in raw.get("response", ())),
+        edition=raw.get("edition"),
+        editions=raw.get("editions", {}),
     )
+    known = {table.edition, *table.editions}
+    if table.edition and (unknown := {row.since for row in table.all_rows()} - known):
+        raise TableError(f"{operation}: no edition is called {', '.join(sorted(unknown))}")
+    return table
 
 
 def schema_folder() -> Traversable:

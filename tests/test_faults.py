@@ -531,3 +531,23 @@ def test_an_interrupt_while_planning(workspace: Workspace, proxy: FaultProxy, ve
     batches(workspace, "a")
     ran = interrupted(workspace, proxy, "GET", "", nth=1, after=False, verb=verb)
     assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (130, "", "interrupted")
+
+
+@pytest.mark.parametrize("kind", list(SPECS))
+def test_fields_that_a_listing_shows_and_no_table_knows_are_named(
+    workspace: Workspace, emulator: Emulator, kind: str
+) -> None:
+    def add(answer: Any) -> None:
+        entries = answer.get("sessions") or answer.get("job_list")
+        for entry in entries["jobs"] if isinstance(entries, dict) else entries:
+            entry["mood"] = "fine"
+
+    workspace.write("a.yaml", manifest(kind, "a", SPECS[kind]))
+    assert workspace.apply().code == 0
+    with FaultProxy(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+        proxy.rule("GET", "", changed(add))
+        ran = workspace.run("plan", "--detailed-exitcode")
+    assert ran.code == 0
+    assert f"note: the {kind} listing shows fields that this version ignores: mood" in ran.err

@@ -139,6 +139,8 @@ def plan(client: Client, loaded: Loaded) -> tuple[Plan, Live]:
 
     jobs = loaded.with_dependencies
     live = observe(client, jobs)
+    for kind, fields in live.unknown.items():
+        err(text.note(f"the {kind} listing shows fields that this version ignores: {', '.join(fields)}"))
     target = loaded.target
     place = {"target": target.name, "project": target.project_id, "region": target.region, **target.endpoints}
     return make_plan(target.name, place, jobs, live, loaded.selected), live

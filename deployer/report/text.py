@@ -118,6 +118,11 @@ def error(message: str) -> str:
     return f"{click.style('error', fg='red', bold=True)}: {printable(message)}"
 
 
+def note(message: str) -> str:
+    """One line for what is only good to know."""
+    return f"note: {printable(message)}"
+
+
 def status(rows: Sequence[tuple[Job, LiveJob | None, str]]) -> str:
     """A line per job: kind, name, place, live state, submission, id and whether it drifted."""
     header = ("KIND", "NAME", "PLACE", "LIVE", "SUBMITTED (UTC)", "ID", "MANIFEST")
