@@ -429,3 +429,13 @@ def test_a_surprise_is_one_line_without_values(bare: Workspace) -> None:
     assert (ran.returncode in {1, 3}, ran.stdout) == (True, "")
     assert len(ran.stderr.splitlines()) == 1
     assert str(gone) not in ran.stderr
+
+
+def test_a_target_without_a_project_id(bare: Workspace) -> None:
+    bare.write_project(projectId=None)
+    assert bare.run("plan").code == 4
+    text = (bare.folder / "deployer.yaml").read_text().replace("    projectId: null\n", "")
+    bare.write("deployer.yaml", text)
+    assert bare.run("validate").code == 0
+    ran = bare.run("plan")
+    assert (ran.code, ran.err) == (3, "error: target 'test' has no projectId in deployer.yaml\n")

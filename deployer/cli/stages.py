@@ -15,7 +15,7 @@ from deployer.cli.options import Options, inside, selector
 from deployer.errors import DeployerError, InvalidInput, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.model import Identity, Job, Live, Manifest, Plan
-from deployer.project import STATE_FOLDER, Project, Target
+from deployer.project import PROJECT_FILE, STATE_FOLDER, Project, Target
 from deployer.report import text
 from deployer.report.terminal import err
 
@@ -96,6 +96,8 @@ def connected(loaded: Loaded) -> Iterator[Client]:
     from deployer.client import Client
 
     target = loaded.target
+    if not target.project_id:
+        raise UsageError(f"target '{target.name}' has no projectId in {PROJECT_FILE}")
     auth = credentials(target, os.environ)
     if not target.emulator:
         with Client(target, auth) as client:

@@ -35,13 +35,25 @@ _RESULT_COLOURS = {
 
 def plan(it: Plan, *, verbose: bool = False) -> str:
     """The changes with their reasons and fields, then what needs attention, errors, and the counts."""
-    blocks = [_change(change) for change in (it.changes if verbose else it.pending)]
+    lines: list[str] = []
+    for change in it.changes if verbose else it.pending:
+        # A blank line sets off the changes that have fields to read; the others stand together.
+        if change.fields and lines and lines[-1]:
+            lines.append("")
+        lines += [*_change(change), *([""] if change.fields else [])]
     if it.attention:
-        blocks.append([click.style("Needs attention:", bold=True), *map(_note, it.attention)])
+        lines += [*_gap(lines), click.style("Needs attention:", bold=True), *map(_note, it.attention)]
     if it.errors:
-        blocks.append([click.style("Could not be planned:", bold=True, fg="red"), *map(_note, it.errors)])
-    blocks.append([counts(it)])
-    return "\n\n".join("\n".join(block) for block in blocks)
+        lines += [
+            *_gap(lines),
+            click.style("Could not be planned:", bold=True, fg="red"),
+            *map(_note, it.errors),
+        ]
+    return "\n".join([*lines, *_gap(lines), counts(it)])
+
+
+def _gap(lines: Sequence[str]) -> list[str]:
+    return [""] if lines and lines[-1] else []
 
 
 def counts(it: Plan) -> str:
