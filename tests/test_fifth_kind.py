@@ -66,6 +66,9 @@ def test_a_fifth_kind(copy: Path) -> None:
         )
         return f"{ran.returncode} {ran.stdout}{ran.stderr}"
 
+    stale = deployer("schema", "check")
+    assert stale.startswith("1 ")
+    assert "Report.schema.json is stale; run 'deployer schema generate'\n" in stale
     assert "wrote Report.schema.json" in deployer("schema", "generate")
     assert deployer("validate").startswith("0 Valid: 1 jobs")
     assert deployer("apply", "--yes").endswith("Applied: 1 done.\n")
