@@ -70,7 +70,7 @@ def _column(heading: str) -> str:
 # The headings of such a page are lines like any other.
 _HEADING = re.compile(
     r"(?:sample |example )?(?:request|response)s?(?: (?:parameter|body|message|header|example)s?)?"
-    r"|examples?|(?:status|error|return) codes?|function|uri|debugging|constraints|prerequisites|authorization"
+    r"|examples?|(?:status|error|return) codes?|function|uri|debugging|constraints|prerequisites"
     r"|功能介绍|调试|接口约束|(?:请求|响应)(?:消息|参数|示例|样例)|示例|状态码|返回码|错误码",
     re.I,
 )
@@ -117,8 +117,8 @@ def _header(cells: Sequence[str], at: int) -> tuple[str, ...]:
 def _ends_table(columns: Sequence[str], cells: Sequence[str], at: int) -> bool:
     if _header(cells, at + 1 if TITLE.fullmatch(cells[at]) else at):
         return True
-    # A word that is also a heading can be the prose of a row: then another row follows.
-    return _is_heading(cells[at]) and not _flat_row(columns, cells, at + 1)
+    # A word that is also a heading can be a name, or the prose of a row: then another row follows.
+    return _is_heading(cells[at]) and not any(_flat_row(columns, cells, it) for it in (at, at + 1))
 
 
 def _flat_rows(columns: Sequence[str], cells: Sequence[str]) -> list[Mapping[str, str]]:
