@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,22 +48,20 @@ def _shape(call: str) -> str:
 
 def compare(table: Table, page: Page) -> list[Difference]:
     """Every difference, in the order of the page; what only the table has stands last."""
-    found: list[Difference] = []
-    sides = {
-        "request": (table.request, page.with_role(*_PLACES)),
-        "response": (table.response, page.with_role(Role.RESPONSE)),
-    }
-    for side, (rows, page_tables) in sides.items():
-        printed, repeated = _split(list(page_tables))
-        checker = _Checker(table, side)
-        found += checker.places(rows, [*printed, *repeated])
-        found += checker.rows("", rows, _all_rows(printed), whole=True)
-        found += checker.rows("", rows, _all_rows(repeated), whole=False)
+    request = list(page.with_role(*_PLACES))
+    answer, repeated = _split(page.with_role(Role.RESPONSE))
+    sent, received = _Checker(table, "request"), _Checker(table, "response")
+    found = [
+        *sent.places(table.request, request),
+        *sent.rows("", table.request, _all_rows(request), whole=True),
+        *received.rows("", table.response, _all_rows(answer), whole=True),
+        *received.rows("", table.response, _all_rows(repeated), whole=False),
+    ]
     return list({repr(difference): difference for difference in found}.values())
 
 
-def _split(tables: Sequence[PageTable]) -> tuple[list[PageTable], list[PageTable]]:
-    """Those that make up one side, and those that repeat rows of them, as that of another status does."""
+def _split(tables: Iterable[PageTable]) -> tuple[list[PageTable], list[PageTable]]:
+    """The tables that make up an answer, and those that repeat rows of it, as the one for an error does."""
     first: list[PageTable] = []
     repeated: list[PageTable] = []
     names: set[str] = set()

@@ -62,6 +62,7 @@ _PHRASES = tuple(
         rf"\s+(?P<maxLength>{_COUNT}){_CHARACTERS}",
         rf"\bmax(?:imum)?\s+length{_IS}(?P<maxLength>{_COUNT})",
         rf"(?P<maxLength>{_COUNT})\s+characters\s+(?:or\s+(?:less|fewer)|at\s+most)",
+        rf"(?:最小长度|\bmin(?:imum)?\s+length){_IS}(?P<minLength>{_COUNT})",
         rf"(?:至少|不能少于|不少于|最少)(?P<minLength>{_COUNT}){_CHARACTERS}",
         rf"\bat\s+least\s+(?P<minLength>{_COUNT}){_CHARACTERS}",
         # how large a number is

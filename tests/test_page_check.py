@@ -83,11 +83,11 @@ def test_a_page_that_says_the_same() -> None:
         ("32个", "32只", [("ribbons.colour", "maxLength")]),
         # another value
         ("S, M, L", "S, M", [("size", "enum")]),
-        ("的S创建", "的M创建", [("size", "default")]),
+        ("小号S创建", "大号M创建", [("size", "default")]),
         ("<li>diamond", "<li>round", [("shape", "enum")]),
         ("大于0", "大于1", [("tails", "excluded")]),
         ("“-1”", "“1”", [("tails", "default")]),
-        ("和下划线", "", [("name", "pattern")]),
+        ("和中划线", "", [("name", "pattern")]),
         # another type
         ("Boolean", "Bool", []),
         ("Boolean", "String", [("lit", "type")]),
@@ -161,6 +161,27 @@ def test_a_table_of_fields_that_the_page_did_not_have() -> None:
     assert unexplained(ours, page) == []
     fields = "Table 2 a parameters\nName\nType\nDescription\nb\nInt\nIt.\n"
     assert unexplained(ours, page + fields) == [("response", "a", "fields")]
+
+
+def test_a_parameter_of_the_url_may_stand_in_the_body_too() -> None:
+    rows = [{"name": name, "type": "Int", "since": "E1", "description": "So.", "in": "target",
+             "reasons": {"in": "So."}} for name in ("a", "b")]  # fmt: skip
+    ours = parse_table({"operation": "o", "call": "GET /x", "edition": "E1", "request": rows})
+    header = "Name\nType\nDescription\n"
+    page = f"URI\n{header}a\nInt\nIt.\nRequest\n{header}a\nLong\nIt.\nb\nInt\nIt."
+    assert compare(ours, read_page(page)) == []
+
+
+def test_another_print_of_the_same_type_is_no_difference_to_what_the_page_prints() -> None:
+    row = {"name": "a", "type": "Int", "since": "E1", "description": "A."}
+    row |= {"page": {"type": "List of String"}, "reasons": {"type": "So."}}
+    ours = parse_table({"operation": "o", "call": "GET /x", "edition": "E1", "response": [row]})
+    page = "Response\nName\nType\nDescription\na\n{}\nIt."
+    assert unexplained(ours, page.format("Array of strings")) == []
+    assert unexplained(ours, page.format("Int")) == [("response", "a", "type")]
+    ours = parse_table({"operation": "o", "call": "GET /x", "response": [row | {"type": "Array"}]})
+    assert compare(ours, read_page(page.format("Array of strings"))) == []
+    assert unexplained(ours, page.format("String")) == [("response", "a", "type")]
 
 
 @pytest.mark.parametrize("of", [None, "E1"])
