@@ -4,7 +4,8 @@ A table is a YAML file in `schemas/tables/`, named after its operation (`dli.bat
 
     operation: dli.batches.create
     call: POST /v2.0/{project_id}/batches
-    page: 000                     # the vendor page it was first read from
+    title: Creating a batch processing job     # of the vendor's page about it
+    page: "000"                   # which of the pages it was first read from
     edition: D18                  # the edition of that page
     editions:                     # where the rows of other editions come from, a sentence each
       D21: The reference of 2021 added them.
