@@ -12,7 +12,7 @@ from deployer.errors import UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
 from deployer.model import Job
-from deployer.rules import WAIVABLE, Rule, rules
+from deployer.rules import OF_THE_SCHEMA, WAIVABLE, Rule, rules
 from deployer.tables import YAML_LOADER, Row, Table, schema_folder
 
 _LIMIT_WORDS = {
@@ -42,11 +42,14 @@ def explain(subject: str) -> str:
     by_id = {rule.id: rule for rule in rules()}
     if subject in by_id:
         return "\n".join(_rule(by_id[subject]))
+    if subject in OF_THE_SCHEMA:
+        message, reason = OF_THE_SCHEMA[subject]
+        return f"{subject} (error; part of the schema, cannot be waived)\n  {message}\n  {reason}"
     if subject in WAIVABLE:
         return "\n".join([f"{subject} (can be waived)", f"  {WAIVABLE[subject]}", "", *_waiver(subject)])
     name, *path = subject.split(".")
     if name not in KINDS:
-        known = [*KINDS, *by_id, *WAIVABLE]
+        known = [*KINDS, *by_id, *OF_THE_SCHEMA, *WAIVABLE]
         hint = nearest(subject, known)
         raise UsageError(f"there is no kind or rule '{subject}'{hint if 'did you mean' in hint else ''}")
     kind = KINDS[name]

@@ -20,6 +20,20 @@ WAIVABLE: Mapping[str, str] = {
     OLDER_SPELLING: "Older editions of the API spelled some fields otherwise; today's spelling is sent.",
 }
 
+# Rules that the schemas hold themselves, where an editor sees them too: they cannot be waived.
+ONE_SPELLING = "one-spelling"
+MEMORY_UNIT = "memory-unit"
+OF_THE_SCHEMA: Mapping[str, tuple[str, str]] = {
+    ONE_SPELLING: (
+        "give one of the names that mean the same",
+        "Two of them could disagree, and the API takes one: queue or cluster_name, className or class_name.",
+    ),
+    MEMORY_UNIT: (
+        "a size of memory is a number and its unit, as in 4G",
+        "DLI takes a number without a unit, and then the job does not start.",
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Rule:

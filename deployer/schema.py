@@ -14,7 +14,7 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
-from deployer.rules import waivable
+from deployer.rules import MEMORY_UNIT, ONE_SPELLING, waivable
 from deployer.tables import Row, json_type, schema_folder
 
 API_VERSION = "deployer/v1"
@@ -114,12 +114,14 @@ def _spellings(names: Sequence[str], *, required: bool) -> Schema:
     words = f"{', '.join(quoted[:-1])} and {quoted[-1]}"
     if required:
         return {
+            "$comment": ONE_SPELLING,
             "description": f"give exactly one of {words}",
             "oneOf": [{"required": [name]} for name in names],
         }
     # Not oneOf with "none of them" as an alternative: that takes five times as long to check.
     both = [{"required": list(pair)} for pair in combinations(names, 2)]
     return {
+        "$comment": ONE_SPELLING,
         "description": f"give only one of {words}: they mean the same",
         "not": both[0] if len(both) == 1 else {"anyOf": both},
     }
@@ -139,6 +141,8 @@ def row_schema(row: Row) -> Schema:
         inner = rows_schema(row.fields)
         schema |= {"items": inner} if schema["type"] == "array" else inner
     schema |= row.limits
+    if row.memory:
+        schema["$comment"] = MEMORY_UNIT
     if row.excluded:
         words = f"'{row.name}' must not be {' or '.join(map(str, row.excluded))}"
         schema["allOf"] = [{"description": words, "not": {"enum": list(row.excluded)}}]

@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 
 from deployer.errors import Problem, nearest
 from deployer.model import Document, Path
-from deployer.rules import UNKNOWN_FIELD
+from deployer.rules import OF_THE_SCHEMA, UNKNOWN_FIELD
 from deployer.schema import stored
 
 
@@ -74,7 +74,10 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
         for child in inner:
             yield from _problems(document, child)
     else:
-        yield _problem(document, path, _message(error, path))
+        found = _problem(document, path, _message(error, path))
+        # The comment of a schema is the rule that it stands for.
+        rule = schema.get("$comment", "") if error.validator in {"oneOf", "not", "pattern"} else ""
+        yield replace(found, rule=rule)
 
 
 def _problem(document: Document, path: Path, message: str, *, of_key: bool = False) -> Problem:
@@ -129,6 +132,8 @@ def _message(error: ValidationError, path: Path) -> str:
             return f"{what} must be {word} {limit}, not {value}"
         case "minProperties":
             return f"{what} must not be empty"
+        case "pattern" if (rule := schema.get("$comment")) in OF_THE_SCHEMA:
+            return f"{what}: {OF_THE_SCHEMA[rule][0]}; it is {describe(value)}"
         case "pattern":
             return f"{what} must match {limit}; it is {describe(value)}"
         case _:

@@ -24,6 +24,8 @@ from deployer.rules import waivable
         ("MrsJob.cluster_id", ["no, it says where the job runs"]),
         ("distcp-takes-two", ["error; MrsJob", "waive: {distcp-takes-two:"]),
         ("unknown-field", ["can be waived"]),
+        ("one-spelling", ["cannot be waived"]),
+        ("memory-unit", ["as in 4G"]),
     ],
 )
 def test_explain(bare: Workspace, subject: str, says: list[str]) -> None:

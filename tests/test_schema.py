@@ -102,7 +102,7 @@ def test_the_smallest_specs_are_valid(kind: str, bare: Workspace) -> None:
         (
             "SparkBatch",
             {"driverMemory": "2"},
-            "'driverMemory' must match ^[0-9]+ ?[kKmMgGtT][bB]?$; it is '2'",
+            "'driverMemory': a size of memory is a number and its unit, as in 4G; it is '2' [memory-unit]",
         ),
         ("SparkBatch", {"driverCores": "2"}, "'driverCores' must be a whole number, not '2'"),
         ("SparkBatch", {"args": [7]}, "spec.args[0] must be text, not the number 7 (put it in quotes)"),
@@ -122,10 +122,10 @@ def test_the_smallest_specs_are_valid(kind: str, bare: Workspace) -> None:
         (
             "SparkBatch",
             {"className": "A", "class_name": "A"},
-            "give only one of 'className' and 'class_name': they mean the same",
+            "give only one of 'className' and 'class_name': they mean the same [one-spelling]",
         ),
-        ("SparkBatch", {"cluster_name": "q"}, "give exactly one of 'queue' and 'cluster_name'"),
-        ("SparkSession", {"cluster_name": "q"}, "give exactly one of 'queue' and 'cluster_name'"),
+        ("SparkBatch", {"cluster_name": "q"}, "give exactly one of 'queue' and 'cluster_name' [one-spelling]"),
+        ("SparkSession", {"cluster_name": "q"}, "give exactly one of 'queue' and 'cluster_name' [one-spelling]"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(kind: str, change: Any, expected: str, bare: Workspace) -> None:
@@ -135,7 +135,9 @@ def test_what_does_not_fit_is_refused(kind: str, change: Any, expected: str, bar
 @pytest.mark.parametrize("kind", ["SparkBatch", "SparkSession"])
 def test_a_queue_is_asked_for_under_either_of_its_names(kind: str, bare: Workspace) -> None:
     spec = {key: value for key, value in SPECS[kind].items() if key != "queue"}
-    assert messages(bare, manifest(kind, "job", spec)) == ["give exactly one of 'queue' and 'cluster_name'"]
+    assert messages(bare, manifest(kind, "job", spec)) == [
+        "give exactly one of 'queue' and 'cluster_name' [one-spelling]"
+    ]
     assert messages(bare, manifest(kind, "job", {**spec, "cluster_name": "q"})) == []
 
 
