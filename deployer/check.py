@@ -87,17 +87,21 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
     problems += violations(document, value, kind.name)
     problems += _no_instant(document, problems)
-    waived = value.get("waive")
-    if isinstance(waived, dict):
-        problems = [it for it in problems if not it.rule or it.rule not in waived]
-    if problems:
-        return Checked((), tuple(problems))
+    waive = value.get("waive")
+    waived = frozenset(waive if isinstance(waive, dict) else ()) - {""}
+    sent = [problem for problem in problems if problem.rule in waived]
+    if len(problems) > len(sent):
+        return Checked((), tuple(problem for problem in problems if problem not in sent))
     job = _job(manifest, kind, value, clusters)
-    problems = [
-        problem for problem in _broken_rules(document, kind, value, job) if problem.rule not in (waived or ())
-    ]
+    broken_rules = list(_broken_rules(document, kind, value, job))
+    problems = [problem for problem in broken_rules if problem.rule not in waived]
     blocked = any(problem.severity == "error" for problem in problems)
-    return Checked(() if blocked else (job,), tuple(problems))
+    # A waiver must not hide the next typo, nor outlive its reason.
+    notes = [replace(it, severity="note", message=f"{it.message}; sent as written") for it in sent]
+    for rule in waived - {problem.rule for problem in (*broken_rules, *sent)}:
+        unused = _problem(document, ("waive", rule), f"'{rule}' is waived, but not broken here", of_key=True)
+        notes.append(replace(unused, severity="note"))
+    return Checked(() if blocked else (job,), (*problems, *notes))
 
 
 def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job: Job) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ from urllib3.exceptions import (
 from urllib3.util import parse_url
 
 from deployer import __version__, redact
-from deployer.errors import AnswerLost, ApiError, NothingArrived, Refused, UsageError
+from deployer.errors import AnswerLost, ApiError, NoAnswer, NothingArrived, Refused, UsageError
 from deployer.kinds.kind import Kind, Paging, dig
 from deployer.model import Spec
 from deployer.project import Target
@@ -202,7 +202,7 @@ def _failure(error: requests.RequestException, where: str) -> ApiError:
     if isinstance(error, ValueError | requests.exceptions.InvalidJSONError):
         return NothingArrived(f"{where}: it cannot be sent: {error}")
     if isinstance(error, requests.ReadTimeout):
-        return AnswerLost(f"{where}: no answer within {READ_SECONDS} s")
+        return NoAnswer(f"{where}: no answer within {READ_SECONDS} s")
     if isinstance(error, requests.exceptions.SSLError):
         return AnswerLost(f"{where}: the TLS connection failed; is this an https server?")
     return AnswerLost(f"{where}: the connection broke before the answer was complete")

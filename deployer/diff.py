@@ -17,6 +17,8 @@ from deployer.redact import announces_secret, is_sensitive
 from deployer.redact import text as redacted_text
 from deployer.tables import Row, json_type
 
+MAX_ITEMS = 2000
+
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 _MEMORY = re.compile(r"([0-9]{1,15}) ?([kmgt]?)b?", re.IGNORECASE)
 _UNITS = "KMGT"
@@ -102,6 +104,10 @@ def _field_changes(row: Row, live: Any, desired: Any) -> Iterator[FieldChange]:
     empty: Any = {"object": {}, "array": []}.get(json_type(row.type)["type"])
     live = empty if live is None else live
     desired = empty if desired is None else desired
+    if isinstance(live, list) and isinstance(desired, list) and max(len(live), len(desired)) > MAX_ITEMS:
+        # Item by item it would take minutes, and nobody would read it.
+        yield _change(row, (), live, desired, announced=False)
+        return
     # Its defaults pass over keys that begin with two underscores.
     difference = DeepDiff(
         live, desired, view="tree", ignore_private_variables=False, threshold_to_diff_deeper=0

@@ -236,6 +236,9 @@ class _Reader:
         begun: Any = error.context_mark or error.problem_mark
         mark: Any = error.problem_mark or begun
         message = " ".join(filter(None, (error.problem, error.context)))
+        lines = text.split("\n")
+        if mark.line < len(lines) and lines[mark.line][mark.column :].startswith("\t"):
+            message = "a tab character; YAML is indented with spaces"
         last_line = text.count("\n")
         if mark.line <= last_line:
             if begun.line < mark.line:

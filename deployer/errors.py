@@ -9,6 +9,7 @@
         +-- NothingArrived                  the request cannot have reached the service
         +-- Refused                         the service answered, and said no
         +-- AnswerLost                      whether it was carried out is not known
+            +-- NoAnswer                    nothing came within the time allowed
 
 Errors are raised or collected where they happen; only `cli.main` turns them into exit codes.
 """
@@ -103,6 +104,10 @@ class Refused(ApiError):
 
 class AnswerLost(ApiError):
     """Sent, but the answer was lost, cut off or unreadable: it may have been carried out."""
+
+
+class NoAnswer(AnswerLost):
+    """Sent, but nothing came back within the time allowed."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -23,6 +24,15 @@ _LIMIT_WORDS = {
     "maximum": "at most",
     "pattern": "pattern",
     "default": "default",
+}
+
+# The tags of the column `since`.
+EDITIONS = {
+    "D18": "the reference of 2018",
+    "D21": "the reference of 2021",
+    "D24": "the reference of 2024",
+    "D26": "the reference of 2026",
+    "S": "the vendor's SDK",
 }
 
 
@@ -78,7 +88,9 @@ def _kind(kind: Kind) -> Iterator[str]:
     yield ""
     width = max(len(row.name) for row in kind.rows)
     for row in kind.rows:
-        yield f"  {row.name.ljust(width)}  {row.type}{', required' if row.required else ''}"
+        others = [other.name for other in kind.rows if other.same_as == row.name]
+        required = f", {' or '.join(['required', *others])}" if row.required else ""
+        yield f"  {row.name.ljust(width)}  {row.type}{required}"
     yield ""
     yield f"  'deployer explain {kind.name}.FIELD' tells more."
 
@@ -97,7 +109,7 @@ def _field(kind: Kind, subject: str, row: Row) -> Iterator[str]:
     facts["compared"] = _compared(row)
     facts["while running"] = "can be changed" if row.hot else ""
     facts["secret"] = _secret(row)
-    facts["since"] = row.since
+    facts["since"] = EDITIONS.get(row.since, row.since)
     facts["page"] = _page(kind.create)
     width = max(map(len, facts))
     yield from (f"  {word.ljust(width)}  {fact}" for word, fact in facts.items() if fact)
@@ -130,7 +142,7 @@ def _page(table: Table) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _rule(rule: Rule) -> Iterator[str]:

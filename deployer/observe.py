@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from deployer.client import Client
-from deployer.errors import ApiError
+from deployer.errors import ApiError, NoAnswer, NothingArrived
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Entry, Kind
 from deployer.model import Identity, Job, Live, LiveJob
@@ -24,11 +24,17 @@ def observe(client: Client, jobs: Iterable[Job]) -> Live:
     found: list[LiveJob] = []
     failures: dict[Identity, str] = {}
     unknown: dict[str, set[str]] = defaultdict(set)
+    silent: dict[str, ApiError] = {}
     for _, together in sorted(sharing.items()):
         kind = KINDS[together[0].kind]
         try:
+            if kind.service in silent:
+                raise silent[kind.service]
             entries = client.entries(kind, kind.path_values(together[0].spec))
         except ApiError as error:
+            if isinstance(error, NothingArrived | NoAnswer):
+                # Waiting for each of its listings would take minutes.
+                silent[kind.service] = error
             failures |= dict.fromkeys((job.identity for job in together), str(error))
             continue
         found += _observed(kind, entries, together[0])

@@ -47,8 +47,12 @@ def make_plan(
     identifies the target in the digest.
     """
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
+    strays: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
+    planned = {job.identity for job in jobs}
     for one in live.jobs:
         runs[one.identity].append(one)
+        if one.phase in RUNNING and one.identity not in planned:
+            strays[one.identity.kind, one.identity.name].append(one)
     reach = _reach(live.jobs)
     changes: list[Change] = []
     attention: list[Note] = []
@@ -69,13 +73,11 @@ def make_plan(
         unnamed = runs[job.identity._replace(name="")]
         listing = reach.get(_listing_key(job.identity), "the listing is empty")
         situation, row = _decide(job, own, unnamed, listing)
-        attention += _notes(row, situation, own)
+        attention += _notes(row, situation, own, strays[job.kind, job.name])
         decision = _available(_await_dependencies(job, row, standing))
         standing[job.identity] = _standing(decision, situation)
-        change = Change(
-            decision.action, job, decision.reason, decision.impact, situation.fields, situation.live
-        )
-        changes.append(change)
+        fields = _all_fields(job) if decision.action is Action.CREATE else situation.fields
+        changes.append(Change(decision.action, job, decision.reason, decision.impact, fields, situation.live))
     plan = Plan(target, tuple(changes), tuple(attention), tuple(errors))
     return replace(plan, digest=digest(place, plan))
 
@@ -196,14 +198,28 @@ def _await_dependencies(job: Job, decision: Decision, standing: Mapping[Identity
     return decision
 
 
-def _notes(row: Decision, situation: Situation, runs: Iterable[LiveJob]) -> list[Note]:
-    """What a person should look at: warnings, and active runs beside the one that counts."""
+def _all_fields(job: Job) -> tuple[FieldChange, ...]:
+    """What a new job is made of, with its secrets masked."""
+    shown = masked(KINDS[job.kind].rows, job.spec)
+    return tuple(FieldChange(f"/{name}", None, value) for name, value in shown.items())
+
+
+def _notes(
+    row: Decision, situation: Situation, runs: Iterable[LiveJob], strays: Sequence[LiveJob]
+) -> list[Note]:
+    """What a person should look at: warnings, and active runs beside the one that counts.
+
+    `strays` are active jobs of the same kind and name, in places where no manifest has them.
+    """
     messages = [row.reason] if row.attention else []
     if situation.rerun_unclear:
         messages.append("rerun is not acted on: the listing does not say when the job was submitted")
     others = [run for run in _active(runs) if run is not situation.live]
     if others and row.action is not Action.BLOCKED:
         messages.append(f"more than one is active; beside it: {_ids(others)}")
+    if strays and row.action is Action.CREATE:
+        where = ", ".join(f"{one.id} in {one.identity.place}" for one in strays)
+        messages.append(f"a job of this name is active elsewhere ({where}) and goes on beside it")
     job = situation.job
     return [Note(job.identity, job.source, message) for message in messages]
 

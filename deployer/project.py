@@ -10,7 +10,7 @@ from typing import Any
 
 from deployer.document import MAX_DEPTH, PlainText, decode, parse
 from deployer.errors import InvalidInput, Problem, UsageError, nearest
-from deployer.model import Document
+from deployer.model import Document, Position
 from deployer.violations import violations
 
 PROJECT_FILE = "deployer.yaml"
@@ -78,6 +78,8 @@ def find(start: Path) -> Path:
 def load(folder: Path) -> Project:
     """Reads `folder`'s deployer.yaml; raises InvalidInput."""
     document = _single(folder, PROJECT_FILE)
+    if document is None:
+        raise InvalidInput([Problem(PROJECT_FILE, 1, 1, "expected one YAML document that is a mapping")])
     if problems := violations(document, document.value, "Project"):
         raise InvalidInput(problems)
     raw = document.value
@@ -106,12 +108,14 @@ def _target(name: str, raw: Mapping[str, Any]) -> Target:
     )
 
 
-def read_text(folder: Path, file: str) -> str | Problem:
-    """The text of a file in the project, which must not lead out of it."""
+def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
+    """The text of a file of the project, which must not lead out of it where it must be `inside`."""
     path = folder / file
     try:
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        if inside and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
             return Problem(file, 0, 0, "leads out of the project folder")
+        if path.exists() and not path.is_file():
+            return Problem(file, 0, 0, "cannot be read: it is not a file")
         return decode(file, path.read_bytes())
     except OSError as error:
         return Problem(file, 0, 0, f"cannot be read: {error.strerror}")
@@ -119,14 +123,21 @@ def read_text(folder: Path, file: str) -> str | Problem:
         return Problem(file, 0, 0, "cannot be read: this is not a file name")
 
 
-def _single(folder: Path, file: str) -> Document:
-    """The only document of a file, a mapping; raises InvalidInput."""
-    text = read_text(folder, file)
+def _values(folder: Path, file: str, *, inside: bool) -> Document:
+    """The document of a values file, which may be empty; raises InvalidInput."""
+    return _single(folder, file, inside=inside) or Document(file, {}, Position(1, 1), {}, {}, {})
+
+
+def _single(folder: Path, file: str, *, inside: bool = True) -> Document | None:
+    """The only document of a file, a mapping; None for an empty file. Raises InvalidInput."""
+    text = read_text(folder, file, inside=inside)
     if isinstance(text, Problem):
         raise InvalidInput([text])
     documents, problems = parse(file, PlainText(text))
     if problems:
         raise InvalidInput(problems)
+    if not documents:
+        return None
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
         raise InvalidInput([Problem(file, 1, 1, "expected one YAML document that is a mapping")])
     return documents[0]
@@ -170,8 +181,10 @@ def template_values(
     Raises InvalidInput for a values file, UsageError for a setting.
     """
     values: dict[str, Any] = {}
-    for file in (*project.values, *target.values, *files):
-        document = _single(project.folder, file)
+    named = [*project.values, *target.values]
+    for number, file in enumerate([*named, *files]):
+        # A file of the command line may stand outside; but one inside may not lead there.
+        document = _values(project.folder, file, inside=number < len(named) or not file.startswith(".."))
         for name in RESERVED_VALUES:
             if name in document.value:
                 position = document.position((name,), of_key=True)

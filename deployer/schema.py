@@ -20,8 +20,8 @@ from deployer.tables import Row, json_type, schema_folder
 API_VERSION = "deployer/v1"
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
-# Host and port only: a user and password in it would be printed with every error.
-_BASE_URL = r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?/?$"
+# https, or this machine. Host and port only: a user and password would be printed with every error.
+_BASE_URL = r"^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?/?$"
 
 Schema = dict[str, Any]
 

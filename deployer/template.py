@@ -21,7 +21,15 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2 import (
+    DictLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    Undefined,
+    nodes,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from deployer.document import MAX_DEPTH, MAX_DIGITS, PlainText, Unfillable, YamlText
@@ -90,6 +98,7 @@ def _to_json(value: Any, indent: int | None = None) -> JsonText:
 
 def _environment() -> _Environment:
     environment = _Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    environment.loader = DictLoader({})
     environment.filters["tojson"] = _to_json
     for name in _UNREPEATABLE_FILTERS:
         del environment.filters[name]
@@ -320,6 +329,8 @@ def _error_place(error: Exception, file: str, text: str) -> Position:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, TemplateNotFound):
+        return "include, import and extends are not available in this version"
     if isinstance(error, TemplateError):
         return error.message or type(error).__name__
     if isinstance(error, SyntaxError):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import SPECS, Clock, Workspace, manifest
 from faults import listed
+from filelock import FileLock
 
 from deployer.cli.apply import exit_code
 from deployer.emulator import Emulator
@@ -421,3 +422,25 @@ def test_a_plan_beyond_the_limits_is_printed_and_refused(
     assert (ran.code, len(listed(emulator.url, "SparkBatch"))) == (code, jobs)
     assert "2 to create" in ran.out
     assert ("2 changes, where limits.changes allows 1" in ran.err) == bool(code)
+
+
+def test_one_apply_at_a_time(workspace: Workspace, emulator: Emulator) -> None:
+    """The lock is the file's, so it ends with the process that held it."""
+    workspace.write("a.yaml", manifest("SparkBatch", "a", SPECS["SparkBatch"]))
+    folder = workspace.folder / ".deployer"
+    folder.mkdir()
+    with FileLock(folder / "test.lock"):
+        refused = workspace.apply()
+        assert workspace.run("plan").code == Exit.DONE
+    assert refused.code == Exit.ERROR
+    assert "another apply of this project to target 'test' is under way" in refused.err
+    assert listed(emulator.url, "SparkBatch") == []
+    assert workspace.apply().code == Exit.DONE
+
+
+def test_plan_says_what_apply_would_refuse(workspace: Workspace) -> None:
+    workspace.write_project(limits={"changes": 0})
+    workspace.write("a.yaml", manifest("SparkBatch", "a", SPECS["SparkBatch"]))
+    ran = workspace.run("plan")
+    assert ran.code == Exit.DONE
+    assert ran.err == "note: apply would refuse: 1 changes, where limits.changes allows 0\n"

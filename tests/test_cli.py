@@ -209,7 +209,7 @@ def test_validate_needs_no_network_and_no_credentials(
     monkeypatch.delenv("HW_AUTH_TOKEN")
     bare.write("all.yaml", [manifest(kind, kind, spec) for kind, spec in SPECS.items()])
     ran = bare.run("validate")
-    assert (ran.code, ran.out) == (0, "Valid: 4 jobs for target test; 0 errors, 1 warnings.\n")
+    assert (ran.code, ran.out) == (0, "Valid: 4 jobs for target test; 0 errors, 1 warning.\n")
     assert "warning: the vendor has withdrawn the session API" in ran.err
 
 
@@ -432,6 +432,7 @@ def test_a_surprise_is_one_line_without_values(bare: Workspace) -> None:
 
 
 def test_a_target_without_a_project_id(bare: Workspace) -> None:
+    bare.write("a.yaml", manifest("SparkBatch", "a", SPECS["SparkBatch"]))
     bare.write_project(projectId=None)
     assert bare.run("plan").code == 4
     text = (bare.folder / "deployer.yaml").read_text().replace("    projectId: null\n", "")

@@ -79,31 +79,30 @@ def test_error_of_anything_is_two_texts(answer: Any) -> None:
 # --- addresses --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://dli.example.com",
-        "http://127.0.0.1.example.com",
-        "http://localhost.example.com:80",
-        "http://10.0.0.1",
-        "https://example.com:99999",
-    ],
-)
 @pytest.mark.parametrize("verb", ["plan", "apply", "status"])
-def test_credentials_go_to_https_or_to_this_machine_only(bare: Workspace, verb: str, url: str) -> None:
-    bare.url = url
+def test_a_port_that_is_none(bare: Workspace, verb: str) -> None:
+    bare.url = "https://example.com:99999"
     bare.write_project()
     batch(bare)
     refused = bare.run(verb, *(["--yes"] if verb == "apply" else []))
     assert (refused.code, refused.out) == (3, "")
-    assert url.replace("\\", "") in refused.err.replace("\\", "")
+    assert "https://example.com:99999" in refused.err
 
 
 # Parsers read the host of the second one differently; and any of them would print the password.
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1@example.com", "http://example.com\\@127.0.0.1", "https://u:pw@h"]
+    "url",
+    [
+        "http://127.0.0.1@example.com",
+        "http://example.com\\@127.0.0.1",
+        "https://u:pw@h",
+        "http://dli.example.com",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com:80",
+        "http://10.0.0.1",
+    ],
 )
-def test_an_endpoint_is_a_host_and_a_port(bare: Workspace, url: str) -> None:
+def test_an_endpoint_is_https_or_this_machine(bare: Workspace, url: str) -> None:
     bare.url = url
     bare.write_project()
     batch(bare)

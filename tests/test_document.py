@@ -167,7 +167,7 @@ def test_several_documents() -> None:
         ("a: &x {b: *x}", "1:11", "the alias '*x' stands inside its own anchor"),
         ("&x [*x]", "1:5", "stands inside its own anchor"),
         ("a: 1\n\tb: 2", "2:1", "a tab character"),
-        ("a:\n\t- b", "2:1", "cannot start any token"),
+        ("a:\n\t- b", "2:1", "a tab character"),
         ("a: @b", "1:4", "cannot start any token"),
         ("a: b: c", "1:5", "mapping values are not allowed"),
         ("a: 1\n b: 2", "2:3", "mapping values are not allowed"),

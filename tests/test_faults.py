@@ -74,7 +74,7 @@ def test_a_dead_server_is_one_clear_line_per_job(bare: Workspace) -> None:
     for ran in (bare.run("plan"), bare.apply()):
         assert ran.code == 1
         lines = [line for line in ran.out.splitlines() if "connection refused" in line]
-        assert [re.search(r"\w+", line)[0] for line in lines] == sorted(SPECS)
+        assert sorted(re.search(r"\w+", line)[0] for line in lines) == sorted(SPECS)
     assert last(ran.out) == "Applied: 4 could not be planned."
     status = bare.run("status")
     assert (status.code, status.err.count("connection refused")) == (1, 4)
@@ -551,3 +551,23 @@ def test_fields_that_a_listing_shows_and_no_table_knows_are_named(
         ran = workspace.run("plan", "--detailed-exitcode")
     assert ran.code == 0
     assert f"note: the {kind} listing shows fields that this version ignores: mood" in ran.err
+
+
+def test_many_jobs_that_fail_alike_are_one_line(bare: Workspace) -> None:
+    bare.write("jobs.yaml", [manifest("SparkBatch", f"job-{n}", SPECS["SparkBatch"]) for n in range(6)])
+    ran = bare.run("plan")
+    assert ran.out.count("connection refused") == 1
+    assert "6 jobs (SparkBatch job-0 in q, " in ran.out
+    assert last(ran.out) == "Plan for test: 6 could not be planned."
+
+
+def test_a_service_that_is_not_there_is_asked_once(workspace: Workspace, emulator: Emulator) -> None:
+    """Its other listings would each wait as long."""
+    for kind, spec in SPECS.items():
+        workspace.write(f"{kind}.yaml", manifest(kind, kind, spec))
+    endpoints = {"dli": "http://127.0.0.1:9", "mrs": emulator.url}
+    workspace.write_project(endpoints=endpoints)
+    ran = workspace.apply()
+    assert ran.code == 8
+    assert len(set(re.findall(r"GET http://127.0.0.1:9\S+", ran.out))) == 1
+    assert "Applied: 1 done, 3 could not be planned." in ran.out

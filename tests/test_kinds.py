@@ -595,3 +595,10 @@ def test_different_lists_always_show(live: list[str], desired: list[str]) -> Non
         index = int(change.path.removeprefix("/it/"))
         side, value = (live, change.live) if change.desired is None else (desired, change.desired)
         assert side[index] == value
+
+
+def test_a_very_long_list_is_one_change() -> None:
+    rows = KINDS["SparkBatch"].rows
+    live, desired = ([str(n) for n in range(start, start + 3000)] for start in (0, 10_000))
+    changes = compare(rows, {"args": live}, {"args": desired}, frozenset())
+    assert [change.path for change in changes] == ["/args"]

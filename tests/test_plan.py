@@ -132,7 +132,7 @@ def test_run_once(kind: str, row: tuple[Any, ...]) -> None:
     assert gist in change.reason
     assert notes == ((change.reason,) if attention else ())
     assert change.live == (runs[0] if runs else None)
-    assert bool(change.fields) is differs
+    assert bool(change.fields) is (differs or action is Action.CREATE)
 
 
 @pytest.mark.parametrize("phase", [Phase.ACTIVE, Phase.SUCCEEDED, Phase.FAILED])
@@ -188,7 +188,26 @@ def test_definition(row: tuple[Any, ...]) -> None:
     assert (change.action, change.impact) == (action, impact)
     assert gist in change.reason
     assert notes == ((change.reason,) if attention else ())
-    assert [field.path for field in change.fields] == ([f"/{differs}"] if differs else [])
+    if action is not Action.CREATE:
+        assert [field.path for field in change.fields] == ([f"/{differs}"] if differs else [])
+
+
+def test_a_create_tells_what_it_is_made_of_without_its_secrets() -> None:
+    spec = {"conf": {"fs.obs.secret.key": "hunter2", "spark.x": "1"}, "args": ["--password", "hunter2"]}
+    change, _ = decided(job(spec=spec))
+    shown = {field.path: field.desired for field in change.fields}
+    assert shown["/conf"] == {"fs.obs.secret.key": "***", "spark.x": "1"}
+    assert shown["/args"] == ["--password", "***"]
+    assert {field.live for field in change.fields} == {None}
+
+
+def test_a_job_that_is_active_elsewhere_is_pointed_out() -> None:
+    there = job(spec={"queue": "other"})
+    change, notes = decided(job(), run(there, Phase.ACTIVE))
+    assert change.action is Action.CREATE
+    assert len(notes) == 1
+    assert "is active elsewhere" in notes[0]
+    assert decided(job(), run(there, Phase.SUCCEEDED))[1] == ()
 
 
 @pytest.mark.parametrize(

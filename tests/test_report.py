@@ -99,7 +99,7 @@ def test_golden(file: str) -> None:
 def test_nothing_to_do() -> None:
     empty = Plan("prod", (), digest="5f" * 32)
     assert text.plan(empty) == "Plan for prod: no changes; nothing to do."
-    assert markdown.plan(empty).startswith("### deployer plan: no changes\n\nDigest: ")
+    assert markdown.plan(empty).startswith("### deployer plan for `prod`: no changes\n\nDigest: ")
     assert json.loads(json_report.plan(empty))["changes"] == []
 
 
@@ -201,7 +201,8 @@ def test_nothing_leaves_the_fence_of_the_markdown(plan: Plan) -> None:
         assert not any(fence in line for line in inside)
         outside = lines[:opened] + lines[closed + 1 :]
         assert len(inside) >= len(plan.pending) + len(plan.attention) + len(plan.errors)
-    ours = re.compile(r"### deployer plan: (no )?changes|\|[ |a-z0-9-]+\||Digest: `[0-9a-f]{64}`|")
+    title = r"### deployer plan for `[A-Za-z0-9._?-]*`: ((no )?changes|could not be planned)"
+    ours = re.compile(rf"{title}|\|[ |a-z0-9-]+\||Digest: `[0-9a-f]{{64}}`|")
     assert all(ours.fullmatch(line) for line in outside)
 
 
@@ -267,3 +268,10 @@ def test_two_values_never_look_the_same(before: str, one: str, two: str) -> None
 )
 def test_time(milliseconds: int, words: str) -> None:
     assert text.time(milliseconds) == words
+
+
+def test_many_fields_are_cut_short() -> None:
+    fields = [FieldChange(f"/args/{n}", None, "x") for n in range(100)]
+    lines = list(text.field_lines(fields))
+    assert len(lines) == text.MAX_FIELDS + 1
+    assert lines[-1] == "... and 60 more; --format json shows all"

@@ -236,3 +236,19 @@ def test_recorded_bodies_break_no_rule_that_blocks(bare: Workspace) -> None:
     ran = bare.run("validate")
     assert ran.code == 0, ran.err
     assert len(manifests) > 20
+
+
+def test_a_waiver_that_is_not_needed_is_pointed_out(bare: Workspace) -> None:
+    bare.write("job.yaml", manifest("SparkBatch", "job", BATCH, waive={"class-name-for-a-jar": "because"}))
+    ran = bare.run("validate", "--strict")
+    assert ran.code == 0
+    assert "note: 'class-name-for-a-jar' is waived, but not broken here" in ran.err
+
+
+def test_a_waived_field_is_named_all_the_same(bare: Workspace) -> None:
+    """So that the waiver for one new field does not hide the next typo."""
+    spec = BATCH | {"priority": 1, "clasName": "x"}
+    bare.write("job.yaml", manifest("SparkBatch", "job", spec, waive={UNKNOWN_FIELD: "new in May"}))
+    ran = bare.run("validate", "--strict")
+    assert ran.code == 0
+    assert "note: unknown field 'clasName' in spec; did you mean 'className'?; sent as written" in ran.err

@@ -18,6 +18,8 @@ from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
 from deployer.tables import Row, json_type, schema_folder
 
+BOTH_QUEUES = "give exactly one of 'queue' and 'cluster_name' [one-spelling]"
+
 FILE = "job.yaml"
 
 
@@ -124,8 +126,8 @@ def test_the_smallest_specs_are_valid(kind: str, bare: Workspace) -> None:
             {"className": "A", "class_name": "A"},
             "give only one of 'className' and 'class_name': they mean the same [one-spelling]",
         ),
-        ("SparkBatch", {"cluster_name": "q"}, "give exactly one of 'queue' and 'cluster_name' [one-spelling]"),
-        ("SparkSession", {"cluster_name": "q"}, "give exactly one of 'queue' and 'cluster_name' [one-spelling]"),
+        ("SparkBatch", {"cluster_name": "q"}, BOTH_QUEUES),
+        ("SparkSession", {"cluster_name": "q"}, BOTH_QUEUES),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(kind: str, change: Any, expected: str, bare: Workspace) -> None:
@@ -135,9 +137,7 @@ def test_what_does_not_fit_is_refused(kind: str, change: Any, expected: str, bar
 @pytest.mark.parametrize("kind", ["SparkBatch", "SparkSession"])
 def test_a_queue_is_asked_for_under_either_of_its_names(kind: str, bare: Workspace) -> None:
     spec = {key: value for key, value in SPECS[kind].items() if key != "queue"}
-    assert messages(bare, manifest(kind, "job", spec)) == [
-        "give exactly one of 'queue' and 'cluster_name' [one-spelling]"
-    ]
+    assert messages(bare, manifest(kind, "job", spec)) == [BOTH_QUEUES]
     assert messages(bare, manifest(kind, "job", {**spec, "cluster_name": "q"})) == []
 
 

@@ -30,7 +30,7 @@ def command(options: Options, *, yes: bool, expect: str | None) -> Exit:
 
     loaded = stages.load(options)
     stages.require_valid(loaded, show_warnings=True)
-    with stages.connected(loaded) as client:
+    with stages.locked(loaded), stages.connected(loaded) as client:
         plan, live = stages.plan(client, loaded)
         out(text.plan(plan))
         if expect is not None and expect != plan.digest:

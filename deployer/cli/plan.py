@@ -7,7 +7,8 @@ import click
 from deployer.cli import stages
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit
-from deployer.report.terminal import out
+from deployer.report import text
+from deployer.report.terminal import err, out
 
 FORMATS = ("text", "json", "markdown")
 
@@ -15,7 +16,7 @@ FORMATS = ("text", "json", "markdown")
 @click.command("plan")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
-@click.option("-v", "--verbose", is_flag=True, help="Show unchanged jobs too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show unchanged jobs, and the fields of new ones.")
 @project_command
 def command(options: Options, style: str, *, detailed_exitcode: bool, verbose: bool) -> Exit:
     """Show what apply would do, and why. Changes nothing."""
@@ -23,7 +24,11 @@ def command(options: Options, style: str, *, detailed_exitcode: bool, verbose: b
     stages.require_valid(loaded, show_warnings=True)
     with stages.connected(loaded) as client:
         plan, _ = stages.plan(client, loaded)
-    from deployer.report import json, markdown, text
+    from deployer.plan import beyond
+
+    for words in beyond(loaded.target.limits, plan):
+        err(text.note(f"apply would refuse: {words}"))
+    from deployer.report import json, markdown
 
     match style:
         case "json":

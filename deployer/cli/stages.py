@@ -58,6 +58,8 @@ def load(options: Options) -> Loaded:
     problems = tuple(sorted({*read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
+    if not files:
+        err(text.note(f"there are no manifests in {found.folder}"))
     if checked.jobs and not selected and not _errors(problems):
         raise UsageError("no job is selected by the given PATH and --select")
     return Loaded(found, target, read.manifests, checked.jobs, selected, problems)
@@ -109,6 +111,27 @@ def connected(loaded: Loaded) -> Iterator[Client]:
             yield client
 
 
+@contextmanager
+def locked(loaded: Loaded) -> Iterator[None]:
+    """Holds the lock of project and target, which ends with the process.
+
+    Raises DeployerError when another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(state_folder(loaded.project) / f"{loaded.target.name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise DeployerError(
+            f"another apply of this project to target '{loaded.target.name}' is under way; nothing was done"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def emulator(database: Path, *, port: int = 0, token: str | None = None) -> Emulator:
     """An emulator on its port; raises DeployerError when the port or the database cannot be had."""
     import sqlite3
@@ -118,7 +141,7 @@ def emulator(database: Path, *, port: int = 0, token: str | None = None) -> Emul
     try:
         return Emulator(database, port=port, token=token)
     except (OSError, sqlite3.Error) as error:
-        raise DeployerError(f"the emulator cannot start with {database}: {error}") from None
+        raise DeployerError(f"the emulator cannot start (port {port}, {database}): {error}") from None
 
 
 def state_folder(found: Project) -> Path:
@@ -130,7 +153,7 @@ def state_folder(found: Project) -> Path:
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+        raise DeployerError(f"{folder} cannot be written: {error.strerror}") from None
     return folder
 
 

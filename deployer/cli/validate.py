@@ -10,6 +10,7 @@ from deployer.errors import Exit
 from deployer.report import text
 from deployer.report.printable import printable
 from deployer.report.terminal import err, out
+from deployer.report.text import count
 
 
 @click.command("validate")
@@ -30,11 +31,11 @@ def command(options: Options, *, strict: bool, verbose: bool) -> Exit:
         for job in loaded.wanted:
             if words := sizes(job):
                 out(f"{printable(str(job.identity))}: {printable(words)}")
-    errors = sum(strict or problem.severity == "error" for problem in loaded.problems)
-    warnings = len(loaded.problems) - errors
-    found = f"{errors} errors, {warnings} warnings"
+    severities = [problem.severity for problem in loaded.problems if problem.severity != "note"]
+    errors = len(severities) if strict else severities.count("error")
+    found = f"{count(errors, 'error')}, {count(len(severities) - errors, 'warning')}"
     if errors:
         out(f"Not valid: {found}.")
         return Exit.INVALID
-    out(f"Valid: {len(loaded.jobs)} jobs for target {loaded.target.name}; {found}.")
+    out(f"Valid: {count(len(loaded.jobs), 'job')} for target {loaded.target.name}; {found}.")
     return Exit.DONE

@@ -10,6 +10,7 @@ import re
 
 from deployer.model import Action, Change, Impact, Note, Plan
 from deployer.report.printable import pair, printable
+from deployer.report.text import MAX_FIELDS
 
 _SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELETE: "-"}
 
@@ -18,7 +19,9 @@ def plan(it: Plan) -> str:
     """A heading, a table of counts, and the changes as a diff."""
     counts = {action: count for action, count in it.summary.items() if count}
     counts |= {"could not be planned": len(it.errors)} if it.errors else {}
-    lines = [f"### deployer plan: {'changes' if it.pending or it.errors else 'no changes'}", ""]
+    what = "changes" if it.pending else "could not be planned" if it.errors else "no changes"
+    target = re.sub(r"[^A-Za-z0-9._-]", "?", it.target)
+    lines = [f"### deployer plan for `{target}`: {what}", ""]
     if counts:
         lines += [f"| {' | '.join(counts)} |", f"|{' --- |' * len(counts)}"]
         lines += [f"| {' | '.join(map(str, counts.values()))} |", ""]
@@ -46,7 +49,7 @@ def _change(change: Change) -> list[str]:
         f"{sign} {change.action} {printable(str(change.job.identity))} ({printable(str(change.job.source))})",
         f"# {printable(change.reason)}{impact}",
     ]
-    for field in change.fields:
+    for field in change.fields[:MAX_FIELDS]:
         path = printable(field.path)
         if field.sensitive:
             lines.append(f"!   {path}: (sensitive; it differs)")
@@ -54,6 +57,8 @@ def _change(change: Change) -> list[str]:
         live, desired = pair(field.live, field.desired)
         lines += [f"-   {path}: {live}"] if field.live is not None else []
         lines += [f"+   {path}: {desired}"] if field.desired is not None else []
+    if len(change.fields) > MAX_FIELDS:
+        lines.append(f"#   ... and {len(change.fields) - MAX_FIELDS} more fields")
     return [*lines, ""]
 
 

@@ -32,22 +32,32 @@ _RESULT_COLOURS = {
     Result.UNKNOWN: "magenta",
 }
 
+_SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+MAX_FIELDS = 40
+MAX_NOTES = 5
+
 
 def plan(it: Plan, *, verbose: bool = False) -> str:
     """The changes with their reasons and fields, then what needs attention, errors, and the counts."""
     lines: list[str] = []
     for change in it.changes if verbose else it.pending:
         # A blank line sets off the changes that have fields to read; the others stand together.
-        if change.fields and lines and lines[-1]:
+        # What a new job is made of stands in its manifest.
+        fields = change.fields if verbose or change.live else ()
+        if fields and lines and lines[-1]:
             lines.append("")
-        lines += [*_change(change), *([""] if change.fields else [])]
+        lines += [
+            *_change(change),
+            *(f"    {line}" for line in field_lines(fields)),
+            *([""] if fields else []),
+        ]
     if it.attention:
         lines += [*_gap(lines), click.style("Needs attention:", bold=True), *map(_note, it.attention)]
     if it.errors:
         lines += [
             *_gap(lines),
             click.style("Could not be planned:", bold=True, fg="red"),
-            *map(_note, it.errors),
+            *_grouped(it.errors),
         ]
     return "\n".join([*lines, *_gap(lines), counts(it)])
 
@@ -64,7 +74,7 @@ def counts(it: Plan) -> str:
         if count
     ]
     words += [f"{len(it.errors)} could not be planned"] if it.errors else []
-    no_changes = "" if it.pending else "no changes; "
+    no_changes = "" if it.pending or it.errors else "no changes; "
     return f"Plan for {printable(it.target)}: {no_changes}{', '.join(words) or 'nothing to do'}."
 
 
@@ -73,17 +83,16 @@ def _change(change: Change) -> list[str]:
     head = click.style(f"{sign} {change.action:<9}", fg=colour, bold=True)
     source = click.style(printable(str(change.job.source)), dim=True)
     impact = f"; impact: {change.impact}" if change.impact is not Impact.NONE else ""
-    lines = [
+    return [
         f"{head} {printable(str(change.job.identity))}  {source}",
         f"    {printable(change.reason)}{impact}",
     ]
-    return lines + [f"    {line}" for line in field_lines(change.fields)]
 
 
 def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
     """A line per field: `/numExecutors  2 -> 4`; paths are aligned."""
     width = min(max((len(printable(field.path)) for field in fields), default=0), 40)
-    for field in fields:
+    for field in fields[:MAX_FIELDS]:
         path = printable(field.path).ljust(width)
         if field.sensitive:
             yield f"{path}  (sensitive; it differs)"
@@ -95,6 +104,21 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
             yield f"{path}  - {live}"
         else:
             yield f"{path}  {live} -> {desired}"
+    if len(fields) > MAX_FIELDS:
+        yield f"... and {len(fields) - MAX_FIELDS} more; --format json shows all"
+
+
+def _grouped(notes: Sequence[Note]) -> Iterator[str]:
+    """A line for each, or one for all that failed for the same reason where they are many."""
+    together: dict[str, list[Note]] = {}
+    for note in notes:
+        together.setdefault(note.message, []).append(note)
+    for message, group in together.items():
+        if len(group) <= MAX_NOTES:
+            yield from map(_note, group)
+        else:
+            first = ", ".join(printable(str(note.identity)) for note in group[:MAX_NOTES])
+            yield f"  {len(group)} jobs ({first}, ...): {printable(message)}"
 
 
 def _note(note: Note) -> str:
@@ -119,9 +143,14 @@ def outcomes(results: Iterable[Result], *, blocked: int, errors: int, not_starte
     return f"Applied: {', '.join(words) or 'nothing to do'}."
 
 
+def count(number: int, noun: str) -> str:
+    """`1 job`, `2 jobs`"""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def problem(it: Problem) -> str:
     """`file:line:col: error: message [rule]`"""
-    word = click.style(it.severity, fg="red" if it.severity == "error" else "yellow", bold=True)
+    word = click.style(it.severity, fg=_SEVERITY_COLOURS[it.severity], bold=True)
     return f"{printable(it.place)}: {word}: {printable(it.words)}"
 
 
