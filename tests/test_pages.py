@@ -375,7 +375,7 @@ def test_what_is_no_page_is_said_soon(text: str) -> None:
     start = time.perf_counter()
     with pytest.raises(PageError, match=r"^holds no table of parameters$"):
         read_page(text)
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 60
 
 
 def test_rows_without_end_are_refused() -> None:

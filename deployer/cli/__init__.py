@@ -22,7 +22,7 @@ VERBS: Mapping[str, str] = {
     "apply": "plan, ask, and carry it out",
     "status": "show the live state of each job",
     "explain": "tell what is known about a kind, a field or a rule",
-    "schema": "generate, check or show the JSON Schemas",
+    "schema": "generate, check or show the JSON Schemas; read vendor pages",
     "emulator": "run the local DLI and MRS in the foreground",
 }
 
