@@ -44,9 +44,7 @@ def apply(client: Client, plan: Plan, live: Live) -> Iterator[Outcome]:
     """
     known = {one.id for one in live.jobs}
     results: dict[Identity, Result] = {}
-    for change in plan.pending:
-        if change.action is Action.BLOCKED:
-            continue
+    for change in plan.steps:
         if reason := _unmet(change.job, results):
             outcome = Outcome(change, Result.SKIPPED, reason)
         else:

@@ -11,7 +11,7 @@ from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from deployer.errors import Problem, nearest
+from deployer.errors import Code, Problem, nearest
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
 from deployer.model import (
@@ -29,7 +29,6 @@ from deployer.model import (
     Until,
 )
 from deployer.rules import OLDER_SPELLING, broken
-from deployer.tables import Row
 from deployer.violations import violations
 
 
@@ -53,10 +52,9 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked
             invalid.append((manifest.kind, _name(manifest)))
         for job in checked.jobs:
             if job.identity in jobs:
-                first = jobs[job.identity][0].source
-                problems.append(
-                    _problem(manifest.document, ("metadata", "name"), f"{job.identity} is also at {first}")
-                )
+                message = f"{job.identity} is also at {jobs[job.identity][0].source}"
+                place = manifest.document.place(("metadata", "name"))
+                problems.append(Problem(place, message, Code.DUPLICATE_JOB))
             else:
                 jobs[job.identity] = (job, manifest)
     linked: dict[Identity, Job] = {}
@@ -69,13 +67,6 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked
     return Checked(tuple(ordered), tuple(problems))
 
 
-def _problem(
-    document: Document, path: Path, message: str, *, severity: str = "error", of_key: bool = False
-) -> Problem:
-    position = document.position(path, of_key=of_key)
-    return Problem(document.file, position.line, position.column, message, severity)
-
-
 def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
     kind, document = KINDS[manifest.kind], manifest.document
     value = with_texts(manifest)
@@ -83,7 +74,8 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
     spec = value.get("spec")
     if isinstance(spec, dict) and kind.name_field in spec:
         message = f"'{kind.name_field}' is filled in from metadata.name; take it out of spec"
-        problems.append(_problem(document, ("spec", kind.name_field), message, of_key=True))
+        place = document.place(("spec", kind.name_field), of_key=True)
+        problems.append(Problem(place, message, Code.NAME_IN_SPEC))
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
     problems += violations(document, value, kind.name)
     problems += _no_instant(document, problems)
@@ -99,8 +91,9 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
     # A waiver must not hide the next typo, nor outlive its reason.
     notes = [replace(it, severity="note", message=f"{it.message}; sent as written") for it in sent]
     for rule in waived - {problem.rule for problem in (*broken_rules, *sent)}:
-        unused = _problem(document, ("waive", rule), f"'{rule}' is waived, but not broken here", of_key=True)
-        notes.append(replace(unused, severity="note"))
+        place = document.place(("waive", rule), of_key=True)
+        message = f"'{rule}' is waived, but not broken here"
+        notes.append(Problem(place, message, Code.UNUSED_WAIVER, "note"))
     return Checked(() if blocked else (job,), (*problems, *notes))
 
 
@@ -112,12 +105,12 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
             if alias in value["spec"]:
                 written[row.name] = alias
                 message = f"'{alias}' is an older spelling; '{row.name}' is sent"
-                found = _problem(document, ("spec", alias), message, severity="warning", of_key=True)
-                yield replace(found, rule=OLDER_SPELLING)
+                place = document.place(("spec", alias), of_key=True)
+                yield Problem(place, message, Code.OLDER_SPELLING, "warning", OLDER_SPELLING)
     for rule in broken(kind.name, {**value, "spec": job.spec}, kind.rows):
         path = (rule.part, written.get(rule.at, rule.at)) if rule.at else (rule.part,)
-        found = _problem(document, path, rule.message, severity=rule.severity, of_key=True)
-        yield replace(found, rule=rule.id)
+        place = document.place(path, of_key=True)
+        yield Problem(place, rule.message, rule.code, rule.severity, rule.id)
 
 
 def _name(manifest: Manifest) -> Any:
@@ -130,14 +123,14 @@ def _no_instant(document: Document, problems: Sequence[Problem]) -> list[Problem
     """What has the form of an instant need not be one: 2024-02-30T00:00:00Z. `problems` are known already."""
     lifecycle = document.value.get("lifecycle")
     rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
-    position = document.position(("lifecycle", "rerun"))
-    if not isinstance(rerun, str) or any((it.line, it.column) == position for it in problems):
+    place = document.place(("lifecycle", "rerun"))
+    if not isinstance(rerun, str) or any(it.place == place for it in problems):
         return []
     try:
         datetime.fromisoformat(rerun)
     except ValueError as error:
         message = f"'rerun' is not an instant, as in 2024-07-05T09:00:00Z: {error}"
-        return [Problem(document.file, *position, message)]
+        return [Problem(place, message, Code.WRONG_VALUE)]
     return []
 
 
@@ -167,10 +160,10 @@ def _text(document: Document, path: Path, scalar: Any) -> Any:
 
 
 def _job(manifest: Manifest, kind: Kind, value: Mapping[str, Any], clusters: Mapping[str, str]) -> Job:
-    spec = reference_spelling(kind.rows, value["spec"])
-    for name in kind.path_values(spec):
+    spec = kind.in_reference_spelling(value["spec"])
+    for name in kind.path_fields:
         spec[name] = clusters.get(spec[name], spec[name])
-    place = next((spec[name] for name in place_fields(kind) if name in spec), "")
+    place = next((spec[name] for name in kind.place_fields if name in spec), "")
     metadata = value["metadata"]
     return Job(
         identity=Identity(kind.name, place, metadata["name"]),
@@ -179,22 +172,6 @@ def _job(manifest: Manifest, kind: Kind, value: Mapping[str, Any], clusters: Map
         lifecycle=_lifecycle(value.get("lifecycle", {}), kind.nature),
         labels=metadata.get("labels", {}),
     )
-
-
-def place_fields(kind: Kind) -> tuple[str, ...]:
-    """The spec fields that may say where a job runs: its place, and the other official name of that."""
-    return tuple(row.name for row in kind.rows if kind.place and kind.place in (row.name, row.same_as))
-
-
-def reference_spelling(rows: Sequence[Row], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """`spec` with each alias replaced by the reference's name, in the table's order; 2.0 is sent as 2."""
-    spellings = {name: row.name for row in rows for name in (row.name, *row.aliases)}
-    named = {
-        spellings.get(key, key): int(value) if isinstance(value, float) and value.is_integer() else value
-        for key, value in spec.items()
-    }
-    # A field that no row names is one whose rule was waived: it is sent as written.
-    return {row.name: named.pop(row.name) for row in rows if row.name in named} | named
 
 
 def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
@@ -231,11 +208,11 @@ def _dependencies(
         elif found:
             advice = "name its kind" if len({one.kind for one in found}) == len(found) else "rename one"
             message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; {advice}"
-            problems.append(_problem(manifest.document, path, message))
+            problems.append(Problem(manifest.document.place(path), message, Code.AMBIGUOUS_DEPENDENCY))
         elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
             hint = nearest(wanted["name"], [identity.name for identity in known])
             message = f"there is no job '{wanted['name']}' to depend on{hint}"
-            problems.append(_problem(manifest.document, path, message))
+            problems.append(Problem(manifest.document.place(path), message, Code.UNKNOWN_DEPENDENCY))
     return tuple(dependencies), problems
 
 
@@ -257,5 +234,5 @@ def _ordered(
         first = cycle.index(min(cycle))
         cycle = cycle[first:] + cycle[: first + 1]
         path = " -> ".join(identity.name for identity in cycle)
-        problem = _problem(manifests[cycle[0]].document, ("dependsOn",), f"a circle of dependsOn: {path}")
-        return list(jobs.values()), [problem]
+        place = manifests[cycle[0]].document.place(("dependsOn",))
+        return list(jobs.values()), [Problem(place, f"a circle of dependsOn: {path}", Code.DEPENDENCY_CYCLE)]

@@ -114,7 +114,7 @@ class Client:
             at_first = total if at_first is None else at_first
             for entry in page:
                 # An entry that moved to the next page while we read is the same entry.
-                found[kind.observe(entry).id or f"without id {len(found)}"] = entry
+                found[str(entry.get(listing.id) or f"without id {len(found)}")] = entry
             read += len(page)
             if read >= total:
                 # As many as there were at first, or one that we have not seen went by between two pages.

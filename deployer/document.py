@@ -1,4 +1,4 @@
-"""Strict YAML: text -> Document, with the author's position of everything in it.
+"""Strict YAML: text -> Document, with the author's place of everything in it.
 
 Scalars are those of the YAML 1.2 core schema, and what could surprise stays text: `no`, `on`, dates, `1:30`,
 `0123`, `.inf`. A duplicate key, a tag and a key that is not text are errors. Anchors, aliases and merge keys
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Protocol
 
 import yaml
 
-from deployer.errors import Problem
-from deployer.model import Document, Path, Position
+from deployer.errors import Code, Problem
+from deployer.model import Document, Path, Place
 
 MAX_NODES = 200_000
 MAX_DEPTH = 64
@@ -32,16 +32,19 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+# Templates and secrets mark places in a text with them.
+_RESERVED = re.compile("[\ue000-\ue007]")
 _PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*")
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 
 class Unfillable(ValueError):
-    """A placeholder has no value for where it stands; `position` is that of its expression."""
+    """A placeholder has no value for where it stands; `place` is that of its expression."""
 
-    def __init__(self, message: str, position: Position) -> None:
+    def __init__(self, message: str, place: Place, code: Code = Code.NOT_DATA) -> None:
         super().__init__(message)
-        self.position = position
+        self.place = place
+        self.code = code
 
 
 class YamlText(Protocol):
@@ -51,8 +54,8 @@ class YamlText(Protocol):
     def text(self) -> str:
         """What YAML reads."""
 
-    def position(self, line: int, column: int) -> Position:
-        """The author's position of a place in `text`, counted from 0."""
+    def place(self, line: int, column: int) -> Place:
+        """The author's place of a position in `text`, counted from 0."""
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
         """The value of a scalar that holds placeholders: plain data. Raises Unfillable."""
@@ -60,21 +63,29 @@ class YamlText(Protocol):
     def is_filled(self, scalar: str) -> bool:
         """Whether a scalar holds a placeholder."""
 
+    def names(self, scalar: str) -> tuple[str, ...]:
+        """The names of the project's values that the placeholders of a scalar use, as `db.host`."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
     """Text without a template in it."""
 
+    file: str
     text: str
+    via: tuple[str, ...] = ()
 
-    def position(self, line: int, column: int) -> Position:
-        return Position(line + 1, column + 1)
+    def place(self, line: int, column: int) -> Place:
+        return Place(self.file, line + 1, column + 1, self.via)
 
     def fill(self, scalar: str, *, plain: bool) -> Any:  # noqa: ARG002 - the protocol's signature
         return scalar
 
     def is_filled(self, scalar: str) -> bool:  # noqa: ARG002 - the protocol's signature
         return False
+
+    def names(self, scalar: str) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's signature
+        return ()
 
 
 def decode(file: str, content: bytes) -> str | Problem:
@@ -84,7 +95,8 @@ def decode(file: str, content: bytes) -> str | Problem:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        return Problem(file, line, column, f"not UTF-8: byte 0x{content[error.start]:02x}")
+        message = f"not UTF-8: byte 0x{content[error.start]:02x}"
+        return Problem(Place(file, line, column), message, Code.ENCODING)
 
 
 def resolve(text: str) -> Any:
@@ -102,12 +114,12 @@ def resolve(text: str) -> Any:
     return text
 
 
-def parse(file: str, source: YamlText) -> tuple[list[Document], list[Problem]]:
+def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
     """The sound documents of `source`, and everything wrong in the others. Empty documents are left out."""
     documents: list[Document] = []
     problems: list[Problem] = []
     for line, text in _split(source.text):
-        reader = _Reader(file, source, line)
+        reader = _Reader(source, line)
         documents += reader.documents(text)
         problems += reader.problems
     return documents, problems
@@ -134,6 +146,11 @@ class _Leaf(NamedTuple):
 _Tree = dict[str, Any] | list[Any] | _Leaf
 
 
+def _weight(text: str) -> int:
+    """What a scalar counts for: one, and more where it is long."""
+    return 1 + len(text) // 128
+
+
 class _Built(NamedTuple):
     """A finished value: `size` counts its nodes and `depth` its levels, after expansion."""
 
@@ -145,7 +162,7 @@ class _Built(NamedTuple):
 def _built(value: Any) -> _Built:
     """A filled-in value."""
     if not isinstance(value, dict | list):
-        return _Built(_Leaf(value))
+        return _Built(_Leaf(value), _weight(value) if isinstance(value, str) else 1)
     children = [_built(item) for item in (value.values() if isinstance(value, dict) else value)]
     trees = [child.tree for child in children]
     tree: _Tree = dict(zip(value, trees, strict=True)) if isinstance(value, dict) else trees
@@ -165,7 +182,7 @@ class _Node:
     key: str | None = None
     merges: bool = False
     merged: list[dict[str, _Tree]] = field(default_factory=list)
-    keys: dict[str, Position] = field(default_factory=dict)
+    keys: dict[str, Place] = field(default_factory=dict)
 
     @property
     def wants_key(self) -> bool:
@@ -182,19 +199,19 @@ class _Stop(Exception):
 class _Reader:
     """Reads what stands between two `---`, from `first_line` on."""
 
-    def __init__(self, file: str, source: YamlText, first_line: int) -> None:
-        self.file = file
+    def __init__(self, source: YamlText, first_line: int) -> None:
         self.source = source
         self.first_line = first_line
         self.problems: list[Problem] = []
-        self._reset(Position(1, 1))
+        self._reset(source.place(first_line, 0))
 
-    def _reset(self, start: Position) -> None:
+    def _reset(self, start: Place) -> None:
         self.start = start
         self.problems_before = len(self.problems)
-        self.keys: dict[Path, Position] = {}
-        self.values: dict[Path, Position] = {}
+        self.keys: dict[Path, Place] = {}
+        self.values: dict[Path, Place] = {}
         self.texts: dict[Path, str] = {}
+        self.names: dict[Path, tuple[str, ...]] = {}
         self.anchors: dict[str, _Built] = {}
         self.stack: list[_Node] = []
         self.root: _Tree = _Leaf(None)
@@ -206,7 +223,7 @@ class _Reader:
                 bad.start() - text.rfind("\n", 0, bad.start()) - 1,
             )
             message = f"the character {bad[0]!a} is not allowed; in double quotes it can be an escape"
-            self._problem(self.source.position(self.first_line + line, column), message)
+            self._problem(self.source.place(self.first_line + line, column), message, Code.YAML_CHARACTER)
             return
         handlers: dict[type, Callable[[Any], None]] = {
             yaml.MappingStartEvent: lambda event: self._open(event, {}),
@@ -219,11 +236,11 @@ class _Reader:
         try:
             for event in yaml.parse(text, Loader=_LOADER):
                 if isinstance(event, yaml.DocumentStartEvent):
-                    self._reset(self._position(event.start_mark))
+                    self._reset(self._place(event.start_mark))
                 elif isinstance(event, yaml.DocumentEndEvent):
                     value = self._plain(self.root, ())
                     if value is not None and len(self.problems) == self.problems_before:
-                        yield Document(self.file, value, self.start, self.keys, self.values, self.texts)
+                        yield Document(value, self.start, self.keys, self.values, self.texts, self.names)
                 elif handler := handlers.get(type(event)):
                     handler(event)
         except yaml.MarkedYAMLError as error:
@@ -242,14 +259,14 @@ class _Reader:
         last_line = text.count("\n")
         if mark.line <= last_line:
             if begun.line < mark.line:
-                message += f" that begins at line {self._position(begun).line}"
-            position = self._position(mark)
+                message += f" that begins at line {self._place(begun).line}"
+            place = self._place(mark)
         elif begun.line <= last_line:
-            position = self._position(begun)
+            place = self._place(begun)
         else:
             end = max(0, len(text) - text.rfind("\n") - 2)
-            position = self.source.position(self.first_line + last_line, end)
-        self._problem(position, message)
+            place = self.source.place(self.first_line + last_line, end)
+        self._problem(place, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
         """The data of a tree; notes the texts in it."""
@@ -261,40 +278,40 @@ class _Reader:
             self.texts[path] = tree.text
         return tree.value
 
-    def _position(self, mark: Any) -> Position:
-        return self.source.position(self.first_line + mark.line, mark.column)
+    def _place(self, mark: Any) -> Place:
+        return self.source.place(self.first_line + mark.line, mark.column)
 
-    def _problem(self, position: Position, message: str) -> None:
-        self.problems.append(Problem(self.file, position.line, position.column, message))
+    def _problem(self, place: Place, message: str, code: Code) -> None:
+        self.problems.append(Problem(place, message, code))
 
-    def _stop(self, event: Any, message: str) -> _Stop:
-        self._problem(self._position(event.start_mark), message)
+    def _stop(self, event: Any, message: str, code: Code) -> _Stop:
+        self._problem(self._place(event.start_mark), message, code)
         return _Stop()
 
-    def _begin(self, event: Any) -> Position:
+    def _begin(self, event: Any) -> Place:
         """Notes where a value stands. A document starts at its first value, not at the `---` before it."""
-        position = self._position(event.start_mark)
+        place = self._place(event.start_mark)
         if not self.stack:
-            self.start = position
-            return position
+            self.start = place
+            return place
         parent = self.stack[-1]
         if parent.wants_key:
-            raise self._stop(event, "a mapping key must be text")
+            raise self._stop(event, "a mapping key must be text", Code.YAML_KEY)
         path = parent.next_path()
-        self.values[path] = position
+        self.values[path] = place
         if isinstance(parent.tree, list):
-            self.keys[path] = position
-        return position
+            self.keys[path] = place
+        return place
 
     def _no_tag(self, event: Any) -> None:
         if event.tag is not None:
             message = f"the tag {event.tag!r} is not supported; leave it out (quotes make a value text)"
-            self._problem(self._position(event.start_mark), message)
+            self._problem(self._place(event.start_mark), message, Code.YAML_TAG)
 
     def _open(self, event: Any, tree: dict[str, _Tree] | list[_Tree]) -> None:
         self._no_tag(event)
         if len(self.stack) >= MAX_DEPTH:
-            raise self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
+            raise self._stop(event, f"nested deeper than {MAX_DEPTH} levels", Code.YAML_LIMIT)
         self._begin(event)
         path = self.stack[-1].next_path() if self.stack else ()
         self.stack.append(_Node(path, tree, event.anchor))
@@ -315,48 +332,62 @@ class _Reader:
         self._begin(event)
         text, plain = event.value, not event.style
         if self.source.is_filled(text):
+            if self.stack:
+                self.names[self.stack[-1].next_path()] = self.source.names(text)
             built = _built(self._filled(event))
         else:
-            built = _Built(_Leaf(resolve(text), text) if plain else _Leaf(text))
+            self._no_reserved(event)
+            built = _Built(_Leaf(resolve(text), text) if plain else _Leaf(text), _weight(text))
         self._add(event, built, event.anchor)
+
+    def _no_reserved(self, event: Any) -> None:
+        if _RESERVED.search(event.value):
+            message = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
+            self._problem(self._place(event.start_mark), message, Code.RESERVED_CHARACTER)
 
     def _filled(self, event: Any) -> Any:
         try:
             return self.source.fill(event.value, plain=not event.style)
         except Unfillable as error:
-            self._problem(error.position, str(error))
+            self._problem(error.place, str(error), error.code)
             return event.value
 
     def _key(self, parent: _Node, event: Any) -> None:
-        position = self._position(event.start_mark)
+        place = self._place(event.start_mark)
         key, plain = event.value, not event.style
         parent.merges = plain and key == "<<"
-        filled = self.source.is_filled(key)
-        value = self._filled(event) if filled else resolve(key) if plain else key
+        if self.source.is_filled(key):
+            value = self._filled(event)
+        else:
+            self._no_reserved(event)
+            value = resolve(key) if plain else key
         if isinstance(value, str):
             key = value
         else:
-            self._problem(position, "a mapping key must be text; put it in quotes")
+            self._problem(place, "a mapping key must be text; put it in quotes", Code.YAML_KEY)
         if event.anchor:
             self.anchors[event.anchor] = _Built(_Leaf(key))
         if first := parent.keys.get(key):
-            self._problem(position, f"the key '{key}' stands twice; first at {first.line}:{first.column}")
-        parent.keys.setdefault(key, position)
+            where = "" if first.file == place.file else f"{first.file}:"
+            message = f"the key '{key}' stands twice; first at {where}{first.line}:{first.column}"
+            self._problem(place, message, Code.DUPLICATE_KEY)
+        parent.keys.setdefault(key, place)
         parent.key = key
-        self.keys[parent.next_path()] = position
+        self.keys[parent.next_path()] = place
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:
             own = any(node.anchor == event.anchor for node in self.stack)
             why = "stands inside its own anchor" if own else "has no anchor before it"
-            raise self._stop(event, f"the alias '*{event.anchor}' {why}")
+            raise self._stop(event, f"the alias '*{event.anchor}' {why}", Code.YAML_ALIAS)
         self._begin(event)
         self._add(event, self.anchors[event.anchor], None)
 
     def _add(self, event: Any, built: _Built, anchor: str | None) -> None:
         """Puts a finished value into the collection around it."""
         if len(self.stack) + built.depth > MAX_DEPTH:
-            raise self._stop(event, f"nested deeper than {MAX_DEPTH} levels after its aliases are expanded")
+            message = f"nested deeper than {MAX_DEPTH} levels after its aliases are expanded"
+            raise self._stop(event, message, Code.YAML_LIMIT)
         if anchor:
             self.anchors[anchor] = built
         if not self.stack:
@@ -366,7 +397,8 @@ class _Reader:
         parent.size += built.size
         parent.depth = max(parent.depth, built.depth + 1)
         if parent.size > MAX_NODES:
-            raise self._stop(event, f"more than {MAX_NODES} values after its aliases are expanded")
+            message = f"more than {MAX_NODES} values after its aliases are expanded (long text counts more)"
+            raise self._stop(event, message, Code.YAML_LIMIT)
         if isinstance(parent.tree, list):
             parent.tree.append(built.tree)
             return
@@ -380,4 +412,5 @@ class _Reader:
             if isinstance(source, dict):
                 parent.merged.append(source)
             else:
-                self._problem(self.values[path], "'<<' merges a mapping, or a list of mappings")
+                message = "'<<' merges a mapping, or a list of mappings"
+                self._problem(self.values[path], message, Code.YAML_SYNTAX)

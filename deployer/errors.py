@@ -19,7 +19,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+
+from deployer.model import Place
 
 
 class Exit(IntEnum):
@@ -37,28 +39,73 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Problem:
-    """One finding about a file: line and column count from 1; 0 where a file as a whole is meant.
+class Code(StrEnum):
+    """The sorts of findings, for machines and for `explain`; `schemas/diagnostics.yaml` tells more of each.
 
-    `rule` is the id of the rule that is broken, for findings that a manifest can waive.
+    A code keeps its meaning for ever. The rules between fields have theirs in `schemas/rules.yaml`.
     """
 
-    file: str
-    line: int
-    column: int
+    UNREADABLE_FILE = "E001"
+    OUTSIDE_PROJECT = "E002"
+    ENCODING = "E003"
+    TOO_LARGE = "E004"
+    YAML_SYNTAX = "E010"
+    YAML_CHARACTER = "E011"
+    DUPLICATE_KEY = "E012"
+    YAML_TAG = "E013"
+    YAML_KEY = "E014"
+    YAML_ALIAS = "E015"
+    YAML_LIMIT = "E016"
+    ONE_MAPPING = "E017"
+    RESERVED_CHARACTER = "E018"
+    TEMPLATE_SYNTAX = "E020"
+    UNDEFINED = "E021"
+    TEMPLATE_ERROR = "E022"
+    NOT_DATA = "E023"
+    INCLUDE = "E024"
+    TEMPLATE_LIMIT = "E025"
+    SECRET_USE = "E026"  # noqa: S105 - a code
+    SECRET_NAME = "E027"  # noqa: S105 - a code
+    NO_MANIFEST = "E030"
+    UNKNOWN_KIND = "E031"
+    UNKNOWN_FIELD = "E032"
+    MISSING_FIELD = "E033"
+    WRONG_TYPE = "E034"
+    WRONG_VALUE = "E035"
+    NAME_IN_SPEC = "E036"
+    ONE_SPELLING = "E037"
+    MEMORY_UNIT = "E038"
+    DUPLICATE_JOB = "E040"
+    UNKNOWN_DEPENDENCY = "E041"
+    AMBIGUOUS_DEPENDENCY = "E042"
+    DEPENDENCY_CYCLE = "E043"
+    FOR_EACH = "E044"
+    UNKNOWN_TARGET = "E050"
+    RESERVED_VALUE = "E051"
+    REQUIRED_VERSION = "E052"
+    OLDER_SPELLING = "W060"
+    LITERAL_SECRET = "W061"  # noqa: S105 - a code
+    UNUSED_WAIVER = "W062"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Problem:
+    """One finding about a file.
+
+    `code` is that of its sort: a `Code`, or that of a rule. `rule` is the id of the rule that is broken, for
+    findings that a manifest can waive.
+    """
+
+    place: Place
     message: str
+    code: str
     severity: str = "error"
     rule: str = ""
 
     @property
-    def place(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-
-    @property
     def words(self) -> str:
-        """The message, with the rule that can be waived."""
-        return f"{self.message} [{self.rule}]" if self.rule else self.message
+        """The message, with its code and the rule that can be waived."""
+        return f"{self.message} [{' '.join(filter(None, (self.code, self.rule)))}]"
 
     def __str__(self) -> str:
         return f"{self.place}: {self.severity}: {self.words}"

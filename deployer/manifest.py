@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.document import parse
-from deployer.errors import Problem, nearest
+from deployer.errors import Code, Problem, nearest
+from deployer.files import read_text
 from deployer.kinds import KINDS
 from deployer.model import Document, Manifest
-from deployer.project import Project, read_text
+from deployer.project import Project
 from deployer.template import render
 
 
@@ -32,7 +33,7 @@ def read(project: Project, files: Sequence[str], values: Mapping[str, Any]) -> M
         if isinstance(rendered, Problem):
             problems.append(rendered)
             continue
-        documents, found = parse(file, rendered)
+        documents, found = parse(rendered)
         problems += found
         for document in documents:
             manifest = _manifest(document)
@@ -47,12 +48,12 @@ def _manifest(document: Document) -> Manifest | Problem:
     value = document.value
     if not isinstance(value, dict):
         message = "expected a manifest: a mapping with apiVersion, kind, metadata and spec"
-        return Problem(document.file, *document.start, message)
+        return Problem(document.start, message, Code.NO_MANIFEST)
     kind = value.get("kind")
     if kind is None:
-        return Problem(document.file, *document.start, f"the manifest lacks 'kind'{nearest('', list(KINDS))}")
+        message = f"the manifest lacks 'kind'{nearest('', list(KINDS))}"
+        return Problem(document.start, message, Code.MISSING_FIELD)
     if not isinstance(kind, str) or kind not in KINDS:
-        position = document.position(("kind",))
         message = f"there is no kind {kind!r}{nearest(str(kind), list(KINDS))}"
-        return Problem(document.file, *position, message)
+        return Problem(document.place(("kind",)), message, Code.UNKNOWN_KIND)
     return Manifest(document, kind)

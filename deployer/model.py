@@ -17,11 +17,20 @@ Path = tuple[str | int, ...]
 Spec = Mapping[str, Any]
 
 
-class Position(NamedTuple):
-    """Where in the author's file; both count from 1."""
+class Place(NamedTuple):
+    """Where something stands in an author's file: line and column count from 1.
 
-    line: int
-    column: int
+    The line is 0 where the file as a whole is meant. `via` is the way that led there, nearest first: the
+    `{% include %}`, the instance of a `forEach`, the default that was merged in.
+    """
+
+    file: str
+    line: int = 0
+    column: int = 0
+    via: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 class Source(NamedTuple):
@@ -38,18 +47,19 @@ class Source(NamedTuple):
 class Document:
     """One YAML document: plain data, and for each path in it where it stands.
 
-    `keys` holds the position of a mapping key or list item, `values` that of its value, and `texts` the
-    text of each unquoted scalar. A path inside an alias or a filled-in value is not in them.
+    `keys` holds the place of a mapping key or list item, `values` that of its value, and `texts` the
+    text of each unquoted scalar; `names` tells of a filled-in scalar which of the project's values it uses.
+    A path inside an alias or a filled-in value is not in them.
     """
 
-    file: str
     value: Any
-    start: Position
-    keys: Mapping[Path, Position]
-    values: Mapping[Path, Position]
+    start: Place
+    keys: Mapping[Path, Place]
+    values: Mapping[Path, Place]
     texts: Mapping[Path, str]
+    names: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
 
-    def position(self, path: Path, *, of_key: bool = False) -> Position:
+    def place(self, path: Path, *, of_key: bool = False) -> Place:
         """Where `path` stands, or its nearest ancestor that stands anywhere."""
         while path:
             if of_key and path in self.keys:
@@ -69,7 +79,7 @@ class Manifest:
 
     @property
     def source(self) -> Source:
-        return Source(self.document.file, self.document.start.line)
+        return Source(self.document.start.file, self.document.start.line)
 
 
 class State(StrEnum):
@@ -274,6 +284,11 @@ class Plan:
     def pending(self) -> tuple[Change, ...]:
         """All but the unchanged."""
         return tuple(change for change in self.changes if change.action is not Action.UNCHANGED)
+
+    @property
+    def steps(self) -> tuple[Change, ...]:
+        """What apply carries out."""
+        return tuple(change for change in self.pending if change.action is not Action.BLOCKED)
 
     @property
     def summary(self) -> Mapping[str, int]:

@@ -38,9 +38,9 @@ def observe(client: Client, jobs: Iterable[Job]) -> Live:
             failures |= dict.fromkeys((job.identity for job in together), str(error))
             continue
         found += _observed(kind, entries, together[0])
-        rows = _entry_rows(kind)
-        for entry in entries:
-            unknown[kind.name].update(_unknown_fields(rows, entry))
+        known = _by_name(_entry_rows(kind))
+        for entry in entries if known else ():
+            unknown[kind.name].update(_unknown_fields(known, entry))
     named = {name: tuple(sorted(fields)) for name, fields in unknown.items() if fields}
     return Live(tuple(found), failures, named, client.server_time)
 
@@ -67,10 +67,17 @@ def _entry_rows(kind: Kind) -> Sequence[Row]:
     return rows
 
 
-def _unknown_fields(rows: Sequence[Row], entry: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    known = {row.name: row for row in rows}
-    for name, value in entry.items() if known else ():
+# What an entry may hold: a row by its name, with what an object in it may hold.
+_Known = Mapping[str, "_Known"]
+
+
+def _by_name(rows: Sequence[Row]) -> _Known:
+    return {row.name: _by_name(row.fields) for row in rows}
+
+
+def _unknown_fields(known: _Known, entry: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in entry.items():
         if name not in known:
             yield f"{above}{name}"
-        elif known[name].fields and isinstance(value, Mapping):
-            yield from _unknown_fields(known[name].fields, value, f"{above}{name}.")
+        elif known[name] and isinstance(value, Mapping):
+            yield from _unknown_fields(known[name], value, f"{above}{name}.")

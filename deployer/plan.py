@@ -84,8 +84,7 @@ def make_plan(
 
 def _listing_key(identity: Identity) -> tuple[str, str]:
     """Which listing shows a job: an MRS job its cluster's, the others that of their kind."""
-    in_path = any(row.location == "path" for row in KINDS[identity.kind].rows)
-    return identity.kind, identity.place if in_path else ""
+    return identity.kind, identity.place if KINDS[identity.kind].path_fields else ""
 
 
 def _decide(
@@ -246,12 +245,11 @@ def _shown_body(job: Job) -> dict[str, Any]:
 
 def beyond(limits: Mapping[str, int], plan: Plan) -> list[str]:
     """Which of a target's limits a plan goes beyond, in words; blocked changes do not count."""
-    made = [change for change in plan.pending if change.action is not Action.BLOCKED]
     counts = {
-        "changes": len(made),
+        "changes": len(plan.steps),
         "replace": plan.summary[Action.REPLACE],
         "delete": plan.summary[Action.DELETE],
-        "stateLoss": sum(change.impact is Impact.STATE_LOST for change in made),
+        "stateLoss": sum(change.impact is Impact.STATE_LOST for change in plan.steps),
     }
     return [
         f"{counts[name]} {name}, where limits.{name} allows {most}"

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deployer.document import MAX_DEPTH, PlainText, decode, parse
-from deployer.errors import InvalidInput, Problem, UsageError, nearest
-from deployer.model import Document, Position
+from deployer.document import MAX_DEPTH, PlainText, parse
+from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
+from deployer.files import read_text
+from deployer.model import Document, Place
 from deployer.violations import violations
 
 PROJECT_FILE = "deployer.yaml"
@@ -77,18 +78,15 @@ def find(start: Path) -> Path:
 
 def load(folder: Path) -> Project:
     """Reads `folder`'s deployer.yaml; raises InvalidInput."""
-    document = _single(folder, PROJECT_FILE)
-    if document is None:
-        raise InvalidInput([Problem(PROJECT_FILE, 1, 1, "expected one YAML document that is a mapping")])
+    document = _single(folder, PROJECT_FILE) or _empty(PROJECT_FILE)
     if problems := violations(document, document.value, "Project"):
         raise InvalidInput(problems)
     raw = document.value
     targets = {name: _target(name, value or {}) for name, value in raw["targets"].items()}
     default = raw.get("defaultTarget", "")
     if default and default not in targets:
-        position = document.position(("defaultTarget",))
         message = f"there is no target '{default}'{nearest(default, list(targets))}"
-        raise InvalidInput([Problem(PROJECT_FILE, *position, message)])
+        raise InvalidInput([Problem(document.place(("defaultTarget",)), message, Code.UNKNOWN_TARGET)])
     return Project(folder, raw["metadata"]["name"], default, tuple(raw.get("values", ())), targets)
 
 
@@ -108,24 +106,13 @@ def _target(name: str, raw: Mapping[str, Any]) -> Target:
     )
 
 
-def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
-    """The text of a file of the project, which must not lead out of it where it must be `inside`."""
-    path = folder / file
-    try:
-        if inside and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-            return Problem(file, 0, 0, "leads out of the project folder")
-        if path.exists() and not path.is_file():
-            return Problem(file, 0, 0, "cannot be read: it is not a file")
-        return decode(file, path.read_bytes())
-    except OSError as error:
-        return Problem(file, 0, 0, f"cannot be read: {error.strerror}")
-    except ValueError:
-        return Problem(file, 0, 0, "cannot be read: this is not a file name")
-
-
 def _values(folder: Path, file: str, *, inside: bool) -> Document:
     """The document of a values file, which may be empty; raises InvalidInput."""
-    return _single(folder, file, inside=inside) or Document(file, {}, Position(1, 1), {}, {}, {})
+    return _single(folder, file, inside=inside) or _empty(file)
+
+
+def _empty(file: str) -> Document:
+    return Document({}, Place(file, 1, 1), {}, {}, {})
 
 
 def _single(folder: Path, file: str, *, inside: bool = True) -> Document | None:
@@ -133,13 +120,14 @@ def _single(folder: Path, file: str, *, inside: bool = True) -> Document | None:
     text = read_text(folder, file, inside=inside)
     if isinstance(text, Problem):
         raise InvalidInput([text])
-    documents, problems = parse(file, PlainText(text))
+    documents, problems = parse(PlainText(file, text))
     if problems:
         raise InvalidInput(problems)
     if not documents:
         return None
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        raise InvalidInput([Problem(file, 1, 1, "expected one YAML document that is a mapping")])
+        message = "expected one YAML document that is a mapping"
+        raise InvalidInput([Problem(Place(file, 1, 1), message, Code.ONE_MAPPING)])
     return documents[0]
 
 
@@ -187,8 +175,9 @@ def template_values(
         document = _values(project.folder, file, inside=number < len(named) or not file.startswith(".."))
         for name in RESERVED_VALUES:
             if name in document.value:
-                position = document.position((name,), of_key=True)
-                raise InvalidInput([Problem(file, *position, f"the value '{name}' is set by deployer")])
+                place = document.place((name,), of_key=True)
+                message = f"the value '{name}' is set by deployer"
+                raise InvalidInput([Problem(place, message, Code.RESERVED_VALUE)])
         values = merge(values, document.value)
     for setting in settings:
         values = merge(values, parse_setting(setting))
@@ -205,7 +194,7 @@ def parse_setting(setting: str) -> dict[str, Any]:
         raise UsageError(f"--set {key}: '{steps[0]}' is set by deployer")
     if len(steps) > MAX_DEPTH:
         raise UsageError(f"--set: nested deeper than {MAX_DEPTH} levels")
-    documents, problems = parse("--set", PlainText(text))
+    documents, problems = parse(PlainText("--set", text))
     value = documents[0].value if documents else None
     if problems or len(documents) > 1 or isinstance(value, dict | list):
         raise UsageError(f"--set {key}: the value must be a YAML scalar; put it in quotes")

@@ -40,6 +40,7 @@ class Rule:
     """One rule; `part` and `at` say where its finding is shown."""
 
     id: str
+    code: str
     kinds: Sequence[str]
     severity: str
     message: str

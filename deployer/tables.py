@@ -96,6 +96,7 @@ class TableError(ValueError):
     """A parameter table is not written as the module docstring says; a defect of the package."""
 
 
+@cache
 def json_type(printed: str) -> Mapping[str, Any]:
     """The JSON Schema of a type as a page prints it; `JobSubmitResult object` is an Object."""
     text = " ".join(printed.split()).casefold().replace(", ", ",")

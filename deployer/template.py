@@ -33,8 +33,8 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from deployer.document import MAX_DEPTH, MAX_DIGITS, PlainText, Unfillable, YamlText
-from deployer.errors import Problem
-from deployer.model import Position
+from deployer.errors import Code, Problem
+from deployer.model import Place
 
 _SLOT_OPEN, _SLOT_CLOSE, _MARK_OPEN, _MARK_CLOSE = "\ue000", "\ue001", "\ue002", "\ue003"
 _MARKERS = re.compile(f"[{_SLOT_OPEN}-{_MARK_CLOSE}]")
@@ -59,7 +59,8 @@ class JsonText(str):
 class _Environment(ImmutableSandboxedEnvironment):
     """Jinja with every top-level expression turned into a placeholder, and marks before template text."""
 
-    slots: list[tuple[Any, Position]]
+    slots: list[tuple[Any, Place]]
+    file: str
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         template = super()._parse(source, name, filename)
@@ -69,7 +70,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         template.set_environment(self)
         return template
 
-    def _places(self, source: str) -> Iterator[Position]:
+    def _places(self, source: str) -> Iterator[Place]:
         """Where each piece of template text and each output expression begins, in order."""
         lines = [0, *(newline.end() for newline in re.finditer("\n", source))]
         offset = 0
@@ -78,18 +79,19 @@ class _Environment(ImmutableSandboxedEnvironment):
             offset = source.index(text, offset)
             if token in ("data", "variable_begin"):
                 line = bisect_right(lines, offset)
-                yield Position(line, offset - lines[line - 1] + 1)
+                yield Place("", line, offset - lines[line - 1] + 1)
             offset += len(text)
 
     def slot(self, value: Any, line: int, column: int) -> str:
         """Keeps `value` for later and returns its placeholder. Called by compiled templates."""
-        data = _data(value, Position(line, column))
-        self.slots.append((JsonText(data) if isinstance(value, JsonText) else data, Position(line, column)))
+        place = Place(self.file, line, column)
+        data = _data(value, place)
+        self.slots.append((JsonText(data) if isinstance(value, JsonText) else data, place))
         return f"{_SLOT_OPEN}{len(self.slots) - 1}{_SLOT_CLOSE}"
 
     def captured(self, value: Any, line: int, column: int) -> str:
         """The text of an expression inside a block that captures text. Called by compiled templates."""
-        return _as_text(_data(value, Position(line, column)), Position(line, column))
+        return _as_text(_data(value, Place(self.file, line, column)), Place(self.file, line, column))
 
 
 def _to_json(value: Any, indent: int | None = None) -> JsonText:
@@ -112,7 +114,7 @@ _BASE = _environment()
 
 def _hygienic(
     body: list[nodes.Node],
-    places: Mapping[int, Position],
+    places: Mapping[int, Place],
     *,
     capturing: bool = False,
     recursive: bool = False,
@@ -151,28 +153,26 @@ def _captured(node: nodes.Node) -> list[nodes.Node]:
     """A block that writes captured text, as: `{% set it %}...{% endset %}{{ it }}`."""
     name = f"_captured_{node.lineno}"
     capture = nodes.AssignBlock(nodes.Name(name, "store"), None, [node])
-    output = nodes.Output([_call("slot", nodes.Name(name, "load"), Position(node.lineno, 1))])
+    output = nodes.Output([_call("slot", nodes.Name(name, "load"), Place("", node.lineno, 1))])
     for made in (capture, output):
         made.set_lineno(node.lineno)
     return [capture, output]
 
 
-def _call(method: str, expression: nodes.Expr, place: Position) -> nodes.Call:
+def _call(method: str, expression: nodes.Expr, place: Place) -> nodes.Call:
     arguments = [expression, nodes.Const(place.line), nodes.Const(place.column)]
     call = nodes.Call(nodes.EnvironmentAttribute(method), arguments, [], None, None)
     call.set_lineno(expression.lineno)
     return call
 
 
-def _rewritten(
-    piece: nodes.Expr, place: Position, *, capturing: bool, recursive: bool
-) -> Iterator[nodes.Expr]:
+def _rewritten(piece: nodes.Expr, place: Place, *, capturing: bool, recursive: bool) -> Iterator[nodes.Expr]:
     """A piece of template text, or an expression that is written."""
     if isinstance(piece, nodes.TemplateData):
         if not capturing:
             first, *rest = piece.data.split("\n")
             lines = [
-                _mark(Position(place.line + number, 1)) + line for number, line in enumerate(rest, start=1)
+                _mark(Place("", place.line + number, 1)) + line for number, line in enumerate(rest, start=1)
             ]
             piece.data = "\n".join([_mark(place) + first, *lines])
         yield piece
@@ -186,7 +186,7 @@ def _rewritten(
     yield piece if is_loop else _call("slot", piece, place)
 
 
-def _mark(place: Position) -> str:
+def _mark(place: Place) -> str:
     return f"{_MARK_OPEN}{place.line}:{place.column}{_MARK_CLOSE}"
 
 
@@ -194,21 +194,25 @@ def _mark(place: Position) -> str:
 class RenderedText:
     """A rendered template. `pieces[line]` lists (column, author's line, author's column), in order."""
 
+    file: str
     text: str
     pieces: tuple[tuple[tuple[int, int, int], ...], ...]
-    slots: tuple[tuple[Any, Position], ...]
+    slots: tuple[tuple[Any, Place], ...]
 
-    def position(self, line: int, column: int) -> Position:
+    def place(self, line: int, column: int) -> Place:
         for number in range(min(line, len(self.pieces) - 1), -1, -1):
             pieces = self.pieces[number]
             last = bisect_right(pieces, column, key=itemgetter(0)) if number == line else len(pieces)
             if last:
                 start, author_line, author_column = pieces[last - 1]
-                return Position(author_line, author_column + (column - start) * (number == line))
-        return Position(1, 1)
+                return Place(self.file, author_line, author_column + (column - start) * (number == line))
+        return Place(self.file, 1, 1)
 
     def is_filled(self, scalar: str) -> bool:
         return _SLOT_OPEN in scalar
+
+    def names(self, scalar: str) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
         if plain and (alone := _SLOT.fullmatch(scalar)):
@@ -217,7 +221,7 @@ class RenderedText:
         return _SLOT.sub(lambda match: _as_text(*self.slots[int(match[1])]), scalar)
 
 
-def _data(value: Any, place: Position) -> Any:
+def _data(value: Any, place: Place) -> Any:
     """Plain data of what the expression at `place` gives. Raises Unfillable for what is not data."""
     try:
         return _plain(value)
@@ -264,14 +268,14 @@ def _plain_key(key: Any) -> str:
     return str(_plain(key))
 
 
-def _as_text(value: Any, place: Position) -> str:
+def _as_text(value: Any, place: Place) -> str:
     if isinstance(value, dict | list):
         what = "mapping" if isinstance(value, dict) else "list"
         raise Unfillable(f"a {what} cannot stand inside text; use '| tojson' or '| join(...)'", place)
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _rendered(text: str, slots: list[tuple[Any, Position]]) -> RenderedText:
+def _rendered(file: str, text: str, slots: list[tuple[Any, Place]]) -> RenderedText:
     clean: list[str] = []
     pieces: list[list[tuple[int, int, int]]] = [[]]
     column = 0
@@ -284,39 +288,41 @@ def _rendered(text: str, slots: list[tuple[Any, Position]]) -> RenderedText:
         newlines = piece.count("\n")
         pieces += [[] for _ in range(newlines)]
         column = len(piece) - piece.rfind("\n") - 1 if newlines else column + len(piece)
-    return RenderedText("".join(clean), tuple(map(tuple, pieces)), tuple(slots))
+    return RenderedText(file, "".join(clean), tuple(map(tuple, pieces)), tuple(slots))
 
 
 def render(file: str, text: str, values: Mapping[str, Any]) -> YamlText | Problem:
     """`text` rendered with `values`; text without Jinja syntax comes back as it is, at no cost."""
     if not _SYNTAX.search(text):
-        return PlainText(text)
+        return PlainText(file, text)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if bad := _MARKERS.search(text):
-        return Problem(file, *_place(text, bad.start()), _RESERVED)
+        return Problem(_place(file, text, bad.start()), _RESERVED, Code.RESERVED_CHARACTER)
     environment = _BASE.overlay()
     environment.slots = []
+    environment.file = file
     try:
         code = environment.compile(text, file, file)
         template = environment.template_class.from_code(
             environment, code, environment.make_globals(None), None
         )
-        rendered = _rendered(template.render(MappingProxyType(dict(values))), environment.slots)
+        rendered = _rendered(file, template.render(MappingProxyType(dict(values))), environment.slots)
     except Unfillable as error:
-        return Problem(file, *error.position, f"template: {error}")
+        return Problem(error.place, f"template: {error}", Code.NOT_DATA)
     except Exception as error:  # noqa: BLE001 - a template can raise anything, and it is the author's
-        return Problem(file, *_error_place(error, file, text), f"template: {_reason(error)}")
+        return Problem(_error_place(error, file, text), f"template: {_reason(error)}", Code.TEMPLATE_ERROR)
     if escaped := _ESCAPED_MARKERS.search(rendered.text):
-        place = _place(rendered.text, escaped.start())
-        return Problem(file, *rendered.position(place.line - 1, place.column - 1), _RESERVED)
+        place = _place(file, rendered.text, escaped.start())
+        place = rendered.place(place.line - 1, place.column - 1)
+        return Problem(place, _RESERVED, Code.RESERVED_CHARACTER)
     return rendered
 
 
-def _place(text: str, offset: int) -> Position:
-    return Position(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+def _place(file: str, text: str, offset: int) -> Place:
+    return Place(file, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
 
 
-def _error_place(error: Exception, file: str, text: str) -> Position:
+def _error_place(error: Exception, file: str, text: str) -> Place:
     """The line of the template that raised (Jinja puts frames of it into the traceback), at its first tag."""
     frames = traceback.walk_tb(error.__traceback__)
     lines = [line for frame, line in frames if frame.f_code.co_filename == file]
@@ -325,7 +331,7 @@ def _error_place(error: Exception, file: str, text: str) -> Position:
     line = min(lines[-1] if lines else 1, text.rstrip().count("\n") + 1)
     written = text.split("\n")[line - 1]
     tag = _SYNTAX.search(written) or re.search(r"\S", written)
-    return Position(line, tag.start() + 1 if tag else 1)
+    return Place(file, line, tag.start() + 1 if tag else 1)
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,9 +12,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from deployer.errors import Problem, nearest
+from deployer.errors import Code, Problem, nearest
 from deployer.model import Document, Path
-from deployer.rules import OF_THE_SCHEMA, UNKNOWN_FIELD
+from deployer.rules import MEMORY_UNIT, OF_THE_SCHEMA, ONE_SPELLING, UNKNOWN_FIELD
 from deployer.schema import stored
 
 
@@ -57,32 +56,33 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     instance: Any = error.instance
     if "propertyNames" in error.schema_path:
         # jsonschema gives it the path of the mapping, and the key as the instance.
-        yield _problem(document, (*path, instance), _message(error, (*path, instance)), of_key=True)
+        place = document.place((*path, instance), of_key=True)
+        yield Problem(place, _message(error, (*path, instance)), Code.WRONG_VALUE)
     elif error.validator == "additionalProperties":
         known = list(schema["properties"])
         for key in instance:
             if key not in known:
-                place = f" in {_words(path)}" if path else ""
-                message = f"unknown field '{key}'{place}{nearest(str(key), known)}"
-                found = _problem(document, (*path, key), message, of_key=True)
+                where = f" in {_words(path)}" if path else ""
+                message = f"unknown field '{key}'{where}{nearest(str(key), known)}"
                 # Only the API's own part of a manifest can have fields that we do not know of.
-                yield replace(found, rule=UNKNOWN_FIELD) if path[:1] == ("spec",) else found
+                rule = UNKNOWN_FIELD if path[:1] == ("spec",) else ""
+                place = document.place((*path, key), of_key=True)
+                yield Problem(place, message, Code.UNKNOWN_FIELD, rule=rule)
     elif error.validator == "required":
         missing = error.message.split("'")[1]
-        yield _problem(document, path, f"{_words(path) or 'the manifest'} lacks '{missing}'", of_key=True)
+        message = f"{_words(path) or 'the manifest'} lacks '{missing}'"
+        yield Problem(document.place(path, of_key=True), message, Code.MISSING_FIELD)
     elif error.validator == "anyOf" and (inner := _closest(error)):
         for child in inner:
             yield from _problems(document, child)
     else:
-        found = _problem(document, path, _message(error, path))
         # The comment of a schema is the rule that it stands for.
         rule = schema.get("$comment", "") if error.validator in {"oneOf", "not", "pattern"} else ""
-        yield replace(found, rule=rule)
+        code = _CODES.get(rule, Code.WRONG_TYPE if error.validator == "type" else Code.WRONG_VALUE)
+        yield Problem(document.place(path), _message(error, path), code, rule=rule)
 
 
-def _problem(document: Document, path: Path, message: str, *, of_key: bool = False) -> Problem:
-    position = document.position(path, of_key=of_key)
-    return Problem(document.file, position.line, position.column, message)
+_CODES = {ONE_SPELLING: Code.ONE_SPELLING, MEMORY_UNIT: Code.MEMORY_UNIT}
 
 
 def _closest(error: ValidationError) -> list[ValidationError]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +135,15 @@ def workspace(bare: Workspace, emulator: Emulator) -> Workspace:
     bare.url = emulator.url
     bare.write_project()
     return bare
+
+
+_FINDING = re.compile(r"(.*: (?:error|warning|note): .*?) \[([EW][0-9]{3}) ?([a-z0-9.-]*)\]")
+
+
+def findings(err: str) -> list[str]:
+    """The findings about files in what a command printed on stderr, without their codes and source lines."""
+    found = [_FINDING.fullmatch(line) for line in err.splitlines()]
+    return [it[1] + (f" [{it[3]}]" if it[3] else "") for it in found if it]
 
 
 def manifest(kind: str, name: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:

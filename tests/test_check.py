@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import SPECS, Workspace, manifest
+from conftest import SPECS, Workspace, findings, manifest
 
 from deployer import project
 from deployer.check import check
@@ -37,7 +37,7 @@ def problems(bare: Workspace, text: str) -> list[str]:
     bare.write("a.yaml", text)
     ran = bare.run("validate")
     assert (ran.code == 4) is (" error: " in ran.err), ran
-    return [line.removeprefix("a.yaml:") for line in ran.err.splitlines()]
+    return [line.removeprefix("a.yaml:") for line in findings(ran.err)]
 
 
 def jobs(bare: Workspace, *documents: Any, **clusters: str) -> tuple[Job, ...]:
@@ -286,7 +286,7 @@ def test_the_clusters_of_the_target_count(bare: Workspace) -> None:
     bare.write_project(clusters={"reports": "c-1"})
     bare.write("a.yaml", manifest("MrsJob", "a", SPECS["MrsJob"] | {"cluster_id": "reports"}))
     bare.write("b.yaml", manifest("MrsJob", "a", SPECS["MrsJob"]))
-    assert bare.run("validate").err == "b.yaml:4:9: error: MrsJob a in c-1 is also at a.yaml:1\n"
+    assert findings(bare.run("validate").err) == ["b.yaml:4:9: error: MrsJob a in c-1 is also at a.yaml:1"]
 
 
 # --- identities -------------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_one_identity_has_one_manifest(bare: Workspace) -> None:
     bare.write("b.yaml", [batch("a"), batch("b")])
     alike = batch("b") | {"spec": {"file": "f.py", "cluster_name": "q"}}
     bare.write("c/d.yaml", [alike, batch("a")])
-    assert bare.run("validate").err.splitlines() == [
+    assert findings(bare.run("validate").err) == [
         "c/d.yaml:4:9: error: SparkBatch b in q is also at b.yaml:10",
         "c/d.yaml:12:9: error: SparkBatch a in q is also at b.yaml:1",
     ]
@@ -368,7 +368,7 @@ def test_a_circle_shows_its_way(bare: Workspace) -> None:
         "b.yaml", [batch("d", "b"), batch("b", "c"), batch("c", "x", "d"), batch("x"), batch("a", "b")]
     )
     ran = bare.run("validate")
-    assert ran.err == "b.yaml:21:1: error: a circle of dependsOn: b -> c -> d -> b\n"
+    assert findings(ran.err) == ["b.yaml:21:1: error: a circle of dependsOn: b -> c -> d -> b"]
 
 
 def test_a_dependency_that_is_not_valid_is_reported_once(bare: Workspace) -> None:

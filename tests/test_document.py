@@ -17,8 +17,8 @@ from deployer.model import Document
 
 
 def read(text: str) -> tuple[list[Document], list[str]]:
-    documents, problems = parse("f", PlainText(text))
-    return documents, [f"{it.line}:{it.column}: {it.message}" for it in problems]
+    documents, problems = parse(PlainText("f", text))
+    return documents, [f"{it.place.line}:{it.place.column}: {it.message}" for it in problems]
 
 
 def value_of(text: str) -> Any:
@@ -132,7 +132,7 @@ def test_empty_documents_are_left_out(text: str) -> None:
 def test_several_documents() -> None:
     documents, problems = read("a: 1\n---\n# c\nb: 2\n---\n---\n\n  - c\n... \n--- |\n x\n--- d")
     assert not problems
-    assert [(it.value, it.start) for it in documents] == [
+    assert [(it.value, it.start[1:3]) for it in documents] == [
         ({"a": 1}, (1, 1)),
         ({"b": 2}, (4, 1)),
         (["c"], (8, 3)),
@@ -313,8 +313,8 @@ more: *c
 )
 def test_positions(path: tuple[str | int, ...], key: tuple[int, int], value: tuple[int, int]) -> None:
     (document,), _ = read(PLACED)
-    assert document.position(path, of_key=True) == key
-    assert document.position(path) == value
+    assert document.place(path, of_key=True)[1:3] == key
+    assert document.place(path)[1:3] == value
 
 
 def test_the_texts_of_unquoted_scalars_follow_aliases_and_merges() -> None:

@@ -29,6 +29,7 @@ from deployer.model import (
     Note,
     Outcome,
     Phase,
+    Place,
     Plan,
     Result,
     Source,
@@ -178,8 +179,11 @@ def test_an_outcome_is_one_plain_line(outcome: Outcome) -> None:
     assert is_plain(without_style(text.outcome(outcome)))
 
 
+places = st.builds(Place, nasty, st.integers(0, 9), st.integers(0, 9))
+
+
 @calm
-@given(st.builds(Problem, nasty, st.integers(0, 9), st.integers(0, 9), nasty))
+@given(st.builds(Problem, places, nasty, st.just("E001"), st.sampled_from(["error", "warning", "note"])))
 def test_a_problem_is_one_plain_line(problem: Problem) -> None:
     assert is_plain(without_style(text.problem(problem)))
 

@@ -17,7 +17,6 @@ from conftest import SPECS, Clock, Workspace, manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployer.check import place_fields
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
 from deployer.rules import rules
@@ -105,7 +104,7 @@ def two_values(row: Row) -> tuple[Any, Any]:
 def cases(kind: Kind) -> Iterator[Case]:
     """All fields of a kind and those inside its objects, but for its place, and what has a single value."""
     for row in kind.rows:
-        if row.name not in place_fields(kind) and row.limits.get("enum") != ["spark"]:
+        if row.name not in kind.place_fields and row.limits.get("enum") != ["spark"]:
             base = {**SPECS[kind.name], **BESIDE.get(row.name, {})}
             if not row.required:
                 base.pop(row.name, None)

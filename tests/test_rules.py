@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import SHARED, SPECS, Workspace, manifest, needs_shared
+from conftest import SHARED, SPECS, Workspace, findings, manifest, needs_shared
 
 from deployer.kinds import KINDS
 from deployer.rules import UNKNOWN_FIELD, WAIVABLE, rules, waivable
@@ -143,7 +143,7 @@ SEVERITY = {rule.id: rule.severity for rule in rules()}
 def found(workspace: Workspace, content: dict[str, Any]) -> list[str]:
     """The ids of the rules that `validate` names."""
     workspace.write("job.yaml", content)
-    lines = workspace.run("validate").err.splitlines()
+    lines = findings(workspace.run("validate").err)
     return [line.rpartition("[")[2].rstrip("]") for line in lines]
 
 
@@ -179,7 +179,7 @@ def test_a_finding_stands_at_its_field(bare: Workspace) -> None:
         "apiVersion: deployer/v1\nkind: SparkBatch\nmetadata: {name: a}\nspec:\n"
         "  queue: q\n  class_name: ''\n  file: a.jar\n",
     )
-    assert bare.run("validate").err.splitlines() == [
+    assert findings(bare.run("validate").err) == [
         "job.yaml:6:3: warning: 'class_name' is an older spelling; 'className' is sent [older-spelling]",
         "job.yaml:7:3: error: a .jar needs className, its main class [class-name-for-a-jar]",
     ]

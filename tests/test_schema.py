@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import SHARED, SPECS, TOKEN, Workspace, manifest, needs_shared
+from conftest import SHARED, SPECS, TOKEN, Workspace, findings, manifest, needs_shared
 from jsonschema import Draft202012Validator
 
 from deployer import schema
-from deployer.check import reference_spelling
 from deployer.emulator import Emulator
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
@@ -27,7 +26,7 @@ def errors(workspace: Workspace, content: Any) -> list[str]:
     """What `validate` says of one file: `line:column: what is wrong`."""
     workspace.write(FILE, content)
     ran = workspace.run("validate")
-    found = [line.removeprefix(f"{FILE}:") for line in ran.err.splitlines() if ": error: " in line]
+    found = [line.removeprefix(f"{FILE}:") for line in findings(ran.err) if ": error: " in line]
     assert ran.code == (4 if found else 0), ran
     return [line.replace(" error: ", " ") for line in found]
 
@@ -208,7 +207,7 @@ def test_an_older_spelling_is_accepted_and_sent_as_the_reference_has_it(
     assert errors(bare, manifest(kind.name, "job", SPECS[kind.name] | {row.name: value})) == []
     without = {key: item for key, item in SPECS[kind.name].items() if key != row.name}
     assert errors(bare, manifest(kind.name, "job", without | {alias: value})) == []
-    assert reference_spelling(kind.rows, {alias: value}) == {row.name: value}
+    assert kind.in_reference_spelling({alias: value}) == {row.name: value}
 
 
 TEXTS = """\

@@ -34,17 +34,14 @@ def command(options: Options, *, yes: bool, expect: str | None) -> Exit:
         plan, live = stages.plan(client, loaded)
         out(text.plan(plan))
         if expect is not None and expect != plan.digest:
-            err(f"error: the plan has changed: expected {expect}, it is now {plan.digest}")
+            err(text.error(f"the plan has changed: expected {expect}, it is now {plan.digest}"))
             return Exit.STALE
         if exceeded := beyond(loaded.target.limits, plan):
-            err(
-                text.error(
-                    f"the plan goes beyond the limits of target '{plan.target}': {'; '.join(exceeded)}"
-                )
-            )
+            words = "; ".join(exceeded)
+            err(text.error(f"the plan goes beyond the limits of target '{plan.target}': {words}"))
             err("Nothing was applied. Select a part with --select, or raise the limits in deployer.yaml.")
             return Exit.BLOCKED
-        steps = [change for change in plan.pending if change.action is not Action.BLOCKED]
+        steps = plan.steps
         if steps and not yes and not click.confirm(f"\nApply {len(steps)} changes to {plan.target}?"):
             out("Nothing was applied.")
             return Exit.ERROR

@@ -101,6 +101,7 @@ KIND = Kind(
         paging=Paging.RECORD,
         offset="offset",
         limit="limit",
+        id="job_id",
         query={"job_type": "flink_jar_job", "show_detail": "true"},
     ),
     observe=observe,

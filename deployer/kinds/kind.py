@@ -32,7 +32,10 @@ class Paging(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How a kind's live jobs are listed: `items` and `total` are dotted paths into the answer."""
+    """How a kind's live jobs are listed: `items` and `total` are dotted paths into the answer.
+
+    `id` is the field of an entry that tells it from the others.
+    """
 
     table: str
     items: str
@@ -40,6 +43,7 @@ class Listing:
     paging: Paging
     offset: str
     limit: str
+    id: str
     query: Mapping[str, str] = field(default_factory=dict)
     size: int = 100
 
@@ -86,14 +90,40 @@ class Kind:
     def name_row(self) -> Row:
         return next(row for row in self.create.request if row.name == self.name_field)
 
+    @cached_property
+    def path_fields(self) -> tuple[str, ...]:
+        """The spec fields that are part of the URL."""
+        return tuple(row.name for row in self.rows if row.location == "path")
+
+    @cached_property
+    def place_fields(self) -> tuple[str, ...]:
+        """The spec fields that may say where a job runs: its place, and the other official name of that."""
+        return tuple(row.name for row in self.rows if self.place and self.place in (row.name, row.same_as))
+
+    @cached_property
+    def spellings(self) -> Mapping[str, Row]:
+        """The row of each name that a spec may hold: the reference's, and the older ones."""
+        return {name: row for row in self.rows for name in (row.name, *row.aliases)}
+
+    def in_reference_spelling(self, spec: Spec) -> dict[str, Any]:
+        """`spec` with each alias replaced by the reference's name, in the table's order; 2.0 is sent as 2."""
+        named = {
+            self.spellings[key].name if key in self.spellings else key: (
+                int(value) if isinstance(value, float) and value.is_integer() else value
+            )
+            for key, value in spec.items()
+        }
+        # A field that no row names is one whose rule was waived: it is sent as written.
+        return {row.name: named.pop(row.name) for row in self.rows if row.name in named} | named
+
     def body(self, name: str, spec: Spec) -> dict[str, Any]:
         """The request body that creates the job."""
-        in_path = {row.name for row in self.rows if row.location == "path"}
-        return {self.name_field: name} | {key: value for key, value in spec.items() if key not in in_path}
+        in_body = {key: value for key, value in spec.items() if key not in self.path_fields}
+        return {self.name_field: name} | in_body
 
     def path_values(self, spec: Spec) -> dict[str, str]:
         """The parts of the URL that the spec fills in."""
-        return {row.name: spec[row.name] for row in self.rows if row.location == "path"}
+        return {name: spec[name] for name in self.path_fields}
 
 
 def dig(value: Any, path: str) -> Any:

@@ -106,6 +106,7 @@ KIND = Kind(
         paging=Paging.PAGE,
         offset="offset",
         limit="limit",
+        id="job_id",
     ),
     observe=observe,
     expect=expect,

@@ -68,6 +68,7 @@ KIND = Kind(
         paging=Paging.RECORD,
         offset="from",
         limit="size",
+        id="id",
     ),
     observe=observe,
 )

@@ -53,6 +53,7 @@ KIND = Kind(
         paging=Paging.RECORD,
         offset="from",
         limit="size",
+        id="id",
     ),
     observe=observe,
     named_in_listing=False,

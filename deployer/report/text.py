@@ -149,9 +149,9 @@ def count(number: int, noun: str) -> str:
 
 
 def problem(it: Problem) -> str:
-    """`file:line:col: error: message [rule]`"""
+    """`file:line:col: error: message [E032 rule]`"""
     word = click.style(it.severity, fg=_SEVERITY_COLOURS[it.severity], bold=True)
-    return f"{printable(it.place)}: {word}: {printable(it.words)}"
+    return f"{printable(str(it.place))}: {word}: {printable(it.words)}"
 
 
 def error(message: str) -> str:

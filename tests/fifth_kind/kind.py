@@ -43,6 +43,7 @@ KIND = Kind(
         paging=Paging.PAGE,
         offset="page",
         limit="size",
+        id="id",
     ),
     observe=observe,
 )
