@@ -7,7 +7,7 @@ under the same name and with the same content, is the job. Anything else is an u
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployer.client import Client
 from deployer.diff import compare
@@ -15,6 +15,7 @@ from deployer.errors import AnswerLost, ApiError, DeployerError
 from deployer.kinds import KINDS
 from deployer.model import Action, Change, Identity, Job, Live, LiveJob, Outcome, Phase, Plan, Result, State
 from deployer.observe import list_beside
+from deployer.secrets import Secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,10 @@ class _Interrupted(KeyboardInterrupt):
         self.sent = sent
 
 
-def apply(client: Client, plan: Plan, live: Live) -> Iterator[Outcome]:
+def apply(client: Client, plan: Plan, live: Live, secrets: Secrets) -> Iterator[Outcome]:
     """Carries out `plan`, which was made from `live`, one change after the other, yielding each outcome.
+
+    The secrets of a job are filled in when it is sent, and taken out of what is said about it.
 
     An interrupt ends it: the change in flight is unknown, and what follows is not started.
     """
@@ -49,14 +52,14 @@ def apply(client: Client, plan: Plan, live: Live) -> Iterator[Outcome]:
             outcome = Outcome(change, Result.SKIPPED, reason)
         else:
             try:
-                outcome = _carry_out(client, change, known)
+                outcome = _carry_out(client, change, known, secrets)
             except KeyboardInterrupt as stop:
                 sent = stop.sent if isinstance(stop, _Interrupted) else _Sent("", "")
                 message = "interrupted while its call was under way; plan shows what came of it"
                 yield Outcome(change, Result.UNKNOWN, _join(sent.message, message), sent.id)
                 raise
         results[change.job.identity] = outcome.result
-        yield outcome
+        yield replace(outcome, message=secrets.scrubbed(outcome.message))
 
 
 def _unmet(job: Job, results: Mapping[Identity, Result]) -> str:
@@ -67,7 +70,7 @@ def _unmet(job: Job, results: Mapping[Identity, Result]) -> str:
     return ""
 
 
-def _carry_out(client: Client, change: Change, known: set[str]) -> Outcome:
+def _carry_out(client: Client, change: Change, known: set[str], secrets: Secrets) -> Outcome:
     """One change: what is not there is created, and what does not run by itself is started."""
     job = change.job
     sent = _Sent("", "")
@@ -76,13 +79,13 @@ def _carry_out(client: Client, change: Change, known: set[str]) -> Outcome:
         if change.action is Action.START and change.live:
             sent, before = _Sent(change.live.id, ""), change.live.phase
         else:
-            sent = _create(client, job, known)
+            sent = _create(client, job, known, secrets)
         message = sent.message
         if KINDS[job.kind].start and job.lifecycle.state is State.RUNNING:
             message = _join(sent.message, _start(client, job, sent, before))
     except _Unknown as error:
         return Outcome(change, Result.UNKNOWN, _join(sent.message, str(error)), sent.id)
-    except ApiError as error:
+    except DeployerError as error:
         words = f"but not started: {error}" if sent.message else str(error)
         return Outcome(change, Result.FAILED, _join(sent.message, words), sent.id)
     return Outcome(change, Result.DONE, message, sent.id)
@@ -92,12 +95,12 @@ def _join(*parts: str) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _create(client: Client, job: Job, known: set[str]) -> _Sent:
-    """Sends the job once; where the answer is lost, looks for it. Raises ApiError or _Unknown."""
+def _create(client: Client, job: Job, known: set[str], secrets: Secrets) -> _Sent:
+    """Sends the job once; where the answer is lost, looks for it. Raises DeployerError or _Unknown."""
     kind = KINDS[job.kind]
     word = "created" if kind.start else "submitted"
     try:
-        return _Sent(client.create(kind, job.name, job.spec), word)
+        return _Sent(client.create(kind, job.name, secrets.filled(job.spec)), word)
     except AnswerLost as error:
         listed = _look(client, job, error)
         new = [one for one in listed if one.identity == job.identity and one.id not in known]

@@ -7,7 +7,7 @@ or AnswerLost when it may have been carried out all the same.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -53,8 +53,10 @@ class Answer:
 class Client:
     """Calls the services of one target. Close it, or use it as a context manager."""
 
-    def __init__(self, target: Target, auth: AuthBase) -> None:
+    def __init__(self, target: Target, auth: AuthBase, *, hide: Callable[[str], str] | None = None) -> None:
+        """`hide` is applied to all that a service says, before it becomes part of an error."""
         self._target = target
+        self._hide = hide or str
         self._session = requests.Session()
         self._session.auth = auth
         self._session.headers.update({"User-Agent": f"deployer/{__version__}", "Accept": "application/json"})
@@ -157,7 +159,7 @@ class Client:
         except requests.RequestException as error:
             raise _failure(error, where) from None
         self._note_time(response)
-        return _answer(response, where)
+        return _answer(response, where, self._hide)
 
     def _base(self, service: str) -> tuple[str, bool]:
         """The URL of a service, and whether it is on this machine; raises UsageError."""
@@ -220,7 +222,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     return iter(seen)
 
 
-def _answer(response: requests.Response, where: str) -> Answer:
+def _answer(response: requests.Response, where: str, hide: Callable[[str], str]) -> Answer:
     """The answer as data; raises what the status and the words in it mean."""
     try:
         value: Any = response.json()
@@ -231,7 +233,7 @@ def _answer(response: requests.Response, where: str) -> Answer:
     token = response.request.headers.get("X-Auth-Token", "")
     where = f"{where}: HTTP {status}"
     if request_id:
-        where += f" (request id {_quotable(str(request_id), token)})"
+        where += f" (request id {_quotable(hide(str(request_id)), token)})"
     code, message = _first_refusal(_refusal(item) for item in (value if isinstance(value, list) else [value]))
     if 200 <= status < 300:
         if value is None:
@@ -239,7 +241,7 @@ def _answer(response: requests.Response, where: str) -> Answer:
         if not code:
             return Answer(value, where)
     said = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
-    text = f"{where}: {_quotable(said, token)}"
+    text = f"{where}: {_quotable(hide(said), token)}"
     if 300 <= status < 400:
         text += "; a redirect is not followed, credentials travel with the call"
     if status in {401, 403}:

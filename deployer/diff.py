@@ -15,6 +15,7 @@ from deepdiff import DeepDiff
 from deployer.model import FieldChange, Path, Spec
 from deployer.redact import announces_secret, is_sensitive
 from deployer.redact import text as redacted_text
+from deployer.secrets import aligned, holds_mark
 from deployer.tables import Row, json_type
 
 MAX_ITEMS = 2000
@@ -33,12 +34,15 @@ def compare(
         if row.same_as or row.location != "body" or row.name in unlisted:
             continue
         names = [row.name, *(other.name for other in rows if other.same_as == row.name)]
-        was = canonical(row, _first(live, names))
-        wanted = canonical(row, _first(desired, names))
+        listed, asked = _first(live, names), _first(desired, names)
+        was = canonical(row, listed)
+        # Aligned before a default becomes None: a secret may well have that value.
+        settled = _settled(row, listed), _settled(row, asked)
+        wanted = canonical(row, aligned(*settled, unordered=row.unordered))
         if row.filled:
             was = _asked_for(was, wanted)
         if was != wanted:
-            changes += _field_changes(row, was, wanted)
+            changes += _field_changes(row, was, wanted, marked=holds_mark(asked))
     return tuple(changes)
 
 
@@ -96,17 +100,18 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _field_changes(row: Row, live: Any, desired: Any) -> Iterator[FieldChange]:
+def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterator[FieldChange]:
     """The single differences inside one field; an unset side counts as an empty map or list.
 
-    A pointer leads into the desired value, and into the live one to what is desired no more.
+    A pointer leads into the desired value, and into the live one to what is desired no more. `marked` says
+    that a secret is asked for somewhere in the field: then the live value of what moved may be that secret.
     """
     empty: Any = {"object": {}, "array": []}.get(json_type(row.type)["type"])
     live = empty if live is None else live
     desired = empty if desired is None else desired
     if isinstance(live, list) and isinstance(desired, list) and max(len(live), len(desired)) > MAX_ITEMS:
         # Item by item it would take minutes, and nobody would read it.
-        yield _change(row, (), live, desired, announced=False)
+        yield _change(row, (), live, desired, hidden=marked)
         return
     # Its defaults pass over keys that begin with two underscores.
     difference = DeepDiff(
@@ -117,8 +122,10 @@ def _field_changes(row: Row, live: Any, desired: Any) -> Iterator[FieldChange]:
         ((tuple(node.path(output_format="list", use_t2=True)), node) for node in nodes), key=_by_path
     ):
         before = tuple(node.path(output_format="list"))
-        announced = _is_announced(live, before) or _is_announced(desired, path)
-        yield _change(row, path, _present(node.t1), _present(node.t2), announced=announced)
+        was, wanted = _present(node.t1), _present(node.t2)
+        moved = marked and (not path or wanted is None or any(isinstance(step, int) for step in path))
+        hidden = moved or _is_announced(live, before) or _is_announced(desired, path)
+        yield _change(row, path, was, wanted, hidden=hidden)
 
 
 def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
@@ -137,9 +144,9 @@ def _is_announced(value: Any, path: Path) -> bool:
     return any(announces_secret(item) for item in value[: path[0]][-1:])
 
 
-def _change(row: Row, path: Path, live: Any, desired: Any, *, announced: bool) -> FieldChange:
+def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> FieldChange:
     pointer = "".join(f"/{_escape(step)}" for step in (row.name, *path))
-    secret = announced or is_sensitive(row, path) or (bool(row.sensitive) and not path)
+    secret = hidden or is_sensitive(row, path) or (bool(row.sensitive) and not path)
     if secret or _hides_credentials(live) or _hides_credentials(desired):
         return FieldChange(pointer, None, None, sensitive=True)
     return FieldChange(pointer, live, desired)
@@ -148,7 +155,7 @@ def _change(row: Row, path: Path, live: Any, desired: Any, *, announced: bool) -
 def _hides_credentials(value: Any) -> bool:
     match value:
         case str():
-            return redacted_text(value) != value
+            return holds_mark(value) or redacted_text(value) != value
         case Mapping():
             pairs = (f"{key}={item}" if isinstance(item, str) else key for key, item in value.items())
             return any(map(_hides_credentials, [*pairs, *value.values()]))

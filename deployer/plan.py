@@ -34,6 +34,7 @@ from deployer.model import (
     Until,
 )
 from deployer.redact import masked
+from deployer.secrets import marked
 
 APPLICABLE = {Action.CREATE, Action.SUBMIT, Action.RESUBMIT, Action.START}
 
@@ -199,7 +200,7 @@ def _await_dependencies(job: Job, decision: Decision, standing: Mapping[Identity
 
 def _all_fields(job: Job) -> tuple[FieldChange, ...]:
     """What a new job is made of, with its secrets masked."""
-    shown = masked(KINDS[job.kind].rows, job.spec)
+    shown = masked(KINDS[job.kind].spellings, job.spec)
     return tuple(FieldChange(f"/{name}", None, value) for name, value in shown.items())
 
 
@@ -229,7 +230,7 @@ def digest(place: Mapping[str, str], plan: Plan) -> str:
         [
             change.action,
             *change.job.identity,
-            _shown_body(change.job),
+            *_shown_body(change.job),
             change.live.id if change.live else None,
         ]
         for change in sorted(plan.pending, key=lambda change: change.job.identity)
@@ -238,9 +239,11 @@ def digest(place: Mapping[str, str], plan: Plan) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _shown_body(job: Job) -> dict[str, Any]:
+def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:
+    """A body without what is secret, and the texts in it that hold secrets, by their names."""
     kind = KINDS[job.kind]
-    return masked(kind.rows, kind.body(job.name, job.spec))
+    body = kind.body(job.name, job.spec)
+    return masked(kind.spellings, body), marked(body)
 
 
 def beyond(limits: Mapping[str, int], plan: Plan) -> list[str]:
