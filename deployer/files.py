@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePath
 
-from deployer.document import decode
-from deployer.errors import Code, Problem
-from deployer.model import Place
+from deployer.document import PlainText, decode, parse
+from deployer.errors import Code, InvalidInput, Problem
+from deployer.model import Document, Place
 
 MAX_BYTES = 8 * 2**20
 
@@ -45,3 +45,19 @@ def is_hidden(path: PurePath) -> bool:
 
 def _unreadable(file: str, why: str | None) -> Problem:
     return Problem(Place(file), f"cannot be read: {why}", Code.UNREADABLE_FILE)
+
+
+def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
+    """The only document of a file, a mapping; an empty file is an empty one. Raises InvalidInput."""
+    text = read_text(folder, file, inside=inside)
+    if isinstance(text, Problem):
+        raise InvalidInput([text])
+    documents, problems = parse(PlainText(file, text))
+    if problems:
+        raise InvalidInput(problems)
+    if not documents:
+        return Document({}, Place(file, 1, 1), {}, {}, {})
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        message = "expected one YAML document that is a mapping"
+        raise InvalidInput([Problem(Place(file, 1, 1), message, Code.ONE_MAPPING)])
+    return documents[0]

@@ -1,346 +1,444 @@
-"""Jinja over the text of a file, hygienic: text -> text with placeholders + line map.
+"""Jinja over the text of a file, hygienic: text -> text with placeholders, and the author's place of it all.
 
 The value of an expression never becomes document text. Top-level output is replaced by a placeholder of
 private-use characters, the rendered text is parsed as YAML, and the placeholders in its scalars are then
-filled: so a value can hold newlines, colons or quotes without changing the structure around it. Loops and
-conditions do make structure. Text captured by a macro, call, set or filter block is a value like any other.
+filled: so a value can hold newlines, colons or quotes without changing the structure around it. Loops,
+conditions, includes and inheritance make structure. Text captured by a macro, call, set or filter block is a
+value like any other.
 
-Where things stand is carried through rendering by marks: each piece of template text starts with its line
-and column in the author's file, and so does each new line in it.
+Templates come from strangers. `deployer.sandbox` runs this in a process of its own.
 """
 
 from __future__ import annotations
 
-import json
+import itertools
+import posixpath
 import re
-import traceback
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from operator import itemgetter
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import Any
 
-from jinja2 import (
-    DictLoader,
-    StrictUndefined,
-    TemplateError,
-    TemplateNotFound,
-    TemplateSyntaxError,
-    Undefined,
-    nodes,
-)
+from jinja2 import StrictUndefined, Template, TemplateError, Undefined, nodes
+from jinja2.environment import TemplateModule
+from jinja2.exceptions import TemplateRuntimeError
+from jinja2.lexer import TokenStream
+from jinja2.runtime import BlockReference, Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace, missing, pass_environment
 
-from deployer.document import MAX_DEPTH, MAX_DIGITS, PlainText, Unfillable, YamlText
-from deployer.errors import Code, Problem
+from deployer import expressions, secrets
+from deployer.errors import Code, Problem, nearest
+from deployer.expressions import Dumped, Secret, plain
+from deployer.hygiene import Generator, rewrite
+from deployer.marks import HYGIENE, MAX_VIA, Spot, settled
 from deployer.model import Place
+from deployer.rendered import SLOT, SLOT_CLOSE, SLOT_OPEN, RenderedText, Slot, Unusable, as_text
+from deployer.trace import Fault, OutOfTime, Tracer, running
 
-_SLOT_OPEN, _SLOT_CLOSE, _MARK_OPEN, _MARK_CLOSE = "\ue000", "\ue001", "\ue002", "\ue003"
-_MARKERS = re.compile(f"[{_SLOT_OPEN}-{_MARK_CLOSE}]")
-_ESCAPED_MARKERS = re.compile(r"\\(u|U0000)[eE]00[0-3]")
-_RESERVED = "the characters U+E000 to U+E003 are reserved in templates"
-_UNUSABLE = re.compile(f"[{_SLOT_OPEN}-{_MARK_CLOSE}\ud800-\udfff]|<[\\w .]+ at 0x[0-9a-f]+>")
-_SLOT = re.compile(f"{_SLOT_OPEN}([0-9]+){_SLOT_CLOSE}")
-_MARK = re.compile(f"{_MARK_OPEN}([0-9]+):([0-9]+){_MARK_CLOSE}")
-_SYNTAX = re.compile(r"\{[{%#]")
+MAX_PROBLEMS = 100
+MAX_LISTED = 10
+MAX_NEIGHBOURS = 1000
 
-# Jinja's own names that give another answer each time, or only decoration.
-_UNREPEATABLE_FILTERS = ("random",)
-_UNREPEATABLE_GLOBALS = ("lipsum", "cycler", "joiner")
+_RESERVED_WORDS = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
+_ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
 
 
-class JsonText(str):
-    """What `| tojson` gives: alone in an unquoted scalar it is the structure, elsewhere its text."""
-
-    __slots__ = ()
+class _Reported(TemplateRuntimeError):
+    """What is used has been reported already."""
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja with every top-level expression turned into a placeholder, and marks before template text."""
-
-    slots: list[tuple[Any, Place]]
-    file: str
-
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        template = super()._parse(source, name, filename)
-        pieces = [piece for output in template.find_all(nodes.Output) for piece in output.nodes]
-        places = dict(zip(map(id, pieces), self._places(source), strict=True))
-        template.body = _hygienic(template.body, places)
-        template.set_environment(self)
-        return template
-
-    def _places(self, source: str) -> Iterator[Place]:
-        """Where each piece of template text and each output expression begins, in order."""
-        lines = [0, *(newline.end() for newline in re.finditer("\n", source))]
-        offset = 0
-        for _, token, text in self.lexer.tokeniter(source, None):
-            # Only blanks that `{%-` takes away can stand between two tokens.
-            offset = source.index(text, offset)
-            if token in ("data", "variable_begin"):
-                line = bisect_right(lines, offset)
-                yield Place("", line, offset - lines[line - 1] + 1)
-            offset += len(text)
-
-    def slot(self, value: Any, line: int, column: int) -> str:
-        """Keeps `value` for later and returns its placeholder. Called by compiled templates."""
-        place = Place(self.file, line, column)
-        data = _data(value, place)
-        self.slots.append((JsonText(data) if isinstance(value, JsonText) else data, place))
-        return f"{_SLOT_OPEN}{len(self.slots) - 1}{_SLOT_CLOSE}"
-
-    def captured(self, value: Any, line: int, column: int) -> str:
-        """The text of an expression inside a block that captures text. Called by compiled templates."""
-        return _as_text(_data(value, Place(self.file, line, column)), Place(self.file, line, column))
-
-
-def _to_json(value: Any, indent: int | None = None) -> JsonText:
-    return JsonText(json.dumps(_plain(value), ensure_ascii=False, indent=indent))
-
-
-def _environment() -> _Environment:
-    environment = _Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    environment.loader = DictLoader({})
-    environment.filters["tojson"] = _to_json
-    for name in _UNREPEATABLE_FILTERS:
-        del environment.filters[name]
-    for name in _UNREPEATABLE_GLOBALS:
-        del environment.globals[name]
-    return environment
-
-
-_BASE = _environment()
-
-
-def _hygienic(
-    body: list[nodes.Node],
-    places: Mapping[int, Place],
-    *,
-    capturing: bool = False,
-    recursive: bool = False,
-) -> list[nodes.Node]:
-    """Rewrites all output: into placeholders, or into text inside a block that captures it.
-
-    `recursive` says that `loop(...)` calls the recursive loop around it: what that writes is rewritten here.
-    """
-    result: list[nodes.Node] = []
-    for node in body:
-        if isinstance(node, nodes.Output):
-            node.nodes = [
-                made
-                for piece in node.nodes
-                for made in _rewritten(piece, places[id(piece)], capturing=capturing, recursive=recursive)
-            ]
-            result.append(node)
-            continue
-        captures = isinstance(node, nodes.Macro | nodes.CallBlock | nodes.FilterBlock | nodes.AssignBlock)
-        for name in ("body", "else_", "elif_"):
-            if children := getattr(node, name, None):
-                calls_loop = name == "body" and node.recursive if isinstance(node, nodes.For) else recursive
-                inner = _hygienic(
-                    children,
-                    places,
-                    capturing=capturing or captures,
-                    recursive=calls_loop and not isinstance(node, nodes.Block),
-                )
-                setattr(node, name, inner)
-        writes = isinstance(node, nodes.CallBlock | nodes.FilterBlock)
-        result += _captured(node) if writes and not capturing else [node]
-    return result
-
-
-def _captured(node: nodes.Node) -> list[nodes.Node]:
-    """A block that writes captured text, as: `{% set it %}...{% endset %}{{ it }}`."""
-    name = f"_captured_{node.lineno}"
-    capture = nodes.AssignBlock(nodes.Name(name, "store"), None, [node])
-    output = nodes.Output([_call("slot", nodes.Name(name, "load"), Place("", node.lineno, 1))])
-    for made in (capture, output):
-        made.set_lineno(node.lineno)
-    return [capture, output]
-
-
-def _call(method: str, expression: nodes.Expr, place: Place) -> nodes.Call:
-    arguments = [expression, nodes.Const(place.line), nodes.Const(place.column)]
-    call = nodes.Call(nodes.EnvironmentAttribute(method), arguments, [], None, None)
-    call.set_lineno(expression.lineno)
-    return call
-
-
-def _rewritten(piece: nodes.Expr, place: Place, *, capturing: bool, recursive: bool) -> Iterator[nodes.Expr]:
-    """A piece of template text, or an expression that is written."""
-    if isinstance(piece, nodes.TemplateData):
-        if not capturing:
-            first, *rest = piece.data.split("\n")
-            lines = [
-                _mark(Place("", place.line + number, 1)) + line for number, line in enumerate(rest, start=1)
-            ]
-            piece.data = "\n".join([_mark(place) + first, *lines])
-        yield piece
-        return
-    if capturing:
-        yield _call("captured", piece, place)
-        return
-    yield nodes.TemplateData(_mark(place), lineno=piece.lineno)
-    calls = piece.node if isinstance(piece, nodes.Call) else None
-    is_loop = recursive and isinstance(calls, nodes.Name) and calls.name == "loop"
-    yield piece if is_loop else _call("slot", piece, place)
-
-
-def _mark(place: Place) -> str:
-    return f"{_MARK_OPEN}{place.line}:{place.column}{_MARK_CLOSE}"
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedText:
-    """A rendered template. `pieces[line]` lists (column, author's line, author's column), in order."""
+@dataclass(slots=True)
+class _Run:
+    """One file while it is rendered. `seen` tells which problems are noted."""
 
     file: str
     text: str
-    pieces: tuple[tuple[tuple[int, int, int], ...], ...]
-    slots: tuple[tuple[Any, Place], ...]
-
-    def place(self, line: int, column: int) -> Place:
-        for number in range(min(line, len(self.pieces) - 1), -1, -1):
-            pieces = self.pieces[number]
-            last = bisect_right(pieces, column, key=itemgetter(0)) if number == line else len(pieces)
-            if last:
-                start, author_line, author_column = pieces[last - 1]
-                return Place(self.file, author_line, author_column + (column - start) * (number == line))
-        return Place(self.file, 1, 1)
-
-    def is_filled(self, scalar: str) -> bool:
-        return _SLOT_OPEN in scalar
-
-    def names(self, scalar: str) -> tuple[str, ...]:  # noqa: ARG002
-        return ()
-
-    def fill(self, scalar: str, *, plain: bool) -> Any:
-        if plain and (alone := _SLOT.fullmatch(scalar)):
-            value, _ = self.slots[int(alone[1])]
-            return json.loads(value) if isinstance(value, JsonText) else value
-        return _SLOT.sub(lambda match: _as_text(*self.slots[int(match[1])]), scalar)
+    visible: dict[str, Any]
+    slots: list[Slot] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    seen: set[object] = field(default_factory=set)
+    modules: dict[str, TemplateModule] = field(default_factory=dict)
+    has_secrets: bool = False
 
 
-def _data(value: Any, place: Place) -> Any:
-    """Plain data of what the expression at `place` gives. Raises Unfillable for what is not data."""
-    try:
-        return _plain(value)
-    except (ValueError, TemplateError) as error:
-        raise Unfillable(str(error), place) from None
+class Engine:
+    """Renders the files of one project with the same values. What they include is compiled once."""
+
+    def __init__(self, folder: Path, values: Mapping[str, Any], names: Collection[str]) -> None:
+        self._environment = _Environment(folder, values, names)
+
+    def render(
+        self, file: str, text: str, each: Mapping[str, Any] | None = None
+    ) -> RenderedText | tuple[Problem, ...]:
+        """`text`, with `each` on top of the values; or everything that was found wrong with it."""
+        return self._environment.rendered(file, _with_newlines(text), each or {})
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Plain data of a template value. Raises ValueError, or UndefinedError saying what is undefined."""
-    if depth > MAX_DEPTH:
-        raise ValueError(f"the value is nested deeper than {MAX_DEPTH} levels")
-    match value:
-        case Undefined():
-            value._fail_with_undefined_error()
-        case None | bool():
-            return value
-        case int() | float() if abs(value) < 10**MAX_DIGITS:
-            return value
-        case str() if not _UNUSABLE.search(value):
-            return str(value)
-        case list() | tuple() | range():
-            return [_plain(item, depth + 1) for item in value]
-        case Mapping():
-            return {_plain_key(key): _plain(item, depth + 1) for key, item in value.items()}
-    raise ValueError(f"the expression gives {_what(value)}")
+class _Environment(ImmutableSandboxedEnvironment):
+    """Jinja as the templates of a project see it.
+
+    Compiled templates call what stands under "other files" and "output"; see `deployer.hygiene`.
+    """
+
+    code_generator_class = Generator
+    intercepted_binops = frozenset(expressions.OPERATORS)
+
+    def __init__(self, folder: Path, values: Mapping[str, Any], names: Collection[str]) -> None:
+        super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+        self.undefined = _undefined_with(self._hint)
+        self.concat = self.concatenated  # type: ignore[assignment]
+        self.binop_table |= expressions.OPERATORS
+        self.filters = expressions.filters(self.filters) | {"required": _required}
+        self.tests = expressions.tests(self.tests)
+        for name in expressions.UNREPEATABLE_GLOBALS:
+            del self.globals[name]
+        self.globals |= {"secret": self._secret, "dli_var": expressions.dli_var}
+        self._functions = tuple(self.globals)
+        self._visible = {**self.globals, **values}
+        self._folder = folder
+        self._names = names
+        self._files: list[str] = []
+        self._texts: dict[str, str] = {}
+        self._bound: dict[str, frozenset[str]] = {}
+        self._templates: dict[str, Template] = {}
+        self._tokens: list[tuple[int, str, str]] = []
+        self._last: tuple[str, str, Template] | None = None
+        self._run = _Run("", "", {})
+        self._tracer = Tracer(self._text)
+
+    def rendered(self, file: str, text: str, each: Mapping[str, Any]) -> RenderedText | tuple[Problem, ...]:
+        run = self._run = _Run(file, text, {**self._visible, **each})
+        try:
+            template = self._root(file, text)
+            raw = _bounded(template.root_render_func(self._context(template, run.visible)))
+            made = settled(raw, file, self._files, run.slots)
+            if escaped := _ESCAPED_RESERVED.search(made.text):
+                place = made.place(*_line_and_column(made.text, escaped.start()))
+                run.problems.append(Problem(place, _RESERVED_WORDS, Code.RESERVED_CHARACTER))
+            if not run.problems:
+                return made
+        except _Reported:
+            pass
+        except (Exception, OutOfTime) as error:  # noqa: BLE001 - a template can raise anything
+            run.problems.append(self._tracer.of_error(error, file))
+        return tuple(sorted(set(run.problems)))
+
+    # --- compiling
+
+    def _root(self, file: str, text: str) -> Template:
+        """The template of a file; the instances of one `forEach` have the same."""
+        if self._last and self._last[:2] == (file, text):
+            return self._last[2]
+        if self._last and self._last[0] not in self._templates:
+            self._bound.pop(self._last[0], None)
+        self._last = None
+        template = self._compiled(file, text)
+        self._last = file, text, template
+        return template
+
+    def _compiled(self, file: str, text: str) -> Template:
+        if bad := expressions.RESERVED.search(text):
+            line, column = _line_and_column(text, bad.start())
+            raise Fault(_RESERVED_WORDS, Code.RESERVED_CHARACTER, file, Spot(line + 1, column + 1))
+        return self.template_class.from_code(self, self.compile(text, file, file), {}, None)
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        file = name or ""
+        tree = super()._parse(source, name, filename)
+        self._files.append(file)
+        number = len(self._files) - 1
+        self._bound[file] = rewrite(tree, source, self._tokens, file, number, self._functions)
+        tree.set_environment(self)
+        return tree
+
+    def _tokenize(
+        self, source: str, name: str | None, filename: str | None = None, state: str | None = None
+    ) -> TokenStream:
+        self._tokens = list(self.lexer.tokeniter(source, name, filename, state))
+        return TokenStream(self.lexer.wrap(self._tokens, name, filename), name, filename)
+
+    def _context(self, template: Template, visible: dict[str, Any]) -> Context:
+        return Context(self, visible, template.name, template.blocks)
+
+    def _text(self, file: str) -> str:
+        return self._run.text if file == self._run.file else self._texts.get(file, "")
+
+    # --- other files
+
+    def included(self, names: Any, parent: str, context: Context | None, ignore_missing: bool) -> str:
+        """The text of `{% include %}`."""
+        template = self._chosen(names, parent, ignore_missing=ignore_missing)
+        if template is None:
+            return ""
+        visible = context.get_all() if context else self._visible
+        return _bounded(template.root_render_func(self._context(template, visible)))
+
+    def imported(self, name: Any, parent: str, context: Context | None) -> TemplateModule:
+        """`{% import %}`. A file that sees the values only is run once."""
+        template = self.get_template(name, parent)
+        if context:
+            return TemplateModule(template, self._context(template, context.get_all()))
+        file = template.name or ""
+        if file not in self._run.modules:
+            self._run.modules[file] = TemplateModule(template, self._context(template, self._visible))
+        return self._run.modules[file]
+
+    def imported_names(
+        self, name: Any, parent: str, context: Context | None, wanted: Sequence[str]
+    ) -> tuple[Any, ...]:
+        """`{% from ... import %}`"""
+        module = self.imported(name, parent, context)
+        return tuple(self.getattr(module, it) for it in wanted)
+
+    def get_template(
+        self,
+        name: Any,
+        parent: str | None = None,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002, ARG002 - the base's signature
+    ) -> Template:
+        """The template in a file of the project. Names with `./` or `../` are relative to `parent`."""
+        if isinstance(name, Undefined):
+            name._fail_with_undefined_error()
+        if isinstance(name, Secret):
+            expressions.refuse()
+        if not isinstance(name, str):
+            raise Fault("the name of a file must be text", Code.INCLUDE)
+        file = _resolved(name, parent or "")
+        template = self._loaded(file)
+        if template is None:
+            raise Fault(f"there is no file '{name}'{self._neighbour(name, file)}", Code.INCLUDE)
+        return template
+
+    def _chosen(self, names: Any, parent: str, *, ignore_missing: bool) -> Template | None:
+        """The template of a name, or the first that exists in a list of names."""
+        several = isinstance(names, list | tuple)
+        for name in names if several else [names]:
+            if isinstance(name, str) and (template := self._loaded(_resolved(name, parent))):
+                return template
+        if ignore_missing and (several or isinstance(names, str)):
+            return None
+        if several:
+            raise Fault("none of these files is there", Code.INCLUDE)
+        return self.get_template(names, parent)
+
+    def _loaded(self, file: str) -> Template | None:
+        """The template in a file; None where there is no such file."""
+        # Templates that include nothing do without the parser of YAML, which this loads.
+        from deployer.files import read_text
+
+        if file not in self._templates:
+            text = read_text(self._folder, file)
+            if isinstance(text, Problem):
+                if text.code == Code.UNREADABLE_FILE and not (self._folder / file).exists():
+                    return None
+                where = f"{text.place}: " if text.place.line else f"'{file}' "
+                raise Fault(f"{where}{text.message}", Code.INCLUDE)
+            self._texts[file] = _with_newlines(text)
+            self._templates[file] = self._compiled(file, self._texts[file])
+        return self._templates[file]
+
+    def _neighbour(self, name: str, file: str) -> str:
+        """A hint at a file in the same folder that may have been meant."""
+        folder = (self._folder / file).parent
+        try:
+            if not folder.resolve().is_relative_to(self._folder.resolve()):
+                return ""
+            names = [it.name for it in itertools.islice(folder.iterdir(), MAX_NEIGHBOURS) if it.is_file()]
+        except (OSError, ValueError):
+            return ""
+        before = name.removesuffix(posixpath.basename(name))
+        known = sorted(before + it for it in names if not it.startswith("."))
+        return _near(name, known, known)
+
+    # --- output
+
+    def slot(self, value: Any, number: int, used: Sequence[str]) -> str:
+        """Keeps the value of an expression for later, and gives its placeholder."""
+        slots = self._run.slots
+        try:
+            if isinstance(value, Dumped):
+                slots.append(Slot(value.data, plain(str(value)), names=used))
+            else:
+                slots.append(Slot(plain(value), names=used))
+        except (Unusable, TemplateError) as error:
+            self._report(error, number)
+            slots.append(Slot())
+        return f"{SLOT_OPEN}{len(slots) - 1}{SLOT_CLOSE}"
+
+    def captured(self, value: Any, number: int) -> str:
+        """The text of an expression inside a block that captures text."""
+        try:
+            return as_text(plain(value))
+        except (Unusable, TemplateError) as error:
+            self._report(error, number)
+            return ""
+
+    def joined(self, *values: Any) -> str | Secret:
+        """`a ~ b`"""
+        return Secret.joined(values)
+
+    def concatenated(self, parts: Iterable[Any]) -> str | Secret:
+        """What a block has captured. Includes and other blocks in it leave marks and placeholders."""
+        text = _bounded(parts)
+        if HYGIENE.search(text):
+            made = settled(text, self._run.file, self._files, self._run.slots)
+            text = SLOT.sub(lambda it: self._text_of(made, made.slots[int(it[1])]), made.text)
+        return Secret(text) if secrets.OPEN in text else text
+
+    def _text_of(self, made: RenderedText, slot: Slot) -> str:
+        try:
+            return slot.as_text
+        except Unusable as error:
+            self._report(error, place=made.origin(slot))
+            return ""
+
+    def inherited(self, parent: Any, number: int, used: Sequence[str]) -> str:
+        """`{{ super() }}`, which is structure where the block is."""
+        if isinstance(parent, BlockReference):
+            return _bounded(parent._stack[parent._depth](parent._context))
+        return self.slot(parent, number, used)
+
+    def recursed(self, loop: Any, items: Any) -> str:
+        """`{{ loop(...) }}`, which is structure where the recursive loop is."""
+        if not isinstance(loop, LoopContext):
+            raise Unusable("'loop' is something else here than the loop", Code.TEMPLATE_ERROR)
+        return loop(items)
+
+    # --- expressions
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, Secret):
+            expressions.refuse()
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, Secret):
+            expressions.refuse()
+        return super().getitem(obj, argument)
+
+    def call(_self, _context: Context, _callee: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+        if "caller" in kwargs and not isinstance(_callee, Macro):
+            raise Unusable("'{% call %}' calls macros only", Code.TEMPLATE_ERROR)
+        if _self._run.has_secrets and not _hands_on(_callee):
+            given = [it for name, it in kwargs.items() if name not in ("_loop_vars", "_block_vars")]
+            if expressions.holds_secret([*args, *given]):
+                expressions.refuse()
+        return expressions.checked(super().call(_context, _callee, *args, **kwargs))
+
+    def _secret(self, name: Any) -> Secret:
+        if isinstance(name, Undefined):
+            name._fail_with_undefined_error()
+        if not isinstance(name, str) or name not in self._names:
+            hint = nearest(name, sorted(self._names)) if isinstance(name, str) else ""
+            self._report(Unusable(f"deployer.yaml lists no secret {name!r}{hint}", Code.SECRET_NAME))
+            name = "UNKNOWN"
+        self._run.has_secrets = True
+        return Secret(secrets.mark(name))
+
+    # --- problems
+
+    def _report(self, error: Exception, number: int = 0, place: Place | None = None) -> None:
+        """Notes a problem of the expression that is run, or of one at `place` in what it has captured."""
+        run = self._run
+        if isinstance(error, _Reported) or len(run.problems) >= MAX_PROBLEMS:
+            return
+        frames = running()
+        key = *((frame.f_code, line) for frame, line in frames[-1:]), number, place, str(error)
+        if key in run.seen:
+            return
+        run.seen.add(key)
+        here = self._tracer.place(frames) or Place(run.file, 1, 1)
+        if place:
+            here = place._replace(via=(*place.via, *here.via)[:MAX_VIA])
+        elif number:
+            spot = Spot.of_number(number)
+            here = here._replace(line=spot.line, column=spot.column)
+        run.problems.append(self._tracer.problem(error, here))
+
+    def _hint(self, obj: Any, name: Any) -> str:
+        """A hint at what may have been meant: in `obj`, or of all that is visible where that is `missing`."""
+        if not isinstance(name, str):
+            return ""
+        if obj is missing:
+            values = [it for it in self._run.visible if it not in self._functions]
+            bound = {it for names in self._bound.values() for it in names if not it.startswith("_")}
+            return _near(name, [*values, *sorted(bound), *self._functions], values)
+        known = vars(obj) if isinstance(obj, TemplateModule) else obj if isinstance(obj, Mapping) else ()
+        names = [it for it in known if isinstance(it, str) and not it.startswith("_")]
+        return _near(name, names, names)
 
 
-def _what(value: Any) -> str:
-    """What `value` is that it cannot be data."""
-    match value:
-        case int() | float():
-            return f"a number that is not finite, or has more than {MAX_DIGITS} digits"
-        case str():
-            return "text with half a character, one from U+E000 to U+E003, or the address of an object in it"
-        case _ if callable(value):
-            return "a function; a key of that name is written x['name']"
-        case _:
-            return f"a {type(value).__name__}, which is not data; try '| list'"
+def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
+    """The type of an undefined value whose error ends with a hint."""
+
+    class Hinting(StrictUndefined):
+        __slots__ = ()
+
+        @property
+        def _undefined_message(self) -> str:
+            if self._undefined_hint:
+                return self._undefined_hint
+            message = super()._undefined_message
+            if isinstance(self._undefined_obj, TemplateModule):
+                message = f"'{self._undefined_obj.__name__}' does not define '{self._undefined_name}'"
+            return message + hint(self._undefined_obj, self._undefined_name)
+
+    return Hinting
 
 
-def _plain_key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise ValueError("a mapping key must be text")
-    return str(_plain(key))
+def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
+    """A hint at the nearest of `known`; where none is near at all that are `listed`, if these are few."""
+    hint = nearest(name, known)
+    if not hint.startswith("; known"):
+        return hint
+    return nearest(name, listed) if len(listed) <= MAX_LISTED else ""
 
 
-def _as_text(value: Any, place: Place) -> str:
-    if isinstance(value, dict | list):
-        what = "mapping" if isinstance(value, dict) else "list"
-        raise Unfillable(f"a {what} cannot stand inside text; use '| tojson' or '| join(...)'", place)
-    return value if isinstance(value, str) else json.dumps(value)
+@pass_environment
+def _required(environment: _Environment, value: Any, message: str = "") -> Any:
+    """`value`, which must not be undefined, null or empty."""
+    if isinstance(value, Secret):
+        expressions.refuse()
+    if isinstance(value, Undefined):
+        words = value._undefined_message
+    elif value is None or (isinstance(value, str) and not value):
+        words = f"a value is required here, and it is {'null' if value is None else 'empty'}"
+    else:
+        return value
+    words = str(message) or words
+    environment._report(Unusable(words, Code.UNDEFINED))
+    return environment.undefined(hint=words, exc=_Reported)
 
 
-def _rendered(file: str, text: str, slots: list[tuple[Any, Place]]) -> RenderedText:
-    clean: list[str] = []
-    pieces: list[list[tuple[int, int, int]]] = [[]]
-    column = 0
-    parts = _MARK.split(text)
-    for number in range(0, len(parts), 3):
-        if number:
-            pieces[-1].append((column, int(parts[number - 2]), int(parts[number - 1])))
-        piece = parts[number]
-        clean.append(piece)
-        newlines = piece.count("\n")
-        pieces += [[] for _ in range(newlines)]
-        column = len(piece) - piece.rfind("\n") - 1 if newlines else column + len(piece)
-    return RenderedText(file, "".join(clean), tuple(map(tuple, pieces)), tuple(slots))
+def _hands_on(callee: Any) -> bool:
+    """Whether what is called only hands on what it is given."""
+    own = isinstance(callee, Macro) or callee in (dict, Namespace)
+    return own or isinstance(getattr(callee, "__self__", None), LoopContext)
 
 
-def render(file: str, text: str, values: Mapping[str, Any]) -> YamlText | Problem:
-    """`text` rendered with `values`; text without Jinja syntax comes back as it is, at no cost."""
-    if not _SYNTAX.search(text):
-        return PlainText(file, text)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if bad := _MARKERS.search(text):
-        return Problem(_place(file, text, bad.start()), _RESERVED, Code.RESERVED_CHARACTER)
-    environment = _BASE.overlay()
-    environment.slots = []
-    environment.file = file
-    try:
-        code = environment.compile(text, file, file)
-        template = environment.template_class.from_code(
-            environment, code, environment.make_globals(None), None
-        )
-        rendered = _rendered(file, template.render(MappingProxyType(dict(values))), environment.slots)
-    except Unfillable as error:
-        return Problem(error.place, f"template: {error}", Code.NOT_DATA)
-    except Exception as error:  # noqa: BLE001 - a template can raise anything, and it is the author's
-        return Problem(_error_place(error, file, text), f"template: {_reason(error)}", Code.TEMPLATE_ERROR)
-    if escaped := _ESCAPED_MARKERS.search(rendered.text):
-        place = _place(file, rendered.text, escaped.start())
-        place = rendered.place(place.line - 1, place.column - 1)
-        return Problem(place, _RESERVED, Code.RESERVED_CHARACTER)
-    return rendered
+def _with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _place(file: str, text: str, offset: int) -> Place:
-    return Place(file, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+def _resolved(name: str, parent: str) -> str:
+    """A name in a template as a path from the project's folder."""
+    folder = PurePath(parent).parent.as_posix() if name.startswith(("./", "../")) else ""
+    return posixpath.normpath(posixpath.join(folder, name))
 
 
-def _error_place(error: Exception, file: str, text: str) -> Place:
-    """The line of the template that raised (Jinja puts frames of it into the traceback), at its first tag."""
-    frames = traceback.walk_tb(error.__traceback__)
-    lines = [line for frame, line in frames if frame.f_code.co_filename == file]
-    if isinstance(error, TemplateSyntaxError):
-        lines.append(error.lineno)
-    line = min(lines[-1] if lines else 1, text.rstrip().count("\n") + 1)
-    written = text.split("\n")[line - 1]
-    tag = _SYNTAX.search(written) or re.search(r"\S", written)
-    return Place(file, line, tag.start() + 1 if tag else 1)
+def _bounded(parts: Iterable[Any]) -> str:
+    """What a template writes, in one: text, and what its macros give."""
+    texts: list[str] = []
+    size = 0
+    for part in parts:
+        texts.append(part.text if isinstance(part, Secret) else part)
+        size += len(texts[-1])
+        if size > expressions.MAX_TEXT:
+            raise expressions.too_long()
+    return "".join(texts)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, TemplateNotFound):
-        return "include, import and extends are not available in this version"
-    if isinstance(error, TemplateError):
-        return error.message or type(error).__name__
-    if isinstance(error, SyntaxError):
-        return error.msg
-    if isinstance(error, RecursionError):
-        return "it calls itself too often, or is nested too deeply"
-    return f"{type(error).__name__}: {error}"
+def _line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """Both from 0."""
+    return text.count("\n", 0, offset), offset - text.rfind("\n", 0, offset) - 1

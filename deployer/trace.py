@@ -1,0 +1,157 @@
+"""What went wrong in a template, and where: from Python's frames to the author's file, line and column."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FrameType
+
+from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2.exceptions import UndefinedError
+
+from deployer.errors import Code, Problem
+from deployer.marks import MAX_VIA, Spot
+from deployer.model import Place
+from deployer.rendered import Unusable
+
+MAX_WORDS = 500
+
+_TAG = re.compile(r"\{[{%#]")
+_STATEMENT = re.compile(r"\{%[-+]?\s*(\w+)")
+_LED_TO = {"include": "included", "import": "imported", "from": "imported", "extends": "extended"}
+# What may hold a `#` that begins no comment.
+_QUOTED = re.compile(r"""(?<![^\s\[{,:(])("(?:\\.|[^"\\])*"|'(?:''|[^'])*')|\{#.*?#\}""")
+_COMMENT = re.compile(r"(?:^|\s)#")
+_COMMENT_HINT = "; Jinja reads the comments of YAML too: a comment that it leaves out is written {# ... #}"
+
+Frames = Sequence[tuple[FrameType, int]]
+
+
+class OutOfTime(BaseException):
+    """Raised from outside into a template that takes too long; a template cannot catch it."""
+
+
+class Fault(Exception):
+    """An error in a file, at a spot of it; or where the template is that is running."""
+
+    def __init__(self, message: str, code: Code, file: str = "", spot: Spot | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.file = file
+        self.spot = spot
+
+
+def running() -> Frames:
+    """The templates that are running, outermost first, and the lines of their code."""
+    frames: list[FrameType] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame:
+        frames.append(frame)
+        frame = frame.f_back
+    return list(_of_templates((frame, frame.f_lineno) for frame in reversed(frames)))
+
+
+def _of_templates(frames: Iterable[tuple[FrameType, int]]) -> Iterator[tuple[FrameType, int]]:
+    return ((frame, line) for frame, line in frames if "__jinja_template__" in frame.f_globals)
+
+
+class Tracer:
+    """Finds places in the files whose text `text_of` gives."""
+
+    def __init__(self, text_of: Callable[[str], str]) -> None:
+        self._text_of = text_of
+
+    def problem(self, error: BaseException, place: Place) -> Problem:
+        code = _code(error)
+        hint = "" if code == Code.RESERVED_CHARACTER else self._comment_hint(place)
+        return Problem(place, _reason(error) + hint, code)
+
+    def of_error(self, error: BaseException, file: str) -> Problem:
+        """What ended the rendering of `file`."""
+        frames = list(_of_templates(traceback.walk_tb(error.__traceback__)))
+        place = self.place(frames) or self._at(file, Spot(1, 0))
+        where: tuple[str, Spot] | None = None
+        if isinstance(error, Fault) and error.spot:
+            where = error.file, error.spot
+        elif isinstance(error, TemplateSyntaxError):
+            where = error.filename or file, Spot.of_number(error.lineno)
+        if where:
+            # A file that could not be compiled; a tag made that necessary, if rendering had begun.
+            via = self._led_to(place) if frames else ()
+            place = self._at(*where)._replace(via=via)
+        return self.problem(error, place)
+
+    def place(self, frames: Frames) -> Place | None:
+        """Where the innermost template is, and how it was come to."""
+        place: Place | None = None
+        roots: dict[str, tuple[str, ...]] = {}
+        for frame, line in frames:
+            template = frame.f_globals["__jinja_template__"]
+            function = frame.f_code.co_name
+            via = place.via if place else ()
+            if function.startswith("block_"):
+                via = roots.get(template.name, via)
+            elif place and function == "macro":
+                via = (f"called at {place}", *via)
+            elif place and function == "root":
+                via = self._led_to(place)
+            if function == "root":
+                roots[template.name] = via
+            here = self._at(template.name, Spot.of_number(template.get_corresponding_lineno(line)))
+            place = here._replace(via=via[:MAX_VIA])
+        return place
+
+    def _led_to(self, tag: Place) -> tuple[str, ...]:
+        """The way to a file that is loaded by `tag`."""
+        statement = _STATEMENT.match(self._line(tag), tag.column - 1)
+        word = _LED_TO.get(statement[1] if statement else "", "included")
+        return (f"{word} at {tag}", *tag.via)[:MAX_VIA]
+
+    def _at(self, file: str, spot: Spot) -> Place:
+        """A place in a file; where only the line is known, at its first tag."""
+        line = min(spot.line, self._text_of(file).rstrip().count("\n") + 1)
+        if spot.column:
+            return Place(file, line, spot.column)
+        written = self._line(Place(file, line))
+        tag = _TAG.search(written) or re.search(r"\S", written)
+        return Place(file, line, tag.start() + 1 if tag else 1)
+
+    def _line(self, place: Place) -> str:
+        lines = self._text_of(place.file).split("\n")
+        return lines[place.line - 1] if place.line <= len(lines) else ""
+
+    def _comment_hint(self, place: Place) -> str:
+        before = _QUOTED.sub("", self._line(place)[: place.column - 1])
+        return _COMMENT_HINT if _COMMENT.search(before) else ""
+
+
+def _code(error: BaseException) -> Code:
+    match error:
+        case Unusable() | Fault():
+            return error.code
+        case UndefinedError():
+            return Code.UNDEFINED
+        case TemplateSyntaxError() | SyntaxError():
+            return Code.TEMPLATE_SYNTAX
+        case OverflowError() | RecursionError() | MemoryError() | OutOfTime():
+            return Code.TEMPLATE_LIMIT
+    return Code.TEMPLATE_ERROR
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case TemplateError():
+            words = error.message or type(error).__name__
+        case SyntaxError():
+            words = error.msg
+        case RecursionError():
+            words = "it calls itself too often, or is nested too deeply"
+        case MemoryError():
+            words = "it needs more memory than a template is given"
+        case Unusable() | Fault() | OutOfTime():
+            words = str(error)
+        case _:
+            words = f"{type(error).__name__}: {error}"
+    return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}..."

@@ -1,0 +1,62 @@
+"""What passes between a run and the process that renders its templates: JSON, after its length in bytes.
+
+JSON and not pickle: whoever breaks out of a template must not get into the run.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import IO, Any
+
+from deployer.errors import Code, Problem
+from deployer.model import Place
+
+MAX_ANSWER = 16 * 2**20
+# What one file may take, and how the process ends that notices that it took more.
+SECONDS = 1.0
+MEMORY = 2**30
+OUT_OF_TIME, OUT_OF_MEMORY = 3, 4
+# What it says once it can be given tasks.
+READY = b"ready"
+
+_LENGTH = struct.Struct(">I")
+
+
+def encoded(data: Any) -> bytes:
+    """`data` as JSON; half characters, which a template can make, come through."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def decoded(message: bytes) -> Any:
+    """Raises ValueError or RecursionError for what is no JSON."""
+    return json.loads(message.decode("utf-8", "surrogatepass"))
+
+
+def write(stream: IO[bytes], message: bytes) -> None:
+    stream.write(_LENGTH.pack(len(message)) + message)
+    stream.flush()
+
+
+def read(stream: IO[bytes], limit: int | None = None) -> bytes | None:
+    """The next message; None at the end, or where what comes is none."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    if limit is not None and length > limit:
+        return None
+    message = stream.read(length)
+    return message if len(message) == length else None
+
+
+def from_problem(problem: Problem) -> list[Any]:
+    return [problem.place, problem.message, problem.code]
+
+
+def to_problem(data: Any, via: tuple[str, ...]) -> Problem:
+    """What `from_problem` gave, `via` one more way; raises ValueError or TypeError for anything else."""
+    (file, line, column, way), message, code = data
+    if not all(isinstance(text, str) for text in (file, message, *way)) or line + column < 0:
+        raise ValueError("not a problem")
+    return Problem(Place(file, line, column, (*way, *via)), message, Code(code))
