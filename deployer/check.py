@@ -11,6 +11,7 @@ from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from deployer import secrets
 from deployer.errors import Code, Problem, nearest
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
@@ -28,43 +29,54 @@ from deployer.model import (
     State,
     Until,
 )
-from deployer.rules import OLDER_SPELLING, broken
+from deployer.project import PROJECT_FILE
+from deployer.redact import literal_secrets
+from deployer.rules import LITERAL_SECRET, OLDER_SPELLING, broken
 from deployer.violations import violations
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The jobs that can be deployed, dependencies first, and the problems of the manifests that cannot."""
+    """The jobs that can be deployed, dependencies first, and the problems of the manifests that cannot.
+
+    `disabled` are those whose manifests say `enabled: false`.
+    """
 
     jobs: tuple[Job, ...]
     problems: tuple[Problem, ...]
+    disabled: tuple[Identity, ...] = ()
 
 
 def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked:
     """Checks all manifests of a project. `clusters` gives names to MRS cluster ids."""
     jobs: dict[Identity, tuple[Job, Manifest]] = {}
+    disabled: list[Identity] = []
     invalid: list[tuple[str, Any]] = []
     problems: list[Problem] = []
     for manifest in manifests:
         checked = _check_one(manifest, clusters)
         problems += checked.problems
-        if not checked.jobs:
+        disabled += checked.disabled
+        if not checked.jobs and not checked.disabled:
             invalid.append((manifest.kind, _name(manifest)))
         for job in checked.jobs:
             if job.identity in jobs:
-                message = f"{job.identity} is also at {jobs[job.identity][0].source}"
+                first = jobs[job.identity][0].source
+                message = f"{job.identity} is also at {first}"
+                if first == manifest.source:
+                    message += "; each instance needs a name of its own, as in name: load-{{ each }}"
                 place = manifest.document.place(("metadata", "name"))
                 problems.append(Problem(place, message, Code.DUPLICATE_JOB))
             else:
                 jobs[job.identity] = (job, manifest)
     linked: dict[Identity, Job] = {}
     for job, manifest in jobs.values():
-        dependencies, found = _dependencies(manifest, list(jobs), invalid)
+        dependencies, found = _dependencies(manifest, list(jobs), disabled, invalid)
         problems += found
         linked[job.identity] = replace(job, depends_on=dependencies)
     ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
     problems += found
-    return Checked(tuple(ordered), tuple(problems))
+    return Checked(tuple(ordered), tuple(problems), tuple(disabled))
 
 
 def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
@@ -79,6 +91,7 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
     problems += violations(document, value, kind.name)
     problems += _no_instant(document, problems)
+    problems += _misplaced_secrets(document, kind)
     waive = value.get("waive")
     waived = frozenset(waive if isinstance(waive, dict) else ()) - {""}
     sent = [problem for problem in problems if problem.rule in waived]
@@ -94,7 +107,15 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
         place = document.place(("waive", rule), of_key=True)
         message = f"'{rule}' is waived, but not broken here"
         notes.append(Problem(place, message, Code.UNUSED_WAIVER, "note"))
-    return Checked(() if blocked else (job,), (*problems, *notes))
+    jobs = () if blocked else (job,)
+    if not value.get("enabled", True):
+        return Checked((), (*problems, *notes), tuple(job.identity for job in jobs))
+    return Checked(jobs, (*problems, *notes))
+
+
+_IN_PLAIN_TEXT = (
+    f'a secret in plain text; write {{{{ secret("NAME") }}}}, and NAME under secrets in {PROJECT_FILE}'
+)
 
 
 def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job: Job) -> Iterator[Problem]:
@@ -107,10 +128,34 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
                 message = f"'{alias}' is an older spelling; '{row.name}' is sent"
                 place = document.place(("spec", alias), of_key=True)
                 yield Problem(place, message, Code.OLDER_SPELLING, "warning", OLDER_SPELLING)
+    for path in literal_secrets(kind.spellings, value["spec"]):
+        place = document.place(("spec", *path))
+        yield Problem(place, _IN_PLAIN_TEXT, Code.LITERAL_SECRET, "warning", LITERAL_SECRET)
     for rule in broken(kind.name, {**value, "spec": job.spec}, kind.rows):
         path = (rule.part, written.get(rule.at, rule.at)) if rule.at else (rule.part,)
         place = document.place(path, of_key=True)
         yield Problem(place, rule.message, rule.code, rule.severity, rule.id)
+
+
+def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
+    """Secrets where the value must be known before it is sent: all but the inner part of the spec."""
+    known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
+    for path, value in _leaves(document.value, ()):
+        keys = any(isinstance(step, str) and secrets.holds_mark(step) for step in path)
+        if keys or (secrets.holds_mark(value) and (path[0] != "spec" or path in known)):
+            message = "a secret cannot stand here: only in spec, and not in a key or in what tells jobs apart"
+            yield Problem(document.place(path, of_key=keys), message, Code.SECRET_USE)
+
+
+def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path, value
 
 
 def _name(manifest: Manifest) -> Any:
@@ -190,7 +235,10 @@ def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
 
 
 def _dependencies(
-    manifest: Manifest, known: Sequence[Identity], invalid: Sequence[tuple[str, Any]]
+    manifest: Manifest,
+    known: Sequence[Identity],
+    disabled: Sequence[Identity],
+    invalid: Sequence[tuple[str, Any]],
 ) -> tuple[tuple[Dependency, ...], list[Problem]]:
     """What a manifest depends on. `invalid` are kinds and names that are reported already."""
     dependencies: list[Dependency] = []
@@ -211,6 +259,8 @@ def _dependencies(
             problems.append(Problem(manifest.document.place(path), message, Code.AMBIGUOUS_DEPENDENCY))
         elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
             hint = nearest(wanted["name"], [identity.name for identity in known])
+            if any(identity.name == wanted["name"] for identity in disabled):
+                hint = "; it is disabled"
             message = f"there is no job '{wanted['name']}' to depend on{hint}"
             problems.append(Problem(manifest.document.place(path), message, Code.UNKNOWN_DEPENDENCY))
     return tuple(dependencies), problems

@@ -1,4 +1,4 @@
-"""`deployer.yaml` -> Project and Target; which files are manifests; the values that templates see."""
+"""`deployer.yaml` -> Project and Target; and which files are manifests."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deployer.document import MAX_DEPTH, PlainText, parse
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from deployer import __version__
+from deployer.defaults import defaults, without_nulls
 from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
-from deployer.files import read_text
-from deployer.model import Document, Place
+from deployer.files import read_mapping
+from deployer.kinds import KINDS
+from deployer.model import Document
+from deployer.secrets import SecretSource
 from deployer.violations import violations
 
 PROJECT_FILE = "deployer.yaml"
 STATE_FOLDER = ".deployer"
-RESERVED_VALUES = ("project", "target")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where jobs go. `variable` names the environment variable that holds the token."""
+    """Where jobs go. `variable` names the environment variable that holds the token.
+
+    `defaults` are those of the project and the target, by kind; `secrets` say where each one comes from.
+    """
 
     name: str
     emulator: bool = False
@@ -33,6 +40,9 @@ class Target:
     values: tuple[str, ...] = ()
     clusters: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+    protected: bool = False
+    defaults: Mapping[str, Document] = field(default_factory=dict)
+    secrets: Mapping[str, SecretSource] = field(default_factory=dict)
 
     def endpoint(self, service: str) -> str:
         """The base URL of a service; raises UsageError where neither an endpoint nor a region is given."""
@@ -78,11 +88,14 @@ def find(start: Path) -> Path:
 
 def load(folder: Path) -> Project:
     """Reads `folder`'s deployer.yaml; raises InvalidInput."""
-    document = _single(folder, PROJECT_FILE) or _empty(PROJECT_FILE)
-    if problems := violations(document, document.value, "Project"):
+    document = read_mapping(folder, PROJECT_FILE)
+    # First: a newer project file may hold what this version does not know.
+    if problems := _wrong_version(document):
+        raise InvalidInput(problems)
+    if problems := violations(document, _without_removals(document.value), "Project"):
         raise InvalidInput(problems)
     raw = document.value
-    targets = {name: _target(name, value or {}) for name, value in raw["targets"].items()}
+    targets = {name: _target(document, name) for name in raw["targets"]}
     default = raw.get("defaultTarget", "")
     if default and default not in targets:
         message = f"there is no target '{default}'{nearest(default, list(targets))}"
@@ -90,8 +103,41 @@ def load(folder: Path) -> Project:
     return Project(folder, raw["metadata"]["name"], default, tuple(raw.get("values", ())), targets)
 
 
-def _target(name: str, raw: Mapping[str, Any]) -> Target:
+def _wrong_version(document: Document) -> list[Problem]:
+    """Whether `requiredVersion` asks for another version of deployer, or cannot be understood."""
+    required = document.value.get("requiredVersion")
+    if not isinstance(required, str):
+        return []
+    place = document.place(("requiredVersion",))
+    try:
+        if SpecifierSet(required).contains(__version__, prereleases=True):
+            return []
+    except InvalidSpecifier:
+        message = f"'requiredVersion' must be versions as in >=0.3,<2; it is {required!r}"
+        return [Problem(place, message, Code.WRONG_VALUE)]
+    message = f"this project asks for deployer {required}; this is {__version__}"
+    return [Problem(place, message, Code.REQUIRED_VERSION)]
+
+
+def _without_removals(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The project file without the nulls by which the defaults of a target remove the project's."""
+    targets = value.get("targets")
+    if not isinstance(targets, Mapping):
+        return value
+    cleaned = {
+        name: {**target, "defaults": without_nulls(target["defaults"])}
+        if isinstance(target, Mapping) and isinstance(target.get("defaults"), Mapping)
+        else target
+        for name, target in targets.items()
+    }
+    return {**value, "targets": cleaned}
+
+
+def _target(document: Document, name: str) -> Target:
+    raw = document.value["targets"][name] or {}
     auth = raw.get("auth", {})
+    secrets = {**document.value.get("secrets", {}), **raw.get("secrets", {})}
+    layers = {kind.name: defaults(document, name, kind) for kind in KINDS.values()}
     return Target(
         name=name,
         emulator=raw.get("emulator", False),
@@ -103,32 +149,15 @@ def _target(name: str, raw: Mapping[str, Any]) -> Target:
         values=tuple(raw.get("values", ())),
         clusters=raw.get("clusters", {}),
         limits=raw.get("limits", {}),
+        protected=raw.get("protected", False),
+        defaults={kind: layer for kind, layer in layers.items() if layer},
+        secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
     )
 
 
-def _values(folder: Path, file: str, *, inside: bool) -> Document:
-    """The document of a values file, which may be empty; raises InvalidInput."""
-    return _single(folder, file, inside=inside) or _empty(file)
-
-
-def _empty(file: str) -> Document:
-    return Document({}, Place(file, 1, 1), {}, {}, {})
-
-
-def _single(folder: Path, file: str, *, inside: bool = True) -> Document | None:
-    """The only document of a file, a mapping; None for an empty file. Raises InvalidInput."""
-    text = read_text(folder, file, inside=inside)
-    if isinstance(text, Problem):
-        raise InvalidInput([text])
-    documents, problems = parse(PlainText(file, text))
-    if problems:
-        raise InvalidInput(problems)
-    if not documents:
-        return None
-    if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        message = "expected one YAML document that is a mapping"
-        raise InvalidInput([Problem(Place(file, 1, 1), message, Code.ONE_MAPPING)])
-    return documents[0]
+def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:
+    file = raw.get("file", "")
+    return SecretSource(name, variable="" if file else raw.get("variable", name), file=file)
 
 
 def manifest_files(project: Project, values_files: Sequence[str]) -> list[str]:
@@ -150,55 +179,3 @@ def _yaml_files(folder: Path) -> Iterator[str]:
         for name in files:
             if name.endswith((".yaml", ".yml")) and not name.startswith((".", "_")):
                 yield str((here / name).relative_to(folder))
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`: mappings are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def template_values(
-    project: Project, target: Target, files: Sequence[str], settings: Sequence[str]
-) -> dict[str, Any]:
-    """What templates see: the project's values, the target's, `files`, then `settings` (`a.b=c`).
-
-    Raises InvalidInput for a values file, UsageError for a setting.
-    """
-    values: dict[str, Any] = {}
-    named = [*project.values, *target.values]
-    for number, file in enumerate([*named, *files]):
-        # A file of the command line may stand outside; but one inside may not lead there.
-        document = _values(project.folder, file, inside=number < len(named) or not file.startswith(".."))
-        for name in RESERVED_VALUES:
-            if name in document.value:
-                place = document.place((name,), of_key=True)
-                message = f"the value '{name}' is set by deployer"
-                raise InvalidInput([Problem(place, message, Code.RESERVED_VALUE)])
-        values = merge(values, document.value)
-    for setting in settings:
-        values = merge(values, parse_setting(setting))
-    return values | {"project": {"name": project.name}, "target": {"name": target.name}}
-
-
-def parse_setting(setting: str) -> dict[str, Any]:
-    """`a.b=3` as {'a': {'b': 3}}; the value is a YAML scalar. Raises UsageError."""
-    key, equals, text = setting.partition("=")
-    steps = key.split(".")
-    if not equals or not all(steps):
-        raise UsageError(f"--set {setting}: expected KEY=VALUE, as in --set executors=4")
-    if steps[0] in RESERVED_VALUES:
-        raise UsageError(f"--set {key}: '{steps[0]}' is set by deployer")
-    if len(steps) > MAX_DEPTH:
-        raise UsageError(f"--set: nested deeper than {MAX_DEPTH} levels")
-    documents, problems = parse(PlainText("--set", text))
-    value = documents[0].value if documents else None
-    if problems or len(documents) > 1 or isinstance(value, dict | list):
-        raise UsageError(f"--set {key}: the value must be a YAML scalar; put it in quotes")
-    nested: Any = value
-    for step in reversed(steps):
-        nested = {step: nested}
-    return dict(nested)

@@ -57,15 +57,14 @@ def manifest_schema(kind: Kind) -> Schema:
             {
                 "apiVersion": {"const": API_VERSION},
                 "kind": {"const": kind.name},
+                "forEach": _FOR_EACH,
+                "enabled": {
+                    "description": "Whether the manifest counts; false is as if it were not there.",
+                    "type": "boolean",
+                    "default": True,
+                },
                 "metadata": _object(
-                    {
-                        "name": row_schema(kind.name_row),
-                        "labels": {
-                            "description": "For selecting and reporting; never sent.",
-                            "type": "object",
-                            "additionalProperties": {"type": "string"},
-                        },
-                    },
+                    {"name": row_schema(kind.name_row), "labels": _LABELS},
                     required=["name"],
                 ),
                 "spec": {"description": f"The API body ({kind.create.call}).", **rows_schema(kind.rows)},
@@ -83,13 +82,39 @@ def manifest_schema(kind: Kind) -> Schema:
     }
 
 
+_LABELS: Schema = {
+    "description": "For selecting and reporting; never sent.",
+    "type": "object",
+    "additionalProperties": {"type": "string"},
+}
+
+_FOR_EACH: Schema = {
+    "description": "One job for each item, as `each`; or for each combination of the lists of a mapping.",
+    "anyOf": [{"type": "array"}, {"type": "object", "additionalProperties": {"type": "array"}}],
+}
+
+
+def _defaults(kind: Kind) -> Schema:
+    """The schema of the defaults for a kind: parts of its manifests."""
+    return {
+        "description": f"Merged under every {kind.name} manifest, which wins; null there removes a default.",
+        **_object(
+            {
+                "metadata": _object({"labels": _LABELS}),
+                "spec": rows_schema(kind.rows, partial=True),
+                "lifecycle": _object(_lifecycle(kind.nature)),
+            }
+        ),
+    }
+
+
 def _object(properties: Mapping[str, Any], *, required: Sequence[str] = ()) -> Schema:
     schema: Schema = {"type": "object", "properties": dict(properties), "additionalProperties": False}
     return schema | ({"required": list(required)} if required else {})
 
 
-def rows_schema(rows: Sequence[Row]) -> Schema:
-    """The schema of an object with these rows as its properties."""
+def rows_schema(rows: Sequence[Row], *, partial: bool = False) -> Schema:
+    """The schema of an object with these rows as its properties; a `partial` one need not have any."""
     properties: Schema = {}
     required: list[str] = []
     rules: list[Schema] = []
@@ -101,8 +126,8 @@ def rows_schema(rows: Sequence[Row]) -> Schema:
             properties[alias] = schema | older
         others = [*row.aliases, *(other.name for other in rows if other.same_as == row.name)]
         if others:
-            rules.append(_spellings([row.name, *others], required=row.required))
-        elif row.required:
+            rules.append(_spellings([row.name, *others], required=row.required and not partial))
+        elif row.required and not partial:
             required.append(row.name)
     schema = _object(properties, required=required)
     return schema | ({"allOf": rules} if rules else {})
@@ -221,10 +246,39 @@ _DEPENDS_ON: Schema = {
 }
 
 
+# What signs in to the cloud is no job's business.
+_VARIABLE = r"^(?!(HW|OS|HUAWEICLOUD)_)[A-Za-z_][A-Za-z0-9_]{0,127}$"
+
+_SECRETS: Schema = {
+    "type": "object",
+    "propertyNames": {"pattern": _VARIABLE},
+    "additionalProperties": _object(
+        {
+            "variable": {
+                "description": "The environment variable that holds it; the secret's own name if left out.",
+                "type": "string",
+                "pattern": _VARIABLE,
+            },
+            "file": {
+                "description": "The file that holds it, instead of a variable; a path from the project.",
+                "type": "string",
+                "minLength": 1,
+            },
+        }
+    )
+    | {
+        "type": ["object", "null"],
+        "not": {"required": ["variable", "file"]},
+        "description": "a secret comes from a variable or from a file, not from both",
+    },
+}
+
+
 def project_schema() -> Schema:
     """The schema of `deployer.yaml`."""
     text_map = {"type": "object", "additionalProperties": {"type": "string"}}
     files = {"type": "array", "items": {"type": "string"}}
+    default_of = _object({name: {"$ref": f"#/$defs/{name}"} for name in KINDS})
     services = sorted({kind.service for kind in KINDS.values()} | {"iam"})
     target = _object(
         {
@@ -259,7 +313,14 @@ def project_schema() -> Schema:
                 },
                 required=["method"],
             ),
+            "protected": {
+                "description": "apply asks for its name: --confirm NAME, where --yes does for others.",
+                "type": "boolean",
+                "default": False,
+            },
             "values": {"description": "Values files for this target.", **files},
+            "defaults": {"description": "Defaults for this target, on top of the project's.", **default_of},
+            "secrets": {"description": "Secrets for this target, on top of the project's.", **_SECRETS},
             "clusters": {"description": "Names for MRS cluster ids, for spec.cluster_id.", **text_map},
             "limits": {
                 "description": "How many changes of a sort one apply may make; beyond it is refused.",
@@ -285,8 +346,14 @@ def project_schema() -> Schema:
                     {"name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}},
                     required=["name"],
                 ),
+                "requiredVersion": {
+                    "description": "The versions of deployer that may work on this project, as in >=0.3,<2.",
+                    "type": "string",
+                },
                 "defaultTarget": {"description": "The target when -t is not given.", "type": "string"},
                 "values": {"description": "Values files for every target.", **files},
+                "defaults": {"description": "What manifests need not repeat, by kind.", **default_of},
+                "secrets": {"description": 'What {{ secret("NAME") }} may name.', **_SECRETS},
                 "targets": {
                     "type": "object",
                     "additionalProperties": target,
@@ -296,4 +363,5 @@ def project_schema() -> Schema:
             },
             required=["apiVersion", "kind", "metadata", "targets"],
         ),
+        "$defs": {kind.name: _defaults(kind) for kind in KINDS.values()},
     }

@@ -16,6 +16,7 @@ from deployer.errors import Code, Problem, nearest
 from deployer.model import Document, Path
 from deployer.rules import MEMORY_UNIT, OF_THE_SCHEMA, ONE_SPELLING, UNKNOWN_FIELD
 from deployer.schema import stored
+from deployer.secrets import holds_mark
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
@@ -39,7 +40,7 @@ def _validator(name: str) -> Draft202012Validator:
 
 def violations(document: Document, value: Any, name: str) -> list[Problem]:
     """What in `value`, the data of `document`, does not fit the schema `name` (a kind, or Project)."""
-    errors = list(_validator(name).iter_errors(value))
+    errors = [error for error in _validator(name).iter_errors(value) if not _of_a_secret(error)]
     # Of a value that has the wrong type, nothing else is worth saying.
     mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
     return [
@@ -48,6 +49,14 @@ def violations(document: Document, value: Any, name: str) -> list[Problem]:
         if error.validator == "type" or tuple(error.absolute_path) not in mistyped
         for problem in _problems(document, error)
     ]
+
+
+# What can only be said of the value itself, which is not known before it is sent.
+_OF_VALUES = {"pattern", "enum", "const", "minLength", "maxLength", "not"}
+
+
+def _of_a_secret(error: ValidationError) -> bool:
+    return error.validator in _OF_VALUES and isinstance(error.instance, str) and holds_mark(error.instance)
 
 
 def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
@@ -149,6 +158,8 @@ def describe(value: Any, *, quote: bool = False) -> str:
             words = f"the truth value {str(value).lower()}"
         case int() | float():
             words = f"the number {value}"
+        case str() if holds_mark(value):
+            return "a secret"
         case str():
             return repr(value if len(value) <= 60 else f"{value[:57]}...")
         case list():

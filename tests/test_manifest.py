@@ -39,7 +39,7 @@ def problems(bare: Workspace, *arguments: str) -> list[str]:
         ),
         ("--- text", "1:5: error: expected a manifest: a mapping"),
         ("3", "1:1: error: expected a manifest: a mapping"),
-        ("kind: {{ 'SparkBatch' }", "1:7: error: template: "),
+        ("kind: {{ 'SparkBatch' }", "1:7: error: "),
         ("a: [", "1:4: error: "),
     ],
 )
@@ -124,7 +124,7 @@ def test_hostile_file_names(bare: Workspace, name: bytes) -> None:
     bare.write(file, "a: {{ nosuch }}")
     (found,) = problems(bare)
     assert found.isprintable()
-    assert found.endswith("'nosuch' is undefined")
+    assert found.endswith("'nosuch' is undefined; known: project, target")
 
 
 def test_a_folder_with_the_name_of_a_file(bare: Workspace) -> None:

@@ -11,8 +11,11 @@ from deployer.cli import stages
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit, UsageError
 from deployer.model import Action, Live, Outcome, Plan, Result
+from deployer.project import Target
 from deployer.report import text
 from deployer.report.terminal import err, out
+from deployer.report.text import count
+from deployer.secrets import Secrets, names
 
 if TYPE_CHECKING:
     from deployer.client import Client
@@ -20,17 +23,18 @@ if TYPE_CHECKING:
 
 @click.command("apply")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--confirm", metavar="TARGET", help="Do not ask; what a protected target needs for --yes.")
 @click.option("--expect", metavar="DIGEST", help="Refuse (exit 6) unless the plan has this digest.")
 @project_command
-def command(options: Options, *, yes: bool, expect: str | None) -> Exit:
+def command(options: Options, *, yes: bool, confirm: str | None, expect: str | None) -> Exit:
     """Plan, ask, and carry the plan out. Every call is made once; a lost answer is looked up, not resent."""
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask on; give --yes to apply without asking")
     from deployer.plan import beyond
 
     loaded = stages.load(options)
+    agreed = _agreed(loaded.target, yes=yes, confirm=confirm)
     stages.require_valid(loaded, show_warnings=True)
-    with stages.locked(loaded), stages.connected(loaded) as client:
+    secrets = stages.secrets(loaded)
+    with stages.locked(loaded), stages.connected(loaded, secrets) as client:
         plan, live = stages.plan(client, loaded)
         out(text.plan(plan))
         if expect is not None and expect != plan.digest:
@@ -42,27 +46,52 @@ def command(options: Options, *, yes: bool, expect: str | None) -> Exit:
             err("Nothing was applied. Select a part with --select, or raise the limits in deployer.yaml.")
             return Exit.BLOCKED
         steps = plan.steps
-        if steps and not yes and not click.confirm(f"\nApply {len(steps)} changes to {plan.target}?"):
+        if missing := secrets.missing(names([change.job.spec for change in steps])):
+            for message in missing:
+                err(text.error(message))
+            err("Nothing was applied.")
+            return Exit.ERROR
+        if steps and not agreed and not _ask(loaded.target, len(steps)):
             out("Nothing was applied.")
             return Exit.ERROR
         out()
-        return _carry_out(client, plan, live, len(steps))
+        return _carry_out(client, plan, live, secrets)
 
 
-def _carry_out(client: Client, plan: Plan, live: Live, steps: int) -> Exit:
+def _agreed(target: Target, *, yes: bool, confirm: str | None) -> bool:
+    """Whether the command line agrees to the plan already; raises UsageError where it cannot be asked for."""
+    if confirm is not None and confirm != target.name:
+        raise UsageError(f"--confirm {confirm}: the target is '{target.name}'")
+    if yes and target.protected and not confirm:
+        raise UsageError(f"target '{target.name}' is protected: not --yes, but --confirm {target.name}")
+    if not (yes or confirm) and not sys.stdin.isatty():
+        option = f"--confirm {target.name}" if target.protected else "--yes"
+        raise UsageError(f"there is no terminal to ask on; give {option} to apply without asking")
+    return yes or bool(confirm)
+
+
+def _ask(target: Target, steps: int) -> bool:
+    question = f"\nApply {count(steps, 'change')} to {target.name}?"
+    if not target.protected:
+        return click.confirm(question)
+    answer: str = click.prompt(f"{question} It is protected: type its name", default="", show_default=False)
+    return answer.strip() == target.name
+
+
+def _carry_out(client: Client, plan: Plan, live: Live, secrets: Secrets) -> Exit:
     from deployer.apply import apply
 
     ended: list[Outcome] = []
     blocked = plan.summary[Action.BLOCKED]
     interrupted = False
     try:
-        for outcome in apply(client, plan, live):
+        for outcome in apply(client, plan, live, secrets):
             ended.append(outcome)
             out(text.outcome(outcome))
     except KeyboardInterrupt:
         interrupted = True
     results = [outcome.result for outcome in ended]
-    not_started = steps - len(ended)
+    not_started = len(plan.steps) - len(ended)
     out(text.outcomes(results, blocked=blocked, errors=len(plan.errors), not_started=not_started))
     return Exit.INTERRUPTED if interrupted else exit_code(ended, blocked=blocked, errors=len(plan.errors))
 

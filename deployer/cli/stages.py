@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deployer import manifest, project
 from deployer.check import check
 from deployer.cli.options import Options, inside, selector
 from deployer.errors import DeployerError, InvalidInput, Problem, UsageError
 from deployer.kinds import KINDS
-from deployer.model import Identity, Job, Live, Manifest, Plan
+from deployer.model import Document, Identity, Job, Live, Manifest, Plan
 from deployer.project import PROJECT_FILE, STATE_FOLDER, Project, Target
 from deployer.report import text
 from deployer.report.terminal import err
+from deployer.secrets import Secrets
+from deployer.values import template_values, value_layers
 
 if TYPE_CHECKING:
     from deployer.client import Client
@@ -26,14 +28,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A project as the options see it. `jobs` are all of it, in order; `selected` those that are meant."""
+    """A project as the options see it. `jobs` are all of it, in order; `selected` those that are meant.
+
+    `values` are the layers of what templates see, and `named` says whether the target was named with -t.
+    """
 
     project: Project
     target: Target
+    values: tuple[Document, ...]
     manifests: tuple[Manifest, ...]
     jobs: tuple[Job, ...]
+    disabled: tuple[Identity, ...]
     selected: frozenset[Identity]
     problems: tuple[Problem, ...]
+    named: bool
 
     @property
     def wanted(self) -> tuple[Job, ...]:
@@ -51,9 +59,13 @@ def load(options: Options) -> Loaded:
 
     Raises UsageError, and InvalidInput when deployer.yaml or a values file cannot be used.
     """
-    found, target, values = _project(options)
-    files = project.manifest_files(found, _in_project(options.values, found))
-    read = manifest.read(found, files, values)
+    start = Path(options.paths[0]) if options.paths else Path()
+    found = project.load(project.find(start if start.is_dir() else start.parent))
+    target = found.target(options.target)
+    values_files = _in_project(options.values, found)
+    layers = value_layers(found, target, values_files, options.settings)
+    files = project.manifest_files(found, values_files)
+    read = manifest.read(found, target, files, template_values(found, target, layers))
     checked = check(read.manifests, target.clusters)
     problems = tuple(sorted({*read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
@@ -62,15 +74,17 @@ def load(options: Options) -> Loaded:
         err(text.note(f"there are no manifests in {found.folder}"))
     if checked.jobs and not selected and not _errors(problems):
         raise UsageError("no job is selected by the given PATH and --select")
-    return Loaded(found, target, read.manifests, checked.jobs, selected, problems)
-
-
-def _project(options: Options) -> tuple[Project, Target, Mapping[str, Any]]:
-    start = Path(options.paths[0]) if options.paths else Path()
-    found = project.load(project.find(start if start.is_dir() else start.parent))
-    target = found.target(options.target)
-    values = project.template_values(found, target, _in_project(options.values, found), options.settings)
-    return found, target, values
+    return Loaded(
+        project=found,
+        target=target,
+        values=tuple(layers),
+        manifests=read.manifests,
+        jobs=checked.jobs,
+        disabled=checked.disabled,
+        selected=selected,
+        problems=problems,
+        named=options.target is not None,
+    )
 
 
 def _in_project(files: Sequence[str], found: Project) -> list[str]:
@@ -92,23 +106,35 @@ def require_valid(loaded: Loaded, *, show_warnings: bool = False) -> None:
 
 
 @contextmanager
-def connected(loaded: Loaded) -> Iterator[Client]:
-    """A client for the target; with `emulator: true` the emulator runs as long as it is open."""
+def connected(loaded: Loaded, secrets: Secrets | None = None) -> Iterator[Client]:
+    """A client for the target; with `emulator: true` the emulator runs as long as it is open.
+
+    What was filled in from `secrets` appears in none of its errors.
+    """
     from deployer.auth import credentials
     from deployer.client import Client
 
     target = loaded.target
+    if target.emulator and not loaded.named and _in_ci(os.environ):
+        raise UsageError(
+            f"in CI the target '{target.name}' must be named, as it is only an emulator: -t {target.name}"
+        )
     if not target.project_id:
         raise UsageError(f"target '{target.name}' has no projectId in {PROJECT_FILE}")
     auth = credentials(target, os.environ)
+    hide = secrets.scrubbed if secrets else None
     if not target.emulator:
-        with Client(target, auth) as client:
+        with Client(target, auth, hide=hide) as client:
             yield client
         return
     with emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
         endpoints = dict.fromkeys((kind.service for kind in KINDS.values()), server.url)
-        with Client(replace(target, endpoints=endpoints), auth) as client:
+        with Client(replace(target, endpoints=endpoints), auth, hide=hide) as client:
             yield client
+
+
+def _in_ci(environment: Mapping[str, str]) -> bool:
+    return environment.get("CI", "").strip().casefold() not in {"", "0", "false", "no"}
 
 
 @contextmanager
@@ -130,6 +156,12 @@ def locked(loaded: Loaded) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def secrets(loaded: Loaded) -> Secrets:
+    """The secrets of the target. The embedded emulator never gets a real one: it would keep it in a file."""
+    target = loaded.target
+    return Secrets(target.secrets, os.environ, loaded.project.folder, made_up=target.emulator)
 
 
 def emulator(database: Path, *, port: int = 0, token: str | None = None) -> Emulator:

@@ -105,6 +105,17 @@ class Kind:
         """The row of each name that a spec may hold: the reference's, and the older ones."""
         return {name: row for row in self.rows for name in (row.name, *row.aliases)}
 
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """All names of the field that `name` names: its spellings, and the other official one."""
+        return self._names.get(name, (name,))
+
+    @cached_property
+    def _names(self) -> Mapping[str, tuple[str, ...]]:
+        groups: dict[str, list[str]] = {}
+        for row in self.rows:
+            groups.setdefault(row.same_as or row.name, []).extend((row.name, *row.aliases))
+        return {name: tuple(names) for names in groups.values() for name in names}
+
     def in_reference_spelling(self, spec: Spec) -> dict[str, Any]:
         """`spec` with each alias replaced by the reference's name, in the table's order; 2.0 is sent as 2."""
         named = {

@@ -1,0 +1,97 @@
+"""Defaults of `deployer.yaml` -> under every manifest of their kind. The manifest wins, and null removes one.
+
+A default is told by its own place in deployer.yaml, so that what is wrong with it is said there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from deployer.kinds.kind import Kind
+from deployer.model import Document, Path
+
+_T = TypeVar("_T")
+
+
+def defaults(project: Document, target: str, kind: Kind) -> Document | None:
+    """The defaults for manifests of `kind`: those of the target on top of the project's; None without any."""
+    common = _part(project, ("defaults", kind.name))
+    special = _part(project, ("targets", target, "defaults", kind.name))
+    if common and special:
+        special = merged(special, common, kind)
+    found = special or common
+    return found and replace(found, value=without_nulls(found.value))
+
+
+def _part(document: Document, path: Path) -> Document | None:
+    """What stands at `path` of a document, as a document of its own; None where there is nothing."""
+    value = document.value
+    for step in path:
+        if not isinstance(value, Mapping) or not value.get(step):
+            return None
+        value = value[step]
+    return Document(
+        value,
+        document.place(path),
+        _below(document.keys, path),
+        _below(document.values, path),
+        _below(document.texts, path),
+    )
+
+
+def _below(places: Mapping[Path, _T], path: Path) -> dict[Path, _T]:
+    return {it[len(path) :]: place for it, place in places.items() if it[: len(path)] == path}
+
+
+def without_nulls(value: Any) -> Any:
+    """Mappings without the keys that are null, as deep as mappings go."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: without_nulls(item) for key, item in value.items() if item is not None}
+
+
+def merged(document: Document, default: Document, kind: Kind) -> Document:
+    """`document`, a manifest or a layer of defaults, on top of `default`: mappings are merged, lists not.
+
+    In a spec the names of one field count as one: a manifest's `cluster_name` wins over a default `queue`.
+    """
+    merge = _Merge(document, default, kind)
+    value = merge.mappings(document.value, default.value, ())
+    return replace(document, value=value, keys=merge.keys, values=merge.values, texts=merge.texts)
+
+
+class _Merge:
+    """One merge: the places and texts of the result, begun as those of the upper document."""
+
+    def __init__(self, document: Document, default: Document, kind: Kind) -> None:
+        self.default = default
+        self.kind = kind
+        self.keys = dict(document.keys)
+        self.values = dict(document.values)
+        self.texts = dict(document.texts)
+        where = f"{document.start.file}:{document.start.line}"
+        self.via = (f"a default of the manifest at {where}", *document.start.via)
+
+    def mappings(self, over: Mapping[str, Any], under: Mapping[str, Any], path: Path) -> dict[str, Any]:
+        result = dict(over)
+        for key, item in under.items():
+            names = self.kind.names_of(key) if path == ("spec",) else (key,)
+            written = next((name for name in names if name in over), None)
+            if written is None:
+                result[key] = item
+                self._adopt((*path, key))
+            elif over[written] is None:
+                del result[written]
+            elif written == key and isinstance(item, Mapping) and isinstance(over[key], Mapping):
+                result[key] = self.mappings(over[key], item, (*path, key))
+        return result
+
+    def _adopt(self, path: Path) -> None:
+        """Takes over where the default at `path`, and all below it, stand."""
+        for mine, theirs in ((self.keys, self.default.keys), (self.values, self.default.values)):
+            for it, place in theirs.items():
+                if it[: len(path)] == path:
+                    mine[it] = place._replace(via=self.via)
+        self.texts |= {it: text for it, text in self.default.texts.items() if it[: len(path)] == path}
