@@ -1,9 +1,11 @@
-"""What is known about a field, a kind or a rule, in words for a terminal."""
+"""What is known about a field, a kind, a rule or the code of a finding, in words for a terminal."""
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -13,6 +15,7 @@ from deployer.errors import UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
 from deployer.model import Job
+from deployer.report.printable import printable
 from deployer.rules import OF_THE_SCHEMA, WAIVABLE, Rule, rules
 from deployer.tables import YAML_LOADER, Row, Table, schema_folder
 
@@ -44,14 +47,38 @@ def presets() -> Mapping[str, Mapping[str, Any]]:
     return loaded
 
 
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """What is told of a code: an entry of `schemas/diagnostics.yaml`, whose header says what it holds."""
+
+    code: str
+    title: str
+    text: str
+    file: str = ""
+    wrong: str = ""
+    right: str = ""
+    rule: str = ""
+
+
+@cache
+def diagnostics() -> Mapping[str, Diagnostic]:
+    """The entry of each code that is not a rule's."""
+    raw = yaml.load((schema_folder() / "diagnostics.yaml").read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
+    return {entry["code"]: Diagnostic(**entry) for entry in raw}
+
+
 def explain(subject: str) -> str:
-    """What is known of `SparkBatch`, `SparkBatch.conf`, `FlinkJar.resource_config.max_slot` or a rule.
+    """What is known of `SparkBatch`, `FlinkJar.resource_config.max_slot`, the id of a rule, or a code.
 
     Raises UsageError.
     """
     by_id = {rule.id: rule for rule in rules()}
-    if subject in by_id:
-        return "\n".join(_rule(by_id[subject]))
+    by_code = {rule.code: rule for rule in by_id.values()}
+    code = subject.upper()
+    if code in diagnostics():
+        return "\n".join(_diagnostic(diagnostics()[code]))
+    if rule := by_id.get(subject) or by_code.get(code):
+        return "\n".join(_rule(rule))
     if subject in OF_THE_SCHEMA:
         message, reason = OF_THE_SCHEMA[subject]
         return f"{subject} (error; part of the schema, cannot be waived)\n  {message}\n  {reason}"
@@ -59,13 +86,28 @@ def explain(subject: str) -> str:
         return "\n".join([f"{subject} (can be waived)", f"  {WAIVABLE[subject]}", "", *_waiver(subject)])
     name, *path = subject.split(".")
     if name not in KINDS:
-        known = [*KINDS, *by_id, *OF_THE_SCHEMA, *WAIVABLE]
+        known = [*KINDS, *by_id, *OF_THE_SCHEMA, *WAIVABLE, *diagnostics(), *by_code]
         hint = nearest(subject, known)
-        raise UsageError(f"there is no kind or rule '{subject}'{hint if 'did you mean' in hint else ''}")
+        hint = hint if "did you mean" in hint else ""
+        raise UsageError(f"there is no kind, rule or code '{subject}'{hint}")
     kind = KINDS[name]
     if not path:
         return "\n".join(_kind(kind))
     return "\n".join(_field(kind, subject, _find(kind, path)))
+
+
+def _diagnostic(it: Diagnostic) -> Iterator[str]:
+    yield f"{it.code}: {it.title}"
+    yield from (f"  {line}" for line in textwrap.wrap(it.text, 98, break_on_hyphens=False))
+    where = f", in {it.file}" if it.file else ""
+    for word, example in (("wrong", it.wrong), ("right", it.right)):
+        if example:
+            yield ""
+            yield f"  {word}{where}:"
+            yield from (f"    {printable(line)}" for line in example.splitlines())
+    if it.rule:
+        yield ""
+        yield from _waiver(it.rule)
 
 
 def _find(kind: Kind, path: Sequence[str]) -> Row:
@@ -146,7 +188,7 @@ def _plain(value: Any) -> str:
 
 
 def _rule(rule: Rule) -> Iterator[str]:
-    yield f"{rule.id} ({rule.severity}; {', '.join(rule.kinds)})"
+    yield f"{rule.id} {rule.code} ({rule.severity}; {', '.join(rule.kinds)})"
     yield f"  {rule.message}"
     yield f"  {rule.reason}"
     yield ""

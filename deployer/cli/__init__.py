@@ -6,6 +6,8 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import click
 
@@ -23,6 +25,7 @@ VERBS: Mapping[str, str] = {
     "status": "show the live state of each job",
     "explain": "tell what is known about a kind, a field or a rule",
     "schema": "generate, check or show the JSON Schemas; read vendor pages",
+    "init": "start a project that works as it is",
     "emulator": "run the local DLI and MRS in the foreground",
 }
 
@@ -53,7 +56,15 @@ def cli(ctx: click.Context, /, **options: object) -> None:
 
     Common options may stand before or after the verb.
     """
-    ctx.obj = options
+    ctx.obj = options | {"started_in": _current_folder()}
+
+
+def _current_folder() -> str:
+    """The current folder, before -C changes it; empty when it has been removed."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -70,13 +81,24 @@ def run(arguments: Sequence[str]) -> int:
         err("interrupted")
         return Exit.INTERRUPTED
     except InvalidInput as error:
-        for problem in error.problems:
-            err(text.problem(problem))
+        _report(error)
         return error.exit_code
     except DeployerError as error:
         err(text.error(str(error)))
         return error.exit_code
     return result if isinstance(result, int) else Exit.DONE
+
+
+def _report(error: InvalidInput) -> None:
+    from deployer.project import find
+    from deployer.report import findings
+
+    folder: Path | None = getattr(error, "folder", None)
+    if folder is None:
+        with suppress(DeployerError):
+            folder = find(Path())
+    for line in findings.text(findings.found(error.problems), folder):
+        err(line)
 
 
 def main() -> None:

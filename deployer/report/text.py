@@ -32,7 +32,7 @@ _RESULT_COLOURS = {
     Result.UNKNOWN: "magenta",
 }
 
-_SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MAX_FIELDS = 40
 MAX_NOTES = 5
 
@@ -148,20 +148,31 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+# A GitHub runner takes it for the start of a command, wherever in a line it stands.
+COMMAND, COMMAND_ESCAPED = "##[", "##\\u005b"
+
+
+def plain_line(text: str) -> str:
+    """`text` on one line, whatever it is, and without what a GitHub runner would take for a command."""
+    return printable(text).replace(COMMAND, COMMAND_ESCAPED)
+
+
 def problem(it: Problem) -> str:
     """`file:line:col: error: message [E032 rule]`"""
-    word = click.style(it.severity, fg=_SEVERITY_COLOURS[it.severity], bold=True)
-    return f"{printable(str(it.place))}: {word}: {printable(it.words)}"
+    word = click.style(it.severity, fg=SEVERITY_COLOURS[it.severity], bold=True)
+    # To a runner a line that begins with :: is a command too, and a file can have such a name.
+    here = "./" if it.place.file.lstrip().startswith("::") else ""
+    return f"{here}{plain_line(str(it.place))}: {word}: {plain_line(it.words)}"
 
 
 def error(message: str) -> str:
     """One line for a failure that is not a file's."""
-    return f"{click.style('error', fg='red', bold=True)}: {printable(message)}"
+    return f"{click.style('error', fg='red', bold=True)}: {plain_line(message)}"
 
 
 def note(message: str) -> str:
     """One line for what is only good to know."""
-    return f"note: {printable(message)}"
+    return f"note: {plain_line(message)}"
 
 
 def status(rows: Sequence[tuple[Job, LiveJob | None, str]]) -> str:

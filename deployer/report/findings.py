@@ -1,0 +1,294 @@
+"""Findings about files: for a person, with the line that is meant; for a program; for GitHub.
+
+One mistake is shown once, however many instances of a `forEach`, turns of a loop or manifests with a default
+repeat it, and a project full of mistakes does not drown the log: see `MAX_IN_FILE` and `MAX_SHOWN`. Errors
+come before warnings where not all can be shown. The JSON has all.
+"""
+
+from __future__ import annotations
+
+import json as json_format
+import re
+import unicodedata
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deployer.errors import Problem
+from deployer.files import read_text
+from deployer.kinds import KINDS
+from deployer.model import Place
+from deployer.redact import masked_lines
+from deployer.report.json import FORMAT_VERSION
+from deployer.report.printable import printable
+from deployer.report.text import COMMAND, COMMAND_ESCAPED, SEVERITY_COLOURS, count, plain_line, problem
+
+MAX_IN_FILE = 100
+MAX_SHOWN = 1000
+MAX_CHARACTERS = 400_000
+WIDTH = 100
+_BEFORE = 60
+
+_RANKS = {"error": 0, "warning": 1, "note": 2}
+_COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem, and the targets that have it where not all do. `more` counts those that are just like it."""
+
+    problem: Problem
+    targets: tuple[str, ...] = ()
+    more: int = 0
+
+    def notes(self) -> Iterator[str]:
+        """What is said of it beside its message: the way that led there, and how often it was found."""
+        yield from self.problem.place.via
+        if self.targets:
+            yield f"for {'target' if len(self.targets) == 1 else 'targets'} {', '.join(self.targets)}"
+        if self.more:
+            yield f"... and {self.more} more like it"
+
+
+def found(problems: Iterable[Problem]) -> list[Finding]:
+    """The findings of one target, or of none."""
+    return [Finding(problem) for problem in sorted(problems)]
+
+
+def found_for(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
+    """The findings of several targets: one that all of them have is that of none."""
+    targets: dict[Problem, dict[str, None]] = {}
+    for target, its in problems.items():
+        for it in its:
+            targets.setdefault(it, {})[target] = None
+    return [
+        Finding(it, () if len(targets[it]) == len(problems) else tuple(targets[it])) for it in sorted(targets)
+    ]
+
+
+def text(
+    findings: Iterable[Finding], folder: Path | None, *, in_full: Collection[str] = ("error",)
+) -> Iterator[str]:
+    """Lines for a person. Findings whose severity is `in_full` come with the author's line and their notes.
+
+    `folder` is the project's; without it there are no lines of authors.
+    """
+    shown, left_out = _limited(findings)
+    lines = _Lines(folder)
+    for finding in shown:
+        it = finding.problem
+        yield problem(it)
+        if it.severity in in_full:
+            excerpt = lines.excerpt(it.place)
+            gutter = " " * (len(str(it.place.line)) + 3 if excerpt else 4)
+            if excerpt:
+                line, before = excerpt
+                caret = click.style("^", fg=SEVERITY_COLOURS[it.severity], bold=True)
+                yield f"  {it.place.line} | {line}".rstrip()
+                yield f"{gutter}| {' ' * before}{caret}"
+            yield from (f"{gutter}= {plain_line(note)}" for note in finding.notes())
+        elif finding.more:
+            yield f"    = ... and {finding.more} more like it"
+        if finding in left_out.ends:
+            yield left_out.ends[finding]
+    yield from left_out.rest
+
+
+def github(findings: Iterable[Finding], root: str) -> Iterator[str]:
+    """Workflow commands that annotate the files; `root` is the way from the repository to the project."""
+    shown, left_out = _limited(findings)
+    for finding in shown:
+        it = finding.problem
+        properties = {"file": Path(root, it.place.file).as_posix()}
+        if it.place.line:
+            properties |= {"line": str(it.place.line), "col": str(it.place.column)}
+        properties["title"] = " ".join(filter(None, (it.code, it.rule)))
+        words = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+        message = "\n".join(map(plain_line, (it.message, *finding.notes())))
+        yield f"::{_COMMANDS[it.severity]} {words}::{_data(message)}"
+        if finding in left_out.ends:
+            yield left_out.ends[finding]
+    yield from left_out.rest
+
+
+def _data(value: str) -> str:
+    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(value: str) -> str:
+    return _data(plain_line(value)).replace(":", "%3A").replace(",", "%2C")
+
+
+def json(findings: Sequence[Finding], **about: Any) -> str:
+    """All findings as a JSON document; `about` is told before them. With `targets` in it each has its own."""
+    targets = about.get("targets")
+    document = {
+        "format_version": FORMAT_VERSION,
+        **about,
+        "findings": [_as_data(finding, None if targets is None else tuple(targets)) for finding in findings],
+    }
+    # The same JSON, without what a GitHub runner takes for a command wherever it stands.
+    return json_format.dumps(document, indent=2).replace(COMMAND, COMMAND_ESCAPED)
+
+
+def _as_data(finding: Finding, targets: tuple[str, ...] | None) -> dict[str, Any]:
+    it = finding.problem
+    return {
+        "code": it.code,
+        "severity": it.severity,
+        "rule": it.rule or None,
+        "file": it.place.file,
+        "line": it.place.line,
+        "column": it.place.column,
+        "message": it.message,
+        "via": it.place.via,
+        **({} if targets is None else {"targets": finding.targets or targets}),
+    }
+
+
+# --- how many ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """What is said of those that are not shown: behind the last one of a file, and at the end."""
+
+    ends: Mapping[Finding, str]
+    rest: Sequence[str]
+
+
+def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], _LeftOut]:
+    """Those that are shown, each once, in the order of all; and a word for the others."""
+    once = _once(findings)
+    by_file: dict[str, list[Finding]] = {}
+    for finding in once:
+        by_file.setdefault(finding.problem.place.file, []).append(finding)
+    kept = [finding for its in by_file.values() for finding in sorted(its, key=_rank)[:MAX_IN_FILE]]
+    chosen = set(sorted(kept, key=_rank)[:MAX_SHOWN])
+    shown = [finding for finding in once if finding in chosen]
+    hidden: Counter[str] = Counter()
+    for finding in once:
+        if finding not in chosen:
+            hidden[finding.problem.place.file] += 1 + finding.more
+    last = {finding.problem.place.file: finding for finding in shown}
+    ends = {
+        finding: f"... and {hidden[file]} more in {plain_line(file)}"
+        for file, finding in last.items()
+        if hidden[file]
+    }
+    others = [hidden[file] for file in hidden if file not in last]
+    rest = [f"... and {sum(others)} more in {count(len(others), 'more file')}"] if others else []
+    return shown, _LeftOut(ends, rest)
+
+
+def _rank(finding: Finding) -> int:
+    return _RANKS[finding.problem.severity]
+
+
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    """Each mistake once, with the first of the ways that led to it."""
+    same: dict[Finding, list[Finding]] = {}
+    for finding in findings:
+        place = finding.problem.place._replace(via=())
+        key = replace(finding, problem=replace(finding.problem, place=place))
+        same.setdefault(key, []).append(finding)
+    return [replace(first, more=len(others)) for first, *others in same.values()]
+
+
+# --- the author's line ------------------------------------------------------------------------------------
+
+
+class _Lines:
+    """Lines of a project's files as they may be shown. A file is read when its first line is asked for.
+
+    Only so much is read: masking what must not be shown takes its time.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._room = MAX_CHARACTERS
+        self._files: dict[str, tuple[list[str], list[str]]] = {}
+
+    def excerpt(self, place: Place) -> tuple[str, int] | None:
+        """A line of at most `WIDTH` columns, and how many of them stand before what is meant."""
+        written, shown = self._file(place.file)
+        if not 0 < place.line <= len(written):
+            return None
+        line, masked = written[place.line - 1], shown[place.line - 1]
+        at = max(0, min(place.column - 1, len(masked)))
+        if line[:at] != masked[:at]:
+            # What is meant is masked, or stands behind a mask.
+            at = next((n for n, (a, b) in enumerate(zip(line, masked, strict=False)) if a != b), at)
+        return _cut(masked, at)
+
+    def _file(self, file: str) -> tuple[list[str], list[str]]:
+        if file not in self._files:
+            text = read_text(self._folder, file) if self._folder else None
+            if isinstance(text, str) and len(text) <= self._room:
+                self._room -= len(text)
+                written = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+                self._files[file] = written, masked_lines(text, _sensitive())
+            else:
+                self._files[file] = [], []
+        return self._files[file]
+
+
+@cache
+def _sensitive() -> tuple[str, ...]:
+    """The keys whose values are secret by the word of any table, in small letters."""
+    patterns: set[str] = set()
+    for kind in KINDS.values():
+        for row in kind.create.all_rows():
+            if row.sensitive is True:
+                patterns.update((row.name, *row.aliases))
+            elif row.sensitive:
+                patterns.update(row.sensitive)
+    return tuple(sorted(map(str.casefold, patterns)))
+
+
+def _cut(line: str, at: int) -> tuple[str, int]:
+    """The part of a line around the character `at`, and how many columns stand before that."""
+    first = max(0, at - WIDTH)
+    cells = _cells(line[first : at + WIDTH])
+    begin, middle, end = 0, at - first, len(cells)
+    if _columns(cells) > WIDTH:
+        begin = middle - _fitting(cells[:middle][::-1], _BEFORE)
+        end = begin + _fitting(cells[begin:], WIDTH)
+    left = "..." if first + begin else ""
+    right = "..." if first + end < len(line) else ""
+    shown = "".join(text for text, _ in cells[begin:end])
+    return f"{left}{shown}{right}", len(left) + _columns(cells[begin:middle])
+
+
+def _fitting(cells: Iterable[tuple[str, int]], room: int) -> int:
+    """How many of the cells, from the first on, fit into so many columns."""
+    return bisect_right([*accumulate(columns for _, columns in cells)], room)
+
+
+def _cells(text: str) -> list[tuple[str, int]]:
+    """Each character as it is shown, and how many columns that takes."""
+    cells = [_cell(char) for char in text]
+    for command in re.finditer(re.escape(COMMAND), text):
+        last = COMMAND_ESCAPED[len(COMMAND) - 1 :]
+        cells[command.end() - 1] = last, len(last)
+    return cells
+
+
+def _cell(char: str) -> tuple[str, int]:
+    shown = printable(char)
+    if shown != char:
+        return shown, len(shown)
+    if unicodedata.category(char) in ("Mn", "Me"):
+        return char, 0
+    return char, 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _columns(cells: Iterable[tuple[str, int]]) -> int:
+    return sum(columns for _, columns in cells)
