@@ -20,6 +20,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from pathlib import Path
 
 from deployer.model import Place
 
@@ -122,12 +123,16 @@ class UsageError(DeployerError):
 
 
 class InvalidInput(DeployerError):
-    """The files cannot be used; `problems` holds all findings, sorted, warnings included."""
+    """The files cannot be used; `problems` holds all findings, sorted, warnings included.
+
+    `folder` is that of the project, from which their files are told; None where there is none.
+    """
 
     exit_code = Exit.INVALID
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], folder: Path | None = None) -> None:
         self.problems = tuple(sorted(problems))
+        self.folder = folder
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -51,13 +51,13 @@ def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
     """The only document of a file, a mapping; an empty file is an empty one. Raises InvalidInput."""
     text = read_text(folder, file, inside=inside)
     if isinstance(text, Problem):
-        raise InvalidInput([text])
+        raise InvalidInput([text], folder)
     documents, problems = parse(PlainText(file, text))
     if problems:
-        raise InvalidInput(problems)
+        raise InvalidInput(problems, folder)
     if not documents:
         return Document({}, Place(file, 1, 1), {}, {}, {})
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
         message = "expected one YAML document that is a mapping"
-        raise InvalidInput([Problem(Place(file, 1, 1), message, Code.ONE_MAPPING)])
+        raise InvalidInput([Problem(Place(file, 1, 1), message, Code.ONE_MAPPING)], folder)
     return documents[0]

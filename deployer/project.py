@@ -91,15 +91,17 @@ def load(folder: Path) -> Project:
     document = read_mapping(folder, PROJECT_FILE)
     # First: a newer project file may hold what this version does not know.
     if problems := _wrong_version(document):
-        raise InvalidInput(problems)
+        raise InvalidInput(problems, folder)
     if problems := violations(document, _without_removals(document.value), "Project"):
-        raise InvalidInput(problems)
+        raise InvalidInput(problems, folder)
     raw = document.value
     targets = {name: _target(document, name) for name in raw["targets"]}
     default = raw.get("defaultTarget", "")
     if default and default not in targets:
         message = f"there is no target '{default}'{nearest(default, list(targets))}"
-        raise InvalidInput([Problem(document.place(("defaultTarget",)), message, Code.UNKNOWN_TARGET)])
+        raise InvalidInput(
+            [Problem(document.place(("defaultTarget",)), message, Code.UNKNOWN_TARGET)], folder
+        )
     return Project(folder, raw["metadata"]["name"], default, tuple(raw.get("values", ())), targets)
 
 

@@ -49,7 +49,7 @@ def value_layers(
                 message = f"the value '{name}' is set by deployer"
                 problems.append(Problem(place, message, Code.RESERVED_VALUE))
     if problems:
-        raise InvalidInput(problems)
+        raise InvalidInput(problems, project.folder)
     return [*layers, *map(parse_setting, settings)]
 
 

@@ -212,9 +212,7 @@ def test_other_verbs_show_lines_of_errors_only(workspace: Workspace) -> None:
     "verb",
     [
         "validate",
-        pytest.param(
-            "plan", marks=pytest.mark.xfail(strict=True, reason="InvalidInput does not know its project")
-        ),
+        "plan",
     ],
 )
 def test_lines_are_those_of_the_project_that_is_meant(bare: Workspace, tmp_path: Path, verb: str) -> None:

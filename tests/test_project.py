@@ -13,6 +13,7 @@ from conftest import SPECS, Workspace, findings, manifest
 from deployer import project
 from deployer.document import MAX_DEPTH
 from deployer.errors import InvalidInput, UsageError
+from deployer.values import parse_setting, template_values, value_layers
 
 PROJECT = """\
 apiVersion: deployer/v1
@@ -210,9 +211,11 @@ def test_the_last_values_file_and_setting_win(shop: Workspace) -> None:
     shop.write("one.yaml", "x: 1\ny: {a: 1}")
     shop.write("two.yaml", "x: 2\ny: 2")
     found = project.load(shop.folder)
-    files = ["one.yaml", "two.yaml"]
-    values = project.template_values(found, found.target(None), files, ["z=1", "z.a=2", "z.b=3", "y.c=4"])
-    assert (values["x"], values["y"], values["z"]) == (2, {"c": 4}, {"a": 2, "b": 3})
+    target = found.target(None)
+    settings = ["z=1", "z.a=2", "z.b=3", "y.c=4"]
+    layers = value_layers(found, target, ["one.yaml", "two.yaml"], settings)
+    seen = template_values(found, target, layers)
+    assert (seen["x"], seen["y"], seen["z"]) == (2, {"c": 4}, {"a": 2, "b": 3})
 
 
 @pytest.mark.parametrize(
@@ -236,7 +239,7 @@ def test_the_last_values_file_and_setting_win(shop: Workspace) -> None:
     ],
 )
 def test_a_setting_is_a_yaml_scalar(text: str, value: Any) -> None:
-    assert project.parse_setting(f"a.b={text}") == {"a": {"b": value}}
+    assert parse_setting(f"a.b={text}").value == {"a": {"b": value}}
 
 
 @pytest.mark.parametrize(

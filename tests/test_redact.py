@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from deployer import redact
 from deployer.diff import compare
+from deployer.excerpt import masked_lines
 from deployer.kinds import KINDS
 from deployer.secrets import deferred, mark
 
@@ -247,12 +248,12 @@ PATTERNS = ("fs.obs.*key", "*.endpoint.id")
     ],
 )
 def test_lines_of_a_file(file: str, shown: str | None) -> None:
-    lines = redact.masked_lines(file, PATTERNS)
+    lines = masked_lines(file, PATTERNS)
     assert "hunter2" not in "".join(lines)
     assert len(lines) == len(file.split("\n"))
     if shown is not None:
         assert lines == shown.split("\n")
-    assert redact.masked_lines(file.replace("\n", "\r\n"), PATTERNS) == lines
+    assert masked_lines(file.replace("\n", "\r\n"), PATTERNS) == lines
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_lines_of_a_file(file: str, shown: str | None) -> None:
     ],
 )
 def test_other_lines_stay(file: str) -> None:
-    assert redact.masked_lines(file, PATTERNS) == file.split("\n")
+    assert masked_lines(file, PATTERNS) == file.split("\n")
 
 
 PARTS = (
@@ -281,7 +282,7 @@ PARTS = (
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(PARTS.split("|")), max_size=30).map("".join) | st.text())
 def test_lines_stay_lines(file: str) -> None:
-    lines = redact.masked_lines(file, PATTERNS)
+    lines = masked_lines(file, PATTERNS)
     assert len(lines) == len(file.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
     assert not any("\n" in line or "\r" in line for line in lines)
 
@@ -325,7 +326,7 @@ def test_no_way_to_write_yaml_shows_a_secret(
     file = yaml.safe_dump(
         data, default_flow_style=flow, default_style=style, width=width, indent=indent, sort_keys=False
     )
-    assert "hunter2" not in "\n".join(redact.masked_lines(file, PATTERNS))
+    assert "hunter2" not in "\n".join(masked_lines(file, PATTERNS))
 
 
 @pytest.mark.parametrize(
@@ -337,4 +338,4 @@ def test_no_way_to_write_yaml_shows_a_secret(
 )
 def test_long_files_are_no_trouble(piece: str) -> None:
     for file in (piece * (400_000 // len(piece)), f"token: {piece * 20_000}", f"{piece * 20_000}: token"):
-        assert "hunter2" not in redact.masked_lines(file + "\npassword: hunter2", PATTERNS)[-1]
+        assert "hunter2" not in masked_lines(file + "\npassword: hunter2", PATTERNS)[-1]

@@ -6,7 +6,6 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -90,14 +89,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _report(error: InvalidInput) -> None:
-    from deployer.project import find
     from deployer.report import findings
 
-    folder: Path | None = getattr(error, "folder", None)
-    if folder is None:
-        with suppress(DeployerError):
-            folder = find(Path())
-    for line in findings.text(findings.found(error.problems), folder):
+    for line in findings.text(findings.found(error.problems), error.folder):
         err(line)
 
 

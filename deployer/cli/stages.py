@@ -99,7 +99,7 @@ def _errors(problems: Sequence[Problem]) -> list[Problem]:
 def require_valid(loaded: Loaded, *, show_warnings: bool = False) -> None:
     """Raises InvalidInput when any manifest has an error."""
     if _errors(loaded.problems):
-        raise InvalidInput(loaded.problems)
+        raise InvalidInput(loaded.problems, loaded.project.folder)
     if show_warnings:
         for problem in loaded.problems:
             err(text.problem(problem))

@@ -22,10 +22,10 @@ from typing import Any
 import click
 
 from deployer.errors import Problem
+from deployer.excerpt import masked_lines
 from deployer.files import read_text
 from deployer.kinds import KINDS
 from deployer.model import Place
-from deployer.redact import masked_lines
 from deployer.report.json import FORMAT_VERSION
 from deployer.report.printable import printable
 from deployer.report.text import COMMAND, COMMAND_ESCAPED, SEVERITY_COLOURS, count, plain_line, problem
