@@ -19,7 +19,9 @@ import yaml
 from deployer.errors import Code, Problem
 from deployer.model import Document, Path, Place
 
-MAX_NODES = 200_000
+MAX_NODES = 100_000
+MAX_FILE_NODES = 400_000
+MAX_DOCUMENTS = 20_000
 MAX_DEPTH = 64
 MAX_DIGITS = 40
 
@@ -118,10 +120,18 @@ def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
     """The sound documents of `source`, and everything wrong in the others. Empty documents are left out."""
     documents: list[Document] = []
     problems: list[Problem] = []
-    for line, text in _split(source.text):
+    size = 0
+    for number, (line, text) in enumerate(_split(source.text)):
+        if size > MAX_FILE_NODES or number > MAX_DOCUMENTS:
+            message = (
+                f"the file holds more than {MAX_DOCUMENTS} documents, or {MAX_FILE_NODES} values in them"
+            )
+            problems.append(Problem(source.place(line, 0), message, Code.YAML_LIMIT))
+            break
         reader = _Reader(source, line)
         documents += reader.documents(text)
         problems += reader.problems
+        size += reader.size
     return documents, problems
 
 
@@ -203,6 +213,7 @@ class _Reader:
         self.source = source
         self.first_line = first_line
         self.problems: list[Problem] = []
+        self.size = 0
         self._reset(source.place(first_line, 0))
 
     def _reset(self, start: Place) -> None:
@@ -254,11 +265,12 @@ class _Reader:
         mark: Any = error.problem_mark or begun
         message = " ".join(filter(None, (error.problem, error.context)))
         lines = text.split("\n")
-        if mark.line < len(lines) and lines[mark.line][mark.column :].startswith("\t"):
+        is_tab = mark.line < len(lines) and lines[mark.line][mark.column :].startswith("\t")
+        if is_tab:
             message = "a tab character; YAML is indented with spaces"
         last_line = text.count("\n")
         if mark.line <= last_line:
-            if begun.line < mark.line:
+            if begun.line < mark.line and not is_tab:
                 message += f" that begins at line {self._place(begun).line}"
             place = self._place(mark)
         elif begun.line <= last_line:
@@ -392,6 +404,7 @@ class _Reader:
             self.anchors[anchor] = built
         if not self.stack:
             self.root = built.tree
+            self.size += built.size
             return
         parent = self.stack[-1]
         parent.size += built.size

@@ -33,7 +33,7 @@ UNREPEATABLE_GLOBALS = ("lipsum", "cycler", "joiner")
 
 RESERVED = re.compile("[\ue000-\ue007]")
 _HALF = re.compile("[\ud800-\udfff]")
-_ADDRESS = re.compile(r"<[\w .]+ at 0x[0-9a-fA-F]+>")
+_ADDRESS = re.compile(" at 0x[0-9a-fA-F]+>")
 _DLI_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -56,12 +56,12 @@ class Secret:
 
     @classmethod
     def joined(cls, parts: Iterable[Any], between: Any = "") -> str | Secret:
-        """The text of `parts`, a secret where one of them is. Raises Unusable."""
+        """The text of `parts`, a secret where one of them is: all as they stand in text. Raises Unusable."""
         parts = list(parts)
+        text = _marked(between).join(map(_marked, parts))
         if any(isinstance(part, Secret) for part in (*parts, between)):
-            return cls(_marked(between).join(map(_marked, parts)))
-        text: str = checked(str(between).join(map(_text, parts)))
-        return text
+            return cls(text)
+        return str(checked(text))
 
     def __add__(self, other: Any) -> Any:
         return self.joined((self, other)) if isinstance(other, str | Secret) else refuse()
@@ -81,12 +81,6 @@ class Dumped(str):
 
     __slots__ = ("data",)
     data: Any
-
-
-def _text(part: Any) -> str:
-    if isinstance(part, Undefined):
-        part._fail_with_undefined_error()  # that of `x if y` would be empty text
-    return str(part)
 
 
 def _marked(part: Any) -> str:
@@ -144,7 +138,7 @@ def checked(result: Any) -> Any:
     if isinstance(result, str):
         if len(result) > MAX_TEXT:
             raise too_long()
-        if " at 0x" in result and _ADDRESS.search(result):
+        if _ADDRESS.search(result):
             raise Unusable("the text holds the address of an object in memory; try '| list'")
     return result
 

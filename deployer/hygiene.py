@@ -289,14 +289,14 @@ class _Rewriter:
         return [nodes.Output([begins, text, nodes.TemplateData(INCLUDE_END)], lineno=node.lineno)]
 
     def _import(self, node: nodes.Import, around: _Around) -> list[nodes.Node]:
-        target = nodes.Name(node.target, "store")
+        target = nodes.Name(node.target, "store", lineno=node.lineno)
         around.scope.hide(target)
         call = _call("imported", *self._of_file(node), lineno=node.lineno)
         return [nodes.Assign(target, call, lineno=node.lineno)]
 
     def _from_import(self, node: nodes.FromImport, around: _Around) -> list[nodes.Node]:
         pairs = [name if isinstance(name, tuple) else (name, name) for name in node.names]
-        targets: list[nodes.Expr] = [nodes.Name(alias, "store") for _, alias in pairs]
+        targets: list[nodes.Expr] = [nodes.Name(alias, "store", lineno=node.lineno) for _, alias in pairs]
         around.scope.hide(*targets)
         names = nodes.Const(tuple(name for name, _ in pairs))
         call = _call("imported_names", *self._of_file(node), names, lineno=node.lineno)

@@ -14,10 +14,12 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from types import FrameType
+from typing import Any, cast
 
 from jinja2 import StrictUndefined, Template, TemplateError, Undefined, nodes
 from jinja2.environment import TemplateModule
@@ -25,7 +27,7 @@ from jinja2.exceptions import TemplateRuntimeError
 from jinja2.lexer import TokenStream
 from jinja2.runtime import BlockReference, Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace, missing, pass_environment
+from jinja2.utils import Namespace, missing, pass_context
 
 from deployer import expressions, secrets
 from deployer.errors import Code, Problem, nearest
@@ -50,7 +52,7 @@ class _Reported(TemplateRuntimeError):
 
 @dataclass(slots=True)
 class _Run:
-    """One file while it is rendered. `seen` tells which problems are noted."""
+    """One file while it is rendered. `seen` is the code that has been found to be wrong."""
 
     file: str
     text: str
@@ -93,7 +95,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.tests = expressions.tests(self.tests)
         for name in expressions.UNREPEATABLE_GLOBALS:
             del self.globals[name]
-        self.globals |= {"secret": self._secret, "dli_var": expressions.dli_var}
+        self._own = {"secret": self._secret, "dli_var": expressions.dli_var}
+        self.globals |= self._own
         self._functions = tuple(self.globals)
         self._visible = {**self.globals, **values}
         self._folder = folder
@@ -141,7 +144,9 @@ class _Environment(ImmutableSandboxedEnvironment):
         if bad := expressions.RESERVED.search(text):
             line, column = _line_and_column(text, bad.start())
             raise Fault(_RESERVED_WORDS, Code.RESERVED_CHARACTER, file, Spot(line + 1, column + 1))
-        return self.template_class.from_code(self, self.compile(text, file, file), {}, None)
+        # Not `compile`, which would make up a traceback with as many lines as a spot's number.
+        python = self._generate(self._parse(text, file, file), file, file)
+        return self.template_class.from_code(self, self._compile(python, file), {}, None)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         file = name or ""
@@ -256,23 +261,24 @@ class _Environment(ImmutableSandboxedEnvironment):
     def slot(self, value: Any, number: int, used: Sequence[str]) -> str:
         """Keeps the value of an expression for later, and gives its placeholder."""
         slots = self._run.slots
-        try:
-            if isinstance(value, Dumped):
-                slots.append(Slot(value.data, plain(str(value)), names=used))
-            else:
-                slots.append(Slot(plain(value), names=used))
-        except (Unusable, TemplateError) as error:
-            self._report(error, number)
-            slots.append(Slot())
+        slot = Slot()
+        if not self._is_reported(sys._getframe(1)):
+            try:
+                text = plain(str(value)) if isinstance(value, Dumped) else None
+                slot = Slot(plain(value) if text is None else value.data, text, names=used)
+            except (Unusable, TemplateError) as error:
+                self._report(error, number)
+        slots.append(slot)
         return f"{SLOT_OPEN}{len(slots) - 1}{SLOT_CLOSE}"
 
     def captured(self, value: Any, number: int) -> str:
         """The text of an expression inside a block that captures text."""
-        try:
-            return as_text(plain(value))
-        except (Unusable, TemplateError) as error:
-            self._report(error, number)
-            return ""
+        if not self._is_reported(sys._getframe(1)):
+            try:
+                return as_text(plain(value))
+            except (Unusable, TemplateError) as error:
+                self._report(error, number)
+        return ""
 
     def joined(self, *values: Any) -> str | Secret:
         """`a ~ b`"""
@@ -338,22 +344,23 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     # --- problems
 
+    def _is_reported(self, frame: FrameType) -> bool:
+        """Whether the expression that is run has been found to be wrong before, in a loop."""
+        return (frame.f_code, frame.f_lineno) in self._run.seen
+
     def _report(self, error: Exception, number: int = 0, place: Place | None = None) -> None:
         """Notes a problem of the expression that is run, or of one at `place` in what it has captured."""
         run = self._run
         if isinstance(error, _Reported) or len(run.problems) >= MAX_PROBLEMS:
             return
         frames = running()
-        key = *((frame.f_code, line) for frame, line in frames[-1:]), number, place, str(error)
-        if key in run.seen:
-            return
-        run.seen.add(key)
         here = self._tracer.place(frames) or Place(run.file, 1, 1)
         if place:
             here = place._replace(via=(*place.via, *here.via)[:MAX_VIA])
         elif number:
             spot = Spot.of_number(number)
             here = here._replace(line=spot.line, column=spot.column)
+            run.seen.update((frame.f_code, line) for frame, line in frames[-1:])
         run.problems.append(self._tracer.problem(error, here))
 
     def _hint(self, obj: Any, name: Any) -> str:
@@ -363,7 +370,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         if obj is missing:
             values = [it for it in self._run.visible if it not in self._functions]
             bound = {it for names in self._bound.values() for it in names if not it.startswith("_")}
-            return _near(name, [*values, *sorted(bound), *self._functions], values)
+            return _near(name, [*values, *sorted(bound), *self._own], values)
         known = vars(obj) if isinstance(obj, TemplateModule) else obj if isinstance(obj, Mapping) else ()
         names = [it for it in known if isinstance(it, str) and not it.startswith("_")]
         return _near(name, names, names)
@@ -395,8 +402,8 @@ def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
     return nearest(name, listed) if len(listed) <= MAX_LISTED else ""
 
 
-@pass_environment
-def _required(environment: _Environment, value: Any, message: str = "") -> Any:
+@pass_context
+def _required(context: Context, value: Any, message: str = "") -> Any:
     """`value`, which must not be undefined, null or empty."""
     if isinstance(value, Secret):
         expressions.refuse()
@@ -407,6 +414,7 @@ def _required(environment: _Environment, value: Any, message: str = "") -> Any:
     else:
         return value
     words = str(message) or words
+    environment = cast("_Environment", context.environment)
     environment._report(Unusable(words, Code.UNDEFINED))
     return environment.undefined(hint=words, exc=_Reported)
 

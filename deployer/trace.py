@@ -76,7 +76,7 @@ class Tracer:
         if isinstance(error, Fault) and error.spot:
             where = error.file, error.spot
         elif isinstance(error, TemplateSyntaxError):
-            where = error.filename or file, Spot.of_number(error.lineno)
+            where = error.filename or file, Spot.of_number(error.lineno or 1)
         if where:
             # A file that could not be compiled; a tag made that necessary, if rendering had begun.
             via = self._led_to(place) if frames else ()
@@ -123,7 +123,8 @@ class Tracer:
         return lines[place.line - 1] if place.line <= len(lines) else ""
 
     def _comment_hint(self, place: Place) -> str:
-        before = _QUOTED.sub("", self._line(place)[: place.column - 1])
+        line = _QUOTED.sub(lambda quoted: "." * len(quoted[0]), self._line(place))
+        before = line[: place.column - 1]
         return _COMMENT_HINT if _COMMENT.search(before) else ""
 
 

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
+from deployer import redact
 from deployer.errors import Code, Problem, nearest
 from deployer.model import Document, Path
 from deployer.rules import MEMORY_UNIT, OF_THE_SCHEMA, ONE_SPELLING, UNKNOWN_FIELD
@@ -161,7 +162,8 @@ def describe(value: Any, *, quote: bool = False) -> str:
         case str() if holds_mark(value):
             return "a secret"
         case str():
-            return repr(value if len(value) <= 60 else f"{value[:57]}...")
+            shown = redact.text(value)
+            return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
         case list():
             return "a list"
         case _:

@@ -44,7 +44,8 @@ def jobs(bare: Workspace, *documents: Any, **clusters: str) -> tuple[Job, ...]:
     """The jobs of sound manifests, given as text or as data."""
     texts = [it if isinstance(it, str) else yaml.safe_dump(it) for it in documents]
     bare.write("a.yaml", "---\n".join(texts))
-    found = read(project.load(bare.folder), ["a.yaml"], {"flag": True, "half": 2.0})
+    loaded = project.load(bare.folder)
+    found = read(loaded, loaded.target(None), ["a.yaml"], {"flag": True, "half": 2.0})
     checked = check(found.manifests, clusters)
     assert [*found.problems, *(it for it in checked.problems if it.severity == "error")] == []
     return checked.jobs

@@ -82,15 +82,19 @@ def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_every_manifest_in_it_is_valid(bare: Workspace) -> None:
-    documents = [yaml.safe_load(block) or {} for block in blocks("yaml")]
-    manifests = [document for document in documents if document.get("kind") in KINDS]
-    assert {document["kind"] for document in manifests} == set(KINDS)
-    project = next(document for document in documents if document.get("kind") == "Project")
-    bare.write("manifests.yaml", manifests)
+    by_kind = {
+        kind: [block for block in blocks("yaml") if re.search(rf"^kind: {kind}$", block, re.MULTILINE)]
+        for kind in (*KINDS, "Project")
+    }
+    (project,) = by_kind.pop("Project")
     bare.write("deployer.yaml", project)
+    for kind, manifests in by_kind.items():
+        assert manifests
+        for number, text in enumerate(manifests):
+            bare.write(f"{kind}-{number}.yaml", text)
     for values in ("values/common.yaml", "values/prod.yaml"):
-        bare.write(values, {"a": 1})
-    for target in project["targets"]:
+        bare.write(values, {"regions": ["north", "south"]})
+    for target in yaml.safe_load(project)["targets"]:
         ran = bare.run("validate", "-t", target)
         assert ran.code == Exit.DONE, ran.err
 
@@ -118,7 +122,7 @@ def test_no_option_in_it_is_made_up() -> None:
         *(sub for verb in verbs if isinstance(verb, click.Group) for sub in verb.commands.values()),
     ]
     known = {word for command in commands if command for option in command.params for word in option.opts}
-    foreign = {"--body-file", "--class", "--date", "--help", "--version"}
+    foreign = {"--body-file", "--class", "--date", "--help", "--region", "--version"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT)) <= known | foreign
 
 

@@ -16,7 +16,7 @@ from deployer.errors import DeployerError, InvalidInput, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.model import Document, Identity, Job, Live, Manifest, Plan
 from deployer.project import PROJECT_FILE, STATE_FOLDER, Project, Target
-from deployer.report import text
+from deployer.report import findings, text
 from deployer.report.terminal import err
 from deployer.secrets import Secrets
 from deployer.values import template_values, value_layers
@@ -54,13 +54,18 @@ class Loaded:
         return tuple(job for job in self.jobs if job.identity in self.selected | needed)
 
 
+def project_folder(options: Options) -> Path:
+    """The folder of the project that PATH lies in, or the current folder; raises UsageError."""
+    start = Path(options.paths[0]) if options.paths else Path()
+    return project.find(start if start.is_dir() else start.parent)
+
+
 def load(options: Options) -> Loaded:
     """Reads and checks the whole project; problems of manifests are collected, not raised.
 
     Raises UsageError, and InvalidInput when deployer.yaml or a values file cannot be used.
     """
-    start = Path(options.paths[0]) if options.paths else Path()
-    found = project.load(project.find(start if start.is_dir() else start.parent))
+    found = project.load(project_folder(options))
     target = found.target(options.target)
     values_files = _in_project(options.values, found)
     layers = value_layers(found, target, values_files, options.settings)
@@ -101,8 +106,8 @@ def require_valid(loaded: Loaded, *, show_warnings: bool = False) -> None:
     if _errors(loaded.problems):
         raise InvalidInput(loaded.problems, loaded.project.folder)
     if show_warnings:
-        for problem in loaded.problems:
-            err(text.problem(problem))
+        for line in findings.text(findings.found(loaded.problems), None, in_full=()):
+            err(line)
 
 
 @contextmanager

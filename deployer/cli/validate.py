@@ -47,7 +47,7 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
     """
     if all_targets and options.target:
         raise UsageError("--all-targets means every target, and -t one; give one of the two")
-    folder = _folder(options)
+    folder = stages.project_folder(options)
     checked = _for_all(folder, options) if all_targets else _for_one(options)
     found = findings.found_for({target: it.problems for target, it in checked.items()})
     errors, warnings = _counts((it.problem for it in found), strict=strict)
@@ -126,11 +126,6 @@ def _sizes(checked: Mapping[str, _Checked]) -> Iterator[str]:
         for job in it.loaded.wanted if it.loaded else ():
             if words := sizes(job):
                 yield f"{printable(str(job.identity))}{where}: {printable(words)}"
-
-
-def _folder(options: Options) -> Path:
-    start = Path(options.paths[0]) if options.paths else Path()
-    return project.find(start if start.is_dir() else start.parent)
 
 
 def _in_repository(folder: Path) -> str:

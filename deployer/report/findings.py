@@ -27,8 +27,8 @@ from deployer.files import read_text
 from deployer.kinds import KINDS
 from deployer.model import Place
 from deployer.report.json import FORMAT_VERSION
-from deployer.report.printable import printable
-from deployer.report.text import COMMAND, COMMAND_ESCAPED, SEVERITY_COLOURS, count, plain_line, problem
+from deployer.report.printable import COMMAND, COMMAND_ESCAPED, printable
+from deployer.report.text import SEVERITY_COLOURS, count, problem
 
 MAX_IN_FILE = 100
 MAX_SHOWN = 1000
@@ -93,7 +93,7 @@ def text(
                 caret = click.style("^", fg=SEVERITY_COLOURS[it.severity], bold=True)
                 yield f"  {it.place.line} | {line}".rstrip()
                 yield f"{gutter}| {' ' * before}{caret}"
-            yield from (f"{gutter}= {plain_line(note)}" for note in finding.notes())
+            yield from (f"{gutter}= {printable(note)}" for note in finding.notes())
         elif finding.more:
             yield f"    = ... and {finding.more} more like it"
         if finding in left_out.ends:
@@ -111,7 +111,7 @@ def github(findings: Iterable[Finding], root: str) -> Iterator[str]:
             properties |= {"line": str(it.place.line), "col": str(it.place.column)}
         properties["title"] = " ".join(filter(None, (it.code, it.rule)))
         words = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-        message = "\n".join(map(plain_line, (it.message, *finding.notes())))
+        message = "\n".join(map(printable, (it.message, *finding.notes())))
         yield f"::{_COMMANDS[it.severity]} {words}::{_data(message)}"
         if finding in left_out.ends:
             yield left_out.ends[finding]
@@ -123,7 +123,7 @@ def _data(value: str) -> str:
 
 
 def _property(value: str) -> str:
-    return _data(plain_line(value)).replace(":", "%3A").replace(",", "%2C")
+    return _data(printable(value)).replace(":", "%3A").replace(",", "%2C")
 
 
 def json(findings: Sequence[Finding], **about: Any) -> str:
@@ -179,7 +179,7 @@ def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], _LeftOut]:
             hidden[finding.problem.place.file] += 1 + finding.more
     last = {finding.problem.place.file: finding for finding in shown}
     ends = {
-        finding: f"... and {hidden[file]} more in {plain_line(file)}"
+        finding: f"... and {hidden[file]} more in {printable(file)}"
         for file, finding in last.items()
         if hidden[file]
     }

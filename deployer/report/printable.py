@@ -6,14 +6,18 @@ import json
 from typing import Any
 
 MAX_VALUE = 160
+COMMAND, COMMAND_ESCAPED = "##[", "##\\u005b"
 _CONTEXT = 40
 
 
 def printable(text: str) -> str:
-    """`text` on one line: control, bidirectional and other invisible characters become escapes."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
+    """`text` on one line: control, bidirectional and other invisible characters become escapes.
+
+    So does the bracket of what a GitHub runner takes for a command wherever it stands.
+    """
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else _escape(char) for char in text)
+    return text.replace(COMMAND, COMMAND_ESCAPED)
 
 
 def _escape(char: str) -> str:

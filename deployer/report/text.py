@@ -149,12 +149,6 @@ def count(number: int, noun: str) -> str:
 
 
 # A GitHub runner takes it for the start of a command, wherever in a line it stands.
-COMMAND, COMMAND_ESCAPED = "##[", "##\\u005b"
-
-
-def plain_line(text: str) -> str:
-    """`text` on one line, whatever it is, and without what a GitHub runner would take for a command."""
-    return printable(text).replace(COMMAND, COMMAND_ESCAPED)
 
 
 def problem(it: Problem) -> str:
@@ -162,17 +156,17 @@ def problem(it: Problem) -> str:
     word = click.style(it.severity, fg=SEVERITY_COLOURS[it.severity], bold=True)
     # To a runner a line that begins with :: is a command too, and a file can have such a name.
     here = "./" if it.place.file.lstrip().startswith("::") else ""
-    return f"{here}{plain_line(str(it.place))}: {word}: {plain_line(it.words)}"
+    return f"{here}{printable(str(it.place))}: {word}: {printable(it.words)}"
 
 
 def error(message: str) -> str:
     """One line for a failure that is not a file's."""
-    return f"{click.style('error', fg='red', bold=True)}: {plain_line(message)}"
+    return f"{click.style('error', fg='red', bold=True)}: {printable(message)}"
 
 
 def note(message: str) -> str:
     """One line for what is only good to know."""
-    return f"note: {plain_line(message)}"
+    return f"note: {printable(message)}"
 
 
 def status(rows: Sequence[tuple[Job, LiveJob | None, str]]) -> str:
