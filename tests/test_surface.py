@@ -14,7 +14,7 @@ from conftest import SHARED, TOKEN, Clock, needs_shared
 from jsonschema import Draft202012Validator
 
 from deployer.emulator import Emulator
-from deployer.emulator.routes import ROUTES, find
+from deployer.emulator.routes import ROUTES
 from deployer.schema import rows_schema
 from deployer.tables import Row, json_type, load_table, operations
 
@@ -382,6 +382,11 @@ SUBJECTS = {
     ),
 }
 
+
+def nothing(_: Any) -> None:
+    """No body."""
+
+
 # After how many seconds a job is looked at, and whether it is ended first.
 PHASES = {
     "fresh": (0, False),
@@ -398,7 +403,9 @@ class Service:
 
     url: str
 
-    def answer(self, operation: str, body: Any = None, query: Any = None, **path: Any) -> Any:
+    def answer(
+        self, operation: str, body: Any = None, query: Any = None, status: int = 200, **path: Any
+    ) -> Any:
         method, _, target = load_table(operation).call.partition(" ")
         with requests.Session() as session:
             session.trust_env = False
@@ -410,8 +417,8 @@ class Service:
                 headers={"X-Auth-Token": TOKEN},
                 timeout=10,
             )
-        assert response.status_code == 200, response.text
-        return response.json()
+        assert response.status_code == status, response.text
+        return response.json() if response.content else None
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -441,13 +448,61 @@ def test_what_the_emulator_answers_fits_the_tables(
         assert misfits(operation, answer) == [], operation
 
 
+# What happens to a job after its start, and with which status; the body, when there is one, holds its id.
+LIVES: Mapping[str, Sequence[tuple[str, int, Callable[[Any], Any]]]] = {
+    "SparkBatch": [("dli.batches.log", 200, nothing), ("dli.batches.cancel", 200, nothing)],
+    "SparkSession": [("dli.sessions.log", 200, nothing), ("dli.sessions.delete", 200, nothing)],
+    "FlinkJar": [
+        ("dli.flink-jar.update", 200, lambda _: {"smn_topic": "alarms"}),
+        ("dli.flink-tags.create", 204, lambda _: {"tags": [{"key": "a", "value": "b"}]}),
+        ("dli.flink-tags.list", 200, nothing),
+        ("dli.flink-tags.delete", 204, lambda _: {"tags": [{"key": "a", "value": "b"}]}),
+        ("dli.flink.savepoint", 200, lambda _: {"action": "TRIGGER", "savepoint_path": "b/saved/"}),
+        ("dli.flink.stop", 200, lambda job: {"job_ids": [job], "trigger_savepoint": True}),
+        ("dli.flink.batch-delete", 200, lambda job: {"job_ids": [job]}),
+    ],
+    "MrsJob": [
+        ("mrs.job-executions.kill", 202, nothing),
+        ("mrs.job-executions.batch-delete", 202, lambda job: {"job_id_list": [job]}),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", SUBJECTS)
+def test_what_the_emulator_answers_in_a_jobs_life_fits_the_tables(
+    emulator: Emulator, clock: Clock, kind: str
+) -> None:
+    subject, service = SUBJECTS[kind], Service(emulator.url)
+    number = subject.number(service.answer(subject.create, subject.least, **subject.path))
+    path = {"resource_type": "dli_flink_job", "resource_id": number, subject.ident: number, **subject.path}
+    if subject.start:
+        service.answer(subject.start, {"job_ids": [number]})
+    for operation, status, body in LIVES[kind]:
+        clock.forward(5)
+        answer = service.answer(operation, body(number), status=status, **path)
+        assert answer is None or misfits(operation, answer) == [], operation
+
+
+def test_what_else_the_emulator_answers_fits_the_tables(emulator: Emulator, clock: Clock) -> None:
+    service = Service(emulator.url)
+    flink = service.answer("dli.flink-jar.create", {"name": "job"})["job"]["job_id"]
+    answer = service.answer("dli.flink.delete", job_id=flink)
+    assert misfits("dli.flink.delete", answer) == []
+    sql = {"job_type": "SparkSql", "job_name": "job", "arguments": ["show tables"]}
+    submitted = service.answer("mrs.job-executions.submit", sql, cluster_id="c")
+    clock.forward(100)
+    job, result = submitted["job_submit_result"]["job_id"], "mrs.job-executions.sql-result"
+    assert misfits(result, service.answer(result, cluster_id="c", job_execution_id=job)) == []
+
+
 def test_every_call_that_the_emulator_serves_is_in_the_surface_and_checked() -> None:
-    assert {bare(f"{route.method} {route.path}") for route in ROUTES} <= {*map(bare, SURFACE.values())}
+    assert {bare(f"{route.method} {route.path}") for route in ROUTES} == {*map(bare, SURFACE.values())}
     checked = {operation for subject in SUBJECTS.values() for operation, _ in subject.reads}
     checked |= {subject.create for subject in SUBJECTS.values()}
     checked |= {subject.start for subject in SUBJECTS.values() if subject.start}
-    served = {operation for operation, call in SURFACE.items() if find(*call.split(" "))}
-    assert served == checked
+    checked |= {operation for life in LIVES.values() for operation, _, _ in life}
+    checked |= {"dli.flink.delete", "mrs.job-executions.sql-result"}
+    assert checked == {*SURFACE}
 
 
 # --- the recorded services --------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from typing import Any
 
 from deployer.emulator.api import DLI, OWNER, Request, Route, error, json_text
 from deployer.emulator.checks import Check, ParameterError, boolean, list_of, number, one_of, record, text
-from deployer.emulator.family import Family, Phase
+from deployer.emulator.family import Family, Phase, ending
 from deployer.emulator.filters import Filter, conditions, one_word, option, whole
-from deployer.emulator.spark import FIELDS, LOG, queue_of, size_of
+from deployer.emulator.spark import FIELDS, LOG, log, queue_of, size_of
 from deployer.emulator.store import Job
 
 FAMILY = Family(
@@ -74,6 +74,10 @@ _FILLED: Mapping[str, Any] = {
 }
 
 _STATES = ("starting", "running", "recovering", "dead", "success")
+
+# How long a cancelled job still shows the state that it had: there is none for being cancelled.
+_CANCELLING = 2_000
+
 # ?1 is the present, in any query of the store.
 _DURATION = f"CASE WHEN state IN {FAMILY.final!r} THEN since ELSE ?1 END - created"
 _ORDERS = {
@@ -144,6 +148,24 @@ def state(request: Request) -> Any:
     return {"id": job.id, "state": job.state}
 
 
+def log_(request: Request) -> Any:
+    """The first attempt's log: no job here is tried again."""
+    option(request.query, "type", one_word("driver"), "driver")
+    option(request.query, "index", whole(0, 0), 0)
+    return log(request, FAMILY, _find(request))
+
+
+def cancel(request: Request) -> Any:
+    """The record stays, and says dead of the job in the end."""
+    store = request.store
+    with store.together():
+        job = _find(request)
+        if job.state in FAMILY.final:
+            raise error(400, "DLI.0007", f"The batch job {job.id} has ended; it cannot be cancelled.")
+        store.set(job, **ending(store.now(), job.state, _CANCELLING, "dead"))
+    return {"msg": "deleted"}
+
+
 def _spelled(body: Mapping[str, Any]) -> dict[str, Any]:
     for old, new in _OLD_SPELLINGS.items():
         if old in body and new in body:
@@ -186,4 +208,6 @@ ROUTES = (
     Route("GET", _BATCHES, DLI, list_),
     Route("GET", f"{_BATCHES}/{{batch}}", DLI, get),
     Route("GET", f"{_BATCHES}/{{batch}}/state", DLI, state),
+    Route("GET", f"{_BATCHES}/{{batch}}/log", DLI, log_),
+    Route("DELETE", f"{_BATCHES}/{{batch}}", DLI, cancel),
 )

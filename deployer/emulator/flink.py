@@ -1,46 +1,39 @@
-"""DLI Flink Jar jobs: definitions that are created as drafts and then run (DLI API, "Flink job APIs")."""
+"""DLI Flink jobs as definitions, Jar or SQL: created as drafts, listed, changed and deleted (DLI API, "Flink
+job APIs").
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from deployer.emulator.api import DLI, OWNER, Request, Route, error, json_text
-from deployer.emulator.checks import boolean, list_of, number, record
-from deployer.emulator.family import Family, Phase
+from deployer.emulator.checks import ParameterError, list_of, number, record
 from deployer.emulator.filters import Filter, conditions, flag, one_word, option, whole
-from deployer.emulator.flink_config import check, job_config
+from deployer.emulator.flink_config import check_jar, check_jar_update, check_whole, job_config
+from deployer.emulator.flink_family import (
+    ACTIVE,
+    FAMILY,
+    JAR,
+    PENDING,
+    STATES,
+    TYPES,
+    body_of,
+    job_of,
+    missing,
+    unsupported,
+)
 from deployer.emulator.store import Job, NameTakenError
 
-FAMILY = Family(
-    "dli.flink",
-    (Phase(0, "job_submitting"), Phase(2_000, "job_running")),
-    final=(
-        "job_submit_fail",
-        "job_running_exception",
-        "job_cancel_success",
-        "job_arrearage_stopped",
-        "job_finish",
-    ),
-    draft="job_init",
+# Terraform's provider changes these while a job runs, and stops it before it changes any other.
+_HOT = (
+    "smn_topic",
+    "restart_when_exception",
+    "resume_checkpoint",
+    "resume_max_num",
+    "obs_bucket",
+    "checkpoint_path",
 )
-
-_TYPE = "flink_jar_job"
-_TYPES = ("flink_sql_job", "flink_opensource_sql_job", "flink_sql_edge_job", _TYPE)
-_STATES = (
-    "job_init",
-    "job_submitting",
-    "job_running",
-    "job_downloading",
-    "job_idle",
-    "job_canceling",
-    "job_cancel_fail",
-    "job_savepointing",
-    "job_arrearage_recovering",
-    *FAMILY.final,
-)
-_STARTABLE = ("job_init", *FAMILY.final)
 
 _HAS_TAG = (
     "EXISTS (SELECT 1 FROM json_each(body, '$.tags') "
@@ -48,23 +41,26 @@ _HAS_TAG = (
 )
 
 # DLI API, "Querying jobs". No page says whether the name is matched exactly: a client must be ready for more.
+# Some pages spell user_name as username.
 _FILTERS = {
     "name": Filter("instr(name, ?) > 0"),
-    "job_type": Filter(f"{_TYPE!r} = ?", one_word(*_TYPES)),
-    "status": Filter("state = ?", one_word(*_STATES)),
+    "job_type": Filter(f"coalesce(json_extract(body, '$.job_type'), {JAR!r}) = ?", one_word(*TYPES)),
+    "status": Filter("state = ?", one_word(*STATES)),
     "queue_name": Filter("scope = ?"),
     "user_name": Filter(f"{OWNER!r} = ?"),
+    "username": Filter(f"{OWNER!r} = ?"),
 }
 
-_check_run = record(
-    {"job_ids": list_of(number(), least=1), "resume_savepoint": boolean}, required=("job_ids",)
-)
+_check_ids = record({"job_ids": list_of(number(), least=1)}, required=("job_ids",))
 
 
 def create(request: Request) -> Any:
+    check_jar(request.body)
+    return add(request, request.body)
+
+
+def add(request: Request, body: Mapping[str, Any]) -> Any:
     """Leaves a draft. `is_success` is text in real answers, and a boolean on the page."""
-    body = request.body
-    check(body)
     try:
         job = request.store.add(
             FAMILY,
@@ -81,6 +77,53 @@ def create(request: Request) -> Any:
         "message": "A Flink job is created successfully.",
         "job": {"job_id": job.number, "status_name": job.state, "status_desc": ""},
     }
+
+
+def update(request: Request) -> Any:
+    check_jar_update(request.body)
+    return change(request, request.body, (JAR,))
+
+
+def change(request: Request, changes: Mapping[str, Any], types: tuple[str, ...]) -> Any:
+    """What is left out stays as it is; while a job runs, little can be changed."""
+    store = request.store
+    with store.together():
+        job = job_of(request)
+        before = body_of(job)
+        if before["job_type"] not in types:
+            raise ParameterError(f"the job {job.number} is a {before['job_type']}")
+        _check_state(job, before, changes)
+        body = {**before, **changes}
+        check_whole(body)
+        now = store.now()
+        try:
+            store.set(
+                job,
+                name=body["name"],
+                only_name=body["name"],
+                scope=body.get("queue_name", ""),
+                body=json_text(body),
+                updated=now,
+            )
+        except NameTakenError:
+            raise error(400, "DLI.0006", f"The job {body['name']} already exists.") from None
+    return {
+        "is_success": "true",
+        "message": "The Flink job is updated successfully.",
+        "job": {"update_time": now},
+    }
+
+
+def _check_state(job: Job, body: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    if job.state in PENDING:
+        raise unsupported(job, "it cannot be updated now")
+    if job.state in ACTIVE:
+        cold = sorted(changes.keys() - {*_HOT, "job_type"})
+        if cold:
+            raise unsupported(job, f"{', '.join(cold)} cannot be updated now")
+        if "obs_bucket" in changes and changes["obs_bucket"] == body.get("obs_bucket"):
+            # As Terraform's provider met it.
+            raise unsupported(job, "obs_bucket is the same already")
 
 
 def list_(request: Request) -> Any:
@@ -106,27 +149,33 @@ def list_(request: Request) -> Any:
 
 
 def get(request: Request) -> Any:
-    store, text = request.store, request.path["job"]
-    job = store.get(FAMILY, request.path["project"], whole()("job_id", text))
-    if job is None:
-        raise error(400, "DLI.16001", f"The job {text} does not exist.")
-    detail = _detail(job, store.now())
+    job = job_of(request)
+    detail = _detail(job, request.store.now())
     # Null here and 0 in the listing, for a job that was never started.
     detail["start_time"] = job.started
     return {"is_success": "true", "message": "Job detail query succeeds.", "job_detail": detail}
 
 
-def run(request: Request) -> Any:
-    """One element per id, in order and without the id. Some can fail, and the status is 200 all the same."""
-    _check_run("", request.body)
-    return [_run_one(request, number) for number in request.body["job_ids"]]
+def delete(request: Request) -> Any:
+    """In any state, and for good."""
+    with request.store.together():
+        request.store.delete(job_of(request))
+    return {"is_success": "true", "message": "The job is successfully deleted."}
 
 
-def _run_one(request: Request, job: int) -> dict[str, str]:
-    if request.store.start(FAMILY, request.path["project"], job, _STARTABLE):
-        message = "The request for submitting DLI jobs is successfully delivered."
-        return {"is_success": "true", "message": message}
-    return {"is_success": "false", "message": f"The job {job} does not exist or cannot be started now."}
+def delete_many(request: Request) -> Any:
+    """One element per id, in order and without the id."""
+    _check_ids("", request.body)
+    return [_delete_one(request, number) for number in request.body["job_ids"]]
+
+
+def _delete_one(request: Request, number: int) -> dict[str, str]:
+    with request.store.together():
+        job = request.store.get(FAMILY, request.path["project"], number)
+        if job is None:
+            return {"is_success": "false", "message": missing(number).body["error_msg"]}
+        request.store.delete(job)
+    return {"is_success": "true", "message": "The job is successfully deleted."}
 
 
 def _common(job: Job, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,14 +183,14 @@ def _common(job: Job, body: Mapping[str, Any]) -> dict[str, Any]:
         "job_id": job.number,
         "name": job.name,
         "desc": body.get("desc", ""),
-        "job_type": _TYPE,
+        "job_type": body["job_type"],
         "status": job.state,
-        "status_desc": "",
+        "status_desc": f"Restored from {job.restored}" if job.restored else "",
         "create_time": job.created,
         "start_time": job.started or 0,
         "queue_name": job.scope,
-        "savepoint_path": None,
-        "has_savepoint": False,
+        "savepoint_path": job.savepoint,
+        "has_savepoint": job.savepoint is not None,
         "restart_times": 0,
         "edge_group_ids": None,
         "graph_editor_enabled": False,
@@ -151,7 +200,7 @@ def _common(job: Job, body: Mapping[str, Any]) -> dict[str, Any]:
 def _brief(job: Job, now: int) -> dict[str, Any]:
     until = job.since if job.state in FAMILY.final else now
     return {
-        **_common(job, json.loads(job.body)),
+        **_common(job, body_of(job)),
         "user_name": OWNER,
         "duration": 0 if job.started is None else until - job.started,
         "root_id": -1,
@@ -159,14 +208,14 @@ def _brief(job: Job, now: int) -> dict[str, Any]:
 
 
 def _detail(job: Job, _now: int) -> dict[str, Any]:
-    body = json.loads(job.body)
+    body = body_of(job)
     return {
         **_common(job, body),
         "user_id": OWNER,
         "project_id": job.project,
-        "update_time": job.created,
-        "run_mode": "exclusive_cluster",
-        "sql_body": "",
+        "update_time": job.updated or job.created,
+        "run_mode": body.get("run_mode", "exclusive_cluster"),
+        "sql_body": body.get("sql_body", ""),
         "main_class": body.get("main_class"),
         "entrypoint_args": body.get("entrypoint_args"),
         "execution_graph": None,
@@ -177,7 +226,9 @@ def _detail(job: Job, _now: int) -> dict[str, Any]:
 _STREAMING = "/v1.0/{project}/streaming"
 ROUTES = (
     Route("POST", f"{_STREAMING}/flink-jobs", DLI, create),
+    Route("PUT", f"{_STREAMING}/flink-jobs/{{job}}", DLI, update),
     Route("GET", f"{_STREAMING}/jobs", DLI, list_),
     Route("GET", f"{_STREAMING}/jobs/{{job}}", DLI, get),
-    Route("POST", f"{_STREAMING}/jobs/run", DLI, run),
+    Route("DELETE", f"{_STREAMING}/jobs/{{job}}", DLI, delete),
+    Route("POST", f"{_STREAMING}/jobs/delete", DLI, delete_many),
 )

@@ -1,4 +1,4 @@
-"""What a Flink Jar job is made of: the parameters of a create call, and how `job_config` echoes them."""
+"""What Flink jobs are made of: the parameters of create and update, and how `job_config` echoes them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 from deployer.emulator.api import json_text
 from deployer.emulator.checks import Check, ParameterError, boolean, list_of, number, one_of, record, text
+from deployer.emulator.flink_family import JAR, SQL
+
+# DLI API, "Batch Adding Resource Tags".
+MOST_TAGS = 20
+tag = record({"key": text(least=1, most=128), "value": text(most=255)}, required=("key", "value"))
 
 _count = number(least=1)
 _machine = record({"cpu": number(least=0.5, whole=False), "memory": text(least=1)})
 
-# DLI API, "Creating a Flink Jar job".
+# What Jar and SQL jobs both take.
 _FIELDS: Mapping[str, Check] = {
     "name": text(pattern="[A-Za-z0-9_-]{1,57}"),
     "desc": text(most=512),
     "queue_name": text(most=128),
-    "main_class": text(),
-    "entrypoint": text(),
-    "entrypoint_args": text(),
-    "dependency_jars": list_of(text()),
-    "dependency_files": list_of(text()),
     "cu_number": number(least=2),
     "manager_cu_number": _count,
     "parallel_number": number(least=1, most=2000),
@@ -33,13 +33,10 @@ _FIELDS: Mapping[str, Check] = {
     "restart_when_exception": boolean,
     "resume_checkpoint": boolean,
     "resume_max_num": number(least=-1),
-    "checkpoint_path": text(),
     "checkpoint_enabled": boolean,
     "checkpoint_mode": one_of(1, 2),
     "checkpoint_interval": number(least=1, most=3600),
-    "feature": one_of("basic", "custom"),
     "flink_version": text(),
-    "image": text(),
     "execution_agency_urn": text(),
     "runtime_config": text(),
     "flink_log_config": text(),
@@ -52,16 +49,53 @@ _FIELDS: Mapping[str, Check] = {
             "taskmanager_resource_spec": _machine,
         }
     ),
-    "tags": list_of(record({"key": text(least=1), "value": text()}, required=("key", "value")), most=20),
 }
-_check = record(_FIELDS, required=("name",))
 
-# Parameters of the create call that the detail has at its top level, or, the tags, nowhere.
-_ELSEWHERE = ("name", "desc", "queue_name", "main_class", "entrypoint_args", "tags")
+# DLI API, "Creating a Flink Jar job".
+_JAR: Mapping[str, Check] = {
+    **_FIELDS,
+    "main_class": text(),
+    "entrypoint": text(),
+    "entrypoint_args": text(),
+    "dependency_jars": list_of(text()),
+    "dependency_files": list_of(text()),
+    "checkpoint_path": text(),
+    "feature": one_of("basic", "custom"),
+    "image": text(),
+}
 
-# The second half is what the detail pages show beside the parameters; nothing of it can be asked for.
+# DLI API, "Creating a SQL job".
+_SQL: Mapping[str, Check] = {
+    **_FIELDS,
+    "sql_body": text(most=1024 * 1024),
+    "template_id": number(),
+    "run_mode": one_of("shared_cluster", "exclusive_cluster", "edge_node"),
+    "idle_state_retention": number(least=0),
+    "edge_group_ids": list_of(text()),
+    "dirty_data_strategy": text(),
+    "udf_jar_url": text(),
+    "operator_config": text(),
+    "static_estimator_config": text(),
+}
+
+# The vendor's SDK: a description can be longer in an update.
+_UPDATE: Mapping[str, Check] = {"desc": text(most=2048)}
+_CREATE: Mapping[str, Check] = {"tags": list_of(tag, most=MOST_TAGS)}
+
+_check_jar = record({**_JAR, **_CREATE}, required=("name",))
+_check_jar_update = record({**_JAR, **_UPDATE, "job_type": one_of(JAR)})
+_check_sql = record({**_SQL, **_CREATE, "job_type": one_of(*SQL)}, required=("name",))
+_check_sql_update = record({**_SQL, **_UPDATE})
+
+# Parameters that the detail has at its top level, or nowhere.
+_ELSEWHERE = {
+    *("name", "desc", "queue_name", "main_class", "entrypoint_args", "sql_body", "run_mode", "job_type"),
+    *("tags", "template_id"),
+}
+
+# The second half is what the detail pages show beside the parameters of Jar jobs.
 _DEFAULTS: Mapping[str, Any] = {
-    **{key: None for key in _FIELDS if key not in _ELSEWHERE},
+    **{key: None for key in _JAR if key not in _ELSEWHERE},
     "cu_number": 2,
     "manager_cu_number": 1,
     "parallel_number": 1,
@@ -96,8 +130,28 @@ _MODES = {1: "exactly_once", 2: "at_least_once"}
 _ADDED = {"key": "emulator.filled.in", "value": "true"}
 
 
-def check(body: Any) -> None:
-    _check("", body)
+def check_jar(body: Any) -> None:
+    _check_jar("", body)
+    check_whole(body)
+
+
+def check_jar_update(body: Any) -> None:
+    """As far as it can be said without what the job has already: see check_whole."""
+    _check_jar_update("", body)
+
+
+def check_sql(body: Any) -> None:
+    _check_sql("", body)
+    check_whole(body)
+
+
+def check_sql_update(body: Any) -> None:
+    """As check_jar_update."""
+    _check_sql_update("", body)
+
+
+def check_whole(body: Mapping[str, Any]) -> None:
+    """What must hold between the parameters of a job."""
     if body.get("resume_max_num") == 0:
         raise ParameterError("resume_max_num must be -1 or greater than 0")
     if _workers(body) < 1:

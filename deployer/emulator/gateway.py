@@ -1,70 +1,123 @@
-"""From an HTTP request to an answer: token, route and body, and every error in the shape of its API."""
+"""From an HTTP request to an answer: faults, credentials, route, body, and errors as each API words them."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
-from deployer.emulator.api import ApiError, Request, json_text
+from deployer.emulator import admin
+from deployer.emulator.access import Access
+from deployer.emulator.api import Answer, ApiError, Call, Request, gateway_error, json_text
 from deployer.emulator.checks import ParameterError
-from deployer.emulator.routes import find
+from deployer.emulator.faults import Faults, Rule
+from deployer.emulator.http1 import Reply
+from deployer.emulator.routes import Router
 from deployer.emulator.store import Store
 
 _log = logging.getLogger(__name__)
 
-# API gateway, "Error codes": a larger body is refused with 413.
-MOST_BYTES = 12 * 1024 * 1024
+# API gateway, "Error codes". What is not there is an error of a service.
+_GATEWAY_CODES = {
+    401: "APIGW.0301",
+    403: "APIGW.0302",
+    404: "APIGW.0101",
+    413: "APIGW.0201",
+    429: "APIGW.0308",
+    502: "APIGW.0201",
+    504: "APIGW.0201",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """An HTTP request. `headers` has lower-case names; `raw` is None for a body that was too large."""
+class Gateway:
+    """`wait` takes seconds, and may come back earlier when the emulator ends."""
 
-    id: str
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    raw: bytes | None
+    store: Store
+    access: Access
+    faults: Faults
+    router: Router
+    wait: Callable[[float], object]
+
+    def respond(self, call: Call) -> Reply | None:
+        """What is sent back, None for a connection that breaks. It raises nothing, whatever happens."""
+        rule = None if call.target.startswith(admin.PREFIX) else self.faults.meets(call)
+        if rule is None:
+            return _reply(self._answer(call, self.store))
+        return self._faulty(call, rule)
+
+    def _faulty(self, call: Call, rule: Rule) -> Reply | None:
+        store = self.store
+        if call.method == "GET":
+            store = store.glimpse(ago=rule.stale, shift=rule.shift, repeats=rule.repeat)
+        answer = self._answer(call, store) if rule.after else None
+        if rule.delay:
+            self.wait(rule.delay)
+        if rule.drop and not rule.truncate:
+            return None
+        if rule.status is not None:
+            answer = self._instead(call, rule, rule.status, answer)
+        reply = _reply(answer or self._answer(call, store))
+        if rule.truncate:
+            half = reply.payload[: len(reply.payload) // 2]
+            return replace(reply, payload=half, length=len(reply.payload) if rule.drop else None)
+        return reply
+
+    def _instead(self, call: Call, rule: Rule, status: int, answer: Answer | None) -> Answer:
+        """Without a body of its own a rule keeps the true one, or says what gateway or service would."""
+        body, headers = rule.body, rule.headers
+        if answer is not None:
+            return Answer(status, answer.body if body is None else body, {**answer.headers, **headers})
+        if body is None and (code := _GATEWAY_CODES.get(status)):
+            body = gateway_error(status, code, HTTPStatus(status).phrase, call.id).body
+        elif body is None and (found := self.router.find(call.method, call.target.partition("?")[0])):
+            service = found[0].service
+            body = (service.broken if status >= 500 else service.refused)("A fault was asked for").body
+        return Answer(status, body, headers)
+
+    def _answer(self, call: Call, store: Store) -> Answer:
+        try:
+            return self._carry_out(call, store)
+        except ApiError as refusal:
+            return Answer(refusal.status, refusal.body)
+
+    def _carry_out(self, call: Call, store: Store) -> Answer:
+        path, _, query = call.target.partition("?")
+        found = self.router.find(call.method, path)
+        if found is None or not found[0].open:
+            self.access.check(call)
+        if call.raw is None:
+            raise gateway_error(413, "APIGW.0201", "Request entity too large", call.id)
+        if found is None:
+            raise gateway_error(
+                404, "APIGW.0101", "The API does not exist or has not been published", call.id
+            )
+        route, placeholders = found
+        try:
+            reads = call.method in ("POST", "PUT") and not route.bodiless
+            body = _body(call.headers, call.raw) if reads else None
+            origin = f"http://{call.headers.get('host', '127.0.0.1')}"
+            value = route.call(Request(store, placeholders, dict(parse_qsl(query)), body, origin))
+        except ParameterError as refusal:
+            raise route.service.refused(str(refusal)) from None
+        except ApiError:
+            raise
+        except Exception:  # noqa: BLE001  a server answers, whatever happens; the log gets the traceback
+            _log.exception("%s %s failed", call.method, path)
+            raise route.service.broken("Internal service error") from None
+        return value if isinstance(value, Answer) else Answer(route.status, value)
 
 
-def gateway_error(status: int, code: str, message: str, request_id: str) -> ApiError:
-    """What the gateway in front of the APIs says: unlike theirs, its errors carry the id of the request."""
-    return ApiError(status, {"error_code": code, "error_msg": message, "request_id": request_id})
-
-
-def respond(store: Store, token: str | None, call: Call) -> tuple[int, Any]:
-    """Status and JSON value; whatever happens inside, this is an answer."""
-    try:
-        return 200, _answer(store, token, call)
-    except ApiError as refusal:
-        return refusal.status, refusal.body
-
-
-def _answer(store: Store, token: str | None, call: Call) -> Any:
-    if token is not None and call.headers.get("x-auth-token") != token:
-        raise gateway_error(401, "APIGW.0301", "Incorrect IAM authentication information", call.id)
-    if call.raw is None:
-        raise gateway_error(413, "APIGW.0201", "Request entity too large", call.id)
-    path, _, query = call.target.partition("?")
-    found = find(call.method, path)
-    if found is None:
-        raise gateway_error(404, "APIGW.0101", "The API does not exist or has not been published", call.id)
-    route, placeholders = found
-    try:
-        body = _body(call.headers, call.raw) if call.method == "POST" else None
-        return route.call(Request(store, placeholders, dict(parse_qsl(query)), body))
-    except ParameterError as refusal:
-        raise route.service.refused(str(refusal)) from None
-    except ApiError:
-        raise
-    except Exception:  # noqa: BLE001  a server answers, whatever happens; the log gets the traceback
-        _log.exception("%s %s failed", call.method, path)
-        raise route.service.broken("Internal service error") from None
+def _reply(answer: Answer) -> Reply:
+    body = answer.body
+    if body is None:
+        return Reply(answer.status, b"", answer.headers)
+    return Reply(answer.status, (body if isinstance(body, str) else json_text(body)).encode(), answer.headers)
 
 
 def _body(headers: Mapping[str, str], raw: bytes) -> Any:

@@ -11,17 +11,32 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from socketserver import StreamRequestHandler, TCPServer, ThreadingMixIn
 from typing import Any
 
-from deployer.emulator.api import json_text
-from deployer.emulator.gateway import MOST_BYTES, Call, gateway_error
+from deployer.emulator.api import Call, gateway_error, json_text
 
 _log = logging.getLogger(__name__)
 _LONGEST_LINE = 1 << 16
 _MOST_HEADERS = 100
+
+# API gateway, "Error codes": a larger body is refused with 413.
+_MOST_BYTES = 12 * 1024 * 1024
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`length` is what Content-Length claims, None for the truth; the connection ends after a lie."""
+
+    status: int
+    payload: bytes
+    headers: Mapping[str, str]
+    length: int | None = None
 
 
 class _MalformedError(Exception):
@@ -47,7 +62,7 @@ class Connection(StreamRequestHandler):
             except _MalformedError as problem:
                 request_id = uuid.uuid4().hex
                 error = gateway_error(400, "APIGW.0201", str(problem), request_id)
-                self._send(request_id, 400, error.body, last=True)
+                self._send(request_id, Reply(400, json_text(error.body).encode(), {}), last=True)
 
     def _serve(self) -> bool:
         """Whether the connection stays open for another request."""
@@ -58,8 +73,11 @@ class Connection(StreamRequestHandler):
         headers = self._headers()
         last = version != "HTTP/1.1" or headers.get("connection", "").lower() == "close"
         call = Call(uuid.uuid4().hex, method, target, headers, self._body(headers))
-        status, body = self.server.respond(call)
-        self._send(call.id, status, body, last=last, silent=method == "HEAD")
+        reply = self.server.respond(call)
+        if reply is None:
+            return False
+        last = last or reply.length is not None
+        self._send(call.id, reply, last=last, silent=method == "HEAD")
         return not last
 
     def _line(self) -> str:
@@ -85,7 +103,7 @@ class Connection(StreamRequestHandler):
         if headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         left = int(text)
-        if left > MOST_BYTES:
+        if left > _MOST_BYTES:
             # Most clients look for an answer only when they have sent everything.
             while left and (part := self.rfile.read(min(left, 1 << 16))):
                 left -= len(part)
@@ -95,17 +113,22 @@ class Connection(StreamRequestHandler):
             raise _HungUpError
         return body
 
-    def _send(self, request_id: str, status: int, body: Any, *, last: bool, silent: bool = False) -> None:
-        payload = json_text(body).encode()
-        head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-            f"Date: {formatdate(self.server.clock(), usegmt=True)}\r\n"
-            f"X-Request-Id: {request_id}\r\n"
-            "Content-Type: application/json;charset=utf-8\r\n"
-            f"Content-Length: {len(payload)}\r\n"
-            f"Connection: {'close' if last else 'keep-alive'}\r\n\r\n"
-        )
-        self.wfile.write(head.encode() if silent else head.encode() + payload)
+    def _send(self, request_id: str, reply: Reply, *, last: bool, silent: bool = False) -> None:
+        status = reply.status
+        payload = b"" if status in (204, 304) else reply.payload
+        headers = {
+            "Date": formatdate(self.server.clock(), usegmt=True),
+            "X-Request-Id": request_id,
+            "Connection": "close" if last else "keep-alive",
+        }
+        if payload:
+            headers["Content-Type"] = "application/json;charset=utf-8"
+        if status not in (204, 304):
+            headers["Content-Length"] = str(len(payload) if reply.length is None else reply.length)
+        headers |= reply.headers
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n{lines}\r\n".encode()
+        self.wfile.write(head if silent else head + payload)
 
 
 class Server(ThreadingMixIn, TCPServer):
@@ -117,7 +140,7 @@ class Server(ThreadingMixIn, TCPServer):
     request_queue_size = 128
 
     def __init__(
-        self, port: int, clock: Callable[[], float], respond: Callable[[Call], tuple[int, Any]]
+        self, port: int, clock: Callable[[], float], respond: Callable[[Call], Reply | None]
     ) -> None:
         self.clock = clock
         self.respond = respond

@@ -9,7 +9,7 @@ from typing import Any
 
 from deployer.emulator.api import OWNER, ApiError, Request, Route, Service, error, json_text
 from deployer.emulator.checks import list_of, map_of, one_of, record, text
-from deployer.emulator.family import Family, Phase
+from deployer.emulator.family import Family, Phase, ending
 from deployer.emulator.filters import Filter, conditions, one_word, option, whole
 from deployer.emulator.store import Job
 
@@ -36,7 +36,14 @@ _TYPES = (
 )
 _STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING", *FAMILY.final)
 _RESULTS = ("FAILED", "KILLED", "UNDEFINED", "SUCCEEDED")
+_SQL = ("SparkSql", "SparkScript")
 _QUEUE = "default"
+
+# How long a killed job still shows the state that it had.
+_KILLING = 2_000
+
+# MRS API, "Error codes": one number has a code of its own.
+_RUNNING = 10
 
 # No maximum is published; the two together still make a record index.
 _MOST = 10**9
@@ -58,13 +65,18 @@ _check = record(
 # that failed, so that is what a failure of the service looks like here. A client must read both.
 _refused = partial(error, 400, "MRS.0002")
 _QUERY = Service(_refused, partial(error, 500, "0167"))
+_KILL = Service(_refused, partial(error, 500, "0175"))
+_DELETE = Service(_refused, partial(error, 500, "0161"))
+_RESULT = Service(_refused, partial(error, 500, "0172"))
 
 
-def _submit_failed(message: str) -> ApiError:
-    return ApiError(500, {"job_submit_result": {"error_msg": message, "error_code": "0173"}})
+def _submit_failed(code: str, message: str) -> ApiError:
+    return ApiError(500, {"job_submit_result": {"error_msg": message, "error_code": code}})
 
 
-_SUBMIT = Service(_refused, _submit_failed)
+_SUBMIT = Service(_refused, partial(_submit_failed, "0173"))
+
+_check_delete = record({"job_id_list": list_of(text(least=1), least=1)}, required=("job_id_list",))
 
 # MRS API, "Querying a list of jobs": the name is matched fuzzily.
 _FILTERS = {
@@ -87,14 +99,27 @@ def submit(request: Request) -> Any:
     if body["job_type"] == "SparkPython":
         # Submitted, listed and filtered as SparkSubmit, says the page of it.
         body["job_type"] = "SparkSubmit"
-    job = request.store.add(
-        FAMILY,
-        project=request.path["project"],
-        scope=request.path["cluster"],
-        name=body["job_name"],
-        body=json_text(body),
-    )
+    store = request.store
+    with store.together():
+        _check_running(request)
+        job = store.add(
+            FAMILY,
+            project=request.path["project"],
+            scope=request.path["cluster"],
+            name=body["job_name"],
+            body=json_text(body),
+        )
     return {"job_submit_result": {"job_id": job.id, "state": "COMPLETE"}}
+
+
+def _check_running(request: Request) -> None:
+    most = request.store.limits.running
+    if most is None:
+        return
+    active = (f"scope = ? AND NOT {FAMILY.over}", request.path["cluster"])
+    if request.store.find(FAMILY, request.path["project"], [active], limit=0)[0] >= most:
+        message = f"The number of running jobs per cluster cannot exceed {most}."
+        raise _submit_failed("0177" if most == _RUNNING else "12000060", message)
 
 
 def list_(request: Request) -> Any:
@@ -116,10 +141,51 @@ def list_(request: Request) -> Any:
 
 
 def get(request: Request) -> Any:
-    job = request.store.get(FAMILY, request.path["project"], request.path["job"])
+    return {"job_detail": _bean(_find(request, request.path["job"]), request.store.now())}
+
+
+def kill(request: Request) -> Any:
+    """User guide: SparkSql jobs cannot be stopped."""
+    store = request.store
+    with store.together():
+        job = _find(request, request.path["job"])
+        if job.state in FAMILY.final:
+            raise error(500, "0175", "Failed to terminate the job.")
+        if json.loads(job.body)["job_type"] == "SparkSql":
+            raise error(500, "0160", "Failed to terminate the job.")
+        store.set(job, **ending(store.now(), job.state, _KILLING, "KILLED", "KILLED"))
+    return {"result": "succeeded"}
+
+
+def delete(request: Request) -> None:
+    """All of them, or none."""
+    _check_delete("", request.body)
+    with request.store.together():
+        jobs = [_find(request, identity) for identity in request.body["job_id_list"]]
+        if any(job.state not in FAMILY.final for job in jobs):
+            raise error(500, "0183", "The job is running.")
+        for job in jobs:
+            request.store.delete(job)
+
+
+def sql_result(request: Request) -> Any:
+    """For each statement one row; that of a script, which stands in a bucket, is not known to have more."""
+    job = _find(request, request.path["job"])
+    body = json.loads(job.body)
+    if body["job_type"] not in _SQL:
+        raise error(500, "0179", "The job type must be SparkSql or SparkScript.")
+    if job.state not in FAMILY.final:
+        raise error(500, "0183", "The job is running.")
+    text = body["arguments"][-1] if body["job_type"] == "SparkSql" and body["arguments"] else "script"
+    statements = [statement for statement in text.split(";") if statement.strip()]
+    return {"sql_results": {str(index): [{"result": "succeed"}] for index in range(len(statements))}}
+
+
+def _find(request: Request, identity: str) -> Job:
+    job = request.store.get(FAMILY, request.path["project"], identity)
     if job is None or job.scope != request.path["cluster"]:
         raise error(500, "0176", "The job does not exist.")
-    return {"job_detail": _bean(job, request.store.now())}
+    return job
 
 
 def _bean(job: Job, now: int) -> dict[str, Any]:
@@ -154,8 +220,12 @@ def _java_map(properties: Mapping[str, str]) -> str:
 
 
 _EXECUTIONS = "/v2/{project}/clusters/{cluster}/job-executions"
+_JOB = f"{_EXECUTIONS}/{{job}}"
 ROUTES = (
     Route("POST", _EXECUTIONS, _SUBMIT, submit),
     Route("GET", _EXECUTIONS, _QUERY, list_),
-    Route("GET", f"{_EXECUTIONS}/{{job}}", _QUERY, get),
+    Route("GET", _JOB, _QUERY, get),
+    Route("GET", f"{_JOB}/sql-result", _RESULT, sql_result),
+    Route("POST", f"{_JOB}/kill", _KILL, kill, status=202, bodiless=True),
+    Route("POST", f"{_EXECUTIONS}/batch-delete", _DELETE, delete, status=202),
 )

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
-from deployer.emulator import batches, flink, mrs, sessions
+from deployer.emulator import batches, flink, flink_runs, flink_tags, mrs, sessions
 from deployer.emulator.api import Route
 
 ROUTES = (
     *batches.ROUTES,
     *sessions.ROUTES,
     *flink.ROUTES,
+    *flink_runs.ROUTES,
+    *flink_tags.ROUTES,
     *mrs.ROUTES,
 )
+
+
+class Router:
+    """Finds the route of a call; a path without placeholders comes before one that has some."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_shape: dict[tuple[str, int], list[tuple[Route, re.Pattern[str]]]] = {}
+        for route in sorted(routes, key=lambda route: route.path.count("{")):
+            shape = self._by_shape.setdefault((route.method, route.path.count("/")), [])
+            shape.append((route, _pattern(route.path)))
+
+    def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
+        """The route, and what stands in its placeholders; None when there is no such call."""
+        for route, pattern in self._by_shape.get((method, path.count("/")), ()):
+            if match := pattern.fullmatch(path):
+                return route, {name: unquote(value) for name, value in match.groupdict().items()}
+        return None
 
 
 def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path.replace(".", r"\.")))
 
-
-_PATTERNS = tuple((route, _pattern(route.path)) for route in ROUTES)
-
-
-def find(method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
-    """The route of a call, and what stands in its placeholders; None when there is no such call."""
-    for route, pattern in _PATTERNS:
-        if route.method == method and (match := pattern.fullmatch(path)):
-            return route, {name: unquote(value) for name, value in match.groupdict().items()}
-    return None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from deployer.emulator.gateway import respond
+from deployer.emulator import admin, beside, iam
+from deployer.emulator.access import Access, Credentials
+from deployer.emulator.faults import Faults
+from deployer.emulator.gateway import Gateway
 from deployer.emulator.http1 import Server
-from deployer.emulator.store import Store
+from deployer.emulator.routes import ROUTES, Router
+from deployer.emulator.store import Limits, Store
 
 # How often, in seconds, a server looks whether it should end: at the end of a command or a test nobody wants
 # to wait, and in the foreground it should cost nothing.
@@ -24,9 +27,10 @@ class Emulator:
     """The server, on its port from the construction on.
 
     As a context manager it serves in a daemon thread; `serve_forever` serves in the caller's. Both give back
-    port, connections and database at their end. Any project, queue and cluster is taken. With a `token`,
-    calls must carry it in X-Auth-Token. `clock` is time.time or a test's own: all times, states and the Date
-    header go by it.
+    port, connections and database at their end. Any project, queue and cluster is taken.
+
+    `clock` is time.time or a test's own: all times, states, tokens and the Date header go by it. `wait` is
+    what a fault with a delay does with its seconds. For the others see Credentials, Limits and Rule.
     """
 
     def __init__(
@@ -35,11 +39,25 @@ class Emulator:
         *,
         port: int = 0,
         token: str | None = None,
+        ak: str | None = None,
+        sk: str | None = None,
+        security_token: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        running: int | None = None,
+        retention: float | None = None,
+        faults: Iterable[Any] = (),
         clock: Callable[[], float] = time.time,
+        wait: Callable[[float], object] | None = None,
     ) -> None:
-        self.store = Store(database, clock)
+        self._closing = threading.Event()
+        self.faults = Faults(faults)
+        self.store = Store(database, clock, Limits(running, retention))
+        access = Access(Credentials(token, ak, sk, security_token, user, password), clock)
+        router = Router((*ROUTES, *beside.ROUTES, *iam.routes(access), *admin.routes(self.faults)))
+        gateway = Gateway(self.store, access, self.faults, router, wait or self._closing.wait)
         try:
-            self._http = Server(port, clock, partial(respond, self.store, token))
+            self._http = Server(port, clock, gateway.respond)
         except BaseException:
             self.store.close()
             raise
@@ -74,6 +92,7 @@ class Emulator:
         self._http.shutdown()
 
     def _close(self) -> None:
+        self._closing.set()
         self._http.server_close()
         self._http.hang_up()
         self.store.close()

@@ -11,9 +11,9 @@ from typing import Any
 
 from deployer.emulator.api import DLI, Request, Route, error, json_text
 from deployer.emulator.checks import Check, number, one_of, record
-from deployer.emulator.family import Family, Phase
+from deployer.emulator.family import Family, Phase, ending
 from deployer.emulator.filters import Filter, conditions, option, whole
-from deployer.emulator.spark import FIELDS, LOG, queue_of, size_of
+from deployer.emulator.spark import FIELDS, LOG, log, queue_of, size_of
 from deployer.emulator.store import Job
 
 FAMILY = Family(
@@ -31,6 +31,8 @@ _check = record(_FIELDS, required=("kind",))
 
 # The older edition of the page says cluster_name, the newer one queue.
 _FILTERS = {"cluster_name": Filter("scope = ?"), "queue": Filter("scope = ?")}
+
+_STOPPING = 2_000
 
 # Pages and real answers show null until there is an application.
 _APP_INFO = {"driverLogUrl": None, "sparkUiUrl": None}
@@ -70,6 +72,20 @@ def state(request: Request) -> Any:
     return {"id": job.id, "state": job.state}
 
 
+def log_(request: Request) -> Any:
+    return log(request, FAMILY, _find(request))
+
+
+def delete(request: Request) -> Any:
+    """The record stays; that a session which has ended is one to delete no page says, nor that it is not."""
+    store = request.store
+    with store.together():
+        job = _find(request)
+        if job.state not in (*FAMILY.final, "shutting_down"):
+            store.set(job, **ending(store.now(), "shutting_down", _STOPPING, "success"))
+    return {"msg": "deleted"}
+
+
 def _find(request: Request) -> Job:
     job = request.store.get(FAMILY, request.path["project"], request.path["session"])
     if job is None:
@@ -100,4 +116,6 @@ ROUTES = (
     Route("GET", _SESSIONS, DLI, list_),
     Route("GET", f"{_SESSIONS}/{{session}}", DLI, get),
     Route("GET", f"{_SESSIONS}/{{session}}/state", DLI, state),
+    Route("GET", f"{_SESSIONS}/{{session}}/log", DLI, log_),
+    Route("DELETE", f"{_SESSIONS}/{{session}}", DLI, delete),
 )

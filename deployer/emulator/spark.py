@@ -1,11 +1,16 @@
-"""What DLI's batches and sessions have in common: the parameters that both take."""
+"""What DLI's batches and sessions have in common: the parameters that both take, and the log of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from deployer.emulator.api import Request
 from deployer.emulator.checks import Check, ParameterError, list_of, map_of, number, one_of, record, text
+from deployer.emulator.family import Family
+from deployer.emulator.filters import option, whole
+from deployer.emulator.store import Job
 
 # DLI API, "Creating a batch processing job": a size without its unit fails at the start.
 _memory = text(pattern=r"[0-9]+ ?[kKmMgGtT][bB]?")
@@ -51,3 +56,21 @@ def size_of(body: Mapping[str, Any]) -> str:
 
 
 LOG = ["stdout: ", "\nstderr: ", "\nYARN Diagnostics: "]
+
+# DLI API, "Querying batch job logs": so many of the last lines are shown when no first one is named.
+_LAST = 100
+
+
+def log(request: Request, family: Family, job: Job) -> dict[str, Any]:
+    """A page of the log. The run writes a line a second, once it has left its first state."""
+    until = job.since if job.state in family.final else request.store.now()
+    begun = job.created + family.phases[1].after
+    lines = ["stdout: ", *(_line(begun + passed) for passed in range(0, until - begun, 1000))]
+    lines += ["stderr: ", "YARN Diagnostics: "]
+    start = option(request.query, "from", whole(), max(0, len(lines) - _LAST))
+    size = option(request.query, "size", whole(), _LAST)
+    return {"id": job.id, "from": start, "total": len(lines), "log": lines[start : start + size]}
+
+
+def _line(time: int) -> str:
+    return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M:%S} INFO Emulated: still running"

@@ -2,7 +2,8 @@
 
 States are not stored but computed in the query, from the time a job was started and what its family says
 about the time passed since, so they can be filtered and paged by, and nothing runs between two calls. Only a
-state that a job was ended in is stored, and wins. All times are milliseconds since 1970.
+state that a job was ended in is stored, and wins, from the time on at which it ends; so is one that it passes
+through meanwhile. All times are milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -10,17 +11,29 @@ from __future__ import annotations
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from deployer.emulator.family import Family
+from deployer.emulator.family import Family, ending
 
 # SQL over the columns of Job with one `?`, and the value for it.
 Condition = tuple[str, Any]
 
-_LAYOUT = """
+# Columns that the databases of the first version do not have.
+_ADDED = {
+    "through": "TEXT",
+    "through_from": "INTEGER",
+    "through_until": "INTEGER",
+    "updated": "INTEGER",
+    "savepoint": "TEXT",
+    "restored": "TEXT",
+}
+
+_LAYOUT = f"""
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -34,12 +47,19 @@ CREATE TABLE IF NOT EXISTS jobs (
     started INTEGER,
     ended INTEGER,
     end_state TEXT,
-    end_result TEXT
+    end_result TEXT,
+    {", ".join(f"{column} {type_}" for column, type_ in _ADDED.items())}
 );
 CREATE UNIQUE INDEX IF NOT EXISTS jobs_by_only_name ON jobs (family, project, only_name)
     WHERE only_name IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (family, project, created);
 CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (family, project, name, created);
+CREATE TABLE IF NOT EXISTS files (
+    project TEXT NOT NULL,
+    path TEXT NOT NULL,
+    content TEXT NOT NULL,
+    PRIMARY KEY (project, path)
+);
 """
 
 
@@ -48,11 +68,20 @@ class NameTakenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a service may limit: active jobs of a cluster, and for how many seconds it keeps ended jobs."""
+
+    running: int | None = None
+    retention: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A job as of now. `scope` is its queue or cluster, `body` JSON text in its family's own form.
 
     `number` is unique among the jobs of all families. `started` is None for a draft; `state` and `result`
-    hold since the time `since`.
+    hold since the time `since`. `savepoint` is where its newest one is, and `restored` the one that it was
+    last started from.
     """
 
     number: int
@@ -66,6 +95,9 @@ class Job:
     state: str
     result: str
     since: int
+    updated: int | None
+    savepoint: str | None
+    restored: str | None
 
 
 class Store:
@@ -73,12 +105,16 @@ class Store:
 
     What was committed outlives the process, however it ends: in WAL mode with synchronous=NORMAL a commit is
     in the operating system's hands when it returns, without the wait for the disk that only a power cut asks
-    for.
+    for. Of the limits, retention is the store's own: it holds for jobs that run once.
     """
 
-    def __init__(self, database: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Path, clock: Callable[[], float], limits: Limits = Limits()) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self.limits = limits
+        # A view of the store as another time or another page: see glimpse().
+        self._ago = self._shift = 0
+        self._repeats = False
+        self._lock = threading.RLock()
         database.parent.mkdir(parents=True, exist_ok=True)
         # Job bodies hold what their authors put into them, passwords too. SQLite's side files copy the mode.
         database.touch(mode=0o600)
@@ -88,13 +124,38 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(f"BEGIN IMMEDIATE; {_LAYOUT} COMMIT;")
+        known = {row[1] for row in self._run("PRAGMA table_info(jobs)", ())}
+        for column in _ADDED.keys() - known:
+            self._run(f"ALTER TABLE jobs ADD COLUMN {column} {_ADDED[column]}", ())
 
     def now(self) -> int:
-        return int(self._clock() * 1000)
+        return int(self._clock() * 1000) - self._ago
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    def glimpse(self, *, ago: float = 0, shift: int = 0, repeats: bool = False) -> Self:
+        """The same jobs as a listing that goes wrong shows them.
+
+        It is of `ago` seconds ago; its pages after the first begin `shift` records too late (or early), or
+        each `repeats` the one before.
+        """
+        other = copy(self)
+        other._ago, other._shift, other._repeats = int(ago * 1000), shift, repeats
+        return other
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is read and written inside happens at once, or, when it raises, not at all."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
 
     def add(
         self, family: Family, *, project: str, scope: str, name: str, body: str, only: bool = False
@@ -123,45 +184,71 @@ class Store:
         self,
         family: Family,
         project: str,
-        where: Iterable[Condition],
+        where: Iterable[Condition] = (),
         *,
         order: str = "created DESC, number DESC",
-        limit: int,
-        offset: int,
+        limit: int = -1,
+        offset: int = 0,
     ) -> tuple[int, list[Job]]:
         """How many jobs there are, and those from the record index `offset` on."""
-        where = [*where]
+        where = [*where, *self._visible(family)]
         tests = "".join(f" AND ({sql})" for sql, _ in where)
         values = (self.now(), project, *(value for _, value in where))
         matching = f"FROM ({family.rows}) WHERE 1{tests}"
+        if offset:
+            offset = max(0, offset + self._shift - (limit if self._repeats else 0))
         total = self._run(f"SELECT count(*) {matching}", values)[0][0]
         rows = self._run(f"SELECT * {matching} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset))
         return total, [Job(*row) for row in rows]
 
-    def start(self, family: Family, project: str, number: int, states: Collection[str]) -> bool:
-        """Starts a job that is in one of `states`, as if it had never run; False when there is none."""
-        held = ", ".join(map(repr, states))
-        chosen = f"SELECT number FROM ({family.rows}) WHERE number = ?3 AND state IN ({held})"  # noqa: S608
-        return bool(
-            self._run(
-                "UPDATE jobs SET started = ?1, ended = NULL, end_state = NULL, end_result = NULL "  # noqa: S608
-                f"WHERE number = ({chosen}) RETURNING number",
-                (self.now(), project, number),
-            )
-        )
+    def set(self, job: Job, **columns: int | str | None) -> None:
+        """Changes columns of the table; a new `only_name` may raise NameTakenError."""
+        changes = ", ".join(f"{column} = ?" for column in columns)
+        try:
+            self._run(f"UPDATE jobs SET {changes} WHERE number = ?", (*columns.values(), job.number))  # noqa: S608
+        except sqlite3.IntegrityError:
+            raise NameTakenError(job.name) from None
+
+    def delete(self, job: Job) -> None:
+        self._run("DELETE FROM jobs WHERE number = ?", (job.number,))
 
     def end(self, identity: str | int, state: str, result: str = "") -> None:
         """For tests: from now on the job is in `state`, whatever the time says. MRS takes a result too."""
+        columns = ending(self.now(), state, 0, state, result)
+        changes = ", ".join(f"{column} = ?" for column in columns)
+        key = _key(identity)
         if not self._run(
-            "UPDATE jobs SET ended = ?1, end_state = ?2, end_result = ?3 "  # noqa: S608
-            f"WHERE {_key(identity)} = ?4 RETURNING number",
-            (self.now(), state, result, identity),
+            f"UPDATE jobs SET {changes} WHERE {key} = ? RETURNING number",  # noqa: S608
+            (*columns.values(), identity),
         ):
             raise KeyError(identity)
 
+    def write_file(self, project: str, path: str, content: str) -> None:
+        """Keeps a text as an object in a bucket."""
+        self._run("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (project, path, content))
+
+    def read_files(self, project: str, path: str) -> list[str]:
+        """The contents of the object `path`, or of those in the folder `path`."""
+        rows = self._run(
+            "SELECT content FROM files WHERE project = ? AND (path = ? OR instr(path, ?) = 1) ORDER BY path",
+            (project, path, f"{path.rstrip('/')}/"),
+        )
+        return [content for (content,) in rows]
+
+    def _visible(self, family: Family) -> list[Condition]:
+        shown: list[Condition] = []
+        if self._ago:
+            shown.append(("created <= ?", self.now()))
+        if self.limits.retention is not None and not family.draft:
+            oldest = self.now() - int(self.limits.retention * 1000)
+            shown.append((f"NOT ({family.over} AND since < ?)", oldest))
+        return shown
+
     def _read(self, family: Family, project: str, identity: str | int) -> list[Job]:
-        sql = f"SELECT * FROM ({family.rows}) WHERE {_key(identity)} = ?3"  # noqa: S608
-        return [Job(*row) for row in self._run(sql, (self.now(), project, identity))]
+        where: list[Condition] = [(f"{_key(identity)} = ?", identity), *self._visible(family)]
+        tests = " AND ".join(sql for sql, _ in where)
+        values = (self.now(), project, *(value for _, value in where))
+        return [Job(*row) for row in self._run(f"SELECT * FROM ({family.rows}) WHERE {tests}", values)]  # noqa: S608
 
     def _run(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
         with self._lock:

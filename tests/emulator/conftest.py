@@ -1,6 +1,7 @@
 """An emulator on a free port with a clock of the test's own, and a client that speaks real HTTP to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ class Api:
     def post(self, path: str, body: Any) -> Any:
         return self._value(self.call("POST", path, json=body))
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._value(self.call("PUT", path, json=body))
+
+    def delete(self, path: str) -> Any:
+        return self._value(self.call("DELETE", path))
+
     def refusal(self, method: str, path: str, **options: Any) -> tuple[int, str]:
         """Status and error code of a call that fails, in the shape that DLI and MRS share."""
         response = self.call(method, path, **options)
@@ -52,6 +59,20 @@ class Api:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def start(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Api]]:
+    """Starts an emulator with options, and a client for it: `start(ak="a")`. Its delays take no time."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> Api:
+            server = Emulator(tmp_path / "own.db", **{"clock": clock, "wait": lambda _: None, **options})
+            session = stack.enter_context(requests.Session())
+            session.trust_env = False
+            return Api(stack.enter_context(server), session)
+
+        yield start
 
 
 @pytest.fixture

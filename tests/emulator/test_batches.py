@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -310,3 +311,79 @@ def test_versions_are_only_in_the_detail(api: Api) -> None:
     detail = api.get(f"{BATCHES}/{batch['id']}")
     assert (detail["feature"], detail["spark_version"]) == ("basic", "3.3.1")
     assert not {"feature", "spark_version"} & set(listed(api)[0])
+
+
+def test_cancelling_takes_a_while_and_leaves_the_record(api: Api, clock: Clock) -> None:
+    batch = create(api, name="daily")
+    path = f"{BATCHES}/{batch['id']}"
+    # It would be a success by itself before it is dead.
+    clock.now += 59
+    assert api.delete(path) == {"msg": "deleted"}
+    states = []
+    for seconds in (0, 1, 1, 1000):
+        clock.now += seconds
+        states.append(api.get(f"{path}/state")["state"])
+    assert states == ["running", "running", "dead", "dead"]
+    (entry,) = listed(api, state="dead")
+    assert (entry["id"], entry["duration"]) == (batch["id"], 61_000)
+
+
+def test_what_has_ended_cannot_be_cancelled(api: Api, clock: Clock) -> None:
+    path = f"{BATCHES}/{create(api)['id']}"
+    clock.now += 60
+    assert api.refusal("DELETE", path) == (400, "DLI.0007")
+    assert api.get(f"{path}/state")["state"] == "success"
+    assert api.refusal("DELETE", f"{BATCHES}/none") == (400, "DLI.0002")
+
+
+def test_the_log_grows_while_the_batch_runs(api: Api, clock: Clock) -> None:
+    batch = create(api)["id"]
+    path = f"{BATCHES}/{batch}/log"
+    assert api.get(path) == {
+        "id": batch,
+        "from": 0,
+        "total": 3,
+        "log": ["stdout: ", "stderr: ", "YARN Diagnostics: "],
+    }
+    clock.now += 4
+    assert api.get(path, type="driver", index=0)["log"][:3] == [
+        "stdout: ",
+        "2024-07-03 09:46:42 INFO Emulated: still running",
+        "2024-07-03 09:46:43 INFO Emulated: still running",
+    ]
+    clock.now += 1000
+    assert api.get(path)["total"] == 61
+
+
+def test_pages_of_a_log(api: Api, clock: Clock) -> None:
+    path = f"{BATCHES}/{create(api)['id']}/log"
+    clock.now += 12
+    pages = [api.get(path, **{"from": start, "size": 5}) for start in (0, 5, 10, 15)]
+    assert [page["from"] for page in pages] == [0, 5, 10, 15]
+    assert [line for page in pages for line in page["log"]] == api.get(path)["log"]
+    assert {page["total"] for page in pages} == {13}
+    for query in ({"type": "executor"}, {"index": 1}, {"from": -1}):
+        assert api.refusal("GET", path, params=query) == (400, "DLI.0001")
+
+
+def test_of_a_long_log_the_end_is_shown(start: Callable[..., Api], clock: Clock) -> None:
+    api = start()
+    session = api.post("/v2.0/p/sessions", {"kind": "spark", "queue": "q"})["id"]
+    clock.now += 300
+    page = api.get(f"/v2.0/p/sessions/{session}/log")
+    assert (page["from"], page["total"], len(page["log"])) == (201, 301, 100)
+    assert page["log"][-1] == "YARN Diagnostics: "
+
+
+def test_ended_batches_are_forgotten_when_the_service_does_that(
+    start: Callable[..., Api], clock: Clock
+) -> None:
+    api = start(retention=3600)
+    old = create(api, name="old")["id"]
+    clock.now += 60 + 3600
+    assert [entry["name"] for entry in listed(api)] == ["old"]
+    clock.now += 1
+    create(api, name="new")
+    assert [entry["name"] for entry in listed(api)] == ["new"]
+    assert api.get(BATCHES)["total"] == 1
+    assert api.refusal("GET", f"{BATCHES}/{old}") == (400, "DLI.0002")

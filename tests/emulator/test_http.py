@@ -55,7 +55,7 @@ def test_headers_of_an_answer(api: Api, clock: Clock) -> None:
         ("GET", "/v2.0/p/batches/a/b"),
         ("GET", "/v2x0/p/batches"),
         ("PUT", "/v2.0/p/batches"),
-        ("DELETE", "/v2.0/p/batches/1"),
+        ("DELETE", "/v2.0/p/batches"),
         ("HEAD", "/v2.0/p/batches"),
         ("BREW", "/coffee"),
     ],

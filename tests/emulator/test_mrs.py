@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -193,3 +194,82 @@ def test_a_submission_that_fails_says_so_inside_its_result(api: Api, monkeypatch
     assert response.json() == {
         "job_submit_result": {"error_msg": "Internal service error", "error_code": "0173"}
     }
+
+
+def test_killing_is_accepted_and_takes_a_while(api: Api, clock: Clock) -> None:
+    job_id = submit(api)
+    clock.now += 59
+    response = api.call("POST", f"{JOBS}/{job_id}/kill")
+    assert (response.status_code, response.json()) == (202, {"result": "succeeded"})
+    seen = []
+    for seconds in (0, 1, 1):
+        clock.now += seconds
+        bean = show(api, job_id)
+        seen.append((bean["job_state"], bean["job_result"]))
+    assert seen == [("RUNNING", "UNDEFINED"), ("RUNNING", "UNDEFINED"), ("KILLED", "KILLED")]
+    assert (bean["started_time"] - bean["submitted_time"], bean["elapsed_time"]) == (2000, 59_000)
+    assert names(api, job_state="KILLED", job_result="KILLED") == ["count"]
+
+
+def test_what_cannot_be_killed(api: Api, clock: Clock) -> None:
+    sql, over = submit(api, job_type="SparkSql"), submit(api)
+    assert api.refusal("POST", f"{JOBS}/{sql}/kill") == (500, "0160")
+    clock.now += 60
+    assert api.refusal("POST", f"{JOBS}/{over}/kill") == (500, "0175")
+    assert api.refusal("POST", f"{JOBS}/none/kill") == (500, "0176")
+
+
+def test_a_batch_of_jobs_is_deleted_or_none_of_it(api: Api, clock: Clock) -> None:
+    old = [submit(api, job_name=name) for name in "ab"]
+    clock.now += 60
+    new = submit(api, job_name="c")
+
+    def delete(*ids: str) -> Any:
+        return api.call("POST", f"{JOBS}/batch-delete", json={"job_id_list": ids})
+
+    for ids, code in (([*old, new], "0183"), ([*old, "none"], "0176")):
+        response = delete(*ids)
+        assert (response.status_code, response.json()["error_code"]) == (500, code)
+    assert len(names(api)) == 3
+    response = delete(*old)
+    assert (response.status_code, response.content) == (202, b"")
+    assert names(api) == ["c"]
+    assert api.refusal("GET", f"{JOBS}/{old[0]}") == (500, "0176")
+    for body in ({}, {"job_id_list": []}, {"job_id_list": "a"}):
+        assert api.refusal("POST", f"{JOBS}/batch-delete", json=body) == (400, "MRS.0002")
+
+
+def test_the_result_of_sql(api: Api, clock: Clock) -> None:
+    sql = submit(api, job_type="SparkSql", arguments=["show databases; show tables;"])
+    script = submit(api, job_type="SparkScript", arguments=["obs://b/a.sql"])
+    other = submit(api, job_type="HiveSql", arguments=["show tables"])
+    assert api.refusal("GET", f"{JOBS}/{sql}/sql-result") == (500, "0183")
+    clock.now += 60
+    row = [{"result": "succeed"}]
+    assert api.get(f"{JOBS}/{sql}/sql-result") == {"sql_results": {"0": row, "1": row}}
+    assert api.get(f"{JOBS}/{script}/sql-result") == {"sql_results": {"0": row}}
+    assert api.refusal("GET", f"{JOBS}/{other}/sql-result") == (500, "0179")
+
+
+@pytest.mark.parametrize(("most", "code"), [(10, "0177"), (3, "12000060")])
+def test_a_cluster_can_be_full(start: Callable[..., Api], clock: Clock, most: int, code: str) -> None:
+    api = start(running=most)
+    for _ in range(most):
+        submit(api)
+    full = api.call("POST", JOBS, json=SMALL)
+    assert full.status_code == 500
+    assert full.json()["job_submit_result"] == {
+        "error_msg": f"The number of running jobs per cluster cannot exceed {most}.",
+        "error_code": code,
+    }
+    assert submit(api, "/v2/p/clusters/other/job-executions"), "another cluster has room"
+    clock.now += 60
+    assert submit(api)
+
+
+def test_ended_jobs_are_forgotten_when_the_service_does_that(start: Callable[..., Api], clock: Clock) -> None:
+    api = start(retention=60)
+    submit(api, job_name="old")
+    clock.now += 121
+    submit(api, job_name="new")
+    assert names(api) == ["new"]

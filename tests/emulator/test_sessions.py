@@ -86,3 +86,30 @@ def test_batches_and_sessions_do_not_mix(api: Api) -> None:
     session = api.post(SESSIONS, SMALL)["id"]
     assert api.get("/v2.0/p/batches")["total"] == 0
     assert api.refusal("GET", f"/v2.0/p/batches/{session}") == (400, "DLI.0002")
+
+
+def test_a_session_that_is_deleted_shuts_down(api: Api, clock: Clock) -> None:
+    session = api.post(SESSIONS, SMALL)["id"]
+    path = f"{SESSIONS}/{session}"
+    clock.now += 10
+    assert api.delete(path) == {"msg": "deleted"}
+    assert api.delete(path) == {"msg": "deleted"}
+    assert api.get(f"{path}/state")["state"] == "shutting_down"
+    clock.now += 2
+    assert api.get(f"{path}/state")["state"] == "success"
+    assert api.delete(path) == {"msg": "deleted"}
+    assert [entry["id"] for entry in api.get(SESSIONS)["sessions"]] == [session]
+    assert api.refusal("DELETE", f"{SESSIONS}/none") == (400, "DLI.0002")
+
+
+def test_log(api: Api, clock: Clock) -> None:
+    session = api.post(SESSIONS, SMALL)["id"]
+    clock.now += 4
+    answer = api.get(f"{SESSIONS}/{session}/log", **{"from": 1, "size": 2})
+    line = "INFO Emulated: still running"
+    assert answer == {
+        "id": session,
+        "from": 1,
+        "total": 5,
+        "log": [f"2024-07-03 09:46:42 {line}", f"2024-07-03 09:46:43 {line}"],
+    }

@@ -1,11 +1,12 @@
 """What is left of the jobs when servers come and go."""
 
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import requests
@@ -91,3 +92,14 @@ def test_time_goes_on_between_two_servers(tmp_path: Path, clock: Clock) -> None:
     with Emulator(tmp_path / "e.db", clock=clock) as server:
         state = requests.get(f"{server.url}{BATCHES}/{job_id}/state", timeout=10).json()
     assert state == {"id": job_id, "state": "success"}
+
+
+def test_a_database_of_the_first_version_is_taken_over(tmp_path: Path, clock: Clock) -> None:
+    database = tmp_path / "e.db"
+    with Emulator(database, clock=clock) as server, requests.Session() as session:
+        old = create(session, server.url, "job")
+    with closing(sqlite3.connect(database)) as connection:
+        for column in ("through", "through_from", "through_until", "updated", "savepoint", "restored"):
+            connection.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+    with Emulator(database, clock=clock) as server:
+        assert requests.get(f"{server.url}{BATCHES}/{old}", timeout=10).json()["name"] == "job"
