@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test bench format clean
+.PHONY: help demo test bench format conformance clean
 
 help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
 	@echo "make test    everything that guards the project"
 	@echo "make bench   how long each verb takes with 2,000 jobs"
 	@echo "make format  format the code, and regenerate the schemas"
+	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
 	@echo "make clean   remove .venv and everything that was built"
 
 demo: .venv/run.stamp
@@ -29,6 +30,9 @@ format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/deployer schema generate
 
+# What the vendor's SDKs say of the emulator; without it these tests are skipped.
+conformance: .venv/conformance.stamp
+
 clean:
 	rm -rf .venv build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
@@ -48,3 +52,8 @@ clean:
 	@echo "Installing deployer and its development tools into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/run.stamp
+
+.venv/conformance.stamp: .venv/dev.stamp
+	@echo "Installing the vendor's SDKs into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,conformance]'
+	@touch $@

@@ -184,7 +184,7 @@ jobs:
         with: {python-version: "3.12"}
       - run: pip install git+https://github.com/OWNER/deployer
       - run: deployer validate -t prod
-      - run: deployer apply -t prod --yes
+      - run: deployer apply -t prod --confirm prod
         env:
           HW_AUTH_TOKEN: ${{ secrets.HW_AUTH_TOKEN }}
 """
@@ -222,7 +222,7 @@ apply:
   interruptible: false
   environment: prod
   script:
-    - deployer apply -t prod --yes
+    - deployer apply -t prod --confirm prod
 """
 
 CI: Mapping[str, Mapping[str, str]] = {

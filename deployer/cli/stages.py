@@ -169,16 +169,16 @@ def secrets(loaded: Loaded) -> Secrets:
     return Secrets(target.secrets, os.environ, loaded.project.folder, made_up=target.emulator)
 
 
-def emulator(database: Path, *, port: int = 0, token: str | None = None) -> Emulator:
-    """An emulator on its port; raises DeployerError when the port or the database cannot be had."""
+def emulator(database: Path) -> Emulator:
+    """The emulator inside the command; raises DeployerError when its database cannot be had."""
     import sqlite3
 
     from deployer.emulator import Emulator
 
     try:
-        return Emulator(database, port=port, token=token)
+        return Emulator(database)
     except (OSError, sqlite3.Error) as error:
-        raise DeployerError(f"the emulator cannot start (port {port}, {database}): {error}") from None
+        raise DeployerError(f"the emulator cannot start ({database}): {error}") from None
 
 
 def state_folder(found: Project) -> Path:
