@@ -37,10 +37,11 @@ _WORDS: dict[type[nodes.Node], Sequence[str]] = {
     nodes.FromImport: ("from",),
     nodes.Extends: ("extends",),
     nodes.With: ("with",),
+    nodes.ScopedEvalContextModifier: ("autoescape",),
 }
 
 
-class Generator(CodeGenerator):
+class CaptureGenerator(CodeGenerator):
     """Jinja's, but the text of a recursive loop stays as it is: other text that Jinja buffers is captured."""
 
     def return_buffer_contents(self, frame: Frame, force_unescaped: bool = False) -> None:
@@ -92,7 +93,7 @@ def rewrite(
     extends = [node for node in tree.body if isinstance(node, nodes.Extends)]
     tree.body = _Rewriter(file, number, spots, layout.tags).body(tree.body, _Around(scope))
     # The template that is extended runs after the last statement: that one tells its place.
-    tree.body += [nodes.ExprStmt(nodes.Const(None), lineno=node.lineno) for node in extends[:1]]
+    tree.body += [_here(node.lineno) for node in extends[:1]]
     return frozenset(scope.ever)
 
 
@@ -174,7 +175,7 @@ class _Rewriter:
             nodes.If: self._if,
             nodes.With: self._with,
             nodes.Scope: self._inside,
-            nodes.ScopedEvalContextModifier: self._inside,
+            nodes.ScopedEvalContextModifier: self._autoescape,
         }
 
     def body(self, body: Iterable[nodes.Node], around: _Around) -> list[nodes.Node]:
@@ -190,9 +191,13 @@ class _Rewriter:
 
     # --- statements with statements inside
 
-    def _inside(self, node: Any, around: _Around) -> list[nodes.Node]:
+    def _inside(self, node: nodes.Scope, around: _Around) -> list[nodes.Node]:
         node.body = self.body(node.body, around)
         return [node]
+
+    def _autoescape(self, node: nodes.ScopedEvalContextModifier, around: _Around) -> list[nodes.Node]:
+        node.body = self.body(node.body, around)
+        return [_here(node.lineno), node]
 
     def _if(self, node: nodes.If, around: _Around) -> list[nodes.Node]:
         node.body = self.body(node.body, around)
@@ -214,7 +219,7 @@ class _Rewriter:
             scope.hide(target)
             scope.bind_names(target, around.scope.of(value))
         node.body = self.body(node.body, around.inside(scope))
-        return [node]
+        return [_here(node.lineno), node]
 
     def _block(self, node: nodes.Block, around: _Around) -> list[nodes.Node]:
         # What overrides it may stand elsewhere: that it is captured shows only when it is run.
@@ -343,6 +348,11 @@ class _Rewriter:
         first, *rest = text.split("\n")
         lines = [mark(self._number, Spot(line, 1)) + it for line, it in enumerate(rest, spot.line + 1)]
         return "\n".join([mark(self._number, spot) + first, *lines])
+
+
+def _here(lineno: int) -> nodes.ExprStmt:
+    """Nothing, at a place: for statements that Jinja forgets to note the place of."""
+    return nodes.ExprStmt(nodes.Const(None), lineno=lineno)
 
 
 def _of_slot(spot: Spot, used: Names) -> tuple[nodes.Const, nodes.Const]:

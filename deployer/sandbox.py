@@ -66,11 +66,19 @@ class Sandbox:
     """Renders texts with the same values and names of secrets; a context manager, which ends the process.
 
     A text that takes too much time or memory is an error of its file only. After `MAX_STOPS` of them no more
-    is rendered: each takes its time.
+    is rendered: each takes its time. `patience` is for how long an answer is waited for, in seconds.
     """
 
-    def __init__(self, folder: Path, values: Mapping[str, Any], secrets: frozenset[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        values: Mapping[str, Any],
+        secrets: frozenset[str],
+        *,
+        patience: float = WALL_SECONDS,
+    ) -> None:
         self._common = {"folder": str(folder.absolute()), "values": values, "names": sorted(secrets)}
+        self._patience = patience
         self._child: _Child | None = None
         self._sent: deque[_Pending] = deque()
         self._stops = 0
@@ -118,7 +126,7 @@ class Sandbox:
     def _receive(self) -> None:
         """Takes the next answer; it is that of the first task that was sent."""
         child, pending = self._child, self._sent.popleft()
-        answer = child.receive() if child else None
+        answer = child.receive(self._patience) if child else None
         try:
             pending.result, costly = _result(wire.decoded(answer or b""), pending.task.via)
         except (ValueError, TypeError, KeyError, IndexError, RecursionError):
@@ -165,14 +173,14 @@ class _Child:
     def send(self, data: Any) -> None:
         self._messages.put(wire.encoded(data))
 
-    def receive(self) -> bytes | None:
-        """The next answer; None where there is none."""
+    def receive(self, seconds: float) -> bytes | None:
+        """The next answer; None where none comes."""
         if not self._is_ready:
             if self._next(START_SECONDS) != wire.READY:
                 self.end()
                 raise DeployerError("the process that renders templates does not start")
             self._is_ready = True
-        return self._next(WALL_SECONDS)
+        return self._next(seconds)
 
     def end(self) -> str:
         """Ends it; says why, if it was not asked to."""
@@ -185,7 +193,7 @@ class _Child:
             thread.join()
         code = self._process.wait()
         if late:
-            return f"the template took more than {WALL_SECONDS:g} s"
+            return "the process that renders the template gave no answer in time"
         return _cause(code) if died else "the process that renders the template gave no sound answer"
 
     def _next(self, seconds: float | None) -> bytes | None:

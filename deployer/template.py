@@ -15,7 +15,7 @@ import itertools
 import posixpath
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from types import FrameType
@@ -32,7 +32,7 @@ from jinja2.utils import Namespace, missing, pass_context
 from deployer import expressions, secrets
 from deployer.errors import Code, Problem, nearest
 from deployer.expressions import Dumped, Secret, plain
-from deployer.hygiene import Generator, rewrite
+from deployer.hygiene import CaptureGenerator, rewrite
 from deployer.marks import HYGIENE, MAX_VIA, Spot, settled
 from deployer.model import Place
 from deployer.rendered import SLOT, SLOT_CLOSE, SLOT_OPEN, RenderedText, Slot, Unusable, as_text
@@ -41,6 +41,7 @@ from deployer.trace import Fault, OutOfTime, Tracer, running
 MAX_PROBLEMS = 100
 MAX_LISTED = 10
 MAX_NEIGHBOURS = 1000
+MAX_NAME = 200
 
 _RESERVED_WORDS = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
 _ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
@@ -83,7 +84,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     Compiled templates call what stands under "other files" and "output"; see `deployer.hygiene`.
     """
 
-    code_generator_class = Generator
+    code_generator_class = CaptureGenerator
     intercepted_binops = frozenset(expressions.OPERATORS)
 
     def __init__(self, folder: Path, values: Mapping[str, Any], names: Collection[str]) -> None:
@@ -212,7 +213,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         file = _resolved(name, parent or "")
         template = self._loaded(file)
         if template is None:
-            raise Fault(f"there is no file '{name}'{self._neighbour(name, file)}", Code.INCLUDE)
+            raise Fault(f"there is no file '{_cut(name)}'{self._neighbour(name, file)}", Code.INCLUDE)
         return template
 
     def _chosen(self, names: Any, parent: str, *, ignore_missing: bool) -> Template | None:
@@ -235,10 +236,10 @@ class _Environment(ImmutableSandboxedEnvironment):
         if file not in self._templates:
             text = read_text(self._folder, file)
             if isinstance(text, Problem):
-                if text.code == Code.UNREADABLE_FILE and not (self._folder / file).exists():
+                if text.code == Code.UNREADABLE_FILE and _is_missing(self._folder / file):
                     return None
-                where = f"{text.place}: " if text.place.line else f"'{file}' "
-                raise Fault(f"{where}{text.message}", Code.INCLUDE)
+                where = f"{text.place}:" if text.place.line else f"'{_cut(file)}'"
+                raise Fault(f"{where} {text.message}", Code.INCLUDE)
             self._texts[file] = _with_newlines(text)
             self._templates[file] = self._compiled(file, self._texts[file])
         return self._templates[file]
@@ -435,6 +436,17 @@ def _resolved(name: str, parent: str) -> str:
     return posixpath.normpath(posixpath.join(folder, name))
 
 
+def _cut(name: str) -> str:
+    return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}..."
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except OSError:
+        return False
+
+
 def _bounded(parts: Iterable[Any]) -> str:
     """What a template writes, in one: text, and what its macros give."""
     texts: list[str] = []
@@ -443,6 +455,8 @@ def _bounded(parts: Iterable[Any]) -> str:
         texts.append(part.text if isinstance(part, Secret) else part)
         size += len(texts[-1])
         if size > expressions.MAX_TEXT:
+            if isinstance(parts, Generator):
+                parts.throw(expressions.too_long())  # where the template is, so that its line is known
             raise expressions.too_long()
     return "".join(texts)
 

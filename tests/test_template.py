@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployer.document import MAX_DEPTH, parse
-from deployer.errors import Problem
-from deployer.template import render
+from deployer.errors import Code
+from deployer.rendered import RenderedText
+from deployer.template import MAX_PROBLEMS, Engine
 
 VALUES: dict[str, Any] = {
     "name": "orders",
@@ -29,13 +31,16 @@ VALUES: dict[str, Any] = {
 }
 
 
+ENGINE = Engine(Path("no-such-folder"), VALUES, ())
+
+
 def read(text: str, **values: Any) -> tuple[list[Any], list[str]]:
     """The documents of a template and its problems."""
-    rendered = render("f", text, VALUES | values)
-    if isinstance(rendered, Problem):
-        return [], [f"{rendered.line}:{rendered.column}: {rendered.message}"]
-    documents, problems = parse("f", rendered)
-    return [it.value for it in documents], [f"{it.line}:{it.column}: {it.message}" for it in problems]
+    rendered = ENGINE.render("f", text, values)
+    documents, problems = parse(rendered) if isinstance(rendered, RenderedText) else ([], rendered)
+    return [it.value for it in documents], [
+        f"{it.place.line}:{it.place.column}: {it.message}" for it in problems
+    ]
 
 
 def value_of(text: str, **values: Any) -> Any:
@@ -54,7 +59,9 @@ def problem_of(text: str, **values: Any) -> str:
 
 # --- a value never changes the structure ------------------------------------------------------------------
 
-ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ue000\ue001\ue002\ue003"))
+ANY_TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="".join(map(chr, range(0xE000, 0xE008))))
+)
 NASTY = st.text("ab:-?[]{}&*!|>'\"%@`#,<~ \n\t\r\\=\0\x85\u2028\ufeff")
 
 
@@ -185,6 +192,10 @@ def test_the_type_of_a_value(expression: str, value: Any) -> None:
             {"a": "b: 1"},
         ),
         ("{% macro m() %}a: 1{% endmacro %}x: |\n  {{ m() }}", {"x": "a: 1"}),
+        ("{% block b %}a: {{ number }}\n{% endblock %}b: {{ self.b() }}", {"a": 3, "b": "a: 3\n"}),
+        ("{% filter upper %}{% block b %}a{{ name }}{% endblock %}{% endfilter %}", "AORDERS"),
+        ("a: {{ number ~ yes ~ nothing ~ ratio ~ 'x' }}", {"a": "3truenull1.5x"}),
+        ("a: {{ [number, yes, name] | join('-') }}", {"a": "3-true-orders"}),
     ],
 )
 def test_what_makes_structure(template: str, value: Any) -> None:
@@ -193,10 +204,6 @@ def test_what_makes_structure(template: str, value: Any) -> None:
 
 def test_loops_make_documents() -> None:
     assert read("{% for x in items %}\n---\na: {{ x }}\n{% endfor %}") == ([{"a": "a"}, {"a": "b"}], [])
-
-
-def test_text_without_jinja_is_left_alone() -> None:
-    assert value_of("a: '{ { x } } \ue000'\r\nb: x}}\n") == {"a": "{ { x } } \ue000", "b": "x}}"}
 
 
 def test_crlf_lines() -> None:
@@ -226,7 +233,6 @@ def test_crlf_lines() -> None:
         ("a: {{ mapping.items }}", "1:4", "a function; a key of that name is written x['name']"),
         ("a: {{ mapping.items() }}", "1:4", "a dict_items, which is not data; try '| list'"),
         ("a: {{ items | map('upper') }}", "1:4", "a generator, which is not data; try '| list'"),
-        ("a: {{ items | map('upper') ~ '' }}", "1:4", "the address of an object"),
         ("a: {{ name.encode() }}", "1:4", "a bytes, which is not data"),
         ("a: {{ range }}", "1:4", "a function"),
         ("a: {{ namespace(x=1) }}", "1:4", "a Namespace, which is not data"),
@@ -234,17 +240,27 @@ def test_crlf_lines() -> None:
         ("a: {{ number / 1e-320 }}", "1:4", "not finite"),
         ("a: {{ 'nan' | float | abs }}", "1:4", ""),
         ("a: {{ '\\ud800' }}", "1:4", "half a character"),
-        ("a: {{ '\\ue001' }}", "1:4", "U+E000 to U+E003"),
-        ("a: 1\nb: {{ v }}", "2:4", "U+E000 to U+E003"),
-        ("a: {{ [v] }}", "1:4", "U+E000 to U+E003"),
-        ("a: {{ {v: 1} }}", "1:4", "U+E000 to U+E003"),
-        ("a: {{ v | tojson }}", "1:4", "U+E000 to U+E003"),
-        ("{% macro m() %}\n{{ v }}{% endmacro %}a: {{ m() }}", "2:1", "U+E000 to U+E003"),
-        ("a: {{ 1 }}\nb: c\ue000", "2:5", "U+E000 to U+E003"),
-        ('a: {{ 1 }}\nb: "\\ue0000\\uE001"', "2:5", "U+E000 to U+E003"),
-        ('a: {{ 1 }}\nb: "\\U0000e000"', "2:5", "U+E000 to U+E003"),
-        ('a: {{ 1 }}\nb: "\\u{% if yes %}e0000{% endif %}\\ue{{ 1 }}"', "2:5", "U+E000 to U+E003"),
-        ("a: {{ self.b() }}{% block b %}{{ 1 }}{% endblock %}", "1:4", "U+E000 to U+E003"),
+        ("a: {{ '\\ue001' }}", "1:4", "U+E000 to U+E007"),
+        ("a: 1\nb: {{ v }}", "2:4", "U+E000 to U+E007"),
+        ("a: {{ [v] }}", "1:4", "U+E000 to U+E007"),
+        ("a: {{ {v: 1} }}", "1:4", "U+E000 to U+E007"),
+        ("a: {{ v | tojson }}", "1:4", "U+E000 to U+E007"),
+        ("{% macro m() %}\n{{ v }}{% endmacro %}a: {{ m() }}", "2:1", "U+E000 to U+E007"),
+        ("a: {{ 1 }}\nb: c\ue000", "2:5", "U+E000 to U+E007"),
+        ('a: {{ 1 }}\nb: "\\ue0000\\uE001"', "2:5", "U+E000 to U+E007"),
+        ('a: {{ 1 }}\nb: "\\U0000e000"', "2:5", "U+E000 to U+E007"),
+        ('a: {{ 1 }}\nb: "\\u{% if yes %}e0000{% endif %}\\ue{{ 1 }}"', "2:5", "U+E000 to U+E007"),
+        ("a: {{ 1 }}\nb: \ue007", "2:4", "U+E000 to U+E007"),
+        ("a: {{ '\\ue004' ~ 1 }}", "1:4", "U+E000 to U+E007"),
+        # Text that would be another each time.
+        ("a: {{ items | map('upper') ~ '' }}", "1:4", "a generator, which is not data"),
+        ("a: {{ range ~ '' }}", "1:4", "a function"),
+        ("a: {{ (range | string)[10:] }}", "1:4", "the address of an object"),
+        ("a: {{ items | map('upper') | string | upper }}", "1:4", "the address of an object"),
+        ("a: {{ ('%s' % name.upper) | length }}", "1:4", "the address of an object"),
+        ("a: {{ '{}'.format(name.upper) | reverse }}", "1:4", "the address of an object"),
+        ("a: {{ ['%s'] | map('format', name.upper) | list | length }}", "1:4", "the address of an object"),
+        ("a: {{ (mapping.keys() - ['a']) | list }}", "1:4", "a set has no order"),
         ("a: {{ 1 }}\nb: !{{ name }} x", "2:5", "while scanning a tag"),
         ("a: &{{ name }} 1", "1:5", "while scanning an anchor"),
         ("a: {{ 1 }}\nb: \0", "2:4", "'\\x00' is not allowed"),
@@ -315,7 +331,7 @@ def test_refused(template: str, place: str, words: str) -> None:
 )
 def test_errors_of_templates(template: str, place: str, words: str) -> None:
     problem = problem_of(template)
-    assert problem.startswith(f"{place}: template: ")
+    assert problem.startswith(f"{place}: ")
     assert words in problem
 
 
@@ -372,6 +388,45 @@ def test_a_deep_value_is_refused() -> None:
     ['{0.__class__}'.format][0](1)
     dict(f='{0.__class__}'.format).f(1)
     ''.join.__self__
+    ('{0.__class__.__mro__}' | attr('format'))('')
+    ('{x.__class__}' | attr('format_map'))(dict(x=1))
+    (['{0.__class__}'] | map(attribute='format') | first)(1)
+    ('{0.__class__}'['format'])(1)
+    ['{0.__class__}'.format] | map('attr', '__self__') | list
+    dict(f='{0.__class__}'.format)['f'](1)
+    namespace(f='{0.__init__.__globals__}'.format).f(range)
+    '{0.__init__.__globals__}'.format(secret)
+    '{0._environment}'.format(range)
+    '%(a)s' % dict.__class__
+    secret.__globals__
+    secret.__self__
+    secret.__func__.__globals__
+    dli_var.__globals__
+    dli_var.__code__
+    ('' | attr('__class__') | attr('__mro__'))[1]
+    '' | attr('__cla' ~ 'ss__')
+    ''['\x5f\x5fclass\x5f\x5f']
+    'x' | map(attribute='__class__') | list
+    [''] | map('attr', '\x5f\x5fclass\x5f\x5f') | list | first | attr('mro')
+    (range | attr('__init__')).__globals__
+    ('x' | list).__class__
+    (1).real.__class__
+    (1).to_bytes.__self__
+    dict.fromkeys.__self__
+    dict.__init_subclass__
+    namespace.mro()
+    undefined_name.__class__
+    (1 if false).__class__
+    [2, 1] | sort(attribute='__class__')
+    [2, 1] | min(attribute='__class__')
+    [1] | unique(attribute='__class__') | list
+    {'a': 1} | dictsort(by='__class__')
+    self.b
+    (items | map('upper')).gi_frame
+    (items | map('upper')).gi_code
+    (items | select).gi_frame.f_globals
+    super.__self__
+    varargs.__class__
     ['x'] | map(attribute='__class__') | list
     ['x'] | sum(attribute='__class__')
     ['x'] | groupby('__class__')
@@ -393,13 +448,13 @@ def test_a_deep_value_is_refused() -> None:
 def test_the_sandbox_has_no_way_out(expression: str) -> None:
     documents, problems = read(f"a: 1\nb: {{{{ {expression} }}}}\n")
     assert not documents
-    assert problems[0].startswith("2:4: template: ")
+    assert problems[0].startswith("2:4: ")
 
 
 @pytest.mark.parametrize("filter_", ["selectattr", "rejectattr"])
 def test_a_filter_sees_no_attribute_either(filter_: str) -> None:
     _, problems = read(f"a: {{{{ ['x'] | {filter_}('__class__') | list }}}}")
-    assert not problems or problems[0].startswith("1:4: template: ")
+    assert not problems or problems[0].startswith("1:4: ")
     assert "class" not in str(
         read(f"a: {{{{ ['x'] | {filter_}('__class__.__name__', 'eq', 'str') | list }}}}")[0]
     )
@@ -410,12 +465,16 @@ def test_a_filter_sees_no_attribute_either(filter_: str) -> None:
     ["include 'f'", "include '/etc/passwd'", "extends '../f'", "import 'os' as os", "from 'x' import y"],
 )
 def test_no_file_is_read(statement: str) -> None:
-    assert problem_of(f"a: 1\n{{% {statement} %}}\n").startswith("2:1: template: ")
+    assert problem_of(f"a: 1\n{{% {statement} %}}\n").startswith("2:1: ")
 
 
 def test_values_cannot_be_changed_for_the_next_file() -> None:
     values = {"items": ["a"], "mapping": {"a": 1}}
-    render("f", "{% set items = [1] %}{% set mapping = 2 %}{{ items }}{{ mapping }}", values)
+    engine = Engine(Path("no-such-folder"), values, ())
+    engine.render("f", "{% set items = [1] %}{% set mapping = 2 %}{{ items }}{{ mapping }}")
+    rendered = engine.render("g", "[{{ items }}, {{ mapping }}]")
+    assert isinstance(rendered, RenderedText)
+    assert parse(rendered)[0][0].value == [["a"], {"a": 1}]
     assert values == {"items": ["a"], "mapping": {"a": 1}}
 
 
@@ -568,3 +627,185 @@ def test_no_template_raises(text: str) -> None:
     documents, problems = read(text)
     assert "\ue000" not in str(documents)
     assert all(1 <= int(it.split(":")[0]) <= text.count("\n") + 1 for it in problems), problems
+
+
+# --- all problems of a file, and what may have been meant -------------------------------------------------
+
+
+def test_every_undefined_name_is_told() -> None:
+    documents, problems = read(
+        "a: {{ nam }}\nb: {{ mapping.aa }} {{ [1] }}{{ range }}\n"
+        "{% set s %}{{ itms }}{% endset %}\n{% for x in items %}{{ x }}{{ nam }}{% endfor %}"
+    )
+    assert not documents
+    assert problems == [
+        "1:4: 'nam' is undefined; did you mean 'name'?",
+        "2:4: 'dict object' has no attribute 'aa'; did you mean 'a'?",
+        "2:30: the expression gives a function; a key of that name is written x['name']",
+        "3:12: 'itms' is undefined; did you mean 'items'?",
+        "4:28: 'nam' is undefined; did you mean 'name'?",
+    ]
+
+
+def test_no_more_problems_than_a_person_reads() -> None:
+    _, problems = read("\n".join(f"a{number}: {{{{ nosuch }}}}" for number in range(500)))
+    assert len(problems) == MAX_PROBLEMS
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ nmae }}", "; did you mean 'name'?"),
+        ("{% set colour = 1 %}{{ color }}", "; did you mean 'colour'?"),
+        ("{{ secrets('A') }}", "; did you mean 'secret'?"),
+        ("{{ mapping.itemz }}", "; did you mean 'items'?"),
+        ("{{ mapping['itemz'] }}", "; did you mean 'items'?"),
+        ("{{ mapping.q }}", "; known: a, items"),
+        ("{% if nmae %}{% endif %}", "; did you mean 'name'?"),
+        ("{{ nmae | upper }}", "; did you mean 'name'?"),
+    ],
+)
+def test_the_nearest_name_is_told(template: str, words: str) -> None:
+    assert problem_of(template).endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("template", "hint"),
+    [
+        ("# {{ nam }}", True),
+        ("  # old: {% if nam %}x{% endif %}", True),
+        ("a: x # {{ nam }}", True),
+        ("a: 'it''s' # {{ nam | upper }}", True),
+        ("a: don't # {{ nam }}", True),
+        ("# {{ 1 + }}", True),
+        ("# {% include 'x' %}", True),
+        ("a: '# {{ nam }}'", False),
+        ('a: "x # {{ nam }}"', False),
+        ("a: x#{{ nam }}", False),
+        ("{# c #}a: {{ nam }}", False),
+        ("a: {{ nam }} # x", False),
+    ],
+)
+def test_in_a_comment_the_error_tells_that_jinja_reads_it(template: str, hint: bool) -> None:
+    problem = problem_of(template)
+    assert problem.endswith("written {# ... #}") is hint
+    assert ("Jinja reads the comments of YAML too" in problem) is hint
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [
+        ("{{ nam }}", Code.UNDEFINED),
+        ("{{ nam + 1 }}", Code.UNDEFINED),
+        ("{{ none | required }}", Code.UNDEFINED),
+        ("{{ 1 + }}", Code.TEMPLATE_SYNTAX),
+        ("{% nosuch %}", Code.TEMPLATE_SYNTAX),
+        ("{% block b %}{% endblock %}{% block b %}{% endblock %}", Code.TEMPLATE_SYNTAX),
+        ("{% print 1 %}", Code.TEMPLATE_SYNTAX),
+        ("{{ 1 // 0 }}", Code.TEMPLATE_ERROR),
+        ("{{ ''.__class__ }}", Code.TEMPLATE_ERROR),
+        ("{{ range }}", Code.NOT_DATA),
+        ("{% set s %}{{ [1] }}{% endset %}", Code.NOT_DATA),
+        ("{% include 'x' %}", Code.INCLUDE),
+        ("{{ '\ue000' }}", Code.RESERVED_CHARACTER),
+        ("{{ '\\ue000' }}", Code.RESERVED_CHARACTER),
+        ("{{ range(10 ** 6) }}", Code.TEMPLATE_LIMIT),
+        ("{{ 'x' * 10 ** 9 }}", Code.TEMPLATE_LIMIT),
+        ("{{ (10 ** 30) ** 400 }}", Code.TEMPLATE_LIMIT),
+        ("{{ 'x' | center(10 ** 7) }}", Code.TEMPLATE_LIMIT),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", Code.TEMPLATE_LIMIT),
+        ("{{ secret('A') }}", Code.SECRET_NAME),
+    ],
+)
+def test_codes(template: str, code: Code) -> None:
+    rendered = ENGINE.render("f", template)
+    assert isinstance(rendered, tuple)
+    assert [problem.code for problem in rendered] == [code]
+
+
+def test_what_is_required() -> None:
+    assert value_of("[{{ name | required }}, {{ 0 | required }}, {{ [] | required('x') }}]") == [
+        "orders",
+        0,
+        [],
+    ]
+    _, problems = read(
+        "a: {{ nmae | required }}\nb: {{ mapping.q | required('say which') }}\n"
+        "c: {{ nothing | required }}\n{% set d = '' | required %}e: {{ d }}{{ d ~ 1 }}"
+    )
+    assert problems == [
+        "1:4: 'nmae' is undefined; did you mean 'name'?",
+        "2:4: say which",
+        "3:4: a value is required here, and it is null",
+        "4:1: a value is required here, and it is empty",
+    ]
+
+
+# --- filters and functions of our own ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("{{ mapping | to_yaml }}", VALUES["mapping"]),
+        ("{{ 'no' | to_yaml }}", "no"),
+        ("{{ evil | to_yaml }}", VALUES["evil"]),
+        ("'{{ items | to_yaml }}'", "- a\n- b"),
+        ("|-\n  x:\n  {{ mapping | to_yaml }}", "x:\na:\n  b:\n  - 1\n  - x\nitems: 7"),
+        ("x{{ ['1', 'no', '1.0', 'a: b'] | to_yaml }}", "x- '1'\n- 'no'\n- '1.0'\n- 'a: b'"),
+        ("{{ (items | to_yaml).split('\\n') }}", ["- a", "- b"]),
+        ("{{ 'aé' | b64encode }}", "YcOp"),
+        ("{{ 3 | b64encode }}", "Mw=="),
+        ("{{ 'a' | sha256 }}", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
+        ("{{ 'a b/é?' | urlencode }}", "a%20b/%C3%A9%3F"),
+        ("{{ {'q': 'a b'} | urlencode }}", "q=a+b"),
+        ("{{ dli_var('topic') }}", "{{topic}}"),
+        ('"a-{{ dli_var("a.b-c_1") }}"', "a-{{a.b-c_1}}"),
+    ],
+)
+def test_filters_of_our_own(expression: str, value: Any) -> None:
+    assert value_of(f"a: {expression}\n") == {"a": value}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "items | b64encode",
+        "items | sha256",
+        "range | to_yaml",
+        "dli_var('1')",
+        "dli_var('a b')",
+        "dli_var(1)",
+    ],
+)
+def test_filters_of_our_own_refuse(expression: str) -> None:
+    assert problem_of(f"a: 1\nb: {{{{ {expression} }}}}").startswith("2:4: ")
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        ("{{ db.host ~ x }}", "db.host x"),
+        ("{{ db['host'] }}{{ x }}{{ db.host }}", "db.host x"),
+        ("{{ y[0].w }}", "y.0.w"),
+        ("{{ 'x' ~ 3 }}", ""),
+        ("{{ db.values() | join(x) }}", "db x"),
+        ("{{ range(x | length) }}{{ secret('S') }}{{ dli_var('v') }}", "x"),
+        ("{% for r in regions %}{{ r.name }}{% endfor %}", "regions"),
+        ("{% for k, v in db.items() %}{{ v }}{{ loop.index }}{% endfor %}", "db"),
+        ("{% set q = db %}{{ q.host }}", "db.host"),
+        ("{% if x %}{% set q = x %}{% else %}{% set q = y %}{% endif %}{{ q }}", "x y"),
+        ("{% set q = namespace(v=x) %}{% set q.v = y %}{{ q.v | string }}", "x y"),
+        ("{% set s %}{{ x }}-{{ db.host }}{% endset %}{{ s }}", "x db.host"),
+        ("{% macro m(a) %}{{ a }}{{ x }}{% endmacro %}{{ m(db.host) }}", "x db.host"),
+        ("{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}{{ x }}{% endcall %}", "x"),
+        ("{% filter replace('a', y) %}{{ x }}{% endfilter %}", "x y"),
+        ("{% with a = x %}{{ a }}{% endwith %}{{ each.b }}", "x each.b"),
+    ],
+)
+def test_the_names_of_the_values_that_a_scalar_uses(template: str, names: str) -> None:
+    values = {"x": "a", "y": [{"w": 1}], "db": {"host": "h"}, "regions": [{"name": "n"}]}
+    engine = Engine(Path("no-such-folder"), values, {"S"})
+    rendered = engine.render("f", template, {"each": {"b": 1}})
+    assert isinstance(rendered, RenderedText)
+    assert rendered.names(rendered.text) == tuple(names.split())
