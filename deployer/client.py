@@ -1,72 +1,45 @@
-"""The one door to the network: calls, listings read to their end, and what went wrong as one exception.
+"""The services' calls: what is created and started, and listings read to their end.
 
-A write is sent once. What its failure means for the job is told by the exception: NothingArrived, Refused,
-or AnswerLost when it may have been carried out all the same.
+What the failure of a write means for the job is told by the exception: NothingArrived, Refused, or AnswerLost
+when it may have been carried out all the same.
 """
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-import requests
-from requests.auth import AuthBase
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    LocationParseError,
-    NameResolutionError,
-    NewConnectionError,
-    ProxyError,
-)
-from urllib3.util import parse_url
-
-from deployer import __version__, redact
-from deployer.errors import AnswerLost, ApiError, NoAnswer, NothingArrived, Refused, UsageError
+from deployer.answers import Answer
+from deployer.auth import SignedIn
+from deployer.errors import AnswerLost, NothingArrived, Refused
 from deployer.kinds.kind import Kind, Paging, dig
 from deployer.model import Spec
 from deployer.project import Target
 from deployer.tables import load_table
+from deployer.transport import Call, Transport
 
-CONNECT_SECONDS = 10
-READ_SECONDS = 120  # the gateway cuts a call off after about two minutes
 MAX_PAGES = 10_000
-MAX_MESSAGE = 500
-_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
-
-# Statuses that a gateway gives for a backend that may have done the work nevertheless.
-_GATEWAY_LOST = {502, 503, 504}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call was answered with, and the words that messages about it begin with."""
-
-    value: Any
-    where: str
 
 
 class Client:
-    """Calls the services of one target. Close it, or use it as a context manager."""
+    """Calls the services of one target. The transport is the caller's to close."""
 
-    def __init__(self, target: Target, auth: AuthBase, *, hide: Callable[[str], str] | None = None) -> None:
-        """`hide` is applied to all that a service says, before it becomes part of an error."""
+    def __init__(self, target: Target, signed_in: SignedIn, transport: Transport) -> None:
         self._target = target
-        self._hide = hide or str
-        self._session = requests.Session()
-        self._session.auth = auth
-        self._session.headers.update({"User-Agent": f"deployer/{__version__}", "Accept": "application/json"})
-        self.server_time: datetime | None = None
+        self._signed_in = signed_in
+        self._transport = transport
 
-    def __enter__(self) -> Client:
-        return self
+    @property
+    def project_id(self) -> str:
+        """The project, which the target need not name."""
+        return self._signed_in.project_id
 
-    def __exit__(self, *_: object) -> None:
-        self._session.close()
+    @property
+    def server_time(self) -> datetime | None:
+        """The services' clock at their last answer; None where it was not told."""
+        return self._transport.server_time
 
     def create(self, kind: Kind, name: str, spec: Spec) -> str:
         """Sends a new job and returns its id. Raises ApiError."""
@@ -139,154 +112,22 @@ class Client:
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
         """The answer of one call that was not refused; `call` is `METHOD /path` with placeholders."""
-        base, local = self._base(service)
         method, _, path = call.partition(" ")
-        values = {"project_id": self._target.project_id, **path_values}
+        values = {"project_id": self.project_id, **path_values}
         quoted = {key: quote(value, safe="", errors="replace") for key, value in values.items()}
-        url = base + path.format_map(quoted)
-        where = f"{method} {url}"
-        try:
-            response = self._session.request(
+        return self._transport.send(
+            Call(
+                service,
+                self._target.endpoint(service),
                 method,
-                url,
-                params=query,
-                json=body,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-                # A proxy from the environment must not come between us and a server on this machine.
-                proxies={"http": "", "https": ""} if local else None,
+                path.format_map(quoted),
+                self._signed_in.auth,
+                query or {},
+                body,
+                write=method != "GET",
+                credential=self._signed_in.credential,
             )
-        except requests.RequestException as error:
-            raise _failure(error, where) from None
-        self._note_time(response)
-        return _answer(response, where, self._hide)
-
-    def _base(self, service: str) -> tuple[str, bool]:
-        """The URL of a service, and whether it is on this machine; raises UsageError."""
-        base = self._target.endpoint(service)
-        try:
-            # The parser of requests: another one may read another host out of the same text.
-            parts = parse_url(base)
-        except LocationParseError:
-            raise UsageError(f"target '{self._target.name}': {base} is not a URL") from None
-        local = parts.host in _LOOPBACK
-        if parts.scheme != "https" and not local:
-            raise UsageError(
-                f"target '{self._target.name}': {base} must be https: credentials travel with it"
-            )
-        return base, local
-
-    def _note_time(self, response: requests.Response) -> None:
-        try:
-            date = parsedate_to_datetime(response.headers.get("Date", ""))
-        except ValueError:
-            return
-        self.server_time = date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-# What says that the request was never sent, and the words for it.
-_NOT_SENT: tuple[tuple[type[BaseException], str], ...] = (
-    (ProxyError, "the proxy that the environment names cannot be reached"),
-    (NameResolutionError, "the name of the host cannot be resolved"),
-    (ConnectionRefusedError, "connection refused; is the server running?"),
-    (ConnectTimeoutError, f"no connection within {CONNECT_SECONDS} s"),
-    (ssl.SSLCertVerificationError, "the certificate of the server is not trusted: {}"),
-    (NewConnectionError, "cannot connect: {}"),
-)
-
-
-def _failure(error: requests.RequestException, where: str) -> ApiError:
-    causes = list(_causes(error))
-    for sort, words in _NOT_SENT:
-        if any(isinstance(cause, sort) for cause in causes):
-            details = (getattr(cause, "verify_message", getattr(cause, "strerror", "")) for cause in causes)
-            return NothingArrived(f"{where}: {words.format(next(filter(None, details), 'no reason given'))}")
-    if isinstance(error, ValueError | requests.exceptions.InvalidJSONError):
-        return NothingArrived(f"{where}: it cannot be sent: {error}")
-    if isinstance(error, requests.ReadTimeout):
-        return NoAnswer(f"{where}: no answer within {READ_SECONDS} s")
-    if isinstance(error, requests.exceptions.SSLError):
-        return AnswerLost(f"{where}: the TLS connection failed; is this an https server?")
-    return AnswerLost(f"{where}: the connection broke before the answer was complete")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what it wraps: requests keeps urllib3's in `args`, urllib3 its own in `reason`."""
-    seen: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue:
-        item = queue.pop(0)
-        if isinstance(item, BaseException) and item not in seen:
-            seen.append(item)
-            queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
-    return iter(seen)
-
-
-def _answer(response: requests.Response, where: str, hide: Callable[[str], str]) -> Answer:
-    """The answer as data; raises what the status and the words in it mean."""
-    try:
-        value: Any = response.json()
-    except (ValueError, RecursionError):
-        value = None
-    status = response.status_code
-    request_id = response.headers.get("X-Request-Id") or dig(value, "request_id")
-    token = response.request.headers.get("X-Auth-Token", "")
-    where = f"{where}: HTTP {status}"
-    if request_id:
-        where += f" (request id {_quotable(hide(str(request_id)), token)})"
-    code, message = _first_refusal(_refusal(item) for item in (value if isinstance(value, list) else [value]))
-    if 200 <= status < 300:
-        if value is None:
-            raise AnswerLost(f"{where}: the answer is not JSON", status=status)
-        if not code:
-            return Answer(value, where)
-    said = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
-    text = f"{where}: {_quotable(hide(said), token)}"
-    if 300 <= status < 400:
-        text += "; a redirect is not followed, credentials travel with the call"
-    if status in {401, 403}:
-        text += "; check the token: it is valid for 24 hours and for one project"
-    lost = status in _GATEWAY_LOST or (status >= 500 and not code)
-    raise (AnswerLost if lost else Refused)(text, status=status, code=code, request_id=str(request_id or ""))
-
-
-def _quotable(said: str, token: str) -> str:
-    """What a service says, without the credentials that it may repeat, and not too long."""
-    length, said = len(said), said[: 20 * MAX_MESSAGE]
-    said = redact.text(said.replace(token, redact.MASK) if token else said)
-    return said if len(said) <= MAX_MESSAGE else f"{said[:MAX_MESSAGE]}... ({length} characters)"
-
-
-def error_of(answer: Any) -> tuple[str, str]:
-    """The code and message of an error answer, whatever its shape; the code is empty where it is none.
-
-    MRS nests them in job_submit_result or not, and some pages spell them errorCode and errorMsg.
-    """
-    holders = [one for one in (answer, dig(answer, "job_submit_result")) if isinstance(one, Mapping)]
-    found = [
-        (
-            str(one.get("error_code") or one.get("errorCode") or ""),
-            str(one.get("error_msg") or one.get("errorMsg") or one.get("message") or ""),
         )
-        for one in holders
-    ]
-    return _first_refusal(found)
-
-
-def _first_refusal(said: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    """The first code with its message, or else the first message."""
-    said = [*said]
-    return next((pair for pair in said if pair[0]), next(filter(any, said), ("", "")))
-
-
-def _refusal(item: Any) -> tuple[str, str]:
-    """HTTP 200 is not success: an error code may be inside, and is_success may be the text "false"."""
-    code, message = error_of(item)
-    said = dig(item, "is_success")
-    # DataArts prints is_success: false beside the id of a batch that was accepted.
-    if not code and said is not None and str(said).casefold() != "true" and not dig(item, "id"):
-        code = "is_success=false"
-    return code, message
 
 
 def _count(value: Any) -> int | None:

@@ -12,21 +12,26 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from deployer import __version__
 from deployer.defaults import defaults, without_nulls
+from deployer.endpoints import of_region
 from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
 from deployer.files import read_mapping
 from deployer.kinds import KINDS
 from deployer.model import Document
+from deployer.retry import Retry
 from deployer.secrets import SecretSource
+from deployer.throttle import UNLIMITED, Rate
 from deployer.violations import violations
 
 PROJECT_FILE = "deployer.yaml"
 STATE_FOLDER = ".deployer"
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where jobs go. `variable` names the environment variable that holds the token.
+    """Where jobs go, and how. `auth` is how to sign in, empty where the environment decides.
 
+    `variable` names the environment variable that holds the token, `ca_file` is a path from the project.
     `defaults` are those of the project and the target, by kind; `secrets` say where each one comes from.
     """
 
@@ -35,8 +40,11 @@ class Target:
     region: str = ""
     endpoints: Mapping[str, str] = field(default_factory=dict)
     project_id: str = ""
-    auth: str = "token"
-    variable: str = "HW_AUTH_TOKEN"
+    auth: str = ""
+    variable: str = ""
+    ca_file: str = ""
+    rate: Rate = field(default_factory=Rate)
+    retry: Retry = field(default_factory=Retry)
     values: tuple[str, ...] = ()
     clusters: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -50,7 +58,7 @@ class Target:
             return self.endpoints[service].rstrip("/")
         if not self.region:
             raise UsageError(f"target '{self.name}' has neither a region nor an endpoint for {service}")
-        return f"https://{service}.{self.region}.myhuaweicloud.com"
+        return of_region(service, self.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +154,11 @@ def _target(document: Document, name: str) -> Target:
         region=raw.get("region", ""),
         endpoints=raw.get("endpoints", {}),
         project_id=raw.get("projectId", "local" if raw.get("emulator") else ""),
-        auth=auth.get("method", "token"),
-        variable=auth.get("variable", "HW_AUTH_TOKEN"),
+        auth=auth.get("method", ""),
+        variable=auth.get("variable", ""),
+        ca_file=raw.get("caFile", ""),
+        rate=UNLIMITED if raw.get("emulator") else _rate(raw.get("rate", {})),
+        retry=_retry(raw.get("retry", {})),
         values=tuple(raw.get("values", ())),
         clusters=raw.get("clusters", {}),
         limits=raw.get("limits", {}),
@@ -155,6 +166,17 @@ def _target(document: Document, name: str) -> Target:
         defaults={kind: layer for kind, layer in layers.items() if layer},
         secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
     )
+
+
+def _rate(raw: Mapping[str, Any]) -> Rate:
+    usual = Rate()
+    return Rate(raw.get("requestsPerSecond", usual.per_second), raw.get("concurrent", usual.concurrent))
+
+
+def _retry(raw: Mapping[str, Any]) -> Retry:
+    usual, wait = Retry(), raw.get("waitForPlace", "")
+    full_seconds = float(wait[:-1]) * _SECONDS[wait[-1]] if wait else usual.full_seconds
+    return Retry(raw.get("attempts", usual.attempts), full_seconds)
 
 
 def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:

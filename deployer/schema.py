@@ -274,6 +274,33 @@ _SECRETS: Schema = {
 }
 
 
+_AUTH: Schema = _object(
+    {
+        "method": {
+            "description": "A token, an IAM user's password or an access key; what is there, if left out.",
+            "enum": ["token", "password", "aksk"],
+        },
+        "variable": {
+            "description": "The environment variable that holds the token.",
+            "type": "string",
+            "pattern": "^(HW|OS)_AUTH_TOKEN(_[A-Z0-9_]+)?$",
+            "default": "HW_AUTH_TOKEN",
+        },
+    }
+) | {
+    "description": "How to sign in. Credentials come from the environment, never from here.",
+    "allOf": [
+        {
+            "description": "'variable' is for the method token only",
+            "not": {
+                "required": ["method", "variable"],
+                "properties": {"method": {"enum": ["password", "aksk"]}},
+            },
+        }
+    ],
+}
+
+
 def project_schema() -> Schema:
     """The schema of `deployer.yaml`."""
     text_map = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -297,22 +324,41 @@ def project_schema() -> Schema:
                 "type": "string",
                 "pattern": "^[0-9A-Za-z]{1,64}$",
             },
-            "auth": _object(
-                {
-                    "method": {
-                        "description": "token: X-Auth-Token from an environment variable.",
-                        "enum": ["token", "password", "aksk"],
-                        "default": "token",
-                    },
-                    "variable": {
-                        "description": "The environment variable that holds the token.",
-                        "type": "string",
-                        "pattern": "^(HW|OS)_AUTH_TOKEN(_[A-Z0-9_]+)?$",
-                        "default": "HW_AUTH_TOKEN",
-                    },
-                },
-                required=["method"],
-            ),
+            "auth": _AUTH,
+            "caFile": {
+                "description": "The certificates (PEM) to verify servers with, instead of the usual ones.",
+                "type": "string",
+                "minLength": 1,
+            },
+            "rate": {
+                "description": "The most that one service is called.",
+                **_object(
+                    {
+                        "requestsPerSecond": {"type": "number", "minimum": 0.01, "default": 50},
+                        "concurrent": {"type": "integer", "minimum": 1, "default": 4},
+                    }
+                ),
+            },
+            "retry": {
+                "description": "How calls are sent again that failed only for the moment.",
+                **_object(
+                    {
+                        "attempts": {
+                            "description": "How often one is sent at most.",
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": 10,
+                            "default": 4,
+                        },
+                        "waitForPlace": {
+                            "description": "How long a cluster that takes no more jobs is waited for.",
+                            "type": "string",
+                            "pattern": "^[0-9]{1,4}[smh]$",
+                            "default": "10m",
+                        },
+                    }
+                ),
+            },
             "protected": {
                 "description": "apply asks for its name: --confirm NAME, where --yes does for others.",
                 "type": "boolean",

@@ -65,7 +65,16 @@ class Workspace:
 
     def write_project(self, **target: Any) -> None:
         endpoints = dict.fromkeys(("dli", "mrs", "iam"), self.url)
-        test = {"endpoints": endpoints, "projectId": "pid", "auth": {"method": "token"}, **target}
+        # Nothing is tried again: that would take real time, and test_retry has a clock for it.
+        once = {"attempts": 1, "waitForPlace": "0s"}
+        test = {
+            "endpoints": endpoints,
+            "projectId": "pid",
+            "auth": {"method": "token"},
+            "retry": once,
+            "rate": {"requestsPerSecond": 10_000},
+            **target,
+        }
         project = {
             "apiVersion": "deployer/v1",
             "kind": "Project",
@@ -126,6 +135,7 @@ def bare(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
             monkeypatch.delenv(name)
     monkeypatch.setenv("HW_AUTH_TOKEN", TOKEN)
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("CI", raising=False)
     return Workspace(tmp_path / "project", capsys)
 
 

@@ -13,7 +13,7 @@ from faults import LOSSES, REFUSALS, Call, Fault, FaultProxy, changed, cut, list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployer.client import error_of
+from deployer.answers import error_of
 from deployer.emulator import Emulator
 
 
@@ -46,6 +46,8 @@ def batch(workspace: Workspace, **more: Any) -> None:
         ({"error_code": "APIGW.0301", "error_msg": "no", "request_id": "r"}, ("APIGW.0301", "no")),
         ({"error_code": "DLI.0001", "message": "in other words"}, ("DLI.0001", "in other words")),
         ({"error_msg": "a message alone"}, ("", "a message alone")),
+        ({"error": {"code": 401, "message": "wrong", "title": "Unauthorized"}}, ("401", "wrong")),
+        ({"error": "text"}, ("", "")),
         ({"job_submit_result": "text"}, ("", "")),
         ({"is_success": "true", "message": ""}, ("", "")),
         ({"error_code": None, "error_msg": None}, ("", "")),
@@ -62,7 +64,9 @@ anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["error_code", "error_msg", "job_submit_result", "x"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["error_code", "error_msg", "job_submit_result", "error", "code"]), inner
+        )
     ),
     max_leaves=8,
 )
@@ -205,14 +209,6 @@ def test_a_token_that_no_header_may_hold(
     assert "one" not in ran.err
 
 
-@pytest.mark.parametrize("method", ["password", "aksk"])
-def test_a_method_of_tomorrow(bare: Workspace, method: str) -> None:
-    bare.write_project(auth={"method": method})
-    batch(bare)
-    ran = bare.run("plan")
-    assert (ran.code, "this version signs in with a token only" in ran.err) == (1, True)
-
-
 def test_netrc_is_not_read(workspace: Workspace, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = workspace.write("netrc", "machine 127.0.0.1 login somebody password something\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -280,7 +276,7 @@ def test_the_token_is_in_no_output(
         ),
         (
             says(401, {"error_code": "APIGW.0301", "error_msg": "no", "request_id": "req-8"}),
-            "HTTP 401 (request id req-8): APIGW.0301 no; check the token",
+            "HTTP 401 (request id req-8): APIGW.0301 no; check the token in HW_AUTH_TOKEN: it is valid for",
         ),
         (says(200, {"error_code": "0166"}, {"X-Request-Id": "req-9"}), "HTTP 200 (request id req-9): 0166"),
         (says(400, {"error_msg": "a message alone"}), "HTTP 400: a message alone"),

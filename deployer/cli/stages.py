@@ -15,7 +15,7 @@ from deployer.cli.options import Options, inside, selector
 from deployer.errors import DeployerError, InvalidInput, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.model import Document, Identity, Job, Live, Manifest, Plan
-from deployer.project import PROJECT_FILE, STATE_FOLDER, Project, Target
+from deployer.project import STATE_FOLDER, Project, Target
 from deployer.report import findings, text
 from deployer.report.terminal import err
 from deployer.secrets import Secrets
@@ -116,26 +116,34 @@ def connected(loaded: Loaded, secrets: Secrets | None = None) -> Iterator[Client
 
     What was filled in from `secrets` appears in none of its errors.
     """
-    from deployer.auth import credentials
+    from deployer.auth import LOCAL, SignedIn, sign_in
     from deployer.client import Client
+    from deployer.credentials import find
+    from deployer.transport import Transport
 
     target = loaded.target
     if target.emulator and not loaded.named and _in_ci(os.environ):
         raise UsageError(
             f"in CI the target '{target.name}' must be named, as it is only an emulator: -t {target.name}"
         )
-    if not target.project_id:
-        raise UsageError(f"target '{target.name}' has no projectId in {PROJECT_FILE}")
-    auth = credentials(target, os.environ)
-    hide = secrets.scrubbed if secrets else None
+    hide = secrets.scrubbed if secrets else str
     if not target.emulator:
-        with Client(target, auth, hide=hide) as client:
-            yield client
+        found = find(target, os.environ)
+        ca_file = loaded.project.folder / target.ca_file if target.ca_file else None
+        with Transport(
+            hide=lambda said: hide(found.scrubbed(said)),
+            ca_file=ca_file,
+            rate=target.rate,
+            retry=target.retry,
+            note=lambda words: err(text.note(words)),
+        ) as transport:
+            yield Client(target, sign_in(target, found, transport), transport)
         return
     with emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
         endpoints = dict.fromkeys((kind.service for kind in KINDS.values()), server.url)
-        with Client(replace(target, endpoints=endpoints), auth, hide=hide) as client:
-            yield client
+        with Transport(hide=hide, rate=target.rate, retry=target.retry) as transport:
+            local = SignedIn(LOCAL, target.project_id)
+            yield Client(replace(target, endpoints=endpoints), local, transport)
 
 
 def _in_ci(environment: Mapping[str, str]) -> bool:
@@ -204,5 +212,5 @@ def plan(client: Client, loaded: Loaded) -> tuple[Plan, Live]:
     for kind, fields in live.unknown.items():
         err(text.note(f"the {kind} listing shows fields that this version ignores: {', '.join(fields)}"))
     target = loaded.target
-    place = {"target": target.name, "project": target.project_id, "region": target.region, **target.endpoints}
+    place = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     return make_plan(target.name, place, jobs, live, loaded.selected), live

@@ -1,0 +1,20 @@
+"""Region -> the base URL of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Regions of other clouds than myhuaweicloud.com, and what stands elsewhere in one that is. Section 2.4: the
+# SDK's region files, and for eu-de the documents of the Open Telekom Cloud.
+_CLOUDS: Mapping[str, str] = {"eu-west-101": "myhuaweicloud.eu", "eu-de": "otc.t-systems.com"}
+_ELSEWHERE: Mapping[tuple[str, str], str] = {
+    ("mrs", "ap-southeast-1"): "myhuaweicloud.cn",
+    ("mrs", "ap-southeast-4"): "myhuaweicloud.cn",
+    ("mrs", "ru-northwest-2"): "myhuaweicloud.cn",
+}
+
+
+def of_region(service: str, region: str) -> str:
+    """The base URL of a service in a region."""
+    cloud = _ELSEWHERE.get((service, region)) or _CLOUDS.get(region, "myhuaweicloud.com")
+    return f"https://{service}.{region}.{cloud}"
