@@ -107,4 +107,11 @@ KIND = Kind(
     observe=observe,
     expect=expect,
     start="dli.flink.run",
+    stop="dli.flink.stop",
+    update="dli.flink-jar.update",
+    delete="dli.flink.delete",
+    tag="dli.flink-tags.create",
+    untag="dli.flink-tags.delete",
+    show="dli.flink.get",
+    shown="job_detail",
 )
