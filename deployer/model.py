@@ -184,7 +184,8 @@ class LiveJob:
     """What the listing shows of one job.
 
     `spec` is None when it cannot be compared; `unlisted` names the fields of which this entry says nothing.
-    `submitted` is 0 when the entry does not tell.
+    `submitted` and `finished` are 0 when the entry does not tell. `savepoint` is where the job left its state,
+    or "yes" where the entry only says that it did.
     """
 
     id: str
@@ -194,6 +195,8 @@ class LiveJob:
     submitted: int
     spec: Spec | None
     unlisted: frozenset[str] = frozenset()
+    finished: int = 0
+    savepoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

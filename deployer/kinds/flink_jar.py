@@ -66,7 +66,15 @@ def observe(entry: Entry) -> LiveJob:
         submitted=milliseconds(dig(entry, "start_time") or entry.get("create_time")),
         spec=expect(spec) if known else None,
         unlisted=unlisted,
+        savepoint=_savepoint(entry),
     )
+
+
+def _savepoint(entry: Entry) -> str:
+    path = entry.get("savepoint_path")
+    if isinstance(path, str) and path:
+        return path
+    return "yes" if text(entry.get("has_savepoint")).casefold() == "true" else ""
 
 
 def expect(spec: Spec) -> Spec:

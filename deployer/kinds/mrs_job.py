@@ -35,6 +35,7 @@ def observe(entry: Entry) -> LiveJob:
         submitted=milliseconds(entry.get("submitted_time")),
         spec=None if "arguments" in unlisted else spec,
         unlisted=unlisted,
+        finished=milliseconds(entry.get("finished_time")),
     )
 
 
