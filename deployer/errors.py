@@ -5,6 +5,7 @@
     DeployerError                       1
     +-- UsageError                      3   an option or a PATH makes no sense
     +-- InvalidInput                    4   manifests or the project file; holds every Problem found
+    +-- Interrupted                   130   asked to stop, before the next call
     +-- ApiError                        1   one call failed
         +-- NothingArrived                  the request cannot have reached the service
         +-- Refused                         the service answered, and said no
@@ -134,6 +135,10 @@ class InvalidInput(DeployerError):
         self.problems = tuple(sorted(problems))
         self.folder = folder
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class Interrupted(DeployerError):
+    exit_code = Exit.INTERRUPTED
 
 
 class ApiError(DeployerError):

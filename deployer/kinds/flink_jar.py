@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from deployer.kinds.kind import (
+    TAGS,
     Entry,
     Kind,
     Listing,
@@ -122,4 +123,5 @@ KIND = Kind(
     untag="dli.flink-tags.delete",
     show="dli.flink.get",
     shown="job_detail",
+    mark=TAGS,
 )

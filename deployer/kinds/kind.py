@@ -13,6 +13,9 @@ from deployer.tables import Row, Table, load_table
 
 Entry = Mapping[str, Any]
 
+# The field of tags, where a kind has them.
+TAGS = "tags"
+
 _YEAR_10000 = 253_402_300_800_000
 
 
@@ -89,6 +92,7 @@ class Kind:
     log: str = ""
     show: str = ""
     shown: str = ""
+    mark: str = ""
     named_in_listing: bool = True
 
     @cached_property

@@ -74,4 +74,5 @@ KIND = Kind(
     cancel="dli.batches.cancel",
     log="dli.batches.log",
     show="dli.batches.get",
+    mark="conf",
 )
