@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,25 +158,15 @@ def _in_ci(environment: Mapping[str, str]) -> bool:
     return environment.get("CI", "").strip().casefold() not in {"", "0", "false", "no"}
 
 
-@contextmanager
-def locked(loaded: Loaded) -> Iterator[None]:
+def locked(loaded: Loaded, verb: str = "apply") -> AbstractContextManager[None]:
     """Holds the lock of project and target, which ends with the process.
 
     Raises DeployerError when another process holds it.
     """
-    from filelock import FileLock, Timeout
+    from deployer import lock
 
-    lock = FileLock(state_folder(loaded.project) / f"{loaded.target.name}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise DeployerError(
-            f"another apply of this project to target '{loaded.target.name}' is under way; nothing was done"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    target = loaded.target.name
+    return lock.held(state_folder(loaded.project), target, f"deployer {verb} -t {target}")
 
 
 def secrets(loaded: Loaded) -> Secrets:
