@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import stages
+from deployer.cli import from_plan, stages
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit, UsageError
 from deployer.model import Action, Live, Outcome, Plan, Result
@@ -15,6 +15,7 @@ from deployer.project import Target
 from deployer.report import text
 from deployer.report.terminal import err, out
 from deployer.report.text import count
+from deployer.saved_plan import SavedPlan, read
 from deployer.secrets import Secrets, names
 
 if TYPE_CHECKING:
@@ -25,20 +26,26 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--confirm", metavar="TARGET", help="Do not ask; what a protected target needs for --yes.")
 @click.option("--expect", metavar="DIGEST", help="Refuse (exit 6) unless the plan has this digest.")
+@click.option(
+    "--plan", "plan_file", metavar="FILE", help="Refuse (exit 6) unless the plan is this saved one."
+)
 @project_command
-def command(options: Options, *, yes: bool, confirm: str | None, expect: str | None) -> Exit:
+def command(
+    options: Options, *, yes: bool, confirm: str | None, expect: str | None, plan_file: str | None
+) -> Exit:
     """Plan, ask, and carry the plan out. Every call is made once; a lost answer is looked up, not resent."""
     from deployer.plan import beyond
 
-    loaded = stages.load(options)
+    saved = read(plan_file) if plan_file is not None else None
+    loaded = from_plan.load(options, saved) if saved else stages.load(options)
     agreed = _agreed(loaded.target, yes=yes, confirm=confirm)
     stages.require_valid(loaded, show_warnings=True)
     secrets = stages.secrets(loaded)
     with stages.locked(loaded), stages.connected(loaded, secrets) as client:
         plan, live = stages.plan(client, loaded)
         out(text.plan(plan))
-        if expect is not None and expect != plan.digest:
-            err(text.error(f"the plan has changed: expected {expect}, it is now {plan.digest}"))
+        if not _is_expected(plan, expect, saved):
+            err("Nothing was applied.")
             return Exit.STALE
         if exceeded := beyond(loaded.target.limits, plan):
             words = "; ".join(exceeded)
@@ -68,6 +75,21 @@ def _agreed(target: Target, *, yes: bool, confirm: str | None) -> bool:
         option = f"--confirm {target.name}" if target.protected else "--yes"
         raise UsageError(f"there is no terminal to ask on; give {option} to apply without asking")
     return yes or bool(confirm)
+
+
+def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> bool:
+    """Whether the plan is the one that was asked for; tells where it is not."""
+    from deployer.report import stale
+
+    is_other = expect not in (None, plan.digest)
+    if is_other:
+        now = "The plan above is the one that is now."
+        err(text.error(f"the plan has changed: expected {expect}, it is now {plan.digest}. {now}"))
+    if saved and saved.digest != plan.digest:
+        is_other = True
+        for line in stale.explanation(saved, plan):
+            err(line)
+    return not is_other
 
 
 def _ask(target: Target, steps: int) -> bool:
