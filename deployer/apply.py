@@ -1,7 +1,7 @@
 """Plan -> Outcomes: which change is carried out when, and who waits for whom.
 
-Jobs that do not depend on each other go side by side, and one that fails does not stop the others. Outcomes come
-in the order of the plan, whatever ends first.
+Jobs that do not depend on each other go side by side, and one that fails does not stop the others. Outcomes
+come in the order of the plan, whatever ends first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,20 @@ from deployer import redact
 from deployer.deploy import LOG_LINES, Deployment, Setting
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
-from deployer.model import Change, Dependency, Identity, Job, Live, LiveJob, Outcome, Phase, Plan, Result, State, Until
+from deployer.model import (
+    Change,
+    Dependency,
+    Identity,
+    Job,
+    Live,
+    LiveJob,
+    Outcome,
+    Phase,
+    Plan,
+    Result,
+    State,
+    Until,
+)
 from deployer.observe import look_at
 from deployer.plan import counting
 from deployer.waiting import seconds, wait_until
@@ -47,8 +60,8 @@ def apply(
 ) -> Iterator[Outcome]:
     """Carries out `plan`, which was made from `live`, and yields what came of each change.
 
-    `jobs` are those of the whole project, for the dependencies that are not in the plan. What was not started,
-    after an interrupt or with `fail_fast`, yields nothing.
+    `jobs` are those of the whole project, for the dependencies that are not in the plan. What was not
+    started, after an interrupt or with `fail_fast`, yields nothing.
     """
     run = _Run(setting, live, jobs, manner or Manner())
     yield from run.outcomes(plan)
@@ -111,7 +124,7 @@ class _Run:
         return bool(self._setting.halt) or fail_fast
 
     def _finished(self, under_way: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
-        """What has ended, when something has; raises KeyboardInterrupt when that takes too long at the end."""
+        """What has ended, once something has; after an interrupt not for ever: KeyboardInterrupt."""
         since = None
         while True:
             done, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)

@@ -106,7 +106,9 @@ def run_once(it: Situation) -> Decision:  # noqa: C901 - one branch is one row o
     if live.phase is Phase.UNKNOWN:
         return _look(f"its state '{live.state}' is not known to this version; nothing is done")
     if live.spec is None:
-        return _look("the listing does not show what was submitted, so it cannot be compared; nothing is done")
+        return _look(
+            "the listing does not show what was submitted, so it cannot be compared; nothing is done"
+        )
     if live.phase in RUNNING:
         return _run_once_active(it, live)
     ended = f"the last run ({live.id}) is {live.state}"
@@ -203,7 +205,7 @@ def definition(it: Situation) -> Decision:  # noqa: C901 - one branch is one row
     return _stop(it, f"{changed}; state: stopped", Action.STOP, (Step.STOP, Step.UPDATE))
 
 
-def _definition_same(it: Situation, live: LiveJob) -> Decision:
+def _definition_same(it: Situation, live: LiveJob) -> Decision:  # noqa: C901 - one case is one row
     lifecycle, now = it.job.lifecycle, f"it is {live.state}"
     start = Decision(Action.START, now, steps=())
     match live.phase:
@@ -244,7 +246,9 @@ def _then_start(it: Situation, live: LiveJob, first: Decision) -> Decision:
             reason = f"{first.reason}; it is started from its savepoint"
             return replace(first, reason=reason, steps=steps)
         case _ if not it.job.lifecycle.savepoint:
-            reason = f"{first.reason}; it has no savepoint, and savepoint is false: it starts without its state"
+            reason = (
+                f"{first.reason}; it has no savepoint, and savepoint is false: it starts without its state"
+            )
             return replace(first, reason=reason, impact=Impact.STATE_LOST, steps=steps)
         case _:
             reason = f"{first.reason}; it ran before and has no savepoint: to start it would lose its state"

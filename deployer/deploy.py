@@ -1,9 +1,9 @@
 """One change -> its Outcome: the steps that were planned, in their order, and no other call.
 
-Before the first write the job is looked at again: what is no longer as the plan saw it is refused. A create is
-sent once. Where its answer is lost, the listing is read again: an id that was not there before, under the same
-name and with the same content, is the job; anything else is an unknown outcome, and is said. The other writes
-can be repeated without harm, and are, once, where looking shows that the first one did nothing. A start is not.
+Before the first write the job is looked at again: what is no longer as the plan saw it is refused. A create
+is sent once. Where its answer is lost, the listing is read again: an id that was not there before, under the
+same name and with the same content, is the job; anything else is an unknown outcome, and is said. The other
+writes can be repeated without harm, and are, once, where no look shows that the first one took; but a start.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Setting:
     journal: Journal
     secrets: Secrets
     owner: Owner | None = None
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
     halt: Halt = field(default_factory=Halt)
     say: Callable[[str], object] = str
 
@@ -52,7 +52,10 @@ class _Unknown(DeployerError):
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a change has come. `now` is the last look at its live job, before anything changes it."""
+    """How far a change has come. `now` is the last look at its live job that says how it ran before.
+
+    `known` are the ids that the listing showed just before the first write.
+    """
 
     id: str
     now: LiveJob | None
@@ -91,14 +94,15 @@ class Deployment:
                 self._with.halt.check()
                 self._at.said.append(steps[step]())
         except Interrupted as error:
-            done = self._at.said or [f"nothing was done: {error}"]
-            return self._outcome(Result.STOPPED, *done, *(["interrupted before the next step"] * bool(self._at.said)))
+            words = "the rest was not done" if self._at.said else "nothing was done"
+            return self._outcome(Result.STOPPED, *self._at.said, f"{words}: {error}")
         except _Stale as error:
             return self._outcome(Result.REFUSED, *self._at.said, str(error))
         except _Unknown as error:
             return self._outcome(Result.UNKNOWN, *self._at.said, str(error))
         except DeployerError as error:
-            words = f"but {_PARTLY[self._change.steps[len(self._at.said)]]}: {error}" if self._at.said else str(error)
+            missing = _NOT_DONE[self._change.steps[len(self._at.said)]]
+            words = f"but {missing}: {error}" if self._at.said else str(error)
             return self._outcome(Result.FAILED, *self._at.said, words)
         return self._outcome(Result.DONE, *self._at.said, self._read_back())
 
@@ -119,7 +123,9 @@ class Deployment:
                 raise _Stale(f"{one.id} ({one.state}) has appeared since the plan was made; plan again")
         if planned is None:
             return
-        now = next((one for one in listed if one.id == planned.id), None) or self._shown(planned.id, planned.identity)
+        now = next((one for one in listed if one.id == planned.id), None) or self._shown(
+            planned.id, planned.identity
+        )
         if now is None:
             raise _Stale(f"{planned.id} is not there any more; plan again")
         if self._kind.nature is Nature.DEFINITION:
@@ -129,10 +135,18 @@ class Deployment:
         else:
             moved = now.phase in RUNNING and planned.phase not in RUNNING
         if moved:
-            raise _Stale(f"{planned.id} was {planned.state} when the plan was made, and is {now.state} now; plan again")
+            raise _Stale(
+                f"{planned.id} was {planned.state} when the plan was made, and is {now.state} now; plan again"
+            )
         if other := _differing(planned, now):
             raise _Stale(f"{planned.id} was changed since the plan was made ({', '.join(other)}); plan again")
         self._at.now = now
+
+    def _live(self) -> LiveJob:
+        """The live job, for the steps that only changes with one have."""
+        if self._at.now is None:
+            raise RuntimeError("planned without a live job")
+        return self._at.now
 
     def _shown(self, identifier: str, identity: Identity | None = None) -> LiveJob | None:
         return look_at(self._client, identity or self._job.identity, identifier, self._path_values)
@@ -142,24 +156,18 @@ class Deployment:
     def _create(self) -> str:
         word = "created" if self._kind.nature is Nature.DEFINITION else "submitted"
         spec = self._with.secrets.filled(stamped(self._kind, self._job, self._with.owner))
-        self._at.id = ""
-        entry = self._with.journal.intent(self._change, Step.CREATE)
-        try:
-            self._at.id = self._client.create(self._kind, self._job.name, spec)
-            said = word
-        except AnswerLost as error:
-            try:
-                self._at.id = self._found(error)
-            except _Unknown as unknown:
-                entry.ended("unknown", message=self._with.secrets.scrubbed(str(unknown)), request_id=error.request_id)
-                raise
-            said = f"{word} (its answer was lost; found in the listing)"
-        except DeployerError as error:
-            entry.ended("failed", message=self._with.secrets.scrubbed(str(error)), request_id=_request_id(error))
-            raise
-        entry.ended("done", self._at.id, message=said, request_id=self._client.request_id)
-        self._at.now = None
-        return said
+        self._at.id, self._at.now = "", None
+        said = [word]
+
+        def find(error: AnswerLost) -> str:
+            found = self._found(error)
+            said.append("(its answer was lost; found in the listing)")
+            return found
+
+        self._at.id = self._recorded(
+            Step.CREATE, lambda: self._client.create(self._kind, self._job.name, spec), find
+        )
+        return " ".join(said)
 
     def _found(self, error: AnswerLost) -> str:
         """The id of the job whose create got no answer; raises _Unknown where that cannot be told."""
@@ -189,7 +197,9 @@ class Deployment:
 
     def _may_be_it(self, one: LiveJob) -> bool:
         unnamed = not self._kind.named_in_listing and not one.identity.name
-        return one.identity == self._job.identity or (unnamed and one.identity.place == self._job.identity.place)
+        return one.identity == self._job.identity or (
+            unnamed and one.identity.place == self._job.identity.place
+        )
 
     def _is_same(self, live: LiveJob) -> bool:
         return is_as_sent(self._kind, self._job, live) or not _drift(self._kind, self._job, live, unread=True)
@@ -198,10 +208,8 @@ class Deployment:
         return f"deployer {verb} --select kind={self._job.kind},name={self._job.name}"
 
     def _cancel(self) -> str:
-        live = self._at.now
-        assert live is not None
-        said = [self._cancelled(one) for one in (live, *self._change.beside)]
-        self._at.id = live.id
+        said = [self._cancelled(one) for one in (self._live(), *self._change.beside)]
+        self._at.id = self._live().id
         return ", ".join(said)
 
     def _cancelled(self, live: LiveJob) -> str:
@@ -219,8 +227,7 @@ class Deployment:
     # --- definitions
 
     def _stop(self) -> str:
-        had = self._at.now
-        assert had is not None
+        had = self._live()
         wanted = self._job.lifecycle.savepoint
         self._sure(
             Step.STOP,
@@ -240,7 +247,9 @@ class Deployment:
         if not wanted:
             return "stopped without a savepoint"
         if not now.savepoint or (now.savepoint == had.savepoint and now.savepoint != "yes"):
-            raise Refused("it was stopped, but left no savepoint; it stays stopped, and nothing else was done")
+            raise Refused(
+                "it was stopped, but left no savepoint; it stays stopped, and nothing else was done"
+            )
         return "stopped with a savepoint"
 
     def _update(self) -> str:
@@ -258,15 +267,16 @@ class Deployment:
         return f"updated {', '.join(names)}"
 
     def _update_tags(self) -> None:
-        live = _tag_map((self._change.live and self._change.live.spec or {}).get(TAGS))
+        planned = self._change.live.spec if self._change.live else None
+        live = _tag_map((planned or {}).get(TAGS))
         wanted = _tag_map(self._with.secrets.filled({TAGS: self._job.spec.get(TAGS)})[TAGS])
         gone = {key: value for key, value in live.items() if key not in wanted}
         new = {key: value for key, value in wanted.items() if live.get(key) != value}
-        # Both can be sent again as they are: a tag that is gone is no error, and one that is there is replaced.
+        # Either can be sent again: a tag that is gone is no error, and one that is there is replaced.
         if gone:
-            self._sure(Step.UPDATE, lambda: self._client.untag(self._kind, self._at.id, gone), lambda now: False)
+            self._sure(Step.UPDATE, lambda: self._client.untag(self._kind, self._at.id, gone), _never)
         if new:
-            self._sure(Step.UPDATE, lambda: self._client.tag(self._kind, self._at.id, new), lambda now: False)
+            self._sure(Step.UPDATE, lambda: self._client.tag(self._kind, self._at.id, new), _never)
 
     def _start(self) -> str:
         # What an update has done to the state says nothing about whether the job has run.
@@ -301,6 +311,26 @@ class Deployment:
 
     # --- what the steps share
 
+    def _recorded(self, step: Step, send: Callable[[], str], find: Callable[[AnswerLost], str]) -> str:
+        """Sends a write that gives an id, between two lines of the journal.
+
+        `find` is asked where its answer is lost. Raises what it and `send` raise.
+        """
+        entry = self._with.journal.intent(self._change, step, self._at.id)
+        lost = ""
+        try:
+            try:
+                identifier = send()
+            except AnswerLost as error:
+                lost = "its answer was lost"
+                identifier = find(error)
+        except DeployerError as error:
+            result = Result.UNKNOWN if isinstance(error, _Unknown) else Result.FAILED
+            entry.ended(result, self._at.id, str(error), self._client.request_id)
+            raise
+        entry.ended(Result.DONE, identifier, lost, self._client.request_id)
+        return identifier
+
     def _sure(
         self,
         step: Step,
@@ -313,29 +343,29 @@ class Deployment:
 
         Raises ApiError, and _Unknown where that cannot be told.
         """
-        for last in (False, True):
-            entry = self._with.journal.intent(self._change, step, self._at.id)
-            try:
-                send()
-            except AnswerLost as error:
-                if self._took(took):
-                    entry.ended("done", self._at.id, message="its answer was lost; it took", request_id=error.request_id)
-                    return
-                message = f"{error}; whether it was carried out is not known"
-                entry.ended("unknown", self._at.id, message=message, request_id=error.request_id)
-                if last or not repeat or self._with.halt:
-                    raise _Unknown(message) from None
-            except DeployerError as error:
-                # A repeated one may be refused because the first one took.
-                if last and self._took(took):
-                    entry.ended("done", self._at.id, message="the first one took", request_id=_request_id(error))
-                    return
-                message = self._with.secrets.scrubbed(str(error))
-                entry.ended("failed", self._at.id, message=message, request_id=_request_id(error))
+        identifier = self._at.id
+
+        def sent() -> str:
+            send()
+            return identifier
+
+        def look(error: AnswerLost) -> str:
+            if self._took(took):
+                return identifier
+            raise _Unknown(f"{error}; whether it was carried out is not known")
+
+        try:
+            self._recorded(step, sent, look)
+            return
+        except _Unknown:
+            if not repeat or self._with.halt:
                 raise
-            else:
-                entry.ended("done", self._at.id, request_id=self._client.request_id)
-                return
+        try:
+            self._recorded(step, sent, look)
+        except Refused:
+            # Perhaps because the first one took, late.
+            if not self._took(took):
+                raise
 
     def _took(self, took: Callable[[LiveJob | None], bool]) -> bool:
         """Whether a look shows, before the settling delay is over, that a write was carried out."""
@@ -375,12 +405,12 @@ class Deployment:
             return "but what was sent is not shown, so that it cannot be compared"
         if names := _drift(self._kind, self._job, live):
             fields = ", ".join(names)
-            return f"but read back it differs at once ({fields}): the next plan would show that; please report it"
+            return f"but read back it differs ({fields}), as the next plan will show: please report it"
         return ""
 
 
 # What was not done, when an earlier step of the change was.
-_PARTLY: Mapping[Step, str] = {
+_NOT_DONE: Mapping[Step, str] = {
     Step.CREATE: "not submitted",
     Step.CANCEL: "not cancelled",
     Step.STOP: "not stopped",
@@ -394,12 +424,13 @@ def _has_ended(live: LiveJob | None) -> bool:
     return live is None or live.phase not in RUNNING
 
 
+def _never(_: LiveJob | None) -> bool:
+    """A look does not show tags."""
+    return False
+
+
 def _id(live: LiveJob | None) -> str:
     return live.id if live else ""
-
-
-def _request_id(error: DeployerError) -> str:
-    return error.request_id if isinstance(error, ApiError) else ""
 
 
 def _differing(planned: LiveJob, now: LiveJob) -> list[str]:
@@ -410,7 +441,7 @@ def _differing(planned: LiveJob, now: LiveJob) -> list[str]:
 
 
 def _drift(kind: Kind, job: Job, live: LiveJob, *, unread: bool = False) -> Sequence[str]:
-    """The fields in which a live job is not as its manifest says; `unread` stands for all that is not shown."""
+    """The fields in which a live job is not as its manifest says; one that is not shown, if `unread`, is."""
     if live.spec is None:
         return ["spec"] if unread else []
     changes = compare(kind.rows, live.spec, kind.expect(job.spec), live.unlisted)

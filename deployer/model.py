@@ -184,8 +184,9 @@ class LiveJob:
     """What the listing shows of one job.
 
     `spec` is None when it cannot be compared; `unlisted` names the fields of which this entry says nothing.
-    `submitted` and `finished` are 0 when the entry does not tell. `savepoint` is where the job left its state,
-    or "yes" where the entry only says that it did. `mark` says who deployed it (see `ownership`), if anything.
+    `submitted` and `finished` are 0 when the entry does not tell. `savepoint` is where the job left its
+    state, or "yes" where the entry only says that it did. `mark` says who deployed it, if anything does: see
+    `ownership`.
     """
 
     id: str
@@ -232,7 +233,7 @@ class Action(StrEnum):
 
 
 class Step(StrEnum):
-    """What a change is made of. Each can be taken again: a crash between two is continued by the next plan."""
+    """What a change is made of. A crash between two steps is continued by the next plan."""
 
     CREATE = "create"
     CANCEL = "cancel"
@@ -326,8 +327,8 @@ class Plan:
 class Result(StrEnum):
     """How a change ended.
 
-    REFUSED is by a rule of ours: the live job is not what the plan saw. TIMED_OUT is done, but what was waited
-    for did not come in time.
+    REFUSED is by a rule of ours: the live job is not what the plan saw. TIMED_OUT is done, but what was
+    waited for did not come in time.
     """
 
     DONE = "done"
@@ -341,7 +342,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one change; `id` is the job's id where one is known, `log` the last lines of a failed one."""
+    """What came of one change. `id` is that of the job, if known, `log` the end of that of a failed one."""
 
     change: Change
     result: Result

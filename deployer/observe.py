@@ -12,11 +12,11 @@ from deployer.errors import ApiError, NoAnswer, NothingArrived
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Entry, Kind
 from deployer.model import Identity, Job, Live, LiveJob
-from deployer.ownership import unmarked
+from deployer.ownership import Owner, unmarked
 from deployer.tables import Row, load_table
 
 
-def observe(client: Client, jobs: Iterable[Job]) -> Live:
+def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> Live:
     """Reads every listing that one of `jobs` needs, once. A listing that fails does not stop the others."""
     sharing: dict[tuple[str, ...], list[Job]] = defaultdict(list)
     for job in jobs:

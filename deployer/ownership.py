@@ -77,9 +77,8 @@ def unmarked(kind: Kind, live: LiveJob) -> LiveJob:
 
 
 def _with(live: LiveJob, field: str, value: Any, mark: Mapping[str, str]) -> LiveJob:
-    assert live.spec is not None
-    spec = {**live.spec, field: value} if value else {k: v for k, v in live.spec.items() if k != field}
-    return replace(live, spec=spec, mark=mark)
+    spec = {name: item for name, item in (live.spec or {}).items() if name != field}
+    return replace(live, spec={**spec, field: value} if value else spec, mark=mark)
 
 
 def is_owned(live: LiveJob, owner: Owner | None) -> bool:

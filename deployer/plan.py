@@ -1,7 +1,7 @@
 """Jobs and LiveJobs -> Plan. Pure: no I/O, no clock, no order but that of the jobs.
 
-It finds out which live run counts for each job, has `decide` look it up in the tables, holds back what depends
-on what will not be there, and names what this project deployed and has no manifest of any more.
+It finds out which live run counts for each job, has `decide` look it up in the tables, holds back what
+depends on what will not be there, and names what this project deployed and has no manifest of any more.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def make_plan(
     """What apply would do for the `selected` of `jobs`, which stand with dependencies first.
 
     The others are there as dependencies: they are looked at, and nothing is done about them. `place`
-    identifies the target in the digest. `named` are the jobs of all manifests, where `jobs` is a part of them;
-    `owner` is whose marks live jobs carry. What is done in which situation `table` says.
+    identifies the target in the digest. `named` are the jobs of all manifests, where `jobs` is a part of
+    them; `owner` is whose marks live jobs carry. What is done in which situation `table` says.
     """
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
     strays: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
@@ -137,8 +137,8 @@ def _renamed(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> list[Note
         for one in left:
             if one.identity.kind == job.kind and not _differences(KINDS[job.kind], job, one):
                 message = (
-                    f"if it was renamed: {one.identity.name} ({one.id}, {one.state}) has the same definition and "
-                    "no manifest any more; it would go on beside the new one"
+                    f"if it was renamed: {one.identity.name} ({one.id}, {one.state}) has the same definition "
+                    "and no manifest any more; it would go on beside the new one"
                 )
                 notes.append(Note(job.identity, job.source, message))
     return notes

@@ -14,6 +14,7 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
+from deployer.plan_schema import plan_schema
 from deployer.rules import MEMORY_UNIT, ONE_SPELLING, waivable
 from deployer.tables import Row, json_type, schema_folder
 
@@ -28,7 +29,8 @@ Schema = dict[str, Any]
 
 def generate() -> Mapping[str, str]:
     """The text of every generated file, by file name."""
-    schemas = {kind.name: manifest_schema(kind) for kind in KINDS.values()} | {"Project": project_schema()}
+    schemas = {kind.name: manifest_schema(kind) for kind in KINDS.values()}
+    schemas |= {"Project": project_schema(), "Plan": plan_schema()}
     return {
         f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in schemas.items()

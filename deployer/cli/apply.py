@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import stages
+from deployer.cli import from_plan, stages
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit, UsageError
 from deployer.model import Action, Live, Outcome, Plan, Result, Until
@@ -21,6 +21,7 @@ from deployer.project import Target
 from deployer.report import text
 from deployer.report.terminal import err, out
 from deployer.report.text import count
+from deployer.saved_plan import SavedPlan, read
 from deployer.secrets import Secrets, names
 from deployer.waiting import Halt
 
@@ -35,9 +36,25 @@ LIMITS = ("changes", "replace", "delete", "stateLoss")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--confirm", metavar="TARGET", help="Do not ask; what a protected target needs for --yes.")
 @click.option("--expect", metavar="DIGEST", help="Refuse (exit 6) unless the plan has this digest.")
+@click.option(
+    "--plan", "plan_file", metavar="FILE", help="Refuse (exit 6) unless the plan is this saved one."
+)
 @click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Another limit than the target's.")
-@click.option("--wait", is_flag=False, flag_value="running", type=click.Choice(["running", "succeeded"]))
-@click.option("--parallelism", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option(
+    "--wait",
+    is_flag=False,
+    flag_value="running",
+    type=click.Choice(["running", "succeeded"]),
+    help="Wait until what was sent is so far; without a word until it is running.",
+)
+@click.option(
+    "--parallelism",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    default=4,
+    show_default=True,
+    help="Carry out so many changes side by side.",
+)
 @click.option("--fail-fast", is_flag=True, help="Start nothing more after a failure.")
 @project_command
 def command(
@@ -46,6 +63,7 @@ def command(
     yes: bool,
     confirm: str | None,
     expect: str | None,
+    plan_file: str | None,
     limits: Sequence[str],
     wait: str | None,
     parallelism: int,
@@ -54,7 +72,8 @@ def command(
     """Plan, ask, and carry the plan out. A create is sent once; a lost answer is looked up, not resent."""
     from deployer.apply import Manner
 
-    loaded = stages.load(options)
+    saved = read(plan_file) if plan_file is not None else None
+    loaded = from_plan.load(options, saved) if saved else stages.load(options)
     agreed = agreement(loaded.target, yes=yes, confirm=confirm)
     allowed = {**loaded.target.limits, **_limits(limits)}
     stages.require_valid(loaded, show_warnings=True)
@@ -64,8 +83,8 @@ def command(
         settle(loaded)
         plan, live = stages.plan(client, loaded)
         out(text.plan(plan))
-        if expect is not None and expect != plan.digest:
-            err(text.error(f"the plan has changed: expected {expect}, it is now {plan.digest}"))
+        if not _is_expected(plan, expect, saved):
+            err("Nothing was applied.")
             return Exit.STALE
         if refusal := unfit(plan, allowed, secrets):
             return refusal
@@ -99,7 +118,11 @@ def settle(loaded: stages.Loaded) -> None:
     passed = (datetime.now(UTC) - newest).total_seconds()
     left = loaded.target.patience.settle - max(0.0, passed)
     if left > 0:
-        err(text.note(f"an earlier apply does not know what came of a call; the listing gets {left:.0f} s to settle"))
+        err(
+            text.note(
+                f"an earlier apply does not know what came of a call; the listing gets {left:.0f} s to settle"
+            )
+        )
         time.sleep(left)
 
 
@@ -133,6 +156,21 @@ def agreement(target: Target, *, yes: bool, confirm: str | None) -> bool:
         option = f"--confirm {target.name}" if target.protected else "--yes"
         raise UsageError(f"there is no terminal to ask on; give {option} to apply without asking")
     return yes or bool(confirm)
+
+
+def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> bool:
+    """Whether the plan is the one that was asked for; tells where it is not."""
+    from deployer.report import stale
+
+    is_other = expect not in (None, plan.digest)
+    if is_other:
+        now = "The plan above is the one that is now."
+        err(text.error(f"the plan has changed: expected {expect}, it is now {plan.digest}. {now}"))
+    if saved and saved.digest != plan.digest:
+        is_other = True
+        for line in stale.explanation(saved, plan):
+            err(line)
+    return not is_other
 
 
 def ask(target: Target, steps: int) -> bool:
@@ -196,7 +234,9 @@ def interruptible(halt: Halt) -> Iterator[None]:
             raise KeyboardInterrupt
         halt.set()
         # Not through the streams: the signal may have come while one of them was being written to.
-        os.write(2, b"interrupted: calls under way are finished, nothing new is started; again to stop at once\n")
+        os.write(
+            2, b"interrupted: calls under way are finished, nothing new is started; again to stop at once\n"
+        )
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

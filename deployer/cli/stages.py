@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from deployer import manifest, project
 from deployer.check import check
 from deployer.cli.options import Options, inside, selector
-from deployer.errors import DeployerError, InvalidInput, Problem, UsageError
+from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.model import Document, Identity, Job, Live, Manifest, Plan
+from deployer.ownership import Owner
 from deployer.project import STATE_FOLDER, Project, Target
 from deployer.report import findings, text
 from deployer.report.terminal import err
-from deployer.ownership import Owner
 from deployer.secrets import Secrets
 from deployer.values import template_values, value_layers
 from deployer.waiting import Halt
@@ -70,7 +70,7 @@ def load(options: Options) -> Loaded:
     """
     found = project.load(project_folder(options))
     target = found.target(options.target)
-    values_files = _in_project(options.values, found)
+    values_files = in_project(options.values, found)
     layers = value_layers(found, target, values_files, options.settings)
     files = project.manifest_files(found, values_files)
     read = manifest.read(found, target, files, template_values(found, target, layers))
@@ -81,7 +81,7 @@ def load(options: Options) -> Loaded:
     if not files:
         err(text.note(f"there are no manifests in {found.folder}"))
     if checked.jobs and not selected and not _errors(problems):
-        raise UsageError("no job is selected by the given PATH and --select")
+        raise NothingSelected("no job is selected by the given PATH and --select")
     return Loaded(
         project=found,
         target=target,
@@ -95,7 +95,7 @@ def load(options: Options) -> Loaded:
     )
 
 
-def _in_project(files: Sequence[str], found: Project) -> list[str]:
+def in_project(files: Sequence[str], found: Project) -> list[str]:
     """Values files of the command line, relative to the project's folder."""
     return [os.path.relpath(Path(file).absolute(), found.folder) for file in files]
 
@@ -114,9 +114,7 @@ def require_valid(loaded: Loaded, *, show_warnings: bool = False) -> None:
 
 
 @contextmanager
-def connected(
-    loaded: Loaded, secrets: Secrets | None = None, halt: Halt | None = None
-) -> Iterator[Client]:
+def connected(loaded: Loaded, secrets: Secrets | None = None, halt: Halt | None = None) -> Iterator[Client]:
     """A client for the target; with `emulator: true` the emulator runs as long as it is open.
 
     What was filled in from `secrets` appears in none of its errors. `halt` ends what it waits for.

@@ -12,7 +12,12 @@ FORMAT_VERSION = "1.0"
 
 def plan(it: Plan) -> str:
     """The plan as a JSON document; `changes` holds all but the unchanged."""
-    document = {
+    return json.dumps(as_data(it), indent=2)
+
+
+def as_data(it: Plan) -> dict[str, Any]:
+    """The same as plain data."""
+    return {
         "format_version": FORMAT_VERSION,
         "target": it.target,
         "summary": dict(it.summary),
@@ -23,7 +28,6 @@ def plan(it: Plan) -> str:
         "others": it.others,
         "digest": it.digest,
     }
-    return json.dumps(document, indent=2)
 
 
 def _change(change: Change) -> dict[str, Any]:
