@@ -244,16 +244,19 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read(folder: Path) -> History:
-    """What the journal in `folder` tells; nothing where there is none. Raises DeployerError."""
+def read(folder: Path, most: int = MAX_READ) -> History:
+    """What the journal in `folder` tells; nothing where there is none. Raises DeployerError.
+
+    Of a long one only the last `most` bytes are read.
+    """
     path = folder / FILE
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise DeployerError(f"the journal {path} is not a plain file")
         with path.open("rb") as file:
-            cut = max(0, file.seek(0, os.SEEK_END) - MAX_READ)
+            cut = max(0, file.seek(0, os.SEEK_END) - most)
             file.seek(cut)
-            raw = file.read(MAX_READ)
+            raw = file.read(most)
     except FileNotFoundError:
         return History()
     except OSError as error:

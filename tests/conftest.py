@@ -73,6 +73,7 @@ class Workspace:
             "auth": {"method": "token"},
             "retry": once,
             "rate": {"requestsPerSecond": 10_000},
+            "waits": {"poll": "0s", "settle": "0s"},
             **target,
         }
         project = {

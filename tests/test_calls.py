@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,6 +226,19 @@ def test_the_request_id_of_a_call_that_went_well(service: FaultProxy, client: Cl
     service.rule("DELETE", "", says(200, {"msg": "deleted"}))
     client.cancel(BATCH, UUID, {})
     assert client.request_id == ""
+
+
+def test_signed_calls_without_a_body(tmp_path: Path) -> None:
+    with Emulator(tmp_path / "keyed.db", ak="the-ak", sk="the-sk") as server:
+        time = Time(now=datetime.now(UTC).timestamp())  # a signature has a date
+        client = connected(server, time, {"HW_ACCESS_KEY": "the-ak", "HW_SECRET_KEY": "the-sk"})
+        for kind in ("SparkBatch", "MrsJob"):
+            identifier = made(client, kind)
+            client.cancel(KINDS[kind], identifier, path_values(kind))
+            assert phase(client, kind, identifier) is Phase.ACTIVE
+        stream = made(client, "FlinkJar")
+        client.tag(FLINK, stream, {"a": "b"})
+        client.delete(FLINK, stream)
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def test_targets_do_not_lock_each_other(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_stale_file_says_is_not_believed(tmp_path: Path, said: str | None) -> None:
-    with holder(tmp_path) as process:
+    with held(tmp_path, "test", "deployer apply -t test"):
         file = tmp_path / "test.lock.json"
         file.unlink()
         if said == "a process that has ended":
@@ -136,7 +136,6 @@ def test_what_a_stale_file_says_is_not_believed(tmp_path: Path, said: str | None
             file.write_text(said)
         with pytest.raises(DeployerError, match=r"to target 'test' is under way; nothing was done$"):
             held(tmp_path, "test", "deployer apply -t test").__enter__()
-        process.kill()
 
 
 def test_the_file_is_for_a_terminal(workspace: Workspace, state: Path) -> None:
