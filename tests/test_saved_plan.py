@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import SPECS, Clock, Ran, Workspace, manifest
-from faults import fill, listed
+from faults import LISTINGS, FaultProxy, changed, fill, listed
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -169,6 +169,24 @@ def test_a_plan_that_cannot_be_written_leaves_the_old_one(workspace: Workspace) 
     assert ran.stderr.endswith("plan.json: File too large\n")
     assert (workspace.folder / FILE).read_bytes() == old
     assert not [*workspace.folder.glob(".plan-*")]
+
+
+def test_a_number_that_json_has_not(workspace: Workspace, emulator: Emulator) -> None:
+    """Python reads it in a listing; in a file no other program would."""
+
+    def unwritten(answer: Any) -> None:
+        answer[LISTINGS["SparkBatch"][1]][0]["req_body"] = '{"file": "obs://b/job.jar", "numExecutors": NaN}'
+
+    write(workspace)
+    workspace.apply()
+    with FaultProxy(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+        proxy.rule("GET", "/batches", changed(unwritten))
+        ran = workspace.run("plan", "--out", FILE)
+    assert ran.code == 1
+    assert "a live job shows a number that JSON has not, so the plan was not saved" in ran.err
+    assert not (workspace.folder / FILE).exists()
 
 
 # --- stale ------------------------------------------------------------------------------------------------
@@ -469,6 +487,7 @@ DEEP = '{"format_version": "1.0", "x": ' + "[" * 90 + "]" * 90 + "}"
         (b"[" * 100_000 + b"]" * 100_000, "nested deeper than"),
         (DEEP.encode(), "nested deeper than"),
         (b" " * (MAX_BYTES + 1), "is larger than 16 MiB"),
+        (b"[" + b"[]," * 1_000_001 + b"[]]", "holds more than 2000000 items"),
         (b'{"format_version": 1}', "it has no 'format_version'"),
         (b'{"format_version": "1"}', "it has no 'format_version'"),
         (b'{"format_version": "1.0"}', "is not a plan: /: 'target' is a required property"),
