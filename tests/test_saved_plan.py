@@ -239,6 +239,24 @@ def test_stale_by_a_live_job(workspace: Workspace, emulator: Emulator) -> None:
     assert len(listed(emulator.url, "SparkBatch")) == 2
 
 
+def test_stale_by_nothing_but_another_run(workspace: Workspace, emulator: Emulator) -> None:
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    (first,) = listed(emulator.url, "SparkBatch")
+    emulator.store.end(first["id"], "success")
+    write(workspace, className="com.example.Other")
+    save(workspace)
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    second = next(job for job in listed(emulator.url, "SparkBatch") if job["id"] != first["id"])
+    emulator.store.end(second["id"], "dead")
+    ran = apply(workspace)
+    assert ran.code == 6
+    assert ran.err.splitlines()[1:-1] == [
+        "  - SparkBatch alpha in q: planned resubmit",
+        f"    planned against {first['id']} (success), now {second['id']} (dead)",
+    ]
+    assert len(listed(emulator.url, "SparkBatch")) == 2
+
+
 def test_a_difference_that_cannot_be_shown_is_said(workspace: Workspace) -> None:
     write(workspace)
     save(workspace)
