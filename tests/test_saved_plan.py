@@ -239,12 +239,13 @@ def test_stale_by_a_live_job(workspace: Workspace, emulator: Emulator) -> None:
     assert len(listed(emulator.url, "SparkBatch")) == 2
 
 
-def test_stale_by_nothing_but_another_run(workspace: Workspace, emulator: Emulator) -> None:
+def test_stale_by_nothing_but_another_run(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
     fill(emulator.url, "SparkBatch", ["alpha"])
     (first,) = listed(emulator.url, "SparkBatch")
     emulator.store.end(first["id"], "success")
     write(workspace, className="com.example.Other")
     save(workspace)
+    clock.forward(1)
     fill(emulator.url, "SparkBatch", ["alpha"])
     second = next(job for job in listed(emulator.url, "SparkBatch") if job["id"] != first["id"])
     emulator.store.end(second["id"], "dead")
