@@ -8,6 +8,7 @@
     +-- InvalidInput                    4   manifests or the project file; holds every Problem found
     +-- BadPlanFile                     4   a saved plan that cannot be used
     +-- StalePlan                       6   a saved plan that can no longer be made
+    +-- Interrupted                   130   asked to stop, before the next call
     +-- ApiError                        1   one call failed
         +-- NothingArrived                  the request cannot have reached the service
         +-- Refused                         the service answered, and said no
@@ -149,6 +150,10 @@ class InvalidInput(DeployerError):
         self.problems = tuple(sorted(problems))
         self.folder = folder
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class Interrupted(DeployerError):
+    exit_code = Exit.INTERRUPTED
 
 
 class ApiError(DeployerError):

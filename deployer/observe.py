@@ -12,10 +12,11 @@ from deployer.errors import ApiError, NoAnswer, NothingArrived
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Entry, Kind
 from deployer.model import Identity, Job, Live, LiveJob
+from deployer.ownership import Owner, unmarked
 from deployer.tables import Row, load_table
 
 
-def observe(client: Client, jobs: Iterable[Job]) -> Live:
+def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> Live:
     """Reads every listing that one of `jobs` needs, once. A listing that fails does not stop the others."""
     sharing: dict[tuple[str, ...], list[Job]] = defaultdict(list)
     for job in jobs:
@@ -51,8 +52,20 @@ def list_beside(client: Client, job: Job) -> list[LiveJob]:
     return _observed(kind, client.entries(kind, kind.path_values(job.spec)), job)
 
 
+def look_at(
+    client: Client, identity: Identity, identifier: str, path_values: Mapping[str, str]
+) -> LiveJob | None:
+    """One live job by its id, None where there is none; raises ApiError. An entry need not say its place."""
+    kind = KINDS[identity.kind]
+    entry = client.show(kind, identifier, path_values)
+    if entry is None:
+        return None
+    live = unmarked(kind, kind.observe(entry))
+    return replace(live, identity=live.identity._replace(place=identity.place)) if path_values else live
+
+
 def _observed(kind: Kind, entries: Sequence[Entry], job: Job) -> list[LiveJob]:
-    live = [kind.observe(entry) for entry in entries]
+    live = [unmarked(kind, kind.observe(entry)) for entry in entries]
     if not kind.path_values(job.spec):
         return live
     # An entry does not repeat what its URL said.

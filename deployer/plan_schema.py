@@ -87,6 +87,11 @@ _NOTE = _object(
     {"kind": _TEXT, "name": _TEXT, "place": _TEXT, "source": _TEXT, "message": _TEXT},
 )
 
+_ORPHAN = _object(
+    "A live job that was deployed from here, and that no manifest names any more.",
+    {"kind": _TEXT, "name": _TEXT, "place": _TEXT, "id": _TEXT, "state": _TEXT},
+)
+
 _VERSION: Schema = {
     "description": "Keys may be added within 1.x.",
     "type": "string",
@@ -106,6 +111,8 @@ _PLAN = _object(
         "changes": {"type": "array", "items": {"$ref": "#/$defs/change"}},
         "attention": {"type": "array", "items": {"$ref": "#/$defs/note"}},
         "errors": {"type": "array", "items": {"$ref": "#/$defs/note"}},
+        "orphans": {"type": "array", "items": {"$ref": "#/$defs/orphan"}},
+        "others": {"description": "Live jobs that no manifest names.", "type": "integer", "minimum": 0},
         "digest": {
             "description": "SHA-256 of what would be done.",
             "type": "string",
@@ -133,5 +140,5 @@ def plan_schema() -> Schema:
             "inputs": _INPUTS,
         },
         "required": ["deployer", "inputs"],
-        "$defs": {"plan": _PLAN, "change": _CHANGE, "field": _FIELD, "note": _NOTE},
+        "$defs": {"plan": _PLAN, "change": _CHANGE, "field": _FIELD, "note": _NOTE, "orphan": _ORPHAN},
     }

@@ -361,6 +361,25 @@ def project_schema() -> Schema:
                     }
                 ),
             },
+            "waits": {
+                "description": "How a job's state is waited for.",
+                **_object(
+                    {
+                        "poll": {
+                            "description": "How often it is asked for.",
+                            "type": "string",
+                            "pattern": "^[0-9]{1,4}[smh]$",
+                            "default": "5s",
+                        },
+                        "settle": {
+                            "description": "How long a listing may lag behind what was sent.",
+                            "type": "string",
+                            "pattern": "^[0-9]{1,4}[smh]$",
+                            "default": "10s",
+                        },
+                    }
+                ),
+            },
             "protected": {
                 "description": "apply asks for its name: --confirm NAME, where --yes does for others.",
                 "type": "boolean",
@@ -400,6 +419,11 @@ def project_schema() -> Schema:
                 },
                 "defaultTarget": {"description": "The target when -t is not given.", "type": "string"},
                 "values": {"description": "Values files for every target.", **files},
+                "marks": {
+                    "description": "Whether deployed jobs say who deployed them, where their API has room.",
+                    "type": "boolean",
+                    "default": True,
+                },
                 "defaults": {"description": "What manifests need not repeat, by kind.", **default_of},
                 "secrets": {"description": 'What {{ secret("NAME") }} may name.', **_SECRETS},
                 "targets": {

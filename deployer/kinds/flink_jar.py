@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from deployer.kinds.kind import (
+    TAGS,
     Entry,
     Kind,
     Listing,
@@ -66,7 +67,15 @@ def observe(entry: Entry) -> LiveJob:
         submitted=milliseconds(dig(entry, "start_time") or entry.get("create_time")),
         spec=expect(spec) if known else None,
         unlisted=unlisted,
+        savepoint=_savepoint(entry),
     )
+
+
+def _savepoint(entry: Entry) -> str:
+    path = entry.get("savepoint_path")
+    if isinstance(path, str) and path:
+        return path
+    return "yes" if text(entry.get("has_savepoint")).casefold() == "true" else ""
 
 
 def expect(spec: Spec) -> Spec:
@@ -107,4 +116,12 @@ KIND = Kind(
     observe=observe,
     expect=expect,
     start="dli.flink.run",
+    stop="dli.flink.stop",
+    update="dli.flink-jar.update",
+    delete="dli.flink.delete",
+    tag="dli.flink-tags.create",
+    untag="dli.flink-tags.delete",
+    show="dli.flink.get",
+    shown="job_detail",
+    mark=TAGS,
 )

@@ -35,6 +35,7 @@ def observe(entry: Entry) -> LiveJob:
         submitted=milliseconds(entry.get("submitted_time")),
         spec=None if "arguments" in unlisted else spec,
         unlisted=unlisted,
+        finished=milliseconds(entry.get("finished_time")),
     )
 
 
@@ -110,4 +111,7 @@ KIND = Kind(
     ),
     observe=observe,
     expect=expect,
+    cancel="mrs.job-executions.kill",
+    show="mrs.job-executions.get",
+    shown="job_detail",
 )

@@ -71,4 +71,8 @@ KIND = Kind(
         id="id",
     ),
     observe=observe,
+    cancel="dli.batches.cancel",
+    log="dli.batches.log",
+    show="dli.batches.get",
+    mark="conf",
 )

@@ -56,5 +56,8 @@ KIND = Kind(
         id="id",
     ),
     observe=observe,
+    cancel="dli.sessions.delete",
+    log="dli.sessions.log",
+    show="dli.sessions.get",
     named_in_listing=False,
 )

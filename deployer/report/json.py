@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from deployer.model import Change, Note, Plan
+from deployer.model import Change, LiveJob, Note, Plan
 
 FORMAT_VERSION = "1.0"
 
@@ -24,6 +24,8 @@ def as_data(it: Plan) -> dict[str, Any]:
         "changes": [_change(change) for change in it.pending],
         "attention": [_note(note) for note in it.attention],
         "errors": [_note(note) for note in it.errors],
+        "orphans": [_live(one) for one in it.orphans],
+        "others": it.others,
         "digest": it.digest,
     }
 
@@ -44,6 +46,11 @@ def _change(change: Change) -> dict[str, Any]:
         ],
         "live": {"id": live.id, "state": live.state} if live else None,
     }
+
+
+def _live(live: LiveJob) -> dict[str, Any]:
+    kind, place, name = live.identity
+    return {"kind": kind, "name": name, "place": place, "id": live.id, "state": live.state}
 
 
 def _note(note: Note) -> dict[str, Any]:
