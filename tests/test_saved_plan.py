@@ -258,6 +258,26 @@ def test_stale_by_nothing_but_another_run(workspace: Workspace, emulator: Emulat
     assert len(listed(emulator.url, "SparkBatch")) == 2
 
 
+def test_stale_by_a_run_that_a_cancel_would_end_too(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    (first,) = listed(emulator.url, "SparkBatch")
+    clock.forward(1)
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    workspace.write("alpha.yaml", manifest("SparkBatch", "alpha", BATCH, lifecycle={"state": "absent"}))
+    (change,) = save(workspace)["changes"]
+    assert (change["action"], [run["id"] for run in change["beside"]]) == ("cancel", [first["id"]])
+    emulator.store.end(first["id"], "success")
+    ran = apply(workspace)
+    assert ran.code == 6
+    assert ran.err.splitlines()[1:-1] == [
+        "  - SparkBatch alpha in q: planned cancel",
+        f"    beside it were {first['id']}, now no other runs",
+    ]
+    assert sorted(job["state"] for job in listed(emulator.url, "SparkBatch")) == ["starting", "success"]
+
+
 def test_a_difference_that_cannot_be_shown_is_said(workspace: Workspace) -> None:
     write(workspace)
     save(workspace)
