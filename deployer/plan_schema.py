@@ -79,6 +79,15 @@ _CHANGE = _object(
             "properties": {"id": _TEXT, "state": _TEXT},
             "required": ["id", "state"],
         },
+        "beside": {
+            "description": "Other active runs of the job, which a cancel ends too.",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"id": _TEXT, "state": _TEXT},
+                "required": ["id", "state"],
+            },
+        },
     },
 )
 

@@ -27,6 +27,7 @@ from deployer.model import Plan
 from deployer.report.json import FORMAT_VERSION, as_data
 
 MAX_BYTES = 16 * 2**20
+MAX_ITEMS = 2_000_000
 MAX_DEPTH = document.MAX_DEPTH + 8  # that of a value, and of where a plan shows it
 _MAX_ERRORS = 3
 _MAX_WORDS = 300
@@ -173,6 +174,9 @@ def _text(file: str) -> str:
 
 
 def _parsed(file: str, text: str) -> Any:
+    if sum(map(text.count, "[{,")) > MAX_ITEMS:
+        # Counted before anything is built: 16 MiB of empty lists would take half a GiB.
+        raise BadPlanFile(f"{file} holds more than {MAX_ITEMS} items, which no plan does")
     try:
         value = json.loads(
             text, object_pairs_hook=_without_repeats, parse_constant=_number, parse_float=_number

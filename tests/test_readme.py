@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -123,6 +124,7 @@ def test_no_option_in_it_is_made_up() -> None:
     ]
     known = {word for command in commands if command for option in command.params for word in option.opts}
     foreign = {"--body-file", "--class", "--date", "--help", "--region", "--version"}
+    foreign |= {"--commit", "--event", "--jq", "--json", "--name", "--workflow"}  # of gh
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT)) <= known | foreign
 
 
@@ -144,6 +146,32 @@ def test_the_workflow_in_it_uses_commands_that_exist() -> None:
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     ran = [step["run"] for step in steps if step.get("run", "").startswith("deployer ")]
     assert [shlex.split(command)[1] for command in ran] == ["plan", "apply"]
+
+
+def test_the_steps_for_a_saved_plan_fit_into_the_workflow() -> None:
+    workflow = next(yaml.safe_load(block) for block in blocks("yaml") if "runs-on" in block)
+    steps = {
+        job: yaml.safe_load(
+            next(block for block in blocks("yaml") if block.startswith(f"# in the job {job},"))
+        )
+        for job in workflow["jobs"]
+    }
+    for job, replaced in (("plan", 2), ("apply", 1)):
+        usual = workflow["jobs"][job]["steps"][-replaced:]
+        (command,) = [step for step in steps[job] if step.get("run", "").startswith("deployer ")]
+        (before,) = [step for step in usual if step["run"].startswith("deployer ")]
+        assert command["env"] == before["env"]
+        assert shlex.split(before["run"])[:4] == shlex.split(command["run"])[:4]
+    assert "--out plan.json" in str(steps["plan"])
+    assert "--plan plan.json" in str(steps["apply"])
+
+
+def test_the_saved_plan_is_as_it_says(workspace: Workspace) -> None:
+    workspace.write("a.yaml", manifest("SparkBatch", "a", {"file": "a.py", "queue": "q"}))
+    assert workspace.run("plan", "--out", "plan.json").code == 0
+    saved = json.loads((workspace.folder / "plan.json").read_text("utf-8"))
+    for key in (*saved, *saved["inputs"]):
+        assert f"`{key}" in TEXT
 
 
 def test_the_links_in_it_lead_somewhere() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import SPECS, Clock, Ran, Workspace, manifest
-from faults import fill, listed
+from faults import LISTINGS, FaultProxy, changed, fill, listed
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -171,6 +171,24 @@ def test_a_plan_that_cannot_be_written_leaves_the_old_one(workspace: Workspace) 
     assert not [*workspace.folder.glob(".plan-*")]
 
 
+def test_a_number_that_json_has_not(workspace: Workspace, emulator: Emulator) -> None:
+    """Python reads it in a listing; in a file no other program would."""
+
+    def unwritten(answer: Any) -> None:
+        answer[LISTINGS["SparkBatch"][1]][0]["req_body"] = '{"file": "obs://b/job.jar", "numExecutors": NaN}'
+
+    write(workspace)
+    workspace.apply()
+    with FaultProxy(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+        proxy.rule("GET", "/batches", changed(unwritten))
+        ran = workspace.run("plan", "--out", FILE)
+    assert ran.code == 1
+    assert "a live job shows a number that JSON has not, so the plan was not saved" in ran.err
+    assert not (workspace.folder / FILE).exists()
+
+
 # --- stale ------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +237,45 @@ def test_stale_by_a_live_job(workspace: Workspace, emulator: Emulator) -> None:
     ]
     assert "hunter2" not in ran.err + ran.out
     assert len(listed(emulator.url, "SparkBatch")) == 2
+
+
+def test_stale_by_nothing_but_another_run(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    (first,) = listed(emulator.url, "SparkBatch")
+    emulator.store.end(first["id"], "success")
+    write(workspace, className="com.example.Other")
+    save(workspace)
+    clock.forward(1)
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    second = next(job for job in listed(emulator.url, "SparkBatch") if job["id"] != first["id"])
+    emulator.store.end(second["id"], "dead")
+    ran = apply(workspace)
+    assert ran.code == 6
+    assert ran.err.splitlines()[1:-1] == [
+        "  - SparkBatch alpha in q: planned resubmit",
+        f"    planned against {first['id']} (success), now {second['id']} (dead)",
+    ]
+    assert len(listed(emulator.url, "SparkBatch")) == 2
+
+
+def test_stale_by_a_run_that_a_cancel_would_end_too(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    (first,) = listed(emulator.url, "SparkBatch")
+    clock.forward(1)
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    workspace.write("alpha.yaml", manifest("SparkBatch", "alpha", BATCH, lifecycle={"state": "absent"}))
+    (change,) = save(workspace)["changes"]
+    assert (change["action"], [run["id"] for run in change["beside"]]) == ("cancel", [first["id"]])
+    emulator.store.end(first["id"], "success")
+    ran = apply(workspace)
+    assert ran.code == 6
+    assert ran.err.splitlines()[1:-1] == [
+        "  - SparkBatch alpha in q: planned cancel",
+        f"    beside it were {first['id']}, now no other runs",
+    ]
+    assert sorted(job["state"] for job in listed(emulator.url, "SparkBatch")) == ["starting", "success"]
 
 
 def test_a_difference_that_cannot_be_shown_is_said(workspace: Workspace) -> None:
@@ -469,6 +526,7 @@ DEEP = '{"format_version": "1.0", "x": ' + "[" * 90 + "]" * 90 + "}"
         (b"[" * 100_000 + b"]" * 100_000, "nested deeper than"),
         (DEEP.encode(), "nested deeper than"),
         (b" " * (MAX_BYTES + 1), "is larger than 16 MiB"),
+        (b"[" + b"[]," * 1_000_001 + b"[]]", "holds more than 2000000 items"),
         (b'{"format_version": 1}', "it has no 'format_version'"),
         (b'{"format_version": "1"}', "it has no 'format_version'"),
         (b'{"format_version": "1.0"}', "is not a plan: /: 'target' is a required property"),

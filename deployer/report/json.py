@@ -45,6 +45,7 @@ def _change(change: Change) -> dict[str, Any]:
             for field in change.fields
         ],
         "live": {"id": live.id, "state": live.state} if live else None,
+        "beside": [{"id": one.id, "state": one.state} for one in change.beside],
     }
 
 

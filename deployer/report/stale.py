@@ -85,6 +85,8 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
         yield f"impact: planned {then['impact']}, now {now['impact']}"
     if then["live"] != now["live"]:
         yield f"planned against {_run(then['live'])}, now {_run(now['live'])}"
+    if (were := _runs(then)) != (are := _runs(now)):
+        yield f"beside it were {_cut(were)}, now {_cut(are)}"
     planned = {field["path"]: field for field in then["fields"]}
     present = {field["path"]: field for field in now["fields"]}
     paths = [path for path in sorted({*planned, *present}) if _differ(planned.get(path), present.get(path))]
@@ -115,6 +117,11 @@ def _live(change: _Shown) -> str:
 
 def _run(live: _Shown | None) -> str:
     return f"{_cut(printable(live['id']))} ({_cut(printable(live['state']))})" if live else "no live job"
+
+
+def _runs(change: _Shown) -> str:
+    """The runs beside the one that counts, by their ids as in the digest."""
+    return ", ".join(sorted(printable(run["id"]) for run in change["beside"])) or "no other runs"
 
 
 def _cut(words: str) -> str:
