@@ -258,10 +258,14 @@ def _dependencies(
             message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; {advice}"
             problems.append(Problem(manifest.document.place(path), message, Code.AMBIGUOUS_DEPENDENCY))
         elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
+            others = sorted({identity.kind for identity in known if identity.name == wanted["name"]})
             hint = nearest(wanted["name"], [identity.name for identity in known])
             if any(identity.name == wanted["name"] for identity in disabled):
                 hint = "; it is disabled"
-            message = f"there is no job '{wanted['name']}' to depend on{hint}"
+            elif others:
+                hint = f"; that is a {' and a '.join(others)}"
+            what = wanted.get("kind", "job")
+            message = f"there is no {what} '{wanted['name']}' to depend on{hint}"
             problems.append(Problem(manifest.document.place(path), message, Code.UNKNOWN_DEPENDENCY))
     return tuple(dependencies), problems
 

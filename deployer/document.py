@@ -317,7 +317,8 @@ class _Reader:
 
     def _no_tag(self, event: Any) -> None:
         if event.tag is not None:
-            message = f"the tag {event.tag!r} is not supported; leave it out (quotes make a value text)"
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
+            message = f"the tag {tag!r} is not supported; leave it out (quotes make a value text)"
             self._problem(self._place(event.start_mark), message, Code.YAML_TAG)
 
     def _open(self, event: Any, tree: dict[str, _Tree] | list[_Tree]) -> None:

@@ -11,6 +11,7 @@ Templates come from strangers. `deployer.sandbox` runs this in a process of its 
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import posixpath
 import re
@@ -44,6 +45,7 @@ MAX_NEIGHBOURS = 1000
 MAX_NAME = 200
 
 _RESERVED_WORDS = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
+_UNKNOWN = re.compile(r"No (filter|test) named '(.*?)'")
 _ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
 
 
@@ -125,6 +127,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         except _Reported:
             pass
         except (Exception, OutOfTime) as error:  # noqa: BLE001 - a template can raise anything
+            self._name_nearest(error)
             run.problems.append(self._tracer.of_error(error, file))
         return tuple(sorted(set(run.problems)))
 
@@ -254,8 +257,12 @@ class _Environment(ImmutableSandboxedEnvironment):
         except (OSError, ValueError):
             return ""
         before = name.removesuffix(posixpath.basename(name))
-        known = sorted(before + it for it in names if not it.startswith("."))
-        return _near(name, known, known)
+        known = {PurePath(it).stem: before + it for it in sorted(names) if not it.startswith(".")}
+        # The ending, which all have, makes no name near.
+        close = difflib.get_close_matches(PurePath(name).stem, known, n=1)
+        if close:
+            return f"; did you mean '{known[close[0]]}'?"
+        return nearest("", sorted(known.values())) if len(known) <= MAX_LISTED else ""
 
     # --- output
 
@@ -363,6 +370,13 @@ class _Environment(ImmutableSandboxedEnvironment):
             here = here._replace(line=spot.line, column=spot.column)
             run.seen.update((frame.f_code, line) for frame, line in frames[-1:])
         run.problems.append(self._tracer.problem(error, here))
+
+    def _name_nearest(self, error: BaseException) -> None:
+        """Puts the nearest name that there is into Jinja's word about an unknown filter or test."""
+        unknown = isinstance(error, TemplateError) and _UNKNOWN.match(error.message or "")
+        if unknown:
+            known = self.filters if unknown[1] == "filter" else self.tests
+            error.args = (f"there is no {unknown[1]} '{unknown[2]}'{_near(unknown[2], sorted(known), ())}",)
 
     def _hint(self, obj: Any, name: Any) -> str:
         """A hint at what may have been meant: in `obj`, or of all that is visible where that is `missing`."""

@@ -318,8 +318,8 @@ def test_refused(template: str, place: str, words: str) -> None:
         # syntax
         ("a: 1\nb: {{ 1 +", "2:4", "unexpected 'end of template'"),
         ("a: 1\nb: {{ 1 + }}", "2:4", "unexpected 'end of print statement'"),
-        ("a: 1\nb: {{ name | nosuch }}", "2:4", "No filter named 'nosuch'"),
-        ("a: 1\nb: {{ name is nosuch }}", "2:4", "No test named 'nosuch'"),
+        ("a: 1\nb: {{ name | nosuch }}", "2:4", "there is no filter 'nosuch'"),
+        ("a: 1\nb: {{ name is nosuch }}", "2:4", "there is no test 'nosuch'"),
         ("a: 1\n\n{% nosuch %}", "3:1", "unknown tag 'nosuch'"),
         ("a: 1\n{% endif %}\n", "2:1", "unknown tag 'endif'"),
         ("a: 1\n{% if yes %}\nb: 1\n\n", "2:1", "The innermost block that needs to be closed is 'if'"),
