@@ -226,6 +226,7 @@ class _Reader:
         self.anchors: dict[str, _Built] = {}
         self.stack: list[_Node] = []
         self.root: _Tree = _Leaf(None)
+        self.written: dict[int, tuple[_Tree, Path]] = {}
 
     def documents(self, text: str) -> Iterator[Document]:
         if bad := _UNPRINTABLE.search(text):
@@ -281,7 +282,9 @@ class _Reader:
         self._problem(place, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
-        """The data of a tree; notes the texts in it."""
+        """The data of a tree; notes the texts in it, and of what an alias repeats where it stands."""
+        if path and (found := self.written.get(id(tree))) and found[1] != path:
+            self._placed(tree, found[1], path)
         if isinstance(tree, dict):
             return {key: self._plain(item, (*path, key)) for key, item in tree.items()}
         if isinstance(tree, list):
@@ -289,6 +292,13 @@ class _Reader:
         if tree.text is not None:
             self.texts[path] = tree.text
         return tree.value
+
+    def _placed(self, tree: _Tree, written: Path, path: Path) -> None:
+        """Gives the places of what stands in the tree at `written` to the same at `path`."""
+        for step in tree if isinstance(tree, dict) else range(len(tree)):
+            for places in (self.keys, self.values):
+                if (it := places.get((*written, step))) and (*path, step) not in places:
+                    places[*path, step] = it
 
     def _place(self, mark: Any) -> Place:
         return self.source.place(self.first_line + mark.line, mark.column)
@@ -331,8 +341,10 @@ class _Reader:
 
     def _close(self, event: Any) -> None:
         node = self.stack.pop()
+        self.written[id(node.tree)] = node.tree, node.path
         if isinstance(node.tree, dict):
             for source in node.merged:
+                self._placed(source, self.written.get(id(source), (source, node.path))[1], node.path)
                 for key, value in source.items():
                     node.tree.setdefault(key, value)
         self._add(event, _Built(node.tree, node.size, node.depth), node.anchor)

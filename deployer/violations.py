@@ -76,7 +76,8 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
                 message = f"unknown field '{key}'{where}{nearest(str(key), known)}"
                 # Only the API's own part of a manifest can have fields that we do not know of.
                 rule = UNKNOWN_FIELD if path[:1] == ("spec",) else ""
-                place = document.place((*path, key), of_key=True)
+                # In what a template filled in, the key stands nowhere.
+                place = document.keys.get((*path, key)) or document.place(path)
                 yield Problem(place, message, Code.UNKNOWN_FIELD, rule=rule)
     elif error.validator == "required":
         missing = error.message.split("'")[1]

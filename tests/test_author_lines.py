@@ -1434,6 +1434,593 @@ spec:
   numExecutors: @@{{ inject }}
 """,
     ),
+    # --- less common layouts
+    Case(
+        "structure-from-tojson",
+        "E034",
+        "spark.a",
+        """
+GOOD
+---
+BATCH
+spec:
+  file: a.py
+  queue: q
+  conf: @@{{ {"spark.a": [1], "spark.b": 2} | tojson }}
+""",
+    ),
+    Case(
+        "key-in-structure-from-to-yaml",
+        "E032",
+        "nmuExecutors",
+        """
+BATCH
+spec: @@{{ {"file": "a.py", "queue": queue, "nmuExecutors": 1} | to_yaml }}
+""",
+    ),
+    Case(
+        "typo-below-an-expression-of-several-lines",
+        "E032",
+        "nmuExecutors",
+        """
+BATCH
+spec:
+  queue: {{ {
+      "a": "general",
+      "b": "other",
+    }["a"] }}
+  file: a.py
+  @@nmuExecutors: 4
+""",
+    ),
+    Case(
+        "typo-on-the-last-line-without-a-newline",
+        "E032",
+        "nmuExecutors",
+        """
+GOOD
+---
+BATCH
+spec:
+  queue: {{ queue }}
+  file: a.py
+  @@nmuExecutors: 4""",
+    ),
+    Case(
+        "typo-behind-a-tag-on-its-line",
+        "E032",
+        "nmuExecutors",
+        """
+BATCH
+spec:
+  queue: q
+  file: a.py
+  {% if executors %}@@nmuExecutors: 4{% endif %}
+
+""",
+    ),
+    Case(
+        "wrong-type-in-the-second-of-a-line",
+        "E034",
+        "numExecutors",
+        """
+BATCH
+spec: {file: "{{ db.host }}/{{ queue }}.py", queue: {{ queue }}, numExecutors: @@{{ many }}}
+""",
+    ),
+    Case(
+        "typo-below-whitespace-control-on-both-sides",
+        "E032",
+        "nmuExecutors",
+        """
+{%- set a -%}
+  x
+
+  y
+{%- endset -%}
+{#-
+
+
+-#}
+BATCH
+spec:
+  queue: {{ "q" }}
+
+  {#- one -#}
+
+  {%- if true -%}
+  {% raw %}
+  file: a.py
+  {% endraw %}
+  {%- endif %}
+  @@nmuExecutors: 4
+""",
+    ),
+    Case(
+        "typo-below-a-call-block",
+        "E032",
+        "nmuExecutors",
+        """
+{% macro quoted() %}
+"{{ caller() }}"
+{% endmacro %}
+BATCH
+spec:
+  queue: q
+  file: {% call quoted() %}
+    a
+    {% endcall %}
+
+  @@nmuExecutors: 4
+""",
+    ),
+    Case(
+        "undefined-in-a-call-block",
+        "E021",
+        "nosuch",
+        """
+{% macro quoted() %}'{{ caller() }}'{% endmacro %}
+BATCH
+spec:
+  queue: q
+  file: a.py
+  args:
+    - {% call quoted() -%}
+        @@{{ nosuch }}
+      {%- endcall %}
+
+""",
+    ),
+    Case(
+        "undefined-argument-of-a-macro",
+        "E021",
+        "nosuch",
+        """
+{% macro path(a, b="x") %}{{ a }}/{{ b }}{% endmacro %}
+BATCH
+spec:
+  queue: q
+  file: @@{{ path(nosuch) }}
+""",
+    ),
+    Case(
+        "undefined-in-a-set",
+        "E021",
+        "nosuch",
+        """
+GOOD
+@@{% set half = nosuch.size // 2 %}
+""",
+    ),
+    Case(
+        "open-comment-of-jinja",
+        "E020",
+        "comment",
+        """
+BATCH
+spec:
+  queue: q
+  file: a.py
+  @@{# numExecutors: 4
+""",
+    ),
+    Case(
+        "open-raw-block",
+        "E020",
+        "raw",
+        """
+BATCH
+spec:
+  queue: q
+  file: a.py
+  args:
+  @@{% raw %}
+    - "{{ day }}"
+""",
+    ),
+    Case(
+        "syntax-in-a-comment",
+        "E020",
+        "{# ... #}",
+        """
+BATCH
+spec:
+  queue: q
+  # file: @@{{ the file }}
+  file: a.py
+""",
+    ),
+    Case(
+        "open-quote-in-an-expression",
+        "E020",
+        "",
+        """
+GOOD
+---
+BATCH
+spec:
+  queue: q
+  file: @@{{ "a.py }}
+""",
+    ),
+    Case(
+        "missing-end-of-an-inner-loop",
+        "E020",
+        "endfor",
+        """
+{% for region in regions %}
+---
+BATCH
+spec:
+  queue: q
+  file: a.py
+  args:
+  @@{% for size in sizes %}
+    - {{ size }}
+{% endfor %}
+""",
+    ),
+    Case(
+        "filter-typo-in-a-condition",
+        "E020",
+        "'length'",
+        """
+BATCH
+spec:
+  queue: q
+  file: a.py
+  @@{% if regions | lenght > 1 %}
+  numExecutors: 4
+  {% endif %}
+""",
+    ),
+    Case(
+        "filter-typo-in-an-expression-of-several-lines",
+        "E020",
+        "'replace'",
+        """
+BATCH
+spec:
+  queue: q
+  file: @@{{
+    jars[0]
+    | lower
+    | replcae(".jar", ".py")
+  }}
+""",
+    ),
+    Case(
+        "filter-typo-in-a-branch",
+        "E020",
+        "'upper'",
+        """
+BATCH
+spec:
+  queue: {{ queue }}
+  file: a.py
+  args: ["{{ queue }}", "@@{{ (queue | uper) if executors else '' }}"]
+""",
+    ),
+    Case(
+        "wrong-items-of-a-loop-in-brackets",
+        "E034",
+        "spec.args[",
+        """
+BATCH
+spec:
+  queue: q
+  file: a.py
+  args: [{% for name, size in sizes.items() %}--{{ name }}, @@{{ size }}, {% endfor %}]
+""",
+    ),
+    Case(
+        "no-list-below-a-condition",
+        "E034",
+        "args",
+        """
+BATCH
+spec:
+  queue: q
+  file: a.py
+  @@args:
+  {% if executors > 100 %}
+    - --large
+  {% endif %}
+""",
+        exactly=False,
+    ),
+    Case(
+        "cycle",
+        "E043",
+        "cycle-a -> cycle-b -> cycle-a",
+        """
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata: {name: cycle-b}
+spec: {file: a.py, queue: q}
+dependsOn: [cycle-a]
+---
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata: {name: cycle-a}
+spec: {file: a.py, queue: q}
+dependsOn: @@[cycle-b]
+""",
+    ),
+    Case(
+        "dependency-by-a-value",
+        "E041",
+        "general",
+        """
+BATCH
+spec: {file: a.py, queue: q}
+dependsOn:
+  - @@"{{ queue }}-load"
+""",
+    ),
+    Case(
+        "dependency-with-a-typo-in-a-key",
+        "E032",
+        "untill",
+        """
+BATCH
+spec: {file: a.py, queue: q}
+dependsOn:
+  - {name: NAME-good, @@untill: succeeded}
+---
+GOOD
+""",
+    ),
+    Case(
+        "waiver-of-no-rule",
+        "E035",
+        "class-name",
+        """
+BATCH
+spec: {file: a.py, queue: {{ queue }}}
+waive:
+  @@class-name-for-jars: ours has a manifest
+""",
+    ),
+    Case(
+        "enabled-by-a-word",
+        "E034",
+        "enabled",
+        """
+BATCH
+enabled: @@{{ "yes" if executors else "no" }}
+spec: {file: a.py, queue: q}
+""",
+    ),
+    Case(
+        "number-as-a-label",
+        "E034",
+        "cost",
+        """
+GOOD
+---
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata:
+  name: NAME
+  labels:
+    team: {{ queue }}
+    cost: @@{{ db.port }}
+spec: {file: a.py, queue: q}
+""",
+    ),
+    Case(
+        "empty-name",
+        "E035",
+        "name",
+        """
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata:
+  name: @@"{{ empty }}"
+spec: {file: a.py, queue: q}
+""",
+    ),
+    Case(
+        "nothing-for-a-name",
+        "E034",
+        "name",
+        """
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata:
+  name: @@{{ nothing }}
+spec: {file: a.py, queue: q}
+""",
+    ),
+    Case(
+        "typo-under-a-merged-anchor",
+        "E034",
+        "numExecutors",
+        """
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata: {name: NAME, labels: &labels {team: orders}}
+spec:
+  <<: &common {file: a.py, queue: q,
+    numExecutors: @@{{ many }}}
+  conf: *labels
+""",
+    ),
+    Case(
+        "same-tag-twice",
+        "E131",
+        "tag",
+        """
+FLINK
+spec:
+  queue_name: q
+  entrypoint: obs://b/a.jar
+  @@tags:
+  {% for team in ["a", "b"] %}
+    - {key: team, value: {{ team }}}
+  {% endfor %}
+""",
+    ),
+    Case(
+        "undefined-in-a-block-of-a-base",
+        "E021",
+        "nosuch",
+        """
+{% extends "_base.yaml" %}
+{% block spec %}
+  file: a.py
+  queue: @@{{ nosuch }}
+{% endblock %}
+=== _base.yaml
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata: {name: based}
+spec:
+{% block spec %}{% endblock %}
+""",
+    ),
+    Case(
+        "typo-in-a-base",
+        "E032",
+        "dependOn",
+        """
+{% extends "_based.yaml" %}
+{% block spec %}
+  file: a.py
+  queue: {{ queue }}
+{% endblock %}
+=== _based.yaml
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata: {name: based-too}
+spec:
+{% block spec %}{% endblock %}
+@@dependOn: []
+""",
+    ),
+    Case(
+        "duplicate-across-an-include",
+        "E012",
+        "queue",
+        """
+BATCH
+spec:
+  file: a.py
+  queue: q
+{% include "_queue.yaml" %}
+=== _queue.yaml
+  # the queue of all
+  @@queue: {{ queue }}
+""",
+    ),
+    Case(
+        "typo-in-an-include-with-crlf",
+        "E032",
+        "nmuExecutors",
+        """
+BATCH
+spec:
+{% include "_crlf.yaml" %}
+=== _crlf.yaml
+  {# one
+     two #}
+  file: a.py
+  queue: {{ queue }}
+  @@nmuExecutors: 4
+""",
+        crlf=True,
+    ),
+    Case(
+        "include-in-a-loop",
+        "E032",
+        "nmuExecutors",
+        """
+{% for region in regions %}
+---
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata: {name: "include-{{ region }}"}
+spec:
+{% include "_in_loop.yaml" %}
+{% endfor %}
+=== _in_loop.yaml
+  file: {{ region }}.py
+  queue: {{ queue }}
+  @@nmuExecutors: 4
+""",
+    ),
+    Case(
+        "undefined-in-the-middle-of-wide-letters",
+        "E021",
+        "nosuch",
+        """
+BATCH
+spec:
+  file: a.py
+  queue: q
+  args: ["日本語 é 😀", "@@{{ nosuch }}"]
+""",
+    ),
+    Case(
+        "bad-character",
+        "E011",
+        "\\x07",
+        """
+GOOD
+---
+BATCH
+spec:
+  file: a@@\a.py
+  queue: {{ queue }}
+""",
+    ),
+    Case(
+        "reserved-character",
+        "E018",
+        "U+E000",
+        """
+GOOD
+---
+BATCH
+spec:
+  file: a@@\ue003.py
+  queue: {{ queue }}
+""",
+    ),
+    Case(
+        "item-of-a-list-of-instances",
+        "E021",
+        "nmae",
+        """
+forEach:
+  - {name: a}
+  - {name: b}
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata: {name: "NAME-{{ each.name }}"}
+spec:
+  file: |-
+    @@{{ each.nmae }}
+  queue: q
+""",
+    ),
+    Case(
+        "filter-typo-in-a-for-each",
+        "E020",
+        "'sort'",
+        """
+apiVersion: deployer/v1
+kind: SparkBatch
+metadata: {name: "NAME-{{ each }}"}
+spec:
+  file: a.py
+  queue: q
+forEach:
+  # all of them
+  @@{{ regions | srot }}
+""",
+    ),
 ]
 
 # Each needs a project of its own: deployer.yaml, a values file or an option is to blame.

@@ -228,7 +228,7 @@ def test_files_are_put_together(engine: Engine, template: str, value: Any) -> No
         ),
         (
             "{% from 'lib/macros.j2' import verion %}\na: {{ verion }}",
-            ["main.yaml:2:4: 'lib/macros.j2' does not define 'verion'; did you mean 'version'?"],
+            ["main.yaml:1:1: 'lib/macros.j2' does not define 'verion'; did you mean 'version'?"],
         ),
         (
             "\n{% extends 'base.yaml' %}{% block spec %}\na: {{ nosuch }}\n{% endblock %}",
