@@ -332,6 +332,8 @@ class _Environment(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, Secret):
             expressions.refuse()
+        if isinstance(obj, Undefined):
+            obj._fail_with_undefined_error()
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
