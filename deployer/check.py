@@ -140,6 +140,8 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
     """Secrets where the value must be known before it is sent: all but the inner part of the spec."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
+    if not secrets.holds_mark(document.value):
+        return
     for path, value in _leaves(document.value, ()):
         keys = any(isinstance(step, str) and secrets.holds_mark(step) for step in path)
         if keys or (secrets.holds_mark(value) and (path[0] != "spec" or path in known)):

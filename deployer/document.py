@@ -156,6 +156,16 @@ class _Leaf(NamedTuple):
 _Tree = dict[str, Any] | list[Any] | _Leaf
 
 
+def _events(text: str) -> Iterator[Any]:
+    """What `yaml.parse` gives, at a lower price."""
+    loader = _LOADER(text)
+    try:
+        while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
+            yield event
+    finally:
+        loader.dispose()
+
+
 def _weight(text: str) -> int:
     """What a scalar counts for: one, and more where it is long."""
     return 1 + len(text) // 128
@@ -246,7 +256,7 @@ class _Reader:
             yaml.AliasEvent: self._alias,
         }
         try:
-            for event in yaml.parse(text, Loader=_LOADER):
+            for event in _events(text):
                 if isinstance(event, yaml.DocumentStartEvent):
                     self._reset(self._place(event.start_mark))
                 elif isinstance(event, yaml.DocumentEndEvent):
