@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from itertools import accumulate
 from typing import NamedTuple
 
 from deployer.marks import Spot
@@ -26,7 +26,7 @@ def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
     An end goes to the innermost tag, so it may have been meant for the one around it: where such an end is
     indented otherwise than its tag, that tag is the one which lacks its end.
     """
-    lines = [0, *accumulate(len(line) for line in source.splitlines(keepends=True))]
+    lines = [0, *(newline.end() for newline in re.finditer("\n", source))]
     opened: list[Tag] = []
     doubtful: list[Tag] = []
     words: list[str] = []

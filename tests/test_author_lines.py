@@ -1593,6 +1593,45 @@ GOOD
 """,
     ),
     Case(
+        "open-block-below-odd-separators",
+        "E020",
+        "{% endif %}",
+        """
+{# a\u2028b\x0cc\x85 #}
+BATCH
+spec:
+  @@{% if executors %}
+  file: {{ queue }}
+  queue: {{ queue }}
+""",
+    ),
+    Case(
+        "open-set-block",
+        "E020",
+        "{% endset %}",
+        """
+{% set a = "=" %}
+@@{% set sql | replace(old="a", new="b") %}
+select 1
+BATCH
+spec: {file: a.py, queue: {{ queue }}}
+""",
+    ),
+    Case(
+        "open-block-in-an-include",
+        "E020",
+        "{% endfor %}",
+        """
+BATCH
+spec:
+{% include "_open.yaml" %}
+=== _open.yaml
+  queue: q
+  @@{% for jar in jars %}
+  file: {{ jar }}
+""",
+    ),
+    Case(
         "open-comment-of-jinja",
         "E020",
         "comment",
