@@ -140,6 +140,8 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
     """Secrets where the value must be known before it is sent: all but the inner part of the spec."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
+    if not secrets.holds_mark(document.value):
+        return
     for path, value in _leaves(document.value, ()):
         keys = any(isinstance(step, str) and secrets.holds_mark(step) for step in path)
         if keys or (secrets.holds_mark(value) and (path[0] != "spec" or path in known)):
@@ -258,10 +260,14 @@ def _dependencies(
             message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; {advice}"
             problems.append(Problem(manifest.document.place(path), message, Code.AMBIGUOUS_DEPENDENCY))
         elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
+            others = sorted({identity.kind for identity in known if identity.name == wanted["name"]})
             hint = nearest(wanted["name"], [identity.name for identity in known])
             if any(identity.name == wanted["name"] for identity in disabled):
                 hint = "; it is disabled"
-            message = f"there is no job '{wanted['name']}' to depend on{hint}"
+            elif others:
+                hint = f"; that is a {' and a '.join(others)}"
+            what = wanted.get("kind", "job")
+            message = f"there is no {what} '{wanted['name']}' to depend on{hint}"
             problems.append(Problem(manifest.document.place(path), message, Code.UNKNOWN_DEPENDENCY))
     return tuple(dependencies), problems
 

@@ -156,6 +156,16 @@ class _Leaf(NamedTuple):
 _Tree = dict[str, Any] | list[Any] | _Leaf
 
 
+def _events(text: str) -> Iterator[Any]:
+    """What `yaml.parse` gives, at a lower price."""
+    loader = _LOADER(text)
+    try:
+        while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
+            yield event
+    finally:
+        loader.dispose()
+
+
 def _weight(text: str) -> int:
     """What a scalar counts for: one, and more where it is long."""
     return 1 + len(text) // 128
@@ -226,6 +236,7 @@ class _Reader:
         self.anchors: dict[str, _Built] = {}
         self.stack: list[_Node] = []
         self.root: _Tree = _Leaf(None)
+        self.written: dict[int, tuple[_Tree, Path]] = {}
 
     def documents(self, text: str) -> Iterator[Document]:
         if bad := _UNPRINTABLE.search(text):
@@ -245,7 +256,7 @@ class _Reader:
             yaml.AliasEvent: self._alias,
         }
         try:
-            for event in yaml.parse(text, Loader=_LOADER):
+            for event in _events(text):
                 if isinstance(event, yaml.DocumentStartEvent):
                     self._reset(self._place(event.start_mark))
                 elif isinstance(event, yaml.DocumentEndEvent):
@@ -281,7 +292,9 @@ class _Reader:
         self._problem(place, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
-        """The data of a tree; notes the texts in it."""
+        """The data of a tree; notes the texts in it, and of what an alias repeats where it stands."""
+        if path and (found := self.written.get(id(tree))) and found[1] != path:
+            self._placed(tree, found[1], path)
         if isinstance(tree, dict):
             return {key: self._plain(item, (*path, key)) for key, item in tree.items()}
         if isinstance(tree, list):
@@ -289,6 +302,13 @@ class _Reader:
         if tree.text is not None:
             self.texts[path] = tree.text
         return tree.value
+
+    def _placed(self, tree: _Tree, written: Path, path: Path) -> None:
+        """Gives the places of what stands in the tree at `written` to the same at `path`."""
+        for step in tree if isinstance(tree, dict) else range(len(tree)):
+            for places in (self.keys, self.values):
+                if (it := places.get((*written, step))) and (*path, step) not in places:
+                    places[*path, step] = it
 
     def _place(self, mark: Any) -> Place:
         return self.source.place(self.first_line + mark.line, mark.column)
@@ -317,7 +337,8 @@ class _Reader:
 
     def _no_tag(self, event: Any) -> None:
         if event.tag is not None:
-            message = f"the tag {event.tag!r} is not supported; leave it out (quotes make a value text)"
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
+            message = f"the tag {tag!r} is not supported; leave it out (quotes make a value text)"
             self._problem(self._place(event.start_mark), message, Code.YAML_TAG)
 
     def _open(self, event: Any, tree: dict[str, _Tree] | list[_Tree]) -> None:
@@ -330,8 +351,10 @@ class _Reader:
 
     def _close(self, event: Any) -> None:
         node = self.stack.pop()
+        self.written[id(node.tree)] = node.tree, node.path
         if isinstance(node.tree, dict):
             for source in node.merged:
+                self._placed(source, self.written.get(id(source), (source, node.path))[1], node.path)
                 for key, value in source.items():
                     node.tree.setdefault(key, value)
         self._add(event, _Built(node.tree, node.size, node.depth), node.anchor)

@@ -8,26 +8,33 @@ from fnmatch import translate
 
 from deployer.redact import MASK, NAME, OPTION
 from deployer.redact import text as redacted
+from deployer.rules import LITERAL_SECRET
 from deployer.secrets import NAME as SECRET_NAME
 
 
-def masked_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
+def masked_lines(text: str, sensitive: Sequence[str] = (), *, declares: bool = False) -> list[str]:
     """The lines of an author's file, which may be broken, without what may be a credential in them.
 
     `sensitive` are patterns of keys, in small letters: their values are secret, as are those of keys with the
     name of a secret. Expressions without literals in them stay, `{{ secret("NAME") }}` too. What stands
-    before the first mask of a line keeps its column. When in doubt, a line is masked.
+    before the first mask of a line keeps its column. When in doubt, a line is masked. With `declares` what
+    stands under `secrets` declares them: names, variables and files, and no values.
     """
     file = _File(sensitive)
-    return [file.masked(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    shown = _Declaring(file).masked if declares else file.masked
+    return [shown(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
 
 
 # In a line, an expression is one character while its surroundings are looked at: one from _BARE when it has
 # no literal in it, else one from _OTHER.
-_EXPRESSION = re.compile(r"\{\{[^{}]*+\}\}")
 _BARE, _OTHER, _MOST = 0xF0000, 0x100000, 0xFFFD
 _STANDS_FOR = re.compile("[\U000f0000-\U0010ffff]")
 _SECRET_CALL = re.compile(rf"secret\(\s*([\"']){SECRET_NAME.pattern}\1\s*\)")
+# Also what is no credential, though it looks like one: a secret that is set, and the waiver of a rule.
+_EXPRESSION = re.compile(
+    rf"\{{\{{[^{{}}]*+\}}\}}|\{{%[-+]?\s*+set\s++\w++\s*+=\s*+{_SECRET_CALL.pattern}\s*+[-+]?%\}}"
+    rf"|(?<![\w.-]){LITERAL_SECRET}(?=\s*:\s)"
+)
 _LITERAL = re.compile(r"[\"']|(?<![\w\[])[0-9]")
 _DEFAULT = re.compile(
     rf"({NAME}[\"'\])]*\s*\|\s*d(?:efault)?\s*\(\s*)(?:\"[^\"]+|'[^']+)[\"']?", re.IGNORECASE
@@ -223,6 +230,38 @@ class _File:
             rest = rest[: quote.start()]
         for bracket in _BRACKET.findall(rest):
             self.brackets = max(0, self.brackets + (1 if bracket in "[{" else -1))
+
+
+_SECRETS = re.compile(r"( *)secrets *:(?= *(?:#.*)?$| *\{)")
+_DECLARED = re.compile(r"([\w.-]+)([\"']?\s*+:\s++)([^\s{},][^{},]*+)")
+_DECLARES = ("variable", "file")
+
+
+class _Declaring:
+    """Masks the lines of deployer.yaml: `indent` is that of the `secrets` whose entries are read."""
+
+    def __init__(self, file: _File) -> None:
+        self.file = file
+        self.indent: int | None = None
+
+    def masked(self, line: str) -> str:
+        if begin := _SECRETS.match(line):
+            self.indent = len(begin[1])
+            return begin[0] + self._declared(line[begin.end() :])
+        if self.indent is not None:
+            if not line.strip() or len(line) - len(line.lstrip()) > self.indent:
+                return self._declared(line)
+            self.indent = None
+        return self.file.masked(line)
+
+    def _declared(self, line: str) -> str:
+        if not line.strip(" {},"):
+            return line
+        if ":" not in line or re.search(r"[\[\"'|>&*!#]", line):
+            return f"{line[: _lead(line)]}{MASK}"
+        return _DECLARED.sub(
+            lambda it: f"{it[1]}{it[2]}{redacted(it[3]) if it[1] in _DECLARES else MASK}", line
+        )
 
 
 def _lead(line: str) -> int:

@@ -327,6 +327,8 @@ class _Rewriter:
                 piece.data = self._marked(piece.data, spot)
             yield piece
             return
+        for part in nodes.Output([piece]).find_all((nodes.Filter, nodes.Test)):
+            part.lineno = spot.as_number  # where one is unknown, this is all that Jinja tells
         used = around.scope.of(piece)
         self._used |= dict.fromkeys(used)
         match piece:

@@ -49,7 +49,7 @@ class Document:
 
     `keys` holds the place of a mapping key or list item, `values` that of its value, and `texts` the
     text of each unquoted scalar; `names` tells of a filled-in scalar which of the project's values it uses.
-    A path inside an alias or a filled-in value is not in them.
+    What stands in an alias has the place of its anchor; a path inside a filled-in value is not in them.
     """
 
     value: Any

@@ -53,6 +53,7 @@ class Rule:
     require: Any = True
     more: Sequence[str] = ()
     total: Mapping[str, Any] | None = None
+    unique: Mapping[str, str] | None = None
 
     def is_broken(self, value: Any, rows: Sequence[Row]) -> bool:
         """Whether the part of a manifest that the rule looks at breaks it; `rows` give the defaults."""
@@ -60,6 +61,7 @@ class Rule:
             _fits(self.id, "require", self.require, value)
             and (not self.more or _number(value, self.more[0], rows) > _number(value, self.more[1], rows))
             and (self.total is None or _characters(value.get(self.total["of"])) <= self.total["most"])
+            and (self.unique is None or _differ(value.get(self.unique["of"], ()), self.unique["by"]))
         )
 
 
@@ -103,3 +105,8 @@ def _characters(value: Any) -> int:
     if isinstance(value, Mapping):
         return sum(len(key) + len(item) for key, item in value.items())
     return sum(map(len, value or ()))
+
+
+def _differ(items: Sequence[Mapping[str, Any]], by: str) -> bool:
+    keys = [item.get(by) for item in items]
+    return len(keys) == len(set(keys))

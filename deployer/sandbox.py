@@ -249,5 +249,5 @@ def _cause(code: int) -> str:
     if code in (wire.OUT_OF_TIME, -getattr(signal, "SIGPROF", 0)):
         return f"the template took more than {wire.SECONDS:g} s of computing time"
     if code == wire.OUT_OF_MEMORY:
-        return f"the template needs more than {wire.MEMORY // 2**30} GiB of memory"
+        return f"the template needs more than {wire.MEMORY // 2**20} MiB of memory"
     return f"the process that renders the template ended with {code}"

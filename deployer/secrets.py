@@ -66,6 +66,8 @@ def deferred(filter_name: str, text: str) -> str:
 
 def holds_mark(value: object) -> bool:
     """Whether any text in plain data holds a mark, or a part of one."""
+    if isinstance(value, str):  # most are, and this is asked of every one
+        return RESERVED.search(value) is not None
     return any(RESERVED.search(text) for text in _texts(value))
 
 

@@ -11,6 +11,7 @@ Templates come from strangers. `deployer.sandbox` runs this in a process of its 
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import posixpath
 import re
@@ -21,9 +22,9 @@ from pathlib import Path, PurePath
 from types import FrameType
 from typing import Any, cast
 
-from jinja2 import StrictUndefined, Template, TemplateError, Undefined, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, nodes
 from jinja2.environment import TemplateModule
-from jinja2.exceptions import TemplateRuntimeError
+from jinja2.exceptions import TemplateRuntimeError, UndefinedError
 from jinja2.lexer import TokenStream
 from jinja2.runtime import BlockReference, Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -36,7 +37,8 @@ from deployer.hygiene import CaptureGenerator, rewrite
 from deployer.marks import HYGIENE, MAX_VIA, Spot, settled
 from deployer.model import Place
 from deployer.rendered import SLOT, SLOT_CLOSE, SLOT_OPEN, RenderedText, Slot, Unusable, as_text
-from deployer.trace import Fault, OutOfTime, Tracer, running
+from deployer.trace import Fault, OutOfTime, Tracer, Unknown, running
+from deployer.unclosed import unclosed
 
 MAX_PROBLEMS = 100
 MAX_LISTED = 10
@@ -44,6 +46,8 @@ MAX_NEIGHBOURS = 1000
 MAX_NAME = 200
 
 _RESERVED_WORDS = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
+_EARLY_END = "Unexpected end of template"
+_UNKNOWN = re.compile(r"No (filter|test) named '(.*?)'")
 _ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
 
 
@@ -125,7 +129,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         except _Reported:
             pass
         except (Exception, OutOfTime) as error:  # noqa: BLE001 - a template can raise anything
-            run.problems.append(self._tracer.of_error(error, file))
+            run.problems.append(self._tracer.of_error(self._named(error), file))
         return tuple(sorted(set(run.problems)))
 
     # --- compiling
@@ -151,7 +155,14 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         file = name or ""
-        tree = super()._parse(source, name, filename)
+        try:
+            tree = super()._parse(source, name, filename)
+        except TemplateSyntaxError as error:
+            tag = unclosed(source, self._tokens) if (error.message or "").startswith(_EARLY_END) else None
+            if not tag:
+                raise
+            message = f"this '{tag.word}' has no '{{% end{tag.word} %}}'"
+            raise Fault(message, Code.TEMPLATE_SYNTAX, file, tag.spot) from None
         self._files.append(file)
         number = len(self._files) - 1
         self._bound[file] = rewrite(tree, source, self._tokens, file, number, self._functions)
@@ -254,8 +265,12 @@ class _Environment(ImmutableSandboxedEnvironment):
         except (OSError, ValueError):
             return ""
         before = name.removesuffix(posixpath.basename(name))
-        known = sorted(before + it for it in names if not it.startswith("."))
-        return _near(name, known, known)
+        known = {PurePath(it).stem: before + it for it in sorted(names) if not it.startswith(".")}
+        # The ending, which all have, makes no name near.
+        close = difflib.get_close_matches(PurePath(name).stem, known, n=1)
+        if close:
+            return f"; did you mean '{known[close[0]]}'?"
+        return nearest("", sorted(known.values())) if len(known) <= MAX_LISTED else ""
 
     # --- output
 
@@ -317,6 +332,8 @@ class _Environment(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, Secret):
             expressions.refuse()
+        if isinstance(obj, Undefined):
+            obj._fail_with_undefined_error()
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
@@ -361,8 +378,24 @@ class _Environment(ImmutableSandboxedEnvironment):
         elif number:
             spot = Spot.of_number(number)
             here = here._replace(line=spot.line, column=spot.column)
+            here = self._tracer.begun(error, here)
             run.seen.update((frame.f_code, line) for frame, line in frames[-1:])
         run.problems.append(self._tracer.problem(error, here))
+
+    def _named(self, error: BaseException) -> BaseException:
+        """The error; with the nearest name that there is, where a filter or test is unknown.
+
+        Jinja tells it while compiling, or while running where the filter stands under a condition.
+        """
+        unknown = _UNKNOWN.match(error.message or "") if isinstance(error, TemplateError) else None
+        if not unknown:
+            return error
+        known = self.filters if unknown[1] == "filter" else self.tests
+        message = f"there is no {unknown[1]} '{unknown[2]}'{_near(unknown[2], sorted(known), ())}"
+        if isinstance(error, TemplateSyntaxError):
+            error.args = (message,)
+            return error
+        return Fault(message, Code.TEMPLATE_SYNTAX).with_traceback(error.__traceback__)
 
     def _hint(self, obj: Any, name: Any) -> str:
         """A hint at what may have been meant: in `obj`, or of all that is visible where that is `missing`."""
@@ -382,6 +415,12 @@ def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
 
     class Hinting(StrictUndefined):
         __slots__ = ()
+
+        def __init__(self, hint: str | None = None, *args: Any, **kwargs: Any) -> None:
+            super().__init__(hint, *args, **kwargs)
+            if not hint and self._undefined_exception is UndefinedError:
+                frames = running()
+                self._undefined_exception = lambda message: Unknown(message, frames)  # type: ignore[assignment]
 
         @property
         def _undefined_message(self) -> str:

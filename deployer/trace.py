@@ -21,6 +21,8 @@ MAX_WORDS = 500
 _TAG = re.compile(r"\{[{%#]")
 _STATEMENT = re.compile(r"\{%[-+]?\s*(\w+)")
 _LED_TO = {"include": "included", "import": "imported", "from": "imported", "extends": "extended"}
+# What Jinja puts in the place of a filter that there is not.
+_OF_JINJA = re.compile("t_[0-9]+")
 # What may hold a `#` that begins no comment.
 _QUOTED = re.compile(r"""(?<![^\s\[{,:(])("(?:\\.|[^"\\])*"|'(?:''|[^'])*')|\{#.*?#\}""")
 _COMMENT = re.compile(r"(?:^|\s)#")
@@ -43,6 +45,14 @@ class Fault(Exception):
         self.spot = spot
 
 
+class Unknown(UndefinedError):
+    """The use of something undefined, and where that came up: it may have been handed on since."""
+
+    def __init__(self, message: str, frames: Frames) -> None:
+        super().__init__(message)
+        self.frames = frames
+
+
 def running() -> Frames:
     """The templates that are running, outermost first, and the lines of their code."""
     frames: list[FrameType] = []
@@ -54,7 +64,11 @@ def running() -> Frames:
 
 
 def _of_templates(frames: Iterable[tuple[FrameType, int]]) -> Iterator[tuple[FrameType, int]]:
-    return ((frame, line) for frame, line in frames if "__jinja_template__" in frame.f_globals)
+    return (
+        (frame, line)
+        for frame, line in frames
+        if "__jinja_template__" in frame.f_globals and not _OF_JINJA.fullmatch(frame.f_code.co_name)
+    )
 
 
 class Tracer:
@@ -81,7 +95,12 @@ class Tracer:
             # A file that could not be compiled; a tag made that necessary, if rendering had begun.
             via = self._led_to(place) if frames else ()
             place = self._at(*where)._replace(via=via)
-        return self.problem(error, place)
+        return self.problem(error, self.begun(error, place))
+
+    def begun(self, error: BaseException, place: Place) -> Place:
+        """Where the trouble began that shows at `place`, if that is on another line."""
+        came_up = self.place(error.frames) if isinstance(error, Unknown) else None
+        return place if not came_up or came_up[:2] == place[:2] else came_up
 
     def place(self, frames: Frames) -> Place | None:
         """Where the innermost template is, and how it was come to."""

@@ -14,7 +14,7 @@ from jsonschema.validators import extend
 
 from deployer import redact
 from deployer.errors import Code, Problem, nearest
-from deployer.model import Document, Path
+from deployer.model import Document, Path, Place
 from deployer.rules import MEMORY_UNIT, OF_THE_SCHEMA, ONE_SPELLING, UNKNOWN_FIELD
 from deployer.schema import stored
 from deployer.secrets import holds_mark
@@ -76,7 +76,8 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
                 message = f"unknown field '{key}'{where}{nearest(str(key), known)}"
                 # Only the API's own part of a manifest can have fields that we do not know of.
                 rule = UNKNOWN_FIELD if path[:1] == ("spec",) else ""
-                place = document.place((*path, key), of_key=True)
+                # In what a template filled in, the key stands nowhere.
+                place = document.keys.get((*path, key)) or document.place(path)
                 yield Problem(place, message, Code.UNKNOWN_FIELD, rule=rule)
     elif error.validator == "required":
         missing = error.message.split("'")[1]
@@ -89,10 +90,23 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
         # The comment of a schema is the rule that it stands for.
         rule = schema.get("$comment", "") if error.validator in {"oneOf", "not", "pattern"} else ""
         code = _CODES.get(rule, Code.WRONG_TYPE if error.validator == "type" else Code.WRONG_VALUE)
-        yield Problem(document.place(path), _message(error, path), code, rule=rule)
+        place = _of_spellings(document, error, path) if rule == ONE_SPELLING else document.place(path)
+        yield Problem(place, _message(error, path), code, rule=rule)
 
 
 _CODES = {ONE_SPELLING: Code.ONE_SPELLING, MEMORY_UNIT: Code.MEMORY_UNIT}
+
+
+def _of_spellings(document: Document, error: ValidationError, path: Path) -> Place:
+    """The last of the names that mean the same; where none is given, the mapping that lacks one."""
+    schema: Any = error.schema
+    alternatives: Any = schema.get("oneOf") or [schema["not"]]
+    given: Any = error.instance
+    names = {name for it in alternatives for name in it["required"] if name in given}
+    return max(
+        (document.place((*path, name), of_key=True) for name in names),
+        default=document.place(path, of_key=True),
+    )
 
 
 def _closest(error: ValidationError) -> list[ValidationError]:

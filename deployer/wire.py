@@ -15,7 +15,7 @@ from deployer.model import Place
 MAX_ANSWER = 16 * 2**20
 # What one file may take, and how the process ends that notices that it took more.
 SECONDS = 1.0
-MEMORY = 2**30
+MEMORY = 512 * 2**20
 OUT_OF_TIME, OUT_OF_MEMORY = 3, 4
 # What it says once it can be given tasks.
 READY = b"ready"

@@ -347,7 +347,10 @@ def test_the_order_does_not_hang_on_that_of_the_files(bare: Workspace) -> None:
     ("need", "problem"),
     [
         ("load-rwa", "8:3: error: there is no job 'load-rwa' to depend on; did you mean 'load-raw'?"),
-        ({"name": "load-raw", "kind": "MrsJob"}, "there is no job 'load-raw' to depend on"),
+        (
+            {"name": "load-raw", "kind": "MrsJob"},
+            "there is no MrsJob 'load-raw' to depend on; that is a SparkBatch",
+        ),
         ("both", "8:3: error: 'both' could be SparkBatch both in q or FlinkJar both; name its kind"),
         ("twice", "'twice' could be SparkBatch twice in q or SparkBatch twice in r; rename one"),
         ({"kind": "SparkBatch", "name": "twice"}, "; rename one"),

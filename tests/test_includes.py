@@ -228,7 +228,7 @@ def test_files_are_put_together(engine: Engine, template: str, value: Any) -> No
         ),
         (
             "{% from 'lib/macros.j2' import verion %}\na: {{ verion }}",
-            ["main.yaml:2:4: 'lib/macros.j2' does not define 'verion'; did you mean 'version'?"],
+            ["main.yaml:1:1: 'lib/macros.j2' does not define 'verion'; did you mean 'version'?"],
         ),
         (
             "\n{% extends 'base.yaml' %}{% block spec %}\na: {{ nosuch }}\n{% endblock %}",
@@ -285,7 +285,8 @@ def test_a_document_of_an_include_has_its_place_there(engine: Engine) -> None:
         ("", "it is not a file"),
         ("large.yaml", "larger than 8 MiB"),
         ("wrong/latin.yaml", "wrong/latin.yaml:1:4: not UTF-8"),
-        ("folder/y.yaml", "there is no file 'folder/y.yaml'; did you mean 'folder/x.yaml'?"),
+        ("folder/y.yaml", "there is no file 'folder/y.yaml'; known: folder/x.yaml"),
+        ("lib/zzzz.yaml", "there is no file 'lib/zzzz.yaml'; known: lib/"),
         ("./bass.yaml", "there is no file './bass.yaml'; did you mean './base.yaml'?"),
         ("out/inside.yaml", "leads out of the project folder"),
         (".git/confog", "leads to a hidden file"),

@@ -262,6 +262,7 @@ def test_lines_of_a_file(file: str, shown: str | None) -> None:
         "metadata:\n  name: reset-token\nspec:\n  queue: x\n",
         "a: {{ x.password }}\nb: \"{{ secret('DB_PASSWORD') }}\"\n",
         "secrets: {DB: {variable: DB_PW}}\nauth: {method: token}\n",
+        "{% set token = secret('TOKEN') %}\nwaive:\n  literal-secret: our test cluster\n",
         "args: [--tokenizer, bert, --max-tokens, '5']\n- --password-file\n- x\n",
         "key: x\nkeys: y\ntask: disk=1\n",
         "a: [it's, 'b', \"c\n\t]: {{ }\n}}\n",
@@ -271,6 +272,26 @@ def test_lines_of_a_file(file: str, shown: str | None) -> None:
 )
 def test_other_lines_stay(file: str) -> None:
     assert masked_lines(file, PATTERNS) == file.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "shown"),
+    [
+        ("secrets:\n  DB_PASSWORD: {}\n  B: {variable: C}\n\n  D:\n    file: /e\nf: 1", None),
+        ("targets:\n  t:\n    secrets: {A_TOKEN: {}, B: {file: c}}\n    auth: {method: token}", None),
+        ("secrets:\n  A: hunter2", "secrets:\n  A: ***"),
+        ("secrets:\n  A: {value: hunter2, variable: B}", "secrets:\n  A: {value: ***, variable: B}"),
+        ("secrets:\n  A: {varaible: hunter2}", "secrets:\n  A: {varaible: ***}"),
+        ("secrets:\n  A: {file: obs://a:hunter2@b}", "secrets:\n  A: {file: obs://***@b}"),
+        ("secrets:\n  A: |\n    hunter2\nb: 1", "secrets:\n  ***\n    ***\nb: 1"),
+        ("secrets:\n  A:\n    - hunter2\n  B: 'hunter2'", "secrets:\n  A:\n    - ***\n  ***"),
+        ("secrets: {A: hunter2}\npassword: hunter2", "secrets: {A: ***}\npassword: ***"),
+        ("secrets: [hunter2]", "secrets: ***"),
+    ],
+)
+def test_lines_of_the_project_file(file: str, shown: str | None) -> None:
+    patterns = [*PATTERNS, "*secret*", "*password*", "*token*"]
+    assert masked_lines(file, patterns, declares=True) == (shown or file).split("\n")
 
 
 PARTS = (

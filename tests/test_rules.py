@@ -103,6 +103,13 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         FLINK | {"flink_version": "1.12", "entrypoint": "a.jar"},
     ),
     (
+        "same-tag-twice",
+        "FlinkJar",
+        FLINK
+        | {"tags": [{"key": "a", "value": "1"}, {"key": "b", "value": "1"}, {"key": "a", "value": "2"}]},
+        FLINK | {"tags": [{"key": "a", "value": "1"}, {"key": "b", "value": "1"}]},
+    ),
+    (
         "long-tag",
         "FlinkJar",
         FLINK | {"tags": [{"key": "k" * 37, "value": "v"}]},

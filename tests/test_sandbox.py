@@ -151,9 +151,9 @@ def test_long_texts_do_not_block_each_other() -> None:
         ("a: 1\nb: {{ range(10 ** 12) }}", 2, "Range too big"),
         ("a: 1\nb: {{ 10 ** (10 ** 8) }}", 2, "a number of more than"),
         ("a: 1\nb: {{ 'x' * 10 ** 9 }}", 2, "more than 8,388,608 characters"),
-        ("a: 1\nb: {{ '%1000000000d' % 1 }}", 2, "more than 8,388,608 characters"),
-        ("a: 1\nb: {{ '{:1000000000}'.format(1) }}", 2, "more than 8,388,608 characters"),
-        ("a: 1\nb: {{ 'x' | center(10 ** 9) }}", 2, "more than 8,388,608 characters"),
+        ("a: 1\nb: {{ '%1000000000d' % 1 }}", 2, "more memory"),
+        ("a: 1\nb: {{ '{:1000000000}'.format(1) }}", 2, "more memory"),
+        ("a: 1\nb: {{ 'x' | center(10 ** 9) }}", 2, "more memory"),
         ("a: 1\nb: {{ 'x'.ljust(10 ** 10) }}", 2, "more memory"),
         (ENDLESS, 2, "more than 1 s"),
         (
@@ -264,7 +264,7 @@ def test_it_has_no_environment_and_few_rights(monkeypatch: pytest.MonkeyPatch) -
         for name, limit in (
             ("core file size", 0),
             ("file size", 0),
-            ("address space", 2**30),
+            ("address space", 2**29),
             ("open files", 16),
         ):
             assert f"Max {name}".ljust(26) + str(limit) in limits

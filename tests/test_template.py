@@ -296,10 +296,10 @@ def test_refused(template: str, place: str, words: str) -> None:
         ("{%- if yes -%}\n\n\na: {{ nam }}\n{%- endif -%}", "4:4", "'nam' is undefined"),
         ("{#\n\n#}a: {{ nam }}", "3:6", "'nam' is undefined"),
         ("{% raw %}\n{{ x }}\n{% endraw %}\na: {{ nam }}", "4:4", "'nam' is undefined"),
-        # What is undefined can be handed on: the loop, not its caller, takes offence.
+        # What is undefined can be handed on: where it came up is told, not where that was noticed.
         (
             "\n[{% for x in tree recursive %}\n{{ loop(x.childen) }}{% endfor %}]",
-            "2:2",
+            "3:1",
             "no attribute 'childen'",
         ),
         # other errors at run time
@@ -318,11 +318,11 @@ def test_refused(template: str, place: str, words: str) -> None:
         # syntax
         ("a: 1\nb: {{ 1 +", "2:4", "unexpected 'end of template'"),
         ("a: 1\nb: {{ 1 + }}", "2:4", "unexpected 'end of print statement'"),
-        ("a: 1\nb: {{ name | nosuch }}", "2:4", "No filter named 'nosuch'"),
-        ("a: 1\nb: {{ name is nosuch }}", "2:4", "No test named 'nosuch'"),
+        ("a: 1\nb: {{ name | nosuch }}", "2:4", "there is no filter 'nosuch'"),
+        ("a: 1\nb: {{ name is nosuch }}", "2:4", "there is no test 'nosuch'"),
         ("a: 1\n\n{% nosuch %}", "3:1", "unknown tag 'nosuch'"),
         ("a: 1\n{% endif %}\n", "2:1", "unknown tag 'endif'"),
-        ("a: 1\n{% if yes %}\nb: 1\n\n", "2:1", "The innermost block that needs to be closed is 'if'"),
+        ("a: 1\n{% if yes %}\nb: 1\n\n", "2:1", "this 'if' has no '{% endif %}'"),
         ("a: 1\nb: {{ name }}\nc: {{ name }", "3:4", "unexpected '}'"),
         ("a: {# x", "1:4", "Missing end of comment tag"),
         ("a: 1\nb: {{ $ }}", "2:4", "unexpected char '$'"),

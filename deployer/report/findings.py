@@ -26,6 +26,7 @@ from deployer.excerpt import masked_lines
 from deployer.files import read_text
 from deployer.kinds import KINDS
 from deployer.model import Place
+from deployer.project import PROJECT_FILE
 from deployer.report.json import FORMAT_VERSION
 from deployer.report.printable import COMMAND, COMMAND_ESCAPED, printable
 from deployer.report.text import SEVERITY_COLOURS, count, problem
@@ -234,7 +235,7 @@ class _Lines:
             if isinstance(text, str) and len(text) <= self._room:
                 self._room -= len(text)
                 written = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-                self._files[file] = written, masked_lines(text, _sensitive())
+                self._files[file] = written, masked_lines(text, _sensitive(), declares=file == PROJECT_FILE)
             else:
                 self._files[file] = [], []
         return self._files[file]
