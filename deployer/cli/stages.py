@@ -211,6 +211,8 @@ def plan(client: Client, loaded: Loaded) -> tuple[Plan, Live]:
     live = observe(client, jobs)
     for kind, fields in live.unknown.items():
         err(text.note(f"the {kind} listing shows fields that this version ignores: {', '.join(fields)}"))
+    for identity, message in live.notes.items():
+        err(text.note(f"{identity}: {message}"))
     target = loaded.target
     place = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     return make_plan(target.name, place, jobs, live, loaded.selected), live
