@@ -59,7 +59,8 @@ def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, pag
     for _ in range(MAX_PAGES):
         for entry in page.entries:
             # The newest come first, so one that was added moves others to the next page: they are the same.
-            found[str(entry.get(identifier) or f"without id {len(found)}")] = entry
+            said = entry.get(identifier)
+            found[f"without id {len(found)}" if said in (None, "") else str(said)] = entry
         count += len(page.entries)
         if count >= page.total:
             if len(found) < at_first:
