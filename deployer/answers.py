@@ -40,11 +40,15 @@ _REQUEST_IDS = ("X-Request-Id", "X-IAM-Trace-Id")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call was answered with, and the words that messages about it begin with."""
+    """What a call was answered with, and the words that messages about it begin with.
+
+    `value` is None where there was no body, and none was needed.
+    """
 
     value: Any
     where: str
     headers: Mapping[str, str]
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,11 @@ class Reader:
     hide: Callable[[str], str]
     credential: Credential | None = None
 
-    def read(self, response: requests.Response, where: str) -> Answer | Failure:
-        """The answer as data, or what the status and the words in it mean."""
+    def read(self, response: requests.Response, where: str, *, bodiless: bool = False) -> Answer | Failure:
+        """The answer as data, or what the status and the words in it mean.
+
+        `bodiless` says that a success may come without a body.
+        """
         try:
             # Not response.json(): where simplejson is installed it would read by other rules.
             value: Any = json.loads(response.content)
@@ -84,11 +91,11 @@ class Reader:
         items = value if isinstance(value, list) else [value]
         code, message = _first_refusal(map(_refusal, items))
         if 200 <= status < 300:
-            if value is None:
+            if value is None and not (bodiless and not response.content):
                 text = f"{where}: the answer is not JSON"
                 return Failure(AnswerLost, text, Again.READ, status=status, request_id=request_id)
             if not code:
-                return Answer(value, where, headers)
+                return Answer(value, where, headers, request_id)
         code = "" if code == str(status) else code  # as IAM says it
         said = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
         hint = hint_of(code, message)

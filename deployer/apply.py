@@ -1,136 +1,250 @@
-"""Plan -> Outcomes: the calls that were planned, and no others.
+"""Plan -> Outcomes: which change is carried out when, and who waits for whom.
 
-Every call is sent once. Where its answer is lost, the listing is read again: an id that was not there before,
-under the same name and with the same content, is the job. Anything else is an unknown outcome, and is said.
+Jobs that do not depend on each other go side by side, and one that fails does not stop the others. Outcomes
+come in the order of the plan, whatever ends first.
 """
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 
-from deployer.client import Client
-from deployer.diff import compare
-from deployer.errors import AnswerLost, ApiError, DeployerError
+from deployer import redact
+from deployer.deploy import LOG_LINES, Deployment, Setting
+from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
-from deployer.model import Action, Change, Identity, Job, Live, LiveJob, Outcome, Phase, Plan, Result, State
-from deployer.observe import list_beside
-from deployer.secrets import Secrets
+from deployer.model import (
+    Change,
+    Dependency,
+    Identity,
+    Job,
+    Live,
+    LiveJob,
+    Outcome,
+    Phase,
+    Plan,
+    Result,
+    State,
+    Until,
+)
+from deployer.observe import look_at
+from deployer.plan import counting
+from deployer.waiting import seconds, wait_until
+
+# How long after an interrupt the answers of calls under way are waited for.
+GRACE_SECONDS = 10.0
+
+_ENOUGH: Mapping[Until, frozenset[Phase]] = {
+    Until.SUBMITTED: frozenset(Phase),
+    Until.RUNNING: frozenset({Phase.ACTIVE, Phase.SUCCEEDED}),
+    Until.SUCCEEDED: frozenset({Phase.SUCCEEDED}),
+}
+_ENDED_BADLY = frozenset({Phase.FAILED, Phase.STOPPED})
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    """A job that now exists, and what there is to say about how we know."""
+class Manner:
+    """How to go about it: `wait` says how far each job that was sent is waited for."""
 
-    id: str
-    message: str
-
-
-class _Unknown(DeployerError):
-    """It cannot be told whether a call was carried out."""
+    parallelism: int = 1
+    fail_fast: bool = False
+    wait: Until = Until.SUBMITTED
 
 
-class _Interrupted(KeyboardInterrupt):
-    """An interrupt after which something is known all the same."""
+def apply(
+    setting: Setting, plan: Plan, live: Live, jobs: Mapping[Identity, Job], manner: Manner | None = None
+) -> Iterator[Outcome]:
+    """Carries out `plan`, which was made from `live`, and yields what came of each change.
 
-    def __init__(self, sent: _Sent) -> None:
-        super().__init__()
-        self.sent = sent
-
-
-def apply(client: Client, plan: Plan, live: Live, secrets: Secrets) -> Iterator[Outcome]:
-    """Carries out `plan`, which was made from `live`, one change after the other, yielding each outcome.
-
-    The secrets of a job are filled in when it is sent, and taken out of what is said about it.
-
-    An interrupt ends it: the change in flight is unknown, and what follows is not started.
+    `jobs` are those of the whole project, for the dependencies that are not in the plan. What was not
+    started, after an interrupt or with `fail_fast`, yields nothing.
     """
-    known = {one.id for one in live.jobs}
-    results: dict[Identity, Result] = {}
-    for change in plan.steps:
-        if reason := _unmet(change.job, results):
-            outcome = Outcome(change, Result.SKIPPED, reason)
-        else:
-            try:
-                outcome = _carry_out(client, change, known, secrets)
-            except KeyboardInterrupt as stop:
-                sent = stop.sent if isinstance(stop, _Interrupted) else _Sent("", "")
-                message = "interrupted while its call was under way; plan shows what came of it"
-                yield Outcome(change, Result.UNKNOWN, _join(sent.message, message), sent.id)
-                raise
-        results[change.job.identity] = outcome.result
-        yield replace(outcome, message=secrets.scrubbed(outcome.message))
+    run = _Run(setting, live, jobs, manner or Manner())
+    yield from run.outcomes(plan)
 
 
-def _unmet(job: Job, results: Mapping[Identity, Result]) -> str:
-    for dependency in job.depends_on:
-        result = results.get(dependency.identity, Result.DONE)
-        if result is not Result.DONE:
-            return f"it depends on {dependency.identity.name}, whose outcome is: {result}"
-    return ""
+class _Run:
+    def __init__(self, setting: Setting, live: Live, jobs: Mapping[Identity, Job], manner: Manner) -> None:
+        self._setting = setting
+        self._manner = manner
+        self._jobs = jobs
+        self._seen = frozenset(one.id for one in live.jobs)
+        self._runs: dict[Identity, list[LiveJob]] = {}
+        for one in live.jobs:
+            self._runs.setdefault(one.identity, []).append(one)
+        self._ended: dict[Identity, Outcome] = {}
+
+    def outcomes(self, plan: Plan) -> Iterator[Outcome]:
+        changes = {change.job.identity: change for change in plan.steps}
+        sorter: TopologicalSorter[Identity] = TopologicalSorter()
+        for identity, change in changes.items():
+            sorter.add(identity, *(it.identity for it in change.job.depends_on if it.identity in changes))
+        sorter.prepare()
+        ready: deque[Identity] = deque()
+        order = deque(changes)
+        pool = ThreadPoolExecutor(self._manner.parallelism, thread_name_prefix="apply")
+        under_way: dict[Future[Outcome], Identity] = {}
+        try:
+            while True:
+                ready.extend(sorter.get_ready())
+                while ready and len(under_way) < self._manner.parallelism and not self._is_ending:
+                    identity = ready.popleft()
+                    if reason := self._unmet(changes[identity]):
+                        self._ended[identity] = Outcome(changes[identity], Result.SKIPPED, reason)
+                        sorter.done(identity)
+                        ready.extend(sorter.get_ready())
+                    else:
+                        under_way[pool.submit(self._carry_out, changes[identity])] = identity
+                yield from self._in_order(order)
+                if not under_way:
+                    break
+                for future in self._finished(under_way):
+                    identity = under_way.pop(future)
+                    self._ended[identity] = future.result()
+                    sorter.done(identity)
+        except KeyboardInterrupt:
+            for identity in under_way.values():
+                message = "interrupted while a call was under way; plan shows what came of it"
+                self._ended[identity] = Outcome(changes[identity], Result.UNKNOWN, message)
+            yield from self._rest(order)
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        yield from self._rest(order)
+
+    @property
+    def _is_ending(self) -> bool:
+        """Whether nothing new is to be started."""
+        failed = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
+        fail_fast = self._manner.fail_fast and any(it.result in failed for it in self._ended.values())
+        return bool(self._setting.halt) or fail_fast
+
+    def _finished(self, under_way: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
+        """What has ended, once something has; after an interrupt not for ever: KeyboardInterrupt."""
+        since = None
+        while True:
+            done, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
+            if done:
+                return iter(done)
+            if self._setting.halt:
+                since = since or time.monotonic()
+                if time.monotonic() - since > GRACE_SECONDS:
+                    raise KeyboardInterrupt
+
+    def _in_order(self, order: deque[Identity]) -> Iterator[Outcome]:
+        while order and order[0] in self._ended:
+            yield self._ended[order.popleft()]
+
+    def _rest(self, order: deque[Identity]) -> Iterator[Outcome]:
+        for identity in order:
+            if identity in self._ended:
+                yield self._ended[identity]
+
+    def _unmet(self, change: Change) -> str:
+        """Why a change is not carried out, for the sake of what it depends on."""
+        for dependency in change.job.depends_on:
+            outcome = self._ended.get(dependency.identity)
+            if outcome and outcome.result is not Result.DONE:
+                return f"it depends on {dependency.identity.name}, whose outcome is: {outcome.result}"
+        return ""
+
+    # --- in a thread of the pool
+
+    def _carry_out(self, change: Change) -> Outcome:
+        try:
+            for dependency in change.job.depends_on:
+                if reason := self._await(dependency):
+                    return Outcome(change, Result.SKIPPED, reason)
+        except Interrupted:
+            return Outcome(change, Result.STOPPED, "nothing was done: interrupted while it waited for others")
+        outcome = Deployment(self._setting, change, self._seen).carry_out()
+        desired = change.job.lifecycle.state
+        runs = desired in {State.PRESENT, State.RUNNING} and outcome.id
+        if outcome.result is not Result.DONE or not runs or self._manner.wait is Until.SUBMITTED:
+            return outcome
+        return self._awaited(outcome, self._manner.wait)
+
+    def _await(self, dependency: Dependency) -> str:
+        """Waits for a dependency; why its dependents are skipped, if they are."""
+        if dependency.until is Until.SUBMITTED:
+            return ""
+        name = dependency.identity.name
+        identifier = self._id_of(dependency.identity)
+        if not identifier:
+            return f"it depends on {name}, which is not there"
+        try:
+            live, came = self._wait(dependency.identity, identifier, dependency.until)
+        except ApiError as error:
+            return f"it depends on {name}, of which the state cannot be read: {error}"
+        if not came:
+            longest = self._jobs[dependency.identity].lifecycle.timeout
+            return f"it depends on {name}, which is not {_WORDS[dependency.until]} after {longest}"
+        if live is None or live.phase in _ENDED_BADLY:
+            return f"it depends on {name}, which is {live.state if live else 'gone'}"
+        return ""
+
+    def _id_of(self, identity: Identity) -> str:
+        if outcome := self._ended.get(identity):
+            return outcome.id
+        live = counting(self._runs.get(identity, []))
+        return live.id if live else ""
+
+    def _wait(self, identity: Identity, identifier: str, until: Until) -> tuple[LiveJob | None, bool]:
+        job = self._jobs[identity]
+        path_values = KINDS[identity.kind].path_values(job.spec)
+        setting = self._setting
+
+        def there(live: LiveJob | None) -> bool:
+            return live is None or live.phase in _ENOUGH[until] | _ENDED_BADLY
+
+        live = look_at(setting.client, identity, identifier, path_values)
+        if there(live):
+            return live, True
+        setting.say(f"{identity}: waiting until {identifier} is {_WORDS[until]}")
+        return wait_until(
+            lambda: look_at(setting.client, identity, identifier, path_values),
+            there,
+            setting.patience,
+            setting.halt,
+            seconds(job.lifecycle.timeout),
+        )
+
+    def _awaited(self, outcome: Outcome, until: Until) -> Outcome:
+        """What came of a change that was carried out, once its job has come as far as is waited for."""
+        job = outcome.change.job
+        word = _WORDS[until]
+        try:
+            live, came = self._wait(job.identity, outcome.id, until)
+        except Interrupted:
+            return replace(outcome, message=f"{outcome.message}; interrupted before it was {word}")
+        except ApiError as error:
+            message = f"{outcome.message}; whether it is {word} cannot be read: {error}"
+            return replace(outcome, result=Result.TIMED_OUT, message=self._setting.secrets.scrubbed(message))
+        state = live.state if live else "gone"
+        if not came:
+            message = f"{outcome.message}; it is still {state} after {job.lifecycle.timeout}, and goes on"
+            return replace(outcome, result=Result.TIMED_OUT, message=message)
+        if live is None or live.phase in _ENDED_BADLY:
+            message = f"{outcome.message}, but it is {state}"
+            return replace(outcome, result=Result.FAILED, message=message, log=self._log(job, outcome.id))
+        return replace(outcome, message=f"{outcome.message}; it is {state}")
+
+    def _log(self, job: Job, identifier: str) -> tuple[str, ...]:
+        """The last lines of a job's log, where its API gives them."""
+        kind = KINDS[job.kind]
+        if not kind.log:
+            return ()
+        try:
+            page = self._setting.client.log(
+                kind, identifier, kind.path_values(job.spec), start=-LOG_LINES, size=LOG_LINES
+            )
+        except ApiError as error:
+            return (f"its log cannot be read: {error}",)
+        return tuple(redact.text(self._setting.secrets.scrubbed(line)) for line in page.lines)
 
 
-def _carry_out(client: Client, change: Change, known: set[str], secrets: Secrets) -> Outcome:
-    """One change: what is not there is created, and what does not run by itself is started."""
-    job = change.job
-    sent = _Sent("", "")
-    before = Phase.DRAFT
-    try:
-        if change.action is Action.START and change.live:
-            sent, before = _Sent(change.live.id, ""), change.live.phase
-        else:
-            sent = _create(client, job, known, secrets)
-        message = sent.message
-        if KINDS[job.kind].start and job.lifecycle.state is State.RUNNING:
-            message = _join(sent.message, _start(client, job, sent, before))
-    except _Unknown as error:
-        return Outcome(change, Result.UNKNOWN, _join(sent.message, str(error)), sent.id)
-    except DeployerError as error:
-        words = f"but not started: {error}" if sent.message else str(error)
-        return Outcome(change, Result.FAILED, _join(sent.message, words), sent.id)
-    return Outcome(change, Result.DONE, message, sent.id)
-
-
-def _join(*parts: str) -> str:
-    return ", ".join(filter(None, parts))
-
-
-def _create(client: Client, job: Job, known: set[str], secrets: Secrets) -> _Sent:
-    """Sends the job once; where the answer is lost, looks for it. Raises DeployerError or _Unknown."""
-    kind = KINDS[job.kind]
-    word = "created" if kind.start else "submitted"
-    try:
-        return _Sent(client.create(kind, job.name, secrets.filled(job.spec)), word)
-    except AnswerLost as error:
-        listed = _look(client, job, error)
-        new = [one for one in listed if one.identity == job.identity and one.id not in known]
-        same = [one for one in new if _is_same(one, job)]
-        if len(same) == 1:
-            return _Sent(same[0].id, f"{word} (its answer was lost; found in the listing)")
-        found = f"may be {' or '.join(one.id for one in new)}" if new else "is not listed (yet)"
-        raise _Unknown(f"{error}; whether it was carried out is not known: the job {found}") from None
-
-
-def _start(client: Client, job: Job, sent: _Sent, before: Phase) -> str:
-    """Runs a job; where the answer is lost, looks whether it left its phase. Raises ApiError or _Unknown."""
-    try:
-        client.start(KINDS[job.kind], sent.id)
-    except KeyboardInterrupt:
-        raise _Interrupted(sent) from None
-    except AnswerLost as error:
-        if any(one.id == sent.id and one.phase is not before for one in _look(client, job, error)):
-            return "started (its answer was lost; the listing shows that it left its state)"
-        raise _Unknown(f"{error}; whether it was started is not known") from None
-    return "started"
-
-
-def _look(client: Client, job: Job, error: AnswerLost) -> list[LiveJob]:
-    try:
-        return list_beside(client, job)
-    except ApiError as again:
-        raise _Unknown(f"{error}; and the listing cannot be read: {again}") from None
-
-
-def _is_same(live: LiveJob, job: Job) -> bool:
-    kind = KINDS[job.kind]
-    return live.spec is not None and not compare(kind.rows, live.spec, kind.expect(job.spec), live.unlisted)
+_WORDS: Mapping[Until, str] = {Until.RUNNING: "running", Until.SUCCEEDED: "succeeded"}

@@ -1,14 +1,16 @@
 """The decision tables: what is to be done about one job, and why. The first row that matches counts.
 
 `run_once` is the table for jobs that run when they are created, `definition` the one for those that are
-started and stopped. What a row decides is an `Action`, whether or not this version can carry it out.
+started and stopped; `cancellation` is the short one of `deployer cancel`. The functions are written so that
+they read like the tables in README.md, row by row.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployer.kinds import KINDS
+from deployer.kinds.kind import TAGS, Nature
 from deployer.model import (
     Action,
     FieldChange,
@@ -20,9 +22,13 @@ from deployer.model import (
     OnMissing,
     Phase,
     State,
+    Step,
 )
 
 RUNNING = {Phase.ACTIVE, Phase.PENDING}
+
+# What `protect` refuses.
+_STOPPING = {Step.CANCEL, Step.STOP, Step.DELETE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class Decision:
     action: Action
     reason: str
     impact: Impact = Impact.NONE
+    steps: tuple[Step, ...] = ()
     attention: bool = False
 
 
@@ -65,42 +72,59 @@ class Situation:
     @property
     def only_hot(self) -> bool:
         """Whether all that differs can be changed while the job runs."""
-        hot = {row.name for row in KINDS[self.job.kind].rows if row.hot}
+        kind = KINDS[self.job.kind]
+        hot = {row.name for row in kind.rows if row.hot} | ({TAGS} if kind.tag else set())
         return all(field.path.split("/")[1] in hot for field in self.fields)
 
 
+def decide(it: Situation) -> Decision:
+    """The row of the table of a job's kind, and whether `protect` allows what it says."""
+    table = definition if KINDS[it.job.kind].nature is Nature.DEFINITION else run_once
+    return _allowed(it.job, table(it))
+
+
+def _allowed(job: Job, decision: Decision) -> Decision:
+    if job.lifecycle.protect and _STOPPING & {*decision.steps}:
+        reason = f"{decision.reason}; protect: true refuses to {decision.action} it"
+        return Decision(Action.BLOCKED, reason)
+    return decision
+
+
+# --- run once ---------------------------------------------------------------------------------------------
+
+
 def run_once(it: Situation) -> Decision:  # noqa: C901 - one branch is one row of the table
-    job, live = it.job, it.live
-    if job.lifecycle.state is State.ABSENT:
+    lifecycle, live = it.job.lifecycle, it.live
+    if lifecycle.state is State.ABSENT:
         if live and live.phase in RUNNING:
-            return Decision(Action.CANCEL, f"state: absent, and {live.id} is {live.state}", Impact.CANCELS)
-        return Decision(Action.UNCHANGED, "state: absent, and nothing is active")
+            return _cancel(f"state: absent, and {live.id} is {live.state}")
+        return _unchanged("state: absent, and nothing is active")
     if live is None:
-        if job.lifecycle.on_missing is OnMissing.KEEP:
-            return Decision(Action.UNCHANGED, "not in the listing, and onMissing is keep")
-        return Decision(Action.CREATE, f"no record of it: {it.listing}")
+        if lifecycle.on_missing is OnMissing.KEEP:
+            return _unchanged("not in the listing, and onMissing is keep")
+        return Decision(Action.CREATE, f"no record of it: {it.listing}", steps=(Step.CREATE,))
     if live.phase is Phase.UNKNOWN:
-        reason = f"its state '{live.state}' is not known to this version; nothing is done"
-        return Decision(Action.UNCHANGED, reason, attention=True)
+        return _look(f"its state '{live.state}' is not known to this version; nothing is done")
     if live.spec is None:
-        reason = "the listing does not show what was submitted, so it cannot be compared; nothing is done"
-        return Decision(Action.UNCHANGED, reason, attention=True)
+        return _look(
+            "the listing does not show what was submitted, so it cannot be compared; nothing is done"
+        )
     if live.phase in RUNNING:
         return _run_once_active(it, live)
     ended = f"the last run ({live.id}) is {live.state}"
     if not it.same:
-        if job.lifecycle.on_change is OnChange.KEEP:
-            return Decision(Action.UNCHANGED, f"{ended} and differs, and onChange is keep")
-        return Decision(Action.RESUBMIT, f"the manifest changed; {ended}", Impact.RERUNS)
+        if lifecycle.on_change is OnChange.KEEP:
+            return _unchanged(f"{ended} and differs, and onChange is keep")
+        return _resubmit(f"the manifest changed; {ended}")
     if it.rerun_due:
-        return Decision(Action.RESUBMIT, f"rerun is later than its submission; {ended}", Impact.RERUNS)
+        return _resubmit(f"rerun is later than its submission; {ended}")
     if live.phase is Phase.SUCCEEDED:
-        return Decision(Action.UNCHANGED, ended)
+        return _unchanged(ended)
     if live.phase is Phase.STOPPED:
-        return Decision(Action.UNCHANGED, f"{ended}: somebody stopped it", attention=True)
-    if job.lifecycle.on_failure is OnFailure.RESUBMIT:
-        return Decision(Action.RESUBMIT, f"{ended}, and onFailure is resubmit", Impact.RERUNS)
-    return Decision(Action.UNCHANGED, f"{ended}; onFailure is keep", attention=True)
+        return _look(f"{ended}: somebody stopped it")
+    if lifecycle.on_failure is OnFailure.RESUBMIT:
+        return _resubmit(f"{ended}, and onFailure is resubmit")
+    return _look(f"{ended}; onFailure is keep")
 
 
 def _run_once_active(it: Situation, live: LiveJob) -> Decision:
@@ -108,73 +132,154 @@ def _run_once_active(it: Situation, live: LiveJob) -> Decision:
     if it.same:
         if it.rerun_due:
             return Decision(Action.BLOCKED, f"rerun is later than its submission, but {now}")
-        return Decision(Action.UNCHANGED, now)
+        return _unchanged(now)
+    if live.identity.place != it.job.identity.place:
+        now += f" in {live.identity.place}"
     match it.job.lifecycle.on_change:
         case OnChange.REPLACE:
-            return Decision(Action.REPLACE, f"the manifest changed while {now}", Impact.CANCELS)
+            reason = f"the manifest changed while {now}; it is cancelled, then submitted anew"
+            return Decision(Action.REPLACE, reason, Impact.CANCELS, (Step.CANCEL, Step.CREATE))
         case OnChange.SUBMIT:
-            return Decision(
-                Action.SUBMIT, f"the manifest changed; beside {live.id}, which goes on", Impact.RERUNS
-            )
+            reason = f"the manifest changed; beside {live.id}, which goes on"
+            return Decision(Action.SUBMIT, reason, Impact.RERUNS, (Step.CREATE,))
         case OnChange.KEEP:
-            return Decision(Action.UNCHANGED, f"{now} and differs, and onChange is keep")
+            return _unchanged(f"{now} and differs, and onChange is keep")
         case OnChange.BLOCK:
             reason = f"the manifest changed while {now}; let it end, or set onChange"
             return Decision(Action.BLOCKED, reason)
 
 
+def _cancel(reason: str) -> Decision:
+    return Decision(Action.CANCEL, reason, Impact.CANCELS, (Step.CANCEL,))
+
+
+def _resubmit(reason: str) -> Decision:
+    return Decision(Action.RESUBMIT, reason, Impact.RERUNS, (Step.CREATE,))
+
+
+def _unchanged(reason: str) -> Decision:
+    return Decision(Action.UNCHANGED, reason)
+
+
+def _look(reason: str) -> Decision:
+    """Nothing is done, and a person is asked to look."""
+    return Decision(Action.UNCHANGED, reason, attention=True)
+
+
+# --- definitions ------------------------------------------------------------------------------------------
+
+
 def definition(it: Situation) -> Decision:  # noqa: C901 - one branch is one row of the table
-    job, live = it.job, it.live
-    wants_run = job.lifecycle.state is State.RUNNING
-    if job.lifecycle.state is State.ABSENT:
+    lifecycle, live = it.job.lifecycle, it.live
+    wants_run = lifecycle.state is State.RUNNING
+    if lifecycle.state is State.ABSENT:
         if live is None:
-            return Decision(Action.UNCHANGED, "state: absent, and there is none")
+            return _unchanged("state: absent, and there is none")
         if live.phase is Phase.PENDING:
-            return Decision(Action.UNCHANGED, f"in transition: {live.state}")
-        return Decision(Action.DELETE, f"state: absent, and it is {live.state}", Impact.DELETES)
+            return _unchanged(f"state: absent, but it is in transition: {live.state}; plan again later")
+        return _delete(it, live)
     if live is None:
-        if job.lifecycle.on_missing is OnMissing.KEEP:
-            return Decision(Action.UNCHANGED, "not in the listing, and onMissing is keep")
+        if lifecycle.on_missing is OnMissing.KEEP:
+            return _unchanged("not in the listing, and onMissing is keep")
         then = "created, then run" if wants_run else "created as a draft, not run"
-        return Decision(Action.CREATE, f"no record of it: {it.listing}; {then}")
+        steps = (Step.CREATE, Step.START) if wants_run else (Step.CREATE,)
+        return Decision(Action.CREATE, f"no record of it: {it.listing}; {then}", steps=steps)
     if live.phase is Phase.PENDING:
-        return Decision(Action.UNCHANGED, f"in transition: {live.state}; plan again later")
+        return _unchanged(f"in transition: {live.state}; plan again later")
     if live.phase is Phase.UNKNOWN:
-        return Decision(Action.UNCHANGED, f"its state '{live.state}' needs a person", attention=True)
+        return _look(f"its state '{live.state}' needs a person; nothing is done")
     if live.spec is None:
-        reason = "the listing does not show its definition, so it cannot be compared; nothing is done"
-        return Decision(Action.UNCHANGED, reason, attention=True)
+        return _look("the listing does not show its definition, so it cannot be compared; nothing is done")
     if it.same:
-        return _definition_same(it, live, wants_run=wants_run)
-    if it.only_hot or live.phase is not Phase.ACTIVE:
-        return Decision(Action.UPDATE, f"the manifest changed; it is {live.state}", Impact.IN_PLACE)
-    if not wants_run:
-        return Decision(Action.STOP, "state: stopped, and the manifest changed", Impact.RESTART)
-    return Decision(Action.RESTART, f"the manifest changed while it is {live.state}", Impact.RESTART)
+        return _definition_same(it, live)
+    changed = f"the manifest changed; it is {live.state}"
+    if live.phase is not Phase.ACTIVE:
+        update = Decision(Action.UPDATE, changed, Impact.IN_PLACE, (Step.UPDATE,))
+        return _then_start(it, live, update) if wants_run else update
+    if it.only_hot:
+        if wants_run:
+            return Decision(Action.UPDATE, changed, Impact.IN_PLACE, (Step.UPDATE,))
+        return _stop(it, f"{changed}; state: stopped", Action.UPDATE, (Step.UPDATE, Step.STOP))
+    if wants_run:
+        return _stop(it, changed, Action.RESTART, (Step.STOP, Step.UPDATE, Step.START))
+    return _stop(it, f"{changed}; state: stopped", Action.STOP, (Step.STOP, Step.UPDATE))
 
 
-def _definition_same(it: Situation, live: LiveJob, *, wants_run: bool) -> Decision:
-    now = f"it is {live.state}"
+def _definition_same(it: Situation, live: LiveJob) -> Decision:  # noqa: C901 - one case is one row
+    lifecycle, now = it.job.lifecycle, f"it is {live.state}"
+    start = Decision(Action.START, now, steps=())
     match live.phase:
-        case Phase.ACTIVE if not wants_run:
-            return Decision(Action.STOP, f"state: stopped, and {now}", Impact.RESTART)
-        case _ if not wants_run:
-            return Decision(Action.UNCHANGED, now, attention=live.phase is Phase.FAILED)
+        case Phase.ACTIVE if lifecycle.state is not State.RUNNING:
+            return _stop(it, f"state: stopped, and {now}", Action.STOP, (Step.STOP,))
+        case Phase.ACTIVE if it.rerun_due:
+            return _look(f"{now}, and rerun does not restart what runs; stop it first, or change it")
         case Phase.ACTIVE:
-            return Decision(Action.UNCHANGED, now)
+            return _unchanged(now)
+        case Phase.FAILED if lifecycle.state is not State.RUNNING:
+            return _look(now)
+        case _ if lifecycle.state is not State.RUNNING:
+            return _unchanged(now)
         case Phase.DRAFT:
-            return Decision(Action.START, "created, but it has never run")
+            return _then_start(it, live, replace(start, reason="created, but it has never run"))
         case Phase.STOPPED:
-            # Starting it without its savepoint would lose state.
-            return Decision(
-                Action.BLOCKED, f"{now}; starting it from its savepoint is not available in this version"
-            )
+            return _then_start(it, live, replace(start, reason=f"state: running, and {now}"))
+        case Phase.SUCCEEDED if it.rerun_due:
+            return _then_start(it, live, replace(start, reason=f"rerun is later than its last start; {now}"))
         case Phase.SUCCEEDED:
-            if it.rerun_due:
-                return Decision(Action.START, f"rerun is later than its last start; {now}", Impact.RERUNS)
-            return Decision(Action.UNCHANGED, f"{now}: it ran to its end")
+            return _unchanged(f"{now}: it ran to its end")
+        case _ if lifecycle.on_failure is OnFailure.RESUBMIT:
+            return _then_start(it, live, replace(start, reason=f"{now}, and onFailure is resubmit"))
         case _:
-            if it.job.lifecycle.on_failure is OnFailure.RESUBMIT:
-                reason = f"{now}; starting it again from its savepoint is not available in this version"
-                return Decision(Action.BLOCKED, reason)
-            return Decision(Action.UNCHANGED, f"{now}; onFailure is keep", attention=True)
+            return _look(f"{now}; onFailure is keep")
+
+
+def _then_start(it: Situation, live: LiveJob, first: Decision) -> Decision:
+    """`first`, and then a start: from its savepoint; without one, only what has no state to lose, or may."""
+    steps = (*first.steps, Step.START)
+    match live.phase:
+        case Phase.DRAFT:
+            return replace(first, steps=steps)
+        case Phase.SUCCEEDED:
+            reason = f"{first.reason}; it is started anew"
+            return replace(first, reason=reason, impact=Impact.RERUNS, steps=steps)
+        case _ if live.savepoint:
+            reason = f"{first.reason}; it is started from its savepoint"
+            return replace(first, reason=reason, steps=steps)
+        case _ if not it.job.lifecycle.savepoint:
+            reason = (
+                f"{first.reason}; it has no savepoint, and savepoint is false: it starts without its state"
+            )
+            return replace(first, reason=reason, impact=Impact.STATE_LOST, steps=steps)
+        case _:
+            reason = f"{first.reason}; it ran before and has no savepoint: to start it would lose its state"
+            return Decision(Action.BLOCKED, f"{reason} (savepoint: false consents)")
+
+
+def _stop(it: Situation, reason: str, action: Action, steps: tuple[Step, ...]) -> Decision:
+    if it.job.lifecycle.savepoint:
+        return Decision(action, f"{reason}; it is stopped with a savepoint", Impact.RESTART, steps)
+    reason = f"{reason}; savepoint is false: its state is lost"
+    return Decision(action, reason, Impact.STATE_LOST, steps)
+
+
+def _delete(it: Situation, live: LiveJob) -> Decision:
+    reason = f"state: absent, and it is {live.state}"
+    if live.phase not in {Phase.ACTIVE, Phase.UNKNOWN}:
+        return Decision(Action.DELETE, reason, Impact.DELETES, (Step.DELETE,))
+    how = "stopped with a savepoint" if it.job.lifecycle.savepoint else "stopped without a savepoint"
+    return Decision(Action.DELETE, f"{reason}; it is {how} first", Impact.DELETES, (Step.STOP, Step.DELETE))
+
+
+# --- deployer cancel --------------------------------------------------------------------------------------
+
+
+def cancellation(it: Situation) -> Decision:
+    """What `deployer cancel` does: it ends what runs, and leaves records and definitions."""
+    job, live = it.job, it.live
+    if live is None or live.phase not in RUNNING:
+        return _unchanged(f"it is {live.state}" if live else "there is none")
+    if KINDS[job.kind].nature is Nature.RUN_ONCE:
+        return _allowed(job, _cancel(f"{live.id} is {live.state}"))
+    if live.phase is Phase.PENDING:
+        return Decision(Action.BLOCKED, f"in transition: {live.state}; try again later")
+    return _allowed(job, _stop(it, f"it is {live.state}", Action.STOP, (Step.STOP,)))

@@ -4,7 +4,11 @@
 
     DeployerError                       1
     +-- UsageError                      3   an option or a PATH makes no sense
+    |   +-- NothingSelected                 there are jobs, and none of them is meant
     +-- InvalidInput                    4   manifests or the project file; holds every Problem found
+    +-- BadPlanFile                     4   a saved plan that cannot be used
+    +-- StalePlan                       6   a saved plan that can no longer be made
+    +-- Interrupted                   130   asked to stop, before the next call
     +-- ApiError                        1   one call failed
         +-- NothingArrived                  the request cannot have reached the service
         +-- Refused                         the service answered, and said no
@@ -122,6 +126,18 @@ class UsageError(DeployerError):
     exit_code = Exit.USAGE
 
 
+class NothingSelected(UsageError):
+    """There are jobs, and PATH and --select leave none of them."""
+
+
+class BadPlanFile(DeployerError):
+    exit_code = Exit.INVALID
+
+
+class StalePlan(DeployerError):
+    exit_code = Exit.STALE
+
+
 class InvalidInput(DeployerError):
     """The files cannot be used; `problems` holds all findings, sorted, warnings included.
 
@@ -134,6 +150,10 @@ class InvalidInput(DeployerError):
         self.problems = tuple(sorted(problems))
         self.folder = folder
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class Interrupted(DeployerError):
+    exit_code = Exit.INTERRUPTED
 
 
 class ApiError(DeployerError):

@@ -22,6 +22,7 @@ class Hint:
     says: str = ""
     full: bool = False
     final: bool = False
+    missing: bool = False
 
 
 _NOTHING = Hint((), "")

@@ -185,7 +185,8 @@ class LiveJob:
 
     `spec` is None when it cannot be compared; `unlisted` names the fields of which this entry says nothing.
     `submitted` and `finished` are 0 when the entry does not tell. `savepoint` is where the job left its
-    state, or "yes" where the entry only says that it did.
+    state, or "yes" where the entry only says that it did. `mark` says who deployed it, if anything does: see
+    `ownership`.
     """
 
     id: str
@@ -197,6 +198,7 @@ class LiveJob:
     unlisted: frozenset[str] = frozenset()
     finished: int = 0
     savepoint: str = ""
+    mark: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,17 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
 
 
+class Step(StrEnum):
+    """What a change is made of. A crash between two steps is continued by the next plan."""
+
+    CREATE = "create"
+    CANCEL = "cancel"
+    STOP = "stop"
+    UPDATE = "update"
+    START = "start"
+    DELETE = "delete"
+
+
 class Impact(StrEnum):
     """What a change does to running work and to data."""
 
@@ -258,7 +271,10 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One planned step for one job. `live` is the run that counted in the decision, if there is one."""
+    """What is planned for one job. `live` is the run that counted in the decision, if there is one.
+
+    `beside` are other active runs of the job, which a cancel ends too.
+    """
 
     action: Action
     job: Job
@@ -266,6 +282,8 @@ class Change:
     impact: Impact = Impact.NONE
     fields: tuple[FieldChange, ...] = ()
     live: LiveJob | None = None
+    steps: tuple[Step, ...] = ()
+    beside: tuple[LiveJob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,13 +297,19 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What apply would do, in the order in which it does it; `errors` are jobs that could not be planned."""
+    """What apply would do, in the order in which it does it; `errors` are jobs that could not be planned.
+
+    `orphans` are live jobs that this project deployed and has no manifest of any more. `others` counts the
+    live jobs that no manifest names, as far as the listings were read.
+    """
 
     target: str
     changes: tuple[Change, ...]
     attention: tuple[Note, ...] = ()
     errors: tuple[Note, ...] = ()
     digest: str = ""
+    orphans: tuple[LiveJob, ...] = ()
+    others: int = 0
 
     @property
     def pending(self) -> tuple[Change, ...]:
@@ -305,19 +329,27 @@ class Plan:
 
 
 class Result(StrEnum):
-    """How a change ended."""
+    """How a change ended.
+
+    REFUSED is by a rule of ours: the live job is not what the plan saw. TIMED_OUT is done, but what was
+    waited for did not come in time.
+    """
 
     DONE = "done"
     FAILED = "failed"
+    REFUSED = "refused"
+    TIMED_OUT = "timed out"
     UNKNOWN = "unknown"
     SKIPPED = "skipped"
+    STOPPED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one change; `id` is the job's id where one is known."""
+    """What came of one change. `id` is that of the job, if known, `log` the end of that of a failed one."""
 
     change: Change
     result: Result
     message: str
     id: str = ""
+    log: tuple[str, ...] = ()

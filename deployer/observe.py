@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from deployer.client import Client
 from deployer.errors import ApiError, NoAnswer, NothingArrived, Refused
 from deployer.kinds import KINDS
-from deployer.kinds.kind import Entry, Kind, text
+from deployer.kinds.kind import TAGS, Entry, Kind, text
 from deployer.listings import Page
 from deployer.model import Identity, Job, Live, LiveJob
+from deployer.ownership import Owner, owned_query, unmarked
 from deployer.tables import Row, load_table
 
 _THREADS = 8
+_FEW = 20
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -25,7 +27,7 @@ _R = TypeVar("_R")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-def observe(client: Client, jobs: Iterable[Job]) -> Live:
+def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> Live:
     """Reads every listing that one of `jobs` needs, once. A listing that fails does not stop the others."""
     sharing: dict[tuple[str, ...], list[Job]] = defaultdict(list)
     for job in jobs:
@@ -49,9 +51,11 @@ def observe(client: Client, jobs: Iterable[Job]) -> Live:
                 silent[kind.service] = error
             failures |= dict.fromkeys((job.identity for job in together), str(error))
             continue
-        live, untold = _with_tags(
-            client, kind, _observed(kind, listed.entries, together[0]), {job.identity for job in together}
-        )
+        live = _observed(kind, listed.entries, together[0])
+        wanted = {job.identity for job in together}
+        if owner:
+            wanted |= _maybe_owned(client, kind, owner, live, wanted)
+        live, untold = _with_tags(client, kind, live, wanted)
         found += live
         notes |= untold
         if listed.in_all is not None:
@@ -155,6 +159,25 @@ def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
             raise
 
 
+def _maybe_owned(
+    client: Client, kind: Kind, owner: Owner, live: Sequence[LiveJob], wanted: set[Identity]
+) -> set[Identity]:
+    """Which jobs beside the wanted ones may be the owner's, by a tag that only its filter shows so far.
+
+    A service that does not know the filter names them all, and is then not believed.
+    """
+    query = owned_query(kind, owner)
+    beside = {one.identity for one in live if TAGS in one.unlisted} - wanted
+    if not query or not kind.tags or not beside:
+        return set()
+    try:
+        page = client.first_page(kind, {}, query)
+    except ApiError:
+        return set()  # an orphan that is not pointed out does no harm
+    named = {kind.observe(entry).identity for entry in page.entries} & beside
+    return named if page.total < len(live) or len(live) <= _FEW else set()
+
+
 def _with_tags(
     client: Client, kind: Kind, live: Sequence[LiveJob], wanted: set[Identity]
 ) -> tuple[list[LiveJob], dict[Identity, str]]:
@@ -170,12 +193,13 @@ def _with_tags(
             if isinstance(error, NothingArrived | NoAnswer):
                 silent.append(error)
             return error
-        return replace(one, spec={**(one.spec or {}), "tags": tags}, unlisted=one.unlisted - {"tags"})
+        told = replace(one, spec={**(one.spec or {}), TAGS: tags}, unlisted=one.unlisted - {TAGS})
+        return unmarked(kind, told)
 
     asked = [
         one
         for one in live
-        if kind.tags and one.identity in wanted and one.spec is not None and "tags" in one.unlisted
+        if kind.tags and one.identity in wanted and one.spec is not None and TAGS in one.unlisted
     ]
     answers = dict(zip(map(id, asked), _in_parallel(tagged, asked), strict=True)) if asked else {}
     known: list[LiveJob] = []
@@ -189,8 +213,20 @@ def _with_tags(
     return known, notes
 
 
+def look_at(
+    client: Client, identity: Identity, identifier: str, path_values: Mapping[str, str]
+) -> LiveJob | None:
+    """One live job by its id, None where there is none; raises ApiError. An entry need not say its place."""
+    kind = KINDS[identity.kind]
+    entry = client.show(kind, identifier, path_values)
+    if entry is None:
+        return None
+    live = unmarked(kind, kind.observe(entry))
+    return replace(live, identity=live.identity._replace(place=identity.place)) if path_values else live
+
+
 def _observed(kind: Kind, entries: Sequence[Entry], job: Job) -> list[LiveJob]:
-    live = [kind.observe(entry) for entry in entries if _is_of_kind(kind, entry)]
+    live = [unmarked(kind, kind.observe(entry)) for entry in entries if _is_of_kind(kind, entry)]
     if not kind.path_values(job.spec):
         return live
     # An entry does not repeat what its URL said.

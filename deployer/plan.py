@@ -1,7 +1,7 @@
 """Jobs and LiveJobs -> Plan. Pure: no I/O, no clock, no order but that of the jobs.
 
-It finds out which live run counts for each job, has `decide` look it up in the tables, and holds back what
-must wait for a dependency. `APPLICABLE` are the actions that this version carries out.
+It finds out which live run counts for each job, has `decide` look it up in the tables, holds back what
+depends on what will not be there, and names what this project deployed and has no manifest of any more.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from deployer.decide import RUNNING, Decision, Situation, definition, run_once
+from deployer.decide import RUNNING, Decision, Situation, decide
 from deployer.diff import compare
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
@@ -30,26 +30,38 @@ from deployer.model import (
     Note,
     Phase,
     Plan,
-    State,
+    Step,
     Until,
 )
+from deployer.ownership import Owner, is_as_sent, is_owned
 from deployer.redact import masked
 from deployer.secrets import marked
 
-APPLICABLE = {Action.CREATE, Action.SUBMIT, Action.RESUBMIT, Action.START}
+Table = Callable[[Situation], Decision]
+
+_UNTIL_WORDS = {Until.RUNNING: "is running", Until.SUCCEEDED: "has succeeded"}
 
 
 def make_plan(
-    target: str, place: Mapping[str, str], jobs: Sequence[Job], live: Live, selected: Container[Identity]
+    target: str,
+    place: Mapping[str, str],
+    jobs: Sequence[Job],
+    live: Live,
+    selected: Container[Identity],
+    *,
+    named: Collection[Identity] = (),
+    owner: Owner | None = None,
+    table: Table = decide,
 ) -> Plan:
     """What apply would do for the `selected` of `jobs`, which stand with dependencies first.
 
     The others are there as dependencies: they are looked at, and nothing is done about them. `place`
-    identifies the target in the digest.
+    identifies the target in the digest. `named` are the jobs of all manifests, where `jobs` is a part of
+    them; `owner` is whose marks live jobs carry. What is done in which situation `table` says.
     """
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
     strays: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
-    planned = {job.identity for job in jobs}
+    planned = {*named, *(job.identity for job in jobs)}
     for one in live.jobs:
         runs[one.identity].append(one)
         if one.phase in RUNNING and one.identity not in planned:
@@ -58,6 +70,7 @@ def make_plan(
         key: f"asked by name, the listing of {total} jobs holds none"
         for key, total in live.asked_by_name.items()
     }
+    moved: set[str] = set()
     changes: list[Change] = []
     attention: list[Note] = []
     errors: list[Note] = []
@@ -66,9 +79,9 @@ def make_plan(
         own = runs[job.identity]
         failure = live.failures.get(job.identity)
         if job.identity not in selected:
-            counting = _counting(own)
+            there = counting(own)
             missing = "could not be looked up" if failure else "is not deployed, and not selected"
-            standing[job.identity] = counting.phase if counting else missing
+            standing[job.identity] = there.phase if there else missing
             continue
         if failure := failure or _rerun_in_future(job, live.now):
             errors.append(Note(job.identity, job.source, failure))
@@ -76,14 +89,62 @@ def make_plan(
             continue
         unnamed = runs[job.identity._replace(name="")]
         listing = reach.get(_listing_key(job.identity), "the listing is empty")
-        situation, row = _decide(job, own, unnamed, listing)
-        attention += _notes(row, situation, own, strays[job.kind, job.name])
-        decision = _available(_await_dependencies(job, row, standing))
+        beside = strays[job.kind, job.name]
+        elsewhere = [one for one in beside if is_owned(one, owner)]
+        moved |= {one.id for one in elsewhere}
+        situation, row = _decide(job, [*own, *elsewhere], unnamed, listing, table)
+        attention += _notes(row, situation, own, beside)
+        decision = _await_dependencies(job, row, standing)
         standing[job.identity] = _standing(decision, situation)
-        fields = _all_fields(job) if decision.action is Action.CREATE else situation.fields
-        changes.append(Change(decision.action, job, decision.reason, decision.impact, fields, situation.live))
-    plan = Plan(target, tuple(changes), tuple(attention), tuple(errors))
+        changes.append(_change(job, decision, situation, own))
+    nameless = [one for one in live.jobs if one.identity not in planned and one.id not in moved]
+    orphans = [one for one in nameless if is_owned(one, owner) and _goes_on(one)]
+    attention += _renamed(changes, orphans)
+    plan = Plan(
+        target,
+        tuple(changes),
+        tuple(attention),
+        tuple(errors),
+        orphans=tuple(sorted(orphans, key=lambda one: (one.identity, one.id))),
+        others=len(nameless) - len(orphans),
+    )
     return replace(plan, digest=digest(place, plan))
+
+
+def _change(job: Job, decision: Decision, situation: Situation, runs: Iterable[LiveJob]) -> Change:
+    return Change(
+        decision.action,
+        job,
+        decision.reason,
+        decision.impact,
+        _all_fields(job) if decision.action is Action.CREATE else situation.fields,
+        situation.live,
+        decision.steps,
+        tuple(_others(runs, situation.live)) if decision.action is Action.CANCEL else (),
+    )
+
+
+def _goes_on(live: LiveJob) -> bool:
+    """Whether a live job without a manifest matters: a run that has ended is only a record."""
+    return KINDS[live.identity.kind].nature is Nature.DEFINITION or live.phase in RUNNING
+
+
+def _renamed(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> list[Note]:
+    """Definitions that are to be created and may be there already, under the name that they had before."""
+    notes = []
+    left = [one for one in orphans if KINDS[one.identity.kind].nature is Nature.DEFINITION]
+    for change in changes:
+        job = change.job
+        if change.action is not Action.CREATE or KINDS[job.kind].nature is not Nature.DEFINITION:
+            continue
+        for one in left:
+            if one.identity.kind == job.kind and not _differences(KINDS[job.kind], job, one):
+                message = (
+                    f"if it was renamed: {one.identity.name} ({one.id}, {one.state}) has the same definition "
+                    "and no manifest any more; it would go on beside the new one"
+                )
+                notes.append(Note(job.identity, job.source, message))
+    return notes
 
 
 def _listing_key(identity: Identity) -> tuple[str, str]:
@@ -92,7 +153,7 @@ def _listing_key(identity: Identity) -> tuple[str, str]:
 
 
 def _decide(
-    job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob], listing: str
+    job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob], listing: str, table: Table
 ) -> tuple[Situation, Decision]:
     """The situation of one job, and the row of its kind's table that matches it.
 
@@ -100,16 +161,16 @@ def _decide(
     """
     kind = KINDS[job.kind]
     active = _active(runs)
-    counting = _counting(runs)
-    situation = Situation(job, counting, _differences(kind, job, counting), listing)
+    live = counting(runs)
+    situation = Situation(job, live, _differences(kind, job, live), listing)
     if kind.nature is Nature.DEFINITION:
         if len(runs) > 1:
             return situation, Decision(Action.BLOCKED, f"several jobs have this name: {_ids(runs)}")
-        return situation, definition(situation)
-    if len(active) > 1 and situation.fields and job.lifecycle.state is not State.ABSENT:
+        return situation, table(situation)
+    decision = table(situation)
+    if len(active) > 1 and situation.fields and decision.action is not Action.CANCEL:
         reason = f"several are active, and the newest differs: {_ids(active)}"
         return situation, Decision(Action.BLOCKED, reason)
-    decision = run_once(situation)
     may_be_it = [] if kind.named_in_listing else _active(unnamed)
     if decision.action is Action.CREATE and may_be_it:
         reason = f"an active job without a name in {job.identity.place} may be this one: {_ids(may_be_it)}"
@@ -121,9 +182,14 @@ def _active(runs: Iterable[LiveJob]) -> list[LiveJob]:
     return [run for run in runs if run.phase in RUNNING]
 
 
-def _counting(runs: Sequence[LiveJob]) -> LiveJob | None:
+def counting(runs: Sequence[LiveJob]) -> LiveJob | None:
     """The run that counts: the newest of the active ones, or of all where none is active."""
     return max(_active(runs) or runs, key=lambda run: (run.submitted, run.id), default=None)
+
+
+def _others(runs: Iterable[LiveJob], live: LiveJob | None) -> list[LiveJob]:
+    """The active runs beside the one that counts."""
+    return [run for run in _active(runs) if live is None or run.id != live.id]
 
 
 def _ids(runs: Iterable[LiveJob]) -> str:
@@ -150,7 +216,14 @@ def _reach_words(times: Sequence[int]) -> str:
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
     if live is None or live.spec is None:
         return ()
-    return compare(kind.rows, live.spec, kind.expect(job.spec), live.unlisted)
+    moved = live.identity.place != job.identity.place
+    if kind.nature is Nature.RUN_ONCE and not moved and is_as_sent(kind, job, live):
+        return ()  # whatever the service has filled in
+    fields = compare(kind.rows, live.spec, kind.expect(job.spec), live.unlisted)
+    place = f"/{kind.place}"
+    if moved and all(field.path != place for field in fields):
+        fields = (FieldChange(place, live.identity.place, job.identity.place), *fields)
+    return fields
 
 
 def _rerun_in_future(job: Job, now: datetime | None) -> str:
@@ -162,27 +235,22 @@ def _rerun_in_future(job: Job, now: datetime | None) -> str:
     return ""
 
 
-def _available(decision: Decision) -> Decision:
-    if decision.action in {*APPLICABLE, Action.UNCHANGED, Action.BLOCKED}:
-        return decision
-    return Decision(
-        Action.BLOCKED, f"{decision.reason}; '{decision.action}' is not available in this version"
-    )
-
-
 def _standing(decision: Decision, situation: Situation) -> Phase | str:
     """The phase that a dependent may count on, or why it cannot."""
-    if decision.action in APPLICABLE:
-        return Phase.PENDING
     if decision.action is Action.BLOCKED:
         return "is blocked"
+    if {Step.CREATE, Step.START} & {*decision.steps}:
+        return Phase.PENDING
+    if {Step.CANCEL, Step.STOP, Step.DELETE} & {*decision.steps}:
+        return Phase.STOPPED
     return situation.live.phase if situation.live else "is not there"
 
 
 def _await_dependencies(job: Job, decision: Decision, standing: Mapping[Identity, Phase | str]) -> Decision:
-    """Blocks what would be sent before a dependency has come as far as `until` says."""
-    if decision.action in {Action.UNCHANGED, Action.BLOCKED}:
+    """Blocks what would be sent although a dependency is not there, and says what apply will wait for."""
+    if not {Step.CREATE, Step.START, Step.UPDATE} & {*decision.steps}:
         return decision
+    waits = []
     for dependency in job.depends_on:
         name = dependency.identity.name
         phase = standing[dependency.identity]
@@ -195,10 +263,12 @@ def _await_dependencies(job: Job, decision: Decision, standing: Mapping[Identity
             Until.RUNNING: {Phase.ACTIVE, Phase.SUCCEEDED},
             Until.SUCCEEDED: {Phase.SUCCEEDED},
         }[dependency.until]
+        if phase is Phase.DRAFT and phase not in enough:
+            return Decision(Action.BLOCKED, f"it depends on {name}, which is a draft")
         if phase not in enough:
-            word = "has succeeded" if dependency.until is Until.SUCCEEDED else "is running"
-            return Decision(Action.BLOCKED, f"it waits until {name} {word}; apply again then")
-    return decision
+            waits.append(f"{name} {_UNTIL_WORDS[dependency.until]}")
+    reason = f"{decision.reason}; apply waits until {' and '.join(waits)}" if waits else decision.reason
+    return replace(decision, reason=reason)
 
 
 def _all_fields(job: Job) -> tuple[FieldChange, ...]:
@@ -217,10 +287,12 @@ def _notes(
     messages = [row.reason] if row.attention else []
     if situation.rerun_unclear:
         messages.append("rerun is not acted on: the listing does not say when the job was submitted")
-    others = [run for run in _active(runs) if run is not situation.live]
-    if others and row.action is not Action.BLOCKED:
+    others = _others(runs, situation.live)
+    if others and row.action is Action.CANCEL:
+        messages.append(f"more than one is active, and all are cancelled: {_ids(_active(runs))}")
+    elif others and row.action is not Action.BLOCKED:
         messages.append(f"more than one is active; beside it: {_ids(others)}")
-    if strays and row.action is Action.CREATE:
+    if strays and situation.live is None and row.action is Action.CREATE:
         where = ", ".join(f"{one.id} in {one.identity.place}" for one in strays)
         messages.append(f"a job of this name is active elsewhere ({where}) and goes on beside it")
     job = situation.job
@@ -235,6 +307,7 @@ def digest(place: Mapping[str, str], plan: Plan) -> str:
             *change.job.identity,
             *_shown_body(change.job),
             change.live.id if change.live else None,
+            *sorted(one.id for one in change.beside),
         ]
         for change in sorted(plan.pending, key=lambda change: change.job.identity)
     ]
@@ -254,7 +327,7 @@ def beyond(limits: Mapping[str, int], plan: Plan) -> list[str]:
     counts = {
         "changes": len(plan.steps),
         "replace": plan.summary[Action.REPLACE],
-        "delete": plan.summary[Action.DELETE],
+        "delete": plan.summary[Action.DELETE] + plan.summary[Action.CANCEL],
         "stateLoss": sum(change.impact is Impact.STATE_LOST for change in plan.steps),
     }
     return [

@@ -21,10 +21,13 @@ from deployer.retry import Retry
 from deployer.secrets import SecretSource
 from deployer.throttle import UNLIMITED, Rate
 from deployer.violations import violations
+from deployer.waiting import Patience, seconds
 
 PROJECT_FILE = "deployer.yaml"
 STATE_FOLDER = ".deployer"
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+# The emulator in the command shows at once what it was told.
+_EMULATED = Patience(poll=0.2, settle=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Target:
     ca_file: str = ""
     rate: Rate = field(default_factory=Rate)
     retry: Retry = field(default_factory=Retry)
+    patience: Patience = field(default_factory=Patience)
     values: tuple[str, ...] = ()
     clusters: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -70,6 +74,7 @@ class Project:
     default_target: str
     values: tuple[str, ...]
     targets: Mapping[str, Target]
+    marks: bool = True
 
     def target(self, name: str | None) -> Target:
         """The target `name`, or the default one; raises UsageError when there is none."""
@@ -110,7 +115,8 @@ def load(folder: Path) -> Project:
         raise InvalidInput(
             [Problem(document.place(("defaultTarget",)), message, Code.UNKNOWN_TARGET)], folder
         )
-    return Project(folder, raw["metadata"]["name"], default, tuple(raw.get("values", ())), targets)
+    values, marks = tuple(raw.get("values", ())), raw.get("marks", True)
+    return Project(folder, raw["metadata"]["name"], default, values, targets, marks)
 
 
 def _wrong_version(document: Document) -> list[Problem]:
@@ -159,6 +165,7 @@ def _target(document: Document, name: str) -> Target:
         ca_file=raw.get("caFile", ""),
         rate=UNLIMITED if raw.get("emulator") else _rate(raw.get("rate", {})),
         retry=_retry(raw.get("retry", {})),
+        patience=_EMULATED if raw.get("emulator") else _patience(raw.get("waits", {})),
         values=tuple(raw.get("values", ())),
         clusters=raw.get("clusters", {}),
         limits=raw.get("limits", {}),
@@ -175,8 +182,11 @@ def _rate(raw: Mapping[str, Any]) -> Rate:
 
 def _retry(raw: Mapping[str, Any]) -> Retry:
     usual, wait = Retry(), raw.get("waitForPlace", "")
-    full_seconds = float(wait[:-1]) * _SECONDS[wait[-1]] if wait else usual.full_seconds
-    return Retry(raw.get("attempts", usual.attempts), full_seconds)
+    return Retry(raw.get("attempts", usual.attempts), seconds(wait) if wait else usual.full_seconds)
+
+
+def _patience(raw: Mapping[str, str]) -> Patience:
+    return Patience(**{name: seconds(duration) for name, duration in raw.items()})
 
 
 def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:

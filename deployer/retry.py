@@ -11,7 +11,7 @@ from enum import Enum
 
 from deployer.clock import Clock
 
-FIRST_SECONDS = 0.5
+FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
 ENOUGH_SECONDS = 300.0  # after which nothing is tried again: a read can take two minutes to time out
 FIRST_FULL_SECONDS = 15.0

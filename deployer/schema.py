@@ -14,6 +14,7 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
+from deployer.plan_schema import plan_schema
 from deployer.rules import MEMORY_UNIT, ONE_SPELLING, waivable
 from deployer.tables import Row, json_type, schema_folder
 
@@ -28,7 +29,8 @@ Schema = dict[str, Any]
 
 def generate() -> Mapping[str, str]:
     """The text of every generated file, by file name."""
-    schemas = {kind.name: manifest_schema(kind) for kind in KINDS.values()} | {"Project": project_schema()}
+    schemas = {kind.name: manifest_schema(kind) for kind in KINDS.values()}
+    schemas |= {"Project": project_schema(), "Plan": plan_schema()}
     return {
         f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in schemas.items()
@@ -359,6 +361,25 @@ def project_schema() -> Schema:
                     }
                 ),
             },
+            "waits": {
+                "description": "How a job's state is waited for.",
+                **_object(
+                    {
+                        "poll": {
+                            "description": "How often it is asked for.",
+                            "type": "string",
+                            "pattern": "^[0-9]{1,4}[smh]$",
+                            "default": "5s",
+                        },
+                        "settle": {
+                            "description": "How long a listing may lag behind what was sent.",
+                            "type": "string",
+                            "pattern": "^[0-9]{1,4}[smh]$",
+                            "default": "10s",
+                        },
+                    }
+                ),
+            },
             "protected": {
                 "description": "apply asks for its name: --confirm NAME, where --yes does for others.",
                 "type": "boolean",
@@ -398,6 +419,11 @@ def project_schema() -> Schema:
                 },
                 "defaultTarget": {"description": "The target when -t is not given.", "type": "string"},
                 "values": {"description": "Values files for every target.", **files},
+                "marks": {
+                    "description": "Whether deployed jobs say who deployed them, where their API has room.",
+                    "type": "boolean",
+                    "default": True,
+                },
                 "defaults": {"description": "What manifests need not repeat, by kind.", **default_of},
                 "secrets": {"description": 'What {{ secret("NAME") }} may name.', **_SECRETS},
                 "targets": {

@@ -282,9 +282,10 @@ class Secrets:
         smaller harm than a secret in a log. Parts of a value go when they have `PART` characters: its lines,
         the inside of longer base64, and what is left of it where the text begins, ends or says `...`.
         """
-        backwards = (form[::-1] for form in self._forms if form[-PART:] in text)
-        spans = [span for form in self._forms for span in _found(form, text)]
-        spans += _cut_off(self._forms, text)
+        forms = tuple(self._forms)  # another thread may add to them
+        backwards = (form[::-1] for form in forms if form[-PART:] in text)
+        spans = [span for form in forms for span in _found(form, text)]
+        spans += _cut_off(forms, text)
         spans += ((len(text) - end, len(text) - start) for start, end in _cut_off(backwards, text[::-1]))
         pieces: list[str] = []
         position = 0

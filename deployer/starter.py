@@ -45,7 +45,7 @@ targets:
   local:
     emulator: true
     values: [values/local.yaml]       # on top of the common ones
-  # Put in your own region and project; without a projectId nothing is planned or applied here.
+  # Put in your own region. The project is the region's own, unless a projectId says which.
   prod:
     region: cn-north-4
     # projectId: 48cc2c48765f481480c7db940d6409d1

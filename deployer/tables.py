@@ -9,6 +9,7 @@ A table is a YAML file in `schemas/tables/`, named after its operation (`dli.bat
     edition: D18                  # the edition of that page
     editions:                     # where the rows of other editions come from, a sentence each
       D21: The reference of 2021 added them.
+    bodiless: true                # a success may be answered without a body; default false
     request:
       - name: className           # as the API spells it
         type: String              # as the page prints it; JSON_TYPES maps it
@@ -162,6 +163,12 @@ class Table:
     response: tuple[Row, ...]
     edition: str | None = None
     editions: Mapping[str, str] = field(default_factory=dict)
+    bodiless: bool = False
+
+    @property
+    def placeholders(self) -> tuple[Row, ...]:
+        """The request rows that stand in the call's path."""
+        return tuple(row for row in self.request if f"{{{row.name}}}" in self.call)
 
     def spec_rows(self) -> Iterator[Row]:
         """The request rows that stand in a manifest's spec (path parameters from the target do not)."""
@@ -224,6 +231,7 @@ def parse_table(raw: Mapping[str, Any]) -> Table:
         response=tuple(parse_row(row, operation) for row in raw.get("response", ())),
         edition=raw.get("edition"),
         editions=raw.get("editions", {}),
+        bodiless=raw.get("bodiless", False),
     )
     known = {table.edition, *table.editions}
     if table.edition and (unknown := {row.since for row in table.all_rows()} - known):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import ssl
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +35,8 @@ _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 class Call:
     """A request to a service at its base URL. Unless it is a `write` it can be repeated.
 
-    `credential` is what `auth` signs with, None on this machine.
+    `credential` is what `auth` signs with, None on this machine. `bodiless` says that a success may come
+    without a body.
     """
 
     service: str
@@ -45,6 +47,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     write: bool = False
+    bodiless: bool = False
     credential: Credential | None = None
 
     @property
@@ -80,6 +83,7 @@ class Transport:
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": f"deployer/{__version__}", "Accept": "application/json"})
         self.server_time: datetime | None = None
+        self._said = threading.local()
 
     def __enter__(self) -> Transport:
         return self
@@ -87,11 +91,17 @@ class Transport:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
+    @property
+    def request_id(self) -> str:
+        """The service's word for the last call of this thread; empty where it gave none."""
+        return str(getattr(self._said, "request_id", ""))
+
     def send(self, call: Call) -> Answer:
         """The answer of a call that was not refused. Raises ApiError and UsageError."""
         waits = Waits(self._retry, self.clock, write=call.write, full_since=self._full_since.get(call.where))
         while True:
             outcome = self._once(call)
+            self._said.request_id = outcome.request_id
             if isinstance(outcome, Answer):
                 if call.write:
                     self._full_since.pop(call.where, None)
@@ -107,6 +117,8 @@ class Transport:
     def _once(self, call: Call) -> Answer | Failure:
         # Not requests' `params`: it makes a blank a +, which a signature does not count as one.
         query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
+        # MRS asks for it with every call, also with a kill, which has no body.
+        headers = {"Content-Type": "application/json"} if call.write and call.body is None else None
         throttle = self._throttles.setdefault(call.service, Throttle(self._rate, self.clock))
         # A proxy from the environment must not come between us and a server on this machine.
         proxies = {"http": "", "https": ""} if _is_local(call.base) else None
@@ -116,6 +128,7 @@ class Transport:
                     call.method,
                     f"{call.base}{call.path}{query}",
                     json=call.body,
+                    headers=headers,
                     auth=call.auth,  # always one, or requests would look for a password in .netrc
                     timeout=(CONNECT_SECONDS, READ_SECONDS),
                     allow_redirects=False,
@@ -125,7 +138,7 @@ class Transport:
         except OSError as error:
             return unanswered(error, call.where)
         self.server_time = date_of(response.headers) or self.server_time
-        return Reader(self._hide, call.credential).read(response, call.where)
+        return Reader(self._hide, call.credential).read(response, call.where, bodiless=call.bodiless)
 
 
 def _checked(ca_file: Path) -> str:

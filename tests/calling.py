@@ -14,6 +14,7 @@ from deployer.auth import sign_in
 from deployer.client import Client
 from deployer.clock import Clock
 from deployer.credentials import find
+from deployer.emulator import Emulator
 from deployer.project import Target
 from deployer.retry import Retry
 from deployer.throttle import Rate
@@ -42,7 +43,7 @@ class Time:
 
 
 def connected(
-    server: FaultProxy,
+    server: FaultProxy | Emulator,
     time: Time,
     environment: Mapping[str, str],
     *,

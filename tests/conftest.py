@@ -73,6 +73,7 @@ class Workspace:
             "auth": {"method": "token"},
             "retry": once,
             "rate": {"requestsPerSecond": 10_000},
+            "waits": {"poll": "0s", "settle": "0s"},
             **target,
         }
         project = {
@@ -116,6 +117,12 @@ class Workspace:
         return self.run("apply", "--yes", *arguments)
 
 
+@pytest.fixture(autouse=True)
+def _not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same wherever the tests run: in CI a target that is only an emulator must be named."""
+    monkeypatch.delenv("CI", raising=False)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -135,7 +142,6 @@ def bare(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
             monkeypatch.delenv(name)
     monkeypatch.setenv("HW_AUTH_TOKEN", TOKEN)
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.delenv("CI", raising=False)
     return Workspace(tmp_path / "project", capsys)
 
 

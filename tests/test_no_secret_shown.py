@@ -115,8 +115,18 @@ def test_secrets_reach_the_service_and_no_output(
 ) -> None:
     for _, shown in everything(asking):
         assert_hidden(shown)
+    assert asking.run("plan", "--out", "plan.json", "--set", f"some.password={SENTINEL}").code == 0
+    stale = asking.apply("--plan", "plan.json", "--set", f"some.password={SENTINEL}", "--expect", "0")
+    assert stale.code == 6
+    assert_hidden(stale.out, stale.err)
+    refused = asking.apply("--plan", "plan.json")
+    assert "--set some.password=VALUE" in refused.err
+    assert_hidden(refused.err)
     ran = asking.apply()
     assert ran.code == 0, ran.err
+    stale = asking.apply("--plan", "plan.json", "--set", f"some.password={SENTINEL}")
+    assert stale.code == 6
+    assert_hidden(stale.out, stale.err)
     assert_hidden(ran.out, ran.err)
     (entry,) = listed(emulator.url, "SparkBatch")
     sent = json.loads(entry["req_body"])

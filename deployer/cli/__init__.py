@@ -22,6 +22,7 @@ VERBS: Mapping[str, str] = {
     "plan": "show what apply would do",
     "apply": "plan, ask, and carry it out",
     "status": "show the live state of each job",
+    "history": "show what was sent, by whom, and what came of it",
     "explain": "tell what is known about a kind, a field or a rule",
     "schema": "generate, check or show the JSON Schemas; read vendor pages",
     "init": "start a project that works as it is",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from deployer.cli import stages
+from deployer.cli import from_plan, stages
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit
 from deployer.report import text
 from deployer.report.terminal import err, out
+from deployer.saved_plan import as_text, destination, write
 
 FORMATS = ("text", "json", "markdown")
 
@@ -16,12 +17,16 @@ FORMATS = ("text", "json", "markdown")
 @click.command("plan")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
+@click.option("--out", "out_file", metavar="FILE", help="Save the plan, for apply --plan.")
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged jobs, and the fields of new ones.")
 @project_command
-def command(options: Options, style: str, *, detailed_exitcode: bool, verbose: bool) -> Exit:
+def command(
+    options: Options, style: str, *, detailed_exitcode: bool, out_file: str | None, verbose: bool
+) -> Exit:
     """Show what apply would do, and why. Changes nothing."""
     loaded = stages.load(options)
     stages.require_valid(loaded, show_warnings=True)
+    place = destination(out_file, loaded.project.folder) if out_file is not None else None
     with stages.connected(loaded) as client:
         plan, _ = stages.plan(client, loaded)
     from deployer.plan import beyond
@@ -37,6 +42,11 @@ def command(options: Options, style: str, *, detailed_exitcode: bool, verbose: b
             out(markdown.plan(plan))
         case _:
             out(text.plan(plan, verbose=verbose))
+    if place and out_file:
+        inputs = from_plan.inputs(options, loaded)
+        write(place, as_text(inputs, plan))
+        command_line = from_plan.apply_command(out_file, inputs, loaded.project.folder)
+        err(text.note(f"saved in {out_file}; to apply it: {command_line}"))
     if plan.errors:
         return Exit.ERROR
     return Exit.CHANGES if detailed_exitcode and plan.pending else Exit.DONE

@@ -114,8 +114,8 @@ def import_(page: str, style: str) -> Exit:
 @command.command("show")
 @click.argument("kind")
 def show(kind: str) -> Exit:
-    """Print the schema of KIND (or of Project, for deployer.yaml)."""
-    known = [*KINDS, "Project"]
+    """Print the schema of KIND (or of Project, for deployer.yaml, or Plan, for a saved plan)."""
+    known = [*KINDS, "Project", "Plan"]
     if kind not in known:
         raise UsageError(f"there is no kind '{kind}'{nearest(kind, known)}")
     out((schema_folder() / f"{kind}.schema.json").read_text(encoding="utf-8"), newline=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING
 from deployer import manifest, project
 from deployer.check import check
 from deployer.cli.options import Options, inside, selector
-from deployer.errors import DeployerError, InvalidInput, Problem, UsageError
+from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.model import Document, Identity, Job, Live, Manifest, Plan
+from deployer.ownership import Owner
 from deployer.project import STATE_FOLDER, Project, Target
 from deployer.report import findings, text
 from deployer.report.terminal import err
 from deployer.secrets import Secrets
 from deployer.values import template_values, value_layers
+from deployer.waiting import Halt
 
 if TYPE_CHECKING:
     from deployer.client import Client
     from deployer.emulator import Emulator
+    from deployer.plan import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def load(options: Options) -> Loaded:
     """
     found = project.load(project_folder(options))
     target = found.target(options.target)
-    values_files = _in_project(options.values, found)
+    values_files = in_project(options.values, found)
     layers = value_layers(found, target, values_files, options.settings)
     files = project.manifest_files(found, values_files)
     read = manifest.read(found, target, files, template_values(found, target, layers))
@@ -78,7 +81,7 @@ def load(options: Options) -> Loaded:
     if not files:
         err(text.note(f"there are no manifests in {found.folder}"))
     if checked.jobs and not selected and not _errors(problems):
-        raise UsageError("no job is selected by the given PATH and --select")
+        raise NothingSelected("no job is selected by the given PATH and --select")
     return Loaded(
         project=found,
         target=target,
@@ -92,7 +95,7 @@ def load(options: Options) -> Loaded:
     )
 
 
-def _in_project(files: Sequence[str], found: Project) -> list[str]:
+def in_project(files: Sequence[str], found: Project) -> list[str]:
     """Values files of the command line, relative to the project's folder."""
     return [os.path.relpath(Path(file).absolute(), found.folder) for file in files]
 
@@ -111,13 +114,14 @@ def require_valid(loaded: Loaded, *, show_warnings: bool = False) -> None:
 
 
 @contextmanager
-def connected(loaded: Loaded, secrets: Secrets | None = None) -> Iterator[Client]:
+def connected(loaded: Loaded, secrets: Secrets | None = None, halt: Halt | None = None) -> Iterator[Client]:
     """A client for the target; with `emulator: true` the emulator runs as long as it is open.
 
-    What was filled in from `secrets` appears in none of its errors.
+    What was filled in from `secrets` appears in none of its errors. `halt` ends what it waits for.
     """
     from deployer.auth import LOCAL, SignedIn, sign_in
     from deployer.client import Client
+    from deployer.clock import Clock
     from deployer.credentials import find
     from deployer.transport import Transport
 
@@ -127,6 +131,7 @@ def connected(loaded: Loaded, secrets: Secrets | None = None) -> Iterator[Client
             f"in CI the target '{target.name}' must be named, as it is only an emulator: -t {target.name}"
         )
     hide = secrets.scrubbed if secrets else str
+    clock = Clock(sleep=halt.sleep) if halt else Clock()
     if not target.emulator:
         found = find(target, os.environ)
         ca_file = loaded.project.folder / target.ca_file if target.ca_file else None
@@ -135,13 +140,14 @@ def connected(loaded: Loaded, secrets: Secrets | None = None) -> Iterator[Client
             ca_file=ca_file,
             rate=target.rate,
             retry=target.retry,
+            clock=clock,
             note=lambda words: err(text.note(words)),
         ) as transport:
             yield Client(target, sign_in(target, found, transport), transport)
         return
     with emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
         endpoints = dict.fromkeys((kind.service for kind in KINDS.values()), server.url)
-        with Transport(hide=hide, rate=target.rate, retry=target.retry) as transport:
+        with Transport(hide=hide, rate=target.rate, retry=target.retry, clock=clock) as transport:
             local = SignedIn(LOCAL, target.project_id)
             yield Client(replace(target, endpoints=endpoints), local, transport)
 
@@ -150,25 +156,15 @@ def _in_ci(environment: Mapping[str, str]) -> bool:
     return environment.get("CI", "").strip().casefold() not in {"", "0", "false", "no"}
 
 
-@contextmanager
-def locked(loaded: Loaded) -> Iterator[None]:
+def locked(loaded: Loaded, verb: str = "apply") -> AbstractContextManager[None]:
     """Holds the lock of project and target, which ends with the process.
 
     Raises DeployerError when another process holds it.
     """
-    from filelock import FileLock, Timeout
+    from deployer import lock
 
-    lock = FileLock(state_folder(loaded.project) / f"{loaded.target.name}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise DeployerError(
-            f"another apply of this project to target '{loaded.target.name}' is under way; nothing was done"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    target = loaded.target.name
+    return lock.held(state_folder(loaded.project), target, f"deployer {verb} -t {target}")
 
 
 def secrets(loaded: Loaded) -> Secrets:
@@ -202,17 +198,48 @@ def state_folder(found: Project) -> Path:
     return folder
 
 
-def plan(client: Client, loaded: Loaded) -> tuple[Plan, Live]:
-    """Reads the listings and plans the selected jobs."""
+def owner(loaded: Loaded) -> Owner | None:
+    """Whose mark deployed jobs carry; None where they carry none."""
+    from deployer.origin import revision
+
+    found = loaded.project
+    return Owner(found.name, revision(found.folder, os.environ)) if found.marks else None
+
+
+def plan(client: Client, loaded: Loaded, table: Table | None = None) -> tuple[Plan, Live]:
+    """Reads the listings and plans the selected jobs, by the usual tables or another one."""
+    from deployer.decide import decide
     from deployer.observe import observe
     from deployer.plan import make_plan
 
     jobs = loaded.with_dependencies
-    live = observe(client, jobs)
+    mine = Owner(loaded.project.name) if loaded.project.marks else None
+    live = observe(client, jobs, mine)
     for kind, fields in live.unknown.items():
         err(text.note(f"the {kind} listing shows fields that this version ignores: {', '.join(fields)}"))
     for identity, message in live.notes.items():
         err(text.note(f"{identity}: {message}"))
+    if left_out := [job for job in jobs if job.identity not in loaded.selected]:
+        err(text.note(f"not selected, so only looked at: {_standing(left_out, live)}"))
     target = loaded.target
     place = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
-    return make_plan(target.name, place, jobs, live, loaded.selected), live
+    made = make_plan(
+        target.name,
+        place,
+        jobs,
+        live,
+        loaded.selected,
+        named={job.identity for job in loaded.jobs},
+        owner=mine,
+        table=table or decide,
+    )
+    return made, live
+
+
+def _standing(jobs: Sequence[Job], live: Live) -> str:
+    """How dependencies stand, in words: `load-raw (running), prepare (not deployed)`."""
+    from deployer.plan import counting
+
+    runs = {job.identity: [one for one in live.jobs if one.identity == job.identity] for job in jobs}
+    there = {identity: counting(found) for identity, found in runs.items()}
+    return ", ".join(f"{it.name} ({one.state if one else 'not deployed'})" for it, one in there.items())

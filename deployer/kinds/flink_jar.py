@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployer.kinds.kind import (
+    TAGS,
     Entry,
     Kind,
     Listing,
@@ -152,4 +153,12 @@ KIND = Kind(
     expect=expect,
     start="dli.flink.run",
     tags="dli.flink-tags.list",
+    stop="dli.flink.stop",
+    update="dli.flink-jar.update",
+    delete="dli.flink.delete",
+    tag="dli.flink-tags.create",
+    untag="dli.flink-tags.delete",
+    show="dli.flink.get",
+    shown="job_detail",
+    mark=TAGS,
 )

@@ -14,6 +14,9 @@ from deployer.tables import Row, Table, load_table
 
 Entry = Mapping[str, Any]
 
+# The field of tags, where a kind has them.
+TAGS = "tags"
+
 _YEAR_10000 = 253_402_300_800_000
 
 
@@ -67,8 +70,13 @@ class Kind:
 
     `table` is the operation that creates a job: its rows are what `spec` may hold. `place` is the spec field
     that belongs to the job's identity, empty where none does. `id` is a dotted path into the create answer,
-    and `accepted` what else that answer must say. `start` is the operation that runs what create only drafts,
-    and `tags` the one that lists a job's tags, which its entry does not show.
+    and `accepted` what else that answer must say. `start` is the operation that runs what create only drafts.
+
+    The other operations are about one job, and empty where the API has none. `stop` ends a run of a
+    definition, `cancel` one that was submitted; `update` changes a definition, `delete` removes it; `tag` and
+    `untag` add and take off tags, and `tags` lists them,
+    for entries do not show them; `log` shows lines; `show` shows its entry, at the dotted path `shown` of
+    the answer, empty for all of it.
     """
 
     name: str
@@ -85,6 +93,16 @@ class Kind:
     accepted: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
     tags: str = ""
+    stop: str = ""
+    cancel: str = ""
+    update: str = ""
+    delete: str = ""
+    tag: str = ""
+    untag: str = ""
+    log: str = ""
+    show: str = ""
+    shown: str = ""
+    mark: str = ""
     named_in_listing: bool = True
 
     @cached_property

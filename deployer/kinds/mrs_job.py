@@ -137,4 +137,7 @@ KIND = Kind(
     ),
     observe=observe,
     expect=expect,
+    cancel="mrs.job-executions.kill",
+    show="mrs.job-executions.get",
+    shown="job_detail",
 )

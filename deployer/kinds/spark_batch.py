@@ -82,4 +82,8 @@ KIND = Kind(
         active=tuple({"state": state} for state, phase in STATES.items() if phase is Phase.ACTIVE),
     ),
     observe=observe,
+    cancel="dli.batches.cancel",
+    log="dli.batches.log",
+    show="dli.batches.get",
+    mark="conf",
 )

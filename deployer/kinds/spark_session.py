@@ -55,5 +55,8 @@ KIND = Kind(
         by_place="queue",
     ),
     observe=observe,
+    cancel="dli.sessions.delete",
+    log="dli.sessions.log",
+    show="dli.sessions.get",
     named_in_listing=False,
 )

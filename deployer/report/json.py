@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from deployer.model import Change, Note, Plan
+from deployer.model import Change, LiveJob, Note, Plan
 
 FORMAT_VERSION = "1.0"
 
 
 def plan(it: Plan) -> str:
     """The plan as a JSON document; `changes` holds all but the unchanged."""
-    document = {
+    return json.dumps(as_data(it), indent=2)
+
+
+def as_data(it: Plan) -> dict[str, Any]:
+    """The same as plain data."""
+    return {
         "format_version": FORMAT_VERSION,
         "target": it.target,
         "summary": dict(it.summary),
         "changes": [_change(change) for change in it.pending],
         "attention": [_note(note) for note in it.attention],
         "errors": [_note(note) for note in it.errors],
+        "orphans": [_live(one) for one in it.orphans],
+        "others": it.others,
         "digest": it.digest,
     }
-    return json.dumps(document, indent=2)
 
 
 def _change(change: Change) -> dict[str, Any]:
@@ -40,6 +46,11 @@ def _change(change: Change) -> dict[str, Any]:
         ],
         "live": {"id": live.id, "state": live.state} if live else None,
     }
+
+
+def _live(live: LiveJob) -> dict[str, Any]:
+    kind, place, name = live.identity
+    return {"kind": kind, "name": name, "place": place, "id": live.id, "state": live.state}
 
 
 def _note(note: Note) -> dict[str, Any]:

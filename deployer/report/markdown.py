@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from deployer.model import Action, Change, Impact, Note, Plan
+from deployer.model import Action, Change, Impact, LiveJob, Note, Plan
 from deployer.report.printable import pair, printable
 from deployer.report.text import MAX_FIELDS
 
@@ -28,6 +28,8 @@ def plan(it: Plan) -> str:
     body = [line for change in it.pending for line in _change(change)]
     if it.attention:
         body += ["# needs attention", *map(_note, it.attention), ""]
+    if it.orphans:
+        body += ["# deployed from here, but there is no manifest any more", *map(_orphan, it.orphans), ""]
     if it.errors:
         body += ["# could not be planned", *map(_note, it.errors), ""]
     if body:
@@ -60,6 +62,10 @@ def _change(change: Change) -> list[str]:
     if len(change.fields) > MAX_FIELDS:
         lines.append(f"#   ... and {len(change.fields) - MAX_FIELDS} more fields")
     return [*lines, ""]
+
+
+def _orphan(live: LiveJob) -> str:
+    return f"! {printable(str(live.identity))}: {printable(live.id)}, {printable(live.state)}"
 
 
 def _note(note: Note) -> str:

@@ -28,6 +28,9 @@ _SIGNS: Mapping[Action, tuple[str, str]] = {
 _RESULT_COLOURS = {
     Result.DONE: "green",
     Result.SKIPPED: "yellow",
+    Result.TIMED_OUT: "yellow",
+    Result.STOPPED: "yellow",
+    Result.REFUSED: "magenta",
     Result.FAILED: "red",
     Result.UNKNOWN: "magenta",
 }
@@ -53,6 +56,9 @@ def plan(it: Plan, *, verbose: bool = False) -> str:
         ]
     if it.attention:
         lines += [*_gap(lines), click.style("Needs attention:", bold=True), *map(_note, it.attention)]
+    if it.orphans:
+        title = "Deployed from here, but there is no manifest any more (nothing is done about them):"
+        lines += [*_gap(lines), click.style(title, bold=True), *_orphans(it.orphans)]
     if it.errors:
         lines += [
             *_gap(lines),
@@ -125,12 +131,20 @@ def _note(note: Note) -> str:
     return f"  {printable(str(note.identity))} ({printable(str(note.source))}): {printable(note.message)}"
 
 
+def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
+    for one in orphans[:MAX_FIELDS]:
+        yield f"  {printable(str(one.identity))}: {printable(one.id)}, {printable(one.state)}"
+    if len(orphans) > MAX_FIELDS:
+        yield f"  ... and {len(orphans) - MAX_FIELDS} more; --format json shows all"
+
+
 def outcome(it: Outcome) -> str:
-    """One line for one finished change."""
+    """One line for one finished change, and the last lines of the log of a job that failed."""
     word = click.style(f"{it.result:<8}", fg=_RESULT_COLOURS[it.result])
     identifier = f" {printable(it.id)}" if it.id else ""
     job = it.change.job
-    return f"{word} {it.change.action} {printable(str(job.identity))}:{identifier} {printable(it.message)}"
+    line = f"{word} {it.change.action} {printable(str(job.identity))}:{identifier} {printable(it.message)}"
+    return "\n".join([line, *(f"    | {printable(logged)}" for logged in it.log)])
 
 
 def outcomes(results: Iterable[Result], *, blocked: int, errors: int, not_started: int) -> str:

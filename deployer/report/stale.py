@@ -1,0 +1,121 @@
+"""Why a saved plan is stale: planned, then, and now, for a person.
+
+What the file says is only shown. It may be a stranger's: there is an end to it, and no line begins with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from deployer import __version__
+from deployer.model import Change, Identity, Plan
+from deployer.report.json import as_data
+from deployer.report.printable import printable, value
+from deployer.report.text import MAX_FIELDS, error
+from deployer.saved_plan import SavedPlan
+
+MAX_CHANGES = 50
+MAX_WORDS = 200
+
+_Shown = Mapping[str, Any]
+
+
+def explanation(saved: SavedPlan, now: Plan) -> Iterator[str]:
+    """Lines that say how the plan of now is another one than the saved one; their digests differ."""
+    yield error(f"the plan {saved.file} is stale: its digest is {saved.digest}, it is now {now.digest}")
+    if saved.made_by != __version__:
+        yield f"  it was made by deployer {_cut(printable(saved.made_by))}; this is {__version__}"
+    then = {_identity(change): change for change in saved.changes}
+    present = {_identity(change): change for change in as_data(now)["changes"]}
+    told = [
+        lines
+        for identity in sorted({*then, *present})
+        if (lines := list(_difference(identity, then.get(identity), present.get(identity), now)))
+    ]
+    for lines in told[:MAX_CHANGES]:
+        yield f"  - {lines[0]}"
+        yield from (f"    {line}" for line in lines[1:])
+    if len(told) > MAX_CHANGES:
+        yield f"  ... and {len(told) - MAX_CHANGES} more jobs"
+    if not told:
+        yield (
+            "  No difference can be shown. What differs is where the target leads, or what a plan does not "
+            "show: which secrets a job asks for, what is sensitive, or a field that no listing tells."
+        )
+
+
+def _identity(change: _Shown) -> Identity:
+    return Identity(change["kind"], change["place"], change["name"])
+
+
+def _difference(identity: Identity, then: _Shown | None, now: _Shown | None, plan: Plan) -> Iterator[str]:
+    job = _cut(printable(str(identity)))
+    if then is None and now is not None:
+        yield f"{job}: not in the saved plan; now {now['action']}{_live(now)}"
+        yield f"now: {_cut(printable(now['reason']))}"
+        return
+    if then is not None and now is None:
+        yield f"{job}: planned {then['action']}{_live(then)}; now {_instead(identity, plan)}"
+        return
+    if then is None or now is None:
+        return
+    lines = list(_details(then, now))
+    if lines:
+        yield f"{job}: planned {then['action']}"
+        yield from lines
+
+
+def _instead(identity: Identity, plan: Plan) -> str:
+    """What is said of a job that has no change in the plan."""
+    for note in plan.errors:
+        if note.identity == identity:
+            return f"it cannot be planned: {_cut(printable(note.message))}"
+    unchanged: Change | None = next((it for it in plan.changes if it.job.identity == identity), None)
+    if unchanged:
+        return f"{unchanged.action}: {_cut(printable(unchanged.reason))}"
+    return "no manifest that is selected has it"
+
+
+def _details(then: _Shown, now: _Shown) -> Iterator[str]:
+    if then["action"] != now["action"]:
+        yield f"now {now['action']}: {_cut(printable(now['reason']))}"
+    if then["impact"] != now["impact"]:
+        yield f"impact: planned {then['impact']}, now {now['impact']}"
+    if then["live"] != now["live"]:
+        yield f"planned against {_run(then['live'])}, now {_run(now['live'])}"
+    planned = {field["path"]: field for field in then["fields"]}
+    present = {field["path"]: field for field in now["fields"]}
+    paths = [path for path in sorted({*planned, *present}) if _differ(planned.get(path), present.get(path))]
+    for path in islice(paths, MAX_FIELDS):
+        words = f"planned {_values(planned.get(path))}, now {_values(present.get(path))}"
+        yield f"- {_cut(printable(path))}  {words}"
+    if len(paths) > MAX_FIELDS:
+        yield f"... and {len(paths) - MAX_FIELDS} more fields"
+
+
+def _differ(then: _Shown | None, now: _Shown | None) -> bool:
+    """Whether two fields are shown as different. As JSON, since 1 and true are equal in Python."""
+    return _values(then, whole=True) != _values(now, whole=True)
+
+
+def _values(field: _Shown | None, *, whole: bool = False) -> str:
+    if field is None:
+        return "no change"
+    if field["sensitive"]:
+        return "(sensitive)"
+    live, desired = value(field["live"]), value(field["desired"])
+    return f"{live} -> {desired}" if whole else f"{_cut(live)} -> {_cut(desired)}"
+
+
+def _live(change: _Shown) -> str:
+    return f" against {_run(change['live'])}" if change["live"] else ""
+
+
+def _run(live: _Shown | None) -> str:
+    return f"{_cut(printable(live['id']))} ({_cut(printable(live['state']))})" if live else "no live job"
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}... ({len(words) - MAX_WORDS} more)"
