@@ -393,3 +393,21 @@ def test_a_service_that_is_silent_is_not_asked_for_the_tags_of_every_job(
         live = observe(client, [job("FlinkJar", name) for name in names])
     assert (len(live.jobs), len(live.notes)) == (40, 40)
     assert client.waits < 20
+
+
+def test_a_job_of_ours_without_a_manifest_is_known_by_its_tag(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    fill(emulator.url, "FlinkJar", (f"other-{number}" for number in range(30)))
+    workspace.write("jobs.yaml", [tagged("alpha", TAGS), tagged("beta", [])])
+    assert workspace.apply().code == 0
+    workspace.write("jobs.yaml", tagged("alpha", TAGS))
+    proxy.clear()
+    said = workspace.run("plan").out
+    assert ["no manifest any more" in said, "beta" in said, "other-" in said] == [True, True, False]
+    assert proxy.count("GET", "/tags") == 2
+    # A service that does not know the filter names all jobs as ours, and is not believed.
+    proxy.clear()
+    proxy.rule("GET", "tags=", lambda call: replace(call, path=call.path.replace("tags=", "x=")).forward())
+    assert "no manifest" not in workspace.run("plan").out
+    assert proxy.count("GET", "/tags") == 1
