@@ -141,7 +141,7 @@ def test_a_long_listing_is_read_to_its_end(
     fill(emulator.url, kind, ["alpha", *(f"other-{number}" for number in range(200))])
     workspace.write("one.yaml", manifest(kind, "alpha", SPECS[kind]))
     assert workspace.plan()["summary"]["create"] == 0
-    gets = [call.path for call in proxy.calls if not call.path.endswith("/tags")]
+    gets = [call.path for call in proxy.calls if "tags" not in call.path]
     assert [query in path for query, path in zip(QUERIES[kind], gets, strict=True)] == [True] * 3
 
 
@@ -198,7 +198,7 @@ def test_pages_may_be_smaller_than_asked(
     workspace.write("one.yaml", manifest(kind, "alpha", SPECS[kind]))
     proxy.rule("GET", "", asked_otherwise(size="40", limit="40"))
     assert workspace.plan()["summary"]["create"] == 0
-    assert proxy.count("GET") - proxy.count("GET", "/tags") == 3
+    assert proxy.count("GET") - proxy.count("GET", "tags") == 3
 
 
 def one_is_gone(it: dict[str, Any]) -> None:
