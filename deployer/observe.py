@@ -218,7 +218,11 @@ def look_at(
 ) -> LiveJob | None:
     """One live job by its id, None where there is none; raises ApiError. An entry need not say its place."""
     kind = KINDS[identity.kind]
-    entry = client.show(kind, identifier, path_values)
+    if kind.show:
+        entry = client.show(kind, identifier, path_values)
+    else:
+        listed = client.entries(kind, path_values)
+        entry = next((one for one in listed if text(one.get(kind.listing.id)) == identifier), None)
     if entry is None:
         return None
     live = unmarked(kind, kind.observe(entry))
