@@ -304,6 +304,7 @@ def digest(place: Mapping[str, str], plan: Plan) -> str:
     changes: list[Any] = [
         [
             change.action,
+            change.impact,  # who has reviewed a restart has not agreed to lose state
             *change.job.identity,
             *_shown_body(change.job),
             change.live.id if change.live else None,

@@ -302,6 +302,8 @@ def test_the_request_id_of_a_lost_create_is_shown(workspace: Workspace, proxy: F
 
 
 def test_what_is_sent(workspace: Workspace, proxy: FaultProxy) -> None:
+    workspace.project["marks"] = False
+    workspace.write_project()
     batch(workspace)
     workspace.apply()
     [post] = [call for call in proxy.calls if call.method == "POST"]
@@ -311,6 +313,8 @@ def test_what_is_sent(workspace: Workspace, proxy: FaultProxy) -> None:
 
 
 def test_a_place_cannot_lead_out_of_its_path(workspace: Workspace, proxy: FaultProxy) -> None:
+    workspace.project["marks"] = False
+    workspace.write_project()
     cluster = "../../x?y#z/ä"
     spec = {**SPECS["MrsJob"], "cluster_id": cluster}
     workspace.write("one.yaml", manifest("MrsJob", "alpha", spec))

@@ -114,6 +114,8 @@ def rendered_all(workspace: Workspace) -> dict[str, Any]:
 
 
 def test_a_default_is_taken_as_its_text_and_sent(workspace: Workspace, emulator: Emulator) -> None:
+    workspace.project["marks"] = False
+    workspace.write_project()
     text = (workspace.folder / "deployer.yaml").read_text()
     spec = "      queue: q\n      conf: {v: 1.10, on: true}\n"
     workspace.write("deployer.yaml", f"{text}defaults:\n  SparkBatch:\n    spec:\n{spec}")

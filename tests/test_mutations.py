@@ -90,7 +90,7 @@ def mutations() -> Iterator[tuple[str, str, dict[str, Any], str]]:
             if "maximum" in row.limits:
                 yield name, "too much", body | {key: row.limits["maximum"] + 1}, key
             for alias in row.aliases:
-                yield name, "both spellings", body | {alias: body[key]}, "spec"
+                yield name, "both spellings", body | {alias: body[key]}, alias
             yield name, "unknown field", body | {f"{key}s_": body[key]}, f"{key}s_"
     nested = copy.deepcopy(BODIES["FlinkJar"])
     nested["resource_config"]["jobmanager_resource_spec"]["memory"] = 8
@@ -98,7 +98,7 @@ def mutations() -> Iterator[tuple[str, str, dict[str, Any], str]]:
     nested = copy.deepcopy(BODIES["FlinkJar"])
     nested["resource_config"]["max_slots"] = 8
     yield "FlinkJar", "unknown field", nested, "max_slots"
-    yield "SparkBatch", "both queues", BODIES["SparkBatch"] | {"cluster_name": "q"}, "spec"
+    yield "SparkBatch", "both queues", BODIES["SparkBatch"] | {"cluster_name": "q"}, "cluster_name"
 
 
 @pytest.mark.parametrize("kind", list(BODIES))

@@ -205,6 +205,8 @@ def recorder(workspace: Workspace, emulator: Emulator) -> Iterator[Recorder]:
 def test_an_example_is_sent_as_the_page_has_it_and_then_unchanged(
     example: Example, workspace: Workspace, recorder: Recorder, clock: Clock
 ) -> None:
+    workspace.project["marks"] = False
+    workspace.write_project()
     workspace.write("job.yaml", example.manifest)
     assert workspace.run("validate").code == 0
     applied = workspace.apply()

@@ -471,6 +471,7 @@ def test_a_target_says_how_patient_it_is(workspace: Workspace, service: FaultPro
     service.rule("GET", "", says(503, ""))
     workspace.write("one.yaml", manifest("SparkBatch", "alpha", SPECS["SparkBatch"]))
     workspace.url = service.url
+    workspace.project["marks"] = False
     rate = {"requestsPerSecond": 100, "concurrent": 1}
     workspace.write_project(retry={"attempts": 1, "waitForPlace": "0s"}, rate=rate)
     ran = workspace.run("plan")

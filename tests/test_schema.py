@@ -250,6 +250,8 @@ AS_WRITTEN = {
 def test_unquoted_settings_are_sent_as_the_text_that_was_written(
     workspace: Workspace, emulator: Emulator
 ) -> None:
+    workspace.project["marks"] = False
+    workspace.write_project()
     workspace.write(FILE, TEXTS)
     assert workspace.apply().code == 0
     listing = requests.get(f"{emulator.url}/v2.0/pid/batches", headers={"X-Auth-Token": TOKEN}, timeout=10)
