@@ -147,14 +147,16 @@ def outcome(it: Outcome) -> str:
     return "\n".join([line, *(f"    | {printable(logged)}" for logged in it.log)])
 
 
-def outcomes(results: Iterable[Result], *, blocked: int, errors: int, not_started: int) -> str:
-    """The true counts at the end of an apply."""
+def outcomes(
+    results: Iterable[Result], done: str = "applied", *, blocked: int, errors: int, not_started: int
+) -> str:
+    """The true counts at the end of an apply, or of what else `done` says."""
     ended = list(results)
     words = [f"{ended.count(result)} {result}" for result in Result if ended.count(result)]
     words += [f"{blocked} blocked"] if blocked else []
     words += [f"{errors} could not be planned"] if errors else []
     words += [f"{not_started} not started"] if not_started else []
-    return f"Applied: {', '.join(words) or 'nothing to do'}."
+    return f"{done.capitalize()}: {', '.join(words) or 'nothing to do'}."
 
 
 def count(number: int, noun: str) -> str:
