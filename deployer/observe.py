@@ -15,7 +15,7 @@ from deployer.kinds import KINDS
 from deployer.kinds.kind import TAGS, Entry, Kind, text
 from deployer.listings import Page
 from deployer.model import Identity, Job, Live, LiveJob
-from deployer.ownership import Owner, owned_query, unmarked
+from deployer.ownership import Owner, is_owned, owned_query, unmarked
 from deployer.tables import Row, load_table
 
 _THREADS = 8
@@ -28,7 +28,10 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> Live:
-    """Reads every listing that one of `jobs` needs, once. A listing that fails does not stop the others."""
+    """Reads every listing that one of `jobs` needs, once. A listing that fails does not stop the others.
+
+    Of kinds that carry marks the jobs of `owner` are looked for also where none of `jobs` is of them.
+    """
     sharing: dict[tuple[str, ...], list[Job]] = defaultdict(list)
     for job in jobs:
         # An MRS job is listed by its cluster; the others of a kind share one listing.
@@ -63,6 +66,9 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
         known = _known_fields(kind)
         for entry in listed.entries if known else ():
             unknown[kind.name].update(_unknown_fields(known, entry))
+    if owner:
+        left = {*KINDS} - {name for name, *_ in sharing}
+        found += _orphans(client, [KINDS[name] for name in left if KINDS[name].service not in silent], owner)
     named = {name: tuple(sorted(fields)) for name, fields in unknown.items() if fields}
     return Live(tuple(found), failures, named, client.server_time, asked_by_name, notes)
 
@@ -176,6 +182,22 @@ def _maybe_owned(
         return set()  # an orphan that is not pointed out does no harm
     named = {kind.observe(entry).identity for entry in page.entries} & beside
     return named if page.total < len(live) or len(live) <= _FEW else set()
+
+
+def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJob]:
+    """The owner's live jobs of kinds that no manifest is of; of those without tags only the active ones."""
+    found: list[LiveJob] = []
+    for kind in kinds:
+        query = owned_query(kind, owner)
+        filters = [query] if query else kind.listing.active if kind.mark else ()
+        try:
+            entries = [entry for only in filters for entry in client.entries(kind, {}, only)]
+        except ApiError:
+            continue  # an orphan that is not pointed out does no harm
+        live = [unmarked(kind, kind.observe(entry)) for entry in entries if _is_of_kind(kind, entry)]
+        if not query or len(live) <= _FEW:  # more, and the service does not know the filter
+            found += _with_tags(client, kind, live, {one.identity for one in live})[0]
+    return [one for one in found if is_owned(one, owner)]
 
 
 def _with_tags(

@@ -103,6 +103,7 @@ class Kind:
     show: str = ""
     shown: str = ""
     mark: str = ""
+    starting: frozenset[str] = frozenset()
     named_in_listing: bool = True
 
     @cached_property

@@ -140,4 +140,5 @@ KIND = Kind(
     cancel="mrs.job-executions.kill",
     show="mrs.job-executions.get",
     shown="job_detail",
+    starting=frozenset({"new", "new_saving", "submitted", "accepted"}),
 )

@@ -86,4 +86,5 @@ KIND = Kind(
     log="dli.batches.log",
     show="dli.batches.get",
     mark="conf",
+    starting=frozenset({"starting"}),
 )

@@ -59,4 +59,5 @@ KIND = Kind(
     log="dli.sessions.log",
     show="dli.sessions.get",
     named_in_listing=False,
+    starting=frozenset({"not_started", "starting"}),
 )
