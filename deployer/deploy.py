@@ -101,8 +101,8 @@ class Deployment:
         except _Unknown as error:
             return self._outcome(Result.UNKNOWN, *self._at.said, str(error))
         except DeployerError as error:
-            missing = _NOT_DONE[self._change.steps[len(self._at.said)]]
-            words = f"but {missing}: {error}" if self._at.said else str(error)
+            word = _DONE[self._change.steps[len(self._at.said)]]
+            words = f"but not {word}: {error}" if self._at.said else str(error)
             return self._outcome(Result.FAILED, *self._at.said, words)
         return self._outcome(Result.DONE, *self._at.said, self._read_back())
 
@@ -189,9 +189,11 @@ class Deployment:
         same = [one for one in new if one.identity == self._job.identity and self._is_same(one)]
         if len(new) == len(same) == 1:
             return same[0].id
-        found = f"it may be {' or '.join(one.id for one in new)}" if new else "it is not in the listing (yet)"
+        found = (
+            f"the job may be {' or '.join(one.id for one in new)}" if new else "the job is not listed (yet)"
+        )
         raise _Unknown(
-            f"{error}; whether it was carried out is not known: {unread.removeprefix('; and ') or found}; "
+            f"{error}; whether it was carried out is not known{unread or f': {found}'}; "
             f"see what is there with: {self._command('plan')}"
         ) from None
 
@@ -216,20 +218,20 @@ class Deployment:
         self._at.id = live.id
         if live.phase not in RUNNING:
             return f"{live.id} had ended by itself ({live.state})"
-        self._sure(
+        said = self._sure(
             Step.CANCEL,
             lambda: self._client.cancel(self._kind, live.id, self._path_values),
             _has_ended,
         )
         self._wait(_has_ended, "to end")
-        return f"cancelled {live.id}"
+        return f"cancelled {live.id}{said}"
 
     # --- definitions
 
     def _stop(self) -> str:
         had = self._live()
         wanted = self._job.lifecycle.savepoint
-        self._sure(
+        said = self._sure(
             Step.STOP,
             lambda: self._client.stop(self._kind, self._at.id, savepoint=wanted),
             lambda now: now is None or now.phase is not Phase.ACTIVE,
@@ -245,12 +247,12 @@ class Deployment:
                 return f"ended ({now.state})"
             raise _Stale(f"it ended by itself ({now.state}) while it was to be stopped; plan again")
         if not wanted:
-            return "stopped without a savepoint"
+            return f"stopped without a savepoint{said}"
         if not now.savepoint or (now.savepoint == had.savepoint and now.savepoint != "yes"):
             raise Refused(
                 "it was stopped, but left no savepoint; it stays stopped, and nothing else was done"
             )
-        return "stopped with a savepoint"
+        return f"stopped with a savepoint{said}"
 
     def _update(self) -> str:
         names = list(dict.fromkeys(change.path.split("/")[1] for change in self._change.fields))
@@ -287,13 +289,13 @@ class Deployment:
             if not from_savepoint and self._job.lifecycle.savepoint:
                 raise Refused("it has no savepoint: it would start without its state")
         phase = self._phase_before_start()
-        self._sure(
+        said = self._sure(
             Step.START,
             lambda: self._client.start(self._kind, self._at.id, from_savepoint=from_savepoint),
             lambda now: now is not None and now.phase is not phase,
             repeat=False,
         )
-        said = "started from its savepoint" if from_savepoint else "started"
+        said = f"started{' from its savepoint' if from_savepoint else ''}{said}"
         if self._change.steps[0] is Step.STOP:
             now = self._wait(lambda now: now is None or now.phase is not Phase.PENDING, "to run")
             if now is None or now.phase in {Phase.FAILED, Phase.STOPPED}:
@@ -306,8 +308,10 @@ class Deployment:
         return self._at.now.phase if self._at.now else Phase.DRAFT
 
     def _delete(self) -> str:
-        self._sure(Step.DELETE, lambda: self._client.delete(self._kind, self._at.id), lambda now: now is None)
-        return "deleted"
+        said = self._sure(
+            Step.DELETE, lambda: self._client.delete(self._kind, self._at.id), lambda now: now is None
+        )
+        return f"deleted{said}"
 
     # --- what the steps share
 
@@ -338,12 +342,13 @@ class Deployment:
         took: Callable[[LiveJob | None], bool],
         *,
         repeat: bool = True,
-    ) -> None:
+    ) -> str:
         """Sends a write about a job that is there. Where its answer is lost, a look shows whether it took.
 
-        Raises ApiError, and _Unknown where that cannot be told.
+        What there is to say about that. Raises ApiError, and _Unknown where it cannot be told.
         """
         identifier = self._at.id
+        shown = []
 
         def sent() -> str:
             send()
@@ -351,21 +356,22 @@ class Deployment:
 
         def look(error: AnswerLost) -> str:
             if self._took(took):
+                shown.append(" (its answer was lost; a look shows that it took)")
                 return identifier
-            raise _Unknown(f"{error}; whether it was carried out is not known")
+            raise _Unknown(f"{error}; whether it was {_DONE[step]} is not known")
 
         try:
             self._recorded(step, sent, look)
-            return
         except _Unknown:
             if not repeat or self._with.halt:
                 raise
-        try:
-            self._recorded(step, sent, look)
-        except Refused:
-            # Perhaps because the first one took, late.
-            if not self._took(took):
-                raise
+            try:
+                self._recorded(step, sent, look)
+            except Refused:
+                # Perhaps because the first one took, late.
+                if not self._took(took):
+                    raise
+        return "".join(shown)
 
     def _took(self, took: Callable[[LiveJob | None], bool]) -> bool:
         """Whether a look shows, before the settling delay is over, that a write was carried out."""
@@ -409,14 +415,13 @@ class Deployment:
         return ""
 
 
-# What was not done, when an earlier step of the change was.
-_NOT_DONE: Mapping[Step, str] = {
-    Step.CREATE: "not submitted",
-    Step.CANCEL: "not cancelled",
-    Step.STOP: "not stopped",
-    Step.UPDATE: "not updated",
-    Step.START: "not started",
-    Step.DELETE: "not deleted",
+_DONE: Mapping[Step, str] = {
+    Step.CREATE: "submitted",
+    Step.CANCEL: "cancelled",
+    Step.STOP: "stopped",
+    Step.UPDATE: "updated",
+    Step.START: "started",
+    Step.DELETE: "deleted",
 }
 
 

@@ -65,6 +65,7 @@ class Workspace:
     capture: pytest.CaptureFixture[str]
     url: str = "http://127.0.0.1:9"
     targets: dict[str, Any] = field(default_factory=dict)
+    project: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.write_project()
@@ -88,6 +89,7 @@ class Workspace:
             "metadata": {"name": "tests"},
             "defaultTarget": "test",
             "targets": {"test": test, **self.targets},
+            **self.project,
         }
         self.write("deployer.yaml", project)
 

@@ -112,13 +112,14 @@ def changed(change: Callable[[Any], object], status: int | None = None) -> Fault
     return fault
 
 
-def interrupts(process: Callable[[], int], *, after: bool) -> Fault:
-    """Ctrl-C in the command while it waits for the answer, which never comes."""
+def interrupts(process: Callable[[], int], *signals: signal.Signals, after: bool) -> Fault:
+    """Signals to the command while it waits for the answer, which never comes; without any, Ctrl-C."""
 
     def fault(call: Call) -> None:
         if after:
             call.forward()
-        os.kill(process(), signal.SIGINT)
+        for one in signals or (signal.SIGINT,):
+            os.kill(process(), one)
         call.wait_for_hang_up()
 
     return fault

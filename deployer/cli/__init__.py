@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -110,4 +111,10 @@ def main() -> None:
         where = type(error).__name__
         err(f"internal error: {where}; this is a bug. DEPLOYER_DEBUG=1 shows the traceback.")
         code = Exit.ERROR
+    if code == Exit.INTERRUPTED:
+        # A thread may still wait for the answer to a call; nobody waits for it any more.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
     sys.exit(code)
