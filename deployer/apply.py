@@ -43,7 +43,7 @@ _ENOUGH: Mapping[Until, frozenset[Phase]] = {
     Until.RUNNING: frozenset({Phase.ACTIVE, Phase.SUCCEEDED}),
     Until.SUCCEEDED: frozenset({Phase.SUCCEEDED}),
 }
-_ENDED_BADLY = frozenset({Phase.FAILED, Phase.STOPPED})
+ENDED_BADLY = frozenset({Phase.FAILED, Phase.STOPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class _Run:
         if not came:
             longest = self._jobs[dependency.identity].lifecycle.timeout
             return f"it depends on {name}, which is not {_WORDS[dependency.until]} after {longest}"
-        if live is None or live.phase in _ENDED_BADLY:
+        if live is None or live.phase in ENDED_BADLY:
             return f"it depends on {name}, which is {live.state if live else 'gone'}"
         return ""
 
@@ -205,7 +205,7 @@ class _Run:
         setting = self._setting
 
         def there(live: LiveJob | None) -> bool:
-            return live is None or live.phase in _ENDED_BADLY or is_so_far(live, until)
+            return live is None or live.phase in ENDED_BADLY or is_so_far(live, until)
 
         live = look_at(setting.client, identity, identifier, path_values)
         if there(live):
@@ -234,7 +234,7 @@ class _Run:
         if not came:
             message = f"{outcome.message}; it is still {state} after {job.lifecycle.timeout}, and goes on"
             return replace(outcome, result=Result.TIMED_OUT, message=message)
-        if live is None or live.phase in _ENDED_BADLY:
+        if live is None or live.phase in ENDED_BADLY:
             message = f"{outcome.message}, but it is {state}"
             return replace(outcome, result=Result.FAILED, message=message, log=self._log(job, outcome.id))
         return replace(outcome, message=f"{outcome.message}; it is {state}")

@@ -274,8 +274,12 @@ def _delete(it: Situation, live: LiveJob) -> Decision:
 def cancellation(it: Situation) -> Decision:
     """What `deployer cancel` does: it ends what runs, and leaves records and definitions."""
     job, live = it.job, it.live
-    if live is None or live.phase not in RUNNING:
-        return _unchanged(f"it is {live.state}" if live else "there is none")
+    if live is None:
+        return _unchanged("there is none")
+    if live.phase is Phase.UNKNOWN:
+        return _look(f"its state '{live.state}' is not known to this version; nothing is done")
+    if live.phase not in RUNNING:
+        return _unchanged(f"it is {live.state}")
     if KINDS[job.kind].nature is Nature.RUN_ONCE:
         return _allowed(job, _cancel(f"{live.id} is {live.state}"))
     if live.phase is Phase.PENDING:

@@ -10,7 +10,7 @@ from conftest import SPECS, Clock, Workspace, manifest
 from faults import listed
 from filelock import FileLock
 
-from deployer.cli.apply import exit_code
+from deployer.cli.carry_out import exit_code
 from deployer.emulator import Emulator
 from deployer.errors import Exit
 from deployer.model import Action, Change, Identity, Job, Outcome, Result, Source

@@ -246,39 +246,6 @@ def test_schemas_are_current(bare: Workspace) -> None:
     assert bare.run("schema", "check").code == 0
 
 
-def test_status(workspace: Workspace, emulator: Emulator) -> None:
-    workspace.write("all.yaml", [manifest(kind, kind, spec) for kind, spec in SPECS.items()])
-    workspace.apply("--select", "kind=SparkBatch", "--select", "kind=FlinkJar")
-    [batch_id] = [job["id"] for job in listed(emulator.url, "SparkBatch")]
-    ran = workspace.run("status")
-    rows = {line.split()[0]: line.split() for line in ran.out.splitlines()}
-    assert rows["SparkBatch"] == [
-        *("SparkBatch", "SparkBatch", "q", "starting", "2024-07-03", "09:46:40", batch_id, "same"),
-    ]
-    assert rows["MrsJob"] == ["MrsJob", "MrsJob", "c-1", "-", "-", "-", "not", "deployed"]
-    as_json = {row["kind"]: row for row in workspace.run("status", "--format", "json").json}
-    assert as_json["FlinkJar"] == {
-        "kind": "FlinkJar",
-        "name": "FlinkJar",
-        "place": "",
-        "source": f"all.yaml:{rows_start('FlinkJar')}",
-        "id": as_json["FlinkJar"]["id"],
-        "state": "job_submitting",
-        "phase": "pending",
-        "submitted": 1_720_000_000_000,
-        "manifest": "same",
-        "next": None,
-    }
-    assert (as_json["MrsJob"]["id"], as_json["MrsJob"]["next"]) == (None, "create")
-
-
-def rows_start(kind: str) -> int:
-    """The line at which the document of `kind` begins in all.yaml."""
-    documents = [manifest(name, name, spec) for name, spec in SPECS.items()]
-    before = yaml.safe_dump_all(documents[: list(SPECS).index(kind)], sort_keys=False)
-    return before.count("\n") + 2
-
-
 @pytest.mark.parametrize(
     ("lifecycle", "code"), [({}, 2), ({"onChange": "keep"}, 0)], ids=["blocked", "warnings only"]
 )

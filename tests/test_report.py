@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -35,7 +36,7 @@ from deployer.model import (
     Source,
 )
 from deployer.report import json as json_report
-from deployer.report import markdown, text
+from deployer.report import markdown, status, text
 from deployer.report.printable import MAX_VALUE, pair, printable, value
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -164,13 +165,12 @@ def test_nothing_but_text_comes_to_the_terminal(plan: Plan) -> None:
 
 
 @calm
-@given(st.lists(st.tuples(jobs, st.none() | runs, nasty), max_size=3))
-def test_nothing_but_text_comes_to_the_terminal_from_status(
-    rows: list[tuple[Job, LiveJob | None, str]],
-) -> None:
-    lines = text.status(rows).split("\n")
+@given(st.lists(changes, max_size=3), st.none() | st.datetimes(timezones=st.just(UTC)))
+def test_nothing_but_text_comes_to_the_terminal_from_status(rows: list[Change], now: datetime | None) -> None:
+    lines = status.text(rows, now).split("\n")
     assert len(lines) == 1 + len(rows)
     assert all(map(is_plain, lines))
+    assert len(json.loads(json.dumps(status.data(rows, now)))) == len(rows)
 
 
 @calm
@@ -267,11 +267,16 @@ def test_two_values_never_look_the_same(before: str, one: str, two: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "words"),
-    [(0, "-"), (1_720_000_000_000, "2024-07-03 09:46:40"), (10**18, "-"), (-(10**18), "-")],
+    ("milliseconds", "time"),
+    [
+        (0, None),
+        (1_720_000_000_000, datetime(2024, 7, 3, 9, 46, 40, tzinfo=UTC)),
+        (10**18, None),
+        (-(10**18), None),
+    ],
 )
-def test_time(milliseconds: int, words: str) -> None:
-    assert text.time(milliseconds) == words
+def test_time(milliseconds: int, time: datetime | None) -> None:
+    assert status.time(milliseconds) == time
 
 
 def test_many_fields_are_cut_short() -> None:

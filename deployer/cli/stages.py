@@ -236,6 +236,14 @@ def plan(client: Client, loaded: Loaded, table: Table | None = None) -> tuple[Pl
     return made, live
 
 
+def as_they_stand(loaded: Loaded) -> Loaded:
+    """The same jobs without what only matters when something is sent: what they depend on, and `rerun`."""
+    jobs = tuple(
+        replace(job, depends_on=(), lifecycle=replace(job.lifecycle, rerun=None)) for job in loaded.jobs
+    )
+    return replace(loaded, jobs=jobs)
+
+
 def _standing(jobs: Sequence[Job], live: Live) -> str:
     """How dependencies stand, in words: `load-raw (running), prepare (not deployed)`."""
     from deployer.plan import counting

@@ -9,8 +9,7 @@ import click
 from deployer.cli import stages
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit
-from deployer.model import Action, Change
-from deployer.report import text
+from deployer.report import status, text
 from deployer.report.terminal import err, out
 
 
@@ -22,36 +21,11 @@ def command(options: Options, style: str) -> Exit:
     loaded = stages.load(options)
     stages.require_valid(loaded)
     with stages.connected(loaded) as client:
-        plan, _ = stages.plan(client, loaded)
-    rows = [(change.job, change.live, _word(change)) for change in plan.changes]
+        plan, live = stages.plan(client, loaded)
     if style == "json":
-        out(json.dumps([_row(change) for change in plan.changes], indent=2))
+        out(json.dumps(status.data(plan.changes, live.now), indent=2))
     else:
-        out(text.status(rows))
+        out(status.text(plan.changes, live.now))
     for note in plan.errors:
         err(text.error(f"{note.identity}: {note.message}"))
     return Exit.ERROR if plan.errors else Exit.DONE
-
-
-def _word(change: Change) -> str:
-    if change.live is None:
-        return "not deployed"
-    if change.live.spec is None:
-        return "cannot be compared"
-    return "differs" if change.fields else "same"
-
-
-def _row(change: Change) -> dict[str, object]:
-    job, live = change.job, change.live
-    return {
-        "kind": job.kind,
-        "name": job.name,
-        "place": job.identity.place,
-        "source": str(job.source),
-        "id": live.id if live else None,
-        "state": live.state if live else None,
-        "phase": live.phase if live else None,
-        "submitted": live.submitted if live else None,
-        "manifest": _word(change),
-        "next": change.action if change.action is not Action.UNCHANGED else None,
-    }

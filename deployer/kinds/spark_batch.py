@@ -36,12 +36,15 @@ def observe(entry: Entry) -> LiveJob:
             spec["sc_type"] = preset
         else:
             unlisted |= {"sc_type"}
+    phase = phase_of(STATES, entry.get("state"))
     return LiveJob(
         id=text(entry.get("id")),
         identity=Identity(KIND.name, queue, text(entry.get("name") or said.get("name"))),
         state=text(entry.get("state")),
-        phase=phase_of(STATES, entry.get("state")),
+        phase=phase,
         submitted=milliseconds(entry.get("create_time")),
+        # Nothing is updated after the end.
+        finished=0 if phase is Phase.ACTIVE else milliseconds(entry.get("update_time")),
         spec=spec,
         unlisted=unlisted,
     )

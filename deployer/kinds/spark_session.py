@@ -24,12 +24,15 @@ def observe(entry: Entry) -> LiveJob:
     # CUSTOMIZED: sizes were given, and the preset they replaced is not told.
     told = {key: value for key, value in entry.items() if key != "sc_type" or value in ("A", "B", "C")}
     spec, unlisted = read_back(KIND.rows, {**told, "queue": queue}, whole=False)
+    phase = phase_of(STATES, entry.get("state"))
     return LiveJob(
         id=text(entry.get("id")),
         identity=Identity(KIND.name, queue, text(entry.get("name"))),
         state=text(entry.get("state")),
-        phase=phase_of(STATES, entry.get("state")),
+        phase=phase,
         submitted=milliseconds(entry.get("create_time")),
+        # Nothing is updated after the end.
+        finished=0 if phase is Phase.ACTIVE else milliseconds(entry.get("update_time")),
         spec=spec,
         unlisted=unlisted,
     )

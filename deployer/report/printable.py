@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 MAX_VALUE = 160
@@ -18,6 +19,16 @@ def printable(text: str) -> str:
     if not text.isprintable():
         text = "".join(char if char.isprintable() else _escape(char) for char in text)
     return text.replace(COMMAND, COMMAND_ESCAPED)
+
+
+def log_lines(text: str, prefix: str = "") -> Iterator[str]:
+    """A line of a log, which may hold breaks, as lines that neither a terminal nor a CI runner obeys.
+
+    To a runner what begins with :: is a command.
+    """
+    for line in text.splitlines() or [""]:
+        clean = f"{prefix}{printable(line.expandtabs(4))}"
+        yield clean.replace(":", "\\u003a", 1) if clean.lstrip().startswith("::") else clean
 
 
 def _escape(char: str) -> str:

@@ -20,9 +20,9 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def out(text: str = "", *, newline: bool = True) -> None:
-    """Writes a result."""
-    _write(text, newline=newline, stream=sys.stdout)
+def out(text: str = "", *, newline: bool = True) -> bool:
+    """Writes a result; False when its reader has just gone away."""
+    return _write(text, newline=newline, stream=sys.stdout)
 
 
 def err(text: str) -> None:
@@ -30,12 +30,14 @@ def err(text: str) -> None:
     _write(text, newline=True, stream=sys.stderr)
 
 
-def _write(text: str, *, newline: bool, stream: TextIO) -> None:
+def _write(text: str, *, newline: bool, stream: TextIO) -> bool:
     try:
         click.echo(text, file=stream, nl=newline, color=_colour())
+        return True
     except BrokenPipeError:
         # Nobody reads any more: the rest goes nowhere, what Python still writes at exit included.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
 
 
 def _colour() -> bool | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from deployer.errors import Problem
-from deployer.model import Action, Change, FieldChange, Impact, Job, LiveJob, Note, Outcome, Plan, Result
+from deployer.model import Action, Change, FieldChange, Impact, LiveJob, Note, Outcome, Plan, Result
 from deployer.report.printable import pair, printable
+
+if TYPE_CHECKING:
+    from deployer.watch import Arrival
 
 _SIGNS: Mapping[Action, tuple[str, str]] = {
     Action.CREATE: ("+", "green"),
@@ -147,14 +150,23 @@ def outcome(it: Outcome) -> str:
     return "\n".join([line, *(f"    | {printable(logged)}" for logged in it.log)])
 
 
-def outcomes(results: Iterable[Result], *, blocked: int, errors: int, not_started: int) -> str:
-    """The true counts at the end of an apply."""
+def arrival(it: Arrival) -> str:
+    """One line for one job that was waited for."""
+    word = click.style(f"{it.result:<9}", fg=_RESULT_COLOURS[it.result])
+    identifier = f" {printable(it.id)}," if it.id else ""
+    return f"{word} {printable(str(it.identity))}:{identifier} {printable(it.message)}"
+
+
+def outcomes(
+    results: Iterable[Result], done: str = "applied", *, blocked: int, errors: int, not_started: int
+) -> str:
+    """The true counts at the end of an apply, or of what else `done` says."""
     ended = list(results)
     words = [f"{ended.count(result)} {result}" for result in Result if ended.count(result)]
     words += [f"{blocked} blocked"] if blocked else []
     words += [f"{errors} could not be planned"] if errors else []
     words += [f"{not_started} not started"] if not_started else []
-    return f"Applied: {', '.join(words) or 'nothing to do'}."
+    return f"{done.capitalize()}: {', '.join(words) or 'nothing to do'}."
 
 
 def count(number: int, noun: str) -> str:
@@ -181,29 +193,3 @@ def error(message: str) -> str:
 def note(message: str) -> str:
     """One line for what is only good to know."""
     return f"note: {printable(message)}"
-
-
-def status(rows: Sequence[tuple[Job, LiveJob | None, str]]) -> str:
-    """A line per job: kind, name, place, live state, submission, id and whether it drifted."""
-    header = ("KIND", "NAME", "PLACE", "LIVE", "SUBMITTED (UTC)", "ID", "MANIFEST")
-    table = [header]
-    for job, live, word in rows:
-        submitted = time(live.submitted) if live else "-"
-        state, identifier = (live.state, live.id) if live else ("-", "-")
-        table.append((job.kind, job.name, job.identity.place or "-", state, submitted, identifier, word))
-    clean = [[printable(cell) for cell in row] for row in table]
-    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in clean
-    )
-
-
-def time(milliseconds: int) -> str:
-    """A time of a listing; `-` where it tells none."""
-    if not milliseconds:
-        return "-"
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):
-        return "-"

@@ -1,0 +1,127 @@
+"""A plan is carried out: with the journal, until the end or an interrupt, and with the true counts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from deployer.cli import stages
+from deployer.cli.consent import Doing
+from deployer.errors import Exit
+from deployer.model import Action, Live, Outcome, Plan, Result
+from deployer.report import text
+from deployer.report.terminal import err, out
+from deployer.secrets import Secrets
+from deployer.waiting import Halt
+
+if TYPE_CHECKING:
+    from deployer.apply import Manner
+    from deployer.client import Client
+
+
+def settle(loaded: stages.Loaded) -> None:
+    """Waits out the settling delay after a run of which something is unknown: a listing may lag behind it."""
+    from deployer import journal
+
+    unsettled = journal.unsettled(stages.state_folder(loaded.project), loaded.target.name)
+    if not unsettled:
+        return
+    newest = max(one.ended or one.time for one in unsettled)
+    passed = (datetime.now(UTC) - newest).total_seconds()
+    left = loaded.target.patience.settle - max(0.0, passed)
+    if left > 0:
+        err(
+            text.note(
+                f"an earlier apply does not know what came of a call; the listing gets {left:.0f} s to settle"
+            )
+        )
+        time.sleep(left)
+
+
+def carry_out(
+    loaded: stages.Loaded,
+    client: Client,
+    plan: Plan,
+    live: Live,
+    secrets: Secrets,
+    halt: Halt,
+    manner: Manner,
+    doing: Doing,
+) -> Exit:
+    """Carries a plan out, prints what comes of it, and says how the command ends."""
+    from deployer.apply import apply
+    from deployer.deploy import Setting
+    from deployer.journal import Journal
+
+    ended: list[Outcome] = []
+    blocked = plan.summary[Action.BLOCKED]
+    jobs = {job.identity: job for job in loaded.jobs}
+    folder = stages.state_folder(loaded.project)
+    with (
+        Journal.open(folder, loaded.target.name, client.project_id, scrub=secrets.scrubbed) as journal,
+        interruptible(halt),
+    ):
+        setting = Setting(
+            client,
+            journal,
+            secrets,
+            stages.owner(loaded),
+            loaded.target.patience,
+            halt,
+            say=lambda words: err(text.note(words)),
+        )
+        try:
+            for outcome in apply(setting, plan, live, jobs, manner):
+                ended.append(outcome)
+                out(text.outcome(outcome))
+        except KeyboardInterrupt:
+            halt.set()
+    results = [outcome.result for outcome in ended]
+    not_started = len(plan.steps) - len(ended)
+    counts = text.outcomes(
+        results, doing.done, blocked=blocked, errors=len(plan.errors), not_started=not_started
+    )
+    out(counts)
+    return Exit.INTERRUPTED if halt else exit_code(ended, blocked=blocked, errors=len(plan.errors))
+
+
+@contextmanager
+def interruptible(halt: Halt) -> Iterator[None]:
+    """The first SIGINT or SIGTERM sets `halt`, the second is a KeyboardInterrupt."""
+
+    def handle(_number: int, _frame: object) -> None:
+        if halt:
+            raise KeyboardInterrupt
+        halt.set()
+        # Not through the streams: the signal may have come while one of them was being written to.
+        os.write(
+            2, b"interrupted: calls under way are finished, nothing new is started; again to stop at once\n"
+        )
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_code(ended: list[Outcome], *, blocked: int, errors: int) -> Exit:
+    """7 before 8 before 5: unknown, partly applied, blocked."""
+    results = {outcome.result for outcome in ended}
+    if Result.UNKNOWN in results:
+        return Exit.UNKNOWN
+    if errors or results & {Result.FAILED, Result.SKIPPED, Result.TIMED_OUT}:
+        # What failed with an id has left something behind: a draft, a stopped job.
+        begun = [outcome for outcome in ended if outcome.result is Result.TIMED_OUT or _has_begun(outcome)]
+        return Exit.PARTLY if begun or Result.DONE in results else Exit.ERROR
+    return Exit.BLOCKED if blocked or Result.REFUSED in results else Exit.DONE
+
+
+def _has_begun(outcome: Outcome) -> bool:
+    return outcome.result is Result.FAILED and outcome.change.action is Action.CREATE and bool(outcome.id)

@@ -1,0 +1,127 @@
+"""Where each job stands, for a person and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from deployer.decide import RUNNING
+from deployer.model import Action, Change, LiveJob, Phase
+from deployer.report.printable import printable
+
+HEADER = ("KIND", "NAME", "PLACE", "DESIRED", "LIVE", "SINCE (UTC)", "FOR", "ID", "MANIFEST")
+MAX_FIELDS = 3
+
+
+def text(changes: Sequence[Change], now: datetime | None) -> str:
+    """A line per job; `now` is the service's clock."""
+    table = [HEADER, *(_cells(change, now) for change in changes)]
+    clean = [[printable(cell) for cell in row] for row in table]
+    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in clean
+    )
+
+
+def data(changes: Sequence[Change], now: datetime | None) -> list[dict[str, Any]]:
+    """An object of JSON per job."""
+    return [_row(change, now) for change in changes]
+
+
+def _cells(change: Change, now: datetime | None) -> tuple[str, ...]:
+    job, live = change.job, change.live
+    since = _time(live)
+    seconds = _seconds(live, now)
+    return (
+        job.kind,
+        job.name,
+        job.identity.place or "-",
+        job.lifecycle.state,
+        live.state if live else "-",
+        f"{since:%Y-%m-%d %H:%M:%S}" if since else "-",
+        duration(seconds) if seconds is not None else "-",
+        live.id if live else "-",
+        f"{_word(change)}{_names(_drift(change))}",
+    )
+
+
+def _row(change: Change, now: datetime | None) -> dict[str, Any]:
+    job, live = change.job, change.live
+    since = _time(live)
+    return {
+        "kind": job.kind,
+        "name": job.name,
+        "place": job.identity.place,
+        "source": str(job.source),
+        "desired": job.lifecycle.state,
+        "id": live.id if live else None,
+        "state": live.state if live else None,
+        "phase": live.phase if live else None,
+        "submitted": live.submitted if live else None,
+        "since": f"{since:%Y-%m-%dT%H:%M:%SZ}" if since else None,
+        "duration_seconds": _seconds(live, now),
+        "manifest": _word(change),
+        "drift": _drift(change),
+        "next": change.action if change.action is not Action.UNCHANGED else None,
+    }
+
+
+def _word(change: Change) -> str:
+    if change.live is None:
+        return "not deployed"
+    if change.live.spec is None:
+        return "cannot be compared"
+    return "differs" if change.fields else "same"
+
+
+def _drift(change: Change) -> list[str] | None:
+    """The fields that differ, as JSON Pointers; None where there is nothing to compare with."""
+    if change.live is None or change.live.spec is None:
+        return None
+    return list(dict.fromkeys(field.path for field in change.fields))
+
+
+def _names(drift: Sequence[str] | None) -> str:
+    if not drift:
+        return ""
+    more = f" and {len(drift) - MAX_FIELDS} more" if len(drift) > MAX_FIELDS else ""
+    return f": {', '.join(drift[:MAX_FIELDS])}{more}"
+
+
+def _time(live: LiveJob | None) -> datetime | None:
+    """When a run was submitted, or a definition last started; None where the listing does not tell."""
+    return time(live.submitted) if live else None
+
+
+def time(milliseconds: int) -> datetime | None:
+    """A time of a listing; None where it tells none."""
+    if not milliseconds:
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _seconds(live: LiveJob | None, now: datetime | None) -> int | None:
+    """How long a run has lasted, to its end or until now; None where that is not told, as of a draft."""
+    since = _time(live)
+    if live is None or since is None or live.phase is Phase.DRAFT:
+        return None
+    if live.phase in RUNNING:
+        return max(0, int((now - since).total_seconds())) if now else None
+    return max(0, live.finished - live.submitted) // 1000 if live.finished else None
+
+
+def duration(seconds: int) -> str:
+    """`12s`, `3m12s`, `2h05m`, `4d02h`"""
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d{hour:02}h"
+    if hours:
+        return f"{hours}h{minute:02}m"
+    return f"{minutes}m{second:02}s" if minutes else f"{second}s"
