@@ -67,6 +67,12 @@ def apply(
     yield from run.outcomes(plan)
 
 
+def is_so_far(live: LiveJob, until: Until) -> bool:
+    """Whether a live job has come as far as somebody waits for."""
+    starting = live.state.casefold() in KINDS[live.identity.kind].starting
+    return live.phase in _ENOUGH[until] and not (starting and until is Until.RUNNING)
+
+
 class _Run:
     def __init__(self, setting: Setting, live: Live, jobs: Mapping[Identity, Job], manner: Manner) -> None:
         self._setting = setting
@@ -199,7 +205,7 @@ class _Run:
         setting = self._setting
 
         def there(live: LiveJob | None) -> bool:
-            return live is None or live.phase in _ENOUGH[until] | _ENDED_BADLY
+            return live is None or live.phase in _ENDED_BADLY or is_so_far(live, until)
 
         live = look_at(setting.client, identity, identifier, path_values)
         if there(live):

@@ -17,13 +17,12 @@ from deployer.answers import Answer
 from deployer.auth import SignedIn
 from deployer.errors import AnswerLost, NothingArrived, Refused
 from deployer.hints import hint_of
-from deployer.kinds.kind import Kind, Paging, dig
+from deployer.kinds.kind import Entry, Kind, dig, text
+from deployer.listings import Page, entries_of, read_to_end
 from deployer.model import Spec
 from deployer.project import Target
 from deployer.tables import Table, json_type, load_table
 from deployer.transport import Call, Transport
-
-MAX_PAGES = 10_000
 
 # The ids of all services are UUIDs or numbers. One out of a listing could hold anything: what a server takes
 # for a separator, encoded or not, would make it the path of another call.
@@ -186,37 +185,57 @@ class Client:
             values[row.name] = identifier
         return self._call(kind.service, table, values, query=query, body=body)
 
-    def entries(self, kind: Kind, path_values: Mapping[str, str]) -> list[Mapping[str, Any]]:
-        """All entries of a listing, each once. Raises ApiError, also when it cannot be all of them."""
+    def entries(
+        self,
+        kind: Kind,
+        path_values: Mapping[str, str],
+        filters: Mapping[str, str] | None = None,
+        *,
+        first: Page | None = None,
+    ) -> list[Entry]:
+        """All entries of a listing that match `filters`, each once; `first` is its first page, if known.
+
+        Raises ApiError, also when it cannot be all of them. A filter may be fuzzy, or ignored.
+        """
         listing = kind.listing
-        table = load_table(listing.table)
-        found: dict[str, Mapping[str, Any]] = {}
-        offset = listing.paging.value
-        read = 0
-        at_first: int | None = None
-        for _ in range(MAX_PAGES):
-            query = {**listing.query, listing.offset: str(offset), listing.limit: str(listing.size)}
-            answer = self._call(kind.service, table, path_values, query=query)
-            page, total = dig(answer.value, listing.items), _count(dig(answer.value, listing.total))
-            if not isinstance(page, list) or total is None:
-                raise AnswerLost(f"{answer.where}: not a listing: {listing.items} or its total is missing")
-            if not all(isinstance(entry, dict) for entry in page):
-                raise AnswerLost(f"{answer.where}: the listing holds something that is not a job")
-            at_first = total if at_first is None else at_first
-            for entry in page:
-                # An entry that moved to the next page while we read is the same entry.
-                found[str(entry.get(listing.id) or f"without id {len(found)}")] = entry
-            read += len(page)
-            if read >= total:
-                # As many as there were at first, or one that we have not seen went by between two pages.
-                if len(found) < at_first:
-                    message = f"{len(found)} different jobs where {at_first} were announced"
-                    raise AnswerLost(f"{answer.where}: the pages of the listing hold {message}; try again")
-                return list(found.values())
-            if not page:
-                raise AnswerLost(f"{answer.where}: the listing ends after {read} of {total} jobs")
-            offset += len(page) if listing.paging is Paging.RECORD else 1
-        raise AnswerLost(f"{table.call}: the listing has more than {MAX_PAGES} pages")
+        return read_to_end(
+            lambda offset: self._page(kind, path_values, filters or {}, offset),
+            listing.paging,
+            listing.id,
+            first,
+        )
+
+    def first_page(self, kind: Kind, path_values: Mapping[str, str], filters: Mapping[str, str]) -> Page:
+        """What a listing begins with, and how much it holds. Raises ApiError."""
+        return self._page(kind, path_values, filters, kind.listing.paging.value)
+
+    def _page(
+        self, kind: Kind, path_values: Mapping[str, str], filters: Mapping[str, str], offset: int
+    ) -> Page:
+        listing = kind.listing
+        at = {listing.offset: str(offset), listing.limit: str(listing.size)}
+        query = {**listing.only, **listing.query, **filters, **at}
+        answer = self._call(kind.service, load_table(listing.table), path_values, query=query)
+        total = _count(dig(answer.value, listing.total))
+        entries = entries_of(dig(answer.value, listing.items))
+        if entries is None and total == 0 and isinstance(answer.value, dict):
+            entries = []  # null, where there is nothing
+        if entries is None or total is None:
+            raise AnswerLost(f"{answer.where}: not a listing: {listing.items} or its total is missing")
+        if not all(isinstance(entry, dict) for entry in entries):
+            raise AnswerLost(f"{answer.where}: the listing holds something that is not a job")
+        return Page(entries, total, answer.where)
+
+    def tags(self, kind: Kind, identifier: str) -> list[dict[str, str]]:
+        """The tags of one job, as its spec has them: {key, value}. Raises ApiError."""
+        answer = self._of_one(kind, kind.tags, identifier, {})
+        tags, count = dig(answer.value, "tags"), _count(dig(answer.value, "count"))
+        tags = [] if tags is None and count == 0 else tags
+        if not isinstance(tags, list) or not all(isinstance(dig(tag, "key"), str) for tag in tags):
+            raise AnswerLost(f"{answer.where}: the answer holds no tags")
+        if count is not None and count > len(tags):
+            raise AnswerLost(f"{answer.where}: the answer holds {len(tags)} of {count} tags")
+        return [{"key": tag["key"], "value": text(tag.get("value"))} for tag in tags]
 
     def _call(
         self,

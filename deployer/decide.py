@@ -246,9 +246,7 @@ def _then_start(it: Situation, live: LiveJob, first: Decision) -> Decision:
             reason = f"{first.reason}; it is started from its savepoint"
             return replace(first, reason=reason, steps=steps)
         case _ if not it.job.lifecycle.savepoint:
-            reason = (
-                f"{first.reason}; it has no savepoint, and savepoint is false: it starts without its state"
-            )
+            reason = f"{first.reason}; it has no savepoint, and savepoint is false: its state is lost"
             return replace(first, reason=reason, impact=Impact.STATE_LOST, steps=steps)
         case _:
             reason = f"{first.reason}; it ran before and has no savepoint: to start it would lose its state"

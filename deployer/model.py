@@ -206,13 +206,17 @@ class Live:
     """What the listings show. `failures` says for which jobs a listing could not be read, and why.
 
     `unknown` names, by kind, the fields of entries that this version does not know; they are ignored.
-    `now` is the service's own clock, None where nothing was read.
+    `now` is the service's own clock, None where nothing was read. `asked_by_name` holds the listings, each by
+    its kind and the place in its URL, of which only the wanted names and what is active was read: how many
+    jobs each holds in all. `notes` tells of jobs that are known in part only.
     """
 
     jobs: tuple[LiveJob, ...] = ()
     failures: Mapping[Identity, str] = field(default_factory=dict)
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     now: datetime | None = None
+    asked_by_name: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    notes: Mapping[Identity, str] = field(default_factory=dict)
 
 
 class Action(StrEnum):

@@ -66,7 +66,10 @@ def make_plan(
         runs[one.identity].append(one)
         if one.phase in RUNNING and one.identity not in planned:
             strays[one.identity.kind, one.identity.name].append(one)
-    reach = _reach(live.jobs)
+    reach = _reach(live.jobs) | {
+        key: f"asked by name, the listing of {total} jobs holds none"
+        for key, total in live.asked_by_name.items()
+    }
     moved: set[str] = set()
     changes: list[Change] = []
     attention: list[Note] = []

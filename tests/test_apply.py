@@ -148,7 +148,7 @@ def test_a_change_after_the_end_is_submitted_again(
     [
         ("block", "blocked", 5, 1),
         ("submit", "submit", 0, 2),
-        ("replace", "blocked", 5, 1),
+        ("replace", "replace", 0, 2),
         ("keep", None, 0, 1),
     ],
 )
@@ -160,19 +160,25 @@ def test_a_change_while_it_is_active(
     clock.forward(10)
     write(workspace, "SparkBatch", spec=OTHER["SparkBatch"], lifecycle={"onChange": on_change})
     assert actions(workspace.plan()).get("alpha") == action
+    clock.tick = 0.5
     assert workspace.apply().code == code
     assert len(listed(emulator.url, "SparkBatch")) == jobs
 
 
-def test_a_changed_stream_is_blocked(workspace: Workspace, clock: Clock) -> None:
+def test_a_changed_stream_is_restarted_from_its_savepoint(
+    workspace: Workspace, clock: Clock, emulator: Emulator
+) -> None:
     write(workspace, "FlinkJar")
     workspace.apply()
     clock.forward(10)
+    clock.tick = 0.5
     write(workspace, "FlinkJar", spec=OTHER["FlinkJar"])
     applied = workspace.apply()
-    assert applied.code == 5
-    assert "'restart' is not available in this version" in applied.out
-    assert applied.out.endswith("Applied: 1 blocked.\n")
+    assert applied.code == 0, applied.out + applied.err
+    assert "stopped with a savepoint, updated parallel_number, started from its savepoint" in applied.out
+    job = listed(emulator.url, "FlinkJar")[0]
+    assert job["status"] == "job_running"
+    assert "no changes" in workspace.run("plan").out
 
 
 @pytest.mark.parametrize(
@@ -281,19 +287,14 @@ def test_dependencies_are_sent_first(workspace: Workspace) -> None:
     assert done.index("first") < done.index("second") < done.index("third")
 
 
-def test_each_apply_comes_one_step_further(workspace: Workspace, clock: Clock) -> None:
+def test_what_is_to_succeed_first_is_waited_for(workspace: Workspace, clock: Clock) -> None:
+    clock.tick = 1
     chain(workspace, until="succeeded")
-    ends = []
-    for _ in range(4):
-        applied = workspace.apply()
-        ends.append((applied.code, applied.out.splitlines()[-1]))
-        clock.forward(1000)
-    assert ends == [
-        (5, "Applied: 2 done, 2 blocked."),
-        (5, "Applied: 1 done, 1 blocked."),
-        (0, "Applied: 1 done."),
-        (0, "Applied: nothing to do."),
-    ]
+    applied = workspace.apply()
+    assert (applied.code, applied.out.splitlines()[-1]) == (0, "Applied: 4 done.")
+    waits = [line for line in applied.err.splitlines() if "waiting until" in line]
+    assert len(waits) == 2
+    assert "no changes" in workspace.run("plan").out
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from deployer.model import (
     Source,
     Spec,
     State,
+    Step,
     Until,
 )
 from deployer.plan import make_plan
@@ -86,13 +87,15 @@ KEEP = {"on_change": OnChange.KEEP}
 REVIVE = {"on_failure": OnFailure.RESUBMIT}
 REPLACE = {"on_change": OnChange.REPLACE}
 BESIDE = {"on_change": OnChange.SUBMIT}
-NONE, RERUNS = Impact.NONE, Impact.RERUNS
+NONE, RERUNS, CANCELS, DELETES = Impact.NONE, Impact.RERUNS, Impact.CANCELS, Impact.DELETES
+IN_PLACE, RESTART, STATE_LOST = Impact.IN_PLACE, Impact.RESTART, Impact.STATE_LOST
 BLOCKED, UNCHANGED, RESUBMIT = Action.BLOCKED, Action.UNCHANGED, Action.RESUBMIT
 
 RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
     # row, lifecycle, live phase, differs, action, impact, gist of the reason, needs attention
     ("absent-none", ABSENT, None, False, UNCHANGED, NONE, "nothing is active", False),
-    ("absent-active", ABSENT, Phase.ACTIVE, False, BLOCKED, NONE, "'cancel' is not available", False),
+    ("absent-active", ABSENT, Phase.ACTIVE, False, Action.CANCEL, CANCELS, "run-1 is active-word", False),
+    ("absent-pending", ABSENT, Phase.PENDING, True, Action.CANCEL, CANCELS, "run-1 is pending-word", False),
     ("absent-ended", ABSENT, Phase.SUCCEEDED, True, UNCHANGED, NONE, "nothing is active", False),
     ("absent-unknown", ABSENT, Phase.UNKNOWN, False, UNCHANGED, NONE, "nothing is active", False),
     ("unknown", {}, Phase.UNKNOWN, True, UNCHANGED, NONE, "not known to this version", True),
@@ -103,7 +106,7 @@ RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
     ("active-rerun", {"rerun": AFTER}, Phase.ACTIVE, False, BLOCKED, NONE, "rerun is later", False),
     ("active-rerun-done", {"rerun": BEFORE}, Phase.ACTIVE, False, UNCHANGED, NONE, "run-1 is active", False),
     ("active-differs", {}, Phase.ACTIVE, True, BLOCKED, NONE, "let it end, or set onChange", False),
-    ("active-replace", REPLACE, Phase.ACTIVE, True, BLOCKED, NONE, "'replace' is not available", False),
+    ("active-replace", REPLACE, Phase.ACTIVE, True, Action.REPLACE, CANCELS, "is cancelled, then", False),
     ("active-submit", BESIDE, Phase.ACTIVE, True, Action.SUBMIT, RERUNS, "beside run-1", False),
     ("active-keep", KEEP, Phase.ACTIVE, True, UNCHANGED, NONE, "onChange is keep", False),
     ("ended-differs", {}, Phase.SUCCEEDED, True, RESUBMIT, RERUNS, "the manifest changed", False),
@@ -145,51 +148,99 @@ def test_what_cannot_be_compared_is_left_alone(phase: Phase) -> None:
 
 
 HOT = "smn_topic"
+OTHER = "main_class"
 STOPPED = {"state": State.STOPPED}
+SAVED = "stopped-with-savepoint"
+LOSE = {"savepoint": False}
+CREATE, CANCEL, STOP, UPDATE, START, DELETE = Step
 
 DEFINITION_ROWS: list[tuple[Any, ...]] = [
-    # row, lifecycle, live phase, the field that differs, action, impact, gist of the reason, needs attention
-    ("absent-none", ABSENT, None, "", UNCHANGED, NONE, "there is none", False),
-    ("absent-pending", ABSENT, Phase.PENDING, "", UNCHANGED, NONE, "in transition", False),
-    ("absent-running", ABSENT, Phase.ACTIVE, "", BLOCKED, NONE, "'delete' is not available", False),
-    ("absent-draft", ABSENT, Phase.DRAFT, "", BLOCKED, NONE, "'delete' is not available", False),
-    ("none", {}, None, "", Action.CREATE, NONE, "created, then run", False),
-    ("none-stopped", STOPPED, None, "", Action.CREATE, NONE, "not run", False),
-    ("none-keep", {"on_missing": OnMissing.KEEP}, None, "", UNCHANGED, NONE, "onMissing is keep", False),
-    ("pending", {}, Phase.PENDING, "main_class", UNCHANGED, NONE, "in transition", False),
-    ("unknown", {}, Phase.UNKNOWN, "main_class", UNCHANGED, NONE, "needs a person", True),
-    ("draft", {}, Phase.DRAFT, "", Action.START, NONE, "never run", False),
-    ("draft-stopped", STOPPED, Phase.DRAFT, "", UNCHANGED, NONE, "it is draft-word", False),
-    ("stopped", {}, Phase.STOPPED, "", BLOCKED, NONE, "savepoint is not available", False),
-    ("stopped-stopped", STOPPED, Phase.STOPPED, "", UNCHANGED, NONE, "it is stopped-word", False),
-    ("running", {}, Phase.ACTIVE, "", UNCHANGED, NONE, "it is active-word", False),
-    ("running-stopped", STOPPED, Phase.ACTIVE, "", BLOCKED, NONE, "'stop' is not available", False),
-    ("finished", {}, Phase.SUCCEEDED, "", UNCHANGED, NONE, "it ran to its end", False),
-    ("finished-rerun", {"rerun": AFTER}, Phase.SUCCEEDED, "", Action.START, RERUNS, "rerun is later", False),
-    ("finished-rerun-done", {"rerun": BEFORE}, Phase.SUCCEEDED, "", UNCHANGED, NONE, "to its end", False),
-    ("failed", {}, Phase.FAILED, "", UNCHANGED, NONE, "onFailure is keep", True),
-    ("failed-stopped", STOPPED, Phase.FAILED, "", UNCHANGED, NONE, "it is failed-word", True),
-    ("failed-resubmit", REVIVE, Phase.FAILED, "", BLOCKED, NONE, "savepoint is not available", False),
-    ("hot-running", {}, Phase.ACTIVE, HOT, BLOCKED, NONE, "'update' is not available", False),
-    ("hot-stopped", STOPPED, Phase.STOPPED, HOT, BLOCKED, NONE, "'update' is not available", False),
-    ("differs-draft", {}, Phase.DRAFT, "main_class", BLOCKED, NONE, "'update' is not available", False),
-    ("differs-failed", {}, Phase.FAILED, "main_class", BLOCKED, NONE, "'update' is not available", False),
-    ("differs-to-stop", STOPPED, Phase.ACTIVE, "main_class", BLOCKED, NONE, "'stop' is not available", False),
-    ("differs-running", {}, Phase.ACTIVE, "main_class", BLOCKED, NONE, "'restart' is not available", False),
+    # row, lifecycle, live phase, the field that differs, action, its steps, impact, gist of the reason
+    ("absent-none", ABSENT, None, "", UNCHANGED, [], NONE, "there is none"),
+    ("absent-pending", ABSENT, Phase.PENDING, "", UNCHANGED, [], NONE, "in transition"),
+    ("absent-running", ABSENT, Phase.ACTIVE, "", Action.DELETE, [STOP, DELETE], DELETES, "with a savepoint"),
+    ("absent-lose", ABSENT | LOSE, Phase.ACTIVE, "", Action.DELETE, [STOP, DELETE], DELETES, "without a"),
+    ("absent-draft", ABSENT, Phase.DRAFT, "", Action.DELETE, [DELETE], DELETES, "it is draft-word"),
+    ("absent-stopped", ABSENT, Phase.STOPPED, OTHER, Action.DELETE, [DELETE], DELETES, "it is stopped-word"),
+    ("absent-unknown", ABSENT, Phase.UNKNOWN, "", Action.DELETE, [STOP, DELETE], DELETES, "savepoint first"),
+    ("none", {}, None, "", Action.CREATE, [CREATE, START], NONE, "created, then run"),
+    ("none-stopped", STOPPED, None, "", Action.CREATE, [CREATE], NONE, "not run"),
+    ("none-keep", {"on_missing": OnMissing.KEEP}, None, "", UNCHANGED, [], NONE, "onMissing is keep"),
+    ("pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "in transition"),
+    ("unknown", {}, Phase.UNKNOWN, OTHER, UNCHANGED, [], NONE, "needs a person"),
+    ("draft", {}, Phase.DRAFT, "", Action.START, [START], NONE, "never run"),
+    ("draft-stopped", STOPPED, Phase.DRAFT, "", UNCHANGED, [], NONE, "it is draft-word"),
+    ("stopped", {}, SAVED, "", Action.START, [START], NONE, "from its savepoint"),
+    ("stopped-bare", {}, Phase.STOPPED, "", BLOCKED, [], NONE, "has no savepoint"),
+    ("stopped-lose", LOSE, Phase.STOPPED, "", Action.START, [START], STATE_LOST, "is lost"),
+    ("stopped-lose-saved", LOSE, SAVED, "", Action.START, [START], NONE, "from its savepoint"),
+    ("stopped-stopped", STOPPED, Phase.STOPPED, "", UNCHANGED, [], NONE, "it is stopped-word"),
+    ("running", {}, Phase.ACTIVE, "", UNCHANGED, [], NONE, "it is active-word"),
+    ("running-rerun", {"rerun": AFTER}, Phase.ACTIVE, "", UNCHANGED, [], NONE, "rerun does not restart"),
+    ("running-stopped", STOPPED, Phase.ACTIVE, "", Action.STOP, [STOP], RESTART, "with a savepoint"),
+    ("running-stopped-lose", STOPPED | LOSE, Phase.ACTIVE, "", Action.STOP, [STOP], STATE_LOST, "is lost"),
+    ("finished", {}, Phase.SUCCEEDED, "", UNCHANGED, [], NONE, "it ran to its end"),
+    ("finished-rerun", {"rerun": AFTER}, Phase.SUCCEEDED, "", Action.START, [START], RERUNS, "rerun is"),
+    ("finished-rerun-done", {"rerun": BEFORE}, Phase.SUCCEEDED, "", UNCHANGED, [], NONE, "to its end"),
+    ("failed", {}, Phase.FAILED, "", UNCHANGED, [], NONE, "onFailure is keep"),
+    ("failed-stopped", STOPPED, Phase.FAILED, "", UNCHANGED, [], NONE, "it is failed-word"),
+    ("failed-resubmit", REVIVE, Phase.FAILED, "", BLOCKED, [], NONE, "has no savepoint"),
+    ("failed-resubmit-lose", REVIVE | LOSE, Phase.FAILED, "", Action.START, [START], STATE_LOST, "is lost"),
+    ("hot-running", {}, Phase.ACTIVE, HOT, Action.UPDATE, [UPDATE], IN_PLACE, "the manifest changed"),
+    ("hot-tags", {}, Phase.ACTIVE, "tags", Action.UPDATE, [UPDATE], IN_PLACE, "the manifest changed"),
+    ("hot-to-stop", STOPPED, Phase.ACTIVE, HOT, Action.UPDATE, [UPDATE, STOP], RESTART, "with a savepoint"),
+    ("hot-stopped", STOPPED, Phase.STOPPED, HOT, Action.UPDATE, [UPDATE], IN_PLACE, "it is stopped-word"),
+    ("hot-to-run", {}, SAVED, HOT, Action.UPDATE, [UPDATE, START], IN_PLACE, "from its savepoint"),
+    ("hot-to-run-bare", {}, Phase.STOPPED, HOT, BLOCKED, [], NONE, "has no savepoint"),
+    ("differs-draft", {}, Phase.DRAFT, OTHER, Action.UPDATE, [UPDATE, START], IN_PLACE, "it is draft-word"),
+    ("differs-draft-stopped", STOPPED, Phase.DRAFT, OTHER, Action.UPDATE, [UPDATE], IN_PLACE, "draft-word"),
+    ("differs-saved", {}, SAVED, OTHER, Action.UPDATE, [UPDATE, START], IN_PLACE, "from its savepoint"),
+    ("differs-finished", {}, Phase.SUCCEEDED, OTHER, Action.UPDATE, [UPDATE, START], RERUNS, "started anew"),
+    ("differs-failed", {}, Phase.FAILED, OTHER, BLOCKED, [], NONE, "has no savepoint"),
+    ("differs-failed-lose", LOSE, Phase.FAILED, OTHER, Action.UPDATE, [UPDATE, START], STATE_LOST, "is lost"),
+    ("differs-to-stop", STOPPED, Phase.ACTIVE, OTHER, Action.STOP, [STOP, UPDATE], RESTART, "with a"),
+    ("differs-running", {}, Phase.ACTIVE, OTHER, Action.RESTART, [STOP, UPDATE, START], RESTART, "savepoint"),
+    ("differs-lose", LOSE, Phase.ACTIVE, OTHER, Action.RESTART, [STOP, UPDATE, START], STATE_LOST, "is lost"),
 ]  # fmt: skip
+
+# Rows that a person is asked to look at.
+LOOK = {"unknown", "running-rerun", "failed", "failed-stopped"}
+
+
+def definitions(of: Job, phase: Any, differs: str) -> list[LiveJob]:
+    if phase == SAVED:
+        return [run(of, Phase.STOPPED, differs=differs, savepoint="obs://b/s")]
+    return [run(of, phase, differs=differs)] if phase else []
 
 
 @pytest.mark.parametrize("row", DEFINITION_ROWS, ids=lambda row: row[0])
 def test_definition(row: tuple[Any, ...]) -> None:
-    _, lifecycle, phase, differs, action, impact, gist, attention = row
+    name, lifecycle, phase, differs, action, steps, impact, gist = row
     one = job("FlinkJar", **lifecycle)
-    runs = [run(one, phase, differs=differs)] if phase else []
-    change, notes = decided(one, *runs)
-    assert (change.action, change.impact) == (action, impact)
+    change, notes = decided(one, *definitions(one, phase, differs))
+    assert (change.action, list(change.steps), change.impact) == (action, steps, impact)
     assert gist in change.reason
-    assert notes == ((change.reason,) if attention else ())
+    assert notes == ((change.reason,) if name in LOOK else ())
     if action is not Action.CREATE:
-        assert [field.path for field in change.fields] == ([f"/{differs}"] if differs else [])
+        assert [field.path.split("/")[1] for field in change.fields] == ([differs] if differs else [])
+
+
+@pytest.mark.parametrize("row", DEFINITION_ROWS, ids=lambda row: row[0])
+def test_a_protected_definition_is_not_stopped_nor_deleted(row: tuple[Any, ...]) -> None:
+    _, lifecycle, phase, differs, action, steps, _, _ = row
+    one = job("FlinkJar", **lifecycle, protect=True)
+    change, _ = decided(one, *definitions(one, phase, differs))
+    refused = {STOP, DELETE} & {*steps}
+    assert change.action is (BLOCKED if refused else action)
+    assert ("protect: true refuses" in change.reason) is bool(refused)
+
+
+@pytest.mark.parametrize(("lifecycle", "differs"), [(ABSENT, ""), (REPLACE, "className")])
+def test_a_protected_run_is_not_cancelled(lifecycle: dict[str, Any], differs: str) -> None:
+    one = job(**lifecycle, protect=True)
+    change, _ = decided(one, run(one, Phase.ACTIVE, differs=differs))
+    assert change.action is BLOCKED
+    assert "protect: true refuses" in change.reason
 
 
 def test_a_create_tells_what_it_is_made_of_without_its_secrets() -> None:
@@ -277,8 +328,8 @@ def test_several_active_and_none_is_wanted() -> None:
     old = run(one, Phase.ACTIVE, id="old", differs="className")
     new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
     change, notes = decided(one, old, new)
-    assert "'cancel' is not available" in change.reason
-    assert notes == ("more than one is active; beside it: old",)
+    assert (change.action, [one.id for one in change.beside]) == (Action.CANCEL, ["old"])
+    assert notes == ("more than one is active, and all are cancelled: new, old",)
 
 
 @pytest.mark.parametrize("state", State)
@@ -383,11 +434,13 @@ def test_until(until: Until, phase: Phase, *, selected: bool) -> None:
     second = job(name="second", after=(Dependency(first.identity, until),))
     plan = plan_of([first, second], run(first, phase), selected=[second, first] if selected else [second])
     change = plan.changes[-1]
-    assert change.action is (Action.CREATE if phase in READY[until] else BLOCKED)
-    if phase in {Phase.FAILED, Phase.STOPPED}:
-        assert change.reason == f"it depends on first, which has {phase}"
-    elif change.action is BLOCKED:
-        assert "it waits until first" in change.reason
+    never = phase in {Phase.FAILED, Phase.STOPPED} or (phase is Phase.DRAFT and until is not Until.SUBMITTED)
+    assert change.action is (BLOCKED if never else Action.CREATE)
+    if never:
+        word = "is a draft" if phase is Phase.DRAFT else f"has {phase}"
+        assert change.reason == f"it depends on first, which {word}"
+    else:
+        assert ("apply waits until first" in change.reason) is (phase not in READY[until])
 
 
 @pytest.mark.parametrize("until", Until)
@@ -395,7 +448,8 @@ def test_a_dependency_that_is_sent_in_the_same_plan(until: Until) -> None:
     first = job(name="first")
     second = job(name="second", after=(Dependency(first.identity, until),))
     change = plan_of([first, second]).changes[1]
-    assert change.action is (Action.CREATE if until is Until.SUBMITTED else BLOCKED)
+    assert change.action is Action.CREATE
+    assert ("apply waits until first" in change.reason) is (until is not Until.SUBMITTED)
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,8 @@ def plan(client: Client, loaded: Loaded, table: Table | None = None) -> tuple[Pl
     live = observe(client, jobs, mine)
     for kind, fields in live.unknown.items():
         err(text.note(f"the {kind} listing shows fields that this version ignores: {', '.join(fields)}"))
+    for identity, message in live.notes.items():
+        err(text.note(f"{identity}: {message}"))
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
         err(text.note(f"not selected, so only looked at: {_standing(left_out, live)}"))
     target = loaded.target

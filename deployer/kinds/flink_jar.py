@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from deployer.kinds.kind import (
@@ -18,6 +19,7 @@ from deployer.kinds.kind import (
     read_back,
     text,
 )
+from deployer.kinds.values import as_text, json_data
 from deployer.model import Identity, LiveJob, Phase, Spec
 
 STATES = {
@@ -50,25 +52,47 @@ V1_SIZES = {"cu_number", "manager_cu_number", "parallel_number", "tm_cus", "tm_s
 def observe(entry: Entry) -> LiveJob:
     """A live job from an entry of `job_list.jobs`, listed with show_detail=true."""
     config = entry.get("job_config")
-    known = config if isinstance(config, dict) else {}
-    # Some editions show these three beside job_config and not in it.
-    lifted = {key: entry[key] for key in ("feature", "flink_version", "image") if entry.get(key) is not None}
-    spec, unlisted = read_back(KIND.rows, {**entry, "job_config": {**lifted, **known}}, whole=False)
-    if "checkpoint_mode" in spec:
-        mode = text(spec["checkpoint_mode"])
-        spec["checkpoint_mode"] = CHECKPOINT_MODES.get(mode.casefold(), spec["checkpoint_mode"])
-    if spec.get("resource_config_version") == "v2":
+    known = json_data(config) if isinstance(config, str) else config
+    if not isinstance(known, dict):
+        known = {}
+    spec, unlisted = read_back(KIND.rows, _in_place(entry, known), whole=False)
+    if spec is not None and spec.get("resource_config_version") == "v2":
         unlisted |= V1_SIZES
     return LiveJob(
         id=text(entry.get("job_id")),
         identity=Identity(KIND.name, "", text(entry.get("name"))),
         state=text(entry.get("status")),
         phase=phase_of(STATES, entry.get("status")),
-        submitted=milliseconds(dig(entry, "start_time") or entry.get("create_time")),
-        spec=expect(spec) if known else None,
+        submitted=milliseconds(entry.get("start_time")) or milliseconds(entry.get("create_time")),
+        spec=expect(spec) if known and spec is not None else None,
         unlisted=unlisted,
         savepoint=_savepoint(entry),
     )
+
+
+def _in_place(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry with each field where the table says that it is listed, and in the words of the request."""
+    # Some editions show these beside job_config and not in it, or the other way round.
+    lifted = {key: entry.get(key) for key in ("feature", "flink_version", "image") if config.get(key) is None}
+    sunk = {key: config.get(key) for key in ("main_class", "entrypoint_args") if entry.get(key) is None}
+    moved = {**config, **_given(lifted)}
+    mode = moved.get("checkpoint_mode")
+    if isinstance(mode, str):
+        moved["checkpoint_mode"] = CHECKPOINT_MODES.get(mode.strip().casefold(), mode)
+    for name in JSON_TEXTS:
+        if isinstance(moved.get(name), dict | list):
+            moved[name] = json.dumps(moved[name])
+    # Tags in another form than the request's are read through their own API.
+    top = {key: value for key, value in entry.items() if key != "tags" or _are_tags(value)}
+    return {**top, **_given(sunk), "job_config": moved}
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _are_tags(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(dig(tag, "key"), str) for tag in value)
 
 
 def _savepoint(entry: Entry) -> str:
@@ -84,14 +108,24 @@ def expect(spec: Spec) -> Spec:
 
 
 def _data(value: Any) -> Any:
-    """What JSON text says, a list of keys and values as a map; anything else is left as it is."""
-    try:
-        data = json.loads(value)
-    except (TypeError, ValueError, RecursionError):
+    """What JSON text says, a list of keys and values as a map, and so are lines of key=value, as the console
+    takes them; anything else is left as it is.
+    """
+    if not isinstance(value, str):
         return value
+    data = json_data(value)
     if isinstance(data, list) and all(isinstance(item, dict) and "key" in item for item in data):
-        return {text(item["key"]): item.get("value") for item in data}
-    return data if isinstance(data, dict) else value
+        return {text(item["key"]): _setting(item.get("value")) for item in data}
+    if isinstance(data, dict):
+        return data
+    lines = [line.partition("=") for line in value.splitlines() if line.strip()]
+    if data is None and lines and all(separator and key.strip() for key, separator, _ in lines):
+        return {key.strip(): setting.strip() for key, _, setting in lines}
+    return value
+
+
+def _setting(value: Any) -> str | None:
+    return None if value is None else as_text(value)
 
 
 KIND = Kind(
@@ -111,11 +145,14 @@ KIND = Kind(
         offset="offset",
         limit="limit",
         id="job_id",
-        query={"job_type": "flink_jar_job", "show_detail": "true"},
+        query={"show_detail": "true", "order": "desc"},
+        only={"job_type": "flink_jar_job"},
+        by_name="name",
     ),
     observe=observe,
     expect=expect,
     start="dli.flink.run",
+    tags="dli.flink-tags.list",
     stop="dli.flink.stop",
     update="dli.flink-jar.update",
     delete="dli.flink.delete",

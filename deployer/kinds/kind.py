@@ -8,6 +8,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+from deployer.kinds.values import NotUnderstoodError, by_folded_name, folded, value_of
 from deployer.model import LiveJob, Phase, Spec
 from deployer.tables import Row, Table, load_table
 
@@ -37,7 +38,10 @@ class Paging(Enum):
 class Listing:
     """How a kind's live jobs are listed: `items` and `total` are dotted paths into the answer.
 
-    `id` is the field of an entry that tells it from the others.
+    `id` is the field of an entry that tells it from the others. `query` is always sent, and so is `only`: an
+    entry that says otherwise is not of this kind. `by_name` and `by_place` are the parameters that filter,
+    empty where there is none, and `active` are queries that together find every active job: with them a long
+    listing need not be read to its end. Filters may be fuzzy, so what they find is looked through again.
     """
 
     table: str
@@ -48,6 +52,10 @@ class Listing:
     limit: str
     id: str
     query: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, str] = field(default_factory=dict)
+    by_name: str = ""
+    by_place: str = ""
+    active: tuple[Mapping[str, str], ...] = ()
     size: int = 100
 
 
@@ -66,7 +74,8 @@ class Kind:
 
     The other operations are about one job, and empty where the API has none. `stop` ends a run of a
     definition, `cancel` one that was submitted; `update` changes a definition, `delete` removes it; `tag` and
-    `untag` add and take off tags; `log` shows lines; `show` shows its entry, at the dotted path `shown` of
+    `untag` add and take off tags, and `tags` lists them,
+    for entries do not show them; `log` shows lines; `show` shows its entry, at the dotted path `shown` of
     the answer, empty for all of it.
     """
 
@@ -83,6 +92,7 @@ class Kind:
     expect: Callable[[Spec], Spec] = as_asked
     accepted: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
+    tags: str = ""
     stop: str = ""
     cancel: str = ""
     update: str = ""
@@ -93,6 +103,7 @@ class Kind:
     show: str = ""
     shown: str = ""
     mark: str = ""
+    starting: frozenset[str] = frozenset()
     named_in_listing: bool = True
 
     @cached_property
@@ -164,36 +175,53 @@ def dig(value: Any, path: str) -> Any:
     return value
 
 
-def read_back(rows: tuple[Row, ...], entry: Entry, *, whole: bool) -> tuple[dict[str, Any], frozenset[str]]:
+def read_back(
+    rows: tuple[Row, ...], entry: Entry, *, whole: bool
+) -> tuple[dict[str, Any] | None, frozenset[str]]:
     """The spec that a listing entry shows, in any of its spellings, and the fields of which it says nothing.
 
     `whole` says that the entry holds everything that was asked for, so that a missing field is an unset one.
+    The spec is None, it cannot be compared, where a value is not what its row says, or where such an entry
+    lacks what every job has.
     """
     spec: dict[str, Any] = {}
     unlisted = set()
+    holders: dict[str, Mapping[str, Any] | None] = {}
     for row in rows:
         parent, _, leaf = (row.listed or "").rpartition(".")
-        holder = dig(entry, parent) if parent else entry
-        if row.listed is None or not isinstance(holder, Mapping):
+        if parent not in holders:
+            holder = dig(entry, parent) if parent else entry
+            holders[parent] = by_folded_name(holder) if isinstance(holder, Mapping) else None
+        held = holders[parent]
+        if row.listed is None or held is None:
             unlisted.add(row.name)
             continue
-        spellings = [name for name in (leaf, row.name, *row.aliases) if name in holder]
-        if not spellings and not whole:
+        names = {folded(name): None for name in (leaf, row.name, *row.aliases)}
+        found = [held[name] for name in names if name in held]
+        try:
+            value = next((value_of(row, one) for one in found if one is not None), None)
+        except NotUnderstoodError:
+            return None, frozenset()
+        if value is not None:
+            spec[row.name] = value
+        if row.required and value in (None, ""):
+            if whole and not any(other.same_as == row.name for other in rows):
+                return None, frozenset()
+            unlisted |= set() if whole else {row.name}
+        elif not found and not whole:
             unlisted.add(row.name)
-        elif spellings and holder[spellings[0]] is not None:
-            spec[row.name] = holder[spellings[0]]
     return spec, frozenset(unlisted)
 
 
 def phase_of(states: Mapping[str, Phase], state: Any) -> Phase:
     """The phase of a state word in any case; one that the table does not know is UNKNOWN."""
-    return states.get(str(state).casefold(), Phase.UNKNOWN)
+    return states.get(str(state).strip().casefold(), Phase.UNKNOWN)
 
 
 def milliseconds(value: Any) -> int:
     """A time of an entry, which may be text; 0 where there is none, or none that a calendar knows."""
     try:
-        time = int(value or 0)
+        time = int(float(value or 0))
     except (TypeError, ValueError, OverflowError):
         return 0
     return time if 0 <= time < _YEAR_10000 else 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, read_back, text
+from deployer.kinds.values import as_text
 from deployer.model import Identity, LiveJob, Phase, Spec
 
 # Success is the result's word: a job can be FINISHED and FAILED.
@@ -22,11 +24,10 @@ STATES = {
 
 def observe(entry: Entry) -> LiveJob:
     """A live job from an entry of `job_list`; it does not name its cluster, so the place stays empty."""
-    spec, unlisted = read_back(KIND.rows, entry, whole=False)
-    if "arguments" in spec:
-        spec["arguments"] = java_list(spec["arguments"])
-    if "properties" in spec:
-        spec["properties"] = java_map(spec["properties"])
+    # Where they say nothing, null or an empty text, they are not there.
+    told = {key: value for key, value in entry.items() if key not in _PRINTED or value not in (None, "")}
+    printed = {key: _PRINTED[key](told[key]) for key in _PRINTED if key in told}
+    spec, unlisted = read_back(KIND.rows, {**told, **printed}, whole=False)
     return LiveJob(
         id=text(entry.get("job_id")),
         identity=Identity(KIND.name, "", text(entry.get("job_name"))),
@@ -39,16 +40,36 @@ def observe(entry: Entry) -> LiveJob:
     )
 
 
+def _list(value: Any) -> Any:
+    """Arguments as a list of text; anything but Java's text for a list, or a list, is left as it is."""
+    is_printed = isinstance(value, str) and value.startswith("[") and value.endswith("]")
+    return java_list(value) if is_printed or _is_flat(value, list) else value
+
+
+def _map(value: Any) -> Any:
+    is_printed = isinstance(value, str) and value.startswith("{") and value.endswith("}")
+    return java_map(value) if is_printed or _is_flat(value, dict) else value
+
+
+def _is_flat(value: Any, sort: type[list[Any] | dict[str, Any]]) -> bool:
+    items = value.values() if isinstance(value, dict) else value
+    return isinstance(value, sort) and not any(isinstance(item, list | dict) for item in items)
+
+
+# How the fields are read that are listed as Java prints them, or, in some editions, as they are.
+_PRINTED: Mapping[str, Callable[[Any], Any]] = {"arguments": _list, "properties": _map}
+
+
 def _state(entry: Entry) -> str:
     state, result = text(entry.get("job_state")), text(entry.get("job_result"))
-    return state if result in {"", "UNDEFINED", state} else f"{state} {result}"
+    return state if result.upper() in {"", "UNDEFINED", state.upper()} else f"{state} {result}"
 
 
 def _phase(entry: Entry) -> Phase:
-    state = text(entry.get("job_state")).casefold()
+    state = text(entry.get("job_state")).strip().casefold()
     if state in STATES:
         return STATES[state]
-    result = text(entry.get("job_result")).casefold()
+    result = text(entry.get("job_result")).strip().casefold()
     return RESULTS.get(result, Phase.UNKNOWN) if state == "finished" else Phase.UNKNOWN
 
 
@@ -63,7 +84,7 @@ def expect(spec: Spec) -> Spec:
 def java_list(value: Any) -> list[str]:
     """Java's `[a, b]` split at each comma and blank: two lists are equal exactly if their texts are."""
     if isinstance(value, list):
-        value = f"[{', '.join(map(str, value))}]"
+        value = f"[{', '.join(map(as_text, value))}]"
     inner = str(value).removeprefix("[").removesuffix("]")
     return inner.split(", ") if inner else []
 
@@ -74,7 +95,7 @@ def java_map(value: Any) -> dict[str, str]:
     A value that holds `, x=` comes apart, but on both sides alike. A piece without `=` continues a value.
     """
     if isinstance(value, dict):
-        value = f"{{{', '.join(f'{key}={item}' for key, item in value.items())}}}"
+        value = f"{{{', '.join(f'{key}={as_text(item)}' for key, item in value.items())}}}"
     inner = str(value).removeprefix("{").removesuffix("}")
     entries: list[str] = []
     for piece in inner.split(", ") if inner else []:
@@ -108,10 +129,16 @@ KIND = Kind(
         offset="offset",
         limit="limit",
         id="job_id",
+        query={"sort_by": "desc"},
+        by_name="job_name",
+        active=tuple(
+            {"job_state": state.upper()} for state, phase in STATES.items() if phase is Phase.ACTIVE
+        ),
     ),
     observe=observe,
     expect=expect,
     cancel="mrs.job-executions.kill",
     show="mrs.job-executions.get",
     shown="job_detail",
+    starting=frozenset({"new", "new_saving", "submitted", "accepted"}),
 )

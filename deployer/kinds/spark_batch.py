@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, phase_of, read_back, text
+from deployer.kinds.values import by_folded_name, json_data
 from deployer.model import Identity, LiveJob, Phase
 
 # `dead` is failed and cancelled alike: DLI has no state of its own for a batch that was cancelled.
@@ -21,7 +22,14 @@ STATES = {
 def observe(entry: Entry) -> LiveJob:
     """A live job from an entry of `sessions` (that is the list's name for batches too)."""
     echo = _echo(entry.get("req_body"))
+    said = by_folded_name(echo or {})
+    # Old entries show neither a name nor, some of them, a queue.
+    queue = text(
+        entry.get("queue") or entry.get("cluster_name") or said.get("queue") or said.get("clustername")
+    )
     spec, unlisted = (None, frozenset[str]()) if echo is None else read_back(KIND.rows, echo, whole=True)
+    if spec is not None:
+        spec.setdefault("queue", queue)
     if spec is not None and "sc_type" not in spec:
         # The echo may leave the preset out; the entry says CUSTOMIZED when sizes were given beside it.
         if (preset := text(entry.get("sc_type"))) in {"A", "B", "C"}:
@@ -30,9 +38,7 @@ def observe(entry: Entry) -> LiveJob:
             unlisted |= {"sc_type"}
     return LiveJob(
         id=text(entry.get("id")),
-        identity=Identity(
-            KIND.name, text(entry.get("queue") or entry.get("cluster_name")), text(entry.get("name"))
-        ),
+        identity=Identity(KIND.name, queue, text(entry.get("name") or said.get("name"))),
         state=text(entry.get("state")),
         phase=phase_of(STATES, entry.get("state")),
         submitted=milliseconds(entry.get("create_time")),
@@ -41,14 +47,16 @@ def observe(entry: Entry) -> LiveJob:
     )
 
 
-def _echo(value: Any) -> dict[str, Any] | None:
-    """The request that the entry echoes; its JSON text is sometimes encoded twice. None: not readable."""
+def _echo(value: Any) -> Mapping[str, Any] | None:
+    """The request that the entry echoes. None: not readable.
+
+    Its JSON text is sometimes encoded twice, and the vendor's SDK shows one with its quotes escaped.
+    """
+    if isinstance(value, str) and value.lstrip().startswith('{\\"'):
+        value = f'"{value.strip()}"'
     for _ in range(2):
         if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                return None
+            value = json_data(value)
     return value if isinstance(value, dict) else None
 
 
@@ -69,10 +77,14 @@ KIND = Kind(
         offset="from",
         limit="size",
         id="id",
+        by_name="job_name",
+        by_place="queue_name",
+        active=tuple({"state": state} for state, phase in STATES.items() if phase is Phase.ACTIVE),
     ),
     observe=observe,
     cancel="dli.batches.cancel",
     log="dli.batches.log",
     show="dli.batches.get",
     mark="conf",
+    starting=frozenset({"starting"}),
 )

@@ -21,11 +21,9 @@ STATES = {
 def observe(entry: Entry) -> LiveJob:
     """A live job from an entry of `sessions`, which shows little of what was asked for."""
     queue = text(entry.get("queue") or entry.get("cluster_name"))
-    spec, unlisted = read_back(KIND.rows, {**entry, "queue": queue}, whole=False)
-    if text(spec.get("sc_type")) not in {"A", "B", "C"}:
-        # CUSTOMIZED: sizes were given, and the preset they replaced is not told.
-        spec.pop("sc_type", None)
-        unlisted |= {"sc_type"}
+    # CUSTOMIZED: sizes were given, and the preset they replaced is not told.
+    told = {key: value for key, value in entry.items() if key != "sc_type" or value in ("A", "B", "C")}
+    spec, unlisted = read_back(KIND.rows, {**told, "queue": queue}, whole=False)
     return LiveJob(
         id=text(entry.get("id")),
         identity=Identity(KIND.name, queue, text(entry.get("name"))),
@@ -54,10 +52,12 @@ KIND = Kind(
         offset="from",
         limit="size",
         id="id",
+        by_place="queue",
     ),
     observe=observe,
     cancel="dli.sessions.delete",
     log="dli.sessions.log",
     show="dli.sessions.get",
     named_in_listing=False,
+    starting=frozenset({"not_started", "starting"}),
 )
