@@ -25,7 +25,7 @@ from typing import Any
 from deployer import origin, redact
 from deployer.clock import Clock
 from deployer.errors import DeployerError
-from deployer.model import Change, Identity, Result
+from deployer.model import Change, Identity, Result, Step
 
 FILE = "journal.jsonl"
 FORMAT = 1
@@ -290,6 +290,15 @@ def unsettled(folder: Path, target: str) -> tuple[Intent, ...]:
         else:
             open_calls.append(intent)
     return tuple(open_calls)
+
+
+def submitted(folder: Path, target: str) -> datetime | None:
+    """When a job was last submitted to `target`, or may have been; None where never. Raises DeployerError.
+
+    Also where it is known what came of it: to a listing that lags behind, the job is not there.
+    """
+    calls = [one for one in read(folder).intents if one.target == target and one.call == Step.CREATE]
+    return max((one.ended or one.time for one in calls), default=None)
 
 
 def _take(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:

@@ -107,4 +107,9 @@ def main() -> None:
         where = type(error).__name__
         err(f"internal error: {where}; this is a bug. DEPLOYER_DEBUG=1 shows the traceback.")
         code = Exit.ERROR
+    if code == Exit.INTERRUPTED:
+        # A call may be under way in a thread, for whose end the interpreter would wait.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)

@@ -108,21 +108,16 @@ def _limits(given: Sequence[str]) -> dict[str, int]:
 
 
 def settle(loaded: stages.Loaded) -> None:
-    """Waits out the settling delay after a run of which something is unknown: a listing may lag behind it."""
+    """Waits out the settling delay after an apply that submitted something: a listing may lag behind it."""
     from deployer import journal
 
-    unsettled = journal.unsettled(stages.state_folder(loaded.project), loaded.target.name)
-    if not unsettled:
+    submitted = journal.submitted(stages.state_folder(loaded.project), loaded.target.name)
+    if submitted is None:
         return
-    newest = max(one.ended or one.time for one in unsettled)
-    passed = (datetime.now(UTC) - newest).total_seconds()
+    passed = (datetime.now(UTC) - submitted).total_seconds()
     left = loaded.target.patience.settle - max(0.0, passed)
     if left > 0:
-        err(
-            text.note(
-                f"an earlier apply does not know what came of a call; the listing gets {left:.0f} s to settle"
-            )
-        )
+        err(text.note(f"an apply has submitted jobs just now; the listing gets {left:.0f} s to settle"))
         time.sleep(left)
 
 
@@ -259,4 +254,5 @@ def exit_code(ended: list[Outcome], *, blocked: int, errors: int) -> Exit:
 
 
 def _has_begun(outcome: Outcome) -> bool:
-    return outcome.result is Result.FAILED and outcome.change.action is Action.CREATE and bool(outcome.id)
+    is_there = outcome.change.action is Action.CREATE and bool(outcome.id)
+    return outcome.result is Result.FAILED and (outcome.begun or is_there)
