@@ -54,13 +54,17 @@ class _Unknown(DeployerError):
 class _Progress:
     """How far a change has come. `now` is the last look at its live job that says how it ran before.
 
-    `known` are the ids that the listing showed just before the first write.
+    `known` are the ids that the listing showed just before the first write. `sent` is what was carried out of
+    the step under way, in words, and `unread` why what was created could not be read back.
     """
 
     id: str
     now: LiveJob | None
     known: frozenset[str] = frozenset()
     said: list[str] = field(default_factory=list)
+    sent: str = ""
+    created: LiveJob | None = None
+    unread: str = ""
 
 
 class Deployment:
@@ -93,9 +97,11 @@ class Deployment:
             for step in self._change.steps:
                 self._with.halt.check()
                 self._at.said.append(steps[step]())
+                self._at.sent = ""
         except Interrupted as error:
-            words = "the rest was not done" if self._at.said else "nothing was done"
-            return self._outcome(Result.STOPPED, *self._at.said, f"{words}: {error}")
+            begun = [*self._at.said, self._at.sent]
+            words = "the rest was not done" if any(begun) else "nothing was done"
+            return self._outcome(Result.STOPPED, *begun, f"{words}: {error}")
         except _Stale as error:
             return self._outcome(Result.REFUSED, *self._at.said, str(error))
         except _Unknown as error:
@@ -103,12 +109,18 @@ class Deployment:
         except DeployerError as error:
             word = _DONE[self._change.steps[len(self._at.said)]]
             words = f"but not {word}: {error}" if self._at.said else str(error)
+            if self._at.sent:
+                words = f"{self._at.sent}, but {error}"
             return self._outcome(Result.FAILED, *self._at.said, words)
+        except Exception as error:  # noqa: BLE001 - the other changes go on, and this one is told of
+            words = f"{type(error).__name__} inside deployer, which is a bug"
+            return self._outcome(Result.UNKNOWN, *self._at.said, self._at.sent, words)
         return self._outcome(Result.DONE, *self._at.said, self._read_back())
 
     def _outcome(self, result: Result, *said: str) -> Outcome:
         message = self._with.secrets.scrubbed(", ".join(filter(None, said)))
-        return Outcome(self._change, result, message, self._at.id)
+        begun = bool(self._at.said or self._at.sent)
+        return Outcome(self._change, result, message, self._at.id, begun=begun)
 
     # --- before the first write
 
@@ -164,10 +176,42 @@ class Deployment:
             said.append("(its answer was lost; found in the listing)")
             return found
 
-        self._at.id = self._recorded(
-            Step.CREATE, lambda: self._client.create(self._kind, self._job.name, spec), find
-        )
+        def send() -> str:
+            try:
+                identifier = self._client.create(self._kind, self._job.name, spec)
+            except Refused as error:
+                if error.status < 500 or not (found := self._there_all_the_same()):
+                    raise
+                said.append(f"(found in the listing, although the service said: {error})")
+                return found
+            if identifier in self._at.known:
+                raise AnswerLost(f"the service answered with the id of an earlier job, {identifier}")
+            return identifier
+
+        self._at.id = self._recorded(Step.CREATE, send, find)
+        try:
+            self._at.created = self._shown(self._at.id)
+        except ApiError as error:
+            self._at.unread = str(error)
+        shown = self._at.created
+        if shown and shown.identity.name not in {"", self._job.name}:
+            self._at.id, other = "", f"{shown.id}, which is {shown.identity.name}"
+            self._at.id = find(AnswerLost(f"the service answered with the id of another job, {other}"))
+            self._at.created = self._shown(self._at.id)
         return " ".join(said)
+
+    def _there_all_the_same(self) -> str:
+        """The id of the job that the service made before it failed; empty where a look shows none.
+
+        One look: errors with a code of their own are answers as a rule, and MRS gives them all as HTTP 500.
+        """
+        try:
+            new = [one for one in list_beside(self._client, self._job) if one.id not in self._at.known]
+        except ApiError:
+            return ""
+        new = [one for one in new if self._may_be_it(one)]
+        is_it = len(new) == 1 and new[0].identity == self._job.identity and self._is_same(new[0])
+        return new[0].id if is_it else ""
 
     def _found(self, error: AnswerLost) -> str:
         """The id of the job whose create got no answer; raises _Unknown where that cannot be told."""
@@ -371,6 +415,7 @@ class Deployment:
                 # Perhaps because the first one took, late.
                 if not self._took(took):
                     raise
+        self._at.sent = _SENT.get(step, "")
         return "".join(shown)
 
     def _took(self, took: Callable[[LiveJob | None], bool]) -> bool:
@@ -401,10 +446,14 @@ class Deployment:
         """Whether what was just sent would plan as changed: then a comparison is wrong, or the service is."""
         if not {Step.CREATE, Step.UPDATE} & {*self._change.steps}:
             return ""
-        try:
-            live = self._shown(self._at.id)
-        except (ApiError, Interrupted) as error:
-            return f"it could not be read back: {error}"
+        live, unread = self._at.created, self._at.unread
+        if Step.CREATE not in self._change.steps:
+            try:
+                live = self._shown(self._at.id)
+            except ApiError as error:
+                unread = str(error)
+        if unread:
+            return f"it could not be read back: {unread}"
         if live is None or is_as_sent(self._kind, self._job, live):
             return ""
         if live.spec is None:
@@ -422,6 +471,14 @@ _DONE: Mapping[Step, str] = {
     Step.UPDATE: "updated",
     Step.START: "started",
     Step.DELETE: "deleted",
+}
+
+# What was done, when the rest of the same step fails.
+_SENT: Mapping[Step, str] = {
+    Step.CANCEL: "told to end",
+    Step.STOP: "told to stop",
+    Step.UPDATE: "updated in part",
+    Step.START: "started",
 }
 
 

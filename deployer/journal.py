@@ -25,7 +25,7 @@ from typing import Any
 from deployer import origin, redact
 from deployer.clock import Clock
 from deployer.errors import DeployerError
-from deployer.model import Change, Identity, Result
+from deployer.model import Change, Identity, Result, Step
 
 FILE = "journal.jsonl"
 FORMAT = 1
@@ -290,6 +290,18 @@ def unsettled(folder: Path, target: str) -> tuple[Intent, ...]:
         else:
             open_calls.append(intent)
     return tuple(open_calls)
+
+
+def submitted(folder: Path, target: str, since: datetime) -> Mapping[str, Identity]:
+    """The ids of jobs that were submitted to `target` since then, where they are known. Raises DeployerError.
+
+    A listing that lags behind may not show them yet.
+    """
+    return {
+        one.id: one.identity
+        for one in read(folder).intents
+        if one.target == target and one.call == Step.CREATE and one.id and (one.ended or one.time) >= since
+    }
 
 
 def _take(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:

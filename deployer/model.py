@@ -346,10 +346,14 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one change. `id` is that of the job, if known, `log` the end of that of a failed one."""
+    """What came of one change. `id` is that of the job, if known, `log` the end of that of a failed one.
+
+    `begun` says that something of it was carried out, however it ended.
+    """
 
     change: Change
     result: Result
     message: str
     id: str = ""
     log: tuple[str, ...] = ()
+    begun: bool = False

@@ -235,6 +235,31 @@ def _with_tags(
     return known, notes
 
 
+def with_submitted(
+    client: Client, live: Live, submitted: Mapping[str, Identity], jobs: Iterable[Job]
+) -> tuple[Live, tuple[str, ...]]:
+    """Adds what was submitted just now and is not listed yet, and tells the ids that are not there at all.
+
+    A job that cannot be looked at counts as one that is not there.
+    """
+    path_values = {job.identity: KINDS[job.kind].path_values(job.spec) for job in jobs}
+    known = {one.id for one in live.jobs}
+    found: list[LiveJob] = []
+    missing: list[str] = []
+    for identifier, identity in submitted.items():
+        if identifier in known or identity not in path_values or identity in live.failures:
+            continue
+        try:
+            one = look_at(client, identity, identifier, path_values[identity])
+        except ApiError:
+            one = None
+        if one is None:
+            missing.append(identifier)
+        else:
+            found.append(one)
+    return replace(live, jobs=(*live.jobs, *found)), tuple(missing)
+
+
 def look_at(
     client: Client, identity: Identity, identifier: str, path_values: Mapping[str, str]
 ) -> LiveJob | None:

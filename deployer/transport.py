@@ -80,7 +80,7 @@ class Transport:
         self._note = note
         self._throttles: dict[str, Throttle] = {}
         self._full_since: dict[str, float] = {}
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update({"User-Agent": f"deployer/{__version__}", "Accept": "application/json"})
         self.server_time: datetime | None = None
         self._said = threading.local()
@@ -139,6 +139,13 @@ class Transport:
             return unanswered(error, call.where)
         self.server_time = date_of(response.headers) or self.server_time
         return Reader(self._hide, call.credential).read(response, call.where, bodiless=call.bodiless)
+
+
+class _Session(requests.Session):
+    """Follows no redirect, and does not read where one leads: that may be anything."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
 
 
 def _checked(ca_file: Path) -> str:

@@ -25,12 +25,13 @@ from conftest import SPECS, TOKEN
 
 @dataclass(frozen=True)
 class Answer:
-    """`length` is what Content-Length claims, None for the truth."""
+    """`length` is what Content-Length claims, None for the truth; `then` is done when it has been sent."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     length: int | None = None
+    then: Callable[[], object] | None = None
 
     @property
     def json(self) -> Any:
@@ -45,6 +46,10 @@ class Call:
     body: bytes
     upstream: str
     wait_for_hang_up: Callable[[], object]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
     def forward(self) -> Answer:
         connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc)
@@ -209,6 +214,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
         self.close_connection = answer.length is not None
+        if answer.then:
+            self.wfile.flush()
+            answer.then()
 
     do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - http.server's names
 

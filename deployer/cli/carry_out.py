@@ -35,11 +35,8 @@ def settle(loaded: stages.Loaded) -> None:
     passed = (datetime.now(UTC) - newest).total_seconds()
     left = loaded.target.patience.settle - max(0.0, passed)
     if left > 0:
-        err(
-            text.note(
-                f"an earlier apply does not know what came of a call; the listing gets {left:.0f} s to settle"
-            )
-        )
+        words = f"an earlier apply does not know what came of a call; waiting {left:.0f} s for the listing"
+        err(text.note(words))
         time.sleep(left)
 
 
@@ -99,9 +96,7 @@ def interruptible(halt: Halt) -> Iterator[None]:
             raise KeyboardInterrupt
         halt.set()
         # Not through the streams: the signal may have come while one of them was being written to.
-        os.write(
-            2, b"interrupted: calls under way are finished, nothing new is started; again to stop at once\n"
-        )
+        os.write(2, b"interrupted: finishing the calls under way; once more stops at once\n")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -124,4 +119,5 @@ def exit_code(ended: list[Outcome], *, blocked: int, errors: int) -> Exit:
 
 
 def _has_begun(outcome: Outcome) -> bool:
-    return outcome.result is Result.FAILED and outcome.change.action is Action.CREATE and bool(outcome.id)
+    is_there = outcome.change.action is Action.CREATE and bool(outcome.id)
+    return outcome.result is Result.FAILED and (outcome.begun or is_there)

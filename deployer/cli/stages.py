@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,12 +211,11 @@ def owner(loaded: Loaded) -> Owner | None:
 def plan(client: Client, loaded: Loaded, table: Table | None = None) -> tuple[Plan, Live]:
     """Reads the listings and plans the selected jobs, by the usual tables or another one."""
     from deployer.decide import decide
-    from deployer.observe import observe
     from deployer.plan import make_plan
 
     jobs = loaded.with_dependencies
     mine = Owner(loaded.project.name) if loaded.project.marks else None
-    live = observe(client, jobs, mine)
+    live = _observed(client, loaded, jobs, mine)
     for kind, fields in live.unknown.items():
         err(text.note(f"the {kind} listing shows fields that this version ignores: {', '.join(fields)}"))
     for identity, message in live.notes.items():
@@ -242,6 +243,27 @@ def as_they_stand(loaded: Loaded) -> Loaded:
         replace(job, depends_on=(), lifecycle=replace(job.lifecycle, rerun=None)) for job in loaded.jobs
     )
     return replace(loaded, jobs=jobs)
+
+
+def _observed(client: Client, loaded: Loaded, jobs: Sequence[Job], mine: Owner | None) -> Live:
+    """What the listings show, and what was submitted from here just now, which a listing may lag behind."""
+    from deployer import journal
+    from deployer.observe import observe, with_submitted
+
+    settle = timedelta(seconds=loaded.target.patience.settle)
+    folder = loaded.project.folder / STATE_FOLDER
+    begun = datetime.now(UTC)
+    submitted = journal.submitted(folder, loaded.target.name, begun - settle)
+    live, missing = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
+    if missing:
+        err(
+            text.note(
+                f"submitted just now, and not listed yet: {', '.join(missing)}; waiting for the listing"
+            )
+        )
+        time.sleep(max(0.0, (begun + settle - datetime.now(UTC)).total_seconds()))
+        live, _ = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
+    return live
 
 
 def _standing(jobs: Sequence[Job], live: Live) -> str:
