@@ -311,7 +311,7 @@ def test_writes_fail(scene: Scene, failure: str, sort: str) -> None:
 
 @pytest.mark.parametrize("at", range(READS) if FULL else range(8))
 def test_reads_fail(scene: Scene, at: int) -> None:
-    """Every eighth read, or each alone: what goes on before the first write, between two and after the last."""
+    """Every eighth read, or each alone: before the first write, between two and after the last."""
     fault = list(FAILURES.values())[at % len(FAILURES)]
     scene.proxy.fault = fault
     scene.proxy.meets = lambda nth, _: not nth.writes and (nth.number == at if FULL else nth.number % 8 == at)
