@@ -172,9 +172,11 @@ def _decide(
         reason = f"several are active, and the newest differs: {_ids(active)}"
         return situation, Decision(Action.BLOCKED, reason)
     may_be_it = [] if kind.named_in_listing else _active(unnamed)
-    if decision.action is Action.CREATE and may_be_it:
+    if live is None and may_be_it:
         reason = f"an active job without a name in {job.identity.place} may be this one: {_ids(may_be_it)}"
-        return situation, Decision(Action.BLOCKED, reason)
+        if decision.action is Action.CREATE:
+            return situation, Decision(Action.BLOCKED, reason)
+        decision = replace(decision, reason=f"{decision.reason}; but {reason}", attention=True)
     return situation, decision
 
 

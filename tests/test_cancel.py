@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from conftest import SPECS, Clock, Workspace, manifest
-from faults import FaultProxy, fill, hangs_up, listed, says
+from faults import FaultProxy, changed, fill, hangs_up, listed, says
 from filelock import FileLock
 
 from deployer.emulator import Emulator
@@ -182,6 +184,25 @@ def test_one_that_is_refused_does_not_stop_the_others(running: Workspace, emulat
     assert states(emulator) == {"alpha": "running", "beta": "dead"}
 
 
+def test_ctrl_c_starts_nothing_new(running: Workspace, emulator: Emulator) -> None:
+    more = [manifest("SparkBatch", f"more-{number}", SPECS["SparkBatch"]) for number in range(10)]
+    running.write("more.yaml", more)
+    running.apply("more.yaml")
+    with FaultProxy(emulator.url) as proxy:
+        running.url = proxy.url
+        running.write_project()
+
+        def interrupts(call: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGINT)
+            return call.forward()
+
+        proxy.rule("DELETE", "/batches", interrupts, nth=1)
+        ran = running.run("cancel", "--yes", "--all")
+        deleted = proxy.count("DELETE")
+    assert (ran.code, " not started." in ran.out) == (130, True)
+    assert 1 <= deleted < 12
+
+
 def test_dependencies_and_rerun_do_not_matter(running: Workspace, emulator: Emulator) -> None:
     """What beta waits for is cancelled before it: it must not be waited for."""
     write(
@@ -210,6 +231,24 @@ def test_secrets_are_not_needed(running: Workspace, emulator: Emulator) -> None:
 
 def _with_secret(workspace: Workspace) -> str:
     return (workspace.folder / "deployer.yaml").read_text("utf-8") + "secrets: {NOWHERE: {}}\n"
+
+
+def test_a_session_that_is_listed_without_a_name_is_pointed_out(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    write(workspace, "SparkSession")
+    workspace.apply()
+    clock.forward(5)
+    with FaultProxy(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+        proxy.rule("GET", "/sessions", changed(lambda answer: answer["sessions"][0].pop("name") and None))
+        ran = workspace.run("cancel", "--yes", "--all")
+        assert proxy.count("DELETE") == 0
+    [session] = listed(emulator.url, "SparkSession")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancelled: nothing to do.")
+    assert f"an active job without a name in q may be this one: {session['id']}" in ran.out
+    assert "Needs attention:" in ran.out
 
 
 def test_all_runs_of_a_job_are_ended(running: Workspace, emulator: Emulator) -> None:

@@ -132,12 +132,16 @@ def test_kinds_without_logs(workspace: Workspace, clock: Clock, kind: str) -> No
     workspace.apply()
     ran = workspace.run("logs")
     assert (ran.code, ran.out, ran.err.count("note: ")) == (1, "", 1)
-    assert "the API gives no logs of a" in ran.err
+    assert "its service has no API for logs" in ran.err
     write(workspace, "SparkBatch")
     workspace.apply()
     clock.forward(5)
     beside = workspace.run("logs")
-    assert (beside.code, beside.out.startswith("alpha | "), "gives no logs" in beside.err) == (0, True, True)
+    assert (beside.code, beside.out.startswith("alpha | "), "no API for logs" in beside.err) == (
+        0,
+        True,
+        True,
+    )
 
 
 def test_what_is_not_deployed(workspace: Workspace) -> None:

@@ -31,6 +31,8 @@ VERBS = (
     ["plan", "--format", "markdown"],
     ["status"],
     ["status", "--format", "json"],
+    ["logs"],
+    ["wait", "--timeout", "0s"],
 )
 
 

@@ -77,7 +77,7 @@ def _with_logs(client: Client, changes: Sequence[Change], *, named: bool) -> lis
         if live is None:
             err(text.note(f"{job.identity}: not deployed, so there is no log"))
         elif not kind.log:
-            err(text.note(f"{job.identity}: the API gives no logs of a {kind.title}"))
+            err(text.note(f"{job.identity}: its service has no API for logs of such jobs"))
         else:
             label = job.name if names[job.name] == 1 else str(job.identity)
             prefix = f"{printable(label)} | " if named else ""
