@@ -15,7 +15,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    InvalidHeader,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+)
 
 from deployer import redact
 from deployer.credentials import Credential
@@ -196,6 +202,9 @@ def unanswered(error: OSError, where: str) -> Failure:
             details = (getattr(cause, "verify_message", getattr(cause, "strerror", "")) for cause in causes)
             words = words.format(next(filter(None, details), "no reason given"))
             return Failure(NothingArrived, f"{where}: {words}", again)
+    if any(isinstance(cause, InvalidHeader) for cause in causes):
+        # Of the answer: what requests finds wrong with our own headers has no such cause.
+        return Failure(AnswerLost, f"{where}: the headers of the answer contradict each other", Again.READ)
     unfit = isinstance(error, ValueError | requests.exceptions.InvalidJSONError)
     if unfit or not isinstance(error, requests.RequestException):
         return Failure(NothingArrived, f"{where}: it cannot be sent: {redact.text(str(error))}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
 from deployer import redact
+from deployer.decide import DEPENDENT
 from deployer.deploy import LOG_LINES, Deployment, Setting
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
@@ -65,6 +66,11 @@ def apply(
     """
     run = _Run(setting, live, jobs, manner or Manner())
     yield from run.outcomes(plan)
+
+
+def _needed(change: Change) -> tuple[Dependency, ...]:
+    """What must have come so far before a change is made: nothing, where it only ends its job."""
+    return change.job.depends_on if DEPENDENT & {*change.steps} else ()
 
 
 def is_so_far(live: LiveJob, until: Until) -> bool:
@@ -152,7 +158,7 @@ class _Run:
 
     def _unmet(self, change: Change) -> str:
         """Why a change is not carried out, for the sake of what it depends on."""
-        for dependency in change.job.depends_on:
+        for dependency in _needed(change):
             outcome = self._ended.get(dependency.identity)
             if outcome and outcome.result is not Result.DONE:
                 return f"it depends on {dependency.identity.name}, whose outcome is: {outcome.result}"
@@ -162,7 +168,7 @@ class _Run:
 
     def _carry_out(self, change: Change) -> Outcome:
         try:
-            for dependency in change.job.depends_on:
+            for dependency in _needed(change):
                 if reason := self._await(dependency):
                     return Outcome(change, Result.SKIPPED, reason)
         except Interrupted:

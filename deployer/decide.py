@@ -27,6 +27,9 @@ from deployer.model import (
 
 RUNNING = {Phase.ACTIVE, Phase.PENDING}
 
+# What needs the dependencies of a job. To end it needs none of them.
+DEPENDENT = {Step.CREATE, Step.START, Step.UPDATE}
+
 # What `protect` refuses.
 _STOPPING = {Step.CANCEL, Step.STOP, Step.DELETE}
 

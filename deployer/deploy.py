@@ -262,11 +262,18 @@ class Deployment:
         self._at.id = live.id
         if live.phase not in RUNNING:
             return f"{live.id} had ended by itself ({live.state})"
-        said = self._sure(
-            Step.CANCEL,
-            lambda: self._client.cancel(self._kind, live.id, self._path_values),
-            _has_ended,
-        )
+        try:
+            said = self._sure(
+                Step.CANCEL,
+                lambda: self._client.cancel(self._kind, live.id, self._path_values),
+                _has_ended,
+            )
+        except Refused:
+            # What has just ended cannot be cancelled.
+            now = self._shown(live.id)
+            if not _has_ended(now):
+                raise
+            return f"{live.id} had ended by itself ({now.state if now else 'gone'})"
         self._wait(_has_ended, "to end")
         return f"cancelled {live.id}{said}"
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from deployer.decide import RUNNING, Decision, Situation, decide
+from deployer.decide import DEPENDENT, RUNNING, Decision, Situation, decide
 from deployer.diff import compare
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
@@ -250,7 +250,7 @@ def _standing(decision: Decision, situation: Situation) -> Phase | str:
 
 def _await_dependencies(job: Job, decision: Decision, standing: Mapping[Identity, Phase | str]) -> Decision:
     """Blocks what would be sent although a dependency is not there, and says what apply will wait for."""
-    if not {Step.CREATE, Step.START, Step.UPDATE} & {*decision.steps}:
+    if not DEPENDENT & {*decision.steps}:
         return decision
     waits = []
     for dependency in job.depends_on:

@@ -25,13 +25,17 @@ from conftest import SPECS, TOKEN
 
 @dataclass(frozen=True)
 class Answer:
-    """`length` is what Content-Length claims, None for the truth; `then` is done when it has been sent."""
+    """`length` is what Content-Length claims, None for the truth; `then` is done when it has been sent.
+
+    `raw` is sent in place of all that, as it is, before the connection is closed.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     length: int | None = None
     then: Callable[[], object] | None = None
+    raw: bytes | None = None
 
     @property
     def json(self) -> Any:
@@ -204,6 +208,10 @@ class _Handler(BaseHTTPRequestHandler):
         call = Call(self.command, self.path, headers, body, proxy.upstream, partial(self.rfile.read, 1))
         answer = proxy.fault_for(call)(call)
         if answer is None:
+            self.close_connection = True
+            return
+        if answer.raw is not None:
+            self.wfile.write(answer.raw)
             self.close_connection = True
             return
         self.send_response_only(answer.status)
