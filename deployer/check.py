@@ -29,6 +29,7 @@ from deployer.model import (
     State,
     Until,
 )
+from deployer.ownership import CONF, TAG, reserved
 from deployer.project import PROJECT_FILE
 from deployer.redact import literal_secrets
 from deployer.rules import LITERAL_SECRET, OLDER_SPELLING, broken
@@ -92,6 +93,7 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
     problems += violations(document, value, kind.name)
     problems += _no_instant(document, problems)
     problems += _misplaced_secrets(document, kind)
+    problems += _reserved(document, kind, value.get("spec"))
     waive = value.get("waive")
     waived = frozenset(waive if isinstance(waive, dict) else ()) - {""}
     sent = [problem for problem in problems if problem.rule in waived]
@@ -147,6 +149,14 @@ def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
         if keys or (secrets.holds_mark(value) and (path[0] != "spec" or path in known)):
             message = "a secret cannot stand here: only in spec, and not in a key or in what tells jobs apart"
             yield Problem(document.place(path, of_key=keys), message, Code.SECRET_USE)
+
+
+def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
+    """What stands in the place of the mark by which we know our jobs."""
+    for path in reserved(kind, spec) if isinstance(spec, dict) else ():
+        message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for the mark of who deployed the job"
+        place = document.place(("spec", *path), of_key=path[0] == CONF)
+        yield Problem(place, message, Code.WRONG_VALUE)
 
 
 def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:

@@ -63,14 +63,21 @@ class Situation:
 
     @property
     def rerun_due(self) -> bool:
-        """Whether `rerun` asks for a newer run than the one that counts."""
+        """Whether a newer run is asked for than the one that counts."""
         rerun = self.job.lifecycle.rerun
+        if self.job.again:
+            return True
         return bool(rerun and self.live and 0 < self.live.submitted < rerun.timestamp() * 1000)
 
     @property
     def rerun_unclear(self) -> bool:
         """Whether `rerun` cannot be judged: acting on it would run the job again at every apply."""
-        return bool(self.job.lifecycle.rerun and self.live and self.live.submitted <= 0)
+        rerun = self.job.lifecycle.rerun and not self.job.again
+        return bool(rerun and self.live and self.live.submitted <= 0)
+
+    @property
+    def rerun_words(self) -> str:
+        return "--rerun asks for it" if self.job.again else "rerun is later than its submission"
 
     @property
     def only_hot(self) -> bool:
@@ -120,7 +127,7 @@ def run_once(it: Situation) -> Decision:  # noqa: C901 - one branch is one row o
             return _unchanged(f"{ended} and differs, and onChange is keep")
         return _resubmit(f"the manifest changed; {ended}")
     if it.rerun_due:
-        return _resubmit(f"rerun is later than its submission; {ended}")
+        return _resubmit(f"{it.rerun_words}; {ended}")
     if live.phase is Phase.SUCCEEDED:
         return _unchanged(ended)
     if live.phase is Phase.STOPPED:
@@ -134,7 +141,7 @@ def _run_once_active(it: Situation, live: LiveJob) -> Decision:
     now = f"{live.id} is {live.state}"
     if it.same:
         if it.rerun_due:
-            return Decision(Action.BLOCKED, f"rerun is later than its submission, but {now}")
+            return Decision(Action.BLOCKED, f"{it.rerun_words}, but {now}")
         return _unchanged(now)
     if live.identity.place != it.job.identity.place:
         now += f" in {live.identity.place}"
@@ -227,7 +234,7 @@ def _definition_same(it: Situation, live: LiveJob) -> Decision:  # noqa: C901 - 
         case Phase.STOPPED:
             return _then_start(it, live, replace(start, reason=f"state: running, and {now}"))
         case Phase.SUCCEEDED if it.rerun_due:
-            return _then_start(it, live, replace(start, reason=f"rerun is later than its last start; {now}"))
+            return _then_start(it, live, replace(start, reason=f"{it.rerun_words}; {now}"))
         case Phase.SUCCEEDED:
             return _unchanged(f"{now}: it ran to its end")
         case _ if lifecycle.on_failure is OnFailure.RESUBMIT:

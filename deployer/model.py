@@ -149,7 +149,10 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A checked manifest: what should be there. `spec` is in the API's reference spelling, without a name."""
+    """A checked manifest: what should be there. `spec` is in the API's reference spelling, without a name.
+
+    `again` says that a newer run is asked for, whenever the last one was.
+    """
 
     identity: Identity
     source: Source
@@ -157,6 +160,7 @@ class Job:
     lifecycle: Lifecycle = Lifecycle()
     labels: Mapping[str, str] = field(default_factory=dict)
     depends_on: tuple[Dependency, ...] = ()
+    again: bool = False
 
     @property
     def kind(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +79,17 @@ def unmarked(kind: Kind, live: LiveJob) -> LiveJob:
 def _with(live: LiveJob, field: str, value: Any, mark: Mapping[str, str]) -> LiveJob:
     spec = {name: item for name, item in (live.spec or {}).items() if name != field}
     return replace(live, spec={**spec, field: value} if value else spec, mark=mark)
+
+
+def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
+    """The paths in a manifest's spec that stand where a mark of ours would."""
+    held = spec.get(kind.mark) if kind.mark else None
+    if kind.mark == CONF and isinstance(held, Mapping):
+        yield from ((CONF, key) for key in held if str(key).startswith(CONF_PREFIX))
+    if kind.mark == TAGS and isinstance(held, list):
+        for index, tag in enumerate(held):
+            if isinstance(tag, Mapping) and tag.get("key") == TAG:
+                yield (TAGS, index, "key")
 
 
 def is_owned(live: LiveJob, owner: Owner | None) -> bool:

@@ -97,8 +97,10 @@ def make_plan(
         decision = _await_dependencies(job, row, standing)
         standing[job.identity] = _standing(decision, situation)
         changes.append(_change(job, decision, situation, own))
-    nameless = [one for one in live.jobs if one.identity not in planned and one.id not in moved]
-    orphans = [one for one in nameless if is_owned(one, owner) and _goes_on(one)]
+    nameless = [
+        one for one in live.jobs if one.identity not in planned and one.id not in moved and _goes_on(one)
+    ]
+    orphans = [one for one in nameless if is_owned(one, owner)]
     attention += _renamed(changes, orphans)
     plan = Plan(
         target,

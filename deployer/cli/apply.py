@@ -10,7 +10,7 @@ from deployer.cli import from_plan, stages
 from deployer.cli.carry_out import carry_out, settle
 from deployer.cli.consent import APPLY, agreement, ask, is_within
 from deployer.cli.consent import limits as limits_of
-from deployer.cli.options import Options, project_command
+from deployer.cli.options import Options, project_command, rerun_option
 from deployer.errors import Exit
 from deployer.model import Plan, Until
 from deployer.report import text
@@ -28,6 +28,7 @@ from deployer.waiting import Halt
 @click.option(
     "--plan", "plan_file", metavar="FILE", help="Refuse (exit 6) unless the plan is this saved one."
 )
+@rerun_option
 @click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Another limit than the target's.")
 @click.option(
     "--wait",
@@ -53,6 +54,7 @@ def command(
     confirm: str | None,
     expect: str | None,
     plan_file: str | None,
+    rerun: Sequence[str],
     limits: Sequence[str],
     wait: str | None,
     parallelism: int,
@@ -63,6 +65,7 @@ def command(
 
     saved = read(plan_file) if plan_file is not None else None
     loaded = from_plan.load(options, saved) if saved else stages.load(options)
+    loaded = stages.with_reruns(loaded, rerun)
     agreed = agreement(loaded.target, APPLY, yes=yes, confirm=confirm)
     allowed = limits_of(loaded.target, limits)
     stages.require_valid(loaded, show_warnings=True)

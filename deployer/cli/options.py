@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -49,6 +49,16 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def rerun_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --rerun, for verbs that plan."""
+    return click.option(
+        "--rerun",
+        metavar="EXPR",
+        multiple=True,
+        help="Run the selected jobs that EXPR names again, once, if they have ended.",
+    )(function)
+
+
 def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a verb the common options and PATHs as one `Options`, its first argument."""
 
@@ -76,23 +86,23 @@ def change_folder(folder: str | None) -> None:
         raise UsageError(f"-C {folder}: {error.strerror}") from None
 
 
-def selector(expressions: tuple[str, ...]) -> Callable[[Job], bool]:
-    """A test for jobs; no expression selects all. Raises UsageError."""
-    alternatives = [[_term(term) for term in expression.split(",")] for expression in expressions]
+def selector(expressions: Sequence[str], option: str = "--select") -> Callable[[Job], bool]:
+    """A test for jobs; no expression selects all. Raises UsageError, which names the `option`."""
+    alternatives = [[_term(term, option) for term in expression.split(",")] for expression in expressions]
     return lambda job: not alternatives or any(all(test(job) for test in terms) for terms in alternatives)
 
 
-def _term(term: str) -> Callable[[Job], bool]:
+def _term(term: str, option: str) -> Callable[[Job], bool]:
     key, equals, wanted = term.strip().partition("=")
     if not equals:
-        raise UsageError(f"--select {term}: expected kind=KIND, name=GLOB or label.KEY=VALUE")
+        raise UsageError(f"{option} {term}: expected kind=KIND, name=GLOB or label.KEY=VALUE")
     if key == "kind":
         return lambda job: job.kind == wanted
     if key == "name":
         return lambda job: fnmatchcase(job.name, wanted)
     if key.startswith("label."):
         return lambda job: job.labels.get(key.removeprefix("label.")) == wanted
-    raise UsageError(f"--select {term}: there is no selector '{key}'{nearest(key, SELECTORS)}")
+    raise UsageError(f"{option} {term}: there is no selector '{key}'{nearest(key, SELECTORS)}")
 
 
 def inside(paths: tuple[str, ...], folder: Path) -> Callable[[Job], bool]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from deployer.cli import from_plan, stages
-from deployer.cli.options import Options, project_command
+from deployer.cli.options import Options, project_command, rerun_option
 from deployer.errors import Exit
 from deployer.report import text
 from deployer.report.terminal import err, out
@@ -18,13 +20,20 @@ FORMATS = ("text", "json", "markdown")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @click.option("--out", "out_file", metavar="FILE", help="Save the plan, for apply --plan.")
+@rerun_option
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged jobs, and the fields of new ones.")
 @project_command
 def command(
-    options: Options, style: str, *, detailed_exitcode: bool, out_file: str | None, verbose: bool
+    options: Options,
+    style: str,
+    *,
+    detailed_exitcode: bool,
+    out_file: str | None,
+    rerun: Sequence[str],
+    verbose: bool,
 ) -> Exit:
     """Show what apply would do, and why. Changes nothing."""
-    loaded = stages.load(options)
+    loaded = stages.with_reruns(stages.load(options), rerun)
     stages.require_valid(loaded, show_warnings=True)
     place = destination(out_file, loaded.project.folder) if out_file is not None else None
     with stages.connected(loaded) as client:

@@ -169,6 +169,20 @@ def locked(loaded: Loaded, verb: str = "apply") -> AbstractContextManager[None]:
     return lock.held(state_folder(loaded.project), target, f"deployer {verb} -t {target}")
 
 
+def with_reruns(loaded: Loaded, expressions: Sequence[str]) -> Loaded:
+    """The project, where a newer run is asked for of the selected jobs that the expressions of --rerun name.
+
+    Raises UsageError where they name none.
+    """
+    if not expressions:
+        return loaded
+    is_meant = selector(expressions, "--rerun")
+    jobs = [replace(job, again=job.identity in loaded.selected and is_meant(job)) for job in loaded.jobs]
+    if not any(job.again for job in jobs) and not _errors(loaded.problems):
+        raise UsageError(f"--rerun {' '.join(expressions)}: no selected job is meant by that")
+    return replace(loaded, jobs=tuple(jobs))
+
+
 def secrets(loaded: Loaded) -> Secrets:
     """The secrets of the target. The embedded emulator never gets a real one: it would keep it in a file."""
     target = loaded.target

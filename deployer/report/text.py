@@ -62,6 +62,8 @@ def plan(it: Plan, *, verbose: bool = False) -> str:
     if it.orphans:
         title = "Deployed from here, but there is no manifest any more (nothing is done about them):"
         lines += [*_gap(lines), click.style(title, bold=True), *_orphans(it.orphans)]
+    if it.others and it.pending:
+        lines += [*_gap(lines), f"{count(it.others, 'live job')} of others; nothing is done about them."]
     if it.errors:
         lines += [
             *_gap(lines),
