@@ -1,4 +1,4 @@
-"""Whatever people do to manifests and, behind our back, to live jobs: apply does what the plan said, and no more.
+"""Whatever people do to manifests and, behind our back, to live jobs: apply does what the plan said, no more.
 
 A state machine of Hypothesis edits, meddles, lets time pass, applies and crashes in any order.
 """
@@ -40,7 +40,12 @@ ENDED = {
     "SparkBatch": [("success", ""), ("dead", "")],
     "SparkSession": [("success", ""), ("error", "")],
     "MrsJob": [("FINISHED", "SUCCEEDED"), ("FINISHED", "FAILED"), ("KILLED", "KILLED")],
-    "FlinkJar": [("job_finish", ""), ("job_running_exception", ""), ("job_cancel_success", ""), ("job_idle", "")],
+    "FlinkJar": [
+        ("job_finish", ""),
+        ("job_running_exception", ""),
+        ("job_cancel_success", ""),
+        ("job_idle", ""),
+    ],
 }
 
 # Other values for fields of each kind; what FlinkJar has first it needs a restart for.
@@ -184,7 +189,7 @@ class Place:
     numbers: Iterator[int] = field(default_factory=count)
 
 
-def machine(place: Place) -> type[RuleBasedStateMachine]:
+def machine(place: Place) -> type[RuleBasedStateMachine]:  # noqa: C901 - a rule is a function in it
     class Machine(RuleBasedStateMachine):
         @initialize()
         def begin(self) -> None:
