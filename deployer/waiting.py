@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from deployer.errors import Interrupted
 from deployer.model import LiveJob
 
+FIRST_SECONDS = 0.25
+LONGEST_SECONDS = 3600.0
+
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(r"([0-9]+)([smh])")
 
@@ -25,7 +28,10 @@ def seconds(duration: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a state is asked for, and how long a listing may lag behind a write, in seconds."""
+    """How often a state is asked for, and how long a listing may lag behind a write, in seconds.
+
+    At first it is asked for more often: much is done in a moment.
+    """
 
     poll: float = 5.0
     settle: float = 10.0
@@ -33,12 +39,20 @@ class Patience:
     def looks(self) -> Iterator[float]:
         """The pauses before each look for something that should be there: at once, then ever longer."""
         yield 0.0
-        left, pause = self.settle, 1.0
+        left, pause = self.settle, FIRST_SECONDS
         while left > 0:
             pause = min(pause, left)
             yield pause
             left -= pause
             pause *= 2
+
+
+    def polls(self) -> Iterator[float]:
+        """The pauses between looks for something that takes its time."""
+        pause = FIRST_SECONDS
+        while True:
+            yield min(pause, self.poll)
+            pause = min(2 * pause, LONGEST_SECONDS)
 
 
 class Halt:
@@ -73,10 +87,11 @@ def wait_until(
 ) -> tuple[LiveJob | None, bool]:
     """Looks until `there` says so: the last look, and whether it did. Raises ApiError and Interrupted."""
     end = time.monotonic() + longest
-    while True:
+    for pause in patience.polls():
         live = look()
         if there(live):
             return live, True
-        if time.monotonic() >= end:
-            return live, False
-        halt.sleep(min(patience.poll, max(0.0, end - time.monotonic())))
+        if (left := end - time.monotonic()) <= 0:
+            break
+        halt.sleep(min(pause, left))
+    return live, False
