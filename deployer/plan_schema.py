@@ -49,6 +49,10 @@ _INPUTS = _object(
             "description": "The expressions of --select.",
             **_list_of({"type": "string", "maxLength": 4096}, 1000),
         },
+        "rerun": {
+            "description": "The expressions of --rerun.",
+            **_list_of({"type": "string", "maxLength": 4096}, 1000),
+        },
     },
 )
 

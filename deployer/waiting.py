@@ -46,7 +46,6 @@ class Patience:
             left -= pause
             pause *= 2
 
-
     def polls(self) -> Iterator[float]:
         """The pauses between looks for something that takes its time."""
         pause = FIRST_SECONDS

@@ -78,13 +78,25 @@ def test_a_plan_is_saved_and_applied_once(workspace: Workspace, emulator: Emulat
     assert names(emulator) == ["job"]
 
 
+def test_a_rerun_must_be_said_again(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    write(workspace)
+    workspace.apply()
+    clock.forward(10_000)
+    save(workspace, "--rerun", "name=alpha")
+    refused = apply(workspace)
+    assert (refused.code, "--rerun was name=alpha, and is not given now" in refused.err) == (3, True)
+    assert "--rerun name=alpha, or plan again" in refused.err
+    assert apply(workspace, "--rerun", "name=alpha").out.endswith("Applied: 1 done.\n")
+    assert names(emulator) == ["alpha", "alpha"]
+
+
 def test_what_it_holds(workspace: Workspace, tmp_path: Path) -> None:
     write(workspace)
     write(workspace, "beta")
     workspace.write("more.values", {"a": 1})
     (tmp_path / "outside.values").write_text("b: 2\n")
     given = ["--set", "z=1", "--set", "c.d=2", "--values", "more.values", "--values", "../outside.values"]
-    given += ["--select", "name=*a", "alpha.yaml", "./beta.yaml"]
+    given += ["--select", "name=*a", "--rerun", "name=beta", "alpha.yaml", "./beta.yaml"]
     plan = save(workspace, *given)
     printed = workspace.plan(*given)
     assert plan["inputs"] == {
@@ -94,6 +106,7 @@ def test_what_it_holds(workspace: Workspace, tmp_path: Path) -> None:
         "settings": ["c.d", "z"],
         "paths": ["alpha.yaml", "beta.yaml"],
         "select": ["name=*a"],
+        "rerun": ["name=beta"],
     }
     assert plan["deployer"] == __version__
     assert {key: plan[key] for key in printed} == printed
