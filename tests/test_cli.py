@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,18 @@ def in_process(
         errors="replace",
         check=False,
     )
+
+
+def test_a_terminal_shows_how_far_an_apply_is(workspace: Workspace) -> None:
+    for name in ("alpha", "beta"):
+        batch(workspace, name)
+    code, shown = in_terminal(workspace, "apply", "--yes")
+    assert code == 0
+    # The bar is wiped before each line that comes after it.
+    assert re.search(r"\[\.{20}\] 0 of 2\r\x1b\[K.*alpha", shown)
+    assert re.search(r"\[#{10}\.{10}\] 1 of 2\r\x1b\[K.*beta", shown)
+    assert shown.endswith("[####################] 2 of 2\r\x1b[KApplied: 2 done.\r\n")
+    assert " of " not in in_process(workspace, "apply", "--yes").stderr
 
 
 # --- options ----------------------------------------------------------------------------------------------

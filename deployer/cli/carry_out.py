@@ -15,7 +15,7 @@ from deployer.cli.consent import Doing
 from deployer.errors import Exit
 from deployer.model import Action, Live, Outcome, Plan, Result
 from deployer.report import text
-from deployer.report.terminal import err, out
+from deployer.report.terminal import bar, err, out
 from deployer.secrets import Secrets
 from deployer.waiting import Halt
 
@@ -72,10 +72,12 @@ def carry_out(
             halt,
             say=lambda words: err(text.note(words)),
         )
+        bar(0, len(plan.steps))
         try:
             for outcome in apply(setting, plan, live, jobs, manner):
                 ended.append(outcome)
                 out(text.outcome(outcome))
+                bar(len(ended), len(plan.steps))
         except KeyboardInterrupt:
             halt.set()
     results = [outcome.result for outcome in ended]

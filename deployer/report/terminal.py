@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import TextIO
 
 import click
@@ -30,8 +31,29 @@ def err(text: str) -> None:
     _write(text, newline=True, stream=sys.stderr)
 
 
+_BAR = 20
+_shown = threading.Event()  # whether a bar stands on the last line of the terminal
+
+
+def bar(done: int, total: int) -> None:
+    """How far a command is, on the last line of a terminal, until something else is written. Nowhere else."""
+    if total < 2 or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return
+    _wipe()
+    filled = _BAR * done // total
+    click.echo(f"[{'#' * filled}{'.' * (_BAR - filled)}] {done} of {total}", file=sys.stderr, nl=False)
+    _shown.set()
+
+
+def _wipe() -> None:
+    if _shown.is_set():
+        _shown.clear()
+        click.echo("\r\x1b[K", file=sys.stderr, nl=False)
+
+
 def _write(text: str, *, newline: bool, stream: TextIO) -> bool:
     try:
+        _wipe()
         click.echo(text, file=stream, nl=newline, color=_colour())
         return True
     except BrokenPipeError:
