@@ -156,13 +156,13 @@ def _by_name(
 
 
 def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
-    """What `call` gives for each item, in their order. The first failure ends it."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        try:
-            return list(pool.map(call, items))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    """What `call` gives for each item, in their order. The first failure, or an interrupt, ends it at once."""
+    # Not as a context manager: that would wait for the calls under way.
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        return list(pool.map(call, items))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _maybe_owned(

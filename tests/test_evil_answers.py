@@ -257,3 +257,24 @@ def test_the_second_interrupt_ends_at_once(
     assert ran.code == 130
     assert "unknown  create SparkBatch alpha in q: interrupted while a call was under way" in ran.out
     assert gone.wait(10)
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_an_interrupt_while_listings_are_read_ends_at_once(
+    workspace: Workspace, proxy: FaultProxy, tmp_path: Path, verb: str
+) -> None:
+    """Also where the reading is done in threads."""
+    workspace.write("a.yaml", manifest("FlinkJar", "alpha", SPECS["FlinkJar"]))
+    assert workspace.apply().code == 0
+    gone = threading.Event()
+    with commands(tmp_path) as real:
+
+        def once(call: Call) -> None:
+            os.kill(real.pid(), signal.SIGINT)
+            call.wait_for_hang_up()
+            gone.set()
+
+        proxy.rule("GET", "/tags", once)
+        ran = real.run(workspace.folder, verb, *(["--yes"] if verb == "apply" else []))
+    assert (ran.code, ran.out, ran.err.strip()) == (130, "", "interrupted")
+    assert gone.wait(10)
