@@ -383,7 +383,7 @@ def test_what_apply_does_is_what_the_plan_said(
         run_state_machine_as_test(
             machine(Place(tmp_path, capsys, real)),
             settings=settings(
-                max_examples=int(os.environ.get("DEPLOYER_EXAMPLES", "16")),
+                max_examples=int(os.environ.get("DEPLOYER_EXAMPLES", "10")),
                 stateful_step_count=30,
                 derandomize=True,
                 deadline=None,
