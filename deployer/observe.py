@@ -156,7 +156,7 @@ def _by_name(
 
 
 def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
-    """What `call` gives for each item, in their order. The first failure, or an interrupt, ends it at once."""
+    """What `call` gives for each item, in their order. A failure, or an interrupt, ends it at once."""
     # Not as a context manager: that would wait for the calls under way.
     pool = ThreadPoolExecutor(_THREADS)
     try:
