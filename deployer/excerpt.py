@@ -45,10 +45,14 @@ _MOST_WORK = 5_000_000
 
 # Whatever a rule looks for, a line has one of these; most lines have none.
 _SUSPECT = r"://|pass|pwd|secret|token|credential|key|[as]k"
+# Only what stands for one character is repeated possessively here: with groups Python 3.11 gets that wrong
+# before 3.11.5, and Debian 12 has 3.11.2.
+_IN_DOUBLE = r"[^\"\\]*+(?:\\.[^\"\\]*+)*"
+_IN_SINGLE = r"[^']*+(?:''[^']*+)*"
 _PLAIN = r"[^\s\"'{}\[\],:\\]"
 _KEY = re.compile(rf"(?<!{_PLAIN})({_PLAIN}++)[\\\"']*+\s*+:(?=[\s\"'{{\[|>&!*\\\U000f0000-\U0010ffff]|$)")
 _WORD = re.compile(rf"\s*[\\\"']*({_PLAIN}+)")
-_LEAD = re.compile(r"\s*+(?:-\s++)*+")
+_LEAD = re.compile(r"\s*+(?:-\s++)*")
 _BEGIN = re.compile(
     r"(?=-----BEGIN [A-Z0-9 ]{0,64}PRIVATE KEY)"
     rf"|\{{%[-+]?\s*+set\s+[\w.]{{0,64}}?(?i:{NAME})\s*+[-+]?%\}}"
@@ -56,25 +60,25 @@ _BEGIN = re.compile(
 _END = re.compile(r".*?(?:-----END|endset)")
 _DOCUMENT = re.compile(r"(?:---|\.\.\.)(?:\s|$)")
 # A comment, or nothing but tags: it neither ends a value nor is one.
-_ASIDE = re.compile(r"\s*+(?:#.*|(?:\{[%#][^{}]*+\}\s*+)++)$")
+_ASIDE = re.compile(r"\s*+(?:#.*|(?:\{[%#][^{}]*+\}\s*+)+)$")
 # What can stand after a value that has ended.
 _NEXT = re.compile(
-    r"[-?](?:\s|$)|[}\])]|(?:\"(?:[^\"\\]|\\.)*+\"|'[^']*+')\s*+:"
-    r"|(?![:\"'])(?:[^:,{}\[\]]|:(?!\s|$)|\{\{[^{}]*+\}\})++:"
+    rf"[-?](?:\s|$)|[}}\])]|(?:\"{_IN_DOUBLE}\"|'[^']*+')\s*+:"
+    r"|(?![:\"'])(?:[^:,{}\[\]]++|:(?!\s|$)|\{\{[^{}]*+\}\})+:(?=\s|$)"
 )
 _KEPT = re.compile("\\s*(?:[\"']?[\U000f0000-\U000fffff]+)?")
 _ENDS = (",", "]", "}")
 _BLOCK = re.compile(r"[|>][-+0-9]{0,2}")
 _ANNOUNCES = re.compile(rf"{OPTION}[\"']?\s*+,\s*+", re.IGNORECASE)
 _ANNOUNCES_NEXT = re.compile(rf"{OPTION}[\"']?\s*+[,\\]?\s*+(?:#.*)?$", re.IGNORECASE)
-_ITEM = re.compile(r"(?:\"(?:[^\"\\]|\\.)*+\"?|'(?:[^']|'')*+'?)?+[^,\]}]*+")
-_QUOTED = re.compile(r"(?<![^\s\[{,:])(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^']|'')*+')")
+_ITEM = re.compile(rf"(?:\"{_IN_DOUBLE}\"?|'{_IN_SINGLE}'?)?[^,\]}}]*+")
+_QUOTED = re.compile(rf"(?<![^\s\[{{,:])(?:\"{_IN_DOUBLE}\"|'{_IN_SINGLE}'(?!'))")
 _BRACKET = re.compile(r"[\[\]{}]")
 _OPEN_QUOTE = re.compile(r"(?<![^\s\[{,:])[\"']")
 _COLLECTION = re.compile(r"\s*(?:[&!]\S*\s+)*[\[{]")
 _UNCLOSED = (
-    (re.compile(r"\s*(?:[&!]\S*\s+)*\"(?:[^\"\\]|\\.)*+\\?$"), re.compile(r"(?:[^\"\\]|\\.)*+\"")),
-    (re.compile(r"\s*(?:[&!]\S*\s+)*'(?:[^']|'')*+$"), re.compile(r"(?:[^']|'')*+'")),
+    (re.compile(rf"\s*(?:[&!]\S*\s+)*\"{_IN_DOUBLE}\\?$"), re.compile(rf"{_IN_DOUBLE}\"")),
+    (re.compile(rf"\s*(?:[&!]\S*\s+)*'{_IN_SINGLE}$"), re.compile(rf"{_IN_SINGLE}'(?!')")),
 )
 
 
