@@ -51,6 +51,11 @@ _INPUTS = _object(
         },
     },
 )
+# Not required: files of the first versions have it not.
+_INPUTS["properties"]["rerun"] = {
+    "description": "The expressions of --rerun.",
+    **_list_of({"type": "string", "maxLength": 4096}, 1000),
+}
 
 _FIELD = _object(
     "One field that differs.",

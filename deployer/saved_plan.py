@@ -47,6 +47,7 @@ class Inputs:
     settings: tuple[str, ...]
     paths: tuple[str, ...]
     select: tuple[str, ...]
+    rerun: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ def read(file: str) -> SavedPlan:
         settings=tuple(raw["settings"]),
         paths=tuple(raw["paths"]),
         select=tuple(raw["select"]),
+        rerun=tuple(raw.get("rerun", ())),  # files of older versions have none
     )
     if inputs.target != value["target"]:
         raise BadPlanFile(f"{file} is not a plan: /target and /inputs/target differ")

@@ -65,6 +65,26 @@ def names(emulator: Emulator, kind: str = "SparkBatch") -> list[str]:
 # --- the file ---------------------------------------------------------------------------------------------
 
 
+def test_a_rerun_is_said_again(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    write(workspace)
+    assert workspace.apply().code == 0
+    clock.forward(1000)
+    ran = workspace.run("plan", "--out", FILE, "--rerun", "name=alpha")
+    words = "apply --plan plan.json -t test --rerun name=alpha"
+    assert ran.err.splitlines()[-1].endswith(words)
+    without = apply(workspace)
+    assert (without.code, words in without.err) == (3, True)
+    assert apply(workspace, "--rerun", "name=alpha").code == 0
+    assert names(emulator) == ["alpha", "alpha"]
+
+
+def test_a_file_of_before_the_reruns(workspace: Workspace) -> None:
+    write(workspace)
+    save(workspace)
+    forge(workspace, lambda plan: plan["inputs"].pop("rerun"))
+    assert apply(workspace).code == 0
+
+
 def test_a_plan_is_saved_and_applied_once(workspace: Workspace, emulator: Emulator) -> None:
     workspace.write("all.yaml", [manifest(kind, "job", spec) for kind, spec in SPECS.items()])
     ran = workspace.run("plan", "--out", FILE)
@@ -94,6 +114,7 @@ def test_what_it_holds(workspace: Workspace, tmp_path: Path) -> None:
         "settings": ["c.d", "z"],
         "paths": ["alpha.yaml", "beta.yaml"],
         "select": ["name=*a"],
+        "rerun": [],
     }
     assert plan["deployer"] == __version__
     assert {key: plan[key] for key in printed} == printed
@@ -440,6 +461,7 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
     [
         ({"target": "evil"}, 3, "target was evil, and is test now"),
         ({"project": "evil"}, 3, "was made for the project 'evil', not 'tests'"),
+        ({"rerun": ["name=*"]}, 3, "--rerun was name=*, and is not given now"),
         ({"settings": ["bucket"]}, 3, "--set was bucket, and is not given now"),
         ({"values": ["/etc/passwd"]}, 3, "--values was /etc/passwd, and is not given now"),
         ({"select": ["nosuch=x"]}, 3, "there is no selector 'nosuch'"),

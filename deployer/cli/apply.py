@@ -64,7 +64,7 @@ def command(
     from deployer.apply import Manner
 
     saved = read(plan_file) if plan_file is not None else None
-    loaded = from_plan.load(options, saved) if saved else stages.load(options)
+    loaded = from_plan.load(options, saved, rerun) if saved else stages.load(options)
     loaded = stages.with_reruns(loaded, rerun)
     agreed = agreement(loaded.target, APPLY, yes=yes, confirm=confirm)
     allowed = limits_of(loaded.target, limits)

@@ -1,7 +1,7 @@
 """What `apply --plan FILE` takes from the file, and what must be said again.
 
-The file may be a stranger's. What could add or change something (the target, --set, --values) is never taken
-from it, only compared; what narrows (PATH, --select) is.
+The file may be a stranger's. What could add or change something (the target, --set, --values, --rerun) is
+never taken from it, only compared; what narrows (PATH, --select) is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deployer.saved_plan import Inputs, SavedPlan
 _MAX_WORDS = 300
 
 
-def inputs(options: Options, loaded: stages.Loaded) -> Inputs:
+def inputs(options: Options, loaded: stages.Loaded, rerun: Sequence[str]) -> Inputs:
     """What a plan with these options is made of."""
     values = [Path(file).as_posix() for file in stages.in_project(options.values, loaded.project)]
     return Inputs(
@@ -31,6 +31,7 @@ def inputs(options: Options, loaded: stages.Loaded) -> Inputs:
         settings=_settings(options),
         paths=_paths(options.paths, loaded.project.folder),
         select=tuple(sorted({*options.select})),
+        rerun=tuple(sorted({*rerun})),
     )
 
 
@@ -45,7 +46,7 @@ def _paths(paths: Sequence[str], folder: Path) -> tuple[str, ...]:
     return () if "." in found else tuple(found)
 
 
-def load(options: Options, saved: SavedPlan) -> stages.Loaded:
+def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> stages.Loaded:
     """The project as `stages.load` reads it, with the selection of a saved plan.
 
     Raises UsageError where the options say something else than the plan was made with, and StalePlan where
@@ -59,7 +60,7 @@ def load(options: Options, saved: SavedPlan) -> stages.Loaded:
         raise StalePlan(
             f"{saved.file}: no job is left of what this plan selects; nothing was applied"
         ) from None
-    _require_said(inputs(narrowed, loaded), saved, folder)
+    _require_said(inputs(narrowed, loaded, rerun), saved, folder)
     return loaded
 
 
@@ -94,6 +95,7 @@ def _require_said(said: Inputs, saved: SavedPlan, folder: Path) -> None:
         ("target", [said.target], [planned.target]),
         ("--values", said.values, planned.values),
         ("--set", sorted(said.settings), sorted({*planned.settings})),
+        ("--rerun", sorted(said.rerun), sorted({*planned.rerun})),
     )
     differ = [
         f"{what} was {_words(then)}, and is {_words(now)} now"
@@ -114,6 +116,8 @@ def apply_command(file: str, planned: Inputs, folder: Path) -> str:
         words += ["--values", os.path.relpath(folder / value)]
     for name in planned.settings:
         words += ["--set", f"{name}=VALUE"]
+    for expression in planned.rerun:
+        words += ["--rerun", expression]
     return _cut(shlex.join(words))
 
 

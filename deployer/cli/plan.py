@@ -52,7 +52,7 @@ def command(
         case _:
             out(text.plan(plan, verbose=verbose))
     if place and out_file:
-        inputs = from_plan.inputs(options, loaded)
+        inputs = from_plan.inputs(options, loaded, rerun)
         write(place, as_text(inputs, plan))
         command_line = from_plan.apply_command(out_file, inputs, loaded.project.folder)
         err(text.note(f"saved in {out_file}; to apply it: {command_line}"))
