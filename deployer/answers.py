@@ -105,9 +105,9 @@ class Reader:
         code = "" if code == str(status) else code  # as IAM says it
         said = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
         hint = hint_of(code, message)
-        text = "; ".join(
-            filter(None, (f"{where}: {self._shown(said, response)}", hint.hint, self._advice(response)))
-        )
+        more = [words for words in (hint.hint, self._advice(response)) if words]
+        shown = self._shown(said.rstrip(".") or said if more else said, response)
+        text = "; ".join((f"{where}: {shown}", *more))
         lost = not hint.full and (status in _GATEWAY_LOST or (status >= 500 and not code))
         if hint.full:
             again = Again.FULL

@@ -186,7 +186,7 @@ def definition(it: Situation) -> Decision:  # noqa: C901 - one branch is one row
         if live is None:
             return _unchanged("state: absent, and there is none")
         if live.phase is Phase.PENDING:
-            return _unchanged(f"state: absent, but it is in transition: {live.state}; plan again later")
+            return _look(f"state: absent, but it is in transition: {live.state}; plan again later")
         return _delete(it, live)
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:
@@ -195,7 +195,8 @@ def definition(it: Situation) -> Decision:  # noqa: C901 - one branch is one row
         steps = (Step.CREATE, Step.START) if wants_run else (Step.CREATE,)
         return Decision(Action.CREATE, f"no record of it: {it.listing}; {then}", steps=steps)
     if live.phase is Phase.PENDING:
-        return _unchanged(f"in transition: {live.state}; plan again later")
+        moving = f"in transition: {live.state}; plan again later"
+        return _unchanged(moving) if it.same else _look(f"the manifest changed, but it is {moving}")
     if live.phase is Phase.UNKNOWN:
         return _look(f"its state '{live.state}' needs a person; nothing is done")
     if live.spec is None:

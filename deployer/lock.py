@@ -62,7 +62,7 @@ def held(folder: Path, target: str, command: str) -> Iterator[None]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _write(file: Path, owner: Owner) -> None:

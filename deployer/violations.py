@@ -141,7 +141,11 @@ def _message(error: ValidationError, path: Path) -> str:
         case "type":
             wanted = [limit] if isinstance(limit, str) else limit
             words = " or ".join(_TYPES[name] for name in wanted)
-            return f"{what} must be {words}, not {describe(value, quote='string' in wanted)}"
+            # In quotes a number may still be none of what is taken: 5 is no time, and 5s is.
+            fits = re.search(schema.get("pattern", ""), str(value))
+            example = "" if fits else _as_in(schema)
+            quote = "string" in wanted and not example
+            return f"{what} must be {words}{example}, not {describe(value, quote=quote)}"
         case "enum":
             hint = nearest(value, limit) if isinstance(value, str) else ""
             hint = hint if "did you mean" in hint else ""
@@ -159,9 +163,15 @@ def _message(error: ValidationError, path: Path) -> str:
         case "pattern" if (rule := schema.get("$comment")) in OF_THE_SCHEMA:
             return f"{what}: {OF_THE_SCHEMA[rule][0]}; it is {describe(value)}"
         case "pattern":
-            return f"{what} must match {limit}; it is {describe(value)}"
+            return f"{what} must match {limit}{_as_in(schema)}; it is {describe(value)}"
         case _:
             return str(schema.get("description") or error.message)
+
+
+def _as_in(schema: Any) -> str:
+    """`, as in 30m`, where a pattern has an example or a default."""
+    examples = [it for it in (*schema.get("examples", ()), schema.get("default")) if isinstance(it, str)]
+    return f", as in {examples[0]}" if "pattern" in schema and examples else ""
 
 
 def describe(value: Any, *, quote: bool = False) -> str:

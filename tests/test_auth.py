@@ -341,7 +341,7 @@ def test_a_token_that_is_refused_when_new_is_an_error(service: FaultProxy, time:
     service.rule("POST", "batches", EXPIRED)
     client = connected(service, time, HW_USER)
     with pytest.raises(
-        Refused, match=r"APIGW.0307 The token must be updated.; check the user and password in HW_"
+        Refused, match=r"APIGW\.0307 The token must be updated; check the user and password in HW_"
     ):
         client.create(BATCH, "alpha", SPECS["SparkBatch"])
     assert service.count("POST", "batches") == 2

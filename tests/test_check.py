@@ -119,8 +119,14 @@ def batch(name: str, *needs: Any, queue: str = "q") -> dict[str, Any]:
         (BATCH + "lifecycle: {state: running}\n", "7:20: error: 'state' must be one of present, absent"),
         (BATCH + "lifecycle: {savepoint: true}\n", "7:13: error: unknown field 'savepoint' in lifecycle"),
         (BATCH + "lifecycle: {protect: yes}\n", "7:22: error: 'protect' must be true or false, not 'yes'"),
-        (BATCH + "lifecycle: {timeout: 30}\n", "7:22: error: 'timeout' must be text, not the number 30"),
-        (BATCH + "lifecycle: {timeout: 30d}\n", "7:22: error: 'timeout' must match"),
+        (
+            BATCH + "lifecycle: {timeout: 30}\n",
+            "7:22: error: 'timeout' must be text, as in 30m, not the number 30",
+        ),
+        (
+            BATCH + "lifecycle: {timeout: 30d}\n",
+            "7:22: error: 'timeout' must match ^[1-9][0-9]*[smh]$, as in 30m; it is '30d'",
+        ),
         (BATCH + 'lifecycle: {timeout: "30m\\n"}\n', "7:22: error: 'timeout' must match"),
         (
             FLINK + "lifecycle: {state: present}\n",

@@ -352,6 +352,17 @@ def test_a_reader_that_goes_away(workspace: Workspace, emulator: Emulator, argum
     assert len(listed(emulator.url, "SparkBatch")) == (arguments[0] == "apply")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_no_bug(workspace: Workspace) -> None:
+    batch(workspace)
+    with Path("/dev/full").open("w") as full:
+        ran = in_process(workspace, "plan", stdout=full.fileno())
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "error: the output cannot be written: No space left on device\n",
+    )
+
+
 def test_a_reader_of_errors_that_goes_away(bare: Workspace) -> None:
     """`deployer validate 2>&1 | head -n 0`"""
     batch(bare, spec={})

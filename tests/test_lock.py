@@ -58,7 +58,7 @@ def test_who_holds_it_is_said(workspace: Workspace, state: Path) -> None:
         assert refused.code == Exit.ERROR
         assert re.search(
             r"another apply of this project to target 'test' is under way: "
-            rf"started \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00 by {re.escape(origin.user())} "
+            rf"started \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC by {re.escape(origin.user())} "
             rf"\(pid {process.pid}\): deployer apply -t test; nothing was done",
             refused.err,
         )

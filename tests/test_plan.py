@@ -166,7 +166,8 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
     ("none", {}, None, "", Action.CREATE, [CREATE, START], NONE, "created, then run"),
     ("none-stopped", STOPPED, None, "", Action.CREATE, [CREATE], NONE, "not run"),
     ("none-keep", {"on_missing": OnMissing.KEEP}, None, "", UNCHANGED, [], NONE, "onMissing is keep"),
-    ("pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "in transition"),
+    ("pending", {}, Phase.PENDING, "", UNCHANGED, [], NONE, "in transition"),
+    ("differs-pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "changed, but it is in transition"),
     ("unknown", {}, Phase.UNKNOWN, OTHER, UNCHANGED, [], NONE, "needs a person"),
     ("draft", {}, Phase.DRAFT, "", Action.START, [START], NONE, "never run"),
     ("draft-stopped", STOPPED, Phase.DRAFT, "", UNCHANGED, [], NONE, "it is draft-word"),
@@ -204,7 +205,7 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
 ]  # fmt: skip
 
 # Rows that a person is asked to look at.
-LOOK = {"unknown", "running-rerun", "failed", "failed-stopped"}
+LOOK = {"absent-pending", "differs-pending", "unknown", "running-rerun", "failed", "failed-stopped"}
 
 
 def definitions(of: Job, phase: Any, differs: str) -> list[LiveJob]:

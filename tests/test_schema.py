@@ -111,7 +111,11 @@ def test_the_smallest_specs_are_valid(kind: str, bare: Workspace) -> None:
         ("SparkBatch", {"conf": {"a": None}}, "'a' must be text or a number or true or false, not nothing"),
         ("SparkBatch", {"conf": {"a": ["b"]}}, "'a' must be text or a number or true or false, not a list"),
         ("FlinkJar", {"resource_config": {"max_slot": 0}}, "'max_slot' must be at least 1, not 0"),
-        ("MrsJob", {"cluster_id": ".."}, "'cluster_id' must match [^.]; it is '..'"),
+        (
+            "MrsJob",
+            {"cluster_id": ".."},
+            "'cluster_id' must match [^.], as in 0f9c2c48-7658-4f48-8148-0c7db940d640; it is '..'",
+        ),
         (
             "MrsJob",
             {"argumets": []},

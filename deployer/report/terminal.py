@@ -13,6 +13,8 @@ from typing import TextIO
 
 import click
 
+from deployer.errors import DeployerError
+
 
 def prepare() -> None:
     """Once, at the start of the process: what an encoding lacks is written as an escape."""
@@ -22,7 +24,7 @@ def prepare() -> None:
 
 
 def out(text: str = "", *, newline: bool = True) -> bool:
-    """Writes a result; False when its reader has just gone away."""
+    """Writes a result; False when its reader has just gone away. Raises DeployerError where it cannot be."""
     return _write(text, newline=newline, stream=sys.stdout)
 
 
@@ -57,9 +59,18 @@ def _write(text: str, *, newline: bool, stream: TextIO) -> bool:
         click.echo(text, file=stream, nl=newline, color=_colour())
         return True
     except BrokenPipeError:
-        # Nobody reads any more: the rest goes nowhere, what Python still writes at exit included.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _silence(stream)
         return False
+    except OSError as error:
+        _silence(stream)
+        if stream is sys.stderr:
+            return False
+        raise DeployerError(f"the output cannot be written: {error.strerror}") from None
+
+
+def _silence(stream: TextIO) -> None:
+    """The rest goes nowhere, what Python still writes at exit included."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _colour() -> bool | None:
