@@ -95,7 +95,7 @@ def decide(it: Situation) -> Decision:
 
 def _allowed(job: Job, decision: Decision) -> Decision:
     if job.lifecycle.protect and _STOPPING & {*decision.steps}:
-        reason = f"{decision.reason}; protect: true refuses to {decision.action} it"
+        reason = f"protect: true refuses to {decision.action} it, although {decision.reason}"
         return Decision(Action.BLOCKED, reason)
     return decision
 

@@ -101,7 +101,9 @@ class Deployment:
         except Interrupted as error:
             begun = [*self._at.said, self._at.sent]
             words = "the rest was not done" if any(begun) else "nothing was done"
-            return self._outcome(Result.STOPPED, *begun, f"{words}: {error}")
+            return self._outcome(
+                Result.STOPPED, *begun, f"{words}: {error}; the next apply goes on from here"
+            )
         except _Stale as error:
             return self._outcome(Result.REFUSED, *self._at.said, str(error))
         except _Unknown as error:
@@ -254,14 +256,17 @@ class Deployment:
         return f"deployer {verb} --select kind={self._job.kind},name={self._job.name}"
 
     def _cancel(self) -> str:
-        said = [self._cancelled(one) for one in (self._live(), *self._change.beside)]
+        runs = (self._live(), *self._change.beside)
+        said = [self._cancelled(one) for one in runs]
         self._at.id = self._live().id
-        return ", ".join(said)
+        if len(runs) == 1:
+            return said[0]
+        return ", ".join(f"{one.id} {words}" for one, words in zip(runs, said, strict=True))
 
     def _cancelled(self, live: LiveJob) -> str:
         self._at.id = live.id
         if live.phase not in RUNNING:
-            return f"{live.id} had ended by itself ({live.state})"
+            return f"had ended by itself ({live.state})"
         try:
             said = self._sure(
                 Step.CANCEL,
@@ -273,9 +278,9 @@ class Deployment:
             now = self._shown(live.id)
             if not _has_ended(now):
                 raise
-            return f"{live.id} had ended by itself ({now.state if now else 'gone'})"
+            return f"had ended by itself ({now.state if now else 'gone'})"
         self._wait(_has_ended, "to end")
-        return f"cancelled {live.id}{said}"
+        return f"cancelled{said}"
 
     # --- definitions
 

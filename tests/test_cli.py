@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,31 @@ def test_a_terminal_shows_how_far_an_apply_is(workspace: Workspace) -> None:
     assert re.search(r"\[#{10}\.{10}\] 1 of 2\r\x1b\[K.*beta", shown)
     assert shown.endswith("[####################] 2 of 2\r\x1b[KApplied: 2 done.\r\n")
     assert " of " not in in_process(workspace, "apply", "--yes").stderr
+
+
+def test_a_disk_that_is_full_in_the_middle_of_an_apply(workspace: Workspace, emulator: Emulator) -> None:
+    """What cannot be printed is done and counted all the same, and told of on stderr."""
+    for name in ("alpha", "beta"):
+        batch(workspace, name)
+    size = 1_000_000 + len(in_process(workspace, "plan").stdout) + 5
+    with (workspace.folder / "out.txt").open("wb") as file:
+        file.write(b" " * 1_000_000)
+        file.flush()
+        ran = subprocess.run(
+            [*COMMAND, "apply", "--yes"],
+            cwd=workspace.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+        )
+    assert ran.returncode == 0
+    assert ran.stderr.startswith("error: the output cannot be written: File too large\n")
+    assert "done     create SparkBatch beta" in ran.stderr
+    assert ran.stderr.endswith("Applied: 2 done.\n")
+    assert len(listed(emulator.url, "SparkBatch")) == 2
 
 
 # --- options ----------------------------------------------------------------------------------------------

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from deployer.cli import stages
 from deployer.cli.consent import Doing
-from deployer.errors import Exit
+from deployer.errors import DeployerError, Exit
 from deployer.model import Action, Live, Outcome, Plan, Result
 from deployer.report import text
 from deployer.report.terminal import bar, err, out
@@ -56,6 +56,7 @@ def carry_out(
     from deployer.journal import Journal
 
     ended: list[Outcome] = []
+    tell = _Teller()
     blocked = plan.summary[Action.BLOCKED]
     jobs = {job.identity: job for job in loaded.jobs}
     folder = stages.state_folder(loaded.project)
@@ -76,7 +77,7 @@ def carry_out(
         try:
             for outcome in apply(setting, plan, live, jobs, manner):
                 ended.append(outcome)
-                out(text.outcome(outcome))
+                tell(text.outcome(outcome))
                 bar(len(ended), len(plan.steps))
         except KeyboardInterrupt:
             halt.set()
@@ -85,8 +86,23 @@ def carry_out(
     counts = text.outcomes(
         results, doing.done, blocked=blocked, errors=len(plan.errors), not_started=not_started
     )
-    out(counts)
+    tell(counts)
     return Exit.INTERRUPTED if halt else exit_code(ended, blocked=blocked, errors=len(plan.errors))
+
+
+class _Teller:
+    """Prints what comes of calls. That it cannot be printed must not stop the others: then stderr has it."""
+
+    def __init__(self) -> None:
+        self._write: Callable[[str], object] = out
+
+    def __call__(self, line: str) -> None:
+        try:
+            self._write(line)
+        except DeployerError as error:
+            err(text.error(str(error)))
+            self._write = err
+            err(line)
 
 
 @contextmanager
