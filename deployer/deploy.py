@@ -172,6 +172,8 @@ class Deployment:
     # --- run once, and the first step of a definition
 
     def _create(self) -> str:
+        if self._change.steps[0] is not Step.CREATE:
+            self._beside()  # the run before may have taken long to end
         word = "created" if self._kind.nature is Nature.DEFINITION else "submitted"
         spec = self._with.secrets.filled(stamped(self._kind, self._job, self._with.owner))
         self._at.id, self._at.now = "", None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import SPECS, Clock, Workspace, manifest
-from faults import Answer, Call, Fault, FaultProxy, changed, listed, says
+from faults import Answer, Call, Fault, FaultProxy, changed, fill, listed, says
 
 from deployer.emulator import Emulator
 
@@ -37,6 +37,11 @@ def running(workspace: Workspace, proxy: FaultProxy, clock: Clock) -> Workspace:
 def stream(workspace: Workspace, lifecycle: dict[str, Any] | None = None, **spec: Any) -> None:
     body = {**SPECS["FlinkJar"], **spec}
     workspace.write("a.yaml", manifest("FlinkJar", "alpha", body, lifecycle=lifecycle or {}))
+
+
+def batch(workspace: Workspace, lifecycle: dict[str, Any] | None = None, **spec: Any) -> None:
+    body = {**SPECS["SparkBatch"], **spec}
+    workspace.write("a.yaml", manifest("SparkBatch", "alpha", body, lifecycle=lifecycle or {}))
 
 
 def then_twice(proxy: FaultProxy, path: str, shown: Fault) -> Fault:
@@ -99,3 +104,23 @@ def test_a_job_that_is_not_shown_yet_is_not_gone(workspace: Workspace, proxy: Fa
     applied = workspace.apply("--wait")
     assert applied.code == 0, applied
     assert applied.out.endswith("Applied: 2 done.\n")
+
+
+def test_what_appears_while_a_replaced_run_ends_is_not_submitted_beside(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    batch(workspace)
+    assert workspace.apply().code == 0
+    clock.forward(10)
+    batch(workspace, {"onChange": "replace"}, className="com.B")
+
+    def meanwhile(call: Call) -> Answer:
+        answer = call.forward()
+        fill(emulator.url, "SparkBatch", ["alpha"])
+        return answer
+
+    proxy.rule("DELETE", "", meanwhile)
+    sent = proxy.count("POST")
+    applied = workspace.apply()
+    assert (applied.code, proxy.count("POST")) == (5, sent), applied
+    assert "has appeared since the plan was made; plan again" in applied.out
