@@ -210,8 +210,12 @@ class _Run:
         path_values = KINDS[identity.kind].path_values(job.spec)
         setting = self._setting
 
+        settled = time.monotonic() + setting.patience.settle
+
         def there(live: LiveJob | None) -> bool:
-            return live is None or live.phase in ENDED_BADLY or is_so_far(live, until)
+            if live is None:  # or what was sent just now is not shown yet
+                return time.monotonic() >= settled
+            return live.phase in ENDED_BADLY or is_so_far(live, until)
 
         live = look_at(setting.client, identity, identifier, path_values)
         if there(live):

@@ -108,6 +108,8 @@ def run_once(it: Situation) -> Decision:  # noqa: C901 - one branch is one row o
     if lifecycle.state is State.ABSENT:
         if live and live.phase in RUNNING:
             return _cancel(f"state: absent, and {live.id} is {live.state}")
+        if live and live.phase is Phase.UNKNOWN:
+            return _look(f"state: absent, but its state '{live.state}' is not known to this version")
         return _unchanged("state: absent, and nothing is active")
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:

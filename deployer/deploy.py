@@ -8,7 +8,8 @@ writes can be repeated without harm, and are, once, where no look shows that the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,13 +129,8 @@ class Deployment:
 
     def _look_again(self) -> None:
         """Raises _Stale where the live job is not what the plan saw: somebody else is at work."""
-        job, planned = self._job, self._change.live
-        listed = list_beside(self._client, job)
-        self._at.known = frozenset(one.id for one in listed)
-        for one in listed:
-            unnamed = not self._kind.named_in_listing and not one.identity.name and one.phase in RUNNING
-            if one.id not in self._seen and (one.identity == job.identity or unnamed):
-                raise _Stale(f"{one.id} ({one.state}) has appeared since the plan was made; plan again")
+        planned = self._change.live
+        listed = self._beside()
         if planned is None:
             return
         now = next((one for one in listed if one.id == planned.id), None) or self._shown(
@@ -156,6 +152,16 @@ class Deployment:
             raise _Stale(f"{planned.id} was changed since the plan was made ({', '.join(other)}); plan again")
         self._at.now = now
 
+    def _beside(self) -> list[LiveJob]:
+        """The live jobs that may be this one; raises _Stale where one has appeared."""
+        listed = list_beside(self._client, self._job)
+        self._at.known = frozenset(one.id for one in listed)
+        for one in listed:
+            unnamed = not self._kind.named_in_listing and not one.identity.name and one.phase in RUNNING
+            if one.id not in self._seen and (one.identity == self._job.identity or unnamed):
+                raise _Stale(f"{one.id} ({one.state}) has appeared since the plan was made; plan again")
+        return listed
+
     def _live(self) -> LiveJob:
         """The live job, for the steps that only changes with one have."""
         if self._at.now is None:
@@ -168,6 +174,8 @@ class Deployment:
     # --- run once, and the first step of a definition
 
     def _create(self) -> str:
+        if self._change.steps[0] is not Step.CREATE:
+            self._beside()  # the run before may have taken long to end
         word = "created" if self._kind.nature is Nature.DEFINITION else "submitted"
         spec = self._with.secrets.filled(stamped(self._kind, self._job, self._with.owner))
         self._at.id, self._at.now = "", None
@@ -182,7 +190,7 @@ class Deployment:
             try:
                 identifier = self._client.create(self._kind, self._job.name, spec)
             except Refused as error:
-                if error.status < 500 or not (found := self._there_all_the_same()):
+                if not _may_have_taken(error) or not (found := self._there_all_the_same()):
                     raise
                 said.append(f"(found in the listing, although the service said: {error})")
                 return found
@@ -273,12 +281,13 @@ class Deployment:
                 lambda: self._client.cancel(self._kind, live.id, self._path_values),
                 _has_ended,
             )
-        except Refused:
+        except Refused as error:
             # What has just ended cannot be cancelled.
             now = self._shown(live.id)
             if not _has_ended(now):
                 raise
-            return f"had ended by itself ({now.state if now else 'gone'})"
+            how = "has ended" if _may_have_taken(error) else "had ended by itself"
+            return f"{how} ({now.state if now else 'gone'})"
         self._wait(_has_ended, "to end")
         return f"cancelled{said}"
 
@@ -292,7 +301,7 @@ class Deployment:
             lambda: self._client.stop(self._kind, self._at.id, savepoint=wanted),
             lambda now: now is None or now.phase is not Phase.ACTIVE,
         )
-        now = self._wait(lambda now: now is None or now.phase is not Phase.PENDING, "to stop")
+        now = self._wait(lambda now: now is None or now.phase is not Phase.PENDING, "to stop", Phase.ACTIVE)
         if now is None:
             raise Refused(f"{self._at.id} is gone after it was stopped")
         if now.phase is Phase.ACTIVE:
@@ -353,8 +362,8 @@ class Deployment:
         )
         said = f"started{' from its savepoint' if from_savepoint else ''}{said}"
         if self._change.steps[0] is Step.STOP:
-            now = self._wait(lambda now: now is None or now.phase is not Phase.PENDING, "to run")
-            if now is None or now.phase in {Phase.FAILED, Phase.STOPPED}:
+            now = self._wait(lambda now: now is None or now.phase is not Phase.PENDING, "to run", phase)
+            if now is None or now.phase in {Phase.FAILED, Phase.STOPPED, Phase.DRAFT}:
                 raise Refused(f"after its restart it is {now.state if now else 'gone'}")
         return said
 
@@ -407,11 +416,18 @@ class Deployment:
         shown = []
 
         def sent() -> str:
-            send()
+            try:
+                send()
+            except Refused as error:
+                # One look, as for a create; `_cancelled` looks for itself.
+                looks = _may_have_taken(error) and step is not Step.CANCEL
+                if not looks or not self._took(took, [0.0]):
+                    raise
+                shown.append(f" (a look shows that it took, although the service said: {error})")
             return identifier
 
         def look(error: AnswerLost) -> str:
-            if self._took(took):
+            if self._took(took, self._with.patience.looks()):
                 shown.append(" (its answer was lost; a look shows that it took)")
                 return identifier
             raise _Unknown(f"{error}; whether it was {_DONE[step]} is not known")
@@ -425,14 +441,14 @@ class Deployment:
                 self._recorded(step, sent, look)
             except Refused:
                 # Perhaps because the first one took, late.
-                if not self._took(took):
+                if not self._took(took, self._with.patience.looks()):
                     raise
         self._at.sent = _SENT.get(step, "")
         return "".join(shown)
 
-    def _took(self, took: Callable[[LiveJob | None], bool]) -> bool:
-        """Whether a look shows, before the settling delay is over, that a write was carried out."""
-        for pause in self._with.patience.looks():
+    def _took(self, took: Callable[[LiveJob | None], bool], pauses: Iterable[float]) -> bool:
+        """Whether a look, after one of the pauses, shows that a write was carried out."""
+        for pause in pauses:
             try:
                 self._with.halt.sleep(pause)
                 if took(self._shown(self._at.id)):
@@ -443,13 +459,24 @@ class Deployment:
                 continue
         return False
 
-    def _wait(self, there: Callable[[LiveJob | None], bool], what: str) -> LiveJob | None:
-        """Waits for the job as long as its manifest says; raises ApiError where it does not come to that."""
+    def _wait(
+        self, there: Callable[[LiveJob | None], bool], what: str, before: Phase | None = None
+    ) -> LiveJob | None:
+        """Waits for the job as long as its manifest says; raises ApiError where it does not come to that.
+
+        Until the settling delay is over, a look that shows it in the phase `before` may be an old one.
+        """
+        settled = time.monotonic() + self._with.patience.settle
+
+        def arrived(now: LiveJob | None) -> bool:
+            lags = now is not None and now.phase is before and time.monotonic() < settled
+            return not lags and there(now)
+
         longest = self._job.lifecycle.timeout
         identifier = self._at.id or _id(self._change.live)
         self._with.say(f"{self._job.identity}: waiting for {identifier} {what}")
         look: Callable[[], LiveJob | None] = lambda: self._shown(identifier)  # noqa: E731
-        now, came = wait_until(look, there, self._with.patience, self._with.halt, seconds(longest))
+        now, came = wait_until(look, arrived, self._with.patience, self._with.halt, seconds(longest))
         if not came:
             raise Refused(f"waited {longest} for {identifier} {what}; it is {now.state if now else 'gone'}")
         return now
@@ -496,6 +523,11 @@ _SENT: Mapping[Step, str] = {
 
 def _has_ended(live: LiveJob | None) -> bool:
     return live is None or live.phase not in RUNNING
+
+
+def _may_have_taken(error: Refused) -> bool:
+    """Whether a service that says no may have done it: it failed inside, or says so with HTTP 200."""
+    return error.status >= 500 or 200 <= error.status < 300
 
 
 def _never(_: LiveJob | None) -> bool:

@@ -93,10 +93,10 @@ def make_plan(
         elsewhere = [one for one in beside if is_owned(one, owner)]
         moved |= {one.id for one in elsewhere}
         situation, row = _decide(job, [*own, *elsewhere], unnamed, listing, table)
-        attention += _notes(row, situation, own, beside)
+        attention += _notes(row, situation, [*own, *elsewhere], beside)
         decision = _await_dependencies(job, row, standing)
         standing[job.identity] = _standing(decision, situation)
-        changes.append(_change(job, decision, situation, own))
+        changes.append(_change(job, decision, situation, [*own, *elsewhere]))
     nameless = [
         one for one in live.jobs if one.identity not in planned and one.id not in moved and _goes_on(one)
     ]
@@ -309,6 +309,8 @@ def digest(place: Mapping[str, str], plan: Plan) -> str:
         [
             change.action,
             change.impact,  # who has reviewed a restart has not agreed to lose state
+            [_step_words(change, step) for step in change.steps],  # nor, with a draft, to a run
+            sorted([*it.identity, it.until] for it in change.job.depends_on),
             *change.job.identity,
             *_shown_body(change.job),
             change.live.id if change.live else None,
@@ -318,6 +320,11 @@ def digest(place: Mapping[str, str], plan: Plan) -> str:
     ]
     canonical = json.dumps([dict(place), changes], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _step_words(change: Change, step: Step) -> str:
+    keeps = step is not Step.STOP or change.job.lifecycle.savepoint
+    return str(step) if keeps else f"{step} without a savepoint"
 
 
 def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:

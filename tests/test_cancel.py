@@ -283,3 +283,22 @@ def test_what_differs_from_the_manifest_does_not_matter(running: Workspace, emul
     ran = running.run("cancel", "--yes", "alpha.yaml")
     assert (ran.code, "className" in ran.out) == (0, False)
     assert states(emulator)["alpha"] == "dead"
+
+
+def test_all_runs_of_a_job_that_moved_are_ended(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 0.5
+    moved = {"onChange": "submit"}
+    for queue in ("q1", "q2"):
+        spec = {**SPECS["SparkBatch"], "queue": queue}
+        workspace.write("a.yaml", manifest("SparkBatch", "alpha", spec, lifecycle=moved))
+        assert workspace.apply().code == 0
+        clock.forward(5)
+    spec = {**SPECS["SparkBatch"], "queue": "q3"}
+    workspace.write("a.yaml", manifest("SparkBatch", "alpha", spec, lifecycle={"state": "absent"}))
+    planned = workspace.plan()
+    assert [len(change["beside"]) for change in planned["changes"]] == [1]
+    assert "more than one is active, and all are cancelled" in planned["attention"][0]["message"]
+    assert workspace.apply().code == 0
+    assert {job["state"] for job in listed(emulator.url, "SparkBatch")} == {"dead"}

@@ -152,3 +152,14 @@ def test_a_folder_that_cannot_be_locked(tmp_path: Path) -> None:
     (tmp_path / "test.lock").mkdir()
     with pytest.raises(DeployerError, match=r"test\.lock"):
         held(tmp_path, "test", "deployer apply -t test").__enter__()
+
+
+def test_a_state_folder_that_leads_elsewhere_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    """A link that somebody committed: nothing is written where it leads."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    workspace.folder.joinpath(".deployer").symlink_to(elsewhere)
+    workspace.write("a.yaml", manifest("SparkBatch", "alpha", SPECS["SparkBatch"]))
+    applied = workspace.apply()
+    assert (applied.code, applied.out, list(elsewhere.iterdir())) == (1, "", [])
+    assert ".deployer is a symbolic link; it must be a folder of the project" in applied.err

@@ -97,7 +97,7 @@ RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
     ("absent-active", ABSENT, Phase.ACTIVE, False, Action.CANCEL, CANCELS, "run-1 is active-word", False),
     ("absent-pending", ABSENT, Phase.PENDING, True, Action.CANCEL, CANCELS, "run-1 is pending-word", False),
     ("absent-ended", ABSENT, Phase.SUCCEEDED, True, UNCHANGED, NONE, "nothing is active", False),
-    ("absent-unknown", ABSENT, Phase.UNKNOWN, False, UNCHANGED, NONE, "nothing is active", False),
+    ("absent-unknown", ABSENT, Phase.UNKNOWN, False, UNCHANGED, NONE, "is not known to this", True),
     ("unknown", {}, Phase.UNKNOWN, True, UNCHANGED, NONE, "not known to this version", True),
     ("none", {}, None, False, Action.CREATE, NONE, "the listing is empty", False),
     ("none-keep", {"on_missing": OnMissing.KEEP}, None, False, UNCHANGED, NONE, "onMissing is keep", False),
@@ -555,6 +555,23 @@ def test_the_digest_changes_with_what_is_done_where() -> None:
         digest(one, live=(replace(ended, phase=Phase.ACTIVE),)),
     ]
     assert len(set(digests)) == len(digests)
+
+
+def test_the_digest_changes_with_how_it_is_done() -> None:
+    """Who has reviewed a draft has not agreed to a run, nor to lose a savepoint or to wait for nobody."""
+    drafted, started = job("FlinkJar", state=State.STOPPED), job("FlinkJar")
+    ended = run(drafted, Phase.STOPPED, differs="parallel_number", savepoint="obs://b/s")
+    kept, lost = (job("FlinkJar", state=State.ABSENT, savepoint=keeps) for keeps in (True, False))
+    active = (run(kept, Phase.ACTIVE),)
+    one = job(name="one")
+    waits = [replace(job(), depends_on=(Dependency(one.identity, until),)) for until in Until]
+    for pair in (
+        [digest(drafted), digest(started)],
+        [digest(drafted, live=(ended,)), digest(started, live=(ended,))],
+        [digest(kept, live=active), digest(lost, live=active)],
+        [digest(one, job()), *(digest(one, it) for it in waits)],
+    ):
+        assert len(set(pair)) == len(pair)
 
 
 def test_what_is_unchanged_is_not_in_the_digest() -> None:

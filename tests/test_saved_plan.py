@@ -293,6 +293,17 @@ def test_stale_by_a_run_that_a_cancel_would_end_too(
     assert sorted(job["state"] for job in listed(emulator.url, "SparkBatch")) == ["starting", "success"]
 
 
+def test_stale_by_a_draft_that_is_to_be_run(workspace: Workspace, emulator: Emulator) -> None:
+    flink = SPECS["FlinkJar"]
+    workspace.write("a.yaml", manifest("FlinkJar", "alpha", flink, lifecycle={"state": "stopped"}))
+    save(workspace)
+    workspace.write("a.yaml", manifest("FlinkJar", "alpha", flink))
+    ran = apply(workspace)
+    assert (ran.code, names(emulator, "FlinkJar")) == (6, [])
+    assert "planned: no record of it: the listing is empty; created as a draft, not run" in ran.err
+    assert "now: no record of it: the listing is empty; created, then run" in ran.err
+
+
 def test_a_difference_that_cannot_be_shown_is_said(workspace: Workspace) -> None:
     write(workspace)
     save(workspace)

@@ -204,6 +204,9 @@ def emulator(database: Path) -> Emulator:
 def state_folder(found: Project) -> Path:
     """`.deployer/` of the project, made when it is missing, and kept out of git."""
     folder = found.folder / STATE_FOLDER
+    if folder.is_symlink():
+        # Somebody may have committed it, to have files written elsewhere.
+        raise DeployerError(f"{folder} is a symbolic link; it must be a folder of the project")
     try:
         folder.mkdir(exist_ok=True)
         ignore = folder / ".gitignore"

@@ -40,10 +40,26 @@ def explanation(saved: SavedPlan, now: Plan) -> Iterator[str]:
     if len(told) > MAX_CHANGES:
         yield f"  ... and {len(told) - MAX_CHANGES} more jobs"
     if not told:
+        reasons = [
+            lines
+            for identity in sorted({*then} & {*present})
+            if (lines := list(_reasons(identity, then[identity], present[identity])))
+        ]
+        for lines in reasons[:MAX_CHANGES]:
+            yield from lines
         yield (
-            "  No difference can be shown. What differs is where the target leads, or what a plan does not "
-            "show: which secrets a job asks for, what is sensitive, or a field that no listing tells."
+            f"  {'Nothing else' if reasons else 'No difference'} can be shown. What differs is where the "
+            "target leads, or what a plan does not show: which secrets a job asks for, what is sensitive, "
+            "what it depends on, or a field that no listing tells."
         )
+
+
+def _reasons(identity: Identity, then: _Shown, now: _Shown) -> Iterator[str]:
+    """A draft that is now to be run differs in nothing else."""
+    if then["reason"] != now["reason"]:
+        yield f"  - {_cut(printable(str(identity)))}"
+        yield f"    planned: {_cut(printable(then['reason']))}"
+        yield f"    now: {_cut(printable(now['reason']))}"
 
 
 def _identity(change: _Shown) -> Identity:
