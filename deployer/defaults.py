@@ -5,7 +5,7 @@ A default is told by its own place in deployer.yaml, so that what is wrong with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -23,6 +23,13 @@ def defaults(project: Document, target: str, kind: Kind) -> Document | None:
         special = merged(special, common, kind)
     found = special or common
     return found and replace(found, value=without_nulls(found.value))
+
+
+def elsewhere(project: Document, kind: Kind) -> tuple[Mapping[str, Any], ...]:
+    """What the project and each of its targets have as defaults for manifests of `kind`."""
+    places = [(), *(("targets", target) for target in project.value.get("targets", {}))]
+    parts = (_part(project, (*place, "defaults", kind.name)) for place in places)
+    return tuple(part.value for part in parts if part)
 
 
 def _part(document: Document, path: Path) -> Document | None:
@@ -60,6 +67,28 @@ def merged(document: Document, default: Document, kind: Kind) -> Document:
     merge = _Merge(document, default, kind)
     value = merge.mappings(document.value, default.value, ())
     return replace(document, value=value, keys=merge.keys, values=merge.values, texts=merge.texts)
+
+
+def relieved(document: Document, layers: Iterable[Mapping[str, Any]], kind: Kind) -> Document:
+    """`document` without the nulls that remove a default of one of the `layers`.
+
+    A manifest serves every target: its null is right where only another target has that default.
+    """
+    value = document.value
+    for layer in layers:
+        value = _relieved(value, layer, kind, ())
+    return replace(document, value=value)
+
+
+def _relieved(over: Mapping[str, Any], under: Mapping[str, Any], kind: Kind, path: Path) -> dict[str, Any]:
+    result = dict(over)
+    for key, item in under.items():
+        for name in kind.names_of(key) if path == ("spec",) else (key,):
+            if name in result and result[name] is None:
+                del result[name]
+        if isinstance(item, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = _relieved(result[key], item, kind, (*path, key))
+    return result
 
 
 class _Merge:

@@ -24,7 +24,7 @@ from deployer.rendered import Unusable, as_text
 
 MAX_DEPTH = 64
 MAX_DIGITS = 40
-MAX_TEXT = 8 * 2**20
+MAX_TEXT = 2 * 2**20
 MAX_BITS = 10_000
 
 # Jinja's own names that give another answer each time, or only decoration.

@@ -9,7 +9,7 @@ from deployer.document import PlainText, decode, parse
 from deployer.errors import Code, InvalidInput, Problem
 from deployer.model import Document, Place
 
-MAX_BYTES = 8 * 2**20
+MAX_BYTES = 2 * 2**20
 
 
 def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:

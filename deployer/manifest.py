@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.defaults import merged
+from deployer.defaults import merged, relieved
 from deployer.document import parse
 from deployer.errors import Code, Problem, nearest
 from deployer.files import read_text
@@ -71,7 +71,7 @@ def read(project: Project, target: Target, files: Sequence[str], values: Mapping
                 problems.append(Problem(documents[1].start, message, Code.FOR_EACH))
                 continue
             for document in documents:
-                manifest = _manifest(document, target.defaults)
+                manifest = _manifest(document, target)
                 if isinstance(manifest, Problem):
                     problems.append(manifest)
                 else:
@@ -155,7 +155,7 @@ def _cut(words: str) -> str:
     return words if len(words) <= 60 else f"{words[:57]}..."
 
 
-def _manifest(document: Document, defaults: Mapping[str, Document]) -> Manifest | Problem:
+def _manifest(document: Document, target: Target) -> Manifest | Problem:
     value = document.value
     if not isinstance(value, dict):
         message = "expected a manifest: a mapping with apiVersion, kind, metadata and spec"
@@ -170,6 +170,7 @@ def _manifest(document: Document, defaults: Mapping[str, Document]) -> Manifest 
     if "forEach" in value:
         message = "'forEach' must begin its line, in a file of one document"
         return Problem(document.place(("forEach",), of_key=True), message, Code.FOR_EACH)
-    if kind in defaults:
-        document = merged(document, defaults[kind], KINDS[kind])
+    if kind in target.defaults:
+        document = merged(document, target.defaults[kind], KINDS[kind])
+    document = relieved(document, target.removable.get(kind, ()), KINDS[kind])
     return Manifest(document, kind)

@@ -11,7 +11,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from deployer import __version__
-from deployer.defaults import defaults, without_nulls
+from deployer.defaults import defaults, elsewhere, without_nulls
 from deployer.endpoints import of_region
 from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
 from deployer.files import read_mapping
@@ -35,7 +35,8 @@ class Target:
     """Where jobs go, and how. `auth` is how to sign in, empty where the environment decides.
 
     `variable` names the environment variable that holds the token, `ca_file` is a path from the project.
-    `defaults` are those of the project and the target, by kind; `secrets` say where each one comes from.
+    `defaults` are those of the project and the target, by kind, and `removable` what any target has as
+    such; `secrets` say where each one comes from.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Target:
     limits: Mapping[str, int] = field(default_factory=dict)
     protected: bool = False
     defaults: Mapping[str, Document] = field(default_factory=dict)
+    removable: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
 
     def endpoint(self, service: str) -> str:
@@ -171,6 +173,7 @@ def _target(document: Document, name: str) -> Target:
         limits=raw.get("limits", {}),
         protected=raw.get("protected", False),
         defaults={kind: layer for kind, layer in layers.items() if layer},
+        removable={kind.name: elsewhere(document, kind) for kind in KINDS.values()},
         secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
     )
 

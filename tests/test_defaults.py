@@ -219,3 +219,17 @@ def test_merging(over: Any, under: Any) -> None:
     assert document.value == expected(over, under)
     for path in document.values:
         assert document.place(path).file == ("u" if path in upper.values else "l")
+
+
+def test_a_null_serves_every_target(workspace: Workspace) -> None:
+    """It removes what only another target has as a default; where none has one, it is a mistake."""
+    special = {"spec": {"executorCores": 2, "conf": {"a.b": 1}}, "lifecycle": {"timeout": "5m"}}
+    workspace.targets = {"other": {"emulator": True, "defaults": {"SparkBatch": special}}}
+    workspace.write_project()
+    spec: dict[str, Any] = {**FILE, **Q, "executor_cores": None, "conf": {"a.b": None, "c": "d"}}
+    workspace.write("job.yaml", manifest("SparkBatch", "x", spec, lifecycle={"timeout": None}))
+    assert rendered(workspace)["spec"] == {**FILE, **Q, "conf": {"c": "d"}}
+    assert workspace.run("validate", "--all-targets").code == 0
+    workspace.write("job.yaml", manifest("SparkBatch", "x", {**FILE, **Q, "driverCores": None}))
+    ran = workspace.run("validate", "--all-targets")
+    assert (ran.code, len(findings(ran.err))) == (4, 1)

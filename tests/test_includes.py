@@ -54,7 +54,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     (folder / "out").symlink_to(folder.parent)
     (folder / "git.yaml").symlink_to(".git/config")
     (folder / "gone.yaml").symlink_to("nothing-there")
-    (folder / "large.yaml").write_bytes(b"#" * (8 * 2**20 + 1))
+    (folder / "large.yaml").write_bytes(b"#" * (2 * 2**20 + 1))
     values = {"bucket": "b", "kind": "K", "evil": "x\nqueue: evil\n---\n- '\"", "items": [1, 2]}
     return Engine(folder, values, {"PASSWORD"})
 
@@ -283,7 +283,7 @@ def test_a_document_of_an_include_has_its_place_there(engine: Engine) -> None:
         ("sub/.hidden/x.yaml", "leads to a hidden file"),
         ("folder", "it is not a file"),
         ("", "it is not a file"),
-        ("large.yaml", "larger than 8 MiB"),
+        ("large.yaml", "larger than 2 MiB"),
         ("wrong/latin.yaml", "wrong/latin.yaml:1:4: not UTF-8"),
         ("folder/y.yaml", "there is no file 'folder/y.yaml'; known: folder/x.yaml"),
         ("lib/zzzz.yaml", "there is no file 'lib/zzzz.yaml'; known: lib/"),

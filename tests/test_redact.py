@@ -137,12 +137,12 @@ def test_a_spec_that_can_be_shown(kind: str, spec: dict[str, Any], shown: dict[s
 
 
 @pytest.mark.parametrize(
-    "piece", ["obs://a:", "--password ", "password", "-a.", 'secret="', "://@", "token\\"]
+    "piece", ["obs://a:", "://a:", "--password ", "password", "-a.", 'secret="', "://@", "token\\"]
 )
 def test_long_text_takes_no_time(piece: str) -> None:
     began = time.process_time()
-    redact.text(piece * (100_000 // len(piece)))
-    assert time.process_time() - began < 30
+    redact.text(piece * (1_500_000 // len(piece)))
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("live", [None, ["--password", "hunter1"]])
