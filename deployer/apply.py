@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
@@ -58,7 +58,7 @@ class Manner:
 
 def apply(
     setting: Setting, plan: Plan, live: Live, jobs: Mapping[Identity, Job], manner: Manner | None = None
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Carries out `plan`, which was made from `live`, and yields what came of each change.
 
     `jobs` are those of the whole project, for the dependencies that are not in the plan. What was not
@@ -118,15 +118,16 @@ class _Run:
                     identity = under_way.pop(future)
                     self._ended[identity] = future.result()
                     sorter.done(identity)
+            yield from self._rest(order)
         except KeyboardInterrupt:
-            for identity in under_way.values():
-                message = "interrupted while a call was under way; plan shows what came of it"
-                self._ended[identity] = Outcome(changes[identity], Result.UNKNOWN, message)
+            message = "interrupted while a call was under way; plan shows what came of it"
+            for future, identity in under_way.items():
+                unknown = Outcome(changes[identity], Result.UNKNOWN, message)
+                self._ended[identity] = future.result() if future.done() else unknown
             yield from self._rest(order)
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        yield from self._rest(order)
 
     @property
     def _is_ending(self) -> bool:
@@ -152,8 +153,8 @@ class _Run:
             yield self._ended[order.popleft()]
 
     def _rest(self, order: deque[Identity]) -> Iterator[Outcome]:
-        for identity in order:
-            if identity in self._ended:
+        while order:
+            if (identity := order.popleft()) in self._ended:
                 yield self._ended[identity]
 
     def _unmet(self, change: Change) -> str:

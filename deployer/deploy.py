@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from deployer import journal
 from deployer.client import Client
 from deployer.decide import RUNNING
 from deployer.diff import compare
@@ -150,7 +151,9 @@ class Deployment:
             )
         if other := _differing(planned, now):
             raise _Stale(f"{planned.id} was changed since the plan was made ({', '.join(other)}); plan again")
-        self._at.now = now
+        # A savepoint that the plan did not count with is not started from.
+        counts = planned.savepoint or now.phase is Phase.ACTIVE
+        self._at.now = now if counts else replace(now, savepoint="")
 
     def _beside(self) -> list[LiveJob]:
         """The live jobs that may be this one; raises _Stale where one has appeared."""
@@ -314,9 +317,11 @@ class Deployment:
         if not wanted:
             return f"stopped without a savepoint{said}"
         if not now.savepoint or (now.savepoint == had.savepoint and now.savepoint != "yes"):
-            raise Refused(
-                "it was stopped, but left no savepoint; it stays stopped, and nothing else was done"
-            )
+            words = "it was stopped, but left no savepoint"
+            # An older savepoint may be there: the next plan must not take it for the state of this run.
+            entry = self._with.journal.intent(self._change, journal.SAVEPOINT, self._at.id)
+            entry.ended(Result.FAILED, self._at.id, words)
+            raise Refused(f"{words}; it stays stopped, and nothing else was done")
         return f"stopped with a savepoint{said}"
 
     def _update(self) -> str:
@@ -394,7 +399,9 @@ class Deployment:
                 lost = "its answer was lost"
                 identifier = find(error)
         except DeployerError as error:
-            result = Result.UNKNOWN if isinstance(error, _Unknown) else Result.FAILED
+            # What a service did although it says that it failed may be listed late: the next apply waits.
+            doubtful = isinstance(error, ApiError) and error.status >= 500
+            result = Result.UNKNOWN if doubtful or isinstance(error, _Unknown) else Result.FAILED
             entry.ended(result, self._at.id, str(error), self._client.request_id)
             raise
         entry.ended(Result.DONE, identifier, lost, self._client.request_id)

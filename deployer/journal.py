@@ -28,6 +28,10 @@ from deployer.errors import DeployerError
 from deployer.model import Change, Identity, Result, Step
 
 FILE = "journal.jsonl"
+
+# What stands in the place of a call where a stop was to leave a savepoint, and left none.
+SAVEPOINT = "savepoint"
+
 FORMAT = 1
 MAX_TEXT = 2000
 MAX_READ = 16 * 1024 * 1024  # of the end of the file; the rest is kept, and left out
@@ -302,6 +306,17 @@ def submitted(folder: Path, target: str, since: datetime) -> Mapping[str, Identi
         for one in read(folder).intents
         if one.target == target and one.call == Step.CREATE and one.id and (one.ended or one.time) >= since
     }
+
+
+def without_savepoint(folder: Path, target: str) -> frozenset[Identity]:
+    """The jobs whose last stop left no savepoint, and that were not started since. Raises DeployerError."""
+    lost: set[Identity] = set()
+    for one in read(folder).intents:
+        if one.target == target and one.call == SAVEPOINT:
+            lost.add(one.identity)
+        elif one.target == target and one.call == Step.START and one.result == Result.DONE:
+            lost.discard(one.identity)
+    return frozenset(lost)
 
 
 def _take(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:

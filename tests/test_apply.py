@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from conftest import SPECS, Clock, Workspace, manifest
 from faults import listed
 from filelock import FileLock
 
-from deployer.cli.carry_out import exit_code
+from deployer.cli.carry_out import exit_code, left
 from deployer.emulator import Emulator
 from deployer.errors import Exit
 from deployer.model import Action, Change, Identity, Job, Outcome, Result, Source
@@ -445,3 +445,18 @@ def test_plan_says_what_apply_would_refuse(workspace: Workspace) -> None:
     ran = workspace.run("plan")
     assert ran.code == Exit.DONE
     assert ran.err == "note: apply would refuse: 1 changes, where limits.changes allows 0\n"
+
+
+def test_an_interrupt_while_an_outcome_is_printed_loses_no_other() -> None:
+    def outcomes() -> Generator[str]:
+        try:
+            yield "printed just now"
+        except KeyboardInterrupt:
+            yield "done meanwhile"
+            yield "unknown"
+            raise
+
+    told = outcomes()
+    assert next(told) == "printed just now"
+    assert [*left(told)] == ["done meanwhile", "unknown"]
+    assert [*left(told)] == []

@@ -561,10 +561,13 @@ def test_an_interrupt_between_create_and_run_tells_the_id(
 
 
 @pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("verb", ["plan", "apply"])
-def test_an_interrupt_while_planning(workspace: Workspace, proxy: FaultProxy, verb: str) -> None:
+def test_an_interrupt_while_planning(
+    workspace: Workspace, proxy: FaultProxy, verb: str, number: signal.Signals
+) -> None:
     batches(workspace, "a")
-    ran = interrupted(workspace, proxy, "GET", "", nth=1, after=False, verb=verb, signals=(signal.SIGINT,))
+    ran = interrupted(workspace, proxy, "GET", "", nth=1, after=False, verb=verb, signals=(number,))
     assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (130, "", "interrupted")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 from conftest import SPECS, TOKEN, Clock, Workspace, manifest
-from faults import ERROR, Call, FaultProxy, listed, says
+from faults import ERROR, Answer, Call, FaultProxy, listed, says
 
 from deployer.emulator import Emulator
 
@@ -155,6 +155,36 @@ def test_a_stop_without_a_savepoint_ends_the_restart(
     assert "ran before and has no savepoint" in again.out
     write(running, {"savepoint": False}, parallel_number=2)
     assert running.apply().code == 0
+    assert is_done(running)
+
+
+def test_an_older_savepoint_is_not_the_state_of_the_run(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    """Somebody has made one by hand; a stop that leaves none must not bring that one back."""
+    number = live(emulator)["job_id"]
+    made = {"action": "TRIGGER", "savepoint_path": "bucket/by-hand"}
+    call(emulator, "POST", f"/v1.0/pid/streaming/jobs/{number}/savepoint", made)
+
+    def loses(_: Call) -> Any:
+        call(emulator, "POST", "/v1.0/pid/streaming/jobs/stop", {"job_ids": [number]})
+        return Answer(200, b'[{"is_success": "true", "message": "ok"}]')
+
+    for _ in range(20):
+        if live(emulator)["status"] == "job_running":
+            break
+    proxy.rule("POST", STOP, loses)
+    write(running, parallel_number=2)
+    assert "left no savepoint" in running.apply().out
+    assert live(emulator)["savepoint_path"].startswith("bucket/by-hand")
+    proxy.clear()
+    again = running.apply()
+    assert (again.code, writes(proxy)) == (5, [])
+    assert "ran before and has no savepoint" in again.out
+    write(running, {"savepoint": False}, parallel_number=2)
+    assert running.plan()["changes"][0]["impact"] == "state-lost"
+    assert running.apply().code == 0
+    assert [b'"resume_savepoint": false' in it.body for it in proxy.calls if RUN in it.path] == [True]
     assert is_done(running)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -103,6 +104,8 @@ def _report(error: InvalidInput) -> None:
 def main() -> None:
     """The `deployer` command."""
     prepare()
+    # As Ctrl-C: what runs ends with its exit code, and leaves nothing behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = run(sys.argv[1:])
     except Exception as error:

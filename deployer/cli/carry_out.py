@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from deployer.cli import stages
 from deployer.cli.consent import Doing
@@ -18,6 +18,8 @@ from deployer.report import text
 from deployer.report.terminal import bar, err, out
 from deployer.secrets import Secrets
 from deployer.waiting import Halt
+
+_T = TypeVar("_T")
 
 if TYPE_CHECKING:
     from deployer.apply import Manner
@@ -74,13 +76,17 @@ def carry_out(
             say=lambda words: err(text.note(words)),
         )
         bar(0, len(plan.steps))
+        outcomes = apply(setting, plan, live, jobs, manner)
         try:
-            for outcome in apply(setting, plan, live, jobs, manner):
+            for outcome in outcomes:
                 ended.append(outcome)
                 tell(text.outcome(outcome))
                 bar(len(ended), len(plan.steps))
         except KeyboardInterrupt:
             halt.set()
+            for outcome in left(outcomes):
+                ended.append(outcome)
+                tell(text.outcome(outcome))
     results = [outcome.result for outcome in ended]
     not_started = len(plan.steps) - len(ended)
     counts = text.outcomes(
@@ -103,6 +109,15 @@ class _Teller:
             err(text.error(str(error)))
             self._write = err
             err(line)
+
+
+def left(outcomes: Generator[_T]) -> Iterator[_T]:
+    """What is still to be told after an interrupt that came while an outcome was printed."""
+    with suppress(KeyboardInterrupt, StopIteration):
+        outcome = outcomes.throw(KeyboardInterrupt)
+        while True:
+            yield outcome
+            outcome = next(outcomes)
 
 
 @contextmanager

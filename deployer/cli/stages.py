@@ -280,7 +280,9 @@ def _observed(client: Client, loaded: Loaded, jobs: Sequence[Job], mine: Owner |
         )
         time.sleep(max(0.0, (begun + settle - datetime.now(UTC)).total_seconds()))
         live, _ = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
-    return live
+    lost = journal.without_savepoint(folder, loaded.target.name)
+    known = (replace(one, savepoint="") if one.identity in lost else one for one in live.jobs)
+    return replace(live, jobs=tuple(known))
 
 
 def _standing(jobs: Sequence[Job], live: Live) -> str:
