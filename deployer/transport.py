@@ -24,7 +24,7 @@ from deployer import __version__
 from deployer.answers import CONNECT_SECONDS, READ_SECONDS, Answer, Failure, Reader, date_of, unanswered
 from deployer.clock import Clock
 from deployer.credentials import Credential
-from deployer.errors import UsageError
+from deployer.errors import AnswerLost, UsageError
 from deployer.retry import Again, Retry, Waits
 from deployer.throttle import Rate, Throttle
 
@@ -136,9 +136,15 @@ class Transport:
                     verify=self._verify,
                 )
         except OSError as error:
-            return unanswered(error, call.where)
-        self.server_time = date_of(response.headers) or self.server_time
-        return Reader(self._hide, call.credential).read(response, call.where, bodiless=call.bodiless)
+            outcome: Answer | Failure = unanswered(error, call.where)
+        else:
+            self.server_time = date_of(response.headers) or self.server_time
+            outcome = Reader(self._hide, call.credential).read(response, call.where, bodiless=call.bodiless)
+        if isinstance(outcome, Failure) and outcome.sort is AnswerLost:
+            # The rest of a broken answer may come yet: the next call must not read it as its own.
+            for adapter in self._session.adapters.values():
+                adapter.close()
+        return outcome
 
 
 class _Session(requests.Session):

@@ -87,6 +87,8 @@ ELSEWHERE = ["http://[bad", "http://\xff\xfe/", "//", "http://127.0.0.1:9/"]
 def test_a_submit_whose_answer_is_odd(
     workspace: Workspace, proxy: FaultProxy, emulator: Emulator, odd: str
 ) -> None:
+    # A look may meet the connection that the server is just closing.
+    workspace.write_project(retry={"attempts": 3, "waitForPlace": "0s"})
     workspace.write("a.yaml", batch())
     proxy.rule("POST", BATCHES, sent_as({**LOST, **FINE}[odd]))
     applied = workspace.apply()
