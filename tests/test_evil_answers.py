@@ -101,7 +101,9 @@ def test_a_redirect_is_an_error_of_one_job(
     workspace: Workspace, proxy: FaultProxy, emulator: Emulator, location: str
 ) -> None:
     workspace.write("a.yaml", [batch("alpha"), manifest("SparkSession", "beta", SPECS["SparkSession"])])
-    answer = head("Content-Length: 0", f"Location: {location}", first="HTTP/1.1 302 Found")
+    answer = head(
+        "Content-Length: 0", "Connection: close", f"Location: {location}", first="HTTP/1.1 302 Found"
+    )
     proxy.rule("POST", BATCHES, lambda _: Answer(302, b"", raw=answer))
     applied = workspace.apply()
     assert applied.code == 8
