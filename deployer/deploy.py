@@ -299,11 +299,17 @@ class Deployment:
     def _stop(self) -> str:
         had = self._live()
         wanted = self._job.lifecycle.savepoint
-        said = self._sure(
-            Step.STOP,
-            lambda: self._client.stop(self._kind, self._at.id, savepoint=wanted),
-            lambda now: now is None or now.phase is not Phase.ACTIVE,
-        )
+        try:
+            said = self._sure(
+                Step.STOP,
+                lambda: self._client.stop(self._kind, self._at.id, savepoint=wanted),
+                lambda now: now is None or now.phase is not Phase.ACTIVE,
+            )
+        except Refused as error:
+            # Only what runs can be stopped. A job in a state that nobody understands may well not.
+            if had.phase is Phase.UNKNOWN and error.status == 400:
+                return "it does not run"
+            raise
         now = self._wait(lambda now: now is None or now.phase is not Phase.PENDING, "to stop", Phase.ACTIVE)
         if now is None:
             raise Refused(f"{self._at.id} is gone after it was stopped")

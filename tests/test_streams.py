@@ -226,6 +226,20 @@ def test_deleted_after_a_stop_with_a_savepoint(
     assert is_done(running)
 
 
+@pytest.mark.parametrize("state", ["job_arrearage_stopped", "job_idle"])
+def test_what_does_not_run_need_not_be_stopped_to_be_deleted(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator, state: str
+) -> None:
+    emulator.store.end(live(emulator)["job_id"], state, "")
+    write(running, {"state": "absent"})
+    proxy.rule("POST", STOP, says(403, ERROR), nth=1)
+    assert running.apply().code == 1
+    assert len(listed(emulator.url, "FlinkJar")) == 1
+    applied = running.apply()
+    assert (applied.code, "it does not run, deleted" in applied.out) == (0, True)
+    assert listed(emulator.url, "FlinkJar") == []
+
+
 def test_protected_streams_go_on(running: Workspace, proxy: FaultProxy) -> None:
     for lifecycle, spec in (
         ({"state": "absent"}, {}),
