@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
 from deployer import redact
-from deployer.decide import DEPENDENT
+from deployer.decide import DEPENDENT, ENDED_BADLY, ENOUGH
 from deployer.deploy import LOG_LINES, Deployment, Setting
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
@@ -26,7 +26,6 @@ from deployer.model import (
     Live,
     LiveJob,
     Outcome,
-    Phase,
     Plan,
     Result,
     State,
@@ -39,12 +38,8 @@ from deployer.waiting import seconds, wait_until
 # How long after an interrupt the answers of calls under way are waited for.
 GRACE_SECONDS = 10.0
 
-_ENOUGH: Mapping[Until, frozenset[Phase]] = {
-    Until.SUBMITTED: frozenset(Phase),
-    Until.RUNNING: frozenset({Phase.ACTIVE, Phase.SUCCEEDED}),
-    Until.SUCCEEDED: frozenset({Phase.SUCCEEDED}),
-}
-ENDED_BADLY = frozenset({Phase.FAILED, Phase.STOPPED})
+# What --fail-fast ends at.
+_FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,7 @@ def _needed(change: Change) -> tuple[Dependency, ...]:
 def is_so_far(live: LiveJob, until: Until) -> bool:
     """Whether a live job has come as far as somebody waits for."""
     starting = live.state.casefold() in KINDS[live.identity.kind].starting
-    return live.phase in _ENOUGH[until] and not (starting and until is Until.RUNNING)
+    return live.phase in ENOUGH[until] and not (starting and until is Until.RUNNING)
 
 
 class _Run:
@@ -89,6 +84,7 @@ class _Run:
         for one in live.jobs:
             self._runs.setdefault(one.identity, []).append(one)
         self._ended: dict[Identity, Outcome] = {}
+        self._has_failed = False
 
     def outcomes(self, plan: Plan) -> Iterator[Outcome]:
         changes = {change.job.identity: change for change in plan.steps}
@@ -116,7 +112,8 @@ class _Run:
                     break
                 for future in self._finished(under_way):
                     identity = under_way.pop(future)
-                    self._ended[identity] = future.result()
+                    outcome = self._ended[identity] = future.result()
+                    self._has_failed |= outcome.result in _FAILURES
                     sorter.done(identity)
             yield from self._rest(order)
         except KeyboardInterrupt:
@@ -132,9 +129,7 @@ class _Run:
     @property
     def _is_ending(self) -> bool:
         """Whether nothing new is to be started."""
-        failed = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
-        fail_fast = self._manner.fail_fast and any(it.result in failed for it in self._ended.values())
-        return bool(self._setting.halt) or fail_fast
+        return bool(self._setting.halt) or (self._manner.fail_fast and self._has_failed)
 
     def _finished(self, under_way: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
         """What has ended, once something has; after an interrupt not for ever: KeyboardInterrupt."""

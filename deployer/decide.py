@@ -7,6 +7,7 @@ they read like the tables in README.md, row by row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from deployer.kinds import KINDS
@@ -23,12 +24,21 @@ from deployer.model import (
     Phase,
     State,
     Step,
+    Until,
 )
 
 RUNNING = {Phase.ACTIVE, Phase.PENDING}
 
 # What needs the dependencies of a job. To end it needs none of them.
 DEPENDENT = {Step.CREATE, Step.START, Step.UPDATE}
+
+# The phases in which a job is as far as `until` asks, and those from which it never comes so far.
+ENOUGH: Mapping[Until, frozenset[Phase]] = {
+    Until.SUBMITTED: frozenset(Phase),
+    Until.RUNNING: frozenset({Phase.ACTIVE, Phase.SUCCEEDED}),
+    Until.SUCCEEDED: frozenset({Phase.SUCCEEDED}),
+}
+ENDED_BADLY = frozenset({Phase.FAILED, Phase.STOPPED})
 
 # What `protect` refuses.
 _STOPPING = {Step.CANCEL, Step.STOP, Step.DELETE}

@@ -219,12 +219,9 @@ class Deployment:
         One look: errors with a code of their own are answers as a rule, and MRS gives them all as HTTP 500.
         """
         try:
-            new = [one for one in list_beside(self._client, self._job) if one.id not in self._at.known]
+            return self._only_one(self._appeared())
         except ApiError:
             return ""
-        new = [one for one in new if self._may_be_it(one)]
-        is_it = len(new) == 1 and new[0].identity == self._job.identity and self._is_same(new[0])
-        return new[0].id if is_it else ""
 
     def _found(self, error: AnswerLost) -> str:
         """The id of the job whose create got no answer; raises _Unknown where that cannot be told."""
@@ -233,19 +230,17 @@ class Deployment:
         for pause in self._with.patience.looks():
             try:
                 self._with.halt.sleep(pause)
-                listed = list_beside(self._client, self._job)
+                new = self._appeared()
             except Interrupted:
                 break
             except ApiError as again:
                 unread = f"; and the listing cannot be read: {again}"
                 continue
             unread = ""
-            new = [one for one in listed if one.id not in self._at.known and self._may_be_it(one)]
             if new:
                 break
-        same = [one for one in new if one.identity == self._job.identity and self._is_same(one)]
-        if len(new) == len(same) == 1:
-            return same[0].id
+        if identifier := self._only_one(new):
+            return identifier
         found = (
             f"the job may be {' or '.join(one.id for one in new)}" if new else "the job is not listed (yet)"
         )
@@ -253,6 +248,16 @@ class Deployment:
             f"{error}; whether it was carried out is not known{unread or f': {found}'}; "
             f"see what is there with: {self._command('plan')}"
         ) from None
+
+    def _appeared(self) -> list[LiveJob]:
+        """What is listed that was not there before the create, and may be what it made. Raises ApiError."""
+        listed = list_beside(self._client, self._job)
+        return [one for one in listed if one.id not in self._at.known and self._may_be_it(one)]
+
+    def _only_one(self, new: Sequence[LiveJob]) -> str:
+        """The id of what has appeared, if it is one job, of this name and with this content; else empty."""
+        is_it = len(new) == 1 and new[0].identity == self._job.identity and self._is_same(new[0])
+        return new[0].id if is_it else ""
 
     def _may_be_it(self, one: LiveJob) -> bool:
         unnamed = not self._kind.named_in_listing and not one.identity.name

@@ -278,13 +278,13 @@ def read(folder: Path, most: int = MAX_READ) -> History:
     return History(tuple(intents.values()), broken, cut)
 
 
-def unsettled(folder: Path, target: str) -> tuple[Intent, ...]:
-    """The calls to `target` of which it is not known what came of them, newest last. Raises DeployerError.
+def unsettled(history: History, target: str) -> tuple[Intent, ...]:
+    """The calls to `target` of which it is not known what came of them, newest last.
 
     Those of a job are forgotten when a later run sent something for the same job and knows what came of it.
     """
     open_calls: list[Intent] = []
-    for intent in read(folder).intents:
+    for intent in history.intents:
         if intent.target != target:
             continue
         if intent.settled:
@@ -296,22 +296,22 @@ def unsettled(folder: Path, target: str) -> tuple[Intent, ...]:
     return tuple(open_calls)
 
 
-def submitted(folder: Path, target: str, since: datetime) -> Mapping[str, Identity]:
-    """The ids of jobs that were submitted to `target` since then, where they are known. Raises DeployerError.
+def submitted(history: History, target: str, since: datetime) -> Mapping[str, Identity]:
+    """The ids of jobs that were submitted to `target` since then, where they are known.
 
     A listing that lags behind may not show them yet.
     """
     return {
         one.id: one.identity
-        for one in read(folder).intents
+        for one in history.intents
         if one.target == target and one.call == Step.CREATE and one.id and (one.ended or one.time) >= since
     }
 
 
-def without_savepoint(folder: Path, target: str) -> frozenset[Identity]:
-    """The jobs whose last stop left no savepoint, and that were not started since. Raises DeployerError."""
+def without_savepoint(history: History, target: str) -> frozenset[Identity]:
+    """The jobs whose last stop left no savepoint, and that were not started since."""
     lost: set[Identity] = set()
-    for one in read(folder).intents:
+    for one in history.intents:
         if one.target == target and one.call == SAVEPOINT:
             lost.add(one.identity)
         elif one.target == target and one.call == Step.START and one.result == Result.DONE:

@@ -194,10 +194,11 @@ def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJo
             entries = [entry for only in filters for entry in client.entries(kind, {}, only)]
         except ApiError:
             continue  # an orphan that is not pointed out does no harm
-        live = [unmarked(kind, kind.observe(entry)) for entry in entries if _is_of_kind(kind, entry)]
+        live = _live(kind, entries)
         if not query or len(live) <= _FEW:  # more, and the service does not know the filter
             found += _with_tags(client, kind, live, {one.identity for one in live})[0]
-    return [one for one in found if is_owned(one, owner)]
+    # One that goes from state to state while these are asked for is the same job.
+    return list({one.id: one for one in found if is_owned(one, owner)}.values())
 
 
 def _with_tags(
@@ -277,11 +278,15 @@ def look_at(
 
 
 def _observed(kind: Kind, entries: Sequence[Entry], job: Job) -> list[LiveJob]:
-    live = [unmarked(kind, kind.observe(entry)) for entry in entries if _is_of_kind(kind, entry)]
+    live = _live(kind, entries)
     if not kind.path_values(job.spec):
         return live
     # An entry does not repeat what its URL said.
     return [replace(one, identity=one.identity._replace(place=job.identity.place)) for one in live]
+
+
+def _live(kind: Kind, entries: Iterable[Entry]) -> list[LiveJob]:
+    return [unmarked(kind, kind.observe(entry)) for entry in entries if _is_of_kind(kind, entry)]
 
 
 def _is_of_kind(kind: Kind, entry: Entry) -> bool:

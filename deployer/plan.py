@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from deployer.decide import DEPENDENT, RUNNING, Decision, Situation, decide
+from deployer.decide import DEPENDENT, ENDED_BADLY, ENOUGH, RUNNING, Decision, Situation, decide
 from deployer.diff import compare
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
@@ -260,13 +260,9 @@ def _await_dependencies(job: Job, decision: Decision, standing: Mapping[Identity
         phase = standing[dependency.identity]
         if not isinstance(phase, Phase):
             return Decision(Action.BLOCKED, f"it depends on {name}, which {phase}")
-        if phase in {Phase.FAILED, Phase.STOPPED}:
+        if phase in ENDED_BADLY:
             return Decision(Action.BLOCKED, f"it depends on {name}, which has {phase}")
-        enough = {
-            Until.SUBMITTED: {*Phase},
-            Until.RUNNING: {Phase.ACTIVE, Phase.SUCCEEDED},
-            Until.SUCCEEDED: {Phase.SUCCEEDED},
-        }[dependency.until]
+        enough = ENOUGH[dependency.until]
         if phase is Phase.DRAFT and phase not in enough:
             return Decision(Action.BLOCKED, f"it depends on {name}, which is a draft")
         if phase not in enough:

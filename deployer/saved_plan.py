@@ -155,7 +155,7 @@ def read(file: str) -> SavedPlan:
         raise BadPlanFile(f"{file} is not a plan: /target and /inputs/target differ")
     for path in inputs.paths:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\0" in path:
-            raise BadPlanFile(f"{file}: the path '{_cut(path)}' leads out of the project")
+            raise BadPlanFile(f"{file}: the path '{cut(path)}' leads out of the project")
     return SavedPlan(file, inputs, value["digest"], value["changes"], value["deployer"])
 
 
@@ -186,7 +186,7 @@ def _parsed(file: str, text: str) -> Any:
     except json.JSONDecodeError as error:
         raise BadPlanFile(f"{file}:{error.lineno}:{error.colno}: this is not JSON: {error.msg}") from None
     except ValueError as error:
-        raise BadPlanFile(f"{file}: {_cut(str(error))}") from None
+        raise BadPlanFile(f"{file}: {cut(str(error))}") from None
     except RecursionError:
         value = None
     if value is None or _is_deep(value):
@@ -198,14 +198,14 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
         [(repeated, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key '{_cut(repeated)}' stands twice in one object")
+        raise ValueError(f"the key '{cut(repeated)}' stands twice in one object")
     return mapping
 
 
 def _number(word: str) -> float:
     number = float(word)
     if not isfinite(number):
-        raise ValueError(f"{_cut(word)} is not a number in JSON, or too large")
+        raise ValueError(f"{cut(word)} is not a number in JSON, or too large")
     return number
 
 
@@ -225,7 +225,7 @@ def _require_known_version(file: str, value: Any) -> None:
         raise BadPlanFile(f"{file} is not a plan: it has no 'format_version' such as \"{FORMAT_VERSION}\"")
     if version.partition(".")[0] != _MAJOR:
         made_by = (
-            f"by deployer {_cut(it)}" if isinstance(it := value.get("deployer"), str) else "by an unknown one"
+            f"by deployer {cut(it)}" if isinstance(it := value.get("deployer"), str) else "by an unknown one"
         )
         raise BadPlanFile(
             f"{file} has format version {version}, made {made_by}; this is deployer {__version__}, which "
@@ -243,8 +243,9 @@ def _misfits(value: Any) -> Iterator[str]:
         raise FileNotFoundError("the schema Plan.schema.json is missing; run 'deployer schema generate'")
     for error in Validator(json.loads(text)).iter_errors(value):
         pointer = "".join(f"/{step}" for step in error.absolute_path)
-        yield f"{_cut(pointer) or '/'}: {_cut(error.message)}"
+        yield f"{cut(pointer) or '/'}: {cut(error.message)}"
 
 
-def _cut(words: str) -> str:
+def cut(words: str) -> str:
+    """Words that a plan file chose, at a length that can be shown."""
     return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}..."

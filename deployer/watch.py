@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deployer.apply import ENDED_BADLY, is_so_far
+from deployer.apply import is_so_far
 from deployer.client import Client
+from deployer.decide import ENDED_BADLY
 from deployer.errors import ApiError
 from deployer.kinds import KINDS
 from deployer.model import Identity, Job, LiveJob, Phase, Result, Until

@@ -244,7 +244,7 @@ def test_who() -> None:
 
 
 def names(folder: Path, target: str = "prod") -> list[str]:
-    return [intent.identity.name for intent in unsettled(folder, target)]
+    return [intent.identity.name for intent in unsettled(read(folder), target)]
 
 
 def test_what_is_not_known(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_what_is_not_known(tmp_path: Path) -> None:
     with opened(tmp_path, "other") as log:
         log.intent(change("e"), "create")
     assert (names(tmp_path), names(tmp_path, "other")) == (["b", "d"], ["e"])
-    assert unsettled(tmp_path, "prod")[0].time.isoformat() == "2024-07-03T09:46:40+00:00"
+    assert unsettled(read(tmp_path), "prod")[0].time.isoformat() == "2024-07-03T09:46:40+00:00"
 
 
 def test_a_later_run_settles_the_jobs_that_it_sent(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ def settle(loaded: stages.Loaded) -> None:
     """Waits out the settling delay after a run of which something is unknown: a listing may lag behind it."""
     from deployer import journal
 
-    unsettled = journal.unsettled(stages.state_folder(loaded.project), loaded.target.name)
+    history = journal.read(stages.state_folder(loaded.project))
+    unsettled = journal.unsettled(history, loaded.target.name)
     if not unsettled:
         return
     newest = max(one.ended or one.time for one in unsettled)

@@ -16,9 +16,7 @@ from deployer import project
 from deployer.cli import stages
 from deployer.cli.options import Options, inside
 from deployer.errors import NothingSelected, StalePlan, UsageError
-from deployer.saved_plan import Inputs, SavedPlan
-
-_MAX_WORDS = 300
+from deployer.saved_plan import Inputs, SavedPlan, cut
 
 
 def inputs(options: Options, loaded: stages.Loaded, rerun: Sequence[str]) -> Inputs:
@@ -118,12 +116,8 @@ def apply_command(file: str, planned: Inputs, folder: Path) -> str:
         words += ["--set", f"{name}=VALUE"]
     for expression in planned.rerun:
         words += ["--rerun", expression]
-    return _cut(shlex.join(words))
+    return cut(shlex.join(words))
 
 
 def _words(names: Sequence[str]) -> str:
-    return _cut(", ".join(names)) or "not given"
-
-
-def _cut(words: str) -> str:
-    return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}..."
+    return cut(", ".join(names)) or "not given"

@@ -16,7 +16,7 @@ from deployer.check import check
 from deployer.cli.options import Options, inside, selector
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.kinds import KINDS
-from deployer.model import Document, Identity, Job, Live, Manifest, Plan
+from deployer.model import Document, Identity, Job, Live, LiveJob, Manifest, Plan
 from deployer.ownership import Owner
 from deployer.project import STATE_FOLDER, Project, Target
 from deployer.report import findings, text
@@ -268,9 +268,9 @@ def _observed(client: Client, loaded: Loaded, jobs: Sequence[Job], mine: Owner |
     from deployer.observe import observe, with_submitted
 
     settle = timedelta(seconds=loaded.target.patience.settle)
-    folder = loaded.project.folder / STATE_FOLDER
+    history = journal.read(loaded.project.folder / STATE_FOLDER)
     begun = datetime.now(UTC)
-    submitted = journal.submitted(folder, loaded.target.name, begun - settle)
+    submitted = journal.submitted(history, loaded.target.name, begun - settle)
     live, missing = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
     if missing:
         err(
@@ -280,7 +280,7 @@ def _observed(client: Client, loaded: Loaded, jobs: Sequence[Job], mine: Owner |
         )
         time.sleep(max(0.0, (begun + settle - datetime.now(UTC)).total_seconds()))
         live, _ = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
-    lost = journal.without_savepoint(folder, loaded.target.name)
+    lost = journal.without_savepoint(history, loaded.target.name)
     known = (replace(one, savepoint="") if one.identity in lost else one for one in live.jobs)
     return replace(live, jobs=tuple(known))
 
@@ -289,6 +289,9 @@ def _standing(jobs: Sequence[Job], live: Live) -> str:
     """How dependencies stand, in words: `load-raw (running), prepare (not deployed)`."""
     from deployer.plan import counting
 
-    runs = {job.identity: [one for one in live.jobs if one.identity == job.identity] for job in jobs}
+    runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}
+    for one in live.jobs:
+        if one.identity in runs:
+            runs[one.identity].append(one)
     there = {identity: counting(found) for identity, found in runs.items()}
     return ", ".join(f"{it.name} ({one.state if one else 'not deployed'})" for it, one in there.items())
