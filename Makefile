@@ -19,11 +19,12 @@ test: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/deployer schema check
 	$(BIN)/pytest -n auto --cov --cov-fail-under=95
 
 bench: .venv/run.stamp
-	@$(BIN)/python tests/bench.py
+	@$(BIN)/python tests/testing/bench.py
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from deployer.errors import Interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +19,26 @@ class Clock:
     utc: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
+
+
+class Halt:
+    """Set by the first interrupt: calls in flight end, every wait ends at once, and nothing new begins."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raises Interrupted where it is set."""
+        if self:
+            raise Interrupted("interrupted")
+
+    def sleep(self, pause: float) -> None:
+        """Sleeps unless it is set; raises Interrupted as soon as it is."""
+        if self._event.wait(pause) or self:
+            raise Interrupted("interrupted")

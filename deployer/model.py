@@ -361,3 +361,17 @@ class Outcome:
     id: str = ""
     log: tuple[str, ...] = ()
     begun: bool = False
+
+
+RUNNING = {Phase.ACTIVE, Phase.PENDING}
+
+
+# The phases in which a job is as far as `until` asks, and those from which it never comes so far.
+ENOUGH: Mapping[Until, frozenset[Phase]] = {
+    Until.SUBMITTED: frozenset(Phase),
+    Until.RUNNING: frozenset({Phase.ACTIVE, Phase.SUCCEEDED}),
+    Until.SUCCEEDED: frozenset({Phase.SUCCEEDED}),
+}
+
+
+ENDED_BADLY = frozenset({Phase.FAILED, Phase.STOPPED})

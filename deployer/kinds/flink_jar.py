@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from deployer.kinds.coerce import as_text, json_data
 from deployer.kinds.kind import (
     TAGS,
     Entry,
@@ -19,7 +20,6 @@ from deployer.kinds.kind import (
     read_back,
     text,
 )
-from deployer.kinds.values import as_text, json_data
 from deployer.model import Identity, LiveJob, Phase, Spec
 
 STATES = {

@@ -8,9 +8,9 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from deployer.kinds.values import NotUnderstoodError, by_folded_name, folded, value_of
+from deployer.kinds.coerce import NotUnderstoodError, by_folded_name, folded, value_of
+from deployer.kinds.tables import Row, Table, load_table
 from deployer.model import LiveJob, Phase, Spec
-from deployer.tables import Row, Table, load_table
 
 Entry = Mapping[str, Any]
 

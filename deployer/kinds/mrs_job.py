@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deployer.kinds.coerce import as_text
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, read_back, text
-from deployer.kinds.values import as_text
 from deployer.model import Identity, LiveJob, Phase, Spec
 
 # Success is the result's word: a job can be FINISHED and FAILED.

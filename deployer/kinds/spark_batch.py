@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from deployer.kinds.coerce import by_folded_name, json_data
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, phase_of, read_back, text
-from deployer.kinds.values import by_folded_name, json_data
 from deployer.model import Identity, LiveJob, Phase
 
 # `dead` is failed and cancelled alike: DLI has no state of its own for a batch that was cancelled.

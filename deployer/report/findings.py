@@ -21,14 +21,14 @@ from typing import Any
 
 import click
 
+from deployer.documents.files import read_text
 from deployer.errors import Problem
-from deployer.excerpt import masked_lines
-from deployer.files import read_text
+from deployer.escape import COMMAND, COMMAND_ESCAPED, printable
 from deployer.kinds import KINDS
 from deployer.model import Place
-from deployer.project import PROJECT_FILE
-from deployer.report.json import FORMAT_VERSION
-from deployer.report.printable import COMMAND, COMMAND_ESCAPED, printable
+from deployer.planning.plan_json import FORMAT_VERSION
+from deployer.project.load import PROJECT_FILE
+from deployer.report.source_lines import masked_lines
 from deployer.report.text import SEVERITY_COLOURS, count, problem
 
 MAX_IN_FILE = 100

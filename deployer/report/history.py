@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from deployer.journal import Intent
+from deployer.apply.journal import Intent
+from deployer.escape import printable
 from deployer.model import Result
-from deployer.report.printable import printable
 
 NO_OUTCOME = "no outcome recorded"
 _COLOURS = {Result.DONE: "green", Result.FAILED: "red", Result.UNKNOWN: "magenta"}

@@ -3,62 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from deployer.model import Change, LiveJob, Note, Plan
-
-FORMAT_VERSION = "1.0"
+from deployer.model import Plan
+from deployer.planning.plan_json import as_data
 
 
 def plan(it: Plan) -> str:
     """The plan as a JSON document; `changes` holds all but the unchanged."""
     return json.dumps(as_data(it), indent=2)
-
-
-def as_data(it: Plan) -> dict[str, Any]:
-    """The same as plain data."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "target": it.target,
-        "summary": dict(it.summary),
-        "changes": [_change(change) for change in it.pending],
-        "attention": [_note(note) for note in it.attention],
-        "errors": [_note(note) for note in it.errors],
-        "orphans": [_live(one) for one in it.orphans],
-        "others": it.others,
-        "digest": it.digest,
-    }
-
-
-def _change(change: Change) -> dict[str, Any]:
-    job, live = change.job, change.live
-    return {
-        "action": change.action,
-        "kind": job.kind,
-        "name": job.name,
-        "place": job.identity.place,
-        "source": str(job.source),
-        "reason": change.reason,
-        "impact": change.impact,
-        "fields": [
-            {"path": field.path, "live": field.live, "desired": field.desired, "sensitive": field.sensitive}
-            for field in change.fields
-        ],
-        "live": {"id": live.id, "state": live.state} if live else None,
-        "beside": [{"id": one.id, "state": one.state} for one in change.beside],
-    }
-
-
-def _live(live: LiveJob) -> dict[str, Any]:
-    kind, place, name = live.identity
-    return {"kind": kind, "name": name, "place": place, "id": live.id, "state": live.state}
-
-
-def _note(note: Note) -> dict[str, Any]:
-    return {
-        "kind": note.identity.kind,
-        "name": note.identity.name,
-        "place": note.identity.place,
-        "source": str(note.source),
-        "message": note.message,
-    }

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from deployer.escape import pair, printable
 from deployer.model import Action, Change, Impact, LiveJob, Note, Plan
-from deployer.report.printable import pair, printable
 from deployer.report.text import MAX_FIELDS
 
 _SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELETE: "-"}

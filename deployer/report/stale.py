@@ -10,11 +10,11 @@ from itertools import islice
 from typing import Any
 
 from deployer import __version__
+from deployer.escape import printable, value
 from deployer.model import Change, Identity, Plan
-from deployer.report.json import as_data
-from deployer.report.printable import printable, value
+from deployer.planning.plan_json import as_data
+from deployer.planning.saved_plan import SavedPlan
 from deployer.report.text import MAX_FIELDS, error
-from deployer.saved_plan import SavedPlan
 
 MAX_CHANGES = 50
 MAX_WORDS = 200

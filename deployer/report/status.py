@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from deployer.decide import RUNNING
-from deployer.model import Action, Change, LiveJob, Phase
-from deployer.report.printable import printable
+from deployer.escape import printable
+from deployer.model import RUNNING, Action, Change, LiveJob, Phase
 
 HEADER = ("KIND", "NAME", "PLACE", "DESIRED", "LIVE", "SINCE (UTC)", "FOR", "ID", "MANIFEST")
 MAX_FIELDS = 3

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.errors import Problem
+from deployer.escape import pair, printable
 from deployer.model import Action, Change, FieldChange, Impact, LiveJob, Note, Outcome, Plan, Result
-from deployer.report.printable import pair, printable
 
 if TYPE_CHECKING:
-    from deployer.watch import Arrival
+    from deployer.apply.watch import Arrival
 
 _SIGNS: Mapping[Action, tuple[str, str]] = {
     Action.CREATE: ("+", "green"),

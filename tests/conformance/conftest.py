@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TOKEN, Clock
 
 from deployer.emulator import Emulator
+from testing.workspace import TOKEN, Clock
 
 AK, SK, PROJECT = "AKIDOFTESTS", "a-secret-for-tests", "pid"
 

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Workspace, manifest
+
+from testing.workspace import Workspace, manifest
 
 from .conftest import Connect
 

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Clock
 
 from deployer.emulator import Emulator
+from testing.workspace import Clock
 
 from .conftest import AK, SK, Connect
 

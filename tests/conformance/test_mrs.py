@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Clock
+
+from testing.workspace import Clock
 
 from .conftest import Connect
 

@@ -1,0 +1,1 @@
+"""Plan -> Outcomes: what is sent, in which order, and what came of it."""

@@ -1,0 +1,259 @@
+"""Plan -> Outcomes: which change is carried out when, and who waits for whom.
+
+Jobs that do not depend on each other go side by side, and one that fails does not stop the others. Outcomes
+come in the order of the plan, whatever ends first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
+
+from deployer.apply.deployment import Deployment
+from deployer.apply.journaled import LOG_LINES, Setting
+from deployer.apply.wait import is_so_far, wait_until
+from deployer.cloud.observe import look_at
+from deployer.errors import ApiError, Interrupted
+from deployer.kinds import KINDS
+from deployer.model import (
+    ENDED_BADLY,
+    Change,
+    Dependency,
+    Identity,
+    Job,
+    Live,
+    LiveJob,
+    Outcome,
+    Plan,
+    Result,
+    State,
+    Until,
+)
+from deployer.planning.decide import DEPENDENT
+from deployer.planning.plan import counting
+from deployer.project.target import seconds
+from deployer.secrets import redact
+
+# How long after an interrupt the answers of calls under way are waited for.
+GRACE_SECONDS = 10.0
+
+# What --fail-fast ends at.
+_FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to go about it: `wait` says how far each job that was sent is waited for."""
+
+    parallelism: int = 1
+    fail_fast: bool = False
+    wait: Until = Until.SUBMITTED
+
+
+def apply(
+    setting: Setting, plan: Plan, live: Live, jobs: Mapping[Identity, Job], manner: Manner | None = None
+) -> Generator[Outcome]:
+    """Carries out `plan`, which was made from `live`, and yields what came of each change.
+
+    `jobs` are those of the whole project, for the dependencies that are not in the plan. What was not
+    started, after an interrupt or with `fail_fast`, yields nothing.
+    """
+    run = _Run(setting, live, jobs, manner or Manner())
+    yield from run.outcomes(plan)
+
+
+def _needed(change: Change) -> tuple[Dependency, ...]:
+    """What must have come so far before a change is made: nothing, where it only ends its job."""
+    return change.job.depends_on if DEPENDENT & {*change.steps} else ()
+
+
+class _Run:
+    def __init__(self, setting: Setting, live: Live, jobs: Mapping[Identity, Job], manner: Manner) -> None:
+        self._setting = setting
+        self._manner = manner
+        self._jobs = jobs
+        self._seen = frozenset(one.id for one in live.jobs)
+        self._runs: dict[Identity, list[LiveJob]] = {}
+        for one in live.jobs:
+            self._runs.setdefault(one.identity, []).append(one)
+        self._ended: dict[Identity, Outcome] = {}
+        self._has_failed = False
+
+    def outcomes(self, plan: Plan) -> Iterator[Outcome]:
+        changes = {change.job.identity: change for change in plan.steps}
+        sorter: TopologicalSorter[Identity] = TopologicalSorter()
+        for identity, change in changes.items():
+            sorter.add(identity, *(it.identity for it in change.job.depends_on if it.identity in changes))
+        sorter.prepare()
+        ready: deque[Identity] = deque()
+        order = deque(changes)
+        pool = ThreadPoolExecutor(self._manner.parallelism, thread_name_prefix="apply")
+        under_way: dict[Future[Outcome], Identity] = {}
+        try:
+            while True:
+                ready.extend(sorter.get_ready())
+                while ready and len(under_way) < self._manner.parallelism and not self._is_ending:
+                    identity = ready.popleft()
+                    if reason := self._unmet(changes[identity]):
+                        self._ended[identity] = Outcome(changes[identity], Result.SKIPPED, reason)
+                        sorter.done(identity)
+                        ready.extend(sorter.get_ready())
+                    else:
+                        under_way[pool.submit(self._carry_out, changes[identity])] = identity
+                yield from self._in_order(order)
+                if not under_way:
+                    break
+                for future in self._finished(under_way):
+                    identity = under_way.pop(future)
+                    outcome = self._ended[identity] = future.result()
+                    self._has_failed |= outcome.result in _FAILURES
+                    sorter.done(identity)
+            yield from self._rest(order)
+        except KeyboardInterrupt:
+            message = "interrupted while a call was under way; plan shows what came of it"
+            for future, identity in under_way.items():
+                unknown = Outcome(changes[identity], Result.UNKNOWN, message)
+                self._ended[identity] = future.result() if future.done() else unknown
+            yield from self._rest(order)
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def _is_ending(self) -> bool:
+        """Whether nothing new is to be started."""
+        return bool(self._setting.halt) or (self._manner.fail_fast and self._has_failed)
+
+    def _finished(self, under_way: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
+        """What has ended, once something has; after an interrupt not for ever: KeyboardInterrupt."""
+        since = None
+        while True:
+            done, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
+            if done:
+                return iter(done)
+            if self._setting.halt:
+                since = since or time.monotonic()
+                if time.monotonic() - since > GRACE_SECONDS:
+                    raise KeyboardInterrupt
+
+    def _in_order(self, order: deque[Identity]) -> Iterator[Outcome]:
+        while order and order[0] in self._ended:
+            yield self._ended[order.popleft()]
+
+    def _rest(self, order: deque[Identity]) -> Iterator[Outcome]:
+        while order:
+            if (identity := order.popleft()) in self._ended:
+                yield self._ended[identity]
+
+    def _unmet(self, change: Change) -> str:
+        """Why a change is not carried out, for the sake of what it depends on."""
+        for dependency in _needed(change):
+            outcome = self._ended.get(dependency.identity)
+            if outcome and outcome.result is not Result.DONE:
+                return f"it depends on {dependency.identity.name}, whose outcome is: {outcome.result}"
+        return ""
+
+    # --- in a thread of the pool
+
+    def _carry_out(self, change: Change) -> Outcome:
+        try:
+            for dependency in _needed(change):
+                if reason := self._await(dependency):
+                    return Outcome(change, Result.SKIPPED, reason)
+        except Interrupted:
+            return Outcome(change, Result.STOPPED, "nothing was done: interrupted while it waited for others")
+        outcome = Deployment(self._setting, change, self._seen).carry_out()
+        desired = change.job.lifecycle.state
+        runs = desired in {State.PRESENT, State.RUNNING} and outcome.id
+        if outcome.result is not Result.DONE or not runs or self._manner.wait is Until.SUBMITTED:
+            return outcome
+        return self._awaited(outcome, self._manner.wait)
+
+    def _await(self, dependency: Dependency) -> str:
+        """Waits for a dependency; why its dependents are skipped, if they are."""
+        if dependency.until is Until.SUBMITTED:
+            return ""
+        name = dependency.identity.name
+        identifier = self._id_of(dependency.identity)
+        if not identifier:
+            return f"it depends on {name}, which is not there"
+        try:
+            live, came = self._wait(dependency.identity, identifier, dependency.until)
+        except ApiError as error:
+            return f"it depends on {name}, of which the state cannot be read: {error}"
+        if not came:
+            longest = self._jobs[dependency.identity].lifecycle.timeout
+            return f"it depends on {name}, which is not {_WORDS[dependency.until]} after {longest}"
+        if live is None or live.phase in ENDED_BADLY:
+            return f"it depends on {name}, which is {live.state if live else 'gone'}"
+        return ""
+
+    def _id_of(self, identity: Identity) -> str:
+        if outcome := self._ended.get(identity):
+            return outcome.id
+        live = counting(self._runs.get(identity, []))
+        return live.id if live else ""
+
+    def _wait(self, identity: Identity, identifier: str, until: Until) -> tuple[LiveJob | None, bool]:
+        job = self._jobs[identity]
+        path_values = KINDS[identity.kind].path_values(job.spec)
+        setting = self._setting
+
+        settled = time.monotonic() + setting.patience.settle
+
+        def there(live: LiveJob | None) -> bool:
+            if live is None:  # or what was sent just now is not shown yet
+                return time.monotonic() >= settled
+            return live.phase in ENDED_BADLY or is_so_far(live, until)
+
+        live = look_at(setting.client, identity, identifier, path_values)
+        if there(live):
+            return live, True
+        setting.say(f"{identity}: waiting until {identifier} is {_WORDS[until]}")
+        return wait_until(
+            lambda: look_at(setting.client, identity, identifier, path_values),
+            there,
+            setting.patience,
+            setting.halt,
+            seconds(job.lifecycle.timeout),
+        )
+
+    def _awaited(self, outcome: Outcome, until: Until) -> Outcome:
+        """What came of a change that was carried out, once its job has come as far as is waited for."""
+        job = outcome.change.job
+        word = _WORDS[until]
+        try:
+            live, came = self._wait(job.identity, outcome.id, until)
+        except Interrupted:
+            return replace(outcome, message=f"{outcome.message}; interrupted before it was {word}")
+        except ApiError as error:
+            message = f"{outcome.message}; whether it is {word} cannot be read: {error}"
+            return replace(outcome, result=Result.TIMED_OUT, message=self._setting.secrets.scrubbed(message))
+        state = live.state if live else "gone"
+        if not came:
+            message = f"{outcome.message}; it is still {state} after {job.lifecycle.timeout}, and goes on"
+            return replace(outcome, result=Result.TIMED_OUT, message=message)
+        if live is None or live.phase in ENDED_BADLY:
+            message = f"{outcome.message}, but it is {state}"
+            return replace(outcome, result=Result.FAILED, message=message, log=self._log(job, outcome.id))
+        return replace(outcome, message=f"{outcome.message}; it is {state}")
+
+    def _log(self, job: Job, identifier: str) -> tuple[str, ...]:
+        """The last lines of a job's log, where its API gives them."""
+        kind = KINDS[job.kind]
+        if not kind.log:
+            return ()
+        try:
+            page = self._setting.client.log(
+                kind, identifier, kind.path_values(job.spec), start=-LOG_LINES, size=LOG_LINES
+            )
+        except ApiError as error:
+            return (f"its log cannot be read: {error}",)
+        return tuple(redact.text(self._setting.secrets.scrubbed(line)) for line in page.lines)
+
+
+_WORDS: Mapping[Until, str] = {Until.RUNNING: "running", Until.SUCCEEDED: "succeeded"}

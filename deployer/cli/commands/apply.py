@@ -1,0 +1,118 @@
+"""`deployer apply`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from deployer.cli import plan_file as selection
+from deployer.cli import session
+from deployer.cli.approval import APPLY, agreement, ask, is_within
+from deployer.cli.approval import limits as limits_of
+from deployer.cli.execute import carry_out, settle
+from deployer.cli.options import Options, project_command, rerun_option
+from deployer.clock import Halt
+from deployer.errors import Exit
+from deployer.model import Plan, Until
+from deployer.planning.saved_plan import SavedPlan, read
+from deployer.report import text
+from deployer.report.terminal import err, out
+from deployer.report.text import count
+from deployer.secrets.references import names
+from deployer.secrets.store import Secrets
+
+
+@click.command("apply")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--confirm", metavar="TARGET", help="Do not ask; what a protected target needs for --yes.")
+@click.option("--expect", metavar="DIGEST", help="Refuse (exit 6) unless the plan has this digest.")
+@click.option(
+    "--plan", "plan_file", metavar="FILE", help="Refuse (exit 6) unless the plan is this saved one."
+)
+@rerun_option
+@click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Another limit than the target's.")
+@click.option(
+    "--wait",
+    is_flag=False,
+    flag_value="running",
+    type=click.Choice(["running", "succeeded"]),
+    help="Wait until what was sent is so far; without a word until it is running.",
+)
+@click.option(
+    "--parallelism",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    default=4,
+    show_default=True,
+    help="Carry out so many changes side by side.",
+)
+@click.option("--fail-fast", is_flag=True, help="Start nothing more after a failure.")
+@project_command
+def command(
+    options: Options,
+    *,
+    yes: bool,
+    confirm: str | None,
+    expect: str | None,
+    plan_file: str | None,
+    rerun: Sequence[str],
+    limits: Sequence[str],
+    wait: str | None,
+    parallelism: int,
+    fail_fast: bool,
+) -> Exit:
+    """Plan, ask, and carry the plan out. A create is sent once; a lost answer is looked up, not resent."""
+    from deployer.apply.scheduler import Manner
+
+    saved = read(plan_file) if plan_file is not None else None
+    loaded = selection.load(options, saved, rerun) if saved else session.load(options)
+    loaded = session.with_reruns(loaded, rerun)
+    agreed = agreement(loaded.target, APPLY, yes=yes, confirm=confirm)
+    allowed = limits_of(loaded.target, limits)
+    session.require_valid(loaded, show_warnings=True)
+    secrets = session.secrets(loaded)
+    halt = Halt()
+    with session.locked(loaded), session.connected(loaded, secrets, halt) as client:
+        settle(loaded)
+        plan, live = session.plan(client, loaded)
+        out(text.plan(plan))
+        if not _is_expected(plan, expect, saved):
+            err("Nothing was applied.")
+            return Exit.STALE
+        if not is_within(allowed, plan, APPLY):
+            return Exit.BLOCKED
+        if not _secrets_are_there(plan, secrets):
+            err("Nothing was applied.")
+            return Exit.ERROR
+        question = f"Apply {count(len(plan.steps), 'change')} to {loaded.target.name}?"
+        if plan.steps and not agreed and not ask(loaded.target, question):
+            out("Nothing was applied.")
+            return Exit.ERROR
+        out()
+        until = Until(wait) if wait else Until.SUBMITTED
+        manner = Manner(parallelism, fail_fast, until)
+        return carry_out(loaded, client, plan, live, secrets, halt, manner, APPLY)
+
+
+def _secrets_are_there(plan: Plan, secrets: Secrets) -> bool:
+    """Whether what is to be sent can be filled in; tells what is missing."""
+    missing = secrets.missing(names([change.job.spec for change in plan.steps]))
+    for message in missing:
+        err(text.error(message))
+    return not missing
+
+
+def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> bool:
+    """Whether the plan is the one that was asked for; tells where it is not."""
+    from deployer.report import stale
+
+    is_other = expect not in (None, plan.digest)
+    if is_other:
+        now = "The plan above is the one that is now."
+        err(text.error(f"the plan has changed: expected {expect}, it is now {plan.digest}. {now}"))
+    if saved and saved.digest != plan.digest:
+        is_other = True
+        for line in stale.explanation(saved, plan):
+            err(line)
+    return not is_other

@@ -1,0 +1,57 @@
+"""`deployer history`"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from deployer.apply import journal
+from deployer.cli import session
+from deployer.cli.options import Options, project_command, selector
+from deployer.errors import Exit, UsageError
+from deployer.model import Job, Source
+from deployer.project.load import STATE_FOLDER
+from deployer.report import history, text
+from deployer.report.terminal import err, out
+
+
+@click.command("history")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(min=1), default=50, show_default=True, help="How many calls."
+)
+@project_command
+def command(options: Options, style: str, limit: int) -> Exit:
+    """Show the calls that apply has sent from this folder, newest last, and what came of each.
+
+    PATH only says which project; -t and --select name=GLOB or kind=KIND choose among its calls.
+    """
+    if any("label." in expression for expression in options.select):
+        raise UsageError("--select: the journal keeps no labels; select by kind= or name=")
+    is_selected = selector(options.select)
+    folder = session.project_folder(options) / STATE_FOLDER
+    found = journal.read(folder)
+    chosen = [
+        intent
+        for intent in found.intents
+        if options.target in {None, intent.target} and is_selected(_as_job(intent))
+    ][-limit:]
+    if style == "json":
+        out(json.dumps(history.data(chosen), indent=2))
+    elif chosen:
+        out(history.text(chosen))
+    else:
+        out("No calls are recorded.")
+    file = Path(STATE_FOLDER) / journal.FILE
+    if found.broken:
+        err(text.note(f"{file}: {text.count(found.broken, 'line')} cannot be read"))
+    if found.cut:
+        err(text.note(f"{file}: the first {found.cut} bytes are left out"))
+    return Exit.DONE
+
+
+def _as_job(intent: journal.Intent) -> Job:
+    """As much of a job as a selector asks for."""
+    return Job(intent.identity, Source(intent.source, 0), {})

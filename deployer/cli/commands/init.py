@@ -1,0 +1,91 @@
+"""`deployer init`"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import click
+
+from deployer.cli.options import change_folder
+from deployer.errors import DeployerError, Exit
+from deployer.escape import printable
+from deployer.manifests import scaffold as starter
+from deployer.project.load import load, manifest_files
+from deployer.report import text
+from deployer.report.terminal import err, out
+
+
+@click.command("init")
+@click.option(
+    "--kind", "kinds", metavar="KIND", multiple=True, help="A kind of job to begin with; SparkBatch, if none."
+)
+@click.option("--name", metavar="NAME", help="The project's name; that of the folder, if none.")
+@click.option(
+    "--ci",
+    type=click.Choice(list(starter.CI)),
+    default="github",
+    show_default=True,
+    help="Whose CI file to write.",
+)
+@click.option("-C", "folder", metavar="DIR", help="Work as if started in DIR.")
+@click.argument("where", metavar="[DIR]", type=click.Path(path_type=Path), default=Path())
+@click.pass_context
+def command(
+    ctx: click.Context, where: Path, kinds: tuple[str, ...], name: str | None, ci: str, folder: str | None
+) -> Exit:
+    """Start a project in DIR: deployer.yaml, values, a commented manifest of each KIND, and a CI file.
+
+    It can be planned and applied as it is, on an emulator. Nothing is overwritten.
+    """
+    change_folder(ctx.obj["folder"])
+    change_folder(folder)
+    place = Path(ctx.obj["folder"] or "", folder or "", where)
+    texts = starter.files(_name(where) if name is None else name, kinds or ("SparkBatch",), ci)
+    written = starter.write(where, texts)
+    for file in texts:
+        shown = printable(str(place / file))
+        out(f"wrote {shown}" if file in written else f"kept {shown}, which was there")
+    for words in (*_elsewhere(where, ci), *_not_ours(where, texts)):
+        err(text.note(words))
+    there = "" if place == Path() else f" -C {printable(shlex.quote(str(place)))}"
+    out(_NEXT.format(there=there))
+    return Exit.DONE
+
+
+_NEXT = """
+It works as it is, on an emulator that runs inside the command:
+  deployer plan{there}
+Then fill in the target prod, in deployer.yaml and values/prod.yaml, and with a token in HW_AUTH_TOKEN:
+  deployer plan{there} -t prod"""
+
+
+def _name(folder: Path) -> str:
+    try:
+        return starter.project_name(_real(folder).name)
+    except OSError as error:
+        raise DeployerError(f"{folder}: {error.strerror}") from None
+
+
+def _real(folder: Path) -> Path:
+    return Path(os.path.realpath(folder))
+
+
+def _elsewhere(folder: Path, ci: str) -> Iterator[str]:
+    """Says so where the CI file is not in the repository's top folder, the only place where it is read."""
+    here = _real(folder)
+    top = next((it for it in (here, *here.parents) if (it / ".git").exists()), here)
+    if top != here:
+        for file in starter.CI[ci]:
+            words = f"move it there, and add -C {here.relative_to(top)} to its commands"
+            yield f"{file} is read in {top} only: {words}"
+
+
+def _not_ours(folder: Path, texts: Collection[str]) -> Iterator[str]:
+    """Says so where other files of the folder are read as manifests."""
+    others = [file for file in manifest_files(load(folder), ()) if file not in texts]
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        yield f"{', '.join(others[:3])}{more}: taken for manifests of this project"

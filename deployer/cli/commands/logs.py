@@ -1,0 +1,150 @@
+"""`deployer logs`"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from deployer.cli import session
+from deployer.cli.options import Options, project_command
+from deployer.errors import ApiError, Exit
+from deployer.escape import log_lines, printable
+from deployer.kinds import KINDS
+from deployer.model import Change, LiveJob
+from deployer.report import text
+from deployer.report.terminal import err, out
+from deployer.secrets import redact
+
+if TYPE_CHECKING:
+    from deployer.cloud.client import Client
+    from deployer.cloud.log_tail import Log
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A run whose log is shown; `prefix` stands before each line."""
+
+    change: Change
+    live: LiveJob
+    log: Log
+    prefix: str
+
+
+@click.command("logs")
+@click.option(
+    "--lines",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="How many of the last lines of each.",
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the jobs have ended.")
+@project_command
+def command(options: Options, *, lines: int, follow: bool) -> Exit:
+    """Show the logs of the selected jobs' runs, where the service's API gives them."""
+    loaded = session.as_they_stand(session.load(options))
+    session.require_valid(loaded)
+    with session.connected(loaded) as client:
+        plan, _ = session.plan(client, loaded)
+        for note in plan.errors:
+            err(text.error(f"{note.identity}: {note.message}"))
+        found = _with_logs(client, plan.changes, named=len(loaded.selected) > 1)
+        printed = _Printed()
+        try:
+            for it in found:
+                printed.show(it, lines, follow=follow)
+            if follow:
+                _follow(client, found, printed, loaded.target.patience.poll)
+        except _NobodyReads:
+            return Exit.DONE
+    return Exit.ERROR if plan.errors or printed.failed or not printed.lines else Exit.DONE
+
+
+def _with_logs(client: Client, changes: Sequence[Change], *, named: bool) -> list[_Shown]:
+    """The runs that have a log to show; tells of the others why not."""
+    from deployer.cloud.log_tail import Log
+
+    names = Counter(change.job.name for change in changes)
+    found = []
+    for change in changes:
+        job, live, kind = change.job, change.live, KINDS[change.job.kind]
+        if live is None:
+            err(text.note(f"{job.identity}: not deployed, so there is no log"))
+        elif not kind.log:
+            err(text.note(f"{job.identity}: its service has no API for logs of such jobs"))
+        else:
+            label = job.name if names[job.name] == 1 else str(job.identity)
+            prefix = f"{printable(label)} | " if named else ""
+            found.append(_Shown(change, live, Log(client, kind, job, live), prefix))
+    return found
+
+
+class _NobodyReads(Exception):
+    """Whoever read our output has gone: `deployer logs -f | head`."""
+
+
+class _Printed:
+    """What has been shown so far."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.broken: set[str] = set()
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.broken)
+
+    def show(self, it: _Shown, lines: int, *, follow: bool) -> None:
+        """The end of a log."""
+        try:
+            self._print(it, it.log.first_look(lines) if follow else it.log.last(lines))
+        except ApiError as error:
+            self.give_up(it, error)
+
+    def show_news(self, it: _Shown) -> None:
+        try:
+            self._print(it, it.log.news())
+        except ApiError as error:
+            self.give_up(it, error)
+
+    def give_up(self, it: _Shown, error: ApiError) -> None:
+        self.broken.add(it.live.id)
+        err(text.error(f"{it.change.job.identity}: its log cannot be read: {error}"))
+
+    def _print(self, it: _Shown, lines: Iterable[str]) -> None:
+        for line in lines:
+            for shown in log_lines(redact.text(line), it.prefix):
+                self.lines += 1
+                if not out(shown):
+                    raise _NobodyReads
+
+
+def _follow(client: Client, found: Sequence[_Shown], printed: _Printed, poll: float) -> None:
+    """Shows what comes, until all runs have ended."""
+    from deployer.apply.watch import look
+    from deployer.model import RUNNING
+
+    left = [it for it in found if it.live.id not in printed.broken and it.live.phase in RUNNING]
+    while left:
+        time.sleep(poll)
+        goes_on = []
+        for it in left:
+            try:
+                live = look(client, it.change.job, it.live)
+            except ApiError as error:
+                printed.give_up(it, error)
+                continue
+            # The look comes first: what a run writes before its end is then in the last page.
+            if live is not None:
+                printed.show_news(it)
+            if live is not None and live.phase in RUNNING and it.live.id not in printed.broken:
+                goes_on.append(it)
+            elif it.live.id not in printed.broken:
+                err(text.note(f"{it.change.job.identity}: it is {live.state if live else 'gone'}"))
+        left = goes_on

@@ -1,0 +1,61 @@
+"""`deployer plan`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from deployer.cli import plan_file, session
+from deployer.cli.options import Options, project_command, rerun_option
+from deployer.errors import Exit
+from deployer.planning.saved_plan import as_text, destination, write
+from deployer.report import text
+from deployer.report.terminal import err, out
+
+FORMATS = ("text", "json", "markdown")
+
+
+@click.command("plan")
+@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
+@click.option("--out", "out_file", metavar="FILE", help="Save the plan, for apply --plan.")
+@rerun_option
+@click.option("-v", "--verbose", is_flag=True, help="Show unchanged jobs, and the fields of new ones.")
+@project_command
+def command(
+    options: Options,
+    style: str,
+    *,
+    detailed_exitcode: bool,
+    out_file: str | None,
+    rerun: Sequence[str],
+    verbose: bool,
+) -> Exit:
+    """Show what apply would do, and why. Changes nothing."""
+    loaded = session.with_reruns(session.load(options), rerun)
+    session.require_valid(loaded, show_warnings=True)
+    place = destination(out_file, loaded.project.folder) if out_file is not None else None
+    with session.connected(loaded) as client:
+        plan, _ = session.plan(client, loaded)
+    from deployer.planning.plan import beyond
+
+    for words in beyond(loaded.target.limits, plan):
+        err(text.note(f"apply would refuse: {words}"))
+    from deployer.report import json, markdown
+
+    match style:
+        case "json":
+            out(json.plan(plan))
+        case "markdown":
+            out(markdown.plan(plan))
+        case _:
+            out(text.plan(plan, verbose=verbose))
+    if place and out_file:
+        inputs = plan_file.inputs(options, loaded, rerun)
+        write(place, as_text(inputs, plan))
+        command_line = plan_file.apply_command(out_file, inputs, loaded.project.folder)
+        err(text.note(f"saved in {out_file}; to apply it: {command_line}"))
+    if plan.errors:
+        return Exit.ERROR
+    return Exit.CHANGES if detailed_exitcode and plan.pending else Exit.DONE

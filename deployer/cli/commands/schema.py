@@ -1,0 +1,122 @@
+"""`deployer schema`"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from deployer.errors import DeployerError, Exit, UsageError, nearest
+from deployer.escape import printable, value
+from deployer.kinds import KINDS
+from deployer.kinds.tables import load_table, operations, schema_folder
+from deployer.report.terminal import err, out
+from deployer.schema import files as schema
+from deployer.vendor_pages.compare import Difference, compare, tables_of
+from deployer.vendor_pages.read import as_table, load_page
+
+
+@click.group("schema")
+def command() -> None:
+    """The JSON Schemas (draft 2020-12) that are generated from the parameter tables."""
+
+
+@command.command("generate")
+def generate() -> Exit:
+    """Write the schemas from the tables, into the folder of the tables."""
+    for name, text in schema.generate().items():
+        file = Path(str(schema_folder() / name))
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise DeployerError(f"{file} cannot be written: {error.strerror}") from None
+        out(f"wrote {name}")
+    return Exit.DONE
+
+
+@command.command("check")
+@click.option("--against", metavar="PAGE...", multiple=True, help="Compare the tables with vendor pages.")
+@click.argument("more", metavar="", nargs=-1)
+def check(against: tuple[str, ...], more: tuple[str, ...]) -> Exit:
+    """Fail when a generated schema is missing or not what the tables say.
+
+    With --against, also list where the tables and vendor pages differ, and fail when the tables do not
+    explain a difference.
+    """
+    if more and not against:
+        raise UsageError(f"what is {more[0]} for? Pages to compare with follow --against")
+    compared = [_compared(path) for path in (*against, *more)]
+    stale = schema.stale()
+    for name in stale:
+        err(f"{name} is stale; run 'deployer schema generate'")
+    if not stale:
+        out(f"The {len(schema.generate())} schemas are current.")
+    for path, differences in compared:
+        for difference in differences:
+            out(printable(_line(difference)))
+        open_ones = sum(difference.reason is None for difference in differences)
+        on_purpose = len(differences) - open_ones
+        out(printable(f"{path}: {open_ones} differences are unexplained, {on_purpose} are on purpose."))
+    unexplained = any(difference.reason is None for _, found in compared for difference in found)
+    return Exit.ERROR if stale or unexplained else Exit.DONE
+
+
+def _compared(path: str) -> tuple[str, list[Difference]]:
+    page = load_page(path)
+    if not page.calls:
+        raise DeployerError(f"{path} names no call, as in 'POST /v2.0/{{project_id}}/batches'")
+    tables = tables_of(page, [load_table(operation) for operation in operations()])
+    if not tables:
+        raise DeployerError(f"{path} documents {', '.join(page.calls)}, for which there is no table")
+    return path, [difference for table in tables for difference in compare(table, page)]
+
+
+def _line(difference: Difference) -> str:
+    match difference.column:
+        case "missing":
+            what = "on the page, not in the table"
+        case "extra":
+            what = "in the table, not on the page"
+        case _:
+            what = f"page says {_said(difference.page)}, table says {_said(difference.table)}"
+    if difference.reason is not None:
+        end = f" (on purpose: {difference.reason})"
+    elif difference.expected:
+        end = f" (unexplained: its 'page' says {_said(difference.expected[0])})"
+    else:
+        end = " (unexplained)"
+    place = f"{difference.operation} {difference.side} {difference.path}"
+    return f"{place}: {difference.column}: {what}{end}"
+
+
+def _said(told: Any) -> str:
+    if told is None:
+        return "nothing"
+    return told if isinstance(told, str) else value(told)
+
+
+@command.command("import")
+@click.option("--format", "style", type=click.Choice(("yaml", "json")), default="yaml", show_default=True)
+@click.argument("page")
+def import_(page: str, style: str) -> Exit:
+    """Print the parameter tables of a vendor page, as the start of a table file."""
+    table = as_table(load_page(page))
+    if style == "json":
+        out(json.dumps(table, indent=2, ensure_ascii=False))
+    else:
+        out(yaml.safe_dump(table, sort_keys=False, allow_unicode=True, width=110), newline=False)
+    return Exit.DONE
+
+
+@command.command("show")
+@click.argument("kind")
+def show(kind: str) -> Exit:
+    """Print the schema of KIND (or of Project, for deployer.yaml, or Plan, for a saved plan)."""
+    known = [*KINDS, "Project", "Plan"]
+    if kind not in known:
+        raise UsageError(f"there is no kind '{kind}'{nearest(kind, known)}")
+    out((schema_folder() / f"{kind}.schema.json").read_text(encoding="utf-8"), newline=False)
+    return Exit.DONE

@@ -1,0 +1,31 @@
+"""`deployer status`"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from deployer.cli import session
+from deployer.cli.options import Options, project_command
+from deployer.errors import Exit
+from deployer.report import status, text
+from deployer.report.terminal import err, out
+
+
+@click.command("status")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@project_command
+def command(options: Options, style: str) -> Exit:
+    """Show the live state of each job that the manifests name, and whether it is as its manifest says."""
+    loaded = session.load(options)
+    session.require_valid(loaded)
+    with session.connected(loaded) as client:
+        plan, live = session.plan(client, loaded)
+    if style == "json":
+        out(json.dumps(status.data(plan.changes, live.now), indent=2))
+    else:
+        out(status.text(plan.changes, live.now))
+    for note in plan.errors:
+        err(text.error(f"{note.identity}: {note.message}"))
+    return Exit.ERROR if plan.errors else Exit.DONE

@@ -1,0 +1,141 @@
+"""`deployer validate`"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deployer.cli import session
+from deployer.cli.options import Options, project_command
+from deployer.errors import Exit, InvalidInput, Problem, UsageError
+from deployer.escape import printable
+from deployer.project import load as project
+from deployer.report import findings
+from deployer.report.terminal import err, out
+from deployer.report.text import SEVERITY_COLOURS, count
+
+FORMATS = ("text", "json", "github")
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What came of one target. `loaded` is None where deployer.yaml or a values file cannot be used."""
+
+    problems: tuple[Problem, ...]
+    loaded: session.Loaded | None = None
+
+    @property
+    def jobs(self) -> int:
+        return len(self.loaded.jobs) if self.loaded else 0
+
+
+@click.command("validate")
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option("--all-targets", is_flag=True, help="Check for every target of deployer.yaml.")
+@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("-v", "--verbose", is_flag=True, help="Tell what each job's sc_type amounts to.")
+@project_command
+def command(options: Options, style: str, *, strict: bool, all_targets: bool, verbose: bool) -> Exit:
+    """Check all manifests: templates, YAML, schema and lifecycle. No credentials, no network.
+
+    The whole project is checked, whatever PATH selects.
+    """
+    if all_targets and options.target:
+        raise UsageError("--all-targets means every target, and -t one; give one of the two")
+    folder = session.project_folder(options)
+    checked = _for_all(folder, options) if all_targets else _for_one(options)
+    found = findings.found_for({target: it.problems for target, it in checked.items()})
+    errors, warnings = _counts((it.problem for it in found), strict=strict)
+    if style == "json":
+        about = _about_all(checked, strict=strict) if all_targets else _about_one(checked)
+        out(findings.json(found, valid=not errors, errors=errors, warnings=warnings, **about))
+    else:
+        if style == "github":
+            for line in findings.github(found, _in_repository(folder)):
+                out(line)
+        else:
+            for line in findings.text(found, folder, in_full=tuple(SEVERITY_COLOURS)):
+                err(line)
+        if verbose:
+            for line in _sizes(checked):
+                out(line)
+        counted = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
+        jobs = ", ".join(
+            f"{count(it.jobs, 'job')} for target {printable(target)}" for target, it in checked.items()
+        )
+        out(f"Not valid: {counted}." if errors else f"Valid: {jobs}; {counted}.")
+    return Exit.INVALID if errors else Exit.DONE
+
+
+def _for_one(options: Options) -> dict[str, _Checked]:
+    """What came of the target that the options mean, by its name; empty where that cannot be told."""
+    checked = _checked(options)
+    name = checked.loaded.target.name if checked.loaded else options.target
+    return {name or "": checked}
+
+
+def _for_all(folder: Path, options: Options) -> dict[str, _Checked]:
+    """What came of each target, by their names."""
+    try:
+        targets = project.load(folder).targets
+    except InvalidInput as error:
+        return {"": _Checked(error.problems)}
+    return {target: _checked(replace(options, target=target)) for target in targets}
+
+
+def _checked(options: Options) -> _Checked:
+    try:
+        loaded = session.load(options)
+    except InvalidInput as error:
+        return _Checked(error.problems)
+    return _Checked(loaded.problems, loaded)
+
+
+def _counts(problems: Iterable[Problem], *, strict: bool) -> tuple[int, int]:
+    """How many errors and warnings there are."""
+    severities = [problem.severity for problem in problems if problem.severity != "note"]
+    errors = len(severities) if strict else severities.count("error")
+    return errors, len(severities) - errors
+
+
+def _about_one(checked: Mapping[str, _Checked]) -> dict[str, Any]:
+    [(target, it)] = checked.items()
+    return {"target": target or None, "jobs": it.jobs}
+
+
+def _about_all(checked: Mapping[str, _Checked], *, strict: bool) -> dict[str, Any]:
+    return {
+        "targets": {
+            target: {"valid": not _counts(it.problems, strict=strict)[0], "jobs": it.jobs}
+            for target, it in checked.items()
+            if target
+        }
+    }
+
+
+def _sizes(checked: Mapping[str, _Checked]) -> Iterator[str]:
+    from deployer.schema.explain import sizes
+
+    for target, it in checked.items():
+        where = f" (target {printable(target)})" if len(checked) > 1 else ""
+        for job in it.loaded.wanted if it.loaded else ():
+            if words := sizes(job):
+                yield f"{printable(str(job.identity))}{where}: {printable(words)}"
+
+
+def _in_repository(folder: Path) -> str:
+    """The project's folder as seen from where GitHub looks for files: the repository's top folder.
+
+    Outside of GitHub, or of its checkout, that is taken to be where the command was started.
+    """
+    real = os.path.realpath(folder)
+    workspace = os.environ.get("GITHUB_WORKSPACE")
+    top = os.path.realpath(workspace) if workspace else ""
+    if not workspace or not Path(real).is_relative_to(top):
+        top = os.path.realpath(click.get_current_context().obj["started_in"])
+    return os.path.relpath(real, top)

@@ -1,0 +1,74 @@
+"""`deployer wait`"""
+
+from __future__ import annotations
+
+import click
+
+from deployer.cli import session
+from deployer.cli.options import Options, project_command
+from deployer.errors import Exit, UsageError
+from deployer.kinds import KINDS
+from deployer.kinds.kind import Nature
+from deployer.model import Change, Result, State, Until
+from deployer.project.target import seconds
+from deployer.report import text
+from deployer.report.terminal import err, out
+
+
+@click.command("wait")
+@click.option(
+    "--until",
+    type=click.Choice(["running", "succeeded"]),
+    help="How far; without it Flink jobs until they run, the others until they have succeeded.",
+)
+@click.option("--timeout", metavar="TIME", help="How long, like 90s, 30m or 2h, for lifecycle.timeout.")
+@project_command
+def command(options: Options, until: str | None, timeout: str | None) -> Exit:
+    """Wait until the selected jobs run, or have succeeded. Changes nothing, and ends no job."""
+    from deployer.apply.watch import Awaited, watch
+
+    if timeout is not None:
+        _check(timeout)
+    loaded = session.as_they_stand(session.load(options))
+    session.require_valid(loaded)
+    results: list[Result] = []
+    with session.connected(loaded) as client:
+        plan, _ = session.plan(client, loaded)
+        awaited = []
+        for change in plan.changes:
+            state = change.job.lifecycle.state
+            if state in {State.ABSENT, State.STOPPED}:
+                err(text.note(f"{change.job.identity}: not waited for, as its manifest says state: {state}"))
+                continue
+            longest = timeout or change.job.lifecycle.timeout
+            awaited.append(Awaited(change.job, change.live, _until(change, until), seconds(longest), longest))
+        for note in plan.errors:
+            err(text.error(f"{note.identity}: {note.message}"))
+        say = lambda words: err(text.note(words))  # noqa: E731
+        for arrival in watch(client, awaited, loaded.target.patience.poll, say):
+            results.append(arrival.result)
+            out(text.arrival(arrival))
+    results += [Result.FAILED] * len(plan.errors)
+    return _exit_code(results)
+
+
+def _check(timeout: str) -> None:
+    try:
+        seconds(timeout)
+    except ValueError:
+        raise UsageError(f"--timeout {timeout}: expected a time like 90s, 30m or 2h") from None
+
+
+def _until(change: Change, until: str | None) -> Until:
+    if until:
+        return Until(until)
+    nature = KINDS[change.job.kind].nature
+    return Until.RUNNING if nature is Nature.DEFINITION else Until.SUCCEEDED
+
+
+def _exit_code(results: list[Result]) -> Exit:
+    if Result.TIMED_OUT in results:
+        return Exit.PARTLY
+    if Result.FAILED in results:
+        return Exit.PARTLY if Result.DONE in results else Exit.ERROR
+    return Exit.DONE

@@ -1,0 +1,157 @@
+"""A plan is carried out: with the journal, until the end or an interrupt, and with the true counts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from deployer.cli import session
+from deployer.cli.approval import Doing
+from deployer.clock import Halt
+from deployer.errors import DeployerError, Exit
+from deployer.model import Action, Live, Outcome, Plan, Result
+from deployer.report import text
+from deployer.report.terminal import bar, err, out
+from deployer.secrets.store import Secrets
+
+_T = TypeVar("_T")
+
+if TYPE_CHECKING:
+    from deployer.apply.scheduler import Manner
+    from deployer.cloud.client import Client
+
+
+def settle(loaded: session.Loaded) -> None:
+    """Waits out the settling delay after a run of which something is unknown: a listing may lag behind it."""
+    from deployer.apply import journal
+
+    history = journal.read(session.state_folder(loaded.project))
+    unsettled = journal.unsettled(history, loaded.target.name)
+    if not unsettled:
+        return
+    newest = max(one.ended or one.time for one in unsettled)
+    passed = (datetime.now(UTC) - newest).total_seconds()
+    left = loaded.target.patience.settle - max(0.0, passed)
+    if left > 0:
+        words = f"an earlier apply does not know what came of a call; waiting {left:.0f} s for the listing"
+        err(text.note(words))
+        time.sleep(left)
+
+
+def carry_out(
+    loaded: session.Loaded,
+    client: Client,
+    plan: Plan,
+    live: Live,
+    secrets: Secrets,
+    halt: Halt,
+    manner: Manner,
+    doing: Doing,
+) -> Exit:
+    """Carries a plan out, prints what comes of it, and says how the command ends."""
+    from deployer.apply.journal import Journal
+    from deployer.apply.journaled import Setting
+    from deployer.apply.scheduler import apply
+
+    ended: list[Outcome] = []
+    tell = _Teller()
+    blocked = plan.summary[Action.BLOCKED]
+    jobs = {job.identity: job for job in loaded.jobs}
+    folder = session.state_folder(loaded.project)
+    with (
+        Journal.open(folder, loaded.target.name, client.project_id, scrub=secrets.scrubbed) as journal,
+        interruptible(halt),
+    ):
+        setting = Setting(
+            client,
+            journal,
+            secrets,
+            session.owner(loaded),
+            loaded.target.patience,
+            halt,
+            say=lambda words: err(text.note(words)),
+        )
+        bar(0, len(plan.steps))
+        outcomes = apply(setting, plan, live, jobs, manner)
+        try:
+            for outcome in outcomes:
+                ended.append(outcome)
+                tell(text.outcome(outcome))
+                bar(len(ended), len(plan.steps))
+        except KeyboardInterrupt:
+            halt.set()
+            for outcome in left(outcomes):
+                ended.append(outcome)
+                tell(text.outcome(outcome))
+    results = [outcome.result for outcome in ended]
+    not_started = len(plan.steps) - len(ended)
+    counts = text.outcomes(
+        results, doing.done, blocked=blocked, errors=len(plan.errors), not_started=not_started
+    )
+    tell(counts)
+    return Exit.INTERRUPTED if halt else exit_code(ended, blocked=blocked, errors=len(plan.errors))
+
+
+class _Teller:
+    """Prints what comes of calls. That it cannot be printed must not stop the others: then stderr has it."""
+
+    def __init__(self) -> None:
+        self._write: Callable[[str], object] = out
+
+    def __call__(self, line: str) -> None:
+        try:
+            self._write(line)
+        except DeployerError as error:
+            err(text.error(str(error)))
+            self._write = err
+            err(line)
+
+
+def left(outcomes: Generator[_T]) -> Iterator[_T]:
+    """What is still to be told after an interrupt that came while an outcome was printed."""
+    with suppress(KeyboardInterrupt, StopIteration):
+        outcome = outcomes.throw(KeyboardInterrupt)
+        while True:
+            yield outcome
+            outcome = next(outcomes)
+
+
+@contextmanager
+def interruptible(halt: Halt) -> Iterator[None]:
+    """The first SIGINT or SIGTERM sets `halt`, the second is a KeyboardInterrupt."""
+
+    def handle(_number: int, _frame: object) -> None:
+        if halt:
+            raise KeyboardInterrupt
+        halt.set()
+        # Not through the streams: the signal may have come while one of them was being written to.
+        os.write(2, b"interrupted: finishing the calls under way; once more stops at once\n")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_code(ended: list[Outcome], *, blocked: int, errors: int) -> Exit:
+    """7 before 8 before 5: unknown, partly applied, blocked."""
+    results = {outcome.result for outcome in ended}
+    if Result.UNKNOWN in results:
+        return Exit.UNKNOWN
+    if errors or results & {Result.FAILED, Result.SKIPPED, Result.TIMED_OUT}:
+        # What failed with an id has left something behind: a draft, a stopped job.
+        begun = [outcome for outcome in ended if outcome.result is Result.TIMED_OUT or _has_begun(outcome)]
+        return Exit.PARTLY if begun or Result.DONE in results else Exit.ERROR
+    return Exit.BLOCKED if blocked or Result.REFUSED in results else Exit.DONE
+
+
+def _has_begun(outcome: Outcome) -> bool:
+    is_there = outcome.change.action is Action.CREATE and bool(outcome.id)
+    return outcome.result is Result.FAILED and (outcome.begun or is_there)

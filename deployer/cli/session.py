@@ -1,0 +1,299 @@
+"""The pipeline as the verbs walk it: options -> jobs -> client -> plan."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deployer.cli.options import Options, inside, selector
+from deployer.clock import Halt
+from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
+from deployer.kinds import KINDS
+from deployer.kinds.ownership import Owner
+from deployer.manifests import read as manifest
+from deployer.manifests.check import check
+from deployer.model import Document, Identity, Job, Live, LiveJob, Manifest, Plan
+from deployer.project import load as project
+from deployer.project.load import STATE_FOLDER, Project
+from deployer.project.target import Target
+from deployer.project.values import template_values, value_layers
+from deployer.report import findings, text
+from deployer.report.terminal import err
+from deployer.secrets.store import Secrets
+
+if TYPE_CHECKING:
+    from deployer.cloud.client import Client
+    from deployer.emulator import Emulator
+    from deployer.planning.plan import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A project as the options see it. `jobs` are all of it, in order; `selected` those that are meant.
+
+    `values` are the layers of what templates see, and `named` says whether the target was named with -t.
+    """
+
+    project: Project
+    target: Target
+    values: tuple[Document, ...]
+    manifests: tuple[Manifest, ...]
+    jobs: tuple[Job, ...]
+    disabled: tuple[Identity, ...]
+    selected: frozenset[Identity]
+    problems: tuple[Problem, ...]
+    named: bool
+
+    @property
+    def wanted(self) -> tuple[Job, ...]:
+        return tuple(job for job in self.jobs if job.identity in self.selected)
+
+    @property
+    def with_dependencies(self) -> tuple[Job, ...]:
+        """The selected jobs and those that they depend on."""
+        needed = {dependency.identity for job in self.wanted for dependency in job.depends_on}
+        return tuple(job for job in self.jobs if job.identity in self.selected | needed)
+
+
+def project_folder(options: Options) -> Path:
+    """The folder of the project that PATH lies in, or the current folder; raises UsageError."""
+    start = Path(options.paths[0]) if options.paths else Path()
+    return project.find(start if start.is_dir() else start.parent)
+
+
+def load(options: Options) -> Loaded:
+    """Reads and checks the whole project; problems of manifests are collected, not raised.
+
+    Raises UsageError, and InvalidInput when deployer.yaml or a values file cannot be used.
+    """
+    found = project.load(project_folder(options))
+    target = found.target(options.target)
+    values_files = in_project(options.values, found)
+    layers = value_layers(found, target, values_files, options.settings)
+    files = project.manifest_files(found, values_files)
+    read = manifest.read(found, target, files, template_values(found, target, layers))
+    checked = check(read.manifests, target.clusters)
+    problems = tuple(sorted({*read.problems, *checked.problems}))
+    is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
+    selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
+    if not files:
+        err(text.note(f"there are no manifests in {found.folder}"))
+    if checked.jobs and not selected and not _errors(problems):
+        raise NothingSelected("no job is selected by the given PATH and --select")
+    return Loaded(
+        project=found,
+        target=target,
+        values=tuple(layers),
+        manifests=read.manifests,
+        jobs=checked.jobs,
+        disabled=checked.disabled,
+        selected=selected,
+        problems=problems,
+        named=options.target is not None,
+    )
+
+
+def in_project(files: Sequence[str], found: Project) -> list[str]:
+    """Values files of the command line, relative to the project's folder."""
+    return [os.path.relpath(Path(file).absolute(), found.folder) for file in files]
+
+
+def _errors(problems: Sequence[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.severity == "error"]
+
+
+def require_valid(loaded: Loaded, *, show_warnings: bool = False) -> None:
+    """Raises InvalidInput when any manifest has an error."""
+    if _errors(loaded.problems):
+        raise InvalidInput(loaded.problems, loaded.project.folder)
+    if show_warnings:
+        for line in findings.text(findings.found(loaded.problems), None, in_full=()):
+            err(line)
+
+
+@contextmanager
+def connected(loaded: Loaded, secrets: Secrets | None = None, halt: Halt | None = None) -> Iterator[Client]:
+    """A client for the target; with `emulator: true` the emulator runs as long as it is open.
+
+    What was filled in from `secrets` appears in none of its errors. `halt` ends what it waits for.
+    """
+    from deployer.clock import Clock
+    from deployer.cloud.auth import LOCAL, SignedIn, sign_in
+    from deployer.cloud.client import Client
+    from deployer.cloud.credentials import find
+    from deployer.cloud.transport import Transport
+
+    target = loaded.target
+    if target.emulator and not loaded.named and _in_ci(os.environ):
+        raise UsageError(
+            f"in CI the target '{target.name}' must be named, as it is only an emulator: -t {target.name}"
+        )
+    hide = secrets.scrubbed if secrets else str
+    clock = Clock(sleep=halt.sleep) if halt else Clock()
+    if not target.emulator:
+        found = find(target, os.environ)
+        ca_file = loaded.project.folder / target.ca_file if target.ca_file else None
+        with Transport(
+            hide=lambda said: hide(found.scrubbed(said)),
+            ca_file=ca_file,
+            rate=target.rate,
+            retry=target.retry,
+            clock=clock,
+            note=lambda words: err(text.note(words)),
+        ) as transport:
+            yield Client(target, sign_in(target, found, transport), transport)
+        return
+    with emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
+        endpoints = dict.fromkeys((kind.service for kind in KINDS.values()), server.url)
+        with Transport(hide=hide, rate=target.rate, retry=target.retry, clock=clock) as transport:
+            local = SignedIn(LOCAL, target.project_id)
+            yield Client(replace(target, endpoints=endpoints), local, transport)
+
+
+def _in_ci(environment: Mapping[str, str]) -> bool:
+    return environment.get("CI", "").strip().casefold() not in {"", "0", "false", "no"}
+
+
+def locked(loaded: Loaded, verb: str = "apply") -> AbstractContextManager[None]:
+    """Holds the lock of project and target, which ends with the process.
+
+    Raises DeployerError when another process holds it.
+    """
+    from deployer.apply import lock
+
+    target = loaded.target.name
+    return lock.held(state_folder(loaded.project), target, f"deployer {verb} -t {target}")
+
+
+def with_reruns(loaded: Loaded, expressions: Sequence[str]) -> Loaded:
+    """The project, where a newer run is asked for of the selected jobs that the expressions of --rerun name.
+
+    Raises UsageError where they name none.
+    """
+    if not expressions:
+        return loaded
+    is_meant = selector(expressions, "--rerun")
+    jobs = [replace(job, again=job.identity in loaded.selected and is_meant(job)) for job in loaded.jobs]
+    if not any(job.again for job in jobs) and not _errors(loaded.problems):
+        raise UsageError(f"--rerun {' '.join(expressions)}: no selected job is meant by that")
+    return replace(loaded, jobs=tuple(jobs))
+
+
+def secrets(loaded: Loaded) -> Secrets:
+    """The secrets of the target. The embedded emulator never gets a real one: it would keep it in a file."""
+    target = loaded.target
+    return Secrets(target.secrets, os.environ, loaded.project.folder, made_up=target.emulator)
+
+
+def emulator(database: Path) -> Emulator:
+    """The emulator inside the command; raises DeployerError when its database cannot be had."""
+    import sqlite3
+
+    from deployer.emulator import Emulator
+
+    try:
+        return Emulator(database)
+    except (OSError, sqlite3.Error) as error:
+        raise DeployerError(f"the emulator cannot start ({database}): {error}") from None
+
+
+def state_folder(found: Project) -> Path:
+    """`.deployer/` of the project, made when it is missing, and kept out of git."""
+    folder = found.folder / STATE_FOLDER
+    if folder.is_symlink():
+        # Somebody may have committed it, to have files written elsewhere.
+        raise DeployerError(f"{folder} is a symbolic link; it must be a folder of the project")
+    try:
+        folder.mkdir(exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise DeployerError(f"{folder} cannot be written: {error.strerror}") from None
+    return folder
+
+
+def owner(loaded: Loaded) -> Owner | None:
+    """Whose mark deployed jobs carry; None where they carry none."""
+    from deployer.apply.provenance import revision
+
+    found = loaded.project
+    return Owner(found.name, revision(found.folder, os.environ)) if found.marks else None
+
+
+def plan(client: Client, loaded: Loaded, table: Table | None = None) -> tuple[Plan, Live]:
+    """Reads the listings and plans the selected jobs, by the usual tables or another one."""
+    from deployer.planning.decide import decide
+    from deployer.planning.plan import make_plan
+
+    jobs = loaded.with_dependencies
+    mine = Owner(loaded.project.name) if loaded.project.marks else None
+    live = _observed(client, loaded, jobs, mine)
+    for kind, fields in live.unknown.items():
+        err(text.note(f"the {kind} listing shows fields that this version ignores: {', '.join(fields)}"))
+    for identity, message in live.notes.items():
+        err(text.note(f"{identity}: {message}"))
+    if left_out := [job for job in jobs if job.identity not in loaded.selected]:
+        err(text.note(f"not selected, so only looked at: {_standing(left_out, live)}"))
+    target = loaded.target
+    place = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
+    made = make_plan(
+        target.name,
+        place,
+        jobs,
+        live,
+        loaded.selected,
+        named={job.identity for job in loaded.jobs},
+        owner=mine,
+        table=table or decide,
+    )
+    return made, live
+
+
+def as_they_stand(loaded: Loaded) -> Loaded:
+    """The same jobs without what only matters when something is sent: what they depend on, and `rerun`."""
+    jobs = tuple(
+        replace(job, depends_on=(), lifecycle=replace(job.lifecycle, rerun=None)) for job in loaded.jobs
+    )
+    return replace(loaded, jobs=jobs)
+
+
+def _observed(client: Client, loaded: Loaded, jobs: Sequence[Job], mine: Owner | None) -> Live:
+    """What the listings show, and what was submitted from here just now, which a listing may lag behind."""
+    from deployer.apply import journal
+    from deployer.cloud.observe import observe, with_submitted
+
+    settle = timedelta(seconds=loaded.target.patience.settle)
+    history = journal.read(loaded.project.folder / STATE_FOLDER)
+    begun = datetime.now(UTC)
+    submitted = journal.submitted(history, loaded.target.name, begun - settle)
+    live, missing = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
+    if missing:
+        err(
+            text.note(
+                f"submitted just now, and not listed yet: {', '.join(missing)}; waiting for the listing"
+            )
+        )
+        time.sleep(max(0.0, (begun + settle - datetime.now(UTC)).total_seconds()))
+        live, _ = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
+    lost = journal.without_savepoint(history, loaded.target.name)
+    known = (replace(one, savepoint="") if one.identity in lost else one for one in live.jobs)
+    return replace(live, jobs=tuple(known))
+
+
+def _standing(jobs: Sequence[Job], live: Live) -> str:
+    """How dependencies stand, in words: `load-raw (running), prepare (not deployed)`."""
+    from deployer.planning.plan import counting
+
+    runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}
+    for one in live.jobs:
+        if one.identity in runs:
+            runs[one.identity].append(one)
+    there = {identity: counting(found) for identity, found in runs.items()}
+    return ", ".join(f"{it.name} ({one.state if one else 'not deployed'})" for it, one in there.items())

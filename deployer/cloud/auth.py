@@ -1,0 +1,181 @@
+"""Credentials -> requests' AuthBase, one for each way to sign in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase
+
+from deployer.clock import Clock
+from deployer.cloud.credentials import AccessKey, Credential, Found, Password, Token
+from deployer.cloud.iam import Iam, IamToken
+from deployer.cloud.signing import DATE_FORMAT, authorization, canonical_query
+from deployer.cloud.transport import Transport
+from deployer.errors import ApiError, NothingArrived, Refused, UsageError
+from deployer.project.load import PROJECT_FILE
+from deployer.project.target import Target
+
+# A token is renewed so long before its end: longer than one call takes.
+_BEFORE_END = 600.0
+
+
+class TokenAuth(AuthBase):
+    """Sends a token that somebody else has fetched."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["X-Auth-Token"] = self._token
+        return request
+
+
+class PasswordAuth(AuthBase):
+    """Sends a token that `fetch` gives, until shortly before its end. One that is refused is renewed once.
+
+    Writes too are sent again after a 401: the gateway looks at the token before it hands a call on, so
+    nothing was carried out.
+    """
+
+    def __init__(self, fetch: Callable[[], IamToken], clock: Clock | None = None) -> None:
+        self._fetch = fetch
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()
+        self._held: IamToken | None = None
+        self._until = 0.0
+        self._refusal: NothingArrived | None = None
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["X-Auth-Token"] = self.token().value
+        request.register_hook("response", self._renewed)  # type: ignore[no-untyped-call]
+        return request
+
+    def token(self, *, but_not: str = "") -> IamToken:
+        """The token, a new one where it is about to end or is `but_not`. Raises NothingArrived."""
+        with self._lock:
+            if self._refusal:
+                raise self._refusal  # a wrong password is not tried again: that would lock the user
+            if not self._held or self._held.value == but_not or self._clock.monotonic() >= self._until:
+                self._held = self._fetched()
+                self._until = self._clock.monotonic() + self._held.seconds - _BEFORE_END
+            return self._held
+
+    def _fetched(self) -> IamToken:
+        try:
+            return self._fetch()
+        except ApiError as error:
+            failure = NothingArrived(
+                f"signing in failed: {error}",
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+            )
+            if isinstance(error, Refused) and error.status in {400, 401, 403}:
+                self._refusal = failure
+        # Raised out here, for the call itself was never sent: what became of the other one is no matter.
+        raise failure
+
+    def _renewed(self, response: Response, **how: Any) -> Response:
+        if response.status_code != 401:
+            return response
+        again = response.request.copy()
+        again.headers["X-Auth-Token"] = self.token(but_not=str(again.headers["X-Auth-Token"])).value
+        response.content  # noqa: B018 - read, so that its connection can be used again
+        response.close()
+        answer: Response = response.connection.send(again, **how)
+        return answer
+
+
+class SigningAuth(AuthBase):
+    """Signs each call with an access key. After a refusal it signs no more: five in a row lock the key."""
+
+    def __init__(self, key: AccessKey, project_id: str = "", clock: Clock | None = None) -> None:
+        self._key = key
+        self._project_id = project_id
+        self._clock = clock or Clock()
+        self._refused = False
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        if self._refused:
+            raise NothingArrived(
+                f"not sent: {self._key.source} was refused before; five wrong signatures in a row lock a key"
+            )
+        parts = urlsplit(str(request.url))
+        url = parts._replace(query=canonical_query(parts.query)).geturl()
+        request.url = url  # what is sent is what is signed
+        body = request.body or b""
+        signed = {
+            "Host": parts.netloc,
+            "X-Sdk-Date": datetime.fromtimestamp(self._clock.utc(), UTC).strftime(DATE_FORMAT),
+        }
+        if self._project_id:
+            signed["X-Project-Id"] = self._project_id
+        if self._key.security_token:
+            signed["X-Security-Token"] = self._key.security_token
+        if body:
+            signed["Content-Type"] = str(request.headers["Content-Type"])
+        # The other headers are left unsigned: a proxy may change them.
+        request.headers.update(signed)
+        request.headers["Authorization"] = authorization(
+            self._key.ak,
+            self._key.sk,
+            str(request.method),
+            url,
+            signed,
+            body.encode() if isinstance(body, str) else body,
+        )
+        request.register_hook("response", self._watched)  # type: ignore[no-untyped-call]
+        return request
+
+    def _watched(self, response: Response, **_: Any) -> None:
+        self._refused = self._refused or response.status_code == 401
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """How a target's calls are signed, with which credential, and the project that they are for."""
+
+    auth: AuthBase
+    project_id: str
+    credential: Credential | None = None
+
+
+# The embedded emulator takes any; it gets none of the real ones.
+LOCAL = TokenAuth("local")
+
+
+def sign_in(target: Target, found: Found, transport: Transport) -> SignedIn:
+    """Makes a credential ready for use, and looks the project's id up where nobody says it.
+
+    Raises ApiError, and UsageError where there is nothing to look it up by, or not just one project.
+    """
+    credential = found.credential
+    project_id = target.project_id or found.project_id
+    # A region's projects begin with its name; the environment may mean another target's.
+    name = found.project_name if found.project_name.startswith(target.region) else target.region
+    if not project_id and not name:
+        raise UsageError(f"target '{target.name}' has no projectId in {PROJECT_FILE}")
+    if isinstance(credential, Password):
+        iam, scope = _iam(target, found, transport), {"id": project_id} if project_id else {"name": name}
+        auth = PasswordAuth(lambda: iam.token(credential, scope), transport.clock)
+        return SignedIn(auth, project_id or auth.token().project_id, credential)
+    if not project_id:
+        auth_for_iam = _auth(credential, "", transport.clock)
+        project_id = _iam(target, found, transport).project_id(name, auth_for_iam, credential)
+    return SignedIn(_auth(credential, project_id, transport.clock), project_id, credential)
+
+
+def _auth(credential: Token | AccessKey, project_id: str, clock: Clock) -> AuthBase:
+    if isinstance(credential, Token):
+        return TokenAuth(credential.value)
+    return SigningAuth(credential, project_id, clock)
+
+
+def _iam(target: Target, found: Found, transport: Transport) -> Iam:
+    return Iam(transport, target.endpoints.get("iam") or found.iam or target.endpoint("iam"))

@@ -1,0 +1,300 @@
+"""The services' calls: what is created, started, changed and ended, and listings read to their end.
+
+What the failure of a write means for the job is told by the exception: NothingArrived, Refused, or AnswerLost
+when it may have been carried out all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from deployer.cloud.auth import SignedIn
+from deployer.cloud.error_codes import hint_of
+from deployer.cloud.paging import Page, entries_of, read_to_end
+from deployer.cloud.responses import Answer
+from deployer.cloud.transport import Call, Transport
+from deployer.errors import AnswerLost, NothingArrived, Refused
+from deployer.kinds.kind import Entry, Kind, dig, text
+from deployer.kinds.tables import Table, json_type, load_table
+from deployer.model import Spec
+from deployer.project.target import Target
+
+# The ids of all services are UUIDs or numbers. One out of a listing could hold anything: what a server takes
+# for a separator, encoded or not, would make it the path of another call.
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_DOTS = {"", ".", ".."}
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines of a log. `start` is the number of the first one, from 0; `total` how many the whole log has."""
+
+    lines: tuple[str, ...]
+    start: int
+    total: int
+
+
+class Client:
+    """Calls the services of one target. The transport is the caller's to close."""
+
+    def __init__(self, target: Target, signed_in: SignedIn, transport: Transport) -> None:
+        self._target = target
+        self._signed_in = signed_in
+        self._transport = transport
+
+    @property
+    def project_id(self) -> str:
+        """The project, which the target need not name."""
+        return self._signed_in.project_id
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The services' clock at their last answer; None where it was not told."""
+        return self._transport.server_time
+
+    @property
+    def request_id(self) -> str:
+        """The service's word for the last call of this thread; empty where it gave none."""
+        return self._transport.request_id
+
+    def create(self, kind: Kind, name: str, spec: Spec) -> str:
+        """Sends a new job and returns its id. Raises ApiError."""
+        body = kind.body(name, spec)
+        answer = self._call(kind.service, kind.create, kind.path_values(spec), body=body)
+        for path, word in kind.accepted.items():
+            said = dig(answer.value, path)
+            if said is None:
+                raise AnswerLost(f"{answer.where}: the answer holds no {path}")
+            if said != word:
+                raise Refused(f"{answer.where}: {path} is {said}")
+        identifier = dig(answer.value, kind.id)
+        if not isinstance(identifier, str | int) or not identifier:
+            raise AnswerLost(f"{answer.where}: the answer holds no {kind.id}")
+        return str(identifier)
+
+    def start(self, kind: Kind, identifier: str, *, from_savepoint: bool = False) -> None:
+        """Runs what create only drafted. Raises ApiError.
+
+        One id per call: the answer is a list in the order of the ids, and names none.
+        """
+        self._of_some(kind, kind.start, identifier, {"resume_savepoint": from_savepoint})
+
+    def stop(self, kind: Kind, identifier: str, *, savepoint: bool) -> None:
+        """Asks for the end of a definition's run; that it has ended only its state tells. Raises ApiError.
+
+        One id per call, as for start. A job that does not run is Refused.
+        """
+        self._of_some(kind, kind.stop, identifier, {"trigger_savepoint": savepoint})
+
+    def cancel(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> None:
+        """Asks for the end of what was submitted; that it has ended only its state tells. Raises ApiError.
+
+        A job that has ended is Refused, but for a session.
+        """
+        self._change(kind, kind.cancel, identifier, path_values)
+
+    def update(self, kind: Kind, identifier: str, body: Mapping[str, Any]) -> None:
+        """Changes the fields of a definition that `body` holds, and no others. Raises ApiError."""
+        self._change(kind, kind.update, identifier, {}, body=body)
+
+    def delete(self, kind: Kind, identifier: str) -> None:
+        """Deletes a definition in any state, for good. Raises ApiError."""
+        self._change(kind, kind.delete, identifier, {})
+
+    def tag(self, kind: Kind, identifier: str, tags: Mapping[str, str]) -> None:
+        """Adds tags; a key that is there gets the new value. Raises ApiError."""
+        self._change(kind, kind.tag, identifier, {}, body=_tags(tags))
+
+    def untag(self, kind: Kind, identifier: str, tags: Mapping[str, str]) -> None:
+        """Takes off tags, keys and values as the job has them. Raises ApiError."""
+        self._change(kind, kind.untag, identifier, {}, body=_tags(tags))
+
+    def log(
+        self, kind: Kind, identifier: str, path_values: Mapping[str, str], *, start: int, size: int
+    ) -> LogPage:
+        """Up to `size` lines of a job's log, from the line `start` on, the first being 0. Raises ApiError.
+
+        A negative `start` counts from the end, as in a slice, and takes one call more.
+        """
+        if start < 0:
+            total = self.log(kind, identifier, path_values, start=0, size=1).total
+            start = max(0, total + start)
+        query = {"from": str(start), "size": str(size)}
+        answer = self._of_one(kind, kind.log, identifier, path_values, query=query)
+        lines, count = dig(answer.value, "log"), _count(dig(answer.value, "total"))
+        if not isinstance(lines, list) or count is None:
+            raise AnswerLost(f"{answer.where}: not a log: its lines or their total is missing")
+        return LogPage(tuple(map(str, lines)), start, count)
+
+    def show(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> Mapping[str, Any] | None:
+        """The entry of one job, as `kind.observe` takes it; None where there is none. Raises ApiError."""
+        try:
+            answer = self._of_one(kind, kind.show, identifier, path_values)
+        except Refused as error:
+            if hint_of(error.code, "").missing:
+                return None
+            raise
+        entry = dig(answer.value, kind.shown) if kind.shown else answer.value
+        if not isinstance(entry, dict) or str(entry.get(kind.listing.id)) != identifier:
+            raise AnswerLost(f"{answer.where}: the answer does not show the job {identifier}")
+        return entry
+
+    def _of_some(self, kind: Kind, operation: str, identifier: str, body: Mapping[str, Any]) -> None:
+        """A call that takes a list of jobs, for one of them."""
+        table = load_table(operation)
+        _check_identifier(table, identifier, number=True)
+        _require_word(table, self._call(kind.service, table, {}, body={"job_ids": [int(identifier)], **body}))
+
+    def _change(
+        self,
+        kind: Kind,
+        operation: str,
+        identifier: str,
+        path_values: Mapping[str, str],
+        *,
+        body: Mapping[str, Any] | None = None,
+    ) -> None:
+        answer = self._of_one(kind, operation, identifier, path_values, body=body)
+        _require_word(load_table(operation), answer)
+
+    def _of_one(
+        self,
+        kind: Kind,
+        operation: str,
+        identifier: str,
+        path_values: Mapping[str, str],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """A call about one job, whose id is the placeholder of the path that nothing else fills."""
+        table = load_table(operation)
+        values = dict(path_values)
+        for row in table.placeholders:
+            if row.name == "project_id" or row.location == "path":
+                continue
+            if only := row.limits.get("enum"):
+                (values[row.name],) = only
+                continue
+            _check_identifier(table, identifier, number=json_type(row.type)["type"] == "integer")
+            values[row.name] = identifier
+        return self._call(kind.service, table, values, query=query, body=body)
+
+    def entries(
+        self,
+        kind: Kind,
+        path_values: Mapping[str, str],
+        filters: Mapping[str, str] | None = None,
+        *,
+        first: Page | None = None,
+    ) -> list[Entry]:
+        """All entries of a listing that match `filters`, each once; `first` is its first page, if known.
+
+        Raises ApiError, also when it cannot be all of them. A filter may be fuzzy, or ignored.
+        """
+        listing = kind.listing
+        return read_to_end(
+            lambda offset: self._page(kind, path_values, filters or {}, offset),
+            listing.paging,
+            listing.id,
+            first,
+        )
+
+    def first_page(self, kind: Kind, path_values: Mapping[str, str], filters: Mapping[str, str]) -> Page:
+        """What a listing begins with, and how much it holds. Raises ApiError."""
+        return self._page(kind, path_values, filters, kind.listing.paging.value)
+
+    def _page(
+        self, kind: Kind, path_values: Mapping[str, str], filters: Mapping[str, str], offset: int
+    ) -> Page:
+        listing = kind.listing
+        at = {listing.offset: str(offset), listing.limit: str(listing.size)}
+        query = {**listing.only, **listing.query, **filters, **at}
+        answer = self._call(kind.service, load_table(listing.table), path_values, query=query)
+        total = _count(dig(answer.value, listing.total))
+        entries = entries_of(dig(answer.value, listing.items))
+        if entries is None and total == 0 and isinstance(answer.value, dict):
+            entries = []  # null, where there is nothing
+        if entries is None or total is None:
+            raise AnswerLost(f"{answer.where}: not a listing: {listing.items} or its total is missing")
+        if not all(isinstance(entry, dict) for entry in entries):
+            raise AnswerLost(f"{answer.where}: the listing holds something that is not a job")
+        return Page(entries, total, answer.where)
+
+    def tags(self, kind: Kind, identifier: str) -> list[dict[str, str]]:
+        """The tags of one job, as its spec has them: {key, value}. Raises ApiError."""
+        answer = self._of_one(kind, kind.tags, identifier, {})
+        tags, count = dig(answer.value, "tags"), _count(dig(answer.value, "count"))
+        tags = [] if tags is None and count == 0 else tags
+        if not isinstance(tags, list) or not all(isinstance(dig(tag, "key"), str) for tag in tags):
+            raise AnswerLost(f"{answer.where}: the answer holds no tags")
+        if count is not None and count > len(tags):
+            raise AnswerLost(f"{answer.where}: the answer holds {len(tags)} of {count} tags")
+        return [{"key": tag["key"], "value": text(tag.get("value"))} for tag in tags]
+
+    def _call(
+        self,
+        service: str,
+        table: Table,
+        path_values: Mapping[str, str],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """The answer of one call that was not refused."""
+        method, _, path = table.call.partition(" ")
+        values = {"project_id": self.project_id, **path_values}
+        for key, value in values.items():
+            if value in _DOTS:
+                # Quoted or not, these go up the path.
+                raise NothingArrived(f"{table.call}: '{value}' cannot be the {key}; nothing was sent")
+        quoted = {key: quote(value, safe="", errors="replace") for key, value in values.items()}
+        return self._transport.send(
+            Call(
+                service,
+                self._target.endpoint(service),
+                method,
+                path.format_map(quoted),
+                self._signed_in.auth,
+                query or {},
+                body,
+                write=method != "GET",
+                bodiless=table.bodiless,
+                credential=self._signed_in.credential,
+            )
+        )
+
+
+def _check_identifier(table: Table, identifier: str, *, number: bool) -> None:
+    fits = _IDENTIFIER.fullmatch(identifier) and (identifier.isdecimal() or not number)
+    if not fits:
+        raise NothingArrived(f"{table.call}: '{identifier}' is not the id of such a job; nothing was sent")
+
+
+def _require_word(table: Table, answer: Answer) -> None:
+    """Raises AnswerLost unless an answer says that it was carried out; a "false" was Refused already."""
+    items = answer.value if isinstance(answer.value, list) else [answer.value]
+    says = any(row.name == "is_success" for row in table.response)
+    if answer.value is None and table.bodiless:
+        return
+    if not items or not all(isinstance(item, dict) for item in items):
+        raise AnswerLost(f"{answer.where}: the answer does not say whether it was carried out")
+    if says and any(item.get("is_success") is None for item in items):
+        raise AnswerLost(f"{answer.where}: the answer does not say whether it was carried out")
+
+
+def _tags(tags: Mapping[str, str]) -> dict[str, Any]:
+    return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+
+
+def _count(value: Any) -> int | None:
+    """A total, which MRS sometimes sends as text."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,320 @@
+"""Environment and credentials file -> the credential that a target signs in with.
+
+The variables are those that other tools read (section 8): huaweicloud's SDKs, its terraform provider, and
+OpenStack's tools. Who has set them up for one of these needs nothing else.
+"""
+# ruff: noqa: S106 - the names of variables are no passwords
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from deployer.errors import DeployerError
+from deployer.project.target import Target
+from deployer.secrets.store import Secrets, SecretSource
+
+# Each kind of credential says in words where it is from (`source`), and what to look at when it is refused
+# (`check`). Its `secrets` are shown nowhere; an access key is one, although it travels in the clear.
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that somebody else has fetched from IAM."""
+
+    check: ClassVar[str] = "it is valid for 24 hours and for one project"
+
+    value: str = field(repr=False)
+    source: str
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.value,)
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """A user of IAM, by id or by name. A name counts in its domain, the account: also by id or by name."""
+
+    check: ClassVar[str] = (
+        "user, password and account must be right, and programmatic access allowed; "
+        "it is not tried again, for several failed logins in a row lock a user"
+    )
+
+    password: str = field(repr=False)
+    source: str
+    user_id: str = ""
+    user_name: str = ""
+    domain_id: str = ""
+    domain_name: str = ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.password,)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An access key; a temporary one has a security token."""
+
+    check: ClassVar[str] = (
+        "both parts must belong together and be enabled; a temporary key ends after a day at most, and needs "
+        "its security token; it is not tried again, for five wrong signatures in a row lock a key"
+    )
+
+    ak: str = field(repr=False)
+    sk: str = field(repr=False)
+    source: str
+    security_token: str = field(default="", repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.ak, self.sk, self.security_token)))
+
+
+Credential = Token | Password | AccessKey
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A credential, and what is said beside it of the IAM that knows it, and of the project."""
+
+    credential: Credential
+    iam: str = ""
+    project_id: str = ""
+    project_name: str = ""
+
+    def scrubbed(self, said: str) -> str:
+        """A message without the credential in it, however it is encoded."""
+        values = {f"VALUE_{number}": value for number, value in enumerate(self.credential.secrets)}
+        held = Secrets({name: SecretSource(name, variable=name) for name in values}, values, Path())
+        held.missing(values)  # reads them
+        return held.scrubbed(said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The variables of one tool, empty where it has none; of several, the first that is set counts."""
+
+    iam: str
+    project_id: tuple[str, ...]
+    project_name: tuple[str, ...] = ()
+    token: str = ""
+    ak: str = ""
+    sk: str = ""
+    security_token: str = ""
+    user_id: str = ""
+    user_name: str = ""
+    password: str = ""
+    domain_id: tuple[str, ...] = ()
+    domain_name: tuple[str, ...] = ()
+
+
+# Section 8, in its order. No credential is put together from two of them.
+_TOOLS = (
+    _Names(
+        iam="HUAWEICLOUD_SDK_IAM_ENDPOINT",
+        project_id=("HUAWEICLOUD_SDK_PROJECT_ID",),
+        ak="HUAWEICLOUD_SDK_AK",
+        sk="HUAWEICLOUD_SDK_SK",
+        security_token="HUAWEICLOUD_SDK_SECURITY_TOKEN",
+    ),
+    _Names(
+        iam="HW_AUTH_URL",
+        project_id=("HW_PROJECT_ID",),
+        project_name=("HW_PROJECT_NAME",),
+        token="HW_AUTH_TOKEN",
+        ak="HW_ACCESS_KEY",
+        sk="HW_SECRET_KEY",
+        security_token="HW_SECURITY_TOKEN",
+        user_id="HW_USER_ID",
+        user_name="HW_USER_NAME",
+        password="HW_USER_PASSWORD",
+        domain_id=("HW_DOMAIN_ID",),
+        domain_name=("HW_DOMAIN_NAME",),
+    ),
+    _Names(
+        iam="OS_AUTH_URL",
+        project_id=("OS_PROJECT_ID", "OS_TENANT_ID"),
+        project_name=("OS_PROJECT_NAME", "OS_TENANT_NAME"),
+        token="OS_AUTH_TOKEN",
+        ak="OS_ACCESS_KEY",
+        sk="OS_SECRET_KEY",
+        security_token="OS_SECURITY_TOKEN",
+        user_id="OS_USER_ID",
+        user_name="OS_USERNAME",
+        password="OS_PASSWORD",
+        domain_id=("OS_DOMAIN_ID", "OS_USER_DOMAIN_ID"),
+        domain_name=("OS_DOMAIN_NAME", "OS_USER_DOMAIN_NAME"),
+    ),
+)
+_FILE_VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
+_FILE = ".huaweicloud/credentials"
+_FILE_SECTION = "basic"  # the SDK keeps credentials for global services in another one
+
+
+def find(target: Target, environment: Mapping[str, str]) -> Found:
+    """The credential of a target, by its `auth` or else by what there is. Raises DeployerError.
+
+    Without a method the order is that of terraform's provider: a token, an access key, a password, a file.
+    """
+    method = target.auth or ("token" if target.variable else "")
+    read = _Reader(environment, target)
+    found = next((one for look in _METHODS[method] if (one := look(read))), None)
+    if found is None:
+        raise DeployerError(f"target '{target.name}': {read.missing(method)}")
+    return read.with_project(found)
+
+
+class _Reader:
+    """Reads credentials out of an environment, and remembers what is there by half."""
+
+    def __init__(self, environment: Mapping[str, str], target: Target) -> None:
+        self._environment = environment
+        self._variable = target.variable
+        self._halves: list[str] = []
+
+    def token(self) -> Found | None:
+        for names in _TOOLS:
+            variable = names.token
+            if variable and self._variable:
+                variable = self._variable if self._variable.startswith(variable) else ""
+            if value := self._header(variable, "a token"):
+                return Found(Token(value, f"the token in {variable}"), self._value(names.iam))
+        return None
+
+    def access_key(self) -> Found | None:
+        for names in _TOOLS:
+            if self._complete(names.ak, names.sk):
+                key = AccessKey(
+                    self._header(names.ak, "an access key"),
+                    self._header(names.sk, "a secret key"),
+                    f"the access key in {names.ak} and {names.sk}",
+                    self._header(names.security_token, "a security token"),
+                )
+                return Found(key, self._value(names.iam))
+        return None
+
+    def password(self) -> Found | None:
+        for names in _TOOLS:
+            user = names.user_name if self._value(names.user_name) else names.user_id
+            if not self._complete(user, names.password, either=names.user_name):
+                continue
+            by_name = user == names.user_name
+            domain_id, domain_name = self._first(names.domain_id), self._first(names.domain_name)
+            if by_name and not (domain_id or domain_name):
+                self._halves.append(
+                    f"{user} and {names.password} are set, but {names.domain_name[0]} is not: "
+                    "the account that the user belongs to"
+                )
+                continue
+            password = Password(
+                self._environment[names.password],  # as it is: blanks may belong to it
+                f"the user and password in {user} and {names.password}",
+                user_id="" if by_name else self._value(user),
+                user_name=self._value(user) if by_name else "",
+                domain_id="" if domain_name else domain_id,
+                domain_name=domain_name,
+            )
+            return Found(password, self._value(names.iam))
+        return None
+
+    def file(self) -> Found | None:
+        path = self._value(_FILE_VARIABLE)
+        home = self._value("HOME") or self._value("USERPROFILE")
+        place = Path(path) if path else Path(home, _FILE) if home else None
+        if place is None or not (path or _is_file(place)):
+            return None
+        shown = path or f"~/{_FILE}"
+        said = _section(place, shown)
+        ak, sk = said.get("ak", ""), said.get("sk", "")
+        if not (ak and sk):
+            self._halves.append(f"[{_FILE_SECTION}] of {shown} does not hold both ak and sk")
+            return None
+        for name in ("ak", "sk", "security_token"):
+            _fit_for_header(said.get(name, ""), f"{name} in {shown}", "what it should")
+        key = AccessKey(ak, sk, f"the access key in {shown}", said.get("security_token", ""))
+        return Found(key, said.get("iam_endpoint", ""), said.get("project_id", ""))
+
+    def with_project(self, found: Found) -> Found:
+        """`found` with the project that the variables name, which win over the file."""
+        ids = (self._first(names.project_id) for names in _TOOLS)
+        project_names = (self._first(names.project_name) for names in _TOOLS)
+        return Found(
+            found.credential,
+            found.iam,
+            next(filter(None, ids), found.project_id),
+            next(filter(None, project_names), found.project_name),
+        )
+
+    def missing(self, method: str) -> str:
+        """What there is by half, or else what there should be."""
+        if self._halves:
+            return "; ".join(self._halves)
+        if method == "token" and self._variable:
+            return f"the environment variable {self._variable} holds no token"
+        wanted = "; or ".join(_WANTED[one] for one in ([method] if method else _WANTED))
+        return f"there are no credentials; set {wanted}"
+
+    def _complete(self, one: str, other: str, *, either: str = "") -> bool:
+        """Whether two variables are set that only count together."""
+        there = [name for name in (one, other) if self._value(name)]
+        if len(there) == 1:
+            lacking = other if there == [one] else either or one
+            self._halves.append(f"{there[0]} is set, but {lacking} is not")
+        return len(there) == 2
+
+    def _first(self, names: Sequence[str]) -> str:
+        return next(filter(None, map(self._value, names)), "")
+
+    def _value(self, name: str) -> str:
+        return self._environment.get(name, "").strip()
+
+    def _header(self, name: str, what: str) -> str:
+        value = self._value(name)
+        _fit_for_header(value, name, what)
+        return value
+
+
+_METHODS: Mapping[str, Sequence[Callable[[_Reader], Found | None]]] = {
+    "": (_Reader.token, _Reader.access_key, _Reader.password, _Reader.file),
+    "token": (_Reader.token,),
+    "aksk": (_Reader.access_key, _Reader.file),
+    "password": (_Reader.password,),
+}
+_WANTED: Mapping[str, str] = {
+    "token": "HW_AUTH_TOKEN (a token)",
+    "aksk": "HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK (an access key)",
+    "password": "HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME (a user of IAM)",
+}
+
+
+def _fit_for_header(value: str, name: str, what: str) -> None:
+    if not value.isascii() or not (value or "x").isprintable():
+        raise DeployerError(f"{name} does not hold {what}: it has characters that no header may have")
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except OSError:  # a home that is somebody else's
+        return False
+
+
+def _section(file: Path, shown: str) -> Mapping[str, str]:
+    """The section of the credentials file, as the SDK reads it, but a % is a %. Raises DeployerError."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(file.read_text(encoding="utf-8"))
+        problem = "" if parser.has_section(_FILE_SECTION) else f"has no section [{_FILE_SECTION}]"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except (configparser.Error, ValueError):
+        # Their words repeat the line, and so perhaps a key.
+        problem = "is not an INI file with ak and sk"
+    if problem:
+        raise DeployerError(f"the credentials file {shown} {problem}")
+    return {name: value.strip() for name, value in parser.items(_FILE_SECTION)}

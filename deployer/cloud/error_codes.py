@@ -1,0 +1,56 @@
+"""What the codes of the services mean for a user: `schemas/error-hints.yaml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import yaml
+
+from deployer.kinds.tables import YAML_LOADER, schema_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What is known of an error code, as the header of the file says."""
+
+    codes: tuple[str, ...]
+    source: str
+    hint: str = ""
+    says: str = ""
+    full: bool = False
+    final: bool = False
+    missing: bool = False
+
+
+_NOTHING = Hint((), "")
+
+
+def hint_of(code: str, message: str) -> Hint:
+    """What is known of a code; an empty hint where nothing is."""
+    for hint in _by_code().get(_usual(code), ()):
+        if re.search(hint.says, message, re.IGNORECASE):
+            return hint
+    return _NOTHING
+
+
+def _usual(code: str) -> str:
+    """A code as the file spells it: older gateways say APIG, and as a number 0192 has lost its zero."""
+    code = code.strip().upper()
+    if code.startswith("APIG."):
+        return code.replace("APIG.", "APIGW.", 1)
+    return code.zfill(4) if code.isdecimal() else code
+
+
+@cache
+def _by_code() -> Mapping[str, tuple[Hint, ...]]:
+    file = schema_folder() / "error-hints.yaml"
+    raw = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
+    found: dict[str, tuple[Hint, ...]] = {}
+    for row in raw:
+        hint = Hint(**{**row, "codes": tuple(row["codes"])})
+        for code in hint.codes:
+            found[code] = (*found.get(code, ()), hint)
+    return found

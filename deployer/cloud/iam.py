@@ -1,0 +1,101 @@
+"""What is asked of IAM: a token for a user and password, and the id of a project by its name. Section 2.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from requests import PreparedRequest
+from requests.auth import AuthBase
+
+from deployer.cloud.credentials import Credential, Password
+from deployer.cloud.responses import date_of
+from deployer.cloud.transport import Call, Transport
+from deployer.errors import AnswerLost, UsageError
+from deployer.kinds.kind import dig
+
+# Where an answer does not say when its token ends: what the documents say of all.
+_TOKEN_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class IamToken:
+    """A token, for how many seconds from now it is valid, and the project that it is for."""
+
+    value: str = field(repr=False)
+    seconds: float
+    project_id: str
+
+
+class Unsigned(AuthBase):
+    """No credential. Given to requests so that it does not look for one in .netrc."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Iam:
+    """The identity service at its URL, with or without the /v3 that users of OpenStack write behind it."""
+
+    transport: Transport
+    url: str
+
+    @property
+    def base(self) -> str:
+        return self.url.rstrip("/").removesuffix("/v3").rstrip("/")
+
+    def token(self, password: Password, project: Mapping[str, str]) -> IamToken:
+        """A token for a project, which is given by its `id` or its `name`. Raises ApiError."""
+        domain = {"id": password.domain_id} if password.domain_id else {"name": password.domain_name}
+        by_name = {"name": password.user_name, "domain": domain}
+        user = {"id": password.user_id} if password.user_id else by_name
+        identity = {
+            "methods": ["password"],
+            "password": {"user": {**user, "password": password.password}},
+        }
+        answer = self.transport.send(
+            Call(
+                "iam",
+                self.base,
+                "POST",
+                "/v3/auth/tokens",
+                Unsigned(),
+                body={"auth": {"identity": identity, "scope": {"project": dict(project)}}},
+                credential=password,
+            )
+        )
+        value, project_id = answer.headers.get("X-Subject-Token"), dig(answer.value, "token.project.id")
+        if not value or not project_id:
+            raise AnswerLost(f"{answer.where}: the answer holds no token for a project")
+        return IamToken(value, _seconds(answer.value, answer.headers), str(project_id))
+
+    def project_id(self, name: str, auth: AuthBase, credential: Credential) -> str:
+        """The id of the project with a name. Raises ApiError, and UsageError where there is not just one."""
+        query = {"name": name}
+        call = Call("iam", self.base, "GET", "/v3/projects", auth, query, credential=credential)
+        answer = self.transport.send(call)
+        projects = dig(answer.value, "projects")
+        if not isinstance(projects, list):
+            raise AnswerLost(f"{answer.where}: the answer holds no projects")
+        # Filtered once more, in case a service does not know the filter.
+        ids = [str(dig(one, "id") or "") for one in projects if dig(one, "name") in (name, None)]
+        if len(ids) != 1 or not ids[0]:
+            found = f"{len(ids)} of the name" if ids else "none of the name"
+            raise UsageError(
+                f"{answer.where}: it lists {found} {name} for this user; "
+                "set projectId in deployer.yaml to the id that the console shows under My Credentials"
+            )
+        return ids[0]
+
+
+def _seconds(value: Any, headers: Mapping[str, str]) -> float:
+    """How long a token is valid by the clock of IAM: that of this machine may be wrong."""
+    try:
+        end = datetime.fromisoformat(str(dig(value, "token.expires_at")))
+    except ValueError:
+        return _TOKEN_SECONDS
+    end = end if end.tzinfo else end.replace(tzinfo=UTC)
+    return (end - (date_of(headers) or datetime.now(UTC))).total_seconds()

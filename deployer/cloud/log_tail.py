@@ -1,0 +1,71 @@
+"""The log of one run, read at its end or followed.
+
+A log does not only grow at its end: the service puts what the run wrote before the errors, and those before
+the words of the cluster manager, and keeps but the last lines of each. So a followed log is read as a whole
+each time, and shown is what was not there before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from deployer.cloud.client import Client
+from deployer.kinds.kind import Kind
+from deployer.model import Job, LiveJob
+
+PAGE = 1000
+# What is followed of a log that is longer: this many of its last lines.
+MOST = 20_000
+
+
+class Log:
+    """`kind` must be one whose API gives logs."""
+
+    def __init__(self, client: Client, kind: Kind, job: Job, live: LiveJob) -> None:
+        self._client = client
+        self._kind = kind
+        self._path_values = kind.path_values(job.spec)
+        self._id = live.id
+        self._total = 0
+        self._shown: Counter[str] = Counter()
+
+    def last(self, lines: int) -> list[str]:
+        """The last lines. Raises ApiError."""
+        return self._from(max(0, self._length() - lines))
+
+    def first_look(self, lines: int) -> list[str]:
+        """The last lines, before what `news` tells. Raises ApiError."""
+        whole = self._whole()
+        self._shown = Counter(whole)
+        return whole[max(0, len(whole) - lines) :]
+
+    def news(self) -> list[str]:
+        """What has come since the last look; all of a log that has become shorter. Raises ApiError."""
+        before = self._total
+        whole = self._whole()
+        known = Counter() if self._total < before else self._shown
+        self._shown = Counter(whole)
+        fresh = []
+        for line in whole:
+            if known[line]:
+                known[line] -= 1
+            else:
+                fresh.append(line)
+        return fresh
+
+    def _whole(self) -> list[str]:
+        self._total = self._length()
+        return self._from(max(0, self._total - MOST))
+
+    def _length(self) -> int:
+        return self._client.log(self._kind, self._id, self._path_values, start=0, size=1).total
+
+    def _from(self, start: int) -> list[str]:
+        """The lines from there to the end, in as many pages as the service makes of them."""
+        lines: list[str] = []
+        while True:
+            at = start + len(lines)
+            page = self._client.log(self._kind, self._id, self._path_values, start=at, size=PAGE)
+            lines += page.lines
+            if not page.lines or start + len(lines) >= page.total:
+                return lines

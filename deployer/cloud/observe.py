@@ -1,0 +1,318 @@
+"""Listings -> LiveJobs, for the jobs that are to be planned."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from deployer.cloud.client import Client
+from deployer.cloud.paging import Page
+from deployer.errors import ApiError, NoAnswer, NothingArrived, Refused
+from deployer.kinds import KINDS
+from deployer.kinds.kind import TAGS, Entry, Kind, text
+from deployer.kinds.ownership import Owner, is_owned, owned_query, unmarked
+from deployer.kinds.tables import Row, load_table
+from deployer.model import Identity, Job, Live, LiveJob
+
+_THREADS = 8
+_FEW = 20
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+# Names that a filter finds for sure. What it makes of other characters nobody says.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> Live:
+    """Reads every listing that one of `jobs` needs, once. A listing that fails does not stop the others.
+
+    Of kinds that carry marks the jobs of `owner` are looked for also where none of `jobs` is of them.
+    """
+    sharing: dict[tuple[str, ...], list[Job]] = defaultdict(list)
+    for job in jobs:
+        # An MRS job is listed by its cluster; the others of a kind share one listing.
+        sharing[(job.kind, *KINDS[job.kind].path_values(job.spec).values())].append(job)
+    found: list[LiveJob] = []
+    failures: dict[Identity, str] = {}
+    unknown: dict[str, set[str]] = defaultdict(set)
+    silent: dict[str, ApiError] = {}
+    asked_by_name: dict[tuple[str, str], int] = {}
+    notes: dict[Identity, str] = {}
+    for _, together in sorted(sharing.items()):
+        kind = KINDS[together[0].kind]
+        try:
+            if kind.service in silent:
+                raise silent[kind.service]
+            listed = _listed(client, kind, together)
+        except ApiError as error:
+            if isinstance(error, NothingArrived | NoAnswer):
+                # Waiting for each of its listings would take minutes.
+                silent[kind.service] = error
+            failures |= dict.fromkeys((job.identity for job in together), str(error))
+            continue
+        live = _observed(kind, listed.entries, together[0])
+        wanted = {job.identity for job in together}
+        if owner:
+            wanted |= _maybe_owned(client, kind, owner, live, wanted)
+        live, untold = _with_tags(client, kind, live, wanted)
+        found += live
+        notes |= untold
+        if listed.in_all is not None:
+            asked_by_name[kind.name, "".join(kind.path_values(together[0].spec).values())] = listed.in_all
+        known = _known_fields(kind)
+        for entry in listed.entries if known else ():
+            unknown[kind.name].update(_unknown_fields(known, entry))
+    if owner:
+        left = {*KINDS} - {name for name, *_ in sharing}
+        found += _orphans(client, [KINDS[name] for name in left if KINDS[name].service not in silent], owner)
+    named = {name: tuple(sorted(fields)) for name, fields in unknown.items() if fields}
+    return Live(tuple(found), failures, named, client.server_time, asked_by_name, notes)
+
+
+def list_beside(client: Client, job: Job) -> list[LiveJob]:
+    """The live jobs that may be `job`, in any place: those of its name. Raises ApiError.
+
+    Takes one call where the listing can be asked by name, and one more for each job that has tags of its own.
+    """
+    kind = KINDS[job.kind]
+    path_values, filters = kind.path_values(job.spec), _filters(kind, job)
+    try:
+        entries = client.entries(kind, path_values, filters)
+    except Refused as error:
+        if not filters or error.status != 400:
+            raise
+        entries = client.entries(kind, path_values)
+    names = {job.name} if kind.named_in_listing else {job.name, ""}
+    live = [one for one in _observed(kind, entries, job) if one.identity.name in names]
+    return _with_tags(client, kind, live, {job.identity})[0]
+
+
+def _filters(kind: Kind, job: Job) -> dict[str, str]:
+    """What leaves little else than `job` in its listing."""
+    if kind.listing.by_name and _PLAIN_NAME.fullmatch(job.name):
+        return {kind.listing.by_name: job.name}
+    # A job that moved has another place: where names are listed, they are looked for everywhere.
+    by_place = kind.listing.by_place if not kind.named_in_listing else ""
+    return {by_place: job.identity.place} if by_place else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What was read of a listing: all of it, or what matters out of `in_all` entries."""
+
+    entries: Sequence[Entry]
+    in_all: int | None = None
+
+
+def _listed(client: Client, kind: Kind, jobs: Sequence[Job]) -> _Listed:
+    """The listing that the `jobs` share. A long one is asked for their names and for what is active."""
+    path_values = kind.path_values(jobs[0].spec)
+    names = sorted({job.name for job in jobs})
+    first = client.first_page(kind, path_values, {})
+    if _is_cheaper_by_name(kind, names, first):
+        try:
+            entries = _by_name(client, kind, path_values, names, first)
+        except Refused as error:
+            if error.status != 400:
+                raise
+            entries = None
+        if entries is not None:
+            return _Listed(entries, first.total)
+    return _Listed(client.entries(kind, path_values, first=first))
+
+
+def _is_cheaper_by_name(kind: Kind, names: Sequence[str], first: Page) -> bool:
+    listing = kind.listing
+    if not listing.by_name or not listing.active or not all(map(_PLAIN_NAME.fullmatch, names)):
+        return False
+    return len(names) + len(listing.active) < first.more
+
+
+def _by_name(
+    client: Client, kind: Kind, path_values: Mapping[str, str], names: Sequence[str], first: Page
+) -> list[Entry] | None:
+    """The first page, all of the `names`, and all that is active; None where the service does not filter."""
+    listing = kind.listing
+    probe = client.first_page(kind, path_values, {listing.by_name: names[0]})
+    if probe.total >= first.total:
+        return None
+
+    def named(name: str) -> list[Entry]:
+        page = probe if name == names[0] else None
+        entries = client.entries(kind, path_values, {listing.by_name: name}, first=page)
+        return [entry for entry in entries if kind.observe(entry).identity.name == name]
+
+    def active(state: Mapping[str, str]) -> list[Entry]:
+        return client.entries(kind, path_values, state)
+
+    found = [list(first.entries), *_in_parallel(active, listing.active), *_in_parallel(named, names)]
+    # What was read last counts: a job may have ended in between.
+    by_id = {text(entry.get(listing.id)) or str(id(entry)): entry for entries in found for entry in entries}
+    return list(by_id.values())
+
+
+def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
+    """What `call` gives for each item, in their order. A failure, or an interrupt, ends it at once."""
+    # Not as a context manager: that would wait for the calls under way.
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        return list(pool.map(call, items))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _maybe_owned(
+    client: Client, kind: Kind, owner: Owner, live: Sequence[LiveJob], wanted: set[Identity]
+) -> set[Identity]:
+    """Which jobs beside the wanted ones may be the owner's, by a tag that only its filter shows so far.
+
+    A service that does not know the filter names them all, and is then not believed.
+    """
+    query = owned_query(kind, owner)
+    beside = {one.identity for one in live if TAGS in one.unlisted} - wanted
+    if not query or not kind.tags or not beside:
+        return set()
+    try:
+        page = client.first_page(kind, {}, query)
+    except ApiError:
+        return set()  # an orphan that is not pointed out does no harm
+    named = {kind.observe(entry).identity for entry in page.entries} & beside
+    return named if page.total < len(live) or len(live) <= _FEW else set()
+
+
+def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJob]:
+    """The owner's live jobs of kinds that no manifest is of; of those without tags only the active ones."""
+    found: list[LiveJob] = []
+    for kind in kinds:
+        query = owned_query(kind, owner)
+        filters = [query] if query else kind.listing.active if kind.mark else ()
+        try:
+            entries = [entry for only in filters for entry in client.entries(kind, {}, only)]
+        except ApiError:
+            continue  # an orphan that is not pointed out does no harm
+        live = _live(kind, entries)
+        if not query or len(live) <= _FEW:  # more, and the service does not know the filter
+            found += _with_tags(client, kind, live, {one.identity for one in live})[0]
+    # One that goes from state to state while these are asked for is the same job.
+    return list({one.id: one for one in found if is_owned(one, owner)}.values())
+
+
+def _with_tags(
+    client: Client, kind: Kind, live: Sequence[LiveJob], wanted: set[Identity]
+) -> tuple[list[LiveJob], dict[Identity, str]]:
+    """The jobs with their tags, where they have an API of their own; and why those of some are not known."""
+    silent: list[ApiError] = []
+
+    def tagged(one: LiveJob) -> LiveJob | ApiError:
+        try:
+            if silent:
+                raise silent[0]
+            tags = client.tags(kind, one.id)
+        except ApiError as error:
+            if isinstance(error, NothingArrived | NoAnswer):
+                silent.append(error)
+            return error
+        told = replace(one, spec={**(one.spec or {}), TAGS: tags}, unlisted=one.unlisted - {TAGS})
+        return unmarked(kind, told)
+
+    asked = [
+        one
+        for one in live
+        if kind.tags and one.identity in wanted and one.spec is not None and TAGS in one.unlisted
+    ]
+    answers = dict(zip(map(id, asked), _in_parallel(tagged, asked), strict=True)) if asked else {}
+    known: list[LiveJob] = []
+    notes: dict[Identity, str] = {}
+    for one in live:
+        answer = answers.get(id(one), one)
+        if isinstance(answer, ApiError):
+            notes[one.identity] = f"its tags cannot be read, and are not compared: {answer}"
+            answer = one
+        known.append(answer)
+    return known, notes
+
+
+def with_submitted(
+    client: Client, live: Live, submitted: Mapping[str, Identity], jobs: Iterable[Job]
+) -> tuple[Live, tuple[str, ...]]:
+    """Adds what was submitted just now and is not listed yet, and tells the ids that are not there at all.
+
+    A job that cannot be looked at counts as one that is not there.
+    """
+    path_values = {job.identity: KINDS[job.kind].path_values(job.spec) for job in jobs}
+    known = {one.id for one in live.jobs}
+    found: list[LiveJob] = []
+    missing: list[str] = []
+    for identifier, identity in submitted.items():
+        if identifier in known or identity not in path_values or identity in live.failures:
+            continue
+        try:
+            one = look_at(client, identity, identifier, path_values[identity])
+        except ApiError:
+            one = None
+        if one is None:
+            missing.append(identifier)
+        else:
+            found.append(one)
+    return replace(live, jobs=(*live.jobs, *found)), tuple(missing)
+
+
+def look_at(
+    client: Client, identity: Identity, identifier: str, path_values: Mapping[str, str]
+) -> LiveJob | None:
+    """One live job by its id, None where there is none; raises ApiError. An entry need not say its place."""
+    kind = KINDS[identity.kind]
+    if kind.show:
+        entry = client.show(kind, identifier, path_values)
+    else:
+        listed = client.entries(kind, path_values)
+        entry = next((one for one in listed if text(one.get(kind.listing.id)) == identifier), None)
+    if entry is None:
+        return None
+    live = unmarked(kind, kind.observe(entry))
+    return replace(live, identity=live.identity._replace(place=identity.place)) if path_values else live
+
+
+def _observed(kind: Kind, entries: Sequence[Entry], job: Job) -> list[LiveJob]:
+    live = _live(kind, entries)
+    if not kind.path_values(job.spec):
+        return live
+    # An entry does not repeat what its URL said.
+    return [replace(one, identity=one.identity._replace(place=job.identity.place)) for one in live]
+
+
+def _live(kind: Kind, entries: Iterable[Entry]) -> list[LiveJob]:
+    return [unmarked(kind, kind.observe(entry)) for entry in entries if _is_of_kind(kind, entry)]
+
+
+def _is_of_kind(kind: Kind, entry: Entry) -> bool:
+    return all(text(entry.get(key)).casefold() in {"", value} for key, value in kind.listing.only.items())
+
+
+def _known_fields(kind: Kind) -> _Known:
+    """What an entry of a kind's listing may hold; nothing where its table does not describe one."""
+    rows: Sequence[Row] = load_table(kind.listing.table).response
+    for step in kind.listing.items.split("."):
+        rows = next((row.fields for row in rows if row.name == step), ())
+    tags: _Known = {"tags": {}} if kind.tags else {}
+    return {**_by_row_name(rows), **tags} if rows else {}
+
+
+# What an entry may hold: a row by its name, with what an object in it may hold.
+_Known = Mapping[str, "_Known"]
+
+
+def _by_row_name(rows: Sequence[Row]) -> _Known:
+    return {row.name: _by_row_name(row.fields) for row in rows}
+
+
+def _unknown_fields(known: _Known, entry: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in entry.items():
+        if name not in known:
+            yield f"{above}{name}"
+        elif known[name] and isinstance(value, Mapping):
+            yield from _unknown_fields(known[name], value, f"{above}{name}.")

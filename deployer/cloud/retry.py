@@ -1,0 +1,75 @@
+"""Whether a call that failed is sent again, and when.
+
+A loop of our own, not urllib3's Retry or tenacity: what may be repeated depends on words in the body, on
+whether the call writes, and on how long a service has been full.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from deployer.clock import Clock
+from deployer.project.target import Retry
+
+FIRST_SECONDS = 1.0
+LONGEST_SECONDS = 60.0
+ENOUGH_SECONDS = 300.0  # after which nothing is tried again: a read can take two minutes to time out
+FIRST_FULL_SECONDS = 15.0
+
+
+class Again(Enum):
+    """What a failure says about sending the same call again."""
+
+    NEVER = "it would end the same way"
+    READ = "a read can be repeated, a write may have been carried out"
+    REFUSED = "nothing was carried out, and it may be otherwise in a moment"
+    FULL = "nothing was carried out: as many jobs are there as may be"
+
+
+class Waits:
+    """The waits of one call. `full_since` tells since when what it calls has been full, if it has been."""
+
+    def __init__(self, retry: Retry, clock: Clock, *, write: bool, full_since: float | None) -> None:
+        self._retry = retry
+        self._clock = clock
+        self._write = write
+        self._started = clock.monotonic()
+        self._full_for = 0
+        self.full_since = full_since
+        self.attempts = 0
+
+    def before_next(self, again: Again, asked: float | None) -> float | None:
+        """How many seconds to wait before the call is sent again, None where it is not.
+
+        `asked` is what the service asks for.
+        """
+        if again is Again.FULL:
+            return self._until_place(asked or 0)
+        self.attempts += 1
+        now = self._clock.monotonic()
+        if (
+            again is Again.NEVER
+            or (again is Again.READ and self._write)
+            or self.attempts >= self._retry.attempts
+            or now - self._started > ENOUGH_SECONDS
+            or (asked or 0) > LONGEST_SECONDS
+        ):
+            return None
+        return max(asked or 0, self._spread(FIRST_SECONDS * 2 ** (self.attempts - 1)))
+
+    def _until_place(self, asked: float) -> float | None:
+        """Longer waits, as jobs end in minutes. They do not count as attempts."""
+        now = self._clock.monotonic()
+        if self.full_since is None:
+            self.full_since = now
+        left = self.full_since + self._retry.full_seconds - now
+        if left <= 0:
+            return None
+        self._full_for += 1
+        wait = min(left, max(asked, self._spread(FIRST_FULL_SECONDS * 2 ** (self._full_for - 1))))
+        self._started += wait
+        return wait
+
+    def _spread(self, seconds: float) -> float:
+        """Half of it up to all of it, so that many who were refused together do not come back together."""
+        return min(seconds, LONGEST_SECONDS) * (0.5 + self._clock.chance() / 2)

@@ -1,0 +1,197 @@
+"""One HTTP call, as often as it takes: its rate, its waits, and its answer or what went wrong.
+
+A write is sent again only where nothing can have been carried out.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from deployer import __version__
+from deployer.clock import Clock
+from deployer.cloud.credentials import Credential
+from deployer.cloud.rate_limit import Throttle
+from deployer.cloud.responses import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    Answer,
+    Failure,
+    Reader,
+    date_of,
+    unanswered,
+)
+from deployer.cloud.retry import Again, Waits
+from deployer.errors import AnswerLost, UsageError
+from deployer.project.target import Rate, Retry
+
+_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to a service at its base URL. Unless it is a `write` it can be repeated.
+
+    `credential` is what `auth` signs with, None on this machine. `bodiless` says that a success may come
+    without a body.
+    """
+
+    service: str
+    base: str
+    method: str
+    path: str
+    auth: AuthBase
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    write: bool = False
+    bodiless: bool = False
+    credential: Credential | None = None
+
+    @property
+    def where(self) -> str:
+        return f"{self.method} {self.base}{self.path}"
+
+
+class Transport:
+    """The one door to the network. Close it, or use it as a context manager.
+
+    Certificates are always verified: against `ca_file`, or that of REQUESTS_CA_BUNDLE, or those of certifi.
+    """
+
+    def __init__(
+        self,
+        *,
+        hide: Callable[[str], str] = str,
+        ca_file: Path | None = None,
+        rate: Rate | None = None,
+        retry: Retry | None = None,
+        clock: Clock | None = None,
+        note: Callable[[str], object] = str,
+    ) -> None:
+        """`hide` is applied to all that a service says, `note` is told of waits. Raises UsageError."""
+        self._hide = hide
+        self._verify = _checked(ca_file) if ca_file else True
+        self._rate = rate or Rate()
+        self._retry = retry or Retry()
+        self.clock = clock or Clock()
+        self._note = note
+        self._throttles: dict[str, Throttle] = {}
+        self._full_since: dict[str, float] = {}
+        self._session = _Session()
+        self._session.headers.update({"User-Agent": f"deployer/{__version__}", "Accept": "application/json"})
+        self.server_time: datetime | None = None
+        self._said = threading.local()
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    @property
+    def request_id(self) -> str:
+        """The service's word for the last call of this thread; empty where it gave none."""
+        return str(getattr(self._said, "request_id", ""))
+
+    def send(self, call: Call) -> Answer:
+        """The answer of a call that was not refused. Raises ApiError and UsageError."""
+        waits = Waits(self._retry, self.clock, write=call.write, full_since=self._full_since.get(call.where))
+        while True:
+            outcome = self._once(call)
+            self._said.request_id = outcome.request_id
+            if isinstance(outcome, Answer):
+                if call.write:
+                    self._full_since.pop(call.where, None)
+                return outcome
+            wait = waits.before_next(outcome.again, outcome.after)
+            if waits.full_since is not None:
+                self._full_since[call.where] = waits.full_since
+            if wait is None:
+                raise outcome.error(_tried(outcome, waits, self._retry))
+            self._note(f"{outcome.text}; trying again in {math.ceil(wait)} s")
+            self.clock.sleep(wait)
+
+    def _once(self, call: Call) -> Answer | Failure:
+        # Not requests' `params`: it makes a blank a +, which a signature does not count as one.
+        query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
+        # MRS asks for it with every call, also with a kill, which has no body.
+        headers = {"Content-Type": "application/json"} if call.write and call.body is None else None
+        throttle = self._throttles.setdefault(call.service, Throttle(self._rate, self.clock))
+        # A proxy from the environment must not come between us and a server on this machine.
+        proxies = {"http": "", "https": ""} if _is_local(call.base) else None
+        try:
+            with throttle.place():
+                response = self._session.request(
+                    call.method,
+                    f"{call.base}{call.path}{query}",
+                    json=call.body,
+                    headers=headers,
+                    auth=call.auth,  # always one, or requests would look for a password in .netrc
+                    timeout=(CONNECT_SECONDS, READ_SECONDS),
+                    allow_redirects=False,
+                    proxies=proxies,
+                    verify=self._verify,
+                )
+        except OSError as error:
+            outcome: Answer | Failure = unanswered(error, call.where)
+        else:
+            self.server_time = date_of(response.headers) or self.server_time
+            outcome = Reader(self._hide, call.credential).read(response, call.where, bodiless=call.bodiless)
+        if isinstance(outcome, Failure) and outcome.sort is AnswerLost:
+            # The rest of a broken answer may come yet: the next call must not read it as its own.
+            for adapter in self._session.adapters.values():
+                adapter.close()
+        return outcome
+
+
+class _Session(requests.Session):
+    """Follows no redirect, and does not read where one leads: that may be anything."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
+def _checked(ca_file: Path) -> str:
+    """The path of a file that holds certificates; raises UsageError where it does not."""
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise UsageError(f"caFile {ca_file} cannot be used: {why}") from None
+    return str(ca_file)
+
+
+def _is_local(base: str) -> bool:
+    """Whether a base URL is on this machine; raises UsageError unless it is that, or https."""
+    try:
+        # The parser of requests: another one may read another host out of the same text.
+        parts = parse_url(base)
+    except LocationParseError:
+        raise UsageError(f"{base} is not a URL") from None
+    local = parts.host in _LOOPBACK
+    if not parts.host or (parts.scheme != "https" and not (parts.scheme == "http" and local)):
+        raise UsageError(f"{base} must be https: credentials travel with it")
+    return local
+
+
+def _tried(failure: Failure, waits: Waits, retry: Retry) -> str:
+    """What was tried, for the end of a message."""
+    if failure.again is Again.FULL:
+        minutes = retry.full_seconds / 60
+        waited = f"; it found no place within {minutes:.0f} minutes" if minutes else ""
+        return f"{waited}; apply again later"
+    if failure.again is Again.REFUSED and waits.attempts < retry.attempts and failure.after:
+        return f"; the service asks to be left alone for {failure.after:.0f} s"
+    return f"; tried {waits.attempts} times" if waits.attempts > 1 else ""

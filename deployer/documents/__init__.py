@@ -1,0 +1,1 @@
+"""Strict YAML: files -> Documents that know the line and column of everything in them."""

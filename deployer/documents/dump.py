@@ -1,0 +1,51 @@
+"""Plain data -> YAML that our own reader takes for the same data."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import yaml
+
+from deployer.documents.parse import resolve
+from deployer.escape import COMMAND, COMMAND_ESCAPED
+
+# Line breaks for YAML 1.1 and PyYAML; our reader takes them as escapes only.
+_BREAKS = "[\x85\u2028\u2029\ufeff]"
+# What a GitHub runner takes for a command: at the beginning of a line, or anywhere.
+_COMMANDS = rf"(?:^|\s)::|{re.escape(COMMAND)}"
+_ESCAPED = re.compile(f"{_BREAKS}|{_COMMANDS}")
+_OBEYED = re.compile(_COMMANDS, re.MULTILINE)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the text that our reader would take for something else: PyYAML goes by YAML 1.1."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base's signature
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = '"' if _ESCAPED.search(value) else None if isinstance(resolve(value), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _dumped(value: Any, allow_unicode: bool, width: float) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=allow_unicode, sort_keys=False, width=width)
+    return text
+
+
+def dump(value: Any, *, allow_unicode: bool = True) -> str:
+    """`value` in block style, mappings in their order; without `allow_unicode` all but ASCII is escaped.
+
+    No line of it is a command to a CI runner.
+    """
+    text = _dumped(value, allow_unicode, width=80)
+    if _OBEYED.search(text):
+        # What could be one is in double quotes, where it can be an escape, and on the line of its quote.
+        text = _dumped(value, allow_unicode, width=math.inf).replace(COMMAND, COMMAND_ESCAPED)
+    return text[:-4] if text.endswith("\n...\n") else text  # a scalar alone ends with that

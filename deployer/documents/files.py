@@ -1,0 +1,63 @@
+"""The files of a project, read as text: nothing outside of it, nothing hidden, nothing that is too large."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePath
+
+from deployer.documents.parse import PlainText, decode, parse
+from deployer.errors import Code, InvalidInput, Problem
+from deployer.model import Document, Place
+
+MAX_BYTES = 2 * 2**20
+
+
+def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
+    """The text of `file`, a path from `folder`. Where it must be `inside`, no path or link may lead out.
+
+    Nor to a hidden file: `.git/config` holds a token on many CI machines, and a pull request could print it.
+    """
+    path = folder / file
+    try:
+        if inside:
+            real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+            if not real.is_relative_to(root):
+                return Problem(Place(file), "leads out of the project folder", Code.OUTSIDE_PROJECT)
+            if is_hidden(real.relative_to(root)):
+                return Problem(Place(file), "leads to a hidden file or folder", Code.OUTSIDE_PROJECT)
+        if path.exists() and not path.is_file():
+            return _unreadable(file, "it is not a file")
+        with path.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        return _unreadable(file, error.strerror)
+    except ValueError:
+        return _unreadable(file, "this is not a file name")
+    if len(content) > MAX_BYTES:
+        return Problem(Place(file), f"larger than {MAX_BYTES // 2**20} MiB", Code.TOO_LARGE)
+    return decode(file, content)
+
+
+def is_hidden(path: PurePath) -> bool:
+    """Whether a name in a relative path begins with a dot."""
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _unreadable(file: str, why: str | None) -> Problem:
+    return Problem(Place(file), f"cannot be read: {why}", Code.UNREADABLE_FILE)
+
+
+def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
+    """The only document of a file, a mapping; an empty file is an empty one. Raises InvalidInput."""
+    text = read_text(folder, file, inside=inside)
+    if isinstance(text, Problem):
+        raise InvalidInput([text], folder)
+    documents, problems = parse(PlainText(file, text))
+    if problems:
+        raise InvalidInput(problems, folder)
+    if not documents:
+        return Document({}, Place(file, 1, 1), {}, {}, {})
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        message = "expected one YAML document that is a mapping"
+        raise InvalidInput([Problem(Place(file, 1, 1), message, Code.ONE_MAPPING)], folder)
+    return documents[0]

@@ -1,0 +1,134 @@
+"""Values of listing entries in the types of the parameter tables: whatever way a service says them.
+
+Answers show numbers as text, `true` as "true", an object as its JSON text. What cannot be read as the type of
+its row is an error: it is never guessed at.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NoReturn
+
+from deployer.kinds.tables import Row, json_type
+
+MAX_DEPTH = 50
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_FLAGS = {"true": True, "false": False}
+
+
+class NotUnderstoodError(ValueError):
+    """A value is not of the type that its row states."""
+
+
+@cache
+def folded(name: str) -> str:
+    """`className`, `class_name` and `ClassName` are one name."""
+    return name.replace("_", "").casefold()
+
+
+def by_folded_name(holder: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping by its folded names; of two spellings of one name the first that is not null counts."""
+    found: dict[str, Any] = {}
+    for name, value in holder.items():
+        if found.get(key := folded(str(name))) is None:
+            found[key] = value
+    return found
+
+
+def value_of(row: Row, value: Any) -> Any:
+    """`value` in the type of `row`, None where it is unset. Raises NotUnderstoodError."""
+    expected = json_type(row.type)["type"]
+    if value is None or (value == "" and expected != "string"):
+        return None
+    return (_container if expected in {"object", "array"} else _scalar)(row, value)
+
+
+def _scalar(row: Row, value: Any) -> Any:
+    match json_type(row.type)["type"], value:
+        case "string", str():
+            return value
+        case "boolean", bool():
+            return value
+        case "boolean", str() if value.strip().casefold() in _FLAGS:
+            return _FLAGS[value.strip().casefold()]
+        case ("integer" | "number") as expected, (int() | float() | str()) if not isinstance(value, bool):
+            return _number(value, whole=expected == "integer")
+    raise NotUnderstoodError(row.name)
+
+
+def _container(row: Row, value: Any) -> Any:
+    shape = json_type(row.type)
+    match shape["type"], json_data(value) if isinstance(value, str) else value:
+        case "array", list() as items if shape["items"]["type"] == "object":
+            return [_object(row.fields, item) for item in items]
+        case "array", list() as items:
+            return [_item(item) for item in items]
+        case "object", Mapping() as fields if row.fields:
+            return _object(row.fields, fields)
+        case "object", Mapping() as fields:
+            return {str(key): None if item is None else _item(item) for key, item in fields.items()}
+    raise NotUnderstoodError(row.name)
+
+
+def as_text(value: Any) -> str:
+    """A scalar as a settings file has it: `true`, `1024`, and text as it is."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def json_data(text: str) -> Any:
+    """What JSON text says; None where it is no JSON, or nested too deep to be meant."""
+    try:
+        data = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return data if _is_shallow(data) else None
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _is_shallow(data: Any) -> bool:
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for one in level
+            if isinstance(one, dict | list)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return True
+    return False
+
+
+def _number(value: float | str, *, whole: bool) -> int | float:
+    if isinstance(value, str):
+        text = value.strip()
+        if not (_WHOLE if whole else _NUMBER).fullmatch(text):
+            raise NotUnderstoodError(text)
+        value = int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else float(text)
+    if not math.isfinite(value) or (whole and value != int(value)):
+        raise NotUnderstoodError(str(value))
+    return int(value) if value == int(value) else value
+
+
+def _item(value: Any) -> str:
+    if value is None or isinstance(value, dict | list):
+        raise NotUnderstoodError(str(type(value)))
+    return as_text(value)
+
+
+def _object(rows: Sequence[Row], value: Any) -> dict[str, Any]:
+    """What `rows` name of an object. The rest cannot be asked for: it is the service's own."""
+    if not isinstance(value, Mapping):
+        raise NotUnderstoodError(str(type(value)))
+    held = by_folded_name(value)
+    found = {row.name: value_of(row, held.get(folded(row.name))) for row in rows}
+    return {name: item for name, item in found.items() if item is not None}

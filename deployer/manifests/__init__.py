@@ -1,0 +1,1 @@
+"""Files -> Manifests -> checked Jobs."""

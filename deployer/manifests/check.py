@@ -1,0 +1,304 @@
+"""Manifest -> Job: the schema, one spelling per field, identities, and dependencies.
+
+What comes out of here can be sent as it is; everything wrong is reported at once, each at its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from deployer import secrets
+from deployer.errors import Code, Problem, nearest
+from deployer.kinds import KINDS
+from deployer.kinds.kind import Kind, Nature
+from deployer.kinds.ownership import CONF, TAG, reserved
+from deployer.model import (
+    Dependency,
+    Document,
+    Identity,
+    Job,
+    Lifecycle,
+    Manifest,
+    OnChange,
+    OnFailure,
+    OnMissing,
+    Path,
+    State,
+    Until,
+)
+from deployer.project.load import PROJECT_FILE
+from deployer.schema.rules import LITERAL_SECRET, OLDER_SPELLING, broken
+from deployer.schema.validate import violations
+from deployer.secrets.redact import literal_secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The jobs that can be deployed, dependencies first, and the problems of the manifests that cannot.
+
+    `disabled` are those whose manifests say `enabled: false`.
+    """
+
+    jobs: tuple[Job, ...]
+    problems: tuple[Problem, ...]
+    disabled: tuple[Identity, ...] = ()
+
+
+def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked:
+    """Checks all manifests of a project. `clusters` gives names to MRS cluster ids."""
+    jobs: dict[Identity, tuple[Job, Manifest]] = {}
+    disabled: list[Identity] = []
+    invalid: list[tuple[str, Any]] = []
+    problems: list[Problem] = []
+    for manifest in manifests:
+        checked = _check_one(manifest, clusters)
+        problems += checked.problems
+        disabled += checked.disabled
+        if not checked.jobs and not checked.disabled:
+            invalid.append((manifest.kind, _name(manifest)))
+        for job in checked.jobs:
+            if job.identity in jobs:
+                first = jobs[job.identity][0].source
+                message = f"{job.identity} is also at {first}"
+                if first == manifest.source:
+                    message += "; each instance needs a name of its own, as in name: load-{{ each }}"
+                place = manifest.document.place(("metadata", "name"))
+                problems.append(Problem(place, message, Code.DUPLICATE_JOB))
+            else:
+                jobs[job.identity] = (job, manifest)
+    linked: dict[Identity, Job] = {}
+    for job, manifest in jobs.values():
+        dependencies, found = _dependencies(manifest, list(jobs), disabled, invalid)
+        problems += found
+        linked[job.identity] = replace(job, depends_on=dependencies)
+    ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
+    problems += found
+    return Checked(tuple(ordered), tuple(problems), tuple(disabled))
+
+
+def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
+    kind, document = KINDS[manifest.kind], manifest.document
+    value = with_texts(manifest)
+    problems: list[Problem] = []
+    spec = value.get("spec")
+    if isinstance(spec, dict) and kind.name_field in spec:
+        message = f"'{kind.name_field}' is filled in from metadata.name; take it out of spec"
+        place = document.place(("spec", kind.name_field), of_key=True)
+        problems.append(Problem(place, message, Code.NAME_IN_SPEC))
+        value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
+    problems += violations(document, value, kind.name)
+    problems += _no_instant(document, problems)
+    problems += _misplaced_secrets(document, kind)
+    problems += _reserved(document, kind, value.get("spec"))
+    waive = value.get("waive")
+    waived = frozenset(waive if isinstance(waive, dict) else ()) - {""}
+    sent = [problem for problem in problems if problem.rule in waived]
+    if len(problems) > len(sent):
+        return Checked((), tuple(problem for problem in problems if problem not in sent))
+    job = _job(manifest, kind, value, clusters)
+    broken_rules = list(_broken_rules(document, kind, value, job))
+    problems = [problem for problem in broken_rules if problem.rule not in waived]
+    blocked = any(problem.severity == "error" for problem in problems)
+    # A waiver must not hide the next typo, nor outlive its reason.
+    notes = [replace(it, severity="note", message=f"{it.message}; sent as written") for it in sent]
+    for rule in waived - {problem.rule for problem in (*broken_rules, *sent)}:
+        place = document.place(("waive", rule), of_key=True)
+        message = f"'{rule}' is waived, but not broken here"
+        notes.append(Problem(place, message, Code.UNUSED_WAIVER, "note"))
+    jobs = () if blocked else (job,)
+    if not value.get("enabled", True):
+        return Checked((), (*problems, *notes), tuple(job.identity for job in jobs))
+    return Checked(jobs, (*problems, *notes))
+
+
+_IN_PLAIN_TEXT = (
+    f'a secret in plain text; write {{{{ secret("NAME") }}}}, and NAME under secrets in {PROJECT_FILE}'
+)
+
+
+def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job: Job) -> Iterator[Problem]:
+    """Older spellings, and the rules that a manifest breaks; all of them can be waived."""
+    written = {}
+    for row in kind.rows:
+        for alias in row.aliases:
+            if alias in value["spec"]:
+                written[row.name] = alias
+                message = f"'{alias}' is an older spelling; '{row.name}' is sent"
+                place = document.place(("spec", alias), of_key=True)
+                yield Problem(place, message, Code.OLDER_SPELLING, "warning", OLDER_SPELLING)
+    for path in literal_secrets(kind.spellings, value["spec"]):
+        place = document.place(("spec", *path))
+        yield Problem(place, _IN_PLAIN_TEXT, Code.LITERAL_SECRET, "warning", LITERAL_SECRET)
+    for rule in broken(kind.name, {**value, "spec": job.spec}, kind.rows):
+        path = (rule.part, written.get(rule.at, rule.at)) if rule.at else (rule.part,)
+        place = document.place(path, of_key=True)
+        yield Problem(place, rule.message, rule.code, rule.severity, rule.id)
+
+
+def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
+    """Secrets where the value must be known before it is sent: all but the inner part of the spec."""
+    known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
+    if not secrets.holds_mark(document.value):
+        return
+    for path, value in _leaves(document.value, ()):
+        keys = any(isinstance(step, str) and secrets.holds_mark(step) for step in path)
+        if keys or (secrets.holds_mark(value) and (path[0] != "spec" or path in known)):
+            message = "a secret cannot stand here: only in spec, and not in a key or in what tells jobs apart"
+            yield Problem(document.place(path, of_key=keys), message, Code.SECRET_USE)
+
+
+def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
+    """What stands in the place of the mark by which we know our jobs."""
+    for path in reserved(kind, spec) if isinstance(spec, dict) else ():
+        message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for the mark of who deployed the job"
+        place = document.place(("spec", *path), of_key=path[0] == CONF)
+        yield Problem(place, message, Code.WRONG_VALUE)
+
+
+def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path, value
+
+
+def _name(manifest: Manifest) -> Any:
+    """The name of a manifest that need not be valid."""
+    metadata = manifest.document.value.get("metadata")
+    return metadata.get("name") if isinstance(metadata, dict) else None
+
+
+def _no_instant(document: Document, problems: Sequence[Problem]) -> list[Problem]:
+    """What has the form of an instant need not be one: 2024-02-30T00:00:00Z. `problems` are known already."""
+    lifecycle = document.value.get("lifecycle")
+    rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
+    place = document.place(("lifecycle", "rerun"))
+    if not isinstance(rerun, str) or any(it.place == place for it in problems):
+        return []
+    try:
+        datetime.fromisoformat(rerun)
+    except ValueError as error:
+        message = f"'rerun' is not an instant, as in 2024-07-05T09:00:00Z: {error}"
+        return [Problem(place, message, Code.WRONG_VALUE)]
+    return []
+
+
+def with_texts(manifest: Manifest) -> dict[str, Any]:
+    """The data of a manifest; in it each unquoted scalar of a text map is the text that was written."""
+    kind, document = KINDS[manifest.kind], manifest.document
+    value = dict(document.value)
+    spec = value.get("spec")
+    if not isinstance(spec, dict):
+        return value
+    names = {name: row for row in kind.rows if row.text_map for name in (row.name, *row.aliases)}
+    value["spec"] = {
+        key: {inner: _text(document, ("spec", key, inner), scalar) for inner, scalar in item.items()}
+        if key in names and isinstance(item, dict)
+        else item
+        for key, item in spec.items()
+    }
+    return value
+
+
+def _text(document: Document, path: Path, scalar: Any) -> Any:
+    if isinstance(scalar, bool):
+        return document.texts.get(path, str(scalar).lower())
+    if isinstance(scalar, int | float):
+        return document.texts.get(path, str(scalar))
+    return scalar
+
+
+def _job(manifest: Manifest, kind: Kind, value: Mapping[str, Any], clusters: Mapping[str, str]) -> Job:
+    spec = kind.in_reference_spelling(value["spec"])
+    for name in kind.path_fields:
+        spec[name] = clusters.get(spec[name], spec[name])
+    place = next((spec[name] for name in kind.place_fields if name in spec), "")
+    metadata = value["metadata"]
+    return Job(
+        identity=Identity(kind.name, place, metadata["name"]),
+        source=manifest.source,
+        spec=spec,
+        lifecycle=_lifecycle(value.get("lifecycle", {}), kind.nature),
+        labels=metadata.get("labels", {}),
+    )
+
+
+def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
+    default = State.PRESENT if nature is Nature.RUN_ONCE else State.RUNNING
+    rerun = raw.get("rerun")
+    return Lifecycle(
+        state=State(raw.get("state", default)),
+        on_change=OnChange(raw.get("onChange", OnChange.BLOCK)),
+        on_failure=OnFailure(raw.get("onFailure", OnFailure.KEEP)),
+        on_missing=OnMissing(raw.get("onMissing", OnMissing.CREATE)),
+        rerun=datetime.fromisoformat(rerun) if rerun else None,
+        savepoint=raw.get("savepoint", True),
+        protect=raw.get("protect", False),
+        timeout=raw.get("timeout", "30m"),
+    )
+
+
+def _dependencies(
+    manifest: Manifest,
+    known: Sequence[Identity],
+    disabled: Sequence[Identity],
+    invalid: Sequence[tuple[str, Any]],
+) -> tuple[tuple[Dependency, ...], list[Problem]]:
+    """What a manifest depends on. `invalid` are kinds and names that are reported already."""
+    dependencies: list[Dependency] = []
+    problems: list[Problem] = []
+    for index, raw in enumerate(manifest.document.value.get("dependsOn", ())):
+        wanted = {"name": raw} if isinstance(raw, str) else raw
+        found = [
+            identity
+            for identity in known
+            if identity.name == wanted["name"] and wanted.get("kind", identity.kind) == identity.kind
+        ]
+        path = ("dependsOn", index)
+        if len(found) == 1:
+            dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
+        elif found:
+            advice = "name its kind" if len({one.kind for one in found}) == len(found) else "rename one"
+            message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; {advice}"
+            problems.append(Problem(manifest.document.place(path), message, Code.AMBIGUOUS_DEPENDENCY))
+        elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
+            others = sorted({identity.kind for identity in known if identity.name == wanted["name"]})
+            hint = nearest(wanted["name"], [identity.name for identity in known])
+            if any(identity.name == wanted["name"] for identity in disabled):
+                hint = "; it is disabled"
+            elif others:
+                hint = f"; that is a {' and a '.join(others)}"
+            what = wanted.get("kind", "job")
+            message = f"there is no {what} '{wanted['name']}' to depend on{hint}"
+            problems.append(Problem(manifest.document.place(path), message, Code.UNKNOWN_DEPENDENCY))
+    return tuple(dependencies), problems
+
+
+def _ordered(
+    jobs: Mapping[Identity, Job], manifests: Mapping[Identity, Manifest]
+) -> tuple[list[Job], list[Problem]]:
+    """The jobs with dependencies before dependents, else by identity; or the cycle that forbids it."""
+    sorter = TopologicalSorter(
+        {
+            identity: sorted(dependency.identity for dependency in jobs[identity].depends_on)
+            for identity in sorted(jobs)
+        }
+    )
+    try:
+        return [jobs[identity] for identity in sorter.static_order()], []
+    except CycleError as error:
+        # graphlib goes from what comes first to what depends on it, and ends where it began.
+        *cycle, _ = reversed(error.args[1])
+        first = cycle.index(min(cycle))
+        cycle = cycle[first:] + cycle[: first + 1]
+        path = " -> ".join(identity.name for identity in cycle)
+        place = manifests[cycle[0]].document.place(("dependsOn",))
+        return list(jobs.values()), [Problem(place, f"a circle of dependsOn: {path}", Code.DEPENDENCY_CYCLE)]

@@ -1,0 +1,177 @@
+"""Files of a project -> Manifests: read, render, parse, and put the defaults of its kind under each document.
+
+A file with `forEach` is rendered once for each of its items. What stands under that key is rendered first,
+as a template of its own; so the text of the file is cut where it ends, before anything is parsed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.documents.files import read_text
+from deployer.documents.parse import parse
+from deployer.errors import Code, Problem, nearest
+from deployer.kinds import KINDS
+from deployer.model import Document, Manifest, Place
+from deployer.project.defaults import merged, relieved
+from deployer.project.load import Project
+from deployer.project.target import Target
+from deployer.templates.sandbox import Sandbox, Task
+
+MAX_INSTANCES = 10_000
+
+_FOR_EACH = re.compile(r"^(?:forEach|\"forEach\"|'forEach')[ \t]*:", re.MULTILINE)
+# What goes on under a key: what is indented, the items of a list, and the end of a bracket.
+_GOES_ON = re.compile(r"[ \t]+\S|-[ \t\r\n]|[\]}]|\{%[-+]?\s*end")
+_MAY_GO_ON = re.compile(r"\s*(?:#|$)|\{[%#]")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """The manifests of a project, and everything that is wrong with the files they are in."""
+
+    manifests: tuple[Manifest, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that was read. `head` is the text of its `forEach`, with the lines before it blank."""
+
+    name: str
+    text: str
+    head: str = ""
+
+
+def read(project: Project, target: Target, files: Sequence[str], values: Mapping[str, Any]) -> Manifests:
+    """All manifests in `files`. A broken file or document does not hide the others."""
+    manifests: list[Manifest] = []
+    problems: list[Problem] = []
+    readable: list[_File] = []
+    for name in files:
+        text = read_text(project.folder, name)
+        if isinstance(text, Problem):
+            problems.append(text)
+        else:
+            readable.append(_split(name, text))
+    with Sandbox(project.folder, values, frozenset(target.secrets)) as sandbox:
+        tasks, found = _tasks(sandbox, readable)
+        problems += found
+        for task, rendered in zip(tasks, sandbox.render(tasks), strict=True):
+            if isinstance(rendered, tuple):
+                problems += rendered
+                continue
+            documents, found = parse(rendered)
+            problems += found
+            if task.each is not None and len(documents) > 1:
+                message = "a file with forEach holds one document; put the others into files of their own"
+                problems.append(Problem(documents[1].start, message, Code.FOR_EACH))
+                continue
+            for document in documents:
+                manifest = _manifest(document, target)
+                if isinstance(manifest, Problem):
+                    problems.append(manifest)
+                else:
+                    manifests.append(manifest)
+    return Manifests(tuple(manifests), tuple(problems))
+
+
+def _split(name: str, text: str) -> _File:
+    """A file, and the text under its `forEach` apart from the rest; each with its lines where they were."""
+    begin = _FOR_EACH.search(text)
+    if not begin:
+        return _File(name, text)
+    end = text.find("\n", begin.start()) + 1 or len(text)
+    at = end
+    while at < len(text):
+        line_end = text.find("\n", at) + 1 or len(text)
+        if _GOES_ON.match(text, at, line_end):
+            end = line_end
+        elif not _MAY_GO_ON.match(text, at, line_end):
+            break
+        at = line_end
+    before, head, after = text[: begin.start()], text[begin.start() : end], text[end:]
+    return _File(name, before + "\n" * head.count("\n") + after, "\n" * before.count("\n") + head)
+
+
+def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[Problem]]:
+    """What is to be rendered: each file once, or once for each item of its `forEach`."""
+    tasks: list[Task] = []
+    problems: list[Problem] = []
+    files = list(files)
+    heads = sandbox.render([Task(file.name, file.head) for file in files if file.head])
+    for file in files:
+        if not file.head:
+            tasks.append(Task(file.name, file.text))
+            continue
+        rendered = next(heads)
+        documents, found = ([], rendered) if isinstance(rendered, tuple) else parse(rendered)
+        problems += found
+        for document in documents:
+            items = _items(document)
+            if isinstance(items, Problem):
+                problems.append(items)
+                continue
+            place = document.place(("forEach",), of_key=True)
+            for item in items:
+                via = f"the instance {_words(item)} of the forEach at {place}"
+                tasks.append(Task(file.name, file.text, {"each": item}, (via,)))
+    return tasks, problems
+
+
+def _items(document: Document) -> list[Any] | Problem:
+    """The items of a `forEach`: those of its list, or the combinations of the lists in its mapping."""
+    value = document.value.get("forEach")
+    place = document.place(("forEach",))
+    if isinstance(value, list):
+        items = value
+    elif isinstance(value, dict) and value and all(isinstance(item, list) for item in value.values()):
+        count = 1
+        for item in value.values():
+            count *= len(item)
+        if count > MAX_INSTANCES:
+            return _too_many(place, count)
+        items = [dict(zip(value, row, strict=True)) for row in itertools.product(*value.values())]
+    else:
+        message = "'forEach' must be a list, or a mapping of lists whose combinations are meant"
+        return Problem(place, message, Code.FOR_EACH)
+    return items if len(items) <= MAX_INSTANCES else _too_many(place, len(items))
+
+
+def _too_many(place: Place, count: int) -> Problem:
+    return Problem(place, f"'forEach' makes {count} jobs; at most {MAX_INSTANCES} are made", Code.FOR_EACH)
+
+
+def _words(item: Any) -> str:
+    """An item in a few words, for messages."""
+    pairs = item.items() if isinstance(item, dict) else [("each", item)]
+    return ", ".join(_cut(f"{key} = {value}") for key, value in itertools.islice(pairs, 4))
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= 60 else f"{words[:57]}..."
+
+
+def _manifest(document: Document, target: Target) -> Manifest | Problem:
+    value = document.value
+    if not isinstance(value, dict):
+        message = "expected a manifest: a mapping with apiVersion, kind, metadata and spec"
+        return Problem(document.start, message, Code.NO_MANIFEST)
+    kind = value.get("kind")
+    if kind is None:
+        message = f"the manifest lacks 'kind'{nearest('', list(KINDS))}"
+        return Problem(document.start, message, Code.MISSING_FIELD)
+    if not isinstance(kind, str) or kind not in KINDS:
+        message = f"there is no kind {kind!r}{nearest(str(kind), list(KINDS))}"
+        return Problem(document.place(("kind",)), message, Code.UNKNOWN_KIND)
+    if "forEach" in value:
+        message = "'forEach' must begin its line, in a file of one document"
+        return Problem(document.place(("forEach",), of_key=True), message, Code.FOR_EACH)
+    if kind in target.defaults:
+        document = merged(document, target.defaults[kind], KINDS[kind])
+    document = relieved(document, target.removable.get(kind, ()), KINDS[kind])
+    return Manifest(document, kind)

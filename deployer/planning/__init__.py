@@ -1,0 +1,1 @@
+"""Jobs and LiveJobs -> Plan. Pure: no I/O, no clock."""

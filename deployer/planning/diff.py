@@ -1,0 +1,170 @@
+"""Job and LiveJob -> field changes. The only module that knows deepdiff.
+
+Nothing here knows a kind: what varies from field to field is a column of the table.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from deepdiff import DeepDiff
+
+from deployer.kinds.tables import Row, json_type
+from deployer.model import FieldChange, Path, Spec
+from deployer.secrets.compare import aligned
+from deployer.secrets.redact import announces_secret, is_sensitive
+from deployer.secrets.redact import text as redacted_text
+from deployer.secrets.references import holds_mark
+
+MAX_ITEMS = 2000
+
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+_MEMORY = re.compile(r"([0-9]{1,15}) ?([kmgt]?)b?", re.IGNORECASE)
+_UNITS = "KMGT"
+
+
+def compare(
+    rows: Sequence[Row], live: Spec, desired: Spec, unlisted: frozenset[str]
+) -> tuple[FieldChange, ...]:
+    """What differs, both specs being in the words of the listing. Fields in `unlisted` cannot drift."""
+    changes: list[FieldChange] = []
+    for row in rows:
+        if row.same_as or row.location != "body" or row.name in unlisted:
+            continue
+        names = [row.name, *(other.name for other in rows if other.same_as == row.name)]
+        listed, asked = _first(live, names), _first(desired, names)
+        was = canonical(row, listed)
+        # Aligned before a default becomes None: a secret may well have that value.
+        settled = _settled(row, listed), _settled(row, asked)
+        wanted = canonical(row, aligned(*settled, unordered=row.unordered))
+        if row.filled:
+            was = _asked_for(was, wanted)
+        if was != wanted:
+            changes += _field_changes(row, was, wanted, marked=holds_mark(asked))
+    return tuple(changes)
+
+
+def _first(spec: Spec, names: Sequence[str]) -> Any:
+    return next((spec[name] for name in names if name in spec), None)
+
+
+def _asked_for(live: Any, desired: Any) -> Any:
+    """What of `live` the manifest asks for; the rest was filled in by the service."""
+    if isinstance(live, Mapping) and isinstance(desired, Mapping):
+        return {key: value for key, value in live.items() if key in desired}
+    return None if desired is None else live
+
+
+def canonical(row: Row, value: Any) -> Any:
+    """`value` in the form in which equal settings are equal: None when unset, empty or the default."""
+    value = _settled(row, value)
+    return None if value in _EMPTY or value == _settled(row, row.default) else value
+
+
+def _settled(row: Row, value: Any) -> Any:
+    if row.text_map and isinstance(value, Mapping):
+        value = {key: _as_text(item) for key, item in value.items() if item is not None}
+    elif row.fields and isinstance(value, list):
+        value = [_canonical_object(row.fields, item) for item in value]
+    elif row.fields:
+        value = _canonical_object(row.fields, value)
+    if row.unordered and isinstance(value, list):
+        value = sorted(value, key=lambda item: json.dumps(item, sort_keys=True))
+    if row.memory and isinstance(value, str):
+        value = _memory(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _memory(value: str) -> str:
+    """A size in its largest unit: `4096M`, `4 GB` and `4` are all 4G. Other text is left as it is."""
+    match = _MEMORY.fullmatch(value)
+    if not match:
+        return value
+    size, unit = int(match[1]), _UNITS.index((match[2] or "G").upper())
+    while size and size % 1024 == 0 and unit + 1 < len(_UNITS):
+        size, unit = size // 1024, unit + 1
+    return f"{size}{_UNITS[unit]}"
+
+
+def _canonical_object(rows: Sequence[Row], value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    # What no row names cannot be asked for: it is the service's own.
+    settled = {row.name: canonical(row, value.get(row.name)) for row in rows}
+    return {key: item for key, item in settled.items() if item is not None}
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterator[FieldChange]:
+    """The single differences inside one field; an unset side counts as an empty map or list.
+
+    A pointer leads into the desired value, and into the live one to what is desired no more. `marked` says
+    that a secret is asked for somewhere in the field: then the live value of what moved may be that secret.
+    """
+    empty: Any = {"object": {}, "array": []}.get(json_type(row.type)["type"])
+    live = empty if live is None else live
+    desired = empty if desired is None else desired
+    if isinstance(live, list) and isinstance(desired, list) and max(len(live), len(desired)) > MAX_ITEMS:
+        # Item by item it would take minutes, and nobody would read it.
+        yield _change(row, (), live, desired, hidden=marked)
+        return
+    # Its defaults pass over keys that begin with two underscores.
+    difference = DeepDiff(
+        live, desired, view="tree", ignore_private_variables=False, threshold_to_diff_deeper=0
+    )
+    nodes = [node for group in difference.values() for node in group]
+    for path, node in sorted(
+        ((tuple(node.path(output_format="list", use_t2=True)), node) for node in nodes), key=_by_path
+    ):
+        before = tuple(node.path(output_format="list"))
+        was, wanted = _present(node.t1), _present(node.t2)
+        moved = marked and (not path or wanted is None or any(isinstance(step, int) for step in path))
+        hidden = moved or _is_announced(live, before) or _is_announced(desired, path)
+        yield _change(row, path, was, wanted, hidden=hidden)
+
+
+def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
+    return [(isinstance(step, str), step) for step in item[0]]
+
+
+def _present(value: Any) -> Any:
+    """deepdiff's word for `not there` is an object of its own."""
+    return None if type(value).__name__ == "NotPresent" else value
+
+
+def _is_announced(value: Any, path: Path) -> bool:
+    """Whether the item at `path` of a list follows an option that says it is secret: `--password`."""
+    if not isinstance(value, list) or len(path) != 1 or not isinstance(path[0], int):
+        return False
+    return any(announces_secret(item) for item in value[: path[0]][-1:])
+
+
+def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> FieldChange:
+    pointer = "".join(f"/{_escape(step)}" for step in (row.name, *path))
+    secret = hidden or is_sensitive(row, path) or (bool(row.sensitive) and not path)
+    if secret or _hides_credentials(live) or _hides_credentials(desired):
+        return FieldChange(pointer, None, None, sensitive=True)
+    return FieldChange(pointer, live, desired)
+
+
+def _hides_credentials(value: Any) -> bool:
+    match value:
+        case str():
+            return holds_mark(value) or redacted_text(value) != value
+        case Mapping():
+            pairs = (f"{key}={item}" if isinstance(item, str) else key for key, item in value.items())
+            return any(map(_hides_credentials, [*pairs, *value.values()]))
+        case list():
+            return any(announces_secret(item) or _hides_credentials(item) for item in value)
+        case _:
+            return False
+
+
+def _escape(step: str | int) -> str:
+    return str(step).replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,1 @@
+"""deployer.yaml: the project, its targets, values and defaults."""

@@ -1,0 +1,175 @@
+"""`deployer.yaml` -> Project and Target; and which files are manifests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from deployer import __version__
+from deployer.documents.files import read_mapping
+from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
+from deployer.kinds import KINDS
+from deployer.model import Document
+from deployer.project.defaults import defaults, elsewhere, without_nulls
+from deployer.project.target import _EMULATED, UNLIMITED, Patience, Rate, Retry, Target, seconds
+from deployer.schema.validate import violations
+from deployer.secrets.store import SecretSource
+
+PROJECT_FILE = "deployer.yaml"
+STATE_FOLDER = ".deployer"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project folder and what its `deployer.yaml` says."""
+
+    folder: Path
+    name: str
+    default_target: str
+    values: tuple[str, ...]
+    targets: Mapping[str, Target]
+    marks: bool = True
+
+    def target(self, name: str | None) -> Target:
+        """The target `name`, or the default one; raises UsageError when there is none."""
+        wanted = name or self.default_target or (next(iter(self.targets)) if len(self.targets) == 1 else "")
+        if not wanted:
+            raise UsageError(f"name a target with -t: {', '.join(self.targets)}")
+        if wanted not in self.targets:
+            hint = nearest(wanted, list(self.targets))
+            raise UsageError(f"there is no target '{wanted}' in {PROJECT_FILE}{hint}")
+        return self.targets[wanted]
+
+
+def find(start: Path) -> Path:
+    """The nearest folder from `start` upwards that holds a deployer.yaml; raises UsageError."""
+    try:
+        start = start.absolute()
+    except FileNotFoundError:
+        raise UsageError("the current folder has been removed") from None
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder
+    raise UsageError(f"there is no {PROJECT_FILE} in {start} or a folder above it")
+
+
+def load(folder: Path) -> Project:
+    """Reads `folder`'s deployer.yaml; raises InvalidInput."""
+    document = read_mapping(folder, PROJECT_FILE)
+    # First: a newer project file may hold what this version does not know.
+    if problems := _wrong_version(document):
+        raise InvalidInput(problems, folder)
+    if problems := violations(document, _without_removals(document.value), "Project"):
+        raise InvalidInput(problems, folder)
+    raw = document.value
+    targets = {name: _target(document, name) for name in raw["targets"]}
+    default = raw.get("defaultTarget", "")
+    if default and default not in targets:
+        message = f"there is no target '{default}'{nearest(default, list(targets))}"
+        raise InvalidInput(
+            [Problem(document.place(("defaultTarget",)), message, Code.UNKNOWN_TARGET)], folder
+        )
+    values, marks = tuple(raw.get("values", ())), raw.get("marks", True)
+    return Project(folder, raw["metadata"]["name"], default, values, targets, marks)
+
+
+def _wrong_version(document: Document) -> list[Problem]:
+    """Whether `requiredVersion` asks for another version of deployer, or cannot be understood."""
+    required = document.value.get("requiredVersion")
+    if not isinstance(required, str):
+        return []
+    place = document.place(("requiredVersion",))
+    try:
+        if SpecifierSet(required).contains(__version__, prereleases=True):
+            return []
+    except InvalidSpecifier:
+        message = f"'requiredVersion' must be versions as in >=0.3,<2; it is {required!r}"
+        return [Problem(place, message, Code.WRONG_VALUE)]
+    message = f"this project asks for deployer {required}; this is {__version__}"
+    return [Problem(place, message, Code.REQUIRED_VERSION)]
+
+
+def _without_removals(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The project file without the nulls by which the defaults of a target remove the project's."""
+    targets = value.get("targets")
+    if not isinstance(targets, Mapping):
+        return value
+    cleaned = {
+        name: {**target, "defaults": without_nulls(target["defaults"])}
+        if isinstance(target, Mapping) and isinstance(target.get("defaults"), Mapping)
+        else target
+        for name, target in targets.items()
+    }
+    return {**value, "targets": cleaned}
+
+
+def _target(document: Document, name: str) -> Target:
+    raw = document.value["targets"][name] or {}
+    auth = raw.get("auth", {})
+    secrets = {**document.value.get("secrets", {}), **raw.get("secrets", {})}
+    layers = {kind.name: defaults(document, name, kind) for kind in KINDS.values()}
+    return Target(
+        name=name,
+        emulator=raw.get("emulator", False),
+        region=raw.get("region", ""),
+        endpoints=raw.get("endpoints", {}),
+        project_id=raw.get("projectId", "local" if raw.get("emulator") else ""),
+        auth=auth.get("method", ""),
+        variable=auth.get("variable", ""),
+        ca_file=raw.get("caFile", ""),
+        rate=UNLIMITED if raw.get("emulator") else _rate(raw.get("rate", {})),
+        retry=_retry(raw.get("retry", {})),
+        patience=_EMULATED if raw.get("emulator") else _patience(raw.get("waits", {})),
+        values=tuple(raw.get("values", ())),
+        clusters=raw.get("clusters", {}),
+        limits=raw.get("limits", {}),
+        protected=raw.get("protected", False),
+        defaults={kind: layer for kind, layer in layers.items() if layer},
+        removable={kind.name: elsewhere(document, kind) for kind in KINDS.values()},
+        secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
+    )
+
+
+def _rate(raw: Mapping[str, Any]) -> Rate:
+    usual = Rate()
+    return Rate(raw.get("requestsPerSecond", usual.per_second), raw.get("concurrent", usual.concurrent))
+
+
+def _retry(raw: Mapping[str, Any]) -> Retry:
+    usual, wait = Retry(), raw.get("waitForPlace", "")
+    return Retry(raw.get("attempts", usual.attempts), seconds(wait) if wait else usual.full_seconds)
+
+
+def _patience(raw: Mapping[str, str]) -> Patience:
+    return Patience(**{name: seconds(duration) for name, duration in raw.items()})
+
+
+def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:
+    file = raw.get("file", "")
+    return SecretSource(name, variable="" if file else raw.get("variable", name), file=file)
+
+
+def manifest_files(project: Project, values_files: Sequence[str]) -> list[str]:
+    """The manifests of a project, relative to its folder and sorted."""
+    named = {*project.values, *values_files, PROJECT_FILE}
+    named |= {file for target in project.targets.values() for file in target.values}
+    named = {os.path.relpath(project.folder / file, project.folder) for file in named}
+    return sorted(file for file in _yaml_files(project.folder) if file not in named)
+
+
+def _yaml_files(folder: Path) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder):
+        here = Path(parent)
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith((".", "_")) and not (here / name / PROJECT_FILE).is_file()
+        ]
+        for name in files:
+            if name.endswith((".yaml", ".yml")) and not name.startswith((".", "_")):
+                yield str((here / name).relative_to(folder))

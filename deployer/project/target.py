@@ -1,0 +1,126 @@
+"""A target of deployer.yaml, and its settings: rate, retry and waits."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployer.errors import UsageError
+from deployer.model import Document
+from deployer.project.regions import of_region
+from deployer.secrets.store import SecretSource
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`attempts` is how often a call is sent at most, `full_seconds` how long a service may stay full."""
+
+    attempts: int = 4
+    full_seconds: float = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The most that one service gets.
+
+    No number is published for DLI and MRS. The gateway's default is said to be 200 requests per second for
+    each API (section 3), which all who use the account share.
+    """
+
+    per_second: float = 50
+    concurrent: int = 4
+
+
+UNLIMITED = Rate(math.inf, 1000)
+
+
+FIRST_SECONDS = 0.25
+
+
+LONGEST_SECONDS = 3600.0
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+_DURATION = re.compile(r"([0-9]+)([smh])")
+
+
+def seconds(duration: str) -> float:
+    """`30m` in seconds; the schemas let nothing else through."""
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        raise ValueError(f"{duration!r} is not a duration")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a state is asked for, and how long a listing may lag behind a write, in seconds.
+
+    At first it is asked for more often: much is done in a moment.
+    """
+
+    poll: float = 5.0
+    settle: float = 10.0
+
+    def looks(self) -> Iterator[float]:
+        """The pauses before each look for something that should be there: at once, then ever longer."""
+        yield 0.0
+        left, pause = self.settle, FIRST_SECONDS
+        while left > 0:
+            pause = min(pause, left)
+            yield pause
+            left -= pause
+            pause *= 2
+
+    def polls(self) -> Iterator[float]:
+        """The pauses between looks for something that takes its time."""
+        pause = FIRST_SECONDS
+        while True:
+            yield min(pause, self.poll)
+            pause = min(2 * pause, LONGEST_SECONDS)
+
+
+# The emulator in the command shows at once what it was told.
+_EMULATED = Patience(poll=0.2, settle=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where jobs go, and how. `auth` is how to sign in, empty where the environment decides.
+
+    `variable` names the environment variable that holds the token, `ca_file` is a path from the project.
+    `defaults` are those of the project and the target, by kind, and `removable` what any target has as
+    such; `secrets` say where each one comes from.
+    """
+
+    name: str
+    emulator: bool = False
+    region: str = ""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    project_id: str = ""
+    auth: str = ""
+    variable: str = ""
+    ca_file: str = ""
+    rate: Rate = field(default_factory=Rate)
+    retry: Retry = field(default_factory=Retry)
+    patience: Patience = field(default_factory=Patience)
+    values: tuple[str, ...] = ()
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
+    protected: bool = False
+    defaults: Mapping[str, Document] = field(default_factory=dict)
+    removable: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    secrets: Mapping[str, SecretSource] = field(default_factory=dict)
+
+    def endpoint(self, service: str) -> str:
+        """The base URL of a service; raises UsageError where neither an endpoint nor a region is given."""
+        if service in self.endpoints:
+            return self.endpoints[service].rstrip("/")
+        if not self.region:
+            raise UsageError(f"target '{self.name}' has neither a region nor an endpoint for {service}")
+        return of_region(service, self.region)

@@ -1,0 +1,98 @@
+"""Values files and settings -> the values that templates see, and where each of them comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from deployer.documents.files import read_mapping
+from deployer.documents.parse import MAX_DEPTH, PlainText, parse
+from deployer.errors import Code, InvalidInput, Problem, UsageError
+from deployer.model import Document, Place
+from deployer.project.load import Project
+from deployer.project.target import Target
+
+# The names that templates see besides the project's values.
+RESERVED_VALUES = ("project", "target", "each", "secret", "dli_var")
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`: mappings are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def value_layers(
+    project: Project, target: Target, files: Sequence[str], settings: Sequence[str]
+) -> list[Document]:
+    """The project's values, the target's, `files`, then `settings` (`a.b=c`); a later one wins.
+
+    Raises InvalidInput for values files, UsageError for a setting.
+    """
+    layers: list[Document] = []
+    problems: list[Problem] = []
+    named = [*project.values, *target.values]
+    for number, file in enumerate([*named, *files]):
+        try:
+            # A file of the command line may stand outside; but one inside may not lead there.
+            inside = number < len(named) or not file.startswith("..")
+            layer = read_mapping(project.folder, file, inside=inside)
+        except InvalidInput as error:
+            problems += error.problems
+            continue
+        layers.append(layer)
+        for name in RESERVED_VALUES:
+            if name in layer.value:
+                place = layer.place((name,), of_key=True)
+                message = f"the value '{name}' is set by deployer"
+                problems.append(Problem(place, message, Code.RESERVED_VALUE))
+    if problems:
+        raise InvalidInput(problems, project.folder)
+    return [*layers, *map(parse_setting, settings)]
+
+
+def template_values(project: Project, target: Target, layers: Iterable[Document]) -> dict[str, Any]:
+    """What templates see: the layers merged, and the names of project and target."""
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values = merge(values, layer.value)
+    return values | {"project": {"name": project.name}, "target": {"name": target.name}}
+
+
+def origins(layers: Iterable[Document]) -> dict[str, str]:
+    """Where each value comes from, by its name, as `db.host`."""
+    found: dict[str, str] = {}
+
+    def note(layer: Document, value: Any, path: tuple[str, ...]) -> None:
+        if path:
+            found[".".join(path)] = str(layer.place(path))
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                note(layer, item, (*path, key))
+
+    for layer in layers:
+        note(layer, layer.value, ())
+    return found
+
+
+def parse_setting(setting: str) -> Document:
+    """`a.b=3` as {'a': {'b': 3}}; the value is a YAML scalar. Raises UsageError."""
+    key, equals, text = setting.partition("=")
+    steps = key.split(".")
+    if not equals or not all(steps):
+        raise UsageError(f"--set {setting}: expected KEY=VALUE, as in --set executors=4")
+    if steps[0] in RESERVED_VALUES:
+        raise UsageError(f"--set {key}: '{steps[0]}' is set by deployer")
+    if len(steps) > MAX_DEPTH:
+        raise UsageError(f"--set: nested deeper than {MAX_DEPTH} levels")
+    documents, problems = parse(PlainText("--set", text))
+    value = documents[0].value if documents else None
+    if problems or len(documents) > 1 or isinstance(value, dict | list):
+        raise UsageError(f"--set {key}: the value must be a YAML scalar; put it in quotes")
+    nested: Any = value
+    for step in reversed(steps):
+        nested = {step: nested}
+    return Document(nested, Place(f"--set {key}"), {}, {}, {})

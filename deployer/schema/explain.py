@@ -1,0 +1,219 @@
+"""What is known about a field, a kind, a rule or the code of a finding, in words for a terminal."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml
+
+from deployer.errors import UsageError, nearest
+from deployer.escape import printable
+from deployer.kinds import KINDS
+from deployer.kinds.kind import Kind
+from deployer.kinds.tables import YAML_LOADER, Row, Table, schema_folder
+from deployer.model import Job
+from deployer.schema.rules import OF_THE_SCHEMA, WAIVABLE, Rule, rules
+
+_LIMIT_WORDS = {
+    "enum": "one of",
+    "minLength": "at least (characters)",
+    "maxLength": "at most (characters)",
+    "minimum": "at least",
+    "maximum": "at most",
+    "pattern": "pattern",
+    "default": "default",
+}
+
+# The tags of the column `since`.
+EDITIONS = {
+    "D18": "the reference of 2018",
+    "D21": "the reference of 2021",
+    "D24": "the reference of 2024",
+    "D26": "the reference of 2026",
+    "S": "the vendor's SDK",
+}
+
+
+@cache
+def presets() -> Mapping[str, Mapping[str, Any]]:
+    """The sizes that each `sc_type` stands for."""
+    file = schema_folder() / "presets.yaml"
+    loaded: Mapping[str, Mapping[str, Any]] = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
+    return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """What is told of a code: an entry of `schemas/diagnostics.yaml`, whose header says what it holds."""
+
+    code: str
+    title: str
+    text: str
+    file: str = ""
+    wrong: str = ""
+    right: str = ""
+    rule: str = ""
+
+
+@cache
+def diagnostics() -> Mapping[str, Diagnostic]:
+    """The entry of each code that is not a rule's."""
+    raw = yaml.load((schema_folder() / "diagnostics.yaml").read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
+    return {entry["code"]: Diagnostic(**entry) for entry in raw}
+
+
+def explain(subject: str) -> str:
+    """What is known of `SparkBatch`, `FlinkJar.resource_config.max_slot`, the id of a rule, or a code.
+
+    Raises UsageError.
+    """
+    by_id = {rule.id: rule for rule in rules()}
+    by_code = {rule.code: rule for rule in by_id.values()}
+    code = subject.upper()
+    if code in diagnostics():
+        return "\n".join(_diagnostic(diagnostics()[code]))
+    if rule := by_id.get(subject) or by_code.get(code):
+        return "\n".join(_rule(rule))
+    if subject in OF_THE_SCHEMA:
+        message, reason = OF_THE_SCHEMA[subject]
+        return f"{subject} (error; part of the schema, cannot be waived)\n  {message}\n  {reason}"
+    if subject in WAIVABLE:
+        return "\n".join([f"{subject} (can be waived)", f"  {WAIVABLE[subject]}", "", *_waiver(subject)])
+    name, *path = subject.split(".")
+    if name not in KINDS:
+        known = [*KINDS, *by_id, *OF_THE_SCHEMA, *WAIVABLE, *diagnostics(), *by_code]
+        hint = nearest(subject, known)
+        hint = hint if "did you mean" in hint else ""
+        raise UsageError(f"there is no kind, rule or code '{subject}'{hint}")
+    kind = KINDS[name]
+    if not path:
+        return "\n".join(_kind(kind))
+    return "\n".join(_field(kind, subject, _find(kind, path)))
+
+
+def _diagnostic(it: Diagnostic) -> Iterator[str]:
+    yield f"{it.code}: {it.title}"
+    yield from (f"  {line}" for line in textwrap.wrap(it.text, 98, break_on_hyphens=False))
+    where = f", in {it.file}" if it.file else ""
+    for word, example in (("wrong", it.wrong), ("right", it.right)):
+        if example:
+            yield ""
+            yield f"  {word}{where}:"
+            yield from (f"    {printable(line)}" for line in example.splitlines())
+    if it.rule:
+        yield ""
+        yield from _waiver(it.rule)
+
+
+def _find(kind: Kind, path: Sequence[str]) -> Row:
+    rows: Sequence[Row] = (*kind.rows, kind.name_row)
+    steps = [*path[1:]] if path[0] == "spec" and len(path) > 1 else [*path]
+    place = kind.name
+    while True:
+        spellings = {name: row for row in rows for name in (row.name, *row.aliases)}
+        if steps[0] not in spellings:
+            raise UsageError(f"{place} has no field '{steps[0]}'{nearest(steps[0], list(spellings))}")
+        row = spellings[steps.pop(0)]
+        if not steps:
+            return row
+        place, rows = f"{place}.{row.name}", row.fields
+
+
+def _kind(kind: Kind) -> Iterator[str]:
+    yield f"{kind.name}: {kind.title}, {kind.nature.value}"
+    yield f"  sent as {kind.create.call}"
+    yield ""
+    width = max(len(row.name) for row in kind.rows)
+    for row in kind.rows:
+        others = [other.name for other in kind.rows if other.same_as == row.name]
+        required = f", {' or '.join(['required', *others])}" if row.required else ""
+        yield f"  {row.name.ljust(width)}  {row.type}{required}"
+    yield ""
+    yield f"  'deployer explain {kind.name}.FIELD' tells more."
+
+
+def _field(kind: Kind, subject: str, row: Row) -> Iterator[str]:
+    yield subject
+    yield f"  {row.description}"
+    yield ""
+    facts = {"type": row.type, "required": "yes" if row.required else "no"}
+    facts |= {_LIMIT_WORDS[key]: _plain(value) for key, value in row.limits.items()}
+    facts |= {"not": _plain(list(row.excluded))} if row.excluded else {}
+    facts |= {"example": _plain(row.example)} if row.example is not None else {}
+    facts |= {"older spellings": ", ".join(row.aliases)} if row.aliases else {}
+    facts |= {"same as": f"{row.same_as}; give exactly one of the two"} if row.same_as else {}
+    facts |= {"fields": ", ".join(inner.name for inner in row.fields)} if row.fields else {}
+    facts["compared"] = _compared(row)
+    facts["while running"] = "can be changed" if row.hot else ""
+    facts["secret"] = _secret(row)
+    facts["since"] = EDITIONS.get(row.since, row.since)
+    facts["page"] = _page(kind.create)
+    width = max(map(len, facts))
+    yield from (f"  {word.ljust(width)}  {fact}" for word, fact in facts.items() if fact)
+    if row.reasons:
+        yield ""
+        yield from (f"  {column}: {reason}" for column, reason in row.reasons.items())
+    if row.name == "sc_type":
+        yield ""
+        yield from (f"  {preset}: {_sizes(sizes)}" for preset, sizes in presets().items())
+
+
+def _compared(row: Row) -> str:
+    if row.location == "path":
+        return "no, it says where the job runs"
+    if row.listed is None:
+        return "no, the listing does not return it"
+    return "yes, where the manifest gives it" if row.filled else "yes"
+
+
+def _secret(row: Row) -> str:
+    if isinstance(row.sensitive, bool):
+        return "yes" if row.sensitive else ""
+    return f"the values of {', '.join(row.sensitive)}"
+
+
+def _page(table: Table) -> str:
+    return f"{table.title} ({table.call})" if table.title else table.call
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _rule(rule: Rule) -> Iterator[str]:
+    yield f"{rule.id} {rule.code} ({rule.severity}; {', '.join(rule.kinds)})"
+    yield f"  {rule.message}"
+    yield f"  {rule.reason}"
+    yield ""
+    yield from _waiver(rule.id)
+
+
+def _waiver(rule: str) -> list[str]:
+    return [
+        "  A manifest can waive it, with a reason:",
+        f'    waive: {{{rule}: "why it does not hold here"}}',
+    ]
+
+
+def sizes(job: Job) -> str:
+    """What a job's sc_type amounts to, with the sizes that its spec sets over it; empty for other jobs."""
+    if not any(row.name == "sc_type" for row in KINDS[job.kind].rows):
+        return ""
+    preset = job.spec.get("sc_type", "A")
+    given = {name: job.spec[name] for name in presets()[preset] if name in job.spec}
+    words = f"sc_type {preset}: {_sizes({**presets()[preset], **given})}"
+    return f"{words} (set by the manifest: {', '.join(given)})" if given else words
+
+
+def _sizes(it: Mapping[str, Any]) -> str:
+    return (
+        f"driver {it['driverCores']} cores {it['driverMemory']}, "
+        f"{it['numExecutors']} executors of {it['executorCores']} cores {it['executorMemory']}"
+    )

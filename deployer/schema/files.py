@@ -1,0 +1,33 @@
+"""The generated schema files: written, read, and compared with what the tables say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from deployer.kinds import KINDS
+from deployer.kinds.tables import schema_folder
+from deployer.schema.manifest import manifest_schema
+from deployer.schema.plan_file import plan_schema
+from deployer.schema.project import project_schema
+
+
+def generate() -> Mapping[str, str]:
+    """The text of every generated file, by file name."""
+    schemas = {kind.name: manifest_schema(kind) for kind in KINDS.values()}
+    schemas |= {"Project": project_schema(), "Plan": plan_schema()}
+    return {
+        f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas.items()
+    }
+
+
+def stale() -> list[str]:
+    """The names of the generated files that are missing, or differ from what the tables say now."""
+    return [name for name, text in generate().items() if stored(name) != text]
+
+
+def stored(name: str) -> str | None:
+    """The text of a generated file; None when it is missing."""
+    file = schema_folder() / name
+    return file.read_text(encoding="utf-8") if file.is_file() else None

@@ -1,0 +1,112 @@
+"""What holds between the fields of a manifest: `schemas/rules.yaml`, whose header says what a rule holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from deployer.kinds.tables import YAML_LOADER, Row, schema_folder
+
+# Findings that are no rule of the file, but can be waived like one.
+UNKNOWN_FIELD = "unknown-field"
+OLDER_SPELLING = "older-spelling"
+LITERAL_SECRET = "literal-secret"  # noqa: S105 - the id of a rule
+WAIVABLE: Mapping[str, str] = {
+    UNKNOWN_FIELD: "The API may know a field that this version does not: it is sent, and not compared.",
+    LITERAL_SECRET: "What stands in a manifest can be read by all who can read the repository, for ever.",
+    OLDER_SPELLING: "Older editions of the API spelled some fields otherwise; today's spelling is sent.",
+}
+
+# Rules that the schemas hold themselves, where an editor sees them too: they cannot be waived.
+ONE_SPELLING = "one-spelling"
+MEMORY_UNIT = "memory-unit"
+OF_THE_SCHEMA: Mapping[str, tuple[str, str]] = {
+    ONE_SPELLING: (
+        "give one of the names that mean the same",
+        "Two of them could disagree, and the API takes one: queue or cluster_name, className or class_name.",
+    ),
+    MEMORY_UNIT: (
+        "a size of memory is a number and its unit, as in 4G",
+        "DLI takes a number without a unit, and then the job does not start.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule; `part` and `at` say where its finding is shown."""
+
+    id: str
+    code: str
+    kinds: Sequence[str]
+    severity: str
+    message: str
+    reason: str
+    at: str
+    part: str = "spec"
+    when: Any = True
+    require: Any = True
+    more: Sequence[str] = ()
+    total: Mapping[str, Any] | None = None
+    unique: Mapping[str, str] | None = None
+
+    def is_broken(self, value: Any, rows: Sequence[Row]) -> bool:
+        """Whether the part of a manifest that the rule looks at breaks it; `rows` give the defaults."""
+        return _fits(self.id, "when", self.when, value) and not (
+            _fits(self.id, "require", self.require, value)
+            and (not self.more or _number(value, self.more[0], rows) > _number(value, self.more[1], rows))
+            and (self.total is None or _characters(value.get(self.total["of"])) <= self.total["most"])
+            and (self.unique is None or _differ(value.get(self.unique["of"], ()), self.unique["by"]))
+        )
+
+
+@cache
+def _rules() -> tuple[Rule, ...]:
+    raw = yaml.load((schema_folder() / "rules.yaml").read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
+    return tuple(Rule(**rule) for rule in raw)
+
+
+def rules(kind: str | None = None) -> tuple[Rule, ...]:
+    """All rules, or those of one kind."""
+    return tuple(rule for rule in _rules() if kind is None or kind in rule.kinds)
+
+
+def waivable(kind: str) -> list[str]:
+    """The ids that a manifest of a kind may waive."""
+    return [*WAIVABLE, *(rule.id for rule in rules(kind))]
+
+
+def broken(kind: str, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Rule]:
+    """The rules that a manifest breaks; its spec is in today's spelling."""
+    for rule in rules(kind):
+        if rule.part in manifest and rule.is_broken(manifest[rule.part], rows):
+            yield rule
+
+
+@cache
+def _validator(rule: str, column: str) -> Draft202012Validator:
+    return Draft202012Validator(next(getattr(it, column) for it in _rules() if it.id == rule))
+
+
+def _fits(rule: str, column: str, schema: Any, value: Any) -> bool:
+    return bool(schema) if isinstance(schema, bool) else _validator(rule, column).is_valid(value)
+
+
+def _number(value: Mapping[str, Any], name: str, rows: Sequence[Row]) -> Any:
+    return value.get(name, next(row.default for row in rows if row.name == name))
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return sum(len(key) + len(item) for key, item in value.items())
+    return sum(map(len, value or ()))
+
+
+def _differ(items: Sequence[Mapping[str, Any]], by: str) -> bool:
+    keys = [item.get(by) for item in items]
+    return len(keys) == len(set(keys))

@@ -1,0 +1,201 @@
+"""What in a document does not fit its schema: the errors of jsonschema, in plain words and at their place."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+from deployer.errors import Code, Problem, nearest
+from deployer.model import Document, Path, Place
+from deployer.schema.files import stored
+from deployer.schema.rules import MEMORY_UNIT, OF_THE_SCHEMA, ONE_SPELLING, UNKNOWN_FIELD
+from deployer.secrets import redact
+from deployer.secrets.references import holds_mark
+
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    """JSON Schema's `pattern`, in which `$` is the end: Python's matches before a last newline too."""
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"pattern": _pattern}
+)
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    schema = stored(f"{name}.schema.json")
+    if schema is None:
+        raise FileNotFoundError(f"the schema {name}.schema.json is missing; run 'deployer schema generate'")
+    return Validator(json.loads(schema))
+
+
+def violations(document: Document, value: Any, name: str) -> list[Problem]:
+    """What in `value`, the data of `document`, does not fit the schema `name` (a kind, or Project)."""
+    errors = [error for error in _validator(name).iter_errors(value) if not _of_a_secret(error)]
+    # Of a value that has the wrong type, nothing else is worth saying.
+    mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
+    return [
+        problem
+        for error in errors
+        if error.validator == "type" or tuple(error.absolute_path) not in mistyped
+        for problem in _problems(document, error)
+    ]
+
+
+# What can only be said of the value itself, which is not known before it is sent.
+_OF_VALUES = {"pattern", "enum", "const", "minLength", "maxLength", "not"}
+
+
+def _of_a_secret(error: ValidationError) -> bool:
+    return error.validator in _OF_VALUES and isinstance(error.instance, str) and holds_mark(error.instance)
+
+
+def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
+    path: Path = tuple(error.absolute_path)
+    schema: Any = error.schema
+    instance: Any = error.instance
+    if "propertyNames" in error.schema_path:
+        # jsonschema gives it the path of the mapping, and the key as the instance.
+        place = document.place((*path, instance), of_key=True)
+        yield Problem(place, _message(error, (*path, instance)), Code.WRONG_VALUE)
+    elif error.validator == "additionalProperties":
+        known = list(schema["properties"])
+        for key in instance:
+            if key not in known:
+                where = f" in {_words(path)}" if path else ""
+                message = f"unknown field '{key}'{where}{nearest(str(key), known)}"
+                # Only the API's own part of a manifest can have fields that we do not know of.
+                rule = UNKNOWN_FIELD if path[:1] == ("spec",) else ""
+                # In what a template filled in, the key stands nowhere.
+                place = document.keys.get((*path, key)) or document.place(path)
+                yield Problem(place, message, Code.UNKNOWN_FIELD, rule=rule)
+    elif error.validator == "required":
+        missing = error.message.split("'")[1]
+        message = f"{_words(path) or 'the manifest'} lacks '{missing}'"
+        yield Problem(document.place(path, of_key=True), message, Code.MISSING_FIELD)
+    elif error.validator == "anyOf" and (inner := _closest(error)):
+        for child in inner:
+            yield from _problems(document, child)
+    else:
+        # The comment of a schema is the rule that it stands for.
+        rule = schema.get("$comment", "") if error.validator in {"oneOf", "not", "pattern"} else ""
+        code = _CODES.get(rule, Code.WRONG_TYPE if error.validator == "type" else Code.WRONG_VALUE)
+        place = _of_spellings(document, error, path) if rule == ONE_SPELLING else document.place(path)
+        yield Problem(place, _message(error, path), code, rule=rule)
+
+
+_CODES = {ONE_SPELLING: Code.ONE_SPELLING, MEMORY_UNIT: Code.MEMORY_UNIT}
+
+
+def _of_spellings(document: Document, error: ValidationError, path: Path) -> Place:
+    """The last of the names that mean the same; where none is given, the mapping that lacks one."""
+    schema: Any = error.schema
+    alternatives: Any = schema.get("oneOf") or [schema["not"]]
+    given: Any = error.instance
+    names = {name for it in alternatives for name in it["required"] if name in given}
+    return max(
+        (document.place((*path, name), of_key=True) for name in names),
+        default=document.place(path, of_key=True),
+    )
+
+
+def _closest(error: ValidationError) -> list[ValidationError]:
+    """The errors of the one alternative that has the right type, if there is one."""
+    alternatives: dict[Any, list[ValidationError]] = {}
+    for child in error.context or ():
+        alternatives.setdefault(child.schema_path[0], []).append(child)
+    fitting = [
+        children
+        for children in alternatives.values()
+        if not any(child.validator == "type" and len(child.path) == 0 for child in children)
+    ]
+    return fitting[0] if len(fitting) == 1 else []
+
+
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def _message(error: ValidationError, path: Path) -> str:
+    what = f"'{path[-1]}'" if path and isinstance(path[-1], str) else _words(path) or "the document"
+    limit: Any = error.validator_value
+    value: Any = error.instance
+    schema: Any = error.schema
+    match error.validator:
+        case "type":
+            wanted = [limit] if isinstance(limit, str) else limit
+            words = " or ".join(_TYPES[name] for name in wanted)
+            # In quotes a number may still be none of what is taken: 5 is no time, and 5s is.
+            fits = re.search(schema.get("pattern", ""), str(value))
+            example = "" if fits else _as_in(schema)
+            quote = "string" in wanted and not example
+            return f"{what} must be {words}{example}, not {describe(value, quote=quote)}"
+        case "enum":
+            hint = nearest(value, limit) if isinstance(value, str) else ""
+            hint = hint if "did you mean" in hint else ""
+            return f"{what} must be one of {', '.join(map(str, limit))}, not {describe(value)}{hint}"
+        case "const":
+            return f"{what} must be {limit!r}, not {describe(value)}"
+        case "maxLength" | "minLength":
+            word = "at most" if error.validator == "maxLength" else "at least"
+            return f"{what} must have {word} {limit} characters; it has {len(value)}"
+        case "maximum" | "minimum":
+            word = "at most" if error.validator == "maximum" else "at least"
+            return f"{what} must be {word} {limit}, not {value}"
+        case "minProperties":
+            return f"{what} must not be empty"
+        case "pattern" if (rule := schema.get("$comment")) in OF_THE_SCHEMA:
+            return f"{what}: {OF_THE_SCHEMA[rule][0]}; it is {describe(value)}"
+        case "pattern":
+            return f"{what} must match {limit}{_as_in(schema)}; it is {describe(value)}"
+        case _:
+            return str(schema.get("description") or error.message)
+
+
+def _as_in(schema: Any) -> str:
+    """`, as in 30m`, where a pattern has an example or a default."""
+    examples = [it for it in (*schema.get("examples", ()), schema.get("default")) if isinstance(it, str)]
+    return f", as in {examples[0]}" if "pattern" in schema and examples else ""
+
+
+def describe(value: Any, *, quote: bool = False) -> str:
+    """A value in the words of an error message."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            words = f"the truth value {str(value).lower()}"
+        case int() | float():
+            words = f"the number {value}"
+        case str() if holds_mark(value):
+            return "a secret"
+        case str():
+            shown = redact.text(value)
+            return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+    return f"{words} (put it in quotes)" if quote else words
+
+
+def _words(path: Path) -> str:
+    """`spec.groups[0].name`"""
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return words.removeprefix(".")

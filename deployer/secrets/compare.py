@@ -1,0 +1,99 @@
+"""Desired text with secret references against live text."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deployer.errors import DeployerError
+from deployer.secrets.references import _evaluated, holds_mark
+
+MAX_PAIRS = 100_000
+
+
+def aligned(live: Any, desired: Any, *, unordered: bool = False) -> Any:
+    """`desired`, with live text wherever it matches desired text with anything in the place of its marks.
+
+    What does not match stays as it is desired. Items are aligned by their index; those of an `unordered` list
+    with any live item that fits and is not wanted by an item without marks.
+    """
+    match live, desired:
+        case Mapping(), Mapping():
+            return {key: aligned(live[key], item) if key in live else item for key, item in desired.items()}
+        case list(), list() if unordered:
+            return _paired(live, desired)
+        case list(), list():
+            return _by_index(live, desired)
+        case str(), str() if holds_mark(desired) and _matches(live, desired):
+            return live
+    return desired
+
+
+def _by_index(live: list[Any], desired: list[Any]) -> list[Any]:
+    return [*map(aligned, live, desired), *desired[len(live) :]]
+
+
+def _matches(live: str, desired: str) -> bool:
+    """Whether `live` is `desired` with any text, also none, in the place of each mark."""
+    try:
+        first, *between, last = _evaluated(desired, lambda _word, _inside: "")[::2]
+    except DeployerError:
+        return False
+    position, end = len(first), len(live) - len(last)
+    if position > end or not live.startswith(first) or not live.endswith(last):
+        return False
+    for literal in between:
+        found = live.find(literal, position, end)
+        if found < 0:
+            return False
+        position = found + len(literal)
+    return True
+
+
+def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
+    """`desired` with a live item of its own for as many of the items with marks as can have one."""
+    wanted = Counter(json.dumps(item, sort_keys=True) for item in desired if not holds_mark(item))
+    free: list[Any] = []
+    for item in live:
+        key = json.dumps(item, sort_keys=True)
+        if wanted[key] > 0:
+            wanted[key] -= 1
+        else:
+            free.append(item)
+    marked = [number for number, item in enumerate(desired) if holds_mark(item)]
+    if len(marked) * len(free) > MAX_PAIRS:
+        return _by_index(live, desired)
+    fits = [
+        [at for at, item in enumerate(free) if aligned(item, desired[number]) == item] for number in marked
+    ]
+    result = [*desired]
+    for at, index in _matching(fits).items():
+        result[marked[index]] = free[at]
+    return result
+
+
+def _matching(fits: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Which of the left has each of the right, where `fits[left]` are those it can have; as many as can be.
+
+    Were each to take the first that is free, `*` could take what alone fits `a*`, and a job that is the same
+    would look changed.
+    """
+    owner: dict[int, int] = {}
+    lost: set[int] = set()
+
+    def gets_one(left: int, seen: set[int]) -> bool:
+        for right in fits[left]:
+            if right not in seen:
+                seen.add(right)
+                if right not in owner or gets_one(owner[right], seen):
+                    owner[right] = left
+                    return True
+        return False
+
+    for left in range(len(fits)):
+        seen = set(lost)
+        if not gets_one(left, seen):
+            lost = seen  # all of these are taken by such as can have no other
+    return owner

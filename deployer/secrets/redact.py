@@ -1,0 +1,109 @@
+"""What must not be shown: which fields are secret, and credentials inside text.
+
+The same rules mask both sides of a diff, so that a masked value never looks like a change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from deployer.kinds.tables import Row
+from deployer.model import Path
+from deployer.secrets import references as secrets
+from deployer.secrets.scrub import MASK
+
+# What the name of a secret looks like, a value behind it, and an option of a command line.
+NAME = (
+    r"(?:password|passwd|passphrase|pwd|secret|token|credentials?|(?:access|secret|api|private)[._-]?key"
+    r"|(?<![a-z0-9])[as]k)"
+)
+VALUE = r"(?:(?:(\\*[\"']).*?(?:\2|$)[^\s,;&\"']*)+|[^\s,;&\"']+)"
+OPTION = rf"(?<![\w-])--?[\w.-]{{0,64}}?{NAME}"
+
+_IN_TEXT = (
+    # obs://AK:SK@host, jdbc:mysql://user:password@host; but not a port: hdfs://host:8020/reports@2024
+    re.compile(
+        r"(?<=://)[^/\s:@\"']{0,256}+:(?!//|[0-9]{1,5}(?:[^\w@%+.~-]|$))"
+        r"[^\s@\"']{0,512}+(?:@[^\s@/\"']{0,512}+)*(?=@)"
+    ),
+    # password=..., "secret_key": ..., token == ...
+    re.compile(rf"({NAME}[\\\"']*\s*(?:[=:]=?|!=)\s*){VALUE}", re.IGNORECASE | re.MULTILINE),
+    # --password x
+    re.compile(rf"({OPTION}\s+)(?!-){VALUE}", re.IGNORECASE | re.MULTILINE),
+)
+_IS_OPTION = re.compile(OPTION, re.IGNORECASE)
+
+# One of these is in every NAME. To look for them first is many times faster, and most text has none.
+_IN_NAMES = ("pass", "pwd", "secret", "token", "credential", "key", "ak", "sk")
+
+
+def text(value: str) -> str:
+    """`value` with the credentials inside it masked."""
+    url, *named = _IN_TEXT
+    if "://" in value:
+        value = url.sub(MASK, value)
+    folded = value.casefold()
+    if any(part in folded for part in _IN_NAMES):
+        for pattern in named:
+            value = pattern.sub(lambda match: f"{match[1]}{MASK}", value)
+    return value
+
+
+def announces_secret(value: object) -> bool:
+    """Whether an item of a list is an option whose value, the next item, is secret: `--password`."""
+    return isinstance(value, str) and bool(_IS_OPTION.fullmatch(value))
+
+
+def is_sensitive(row: Row, path: Path) -> bool:
+    """Whether the value at `path` below the field `row` is secret, by the table's word."""
+    if isinstance(row.sensitive, bool):
+        return row.sensitive
+    return bool(path) and any(fnmatchcase(str(path[0]).casefold(), pattern) for pattern in row.sensitive)
+
+
+def masked(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec that can be shown; `rows` are those of its fields, by each of their names."""
+    return {name: _masked(rows.get(name), (), value) for name, value in spec.items()}
+
+
+def literal_secrets(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> Iterator[Path]:
+    """Where in a spec something stands that would be masked, and is no mark of a secret."""
+    return _differences(spec, masked(rows, spec), ())
+
+
+def _differences(value: Any, shown: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, Mapping) and isinstance(shown, Mapping):
+        for key, item in value.items():
+            yield from _differences(item, shown[key], (*path, key))
+    elif isinstance(value, list) and isinstance(shown, list):
+        for index, (item, other) in enumerate(zip(value, shown, strict=True)):
+            yield from _differences(item, other, (*path, index))
+    elif value and value != shown and not secrets.holds_mark(value):
+        yield path
+
+
+def _masked(row: Row | None, path: Path, value: Any) -> Any:
+    if _is_marked(value):
+        return secrets.shown(value)
+    if row is not None and is_sensitive(row, path):
+        return MASK
+    if row is not None and row.sensitive and not path and isinstance(value, str):
+        return MASK  # a map that is written as text: its keys cannot be told apart
+    if isinstance(value, Mapping):
+        return {key: _masked(row, (*path, key), item) for key, item in value.items()}
+    if isinstance(value, list):
+        before = [None, *value]
+        return [
+            MASK
+            if announces_secret(previous) and not _is_marked(item)
+            else _masked(row, (*path, index), item)
+            for index, (previous, item) in enumerate(zip(before, value, strict=False))
+        ]
+    return text(value) if isinstance(value, str) else value
+
+
+def _is_marked(value: object) -> bool:
+    return isinstance(value, str) and secrets.holds_mark(value)

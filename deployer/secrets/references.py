@@ -1,0 +1,129 @@
+"""References to secrets in text: the marks that `{{ secret("NAME") }}` leaves."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from urllib.parse import quote
+
+from deployer.errors import DeployerError
+
+MAX_FILLED = 256 * 1024
+
+
+OPEN, SEP, CLOSE = "\ue004", "\ue005", "\ue006"
+
+
+RESERVED = re.compile(f"[{OPEN}-{CLOSE}]")
+
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {
+        "b64encode": lambda text: base64.b64encode(text.encode()).decode(),
+        "sha256": lambda text: hashlib.sha256(text.encode()).hexdigest(),
+        "urlencode": lambda text: quote(text, safe="/"),
+    }
+)
+
+
+_SECRET = "secret"  # noqa: S105 - the word in a mark
+
+
+_SECRET_MARK = re.compile(f"{OPEN}{_SECRET}{SEP}({NAME.pattern}){CLOSE}")
+
+
+_DAMAGED = "the mark of a secret is damaged"
+
+
+_TOKEN = re.compile(f"({OPEN}{_SECRET}{SEP}{NAME.pattern}{CLOSE}|{OPEN}(?:{'|'.join(FILTERS)}){SEP}|{CLOSE})")
+
+
+def mark(name: str) -> str:
+    """The mark for the value of a secret; raises ValueError where `name` is none."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a secret")
+    return f"{OPEN}{_SECRET}{SEP}{name}{CLOSE}"
+
+
+def deferred(filter_name: str, text: str) -> str:
+    """The mark for what one of `FILTERS` makes of `text` once its marks are filled."""
+    if filter_name not in FILTERS:
+        raise ValueError(f"{filter_name!r} is not a filter for secrets")
+    return f"{OPEN}{filter_name}{SEP}{text}{CLOSE}"
+
+
+def holds_mark(value: object) -> bool:
+    """Whether any text in plain data holds a mark, or a part of one."""
+    if isinstance(value, str):  # most are, and this is asked of every one
+        return RESERVED.search(value) is not None
+    return any(RESERVED.search(text) for text in _texts(value))
+
+
+def marked(value: object) -> list[str]:
+    """The texts in plain data that hold marks, sorted."""
+    return sorted(text for text in _texts(value) if RESERVED.search(text))
+
+
+def names(value: object) -> frozenset[str]:
+    """The secrets that plain data asks for."""
+    return frozenset(name for text in _texts(value) for name in _SECRET_MARK.findall(text))
+
+
+def shown(text: str) -> str:
+    """What a person sees of a scalar that holds marks: the names, and nothing else of it."""
+    return f"{_SECRET}({', '.join(sorted(names(text)))})"
+
+
+def _texts(value: object) -> Iterator[str]:
+    pending = [value]
+    while pending:
+        match pending.pop():
+            case str() as text:
+                yield text
+            case Mapping() as mapping:
+                pending += [*mapping, *mapping.values()]
+            case list() | tuple() as items:
+                pending += items
+
+
+def _evaluated(text: str, value: Callable[[str, str], str]) -> list[str]:
+    """The text in turns with what stands for its marks: literal, value, literal, ..., literal.
+
+    `value` takes the word of a mark, and the name or the evaluated text in it. Raises DeployerError for a
+    mark that is damaged.
+    """
+    texts: list[list[str]] = [[]]
+    filters: list[str] = []
+    for number, piece in enumerate(_TOKEN.split(text)):
+        if number % 2 == 0:
+            if RESERVED.search(piece):
+                raise DeployerError(_DAMAGED)
+            texts[-1].append(piece)
+        elif secret := _SECRET_MARK.fullmatch(piece):
+            texts[-1].append(value(_SECRET, secret[1]))
+        elif piece != CLOSE:
+            filters.append(piece[1:-1])
+            texts.append([])
+        elif filters:
+            inside = _joined(texts.pop())
+            texts[-1].append(value(filters.pop(), inside))
+        else:
+            raise DeployerError(_DAMAGED)
+    if filters:
+        raise DeployerError(_DAMAGED)
+    return texts[0]
+
+
+def _joined(pieces: Sequence[str]) -> str:
+    """The pieces in one. Values and filters can make a short text very long, so it is measured first."""
+    if sum(map(len, pieces)) > MAX_FILLED:
+        raise DeployerError(
+            f"text with secrets is longer than {MAX_FILLED} characters once they are filled in"
+        )
+    return "".join(pieces)

@@ -1,0 +1,113 @@
+"""Every form that the value of a secret can take inside other text."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+
+
+PART = 6
+
+
+_ELLIPSIS = re.compile(r"(?=\.\.|\u2026)")
+
+
+def _lower(quoted: str) -> str:
+    return re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), quoted)
+
+
+def _json_ascii(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _repr(text: str) -> str:
+    return repr(text)[1:-1]
+
+
+def _repr_beside_quotes(text: str) -> str:
+    return repr(f'"{text}')[2:-1]
+
+
+# How text looks inside other text. JSON and repr are also found inside each other.
+_NESTED: tuple[Callable[[str], str], ...] = (_json_ascii, _json, _repr, _repr_beside_quotes)
+
+
+_ESCAPES: tuple[Callable[[str], str], ...] = (
+    *_NESTED,
+    lambda text: _json_ascii(text).replace("/", "\\/"),
+    lambda text: re.sub("[<>&='\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", _json(text)),
+    lambda text: repr(text.encode())[2:-1],
+    lambda text: quote(text, safe=""),
+    lambda text: quote(text, safe="/"),
+    quote_plus,
+    lambda text: _lower(quote(text, safe="")),
+    lambda text: _lower(quote(text, safe="/")),
+    lambda text: _lower(quote_plus(text)),
+    html.escape,
+    lambda text: html.escape(text).replace("&#x27;", "&#39;"),
+    lambda text: html.escape(text).replace("&#x27;", "&apos;"),
+    lambda text: html.escape(text, quote=False),
+)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """All that `value` may look like in a message."""
+    # JSON stands in JSON, and all of that in a URL: the inner form, and then how it is written again.
+    inner = {value, *(nested(value) for nested in _NESTED)}
+    inner |= {nested(form) for nested in _NESTED for form in inner}
+    escaped = inner | {escape(form) for escape in _ESCAPES for form in inner}
+    yield from escaped
+    yield from (nested(form) for nested in _NESTED for form in escaped - inner)
+    for data in {text.encode() for text in (value, _json(value), _json_ascii(value))}:
+        yield from (data.hex(), data.hex().upper())
+        for form in set(_base64(data)):
+            yield from (form, *(escape(form) for escape in _ESCAPES))
+    lines = value.splitlines()
+    for line in map(str.strip, lines if len(lines) > 1 else ()):
+        if len(line) >= PART:
+            yield from (line, *(escape(line) for escape in _ESCAPES))
+
+
+def _base64(data: bytes) -> Iterator[str]:
+    """`data` in base64, alone and as it looks inside that of longer data: at each of three alignments."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        alone = encode(data).decode()
+        yield from (alone, alone.rstrip("="))
+        for before in range(3):
+            whole = encode(bytes(before) + data).decode()
+            # A character stands for 6 bits: those that hold bits of what is around it are left out.
+            inside = whole[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
+            if len(inside) >= PART:
+                yield inside
+
+
+def _found(form: str, text: str) -> Iterator[tuple[int, int]]:
+    at = text.find(form)
+    while at >= 0:
+        yield at, at + len(form)
+        at = text.find(form, at + len(form))
+
+
+def _cut_off(forms: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
+    """Where `text` ends, or is cut off with `...`, after the beginning of one of `forms`."""
+    ends = [*(match.start() for match in _ELLIPSIS.finditer(text)), len(text)]
+    for form in forms:
+        head = form[:PART]
+        if len(form) <= PART or head not in text:
+            continue
+        for end in ends:
+            at = text.find(head, max(0, end - len(form)), end)
+            while at >= 0 and not form.startswith(text[at:end]):
+                at = text.find(head, at + 1, end)
+            if at >= 0:
+                yield at, end

@@ -1,0 +1,156 @@
+"""`{{ secret("NAME") }}`: marks in text for values that only `apply` sees, and those values.
+
+A mark stands inside a scalar and is made of characters that authors cannot write::
+
+    OPEN secret SEP NAME CLOSE      the value of NAME
+    OPEN FILTER SEP text CLOSE      what a filter makes of `text`, which holds marks itself
+
+A scalar that holds a mark is secret everywhere, its other text too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deployer.errors import DeployerError, nearest
+from deployer.secrets.references import _SECRET, FILTERS, _evaluated, _joined, holds_mark
+from deployer.secrets.scrub import MASK, PART, _cut_off, _forms, _found
+
+MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where the value of a secret comes from: a variable of the environment or a file, the other is empty."""
+
+    name: str
+    variable: str = ""
+    file: str = ""
+
+
+class Secrets:
+    """The values of secrets. Each is read when it is first asked for, and once.
+
+    `folder` is what the files are relative to. With `made_up` nothing is read: the value of NAME is
+    `emulated-NAME`, which is no secret and is not scrubbed.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, SecretSource],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        made_up: bool = False,
+    ) -> None:
+        self._sources = sources
+        self._environment = environment
+        self._folder = folder
+        self._made_up = made_up
+        self._values: dict[str, str] = {}
+        self._kept_values: set[str] = set()
+        self._forms: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(sorted(self._sources))})"
+
+    def missing(self, wanted: Iterable[str]) -> list[str]:
+        """A line for each of the `wanted` names that has no value, and why."""
+        lines: list[str] = []
+        for name in sorted(set(wanted)):
+            try:
+                self._value(name)
+            except DeployerError as error:
+                lines.append(str(error))
+        return lines
+
+    def filled(self, value: Any) -> Any:
+        """Plain data with the values in the place of all marks. Raises DeployerError where one has none."""
+        match value:
+            case str() if holds_mark(value):
+                return _joined(_evaluated(value, self._of_mark))
+            case Mapping():
+                return {self.filled(key): self.filled(item) for key, item in value.items()}
+            case list():
+                return [self.filled(item) for item in value]
+        return value
+
+    def scrubbed(self, text: str) -> str:
+        """A message with all that was ever filled in replaced by `***`, however it is encoded.
+
+        A value goes whole however short it is: then much else goes with it, but a garbled message is a
+        smaller harm than a secret in a log. Parts of a value go when they have `PART` characters: its lines,
+        the inside of longer base64, and what is left of it where the text begins, ends or says `...`.
+        """
+        forms = tuple(self._forms)  # another thread may add to them
+        backwards = (form[::-1] for form in forms if form[-PART:] in text)
+        spans = [span for form in forms for span in _found(form, text)]
+        spans += _cut_off(forms, text)
+        spans += ((len(text) - end, len(text) - start) for start, end in _cut_off(backwards, text[::-1]))
+        pieces: list[str] = []
+        position = 0
+        for start, end in sorted(spans):
+            if start > position or not pieces:
+                pieces += [text[position:start], MASK]
+            position = max(position, end)
+        return "".join([*pieces, text[position:]])
+
+    def _of_mark(self, word: str, inside: str) -> str:
+        """What stands for a mark: `inside` is the name of a secret, or the text for a filter."""
+        return self._value(inside) if word == _SECRET else self._kept(FILTERS[word](inside))
+
+    def _value(self, name: str) -> str:
+        source = self._sources.get(name)
+        if source is None:
+            known = nearest(name, sorted(self._sources))
+            raise DeployerError(f"secret '{name}' is not listed under 'secrets' in deployer.yaml{known}")
+        if self._made_up:
+            return f"emulated-{name}"
+        if name not in self._values:
+            self._values[name] = self._kept(_read(source, self._environment, self._folder))
+        return self._values[name]
+
+    def _kept(self, value: str) -> str:
+        """Remembers a value, to scrub it."""
+        if not self._made_up and value not in self._kept_values:
+            self._kept_values.add(value)
+            self._forms.update(filter(None, _forms(value)))
+        return value
+
+
+def _read(source: SecretSource, environment: Mapping[str, str], folder: Path) -> str:
+    where = f"the variable {source.variable}" if source.variable else f"the file {source.file}"
+    try:
+        if source.variable:
+            value = environment[source.variable]
+            value.encode()  # what is not UTF-8 in the environment is half characters in Python
+        else:
+            value = _content(folder / source.file)
+    except KeyError:
+        reason = "is not set"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+    except UnicodeError:
+        reason = "is not UTF-8"
+    except ValueError as error:
+        reason = str(error)
+    else:
+        if value:
+            return value
+        reason = "is empty"
+    # Raised out here, so that no exception with the content in it is its context.
+    raise DeployerError(f"secret '{source.name}': {where} {reason}")
+
+
+def _content(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise ValueError("is not a file")
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"is longer than {MAX_BYTES // 1024} KiB")
+    return re.sub(r"\r?\n\Z", "", content.decode())

@@ -1,0 +1,505 @@
+"""Jinja over the text of a file, hygienic: text -> text with placeholders, and the author's place of it all.
+
+The value of an expression never becomes document text. Top-level output is replaced by a placeholder of
+private-use characters, the rendered text is parsed as YAML, and the placeholders in its scalars are then
+filled: so a value can hold newlines, colons or quotes without changing the structure around it. Loops,
+conditions, includes and inheritance make structure. Text captured by a macro, call, set or filter block is a
+value like any other.
+
+Templates come from strangers. `deployer.templates.sandbox` runs this in a process of its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import posixpath
+import re
+import sys
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from types import FrameType
+from typing import Any, cast
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2.environment import TemplateModule
+from jinja2.exceptions import TemplateRuntimeError, UndefinedError
+from jinja2.lexer import TokenStream
+from jinja2.runtime import BlockReference, Context, LoopContext, Macro
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace, missing, pass_context
+
+from deployer import secrets
+from deployer.errors import Code, Problem, nearest
+from deployer.model import Place
+from deployer.templates import expressions
+from deployer.templates.expressions import Dumped, Secret, plain
+from deployer.templates.problems import Fault, OutOfTime, Tracer, Unknown, running, unclosed
+from deployer.templates.rendered import SLOT, SLOT_CLOSE, SLOT_OPEN, RenderedText, Slot, Unusable, as_text
+from deployer.templates.rewrite import CaptureGenerator, rewrite
+from deployer.templates.source_map import HYGIENE, MAX_VIA, Spot, settled
+
+MAX_PROBLEMS = 100
+MAX_LISTED = 10
+MAX_NEIGHBOURS = 1000
+MAX_NAME = 200
+
+_RESERVED_WORDS = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
+_EARLY_END = "Unexpected end of template"
+_UNKNOWN = re.compile(r"No (filter|test) named '(.*?)'")
+_ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
+
+
+class _Reported(TemplateRuntimeError):
+    """What is used has been reported already."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One file while it is rendered. `seen` is the code that has been found to be wrong."""
+
+    file: str
+    text: str
+    visible: dict[str, Any]
+    slots: list[Slot] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    seen: set[object] = field(default_factory=set)
+    modules: dict[str, TemplateModule] = field(default_factory=dict)
+    has_secrets: bool = False
+
+
+class Engine:
+    """Renders the files of one project with the same values. What they include is compiled once."""
+
+    def __init__(self, folder: Path, values: Mapping[str, Any], names: Collection[str]) -> None:
+        self._environment = _Environment(folder, values, names)
+
+    def render(
+        self, file: str, text: str, each: Mapping[str, Any] | None = None
+    ) -> RenderedText | tuple[Problem, ...]:
+        """`text`, with `each` on top of the values; or everything that was found wrong with it."""
+        return self._environment.rendered(file, _with_newlines(text), each or {})
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Jinja as the templates of a project see it.
+
+    Compiled templates call what stands under "other files" and "output"; see `deployer.templates.rewrite`.
+    """
+
+    code_generator_class = CaptureGenerator
+    intercepted_binops = frozenset(expressions.OPERATORS)
+
+    def __init__(self, folder: Path, values: Mapping[str, Any], names: Collection[str]) -> None:
+        super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+        self.undefined = _undefined_with(self._hint)
+        self.concat = self.concatenated  # type: ignore[assignment]
+        self.binop_table |= expressions.OPERATORS
+        self.filters = expressions.filters(self.filters) | {"required": _required}
+        self.tests = expressions.tests(self.tests)
+        for name in expressions.UNREPEATABLE_GLOBALS:
+            del self.globals[name]
+        self._own = {"secret": self._secret, "dli_var": expressions.dli_var}
+        self.globals |= self._own
+        self._functions = tuple(self.globals)
+        self._visible = {**self.globals, **values}
+        self._folder = folder
+        self._names = names
+        self._files: list[str] = []
+        self._texts: dict[str, str] = {}
+        self._bound: dict[str, frozenset[str]] = {}
+        self._templates: dict[str, Template] = {}
+        self._tokens: list[tuple[int, str, str]] = []
+        self._last: tuple[str, str, Template] | None = None
+        self._run = _Run("", "", {})
+        self._tracer = Tracer(self._text)
+
+    def rendered(self, file: str, text: str, each: Mapping[str, Any]) -> RenderedText | tuple[Problem, ...]:
+        run = self._run = _Run(file, text, {**self._visible, **each})
+        try:
+            template = self._root(file, text)
+            raw = _bounded(template.root_render_func(self._context(template, run.visible)))
+            made = settled(raw, file, self._files, run.slots)
+            if escaped := _ESCAPED_RESERVED.search(made.text):
+                place = made.place(*_line_and_column(made.text, escaped.start()))
+                run.problems.append(Problem(place, _RESERVED_WORDS, Code.RESERVED_CHARACTER))
+            if not run.problems:
+                return made
+        except _Reported:
+            pass
+        except (Exception, OutOfTime) as error:  # noqa: BLE001 - a template can raise anything
+            run.problems.append(self._tracer.of_error(self._named(error), file))
+        return tuple(sorted(set(run.problems)))
+
+    # --- compiling
+
+    def _root(self, file: str, text: str) -> Template:
+        """The template of a file; the instances of one `forEach` have the same."""
+        if self._last and self._last[:2] == (file, text):
+            return self._last[2]
+        if self._last and self._last[0] not in self._templates:
+            self._bound.pop(self._last[0], None)
+        self._last = None
+        template = self._compiled(file, text)
+        self._last = file, text, template
+        return template
+
+    def _compiled(self, file: str, text: str) -> Template:
+        if bad := expressions.RESERVED.search(text):
+            line, column = _line_and_column(text, bad.start())
+            raise Fault(_RESERVED_WORDS, Code.RESERVED_CHARACTER, file, Spot(line + 1, column + 1))
+        # Not `compile`, which would make up a traceback with as many lines as a spot's number.
+        python = self._generate(self._parse(text, file, file), file, file)
+        return self.template_class.from_code(self, self._compile(python, file), {}, None)
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        file = name or ""
+        try:
+            tree = super()._parse(source, name, filename)
+        except TemplateSyntaxError as error:
+            tag = unclosed(source, self._tokens) if (error.message or "").startswith(_EARLY_END) else None
+            if not tag:
+                raise
+            message = f"this '{tag.word}' has no '{{% end{tag.word} %}}'"
+            raise Fault(message, Code.TEMPLATE_SYNTAX, file, tag.spot) from None
+        self._files.append(file)
+        number = len(self._files) - 1
+        self._bound[file] = rewrite(tree, source, self._tokens, file, number, self._functions)
+        tree.set_environment(self)
+        return tree
+
+    def _tokenize(
+        self, source: str, name: str | None, filename: str | None = None, state: str | None = None
+    ) -> TokenStream:
+        self._tokens = list(self.lexer.tokeniter(source, name, filename, state))
+        return TokenStream(self.lexer.wrap(self._tokens, name, filename), name, filename)
+
+    def _context(self, template: Template, visible: dict[str, Any]) -> Context:
+        return Context(self, visible, template.name, template.blocks)
+
+    def _text(self, file: str) -> str:
+        return self._run.text if file == self._run.file else self._texts.get(file, "")
+
+    # --- other files
+
+    def included(self, names: Any, parent: str, context: Context | None, ignore_missing: bool) -> str:
+        """The text of `{% include %}`."""
+        template = self._chosen(names, parent, ignore_missing=ignore_missing)
+        if template is None:
+            return ""
+        visible = context.get_all() if context else self._visible
+        return _bounded(template.root_render_func(self._context(template, visible)))
+
+    def imported(self, name: Any, parent: str, context: Context | None) -> TemplateModule:
+        """`{% import %}`. A file that sees the values only is run once."""
+        template = self.get_template(name, parent)
+        if context:
+            return TemplateModule(template, self._context(template, context.get_all()))
+        file = template.name or ""
+        if file not in self._run.modules:
+            self._run.modules[file] = TemplateModule(template, self._context(template, self._visible))
+        return self._run.modules[file]
+
+    def imported_names(
+        self, name: Any, parent: str, context: Context | None, wanted: Sequence[str]
+    ) -> tuple[Any, ...]:
+        """`{% from ... import %}`"""
+        module = self.imported(name, parent, context)
+        return tuple(self.getattr(module, it) for it in wanted)
+
+    def get_template(
+        self,
+        name: Any,
+        parent: str | None = None,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002, ARG002 - the base's signature
+    ) -> Template:
+        """The template in a file of the project. Names with `./` or `../` are relative to `parent`."""
+        if isinstance(name, Undefined):
+            name._fail_with_undefined_error()
+        if isinstance(name, Secret):
+            expressions.refuse()
+        if not isinstance(name, str):
+            raise Fault("the name of a file must be text", Code.INCLUDE)
+        file = _resolved(name, parent or "")
+        template = self._loaded(file)
+        if template is None:
+            raise Fault(f"there is no file '{_cut(name)}'{self._neighbour(name, file)}", Code.INCLUDE)
+        return template
+
+    def _chosen(self, names: Any, parent: str, *, ignore_missing: bool) -> Template | None:
+        """The template of a name, or the first that exists in a list of names."""
+        several = isinstance(names, list | tuple)
+        for name in names if several else [names]:
+            if isinstance(name, str) and (template := self._loaded(_resolved(name, parent))):
+                return template
+        if ignore_missing and (several or isinstance(names, str)):
+            return None
+        if several:
+            raise Fault("none of these files is there", Code.INCLUDE)
+        return self.get_template(names, parent)
+
+    def _loaded(self, file: str) -> Template | None:
+        """The template in a file; None where there is no such file."""
+        # Templates that include nothing do without the parser of YAML, which this loads.
+        from deployer.documents.files import read_text
+
+        if file not in self._templates:
+            text = read_text(self._folder, file)
+            if isinstance(text, Problem):
+                if text.code == Code.UNREADABLE_FILE and _is_missing(self._folder / file):
+                    return None
+                where = f"{text.place}:" if text.place.line else f"'{_cut(file)}'"
+                raise Fault(f"{where} {text.message}", Code.INCLUDE)
+            self._texts[file] = _with_newlines(text)
+            self._templates[file] = self._compiled(file, self._texts[file])
+        return self._templates[file]
+
+    def _neighbour(self, name: str, file: str) -> str:
+        """A hint at a file in the same folder that may have been meant."""
+        folder = (self._folder / file).parent
+        try:
+            if not folder.resolve().is_relative_to(self._folder.resolve()):
+                return ""
+            names = [it.name for it in itertools.islice(folder.iterdir(), MAX_NEIGHBOURS) if it.is_file()]
+        except (OSError, ValueError):
+            return ""
+        before = name.removesuffix(posixpath.basename(name))
+        known = {PurePath(it).stem: before + it for it in sorted(names) if not it.startswith(".")}
+        # The ending, which all have, makes no name near.
+        close = difflib.get_close_matches(PurePath(name).stem, known, n=1)
+        if close:
+            return f"; did you mean '{known[close[0]]}'?"
+        return nearest("", sorted(known.values())) if len(known) <= MAX_LISTED else ""
+
+    # --- output
+
+    def slot(self, value: Any, number: int, used: Sequence[str]) -> str:
+        """Keeps the value of an expression for later, and gives its placeholder."""
+        slots = self._run.slots
+        slot = Slot()
+        if not self._is_reported(sys._getframe(1)):
+            try:
+                text = plain(str(value)) if isinstance(value, Dumped) else None
+                slot = Slot(plain(value) if text is None else value.data, text, names=used)
+            except (Unusable, TemplateError) as error:
+                self._report(error, number)
+        slots.append(slot)
+        return f"{SLOT_OPEN}{len(slots) - 1}{SLOT_CLOSE}"
+
+    def captured(self, value: Any, number: int) -> str:
+        """The text of an expression inside a block that captures text."""
+        if not self._is_reported(sys._getframe(1)):
+            try:
+                return as_text(plain(value))
+            except (Unusable, TemplateError) as error:
+                self._report(error, number)
+        return ""
+
+    def joined(self, *values: Any) -> str | Secret:
+        """`a ~ b`"""
+        return Secret.joined(values)
+
+    def concatenated(self, parts: Iterable[Any]) -> str | Secret:
+        """What a block has captured. Includes and other blocks in it leave marks and placeholders."""
+        text = _bounded(parts)
+        if HYGIENE.search(text):
+            made = settled(text, self._run.file, self._files, self._run.slots)
+            text = SLOT.sub(lambda it: self._text_of(made, made.slots[int(it[1])]), made.text)
+        return Secret(text) if secrets.OPEN in text else text
+
+    def _text_of(self, made: RenderedText, slot: Slot) -> str:
+        try:
+            return slot.as_text
+        except Unusable as error:
+            self._report(error, place=made.origin(slot))
+            return ""
+
+    def inherited(self, parent: Any, number: int, used: Sequence[str]) -> str:
+        """`{{ super() }}`, which is structure where the block is."""
+        if isinstance(parent, BlockReference):
+            return _bounded(parent._stack[parent._depth](parent._context))
+        return self.slot(parent, number, used)
+
+    def recursed(self, loop: Any, items: Any) -> str:
+        """`{{ loop(...) }}`, which is structure where the recursive loop is."""
+        if not isinstance(loop, LoopContext):
+            raise Unusable("'loop' is something else here than the loop", Code.TEMPLATE_ERROR)
+        return loop(items)
+
+    # --- expressions
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, Secret):
+            expressions.refuse()
+        if isinstance(obj, Undefined):
+            obj._fail_with_undefined_error()
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, Secret):
+            expressions.refuse()
+        return super().getitem(obj, argument)
+
+    def call(_self, _context: Context, _callee: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+        if "caller" in kwargs and not isinstance(_callee, Macro):
+            raise Unusable("'{% call %}' calls macros only", Code.TEMPLATE_ERROR)
+        if _self._run.has_secrets and not _hands_on(_callee):
+            given = [it for name, it in kwargs.items() if name not in ("_loop_vars", "_block_vars")]
+            if expressions.holds_secret([*args, *given]):
+                expressions.refuse()
+        return expressions.checked(super().call(_context, _callee, *args, **kwargs))
+
+    def _secret(self, name: Any) -> Secret:
+        if isinstance(name, Undefined):
+            name._fail_with_undefined_error()
+        if not isinstance(name, str) or name not in self._names:
+            hint = nearest(name, sorted(self._names)) if isinstance(name, str) else ""
+            self._report(Unusable(f"deployer.yaml lists no secret {name!r}{hint}", Code.SECRET_NAME))
+            name = "UNKNOWN"
+        self._run.has_secrets = True
+        return Secret(secrets.mark(name))
+
+    # --- problems
+
+    def _is_reported(self, frame: FrameType) -> bool:
+        """Whether the expression that is run has been found to be wrong before, in a loop."""
+        return (frame.f_code, frame.f_lineno) in self._run.seen
+
+    def _report(self, error: Exception, number: int = 0, place: Place | None = None) -> None:
+        """Notes a problem of the expression that is run, or of one at `place` in what it has captured."""
+        run = self._run
+        if isinstance(error, _Reported) or len(run.problems) >= MAX_PROBLEMS:
+            return
+        frames = running()
+        here = self._tracer.place(frames) or Place(run.file, 1, 1)
+        if place:
+            here = place._replace(via=(*place.via, *here.via)[:MAX_VIA])
+        elif number:
+            spot = Spot.of_number(number)
+            here = here._replace(line=spot.line, column=spot.column)
+            here = self._tracer.begun(error, here)
+            run.seen.update((frame.f_code, line) for frame, line in frames[-1:])
+        run.problems.append(self._tracer.problem(error, here))
+
+    def _named(self, error: BaseException) -> BaseException:
+        """The error; with the nearest name that there is, where a filter or test is unknown.
+
+        Jinja tells it while compiling, or while running where the filter stands under a condition.
+        """
+        unknown = _UNKNOWN.match(error.message or "") if isinstance(error, TemplateError) else None
+        if not unknown:
+            return error
+        known = self.filters if unknown[1] == "filter" else self.tests
+        message = f"there is no {unknown[1]} '{unknown[2]}'{_near(unknown[2], sorted(known), ())}"
+        if isinstance(error, TemplateSyntaxError):
+            error.args = (message,)
+            return error
+        return Fault(message, Code.TEMPLATE_SYNTAX).with_traceback(error.__traceback__)
+
+    def _hint(self, obj: Any, name: Any) -> str:
+        """A hint at what may have been meant: in `obj`, or of all that is visible where that is `missing`."""
+        if not isinstance(name, str):
+            return ""
+        if obj is missing:
+            values = [it for it in self._run.visible if it not in self._functions]
+            bound = {it for names in self._bound.values() for it in names if not it.startswith("_")}
+            return _near(name, [*values, *sorted(bound), *self._own], values)
+        known = vars(obj) if isinstance(obj, TemplateModule) else obj if isinstance(obj, Mapping) else ()
+        names = [it for it in known if isinstance(it, str) and not it.startswith("_")]
+        return _near(name, names, names)
+
+
+def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
+    """The type of an undefined value whose error ends with a hint."""
+
+    class Hinting(StrictUndefined):
+        __slots__ = ()
+
+        def __init__(self, hint: str | None = None, *args: Any, **kwargs: Any) -> None:
+            super().__init__(hint, *args, **kwargs)
+            if not hint and self._undefined_exception is UndefinedError:
+                frames = running()
+                self._undefined_exception = lambda message: Unknown(message, frames)  # type: ignore[assignment]
+
+        @property
+        def _undefined_message(self) -> str:
+            if self._undefined_hint:
+                return self._undefined_hint
+            message = super()._undefined_message
+            if isinstance(self._undefined_obj, TemplateModule):
+                message = f"'{self._undefined_obj.__name__}' does not define '{self._undefined_name}'"
+            return message + hint(self._undefined_obj, self._undefined_name)
+
+    return Hinting
+
+
+def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
+    """A hint at the nearest of `known`; where none is near at all that are `listed`, if these are few."""
+    hint = nearest(name, known)
+    if not hint.startswith("; known"):
+        return hint
+    return nearest(name, listed) if len(listed) <= MAX_LISTED else ""
+
+
+@pass_context
+def _required(context: Context, value: Any, message: str = "") -> Any:
+    """`value`, which must not be undefined, null or empty."""
+    if isinstance(value, Secret):
+        expressions.refuse()
+    if isinstance(value, Undefined):
+        words = value._undefined_message
+    elif value is None or (isinstance(value, str) and not value):
+        words = f"a value is required here, and it is {'null' if value is None else 'empty'}"
+    else:
+        return value
+    words = str(message) or words
+    environment = cast("_Environment", context.environment)
+    environment._report(Unusable(words, Code.UNDEFINED))
+    return environment.undefined(hint=words, exc=_Reported)
+
+
+def _hands_on(callee: Any) -> bool:
+    """Whether what is called only hands on what it is given."""
+    own = isinstance(callee, Macro) or callee in (dict, Namespace)
+    return own or isinstance(getattr(callee, "__self__", None), LoopContext)
+
+
+def _with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _resolved(name: str, parent: str) -> str:
+    """A name in a template as a path from the project's folder."""
+    folder = PurePath(parent).parent.as_posix() if name.startswith(("./", "../")) else ""
+    return posixpath.normpath(posixpath.join(folder, name))
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}..."
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except OSError:
+        return False
+
+
+def _bounded(parts: Iterable[Any]) -> str:
+    """What a template writes, in one: text, and what its macros give."""
+    texts: list[str] = []
+    size = 0
+    for part in parts:
+        texts.append(part.text if isinstance(part, Secret) else part)
+        size += len(texts[-1])
+        if size > expressions.MAX_TEXT:
+            if isinstance(parts, Generator):
+                parts.throw(expressions.too_long())  # where the template is, so that its line is known
+            raise expressions.too_long()
+    return "".join(texts)
+
+
+def _line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """Both from 0."""
+    return text.count("\n", 0, offset), offset - text.rfind("\n", 0, offset) - 1

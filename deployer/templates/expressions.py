@@ -1,0 +1,279 @@
+"""What the expressions of templates work with: plain data, secrets, and filters and functions of our own.
+
+All give the same answer each time: nothing here, or in what Jinja is left with, reads a clock, the
+environment or the network, or tells where in memory an object is.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+from jinja2.filters import make_attrgetter
+from jinja2.nodes import EvalContext
+from jinja2.runtime import Undefined
+from jinja2.utils import pass_eval_context
+
+from deployer import secrets
+from deployer.errors import Code
+from deployer.templates.rendered import Unusable, as_text
+
+MAX_DEPTH = 64
+MAX_DIGITS = 40
+MAX_TEXT = 2 * 2**20
+MAX_BITS = 10_000
+
+# Jinja's own names that give another answer each time, or only decoration.
+UNREPEATABLE_FILTERS = ("random",)
+UNREPEATABLE_GLOBALS = ("lipsum", "cycler", "joiner")
+
+RESERVED = re.compile("[\ue000-\ue007]")
+_HALF = re.compile("[\ud800-\udfff]")
+_ADDRESS = re.compile(" at 0x[0-9a-fA-F]+>")
+_DLI_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+def refuse(*_: object) -> NoReturn:
+    """What a secret says to all that is not allowed."""
+    raise Unusable(
+        "a secret can stand in text, in a list or mapping, be joined (~, +, join), be captured, or pass"
+        " b64encode, sha256 and urlencode; nothing else can be done with it",
+        Code.SECRET_USE,
+    )
+
+
+class Secret:
+    """Text with marks of secrets in it. A template can hand it on, but learns nothing of it."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @classmethod
+    def joined(cls, parts: Iterable[Any], between: Any = "") -> str | Secret:
+        """The text of `parts`, a secret where one of them is: all as they stand in text. Raises Unusable."""
+        parts = list(parts)
+        text = _marked(between).join(map(_marked, parts))
+        if any(isinstance(part, Secret) for part in (*parts, between)):
+            return cls(text)
+        return str(checked(text))
+
+    def __add__(self, other: Any) -> Any:
+        return self.joined((self, other)) if isinstance(other, str | Secret) else refuse()
+
+    def __radd__(self, other: Any) -> Any:
+        return self.joined((other, self)) if isinstance(other, str) else refuse()
+
+    __str__ = __repr__ = __format__ = __bool__ = __len__ = __iter__ = __contains__ = refuse
+    __hash__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
+    __getitem__ = __call__ = __int__ = __float__ = __index__ = __pos__ = __neg__ = __abs__ = refuse
+    __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = refuse
+    __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __round__ = __reversed__ = refuse
+
+
+class Dumped(str):
+    """Text that is also data: alone in an unquoted scalar it is the structure, elsewhere its text."""
+
+    __slots__ = ("data",)
+    data: Any
+
+
+def _marked(part: Any) -> str:
+    return part.text if isinstance(part, Secret) else as_text(plain(part))
+
+
+def plain(value: Any, depth: int = 0, *, as_marks: bool = True) -> Any:
+    """Plain data of a template's value, secrets `as_marks`. Raises Unusable, or UndefinedError."""
+    if depth > MAX_DEPTH:
+        raise Unusable(f"the value is nested deeper than {MAX_DEPTH} levels")
+    match value:
+        case Undefined():
+            value._fail_with_undefined_error()
+        case Secret():
+            return value.text if as_marks else refuse()
+        case None | bool():
+            return value
+        case int() | float() if abs(value) < 10**MAX_DIGITS:
+            return value
+        case str():
+            return _sound(value)
+        case list() | tuple() | range():
+            return [plain(item, depth + 1, as_marks=as_marks) for item in value]
+        case Mapping():
+            return {_key(key): plain(item, depth + 1, as_marks=as_marks) for key, item in value.items()}
+    raise Unusable(f"the expression gives {_what(value)}")
+
+
+def _sound(text: str) -> str:
+    if RESERVED.search(text):
+        message = "the text holds one of the characters U+E000 to U+E007, which are reserved"
+        raise Unusable(message, Code.RESERVED_CHARACTER)
+    if _HALF.search(text):
+        raise Unusable("the text holds half a character")
+    return str(checked(text))
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise Unusable("a mapping key must be text")
+    return _sound(key)
+
+
+def _what(value: Any) -> str:
+    """What `value` is that it cannot be data."""
+    if isinstance(value, int | float):
+        return f"a number that is not finite, or has more than {MAX_DIGITS} digits"
+    if callable(value):
+        return "a function; a key of that name is written x['name']"
+    return f"a {type(value).__name__}, which is not data; try '| list'"
+
+
+def checked(result: Any) -> Any:
+    """What a call gave, unless it is too long a text, or tells where in memory an object is."""
+    if isinstance(result, str):
+        if len(result) > MAX_TEXT:
+            raise too_long()
+        if _ADDRESS.search(result):
+            raise Unusable("the text holds the address of an object in memory; try '| list'")
+    return result
+
+
+def too_long() -> Unusable:
+    return Unusable(f"this makes text of more than {MAX_TEXT:,} characters", Code.TEMPLATE_LIMIT)
+
+
+def guarded(function: Callable[..., Any], *, takes_secrets: bool = False) -> Callable[..., Any]:
+    """A filter or test that does not see secrets, unless it `takes_secrets`, and whose result is checked."""
+
+    @functools.wraps(function)
+    def guard(*args: Any, **kwargs: Any) -> Any:
+        if not takes_secrets and any(isinstance(it, Secret) for it in (*args, *kwargs.values())):
+            refuse()
+        return checked(function(*args, **kwargs))
+
+    return guard
+
+
+def holds_secret(value: Any) -> bool:
+    """Whether there is a secret in a value, at any depth."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return isinstance(value, Secret) or (isinstance(value, list | tuple) and any(map(holds_secret, value)))
+
+
+# --- operators --------------------------------------------------------------------------------------------
+
+
+def _times(left: Any, right: Any) -> Any:
+    for it, count in ((left, right), (right, left)):
+        if isinstance(count, int) and isinstance(it, str | bytes | list | tuple):
+            if len(it) * count > MAX_TEXT:
+                raise OverflowError(f"this repeats it to more than {MAX_TEXT:,} characters or items")
+        elif isinstance(count, int) and isinstance(it, int):
+            _bounded(count.bit_length() + it.bit_length())
+    return left * right
+
+
+def _power(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int):
+        _bounded(left.bit_length() * max(right, 0))
+    return left**right
+
+
+def _bounded(bits: int) -> None:
+    if bits > MAX_BITS:
+        raise OverflowError(f"this makes a number of more than {MAX_BITS * 3 // 10:,} digits")
+
+
+def _minus(left: Any, right: Any) -> Any:
+    result = left - right
+    if isinstance(result, set | frozenset):
+        raise Unusable("'-' gives a set here, and a set has no order; use \"| reject('in', ...) | list\"")
+    return result
+
+
+def _modulo(left: Any, right: Any) -> Any:
+    return checked(operator.mod(left, right))
+
+
+OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "*": _times,
+    "**": _power,
+    "-": _minus,
+    "%": _modulo,
+}
+
+
+# --- filters and functions --------------------------------------------------------------------------------
+
+
+def _dumped(text: str, data: Any) -> Dumped:
+    dumped = Dumped(text)
+    dumped.data = data
+    return dumped
+
+
+def _to_json(value: Any, indent: int | None = None) -> Dumped:
+    data = plain(value, as_marks=False)
+    return _dumped(json.dumps(data, ensure_ascii=False, indent=indent), data)
+
+
+def _to_yaml(value: Any) -> Dumped:
+    # Templates that do without it do not load the parser of YAML.
+    from deployer.documents.dump import dump
+
+    data = plain(value, as_marks=False)
+    return _dumped(dump(data).removesuffix("\n"), data)
+
+
+def _deferrable(name: str) -> Callable[[Any], Any]:
+    """A filter of text, which waits where there is a secret in the text."""
+
+    def filter_(value: Any) -> Any:
+        if isinstance(value, Secret):
+            return Secret(secrets.deferred(name, value.text))
+        return secrets.FILTERS[name](as_text(plain(value)))
+
+    return filter_
+
+
+def _url_encoded(jinja: Callable[[Any], Any], value: Any) -> Any:
+    return _deferrable("urlencode")(value) if isinstance(value, Secret) else jinja(value)
+
+
+@pass_eval_context
+def _join(context: EvalContext, value: Any, d: Any = "", attribute: Any = None) -> Any:
+    """Jinja's, which also joins secrets."""
+    if attribute is not None:
+        value = map(make_attrgetter(context.environment, attribute), value)
+    return Secret.joined(value, d)
+
+
+def filters(jinja: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """Jinja's filters without those that cannot be repeated, and ours."""
+    kept = {name: guarded(jinja[name]) for name in jinja if name not in UNREPEATABLE_FILTERS}
+    ours: dict[str, Callable[..., Any]] = {
+        "b64encode": _deferrable("b64encode"),
+        "sha256": _deferrable("sha256"),
+        "urlencode": functools.partial(_url_encoded, jinja["urlencode"]),
+        "join": _join,
+    }
+    kept |= {name: guarded(function, takes_secrets=True) for name, function in ours.items()}
+    return kept | {"tojson": guarded(_to_json), "to_yaml": guarded(_to_yaml)}
+
+
+def tests(jinja: Mapping[str, Any]) -> dict[str, Any]:
+    """Jinja's tests, none of which a secret can be put to."""
+    return {name: guarded(test) for name, test in jinja.items()}
+
+
+def dli_var(name: Any) -> str:
+    """`{{name}}`, a variable of DLI's own."""
+    if not isinstance(name, str) or not _DLI_NAME.fullmatch(name):
+        raise Unusable(f"{name!r} is not the name of a DLI variable", Code.TEMPLATE_ERROR)
+    return f"{{{{{name}}}}}"

@@ -1,0 +1,231 @@
+"""What went wrong in a template, and where: from Python's frames to the author's file, line and column."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FrameType
+from typing import NamedTuple
+
+from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2.exceptions import UndefinedError
+
+from deployer.errors import Code, Problem
+from deployer.model import Place
+from deployer.templates.rendered import Unusable
+from deployer.templates.source_map import MAX_VIA, Spot
+
+MAX_WORDS = 500
+
+_TAG = re.compile(r"\{[{%#]")
+_STATEMENT = re.compile(r"\{%[-+]?\s*(\w+)")
+_LED_TO = {"include": "included", "import": "imported", "from": "imported", "extends": "extended"}
+# What Jinja puts in the place of a filter that there is not.
+_OF_JINJA = re.compile("t_[0-9]+")
+# What may hold a `#` that begins no comment.
+_QUOTED = re.compile(r"""(?<![^\s\[{,:(])("(?:\\.|[^"\\])*"|'(?:''|[^'])*')|\{#.*?#\}""")
+_COMMENT = re.compile(r"(?:^|\s)#")
+# Tags that have an end of their own.
+_WITH_END = {"autoescape", "block", "call", "filter", "for", "if", "macro", "with"}
+_COMMENT_HINT = "; Jinja reads the comments of YAML too: a comment that it leaves out is written {# ... #}"
+
+Frames = Sequence[tuple[FrameType, int]]
+
+
+class OutOfTime(BaseException):
+    """Raised from outside into a template that takes too long; a template cannot catch it."""
+
+
+class Fault(Exception):
+    """An error in a file, at a spot of it; or where the template is that is running."""
+
+    def __init__(self, message: str, code: Code, file: str = "", spot: Spot | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.file = file
+        self.spot = spot
+
+
+class Unknown(UndefinedError):
+    """The use of something undefined, and where that came up: it may have been handed on since."""
+
+    def __init__(self, message: str, frames: Frames) -> None:
+        super().__init__(message)
+        self.frames = frames
+
+
+def running() -> Frames:
+    """The templates that are running, outermost first, and the lines of their code."""
+    frames: list[FrameType] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame:
+        frames.append(frame)
+        frame = frame.f_back
+    return list(_of_templates((frame, frame.f_lineno) for frame in reversed(frames)))
+
+
+def _of_templates(frames: Iterable[tuple[FrameType, int]]) -> Iterator[tuple[FrameType, int]]:
+    return (
+        (frame, line)
+        for frame, line in frames
+        if "__jinja_template__" in frame.f_globals and not _OF_JINJA.fullmatch(frame.f_code.co_name)
+    )
+
+
+class Tracer:
+    """Finds places in the files whose text `text_of` gives."""
+
+    def __init__(self, text_of: Callable[[str], str]) -> None:
+        self._text_of = text_of
+
+    def problem(self, error: BaseException, place: Place) -> Problem:
+        code = _code(error)
+        hint = "" if code == Code.RESERVED_CHARACTER else self._comment_hint(place)
+        return Problem(place, _reason(error) + hint, code)
+
+    def of_error(self, error: BaseException, file: str) -> Problem:
+        """What ended the rendering of `file`."""
+        frames = list(_of_templates(traceback.walk_tb(error.__traceback__)))
+        place = self.place(frames) or self._at(file, Spot(1, 0))
+        where: tuple[str, Spot] | None = None
+        if isinstance(error, Fault) and error.spot:
+            where = error.file, error.spot
+        elif isinstance(error, TemplateSyntaxError):
+            where = error.filename or file, Spot.of_number(error.lineno or 1)
+        if where:
+            # A file that could not be compiled; a tag made that necessary, if rendering had begun.
+            via = self._led_to(place) if frames else ()
+            place = self._at(*where)._replace(via=via)
+        return self.problem(error, self.begun(error, place))
+
+    def begun(self, error: BaseException, place: Place) -> Place:
+        """Where the trouble began that shows at `place`, if that is on another line."""
+        came_up = self.place(error.frames) if isinstance(error, Unknown) else None
+        return place if not came_up or came_up[:2] == place[:2] else came_up
+
+    def place(self, frames: Frames) -> Place | None:
+        """Where the innermost template is, and how it was come to."""
+        place: Place | None = None
+        roots: dict[str, tuple[str, ...]] = {}
+        for frame, line in frames:
+            template = frame.f_globals["__jinja_template__"]
+            function = frame.f_code.co_name
+            via = place.via if place else ()
+            if function.startswith("block_"):
+                via = roots.get(template.name, via)
+            elif place and function == "macro":
+                via = (f"called at {place}", *via)
+            elif place and function == "root":
+                via = self._led_to(place)
+            if function == "root":
+                roots[template.name] = via
+            here = self._at(template.name, Spot.of_number(template.get_corresponding_lineno(line)))
+            place = here._replace(via=via[:MAX_VIA])
+        return place
+
+    def _led_to(self, tag: Place) -> tuple[str, ...]:
+        """The way to a file that is loaded by `tag`."""
+        statement = _STATEMENT.match(self._line(tag), tag.column - 1)
+        word = _LED_TO.get(statement[1] if statement else "", "included")
+        return (f"{word} at {tag}", *tag.via)[:MAX_VIA]
+
+    def _at(self, file: str, spot: Spot) -> Place:
+        """A place in a file; where only the line is known, at its first tag."""
+        line = min(spot.line, self._text_of(file).rstrip().count("\n") + 1)
+        if spot.column:
+            return Place(file, line, spot.column)
+        written = self._line(Place(file, line))
+        tag = _TAG.search(written) or re.search(r"\S", written)
+        return Place(file, line, tag.start() + 1 if tag else 1)
+
+    def _line(self, place: Place) -> str:
+        lines = self._text_of(place.file).split("\n")
+        return lines[place.line - 1] if place.line <= len(lines) else ""
+
+    def _comment_hint(self, place: Place) -> str:
+        line = _QUOTED.sub(lambda quoted: "." * len(quoted[0]), self._line(place))
+        before = line[: place.column - 1]
+        return _COMMENT_HINT if _COMMENT.search(before) else ""
+
+
+def _code(error: BaseException) -> Code:
+    match error:
+        case Unusable() | Fault():
+            return error.code
+        case UndefinedError():
+            return Code.UNDEFINED
+        case TemplateSyntaxError() | SyntaxError():
+            return Code.TEMPLATE_SYNTAX
+        case OverflowError() | RecursionError() | MemoryError() | OutOfTime():
+            return Code.TEMPLATE_LIMIT
+    return Code.TEMPLATE_ERROR
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case TemplateError():
+            words = error.message or type(error).__name__
+        case SyntaxError():
+            words = error.msg
+        case RecursionError():
+            words = "it calls itself too often, or is nested too deeply"
+        case MemoryError():
+            words = "it needs more memory than a template is given"
+        case Unusable() | Fault() | OutOfTime():
+            words = str(error)
+        case _:
+            words = f"{type(error).__name__}: {error}"
+    return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}..."
+
+
+# --- a tag that lacks its end; Jinja only says where it noticed, at the end of the file
+
+
+class Tag(NamedTuple):
+    """A tag that has an end of its own. `indent` is its column where it stands first on its line, else 0."""
+
+    word: str
+    spot: Spot
+    indent: int
+
+
+def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
+    """The innermost tag that is open at the end of a template; None where none is.
+
+    An end goes to the innermost tag, so it may have been meant for the one around it: where such an end is
+    indented otherwise than its tag, that tag is the one which lacks its end.
+    """
+    lines = [0, *(newline.end() for newline in re.finditer("\n", source))]
+    opened: list[Tag] = []
+    doubtful: list[Tag] = []
+    words: list[str] = []
+    spot, indent, offset = Spot(1, 1), 0, 0
+    for _, kind, text in tokens:
+        offset = source.index(text, offset)
+        if kind == "block_begin":
+            line = bisect_right(lines, offset)
+            spot = Spot(line, offset - lines[line - 1] + 1)
+            indent = 0 if source[lines[line - 1] : offset].strip() else spot.column
+            words = []
+        elif kind in ("name", "operator"):
+            words.append(text)
+        elif kind == "block_end" and words:
+            if words[0] in _WITH_END or _captures(words):
+                opened.append(Tag(words[0], spot, indent))
+            elif words[0].startswith("end") and opened:
+                tag = opened.pop()
+                if tag.indent and indent and tag.indent != indent:
+                    doubtful.append(tag)
+        offset += len(text)
+    if not opened:
+        return None
+    return next((it for it in doubtful if it.word == opened[-1].word), opened[-1])
+
+
+def _captures(words: list[str]) -> bool:
+    """Whether these are the words of `{% set x %}` or `{% set x | filter %}`, which have an end."""
+    rest = words[: words.index("|")] if "|" in words else words
+    return words[0] == "set" and "=" not in rest

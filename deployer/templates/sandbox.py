@@ -1,0 +1,253 @@
+"""Templates rendered in a process of its own: they come from strangers, and may want all time and memory.
+
+The process has no environment and no credentials, and is started for the first text that holds a template. It
+renders ahead while its answers are used.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import deployer
+from deployer.documents.parse import PlainText, YamlText
+from deployer.errors import Code, DeployerError, Problem
+from deployer.model import Place
+from deployer.templates import protocol as wire
+from deployer.templates.rendered import RenderedText
+
+WALL_SECONDS = 10.0
+START_SECONDS = 60.0
+MAX_STOPS = 3
+AHEAD = 32
+AHEAD_CHARACTERS = 4 * 2**20
+
+_SYNTAX = re.compile(r"\{[{%#]")
+_BOOT = "import sys; sys.path += sys.argv[1:]; from deployer.templates.worker import main; main()"
+# What Python may need to start.
+_KEPT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A text to render. `each` is visible in it beside the values; `via` is how all of it was come to."""
+
+    file: str
+    text: str
+    each: Mapping[str, Any] | None = None
+    via: tuple[str, ...] = ()
+
+
+Result = YamlText | tuple[Problem, ...]
+
+
+@dataclass(slots=True)
+class _Pending:
+    task: Task
+    result: Result | None = None
+
+    def refuse(self, message: str) -> None:
+        place = Place(self.task.file, 1, 1, self.task.via)
+        self.result = (Problem(place, message, Code.TEMPLATE_LIMIT),)
+
+
+class Sandbox:
+    """Renders texts with the same values and names of secrets; a context manager, which ends the process.
+
+    A text that takes too much time or memory is an error of its file only. After `MAX_STOPS` of them no more
+    is rendered: each takes its time. `patience` is for how long an answer is waited for, in seconds.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        values: Mapping[str, Any],
+        secrets: frozenset[str],
+        *,
+        patience: float = WALL_SECONDS,
+    ) -> None:
+        self._common = {"folder": str(folder.absolute()), "values": values, "names": sorted(secrets)}
+        self._patience = patience
+        self._child: _Child | None = None
+        self._sent: deque[_Pending] = deque()
+        self._stops = 0
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_child()
+
+    def render(self, tasks: Iterable[Task]) -> Iterator[Result]:
+        """What each task gives, in order: a text, or everything that was found wrong with it."""
+        source = iter(tasks)
+        ahead: deque[_Pending] = deque()
+        characters = 0
+        while True:
+            while len(ahead) < AHEAD and characters < AHEAD_CHARACTERS and (task := next(source, None)):
+                ahead.append(self._begun(task))
+                characters += len(task.text)
+            if not ahead:
+                return
+            pending = ahead.popleft()
+            characters -= len(pending.task.text)
+            while pending.result is None:
+                self._receive()
+            yield pending.result
+
+    def _begun(self, task: Task) -> _Pending:
+        pending = _Pending(task)
+        if _SYNTAX.search(task.text):
+            self._send(pending)
+        else:
+            pending.result = PlainText(task.file, task.text, task.via)
+        return pending
+
+    def _send(self, pending: _Pending) -> None:
+        if self._stops >= MAX_STOPS:
+            pending.refuse(f"not rendered: {MAX_STOPS} templates before it took too much time or memory")
+            return
+        task = pending.task
+        self._child = self._child or _Child(self._common)
+        self._child.send({"file": task.file, "text": task.text, "each": task.each})
+        self._sent.append(pending)
+
+    def _receive(self) -> None:
+        """Takes the next answer; it is that of the first task that was sent."""
+        child, pending = self._child, self._sent.popleft()
+        answer = child.receive(self._patience) if child else None
+        try:
+            pending.result, costly = _result(wire.decoded(answer or b""), pending.task.via)
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+            pending.refuse(self._end_child())
+            costly = True
+        if not costly:
+            return
+        self._stops += 1
+        if not self._child or self._stops >= MAX_STOPS:
+            self._end_child()
+            rest = list(self._sent)
+            self._sent.clear()
+            for it in rest:
+                self._send(it)
+
+    def _end_child(self) -> str:
+        """Ends the process; says why it had to be."""
+        child, self._child = self._child, None
+        return child.end() if child else ""
+
+
+def _result(data: Any, via: tuple[str, ...]) -> tuple[Result, bool]:
+    """The result in an answer, and whether it was costly to fail; raises for what is no answer."""
+    if "rendered" in data:
+        return RenderedText.from_json(data["rendered"], via), False
+    return tuple(wire.to_problem(problem, via) for problem in data["problems"]), bool(data["costly"])
+
+
+class _Child:
+    """The process, and the threads that keep its pipes moving: else each side could wait for the other."""
+
+    def __init__(self, common: Mapping[str, Any]) -> None:
+        self._process = _process()
+        self._messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._answers: queue.Queue[bytes | None] = queue.Queue(AHEAD)
+        self._is_ready = False
+        self._at_end = False
+        self._is_late = False
+        self._threads = [threading.Thread(target=it, daemon=True) for it in (self._write, self._read)]
+        for thread in self._threads:
+            thread.start()
+        self.send(common)
+
+    def send(self, data: Any) -> None:
+        self._messages.put(wire.encoded(data))
+
+    def receive(self, seconds: float) -> bytes | None:
+        """The next answer; None where none comes."""
+        if not self._is_ready:
+            if self._next(START_SECONDS) != wire.READY:
+                self.end()
+                raise DeployerError("the process that renders templates does not start")
+            self._is_ready = True
+        return self._next(seconds)
+
+    def end(self) -> str:
+        """Ends it; says why, if it was not asked to."""
+        died, late = self._at_end, self._is_late
+        self._process.kill()  # changes nothing where it has ended by itself
+        self._messages.put(None)
+        while not self._at_end:
+            self._next(None)
+        for thread in self._threads:
+            thread.join()
+        code = self._process.wait()
+        if late:
+            return "the process that renders the template gave no answer in time"
+        return _cause(code) if died else "the process that renders the template gave no sound answer"
+
+    def _next(self, seconds: float | None) -> bytes | None:
+        try:
+            answer = self._answers.get(timeout=seconds)
+        except queue.Empty:
+            self._is_late = True
+            return None
+        self._at_end = answer is None
+        return answer
+
+    def _write(self) -> None:
+        stream = self._process.stdin
+        with suppress(OSError):
+            while stream and (message := self._messages.get()) is not None:
+                wire.write(stream, message)
+        with suppress(OSError):
+            if stream:
+                stream.close()
+
+    def _read(self) -> None:
+        stream = self._process.stdout
+        while stream and (answer := wire.read(stream, wire.MAX_ANSWER)) is not None:
+            self._answers.put(answer)
+        self._answers.put(None)
+        if stream:
+            stream.close()
+
+
+def _process() -> subprocess.Popen[bytes]:
+    flags = ["-s", "-S", "-P", "-W", "ignore", *(["-B"] if sys.dont_write_bytecode else [])]
+    if sys.pycache_prefix:
+        flags += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
+    own = str(Path(deployer.__file__).parents[1])
+    path = dict.fromkeys(str(Path(entry).absolute()) for entry in (own, *filter(None, sys.path)))
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter
+            [sys.executable, *flags, "-c", _BOOT, *path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**kept, "PYTHONHASHSEED": "0"},  # the order of a set is the same each time
+            # Ctrl-C is for us alone.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+    except OSError as error:
+        raise DeployerError(f"the process that renders templates does not start: {error.strerror}") from None
+
+
+def _cause(code: int) -> str:
+    """Why the process ended by itself."""
+    if code in (wire.OUT_OF_TIME, -getattr(signal, "SIGPROF", 0)):
+        return f"the template took more than {wire.SECONDS:g} s of computing time"
+    if code == wire.OUT_OF_MEMORY:
+        return f"the template needs more than {wire.MEMORY // 2**20} MiB of memory"
+    return f"the process that renders the template ended with {code}"

@@ -1,0 +1,106 @@
+"""The process that renders templates: it gets tasks, gives answers, and can do little else.
+
+What is computed for one file is limited. A template that runs on is interrupted, and its line is known; one
+that hangs in a single instruction dies with the process, and `deployer.templates.sandbox` starts another.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from deployer.errors import Code, Problem
+from deployer.model import Place
+from deployer.templates import protocol as wire
+from deployer.templates.engine import Engine
+from deployer.templates.problems import OutOfTime
+from deployer.templates.rendered import RenderedText
+
+INTERRUPTED_AFTER = 0.8 * wire.SECONDS
+MAX_OPEN_FILES = 16
+
+
+def main() -> None:
+    """Serves stdin and stdout; the first message is what all tasks have in common."""
+    setup = wire.read(sys.stdin.buffer)
+    if setup is None:
+        return
+    common = wire.decoded(setup)
+    engine = Engine(Path(common["folder"]), common["values"], frozenset(common["names"]))
+    _limit_process()
+    try:
+        serve(engine, sys.stdin.buffer, sys.stdout.buffer)
+    except OutOfTime:
+        os._exit(wire.OUT_OF_TIME)
+    except MemoryError:
+        os._exit(wire.OUT_OF_MEMORY)
+    except OSError:
+        os._exit(0)  # nobody listens any more
+
+
+def _limit_process() -> None:
+    """Nothing can be written from now on, not even about errors; memory and open files are few."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limits = {
+        resource.RLIMIT_AS: wire.MEMORY,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
+    }
+    for kind, limit in limits.items():
+        try:
+            resource.setrlimit(kind, (limit, limit))
+        except (OSError, ValueError):  # the system has no such limit, or a lower one
+            continue
+
+
+def serve(engine: Engine, tasks: IO[bytes], answers: IO[bytes]) -> None:
+    """Answers tasks until there are no more."""
+    wire.write(answers, wire.READY)
+    while (task := wire.read(tasks)) is not None:
+        with _limited():
+            answer = _answer(engine, **wire.decoded(task))
+        wire.write(answers, answer)
+
+
+def _answer(engine: Engine, file: str, text: str, each: Any) -> bytes:
+    begun = time.process_time()
+    result = engine.render(file, text, each)
+    if isinstance(result, RenderedText):
+        answer = wire.encoded({"rendered": result.to_json()})
+        if len(answer) <= wire.MAX_ANSWER:
+            return answer
+        result = (Problem(Place(file, 1, 1), "the template gives too much", Code.TEMPLATE_LIMIT),)
+    costly = time.process_time() - begun > INTERRUPTED_AFTER / 2
+    return wire.encoded({"problems": [wire.from_problem(problem) for problem in result], "costly": costly})
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    if sys.platform == "win32":
+        yield  # there the only limit is how long an answer is waited for
+        return
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.signal(signal.SIGVTALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_VIRTUAL, INTERRUPTED_AFTER)
+    signal.setitimer(signal.ITIMER_PROF, wire.SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise OutOfTime(f"the template took more than {wire.SECONDS:g} s of computing time")

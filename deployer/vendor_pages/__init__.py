@@ -1,0 +1,1 @@
+"""The vendor's reference pages, compared with the parameter tables."""

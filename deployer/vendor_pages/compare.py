@@ -1,0 +1,167 @@
+"""Where a parameter table and a vendor page differ, and which of that the table explains."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.kinds.tables import LIMITS, Row, Table, TableError, json_type
+from deployer.vendor_pages.read import Page, PageRow, PageTable, Role
+
+_LIMITS = (*LIMITS, "excluded")
+_PLACES: Mapping[Role, frozenset[str]] = {
+    Role.REQUEST: frozenset(("body", "target")),
+    **dict.fromkeys((Role.URI, Role.QUERY, Role.HEADER), frozenset(("path", "target"))),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference; `path` is dotted. It is on purpose when it has a `reason`.
+
+    `column` is one of a row's, or `missing` (on the page only) or `extra` (in the table only). `page` and
+    `table` hold what each says, None for nothing. `expected` is what the row's `page` says that the page
+    prints, when it says something.
+    """
+
+    operation: str
+    side: str
+    path: str
+    column: str
+    page: Any = None
+    table: Any = None
+    reason: str | None = None
+    expected: tuple[Any, ...] = ()
+
+
+def tables_of(page: Page, tables: Sequence[Table]) -> list[Table]:
+    """Those of `tables` whose call the page documents; how it names the placeholders does not matter."""
+    calls = {_shape(call) for call in page.calls}
+    return [table for table in tables if _shape(table.call) in calls]
+
+
+def _shape(call: str) -> str:
+    return re.sub(r"\{[^{}]*\}", "{}", call).rstrip("/")
+
+
+def compare(table: Table, page: Page) -> list[Difference]:
+    """Every difference, in the order of the page; what only the table has stands last."""
+    request = list(page.with_role(*_PLACES))
+    answer, repeated = _split(page.with_role(Role.RESPONSE))
+    sent, received = _Checker(table, "request"), _Checker(table, "response")
+    found = [
+        *sent.places(table.request, request),
+        *sent.rows("", table.request, _all_rows(request), whole=True),
+        *received.rows("", table.response, _all_rows(answer), whole=True),
+        *received.rows("", table.response, _all_rows(repeated), whole=False),
+    ]
+    return list({repr(difference): difference for difference in found}.values())
+
+
+def _split(tables: Iterable[PageTable]) -> tuple[list[PageTable], list[PageTable]]:
+    """The tables that make up an answer, and those that repeat rows of it, as the one for an error does."""
+    first: list[PageTable] = []
+    repeated: list[PageTable] = []
+    names: set[str] = set()
+    for table in tables:
+        own = {row.name for row in table.rows}
+        (repeated if own & names else first).append(table)
+        names |= own
+    return first, repeated
+
+
+def _all_rows(tables: Sequence[PageTable]) -> list[PageRow]:
+    return [row for table in tables for row in table.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    table: Table
+    side: str
+
+    def rows(
+        self, above: str, rows: Sequence[Row], printed: Sequence[PageRow], *, whole: bool
+    ) -> Iterator[Difference]:
+        """`whole`: what is not among `printed` is not on the page."""
+        ours = {row.name: row for row in rows}
+        for page_row in printed:
+            if row := ours.get(page_row.name):
+                yield from self.row(f"{above}{row.name}", row, page_row, whole=whole)
+            else:
+                yield Difference(self.table.operation, self.side, f"{above}{page_row.name}", "missing")
+        names = {page_row.name for page_row in printed}
+        for row in rows:
+            if whole and row.name not in names:
+                reason = self.why_extra(row)
+                yield Difference(
+                    self.table.operation, self.side, f"{above}{row.name}", "extra", reason=reason
+                )
+
+    def row(self, path: str, row: Row, page_row: PageRow, *, whole: bool) -> Iterator[Difference]:
+        """The columns, and then the fields. Limits and fields of another type cannot be compared."""
+        type_differs = self.column(path, row, "type", page_row.type, row.type)
+        found = [type_differs, self.column(path, row, "required", page_row.required, row.required)]
+        if type_differs and type_differs.reason is None:
+            yield from filter(None, found)
+            return
+        limits = {**row.limits, "excluded": list(row.excluded) or None}
+        found += [self.column(path, row, it, page_row.limits.get(it), limits.get(it)) for it in _LIMITS]
+        if not page_row.fields or "fields" in row.page:
+            printed, ours = ([child.name for child in it.fields] or None for it in (page_row, row))
+            found.append(self.column(path, row, "fields", printed, ours))
+        yield from filter(None, found)
+        if page_row.fields:
+            yield from self.rows(f"{path}.", row.fields, page_row.fields, whole=whole)
+
+    def column(self, path: str, row: Row, column: str, page: Any, ours: Any) -> Difference | None:
+        """None when both say the same, and the row does not say that the page says otherwise."""
+        expected: tuple[Any, ...] = (row.page[column],) if column in row.page else ()
+        same = _said(column, page) == _said(column, ours)
+        if same and not expected:
+            return None
+        as_expected = bool(expected) and _said(column, page) == _said(column, expected[0])
+        if same and as_expected:
+            return None
+        reason = row.reasons[column] if as_expected else None
+        return Difference(self.table.operation, self.side, path, column, page, ours, reason, expected)
+
+    def why_extra(self, row: Row) -> str | None:
+        if "since" in row.reasons:
+            return row.reasons["since"]
+        if self.table.edition is None or row.since == self.table.edition:
+            return None
+        return self.table.editions[row.since]
+
+    def places(self, rows: Sequence[Row], tables: Sequence[PageTable]) -> Iterator[Difference]:
+        """Parameters of the body that we send in the URL, and the other way round."""
+        ours = {row.name: row.location for row in rows}
+        for table in tables:
+            for page_row in table.rows:
+                location = ours.get(page_row.name)
+                if location and location not in _PLACES.get(table.role, {location}):
+                    yield Difference(
+                        self.table.operation, self.side, page_row.name, "in", table.role.value, location
+                    )
+
+
+def _said(column: str, value: Any) -> Any:
+    """What a column says, in a form in which equal statements are equal."""
+    match column:
+        case "type":
+            return _json_schema(value)
+        case "required" | "minLength":
+            return value or None  # that nothing is required, or at least no characters, is no statement
+        case "enum" | "excluded" if value:
+            return sorted(map(repr, value))
+        case _:
+            # True is not 1
+            return None if value is None else (isinstance(value, bool), value)
+
+
+def _json_schema(printed: str | None) -> Any:
+    try:
+        return printed and json_type(printed)
+    except TableError:
+        return printed

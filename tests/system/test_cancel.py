@@ -1,0 +1,304 @@
+"""deployer cancel: what runs is ended, under apply's rules, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from deployer.emulator import Emulator
+from testing.faults import FaultProxy, changed, fill, hangs_up, listed, says
+from testing.workspace import SPECS, Clock, Workspace, manifest
+
+Make = Callable[..., dict[str, Any]]
+STATE = {"SparkBatch": "state", "SparkSession": "state", "FlinkJar": "status", "MrsJob": "job_state"}
+NAME = {"SparkBatch": "name", "SparkSession": "name", "FlinkJar": "name", "MrsJob": "job_name"}
+ENDED = {
+    "SparkBatch": "dead",
+    "SparkSession": "success",
+    "FlinkJar": "job_cancel_success",
+    "MrsJob": "KILLED",
+}
+
+
+def write(workspace: Workspace, kind: str, name: str = "alpha", **more: Any) -> None:
+    workspace.write(f"{name}.yaml", manifest(kind, name, SPECS[kind], **more))
+
+
+def states(emulator: Emulator, kind: str = "SparkBatch") -> dict[str, str]:
+    return {job[NAME[kind]]: job[STATE[kind]] for job in listed(emulator.url, kind)}
+
+
+@pytest.fixture
+def running(workspace: Workspace, clock: Clock) -> Workspace:
+    """A workspace with the batches alpha and beta, which run; from now on time goes by itself."""
+    for name in ("alpha", "beta"):
+        write(workspace, "SparkBatch", name)
+    workspace.apply()
+    clock.forward(5)
+    clock.tick = 0.2
+    return workspace
+
+
+@pytest.mark.parametrize("kind", list(SPECS))
+def test_what_runs_is_ended(workspace: Workspace, emulator: Emulator, clock: Clock, kind: str) -> None:
+    write(workspace, kind)
+    workspace.apply()
+    clock.forward(5)
+    clock.tick = 0.5
+    ran = workspace.run("cancel", "--yes", "--all")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancelled: 1 done.")
+    assert states(emulator, kind) == {"alpha": ENDED[kind]}
+    again = workspace.run("cancel", "--yes", "--all")
+    assert (again.code, again.out.splitlines()[-1]) == (0, "Cancelled: nothing to do.")
+
+
+@pytest.mark.parametrize("savepoint", [True, False])
+def test_a_stream_leaves_a_savepoint(
+    workspace: Workspace, emulator: Emulator, clock: Clock, savepoint: bool
+) -> None:
+    write(workspace, "FlinkJar", lifecycle={"savepoint": savepoint})
+    workspace.apply()
+    clock.forward(5)
+    clock.tick = 0.5
+    ran = workspace.run("cancel", "--yes", "alpha.yaml")
+    [job] = listed(emulator.url, "FlinkJar")
+    assert (ran.code, job["has_savepoint"]) == (0, savepoint)
+    assert f"stopped with{'' if savepoint else 'out'} a savepoint" in ran.out
+
+
+@pytest.mark.parametrize("selection", [["alpha.yaml"], ["--select", "name=alpha"]])
+def test_the_others_go_on(running: Workspace, emulator: Emulator, selection: list[str]) -> None:
+    assert running.run("cancel", "--yes", *selection).code == 0
+    assert states(emulator) == {"alpha": "dead", "beta": "running"}
+
+
+def test_live_jobs_without_a_manifest_go_on(running: Workspace, emulator: Emulator) -> None:
+    fill(emulator.url, "SparkBatch", ["stranger"])
+    running.run("cancel", "--yes", "--all")
+    assert states(emulator) == {"alpha": "dead", "beta": "dead", "stranger": "running"}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--all", "alpha.yaml"], ["--all", "--select", "name=alpha"]])
+def test_it_must_be_said_what_is_meant(running: Workspace, emulator: Emulator, arguments: list[str]) -> None:
+    ran = running.run("cancel", "--yes", *arguments)
+    assert (ran.code, ran.out) == (3, "")
+    assert "say what is to be cancelled by PATH or --select, or say --all" in ran.err
+    assert set(states(emulator).values()) == {"running"}
+
+
+def test_a_selection_of_nothing(running: Workspace, emulator: Emulator) -> None:
+    assert running.run("cancel", "--yes", "--select", "name=alhpa").code == 3
+    assert set(states(emulator).values()) == {"running"}
+
+
+def test_without_a_terminal_it_wants_yes(bare: Workspace) -> None:
+    write(bare, "SparkBatch")
+    ran = bare.run("cancel", "--all")
+    assert (ran.code, ran.out, "give --yes to cancel without asking" in ran.err) == (3, "", True)
+
+
+def test_a_protected_target_must_be_named(running: Workspace, emulator: Emulator) -> None:
+    running.write_project(protected=True)
+    ran = running.run("cancel", "--yes", "--all")
+    assert (ran.code, "not --yes, but --confirm test" in ran.err) == (3, True)
+    assert set(states(emulator).values()) == {"running"}
+    assert running.run("cancel", "--confirm", "test", "--all").code == 0
+    assert set(states(emulator).values()) == {"dead"}
+
+
+def test_what_is_protected_goes_on(running: Workspace, emulator: Emulator) -> None:
+    write(running, "SparkBatch", lifecycle={"protect": True})
+    ran = running.run("cancel", "--yes", "--all")
+    assert (ran.code, ran.out.splitlines()[-1]) == (5, "Cancelled: 1 done, 1 blocked.")
+    assert "protect: true refuses to cancel it" in ran.out
+    assert states(emulator) == {"alpha": "running", "beta": "dead"}
+
+
+@pytest.mark.parametrize("limits", [{"delete": 1}, {"changes": 1}])
+def test_limits(running: Workspace, emulator: Emulator, limits: dict[str, int]) -> None:
+    running.write_project(limits=limits)
+    ran = running.run("cancel", "--yes", "--all")
+    assert (ran.code, "Nothing was cancelled." in ran.err) == (5, True)
+    assert "Plan for test: 2 to cancel." in ran.out
+    assert set(states(emulator).values()) == {"running"}
+    more = ",".join(limits)
+    assert running.run("cancel", "--yes", "--all", "--limit", f"{more}=2").code == 0
+    assert set(states(emulator).values()) == {"dead"}
+
+
+def test_one_at_a_time(running: Workspace, emulator: Emulator) -> None:
+    with FileLock(running.folder / ".deployer" / "test.lock"):
+        ran = running.run("cancel", "--yes", "--all")
+    assert (ran.code, "is under way" in ran.err) == (1, True)
+    assert set(states(emulator).values()) == {"running"}
+
+
+def test_the_journal_tells_of_it(running: Workspace) -> None:
+    running.run("cancel", "--yes", "alpha.yaml")
+    newest = json.loads(running.run("history", "--format", "json").out)[-1]
+    told = (newest["call"], newest["action"], newest["name"], newest["result"])
+    assert told == ("cancel", "cancel", "alpha", "done")
+
+
+def test_what_ended_by_itself_meanwhile(running: Workspace, emulator: Emulator) -> None:
+    with FaultProxy(emulator.url) as proxy:
+        running.url = proxy.url
+        running.write_project()
+        [beta] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "beta"]
+
+        def ends(call: Any) -> Any:
+            answer = call.forward()
+            emulator.store.end(beta, "success")
+            return answer
+
+        proxy.rule("GET", "/batches", ends, nth=1)
+        ran = running.run("cancel", "--yes", "beta.yaml")
+        assert proxy.count("DELETE") == 0
+    assert (ran.code, "had ended by itself (success)" in ran.out) == (0, True)
+    assert states(emulator) == {"alpha": "running", "beta": "success"}
+
+
+def test_a_lost_answer_is_looked_up(running: Workspace, emulator: Emulator) -> None:
+    with FaultProxy(emulator.url) as proxy:
+        running.url = proxy.url
+        running.write_project()
+        proxy.rule("DELETE", "/batches", hangs_up(after=True), nth=1)
+        assert running.run("cancel", "--yes", "alpha.yaml").code == 0
+    assert states(emulator) == {"alpha": "dead", "beta": "running"}
+
+
+def test_one_that_is_refused_does_not_stop_the_others(running: Workspace, emulator: Emulator) -> None:
+    with FaultProxy(emulator.url) as proxy:
+        running.url = proxy.url
+        running.write_project()
+        [alpha] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "alpha"]
+        proxy.rule("DELETE", alpha, says(400, {"error_code": "DLI.0999", "error_msg": "no"}))
+        ran = running.run("cancel", "--yes", "--all")
+    assert (ran.code, ran.out.splitlines()[-1]) == (8, "Cancelled: 1 done, 1 failed.")
+    assert states(emulator) == {"alpha": "running", "beta": "dead"}
+
+
+def test_ctrl_c_starts_nothing_new(running: Workspace, emulator: Emulator) -> None:
+    more = [manifest("SparkBatch", f"more-{number}", SPECS["SparkBatch"]) for number in range(10)]
+    running.write("more.yaml", more)
+    running.apply("more.yaml")
+    with FaultProxy(emulator.url) as proxy:
+        running.url = proxy.url
+        running.write_project()
+
+        def interrupts(call: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGINT)
+            return call.forward()
+
+        proxy.rule("DELETE", "/batches", interrupts, nth=1)
+        ran = running.run("cancel", "--yes", "--all")
+        deleted = proxy.count("DELETE")
+    assert (ran.code, " not started." in ran.out) == (130, True)
+    assert 1 <= deleted < 12
+
+
+def test_dependencies_and_rerun_do_not_matter(running: Workspace, emulator: Emulator) -> None:
+    """What beta waits for is cancelled before it: it must not be waited for."""
+    write(
+        running,
+        "SparkBatch",
+        "beta",
+        dependsOn=[{"name": "alpha", "until": "succeeded"}],
+        lifecycle={"rerun": "2034-01-01T00:00:00Z"},
+    )
+    ran = running.run("cancel", "--yes", "--all")
+    assert (ran.code, ran.out.splitlines()[-1], ran.err.count("waiting until")) == (
+        0,
+        "Cancelled: 2 done.",
+        0,
+    )
+    assert set(states(emulator).values()) == {"dead"}
+
+
+def test_secrets_are_not_needed(running: Workspace, emulator: Emulator) -> None:
+    running.write("deployer.yaml", _with_secret(running))
+    spec = {**SPECS["SparkBatch"], "conf": {"spark.key": '{{ secret("NOWHERE") }}'}}
+    running.write("alpha.yaml", manifest("SparkBatch", "alpha", spec))
+    assert running.run("cancel", "--yes", "alpha.yaml").code == 0
+    assert states(emulator)["alpha"] == "dead"
+
+
+def _with_secret(workspace: Workspace) -> str:
+    return (workspace.folder / "deployer.yaml").read_text("utf-8") + "secrets: {NOWHERE: {}}\n"
+
+
+def test_a_session_that_is_listed_without_a_name_is_pointed_out(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    write(workspace, "SparkSession")
+    workspace.apply()
+    clock.forward(5)
+    with FaultProxy(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+        proxy.rule("GET", "/sessions", changed(lambda answer: answer["sessions"][0].pop("name") and None))
+        ran = workspace.run("cancel", "--yes", "--all")
+        assert proxy.count("DELETE") == 0
+    [session] = listed(emulator.url, "SparkSession")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancelled: nothing to do.")
+    assert f"an active job without a name in q may be this one: {session['id']}" in ran.out
+    assert "Needs attention:" in ran.out
+
+
+def test_all_runs_of_a_job_are_ended(running: Workspace, emulator: Emulator) -> None:
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    ran = running.run("cancel", "--yes", "alpha.yaml")
+    assert ran.code == 0
+    assert "more than one is active, and all are cancelled" in ran.out
+    assert sorted(job["state"] for job in listed(emulator.url, "SparkBatch")) == ["dead", "dead", "running"]
+
+
+def test_a_stream_in_transition_is_left(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    write(workspace, "FlinkJar")
+    workspace.apply()
+    ran = workspace.run("cancel", "--yes", "--all")
+    assert (ran.code, "in transition: job_submitting; try again later" in ran.out) == (5, True)
+    clock.forward(1)
+    assert states(emulator, "FlinkJar") == {"alpha": "job_submitting"}
+
+
+def test_a_state_of_tomorrow_is_pointed_out(running: Workspace, emulator: Emulator) -> None:
+    [alpha] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "alpha"]
+    emulator.store.end(alpha, "hibernating")
+    ran = running.run("cancel", "--yes", "alpha.yaml")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancelled: nothing to do.")
+    assert "Needs attention:" in ran.out
+    assert "its state 'hibernating' is not known to this version" in ran.out
+
+
+def test_what_differs_from_the_manifest_does_not_matter(running: Workspace, emulator: Emulator) -> None:
+    spec = {**SPECS["SparkBatch"], "className": "com.example.Other"}
+    running.write("alpha.yaml", manifest("SparkBatch", "alpha", spec))
+    ran = running.run("cancel", "--yes", "alpha.yaml")
+    assert (ran.code, "className" in ran.out) == (0, False)
+    assert states(emulator)["alpha"] == "dead"
+
+
+def test_all_runs_of_a_job_that_moved_are_ended(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 0.5
+    moved = {"onChange": "submit"}
+    for queue in ("q1", "q2"):
+        spec = {**SPECS["SparkBatch"], "queue": queue}
+        workspace.write("a.yaml", manifest("SparkBatch", "alpha", spec, lifecycle=moved))
+        assert workspace.apply().code == 0
+        clock.forward(5)
+    spec = {**SPECS["SparkBatch"], "queue": "q3"}
+    workspace.write("a.yaml", manifest("SparkBatch", "alpha", spec, lifecycle={"state": "absent"}))
+    planned = workspace.plan()
+    assert [len(change["beside"]) for change in planned["changes"]] == [1]
+    assert "more than one is active, and all are cancelled" in planned["attention"][0]["message"]
+    assert workspace.apply().code == 0
+    assert {job["state"] for job in listed(emulator.url, "SparkBatch")} == {"dead"}

@@ -1,0 +1,222 @@
+"""deployer status: where each job stands, for a person and for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from deployer.emulator import Emulator
+from deployer.report.status import HEADER, duration
+from testing.faults import FaultProxy, changed, listed, says
+from testing.workspace import SPECS, Clock, Workspace, manifest
+
+
+def write(workspace: Workspace, kind: str, name: str = "alpha", **more: Any) -> None:
+    spec = {**SPECS[kind], **more.pop("spec", {})}
+    workspace.write(f"{name}.yaml", manifest(kind, name, spec, **more))
+
+
+def row(workspace: Workspace, name: str = "alpha") -> dict[str, Any]:
+    [found] = [row for row in workspace.run("status", "--format", "json").json if row["name"] == name]
+    return dict(found)
+
+
+def end(workspace: Workspace, emulator: Emulator, state: str, result: str = "") -> None:
+    it = row(workspace)
+    emulator.store.end(int(it["id"]) if it["kind"] == "FlinkJar" else it["id"], state, result)
+
+
+def test_the_table(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    write(workspace, "SparkBatch")
+    write(workspace, "FlinkJar", "stream", lifecycle={"state": "stopped"})
+    workspace.apply()
+    write(workspace, "MrsJob", "report")
+    clock.forward(30)
+    ran = workspace.run("status")
+    batch = listed(emulator.url, "SparkBatch")[0]["id"]
+    stream = str(listed(emulator.url, "FlinkJar")[0]["job_id"])
+    lines = ran.out.splitlines()
+    at = [lines[0].index(title) for title in HEADER]
+    cells = [[line[a:b].strip() for a, b in zip(at, [*at[1:], None], strict=True)] for line in lines]
+    since = "2024-07-03 09:46:40"
+    assert (ran.code, ran.err) == (0, "")
+    assert cells == [
+        [*HEADER],
+        ["FlinkJar", "stream", "-", "stopped", "job_init", since, "-", stream, "same"],
+        ["MrsJob", "report", "c-1", "present", "-", "-", "-", "-", "not deployed"],
+        ["SparkBatch", "alpha", "q", "present", "running", since, "30s", batch, "same"],
+    ]
+
+
+def test_json(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    write(workspace, "FlinkJar")
+    workspace.apply()
+    clock.forward(200)
+    assert row(workspace) == {
+        "kind": "FlinkJar",
+        "name": "alpha",
+        "place": "",
+        "source": "alpha.yaml:1",
+        "desired": "running",
+        "id": str(listed(emulator.url, "FlinkJar")[0]["job_id"]),
+        "state": "job_running",
+        "phase": "active",
+        "submitted": 1_720_000_000_000,
+        "since": "2024-07-03T09:46:40Z",
+        "duration_seconds": 200,
+        "manifest": "same",
+        "drift": [],
+        "next": None,
+    }
+
+
+def test_what_is_not_deployed(workspace: Workspace) -> None:
+    write(workspace, "SparkBatch")
+    told = row(workspace)
+    unknown = ("id", "state", "phase", "submitted", "since", "duration_seconds", "drift")
+    assert [told[key] for key in unknown] == [None] * len(unknown)
+    assert (told["manifest"], told["next"]) == ("not deployed", "create")
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "result"),
+    [("SparkBatch", "dead", ""), ("MrsJob", "FINISHED", "FAILED")],
+)
+def test_what_has_ended_lasted_until_its_end(
+    workspace: Workspace, emulator: Emulator, clock: Clock, kind: str, state: str, result: str
+) -> None:
+    write(workspace, kind)
+    workspace.apply()
+    clock.forward(20)
+    end(workspace, emulator, state, result)
+    clock.forward(1000)
+    assert row(workspace)["duration_seconds"] == 20
+
+
+def test_a_session_has_ended_when_it_last_changed(workspace: Workspace, emulator: Emulator) -> None:
+    write(workspace, "SparkSession")
+    workspace.apply()
+    with FaultProxy(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+
+        def told(answer: Any) -> None:
+            answer["sessions"][0]["update_time"] = 1_720_000_007_000
+
+        proxy.rule("GET", "/sessions", changed(told))
+        assert row(workspace)["duration_seconds"] == 0  # it goes on
+        end(workspace, emulator, "success")
+        assert row(workspace)["duration_seconds"] == 7
+
+
+def test_a_stream_that_has_ended_does_not_say_when(workspace: Workspace, emulator: Emulator) -> None:
+    write(workspace, "FlinkJar")
+    workspace.apply()
+    end(workspace, emulator, "job_finish")
+    told = row(workspace)
+    assert (told["since"], told["duration_seconds"]) == ("2024-07-03T09:46:40Z", None)
+
+
+def test_the_clock_is_the_services_own(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    write(workspace, "SparkBatch")
+    workspace.apply()
+    clock.forward(20)
+    with FaultProxy(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+
+        def submitted_later(answer: Any) -> None:
+            answer["sessions"][0]["create_time"] += 60_000
+
+        proxy.rule("GET", "/batches", changed(submitted_later))
+        assert row(workspace)["duration_seconds"] == 0
+
+        def no_time(answer: Any) -> None:
+            answer["sessions"][0]["create_time"] = None
+
+        proxy.clear()
+        proxy.rule("GET", "/batches", changed(no_time))
+        told = row(workspace)
+    assert (told["since"], told["duration_seconds"]) == (None, None)
+
+
+def test_drift(workspace: Workspace, clock: Clock) -> None:
+    write(workspace, "SparkBatch", spec={"args": ["a", "b"], "numExecutors": 2})
+    workspace.apply()
+    clock.forward(5)
+    write(workspace, "SparkBatch", spec={"args": ["a", "c"], "numExecutors": 4})
+    told = row(workspace)
+    assert (told["manifest"], told["drift"], told["next"]) == (
+        "differs",
+        ["/args/1", "/numExecutors"],
+        "blocked",
+    )
+    assert workspace.run("status").out.rstrip().endswith("differs: /args/1, /numExecutors")
+
+
+def test_much_drift_is_cut_in_the_table(workspace: Workspace, clock: Clock) -> None:
+    write(workspace, "SparkBatch", spec={"args": list("abcde")})
+    workspace.apply()
+    write(workspace, "SparkBatch", spec={"args": list("vwxyz")})
+    assert workspace.run("status").out.rstrip().endswith("differs: /args/0, /args/1, /args/2 and 2 more")
+    assert len(row(workspace)["drift"]) == 5
+
+
+def test_drift_of_what_is_sensitive_is_told_by_name_only(workspace: Workspace) -> None:
+    waive = {"literal-secret": "a test"}
+    write(workspace, "SparkBatch", spec={"conf": {"fs.obs.secret.key": "hunter2"}}, waive=waive)
+    assert workspace.apply().code == 0
+    write(workspace, "SparkBatch", spec={"conf": {"fs.obs.secret.key": "hunter3"}}, waive=waive)
+    for style in ("text", "json"):
+        ran = workspace.run("status", "--format", style)
+        assert "/conf/fs.obs.secret.key" in ran.out
+        assert "hunter" not in ran.out + ran.err
+
+
+def test_what_cannot_be_compared(workspace: Workspace, emulator: Emulator) -> None:
+    write(workspace, "SparkBatch")
+    workspace.apply()
+    with FaultProxy(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+
+        def silent(answer: Any) -> None:
+            answer["sessions"][0]["req_body"] = "?"
+
+        proxy.rule("GET", "/batches", changed(silent))
+        told = row(workspace)
+    assert (told["manifest"], told["drift"], told["state"]) == ("cannot be compared", None, "starting")
+
+
+def test_a_listing_that_fails_is_an_error_and_the_others_are_shown(
+    workspace: Workspace, emulator: Emulator
+) -> None:
+    write(workspace, "SparkBatch")
+    write(workspace, "MrsJob", "report")
+    with FaultProxy(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+        proxy.rule("GET", "/batches", says(500, {"error_code": "DLI.0999", "error_msg": "broken"}))
+        ran = workspace.run("status", "--format", "json")
+    assert (ran.code, [row["name"] for row in json.loads(ran.out)]) == (1, ["report"])
+    assert ran.err.startswith("error: SparkBatch alpha in q: ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0s"),
+        (59, "59s"),
+        (60, "1m00s"),
+        (192, "3m12s"),
+        (3599, "59m59s"),
+        (3600, "1h00m"),
+        (86_399, "23h59m"),
+        (86_400, "1d00h"),
+        (900_000, "10d10h"),
+    ],
+)
+def test_durations(seconds: int, words: str) -> None:
+    assert duration(seconds) == words

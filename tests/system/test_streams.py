@@ -1,0 +1,269 @@
+"""Flink Jar jobs through the real command: changed in place, restarted, stopped, started and deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from deployer.emulator import Emulator
+from testing.faults import ERROR, Answer, Call, FaultProxy, listed, says
+from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
+
+RUN, STOP = "/jobs/run", "/jobs/stop"
+
+
+@pytest.fixture
+def running(workspace: Workspace, clock: Clock) -> Workspace:
+    """A stream that runs, with a clock that goes on."""
+    write(workspace, tags=[{"key": "team", "value": "x"}])
+    assert workspace.apply().code == 0
+    clock.forward(10)
+    clock.tick = 0.5
+    return workspace
+
+
+def write(workspace: Workspace, lifecycle: dict[str, Any] | None = None, **spec: Any) -> None:
+    tags = {"tags": [{"key": "team", "value": "x"}]}
+    body = {**SPECS["FlinkJar"], **tags, **spec}
+    workspace.write("one.yaml", manifest("FlinkJar", "alpha", body, lifecycle=lifecycle or {}))
+
+
+def call(emulator: Emulator, method: str, path: str, body: Any = None) -> Any:
+    """What somebody else does."""
+    url = f"{emulator.url}{path}"
+    answer = requests.request(method, url, json=body, headers={"X-Auth-Token": TOKEN}, timeout=10)
+    assert answer.ok, answer.text
+    return answer.json() if answer.content else None
+
+
+def live(emulator: Emulator) -> dict[str, Any]:
+    [job] = listed(emulator.url, "FlinkJar")
+    detail: dict[str, Any] = call(emulator, "GET", f"/v1.0/pid/streaming/jobs/{job['job_id']}")["job_detail"]
+    return {**job, **detail}
+
+
+def tags(emulator: Emulator) -> dict[str, str]:
+    found = call(emulator, "GET", f"/v3/pid/dli_flink_job/{live(emulator)['job_id']}/tags")["tags"]
+    return {tag["key"]: tag["value"] for tag in found}
+
+
+def writes(proxy: FaultProxy) -> list[tuple[str, str]]:
+    return [(it.method, it.path.rpartition("pid")[2]) for it in proxy.calls if it.method != "GET"]
+
+
+@pytest.fixture
+def proxy(running: Workspace, emulator: Emulator) -> Any:
+    with FaultProxy(emulator.url) as server:
+        running.url = server.url
+        running.write_project()
+        yield server
+
+
+def is_done(workspace: Workspace) -> bool:
+    return "no changes" in workspace.run("plan").out
+
+
+def test_what_can_change_while_it_runs(running: Workspace, proxy: FaultProxy, emulator: Emulator) -> None:
+    """Only the changed keys are sent: the same bucket again would be an error."""
+    new = [{"key": "team", "value": "y"}, {"key": "cost", "value": "1"}]
+    write(running, smn_topic="alarms", restart_when_exception=True, tags=new)
+    planned = running.plan()["changes"]
+    assert [(it["action"], it["impact"]) for it in planned] == [("update", "in-place")]
+    proxy.clear()
+    assert running.apply().code == 0
+    number = live(emulator)["job_id"]
+    assert writes(proxy) == [
+        ("PUT", f"/streaming/flink-jobs/{number}"),
+        ("POST", f"/dli_flink_job/{number}/tags/create"),
+    ]
+    [put] = [it for it in proxy.calls if it.method == "PUT"]
+    assert put.body == b'{"smn_topic": "alarms", "restart_when_exception": true}'
+    assert tags(emulator) == {"team": "y", "cost": "1", "deployer": "tests"}
+    assert live(emulator)["status"] == "job_running"
+    assert is_done(running)
+
+
+def test_tags_that_are_gone(running: Workspace, emulator: Emulator) -> None:
+    write(running, tags=[])
+    assert [field["path"] for field in running.plan()["changes"][0]["fields"]] == ["/tags/0"]
+    assert running.apply().code == 0
+    assert tags(emulator) == {"deployer": "tests"}
+    assert is_done(running)
+
+
+def test_a_field_that_is_gone_is_set_back(running: Workspace, emulator: Emulator) -> None:
+    write(running, smn_topic="alarms", parallel_number=3)
+    assert running.apply().code == 0
+    write(running)
+    assert running.apply().code == 0
+    config = live(emulator)["job_config"]
+    assert (config["smn_topic"], config["parallel_number"]) == ("", 1)
+    assert is_done(running)
+
+
+def test_a_restart_keeps_the_state(running: Workspace, proxy: FaultProxy, emulator: Emulator) -> None:
+    write(running, parallel_number=2)
+    planned = running.plan()["changes"]
+    assert [(it["action"], it["impact"]) for it in planned] == [("restart", "restart")]
+    proxy.clear()
+    assert running.apply().code == 0
+    sent = {path: it.body for it in proxy.calls for path in (RUN, STOP) if path in it.path}
+    assert b'"trigger_savepoint": true' in sent[STOP]
+    assert b'"resume_savepoint": true' in sent[RUN]
+    assert [method for method, _ in writes(proxy)] == ["POST", "PUT", "POST"]
+    assert (live(emulator)["status"], live(emulator)["job_config"]["parallel_number"]) == ("job_running", 2)
+    assert is_done(running)
+
+
+def test_a_restart_without_its_state_is_said(running: Workspace, proxy: FaultProxy) -> None:
+    write(running, {"savepoint": False}, parallel_number=2)
+    assert running.plan()["changes"][0]["impact"] == "state-lost"
+    running.write_project(limits={"stateLoss": 0})
+    refused = running.apply()
+    assert refused.code == 5
+    assert "1 stateLoss, where limits.stateLoss allows 0" in refused.err
+    assert writes(proxy) == []
+    assert running.apply("--limit", "stateLoss=1").code == 0
+    assert [b'"resume_savepoint": false' in it.body for it in proxy.calls if RUN in it.path] == [True]
+    assert is_done(running)
+
+
+def test_a_stop_without_a_savepoint_ends_the_restart(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    """It stays stopped, and is not started without its state, by this apply or the next."""
+
+    def loses(it: Call) -> Any:
+        call(emulator, "POST", "/v1.0/pid/streaming/jobs/stop", {"job_ids": [live(emulator)["job_id"]]})
+        return says(200, [{"is_success": "true", "message": "ok"}])(it)
+
+    proxy.rule("POST", STOP, loses)
+    write(running, parallel_number=2)
+    applied = running.apply()
+    assert applied.code == 8
+    assert "it was stopped, but left no savepoint" in applied.out
+    assert (live(emulator)["status"], proxy.count("PUT"), proxy.count("POST", RUN)) == (
+        "job_cancel_success",
+        0,
+        0,
+    )
+    proxy.clear()
+    again = running.apply()
+    assert (again.code, writes(proxy)) == (5, [])
+    assert "ran before and has no savepoint" in again.out
+    write(running, {"savepoint": False}, parallel_number=2)
+    assert running.apply().code == 0
+    assert is_done(running)
+
+
+def test_an_older_savepoint_is_not_the_state_of_the_run(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    """Somebody has made one by hand; a stop that leaves none must not bring that one back."""
+    number = live(emulator)["job_id"]
+    made = {"action": "TRIGGER", "savepoint_path": "bucket/by-hand"}
+    call(emulator, "POST", f"/v1.0/pid/streaming/jobs/{number}/savepoint", made)
+
+    def loses(_: Call) -> Any:
+        call(emulator, "POST", "/v1.0/pid/streaming/jobs/stop", {"job_ids": [number]})
+        return Answer(200, b'[{"is_success": "true", "message": "ok"}]')
+
+    for _ in range(20):
+        if live(emulator)["status"] == "job_running":
+            break
+    proxy.rule("POST", STOP, loses)
+    write(running, parallel_number=2)
+    assert "left no savepoint" in running.apply().out
+    assert live(emulator)["savepoint_path"].startswith("bucket/by-hand")
+    proxy.clear()
+    again = running.apply()
+    assert (again.code, writes(proxy)) == (5, [])
+    assert "ran before and has no savepoint" in again.out
+    write(running, {"savepoint": False}, parallel_number=2)
+    assert running.plan()["changes"][0]["impact"] == "state-lost"
+    assert running.apply().code == 0
+    assert [b'"resume_savepoint": false' in it.body for it in proxy.calls if RUN in it.path] == [True]
+    assert is_done(running)
+
+
+@pytest.mark.parametrize("step", [STOP, "/flink-jobs/", RUN])
+def test_a_restart_that_fails_in_the_middle_is_continued(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator, step: str
+) -> None:
+    proxy.rule("PUT" if "flink" in step else "POST", step, says(400, ERROR), nth=1)
+    write(running, parallel_number=2)
+    assert running.apply().code == (1 if step == STOP else 8)
+    assert running.apply().code == 0
+    resumed = [it.body for it in proxy.calls if RUN in it.path]
+    assert all(b'"resume_savepoint": true' in body for body in resumed)
+    assert (live(emulator)["status"], live(emulator)["job_config"]["parallel_number"]) == ("job_running", 2)
+    assert is_done(running)
+
+
+def test_stopped_and_started_again(running: Workspace, proxy: FaultProxy, emulator: Emulator) -> None:
+    write(running, {"state": "stopped"})
+    assert running.apply().code == 0
+    assert (live(emulator)["status"], live(emulator)["has_savepoint"]) == ("job_cancel_success", True)
+    assert is_done(running)
+    write(running)
+    assert running.apply().code == 0
+    assert [b'"resume_savepoint": true' in it.body for it in proxy.calls if RUN in it.path] == [True]
+    assert is_done(running)
+
+
+def test_deleted_after_a_stop_with_a_savepoint(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    write(running, {"state": "absent"})
+    running.write_project(limits={"delete": 0})
+    assert running.apply().code == 5
+    assert running.apply("--limit", "delete=1").code == 0
+    assert [path.rpartition("/")[2] for _, path in writes(proxy)][:1] == ["stop"]
+    assert [method for method, _ in writes(proxy)] == ["POST", "DELETE"]
+    assert listed(emulator.url, "FlinkJar") == []
+    assert is_done(running)
+
+
+@pytest.mark.parametrize("state", ["job_arrearage_stopped", "job_idle"])
+def test_what_does_not_run_need_not_be_stopped_to_be_deleted(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator, state: str
+) -> None:
+    emulator.store.end(live(emulator)["job_id"], state, "")
+    write(running, {"state": "absent"})
+    proxy.rule("POST", STOP, says(403, ERROR), nth=1)
+    assert running.apply().code == 1
+    assert len(listed(emulator.url, "FlinkJar")) == 1
+    applied = running.apply()
+    assert (applied.code, "it does not run, deleted" in applied.out) == (0, True)
+    assert listed(emulator.url, "FlinkJar") == []
+
+
+def test_protected_streams_go_on(running: Workspace, proxy: FaultProxy) -> None:
+    for lifecycle, spec in (
+        ({"state": "absent"}, {}),
+        ({"state": "stopped"}, {}),
+        ({}, {"parallel_number": 2}),
+    ):
+        write(running, {**lifecycle, "protect": True}, **spec)
+        refused = running.apply()
+        assert refused.code == 5
+        assert "protect: true refuses" in refused.out
+    assert writes(proxy) == []
+
+
+def test_what_was_changed_since_the_plan_is_not_touched(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    def changes(it: Call) -> Any:
+        path = f"/v1.0/pid/streaming/flink-jobs/{live(emulator)['job_id']}"
+        call(emulator, "PUT", path, {"smn_topic": "theirs"})
+        return it.forward()
+
+    write(running, parallel_number=2)
+    proxy.rule("GET", "name=alpha", changes)
+    applied = running.apply()
+    assert applied.code == 5
+    assert "was changed since the plan was made (smn_topic); plan again" in applied.out
+    assert writes(proxy) == []

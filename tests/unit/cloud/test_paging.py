@@ -1,0 +1,131 @@
+"""Reading a listing to its end while it changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from deployer.cloud.paging import MAX_PAGES, READINGS, Page, entries_of, read_to_end
+from deployer.errors import AnswerLost
+from deployer.kinds.kind import Entry, Paging
+
+
+@dataclass
+class Service:
+    """Lists the newest first. Before each answer it takes the next step: some are added, and one gone."""
+
+    jobs: list[int]
+    paging: Paging
+    size: int
+    steps: list[tuple[int, int | None]] = field(default_factory=list)
+    calls: int = 0
+
+    def read(self, offset: int) -> Page:
+        self.calls += 1
+        if self.steps:
+            added, gone = self.steps.pop(0)
+            self.jobs[:0] = [1000 * self.calls + number for number in range(added)]
+            if gone is not None and self.jobs:
+                del self.jobs[gone % len(self.jobs)]
+        start = offset if self.paging is Paging.RECORD else (offset - 1) * self.size
+        page: list[Entry] = [{"id": number} for number in self.jobs[start : start + self.size]]
+        return Page(page, len(self.jobs), "GET jobs")
+
+    def read_to_end(self) -> list[Any]:
+        return [entry["id"] for entry in read_to_end(self.read, self.paging, "id")]
+
+
+pagings = pytest.mark.parametrize("paging", Paging)
+steps = st.lists(st.tuples(st.integers(0, 3), st.none() | st.integers(0, 30)), max_size=12)
+
+
+@pagings
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(count=st.integers(0, 25), size=st.integers(1, 6), steps=steps)
+@example(count=4, size=2, steps=[(0, None), (0, 0)])
+@example(count=6, size=2, steps=[(0, None), (1, None), (0, 0)])
+@example(count=4, size=2, steps=[(0, None), (1, 1)])
+def test_what_is_there_all_the_time_is_read_once_or_it_is_an_error(
+    paging: Paging, count: int, size: int, steps: list[tuple[int, int | None]]
+) -> None:
+    there = list(range(count))
+    service = Service(list(there), paging, size, list(steps))
+    try:
+        found = service.read_to_end()
+    except AnswerLost:
+        # What is only added moves nothing away, and one that is gone costs one reading.
+        assert sum(gone is not None for _, gone in steps) >= READINGS
+        return
+    assert len(found) == len(set(found))
+    assert {job for job in there if job in service.jobs} <= set(found)
+
+
+@pagings
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 200, 201])
+def test_no_page_too_many_is_read(paging: Paging, count: int) -> None:
+    service = Service(list(range(count)), paging, 100)
+    assert service.read_to_end() == list(range(count))
+    assert service.calls == max(1, -(-count // 100))
+
+
+@pagings
+def test_what_moved_once_is_read_again(paging: Paging) -> None:
+    service = Service(list(range(10)), paging, 4, [(0, None), (0, 0)])
+    assert service.read_to_end() == list(range(1, 10))
+    assert service.calls == 2 + 3
+
+
+@pagings
+def test_a_page_that_was_read_before_is_not_read_again(paging: Paging) -> None:
+    service = Service(list(range(10)), paging, 4)
+    first = service.read(paging.value)
+    assert len(read_to_end(service.read, paging, "id", first)) == 10
+    assert service.calls == 3
+
+
+def test_a_listing_without_an_end_is_an_error() -> None:
+    """A service that always announces more, as it may when it ignores the offset."""
+    read = 0
+
+    def endless(_: int) -> Page:
+        nonlocal read
+        read += 1
+        return Page([{"id": read}], read + 5, "GET jobs")
+
+    with pytest.raises(AnswerLost, match=f"GET jobs: the listing has more than {MAX_PAGES} pages"):
+        read_to_end(endless, Paging.RECORD, "id")
+    assert read == MAX_PAGES + 1
+
+
+def test_a_listing_that_is_too_long_is_an_error_at_once() -> None:
+    pages = [Page([{"id": number} for number in range(100)], 100 * MAX_PAGES + 1, "GET jobs")]
+    words = f"announces {100 * MAX_PAGES + 1} jobs, 100 on a page: more than the {MAX_PAGES} pages"
+    with pytest.raises(AnswerLost, match=words):
+        read_to_end(lambda _: pages.pop(), Paging.PAGE, "id")
+
+
+def test_entries_without_an_id_are_all_kept() -> None:
+    page = Page([{"name": "a"}, {"name": "a"}, {"id": None}], 3, "GET jobs")
+    assert len(read_to_end(lambda _: page, Paging.RECORD, "id")) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "entries"),
+    [
+        ([], []),
+        ([1], [1]),
+        ({"a": [1], "b": [2]}, [1, 2]),
+        ({"a": []}, []),
+        ({}, None),
+        ({"a": 1}, None),
+        ({"a": [1], "b": None}, None),
+        (None, None),
+        ("[]", None),
+    ],
+)
+def test_entries_of(value: Any, entries: list[Any] | None) -> None:
+    assert entries_of(value) == entries

@@ -1,0 +1,479 @@
+"""What is sent again, after which wait, and how often a service is called at most."""
+
+from __future__ import annotations
+
+import math
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from deployer.cloud.client import Client
+from deployer.cloud.error_codes import hint_of
+from deployer.cloud.rate_limit import Throttle
+from deployer.cloud.retry import Again, Waits
+from deployer.errors import AnswerLost, ApiError, NothingArrived, Refused
+from deployer.kinds import KINDS
+from deployer.kinds.tables import schema_folder
+from deployer.project.target import Rate, Retry
+from testing.client import Time, connected
+from testing.faults import ERROR, HTML, Call, Fault, FaultProxy, cut, hangs_up, says
+from testing.workspace import SPECS, Workspace, manifest
+
+TOKEN = {"HW_AUTH_TOKEN": "hw-token"}
+EMPTY = {"sessions": [], "total": 0}
+MRS_EMPTY = {"job_list": [], "total_record": 0}
+SUBMITTED = {"job_submit_result": {"job_id": "j-1", "state": "COMPLETE"}}
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def service() -> Iterator[FaultProxy]:
+    """A server that says what its rules say."""
+    with FaultProxy("http://127.0.0.1:9") as server:
+        yield server
+
+
+def listing(client: Client) -> object:
+    return client.entries(KINDS["SparkBatch"], {})
+
+
+def create(client: Client) -> str:
+    return client.create(KINDS["SparkBatch"], "alpha", SPECS["SparkBatch"])
+
+
+def submit(client: Client, cluster: str = "c-1") -> str:
+    return client.create(KINDS["MrsJob"], "alpha", SPECS["MrsJob"] | {"cluster_id": cluster})
+
+
+# --- reads ------------------------------------------------------------------------------------------------
+
+PASSING: dict[str, Fault] = {
+    "429": says(429, {"error_code": "APIGW.0308", "error_msg": "too many"}),
+    "500": says(500, ""),
+    "500 with a code": says(500, {"error_code": "0166", "error_msg": "no"}),
+    "502": says(502, HTML),
+    "503": says(503, ""),
+    "504": says(504, {"error_code": "APIGW.0201", "error_msg": "timeout"}),
+    "hangs up": hangs_up(after=False),
+    "half": lambda call: cut(_Whole(call)),
+    "html": says(200, HTML),
+}
+
+
+class _Whole:
+    """A call whose answer can be cut."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+    def forward(self) -> Any:
+        return says(200, EMPTY)(self.call)
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_read_is_sent_again(service: FaultProxy, time: Time, fault: str) -> None:
+    notes: list[str] = []
+    for nth in (1, 2):
+        service.rule("GET", "batches", PASSING[fault], nth=nth)
+    service.rule("GET", "batches", says(200, EMPTY))
+    client = connected(service, time, TOKEN, note=notes.append)
+    assert listing(client) == []
+    assert (len(service.calls), time.slept) == (3, [1, 2])
+    assert [note.rpartition("; ")[2] for note in notes] == ["trying again in 1 s", "trying again in 2 s"]
+    assert all(note.startswith(f"GET {service.url}/v2.0/pid/batches: ") for note in notes)
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_read_is_not_sent_for_ever(service: FaultProxy, time: Time, fault: str) -> None:
+    service.rule("GET", "batches", PASSING[fault])
+    with pytest.raises(ApiError, match=r"; tried 4 times$"):
+        listing(connected(service, time, TOKEN))
+    assert (len(service.calls), time.slept) == (4, [1, 2, 4])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        says(400, ERROR),
+        says(401, ERROR),
+        says(403, ERROR),
+        says(404, HTML),
+        says(302, "", {"Location": "https://elsewhere.invalid/"}),
+        says(200, ERROR),
+        says(500, {"error_code": "0176", "error_msg": "no such job"}),
+        says(500, {"error_code": 201, "error_msg": "no such job"}),
+    ],
+)
+def test_an_answer_is_an_answer(service: FaultProxy, time: Time, fault: Fault) -> None:
+    service.rule("GET", "batches", fault)
+    with pytest.raises(Refused) as raised:
+        listing(connected(service, time, TOKEN))
+    assert (len(service.calls), time.slept) == (1, [])
+    assert "tried" not in str(raised.value)
+
+
+def test_a_read_that_hangs_is_given_up_in_time(time: Time) -> None:
+    """Four times two minutes are too long, but each attempt may take its two minutes."""
+    waits = Waits(Retry(attempts=10), time.clock, write=False, full_since=None)
+    attempts = 1
+    while (wait := _after(time, 120, waits)) is not None:
+        time.now += wait
+        attempts += 1
+    assert attempts == 3
+
+
+def _after(time: Time, seconds: float, waits: Waits) -> float | None:
+    time.now += seconds
+    return waits.before_next(Again.READ, None)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 7])
+def test_the_attempts_of_a_target(service: FaultProxy, time: Time, attempts: int) -> None:
+    service.rule("GET", "batches", says(503, ""))
+    with pytest.raises(ApiError):
+        listing(connected(service, time, TOKEN, retry=Retry(attempts)))
+    assert len(service.calls) == attempts
+
+
+def test_waits_double_up_to_a_minute_and_are_spread(time: Time) -> None:
+    def waits(chance: float) -> list[float | None]:
+        time.chance = chance
+        of_one = Waits(Retry(attempts=10), time.clock, write=False, full_since=None)
+        return [of_one.before_next(Again.READ, None) for _ in range(10)]
+
+    assert waits(1) == [1, 2, 4, 8, 16, 32, 60, 60, 60, None]
+    assert waits(0) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, None]
+
+
+@pytest.mark.parametrize(
+    ("said", "slept"),
+    [
+        ("7", [7]),
+        (" 7 ", [7]),
+        ("0", [1]),
+        ("60", [60]),
+        ("61", []),
+        ("9" * 5000, []),
+        ("-5", [1]),
+        ("soon", [1]),
+        ("1.5", [1]),
+        ("Wed, 03 Jul 2024 09:46:50 GMT", [10]),
+        ("Wed, 03 Jul 2024 09:46:30 GMT", [1]),
+        ("Wed, 03 Jul 2024 10:46:40 GMT", []),
+        ("Wed, 99 Jul 2024 10:46:40 GMT", [1]),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_a_service_asks_for(
+    service: FaultProxy, time: Time, method: str, said: str, slept: list[float]
+) -> None:
+    service.rule(method, "batches", says(429, "", {"Retry-After": said} | time.date()), nth=1)
+    service.rule(method, "batches", says(200, EMPTY | {"id": "b-1"}))
+    client = connected(service, time, TOKEN)
+    if slept:
+        assert (listing(client) == []) if method == "GET" else (create(client) == "b-1")
+    else:
+        with pytest.raises(Refused, match=r"; the service asks to be left alone for [0-9]+ s$"):
+            listing(client) if method == "GET" else create(client)
+    assert time.slept == slept
+
+
+# --- writes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", sorted(PASSING.keys() - {"429", "500 with a code"}))
+def test_a_write_that_may_have_been_carried_out_is_not_repeated(
+    service: FaultProxy, time: Time, fault: str
+) -> None:
+    service.rule("POST", "batches", PASSING[fault])
+    with pytest.raises(AnswerLost):
+        create(connected(service, time, TOKEN))
+    assert (len(service.calls), time.slept) == (1, [])
+
+
+def test_nor_is_one_that_was_refused(service: FaultProxy, time: Time) -> None:
+    service.rule("POST", "batches", PASSING["500 with a code"])
+    with pytest.raises(Refused):
+        create(connected(service, time, TOKEN))
+    assert (len(service.calls), time.slept) == (1, [])
+
+
+def test_a_write_is_sent_again_when_the_gateway_did_not_take_it(service: FaultProxy, time: Time) -> None:
+    service.rule("POST", "batches", PASSING["429"], nth=1)
+    service.rule("POST", "batches", says(200, {"id": "b-1"}))
+    assert create(connected(service, time, TOKEN)) == "b-1"
+    first, second = service.calls
+    assert (first.body, time.slept) == (second.body, [1])
+
+
+class _Late(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response_only(200)
+        self.end_headers()
+        self.wfile.write(b'{"id": "b-1"}')
+
+
+def test_a_write_is_sent_again_when_nothing_can_have_arrived(service: FaultProxy, time: Time) -> None:
+    """The server takes connections only while we wait."""
+    late = HTTPServer(("127.0.0.1", 0), _Late, bind_and_activate=False)
+    late.server_bind()
+    serving = threading.Thread(target=late.handle_request)
+
+    def activate(note: str) -> None:
+        assert "connection refused; is the server running?; trying again in 1 s" in note
+        late.server_activate()
+        serving.start()
+
+    service.url = f"http://127.0.0.1:{late.server_address[1]}"
+    assert create(connected(service, time, TOKEN, note=activate)) == "b-1"
+    serving.join()
+    late.server_close()
+
+
+def test_nor_is_that_tried_for_ever(service: FaultProxy, time: Time) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        service.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(NothingArrived, match=r"connection refused; is the server running\?; tried 4 times$"):
+        create(connected(service, time, TOKEN))
+    assert time.slept == [1, 2, 4]
+
+
+def test_an_interrupt_ends_a_wait(service: FaultProxy, time: Time) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    service.rule("GET", "batches", says(503, ""))
+    time.sleep = interrupt  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        listing(connected(service, time, TOKEN))
+    assert len(service.calls) == 1
+
+
+# --- a service that is full -------------------------------------------------------------------------------
+
+FULL: dict[str, Fault] = {
+    "0177": says(500, {"error_code": "0177", "error_msg": "at most 10"}),
+    "nested": says(200, {"job_submit_result": {"error_code": "0177", "error_msg": "at most 10"}}),
+    "camel case": says(400, {"errorCode": "0202", "errorMsg": "too many"}),
+    "a number": says(400, {"error_code": 12000060, "error_msg": "at most 20"}),
+    "without its zero": says(400, {"error_code": 177, "error_msg": "at most 10"}),
+    "503": says(503, {"error_code": "0202", "error_msg": "later"}),
+}
+
+
+@pytest.mark.parametrize("fault", FULL)
+def test_a_full_cluster_is_waited_for(service: FaultProxy, time: Time, fault: str) -> None:
+    notes: list[str] = []
+    for nth in range(1, 7):
+        service.rule("POST", "job-executions", FULL[fault], nth=nth)
+    service.rule("POST", "job-executions", says(200, SUBMITTED))
+    assert submit(connected(service, time, TOKEN, note=notes.append)) == "j-1"
+    assert time.slept == [15, 30, 60, 60, 60, 60]
+    assert "; the cluster runs as many jobs as it takes at a time; trying again in 15 s" in notes[0]
+
+
+def test_but_not_for_ever(service: FaultProxy, time: Time) -> None:
+    service.rule("POST", "job-executions", FULL["0177"])
+    client = connected(service, time, TOKEN)
+    with pytest.raises(Refused, match=r"; it found no place within 10 minutes; apply again later$"):
+        submit(client)
+    assert sum(time.slept) == 600
+
+
+def test_a_cluster_that_stays_full_is_not_waited_for_by_each_job(service: FaultProxy, time: Time) -> None:
+    service.rule("POST", "c-1/job-executions", FULL["0177"])
+    service.rule("POST", "c-2/job-executions", says(200, SUBMITTED))
+    client = connected(service, time, TOKEN)
+    for _ in range(3):
+        with pytest.raises(Refused):
+            submit(client)
+    assert (sum(time.slept), service.count("POST", "c-1")) == (600, 15)
+    assert submit(client, "c-2") == "j-1"
+
+
+def test_a_cluster_that_had_place_since_is_waited_for_again(service: FaultProxy, time: Time) -> None:
+    for nth in (1, 2, 4):
+        service.rule("POST", "job-executions", FULL["0177"], nth=nth)
+    service.rule("POST", "job-executions", says(200, SUBMITTED))
+    client = connected(service, time, TOKEN, retry=Retry(full_seconds=50))
+    assert [submit(client), submit(client)] == ["j-1", "j-1"]
+    assert time.slept == [15, 30, 15]
+
+
+def test_without_a_wait(service: FaultProxy, time: Time) -> None:
+    service.rule("POST", "job-executions", FULL["0177"])
+    with pytest.raises(Refused, match=r"as it takes at a time; apply again later$"):
+        submit(connected(service, time, TOKEN, retry=Retry(full_seconds=0)))
+    assert time.slept == []
+
+
+def test_a_full_cluster_and_a_gateway_that_throttles(service: FaultProxy, time: Time) -> None:
+    for nth, fault in enumerate([FULL["0177"], PASSING["429"], FULL["0177"], PASSING["429"]], start=1):
+        service.rule("POST", "job-executions", fault, nth=nth)
+    service.rule("POST", "job-executions", says(200, SUBMITTED))
+    assert submit(connected(service, time, TOKEN)) == "j-1"
+    assert time.slept == [15, 1, 30, 2]
+
+
+def test_the_time_that_a_cluster_was_full_does_not_count_as_trying(service: FaultProxy, time: Time) -> None:
+    for nth in range(1, 10):
+        service.rule("POST", "job-executions", FULL["0177"], nth=nth)
+    service.rule("POST", "job-executions", PASSING["429"], nth=10)
+    service.rule("POST", "job-executions", says(200, SUBMITTED))
+    assert submit(connected(service, time, TOKEN)) == "j-1"
+    assert sum(time.slept) > 300
+
+
+# --- rate -------------------------------------------------------------------------------------------------
+
+
+def test_a_second_of_calls_at_once_and_then_evenly(time: Time) -> None:
+    throttle = Throttle(Rate(per_second=4), time.clock)
+    started = time.now
+    sent = []
+    for _ in range(8):
+        with throttle.place():
+            sent.append(time.now - started)
+    assert sent == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1]
+
+
+def test_a_pause_is_not_saved_up(time: Time) -> None:
+    throttle = Throttle(Rate(per_second=2), time.clock)
+    for _ in range(2):
+        with throttle.place():
+            pass
+    time.now += 3600
+    for _ in range(3):
+        with throttle.place():
+            pass
+    assert time.slept == [0.5]
+
+
+@pytest.mark.parametrize(("per_second", "slept"), [(0.1, [10, 10]), (1, [1, 1]), (math.inf, [])])
+def test_any_rate(time: Time, per_second: float, slept: list[float]) -> None:
+    throttle = Throttle(Rate(per_second), time.clock)
+    for _ in range(3):
+        with throttle.place():
+            pass
+    assert time.slept == pytest.approx(slept)
+
+
+def test_so_many_at_a_time(time: Time) -> None:
+    throttle = Throttle(Rate(math.inf, concurrent=3), time.clock)
+    inside, most, lock = 0, 0, threading.Lock()
+    three = threading.Barrier(3)
+
+    def call(_: int) -> None:
+        nonlocal inside, most
+        with throttle.place():
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            three.wait(timeout=10)
+            with lock:
+                inside -= 1
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(call, range(12)))
+    assert most == 3
+
+
+def test_each_service_has_its_own_rate(service: FaultProxy, time: Time) -> None:
+    service.rule("GET", "batches", says(200, EMPTY))
+    service.rule("GET", "job-executions", says(200, MRS_EMPTY))
+    client = connected(service, time, TOKEN, rate=Rate(per_second=2))
+    for _ in range(2):
+        listing(client)
+        client.entries(KINDS["MrsJob"], {"cluster_id": "c-1"})
+    assert time.slept == []
+    listing(client)
+    assert time.slept == pytest.approx([0.5])
+
+
+# --- hints ------------------------------------------------------------------------------------------------
+
+
+def test_every_code_is_spelled_as_it_is_looked_up() -> None:
+    import yaml
+
+    rows = yaml.safe_load((schema_folder() / "error-hints.yaml").read_text(encoding="utf-8"))
+    for row in rows:
+        assert row["source"]
+        for code in row["codes"]:
+            assert isinstance(code, str)
+            assert re.fullmatch(r"DLI\.[0-9]{4,5}|APIGW\.[0-9]{4}|[0-9]{4}|[0-9]{8,9}", code)
+            assert hint_of(code, row.get("says", "").partition("|")[0]).source == row["source"]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "words"),
+    [
+        ("0192", "", "synchronise IAM users"),
+        ("192", "", "synchronise IAM users"),
+        ("0168", "", "Spark, Hive or Flink refused it"),
+        ("DLI.0001", 'The key is "spark.dli.job.agency.name"', "DLI needs an agency"),
+        ("DLI.0001", "the parameter is wrong", ""),
+        ("APIGW.0308", "", "too many calls"),
+        ("APIG.0308", "", "too many calls"),
+        ("APIGW.0201", "backend timeout", ""),
+        ("APIGW.0201", "Request entity too large", "12 MB"),
+        ("", "", ""),
+        ("nonsense", "", ""),
+    ],
+)
+def test_hints(code: str, message: str, words: str) -> None:
+    assert words in hint_of(code, message).hint
+    assert bool(words) == bool(hint_of(code, message).hint)
+
+
+def test_a_hint_is_shown_and_the_request_id_too(service: FaultProxy, time: Time) -> None:
+    refusal = {"job_submit_result": {"error_code": "0192", "error_msg": "not synchronized"}}
+    service.rule("POST", "", says(400, refusal, {"X-Request-Id": "req-1"}))
+    with pytest.raises(Refused, match=r"\(request id req-1\): 0192 not synchronized; the IAM user") as raised:
+        submit(connected(service, time, TOKEN))
+    assert (raised.value.code, raised.value.status, raised.value.request_id) == ("0192", 400, "req-1")
+
+
+# --- deployer.yaml ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ({"retry": {"attempts": 0}}, "'attempts' must be at least 1"),
+        ({"retry": {"waitForPlace": "10"}}, "'waitForPlace' must match"),
+        ({"rate": {"requestsPerSecond": 0}}, "'requestsPerSecond' must be at least 0.01"),
+        ({"rate": {"concurrent": 0}}, "'concurrent' must be at least 1"),
+        (
+            {"auth": {"method": "aksk", "variable": "HW_AUTH_TOKEN"}},
+            "'variable' is for the method token only",
+        ),
+        ({"auth": {"insecure": True}}, "unknown field 'insecure'"),
+    ],
+)
+def test_what_a_target_may_not_say(bare: Workspace, target: dict[str, Any], problem: str) -> None:
+    bare.write_project(**target)
+    ran = bare.run("validate")
+    assert (ran.code, problem in ran.err) == (4, True), ran.err
+
+
+def test_a_target_says_how_patient_it_is(workspace: Workspace, service: FaultProxy) -> None:
+    service.rule("GET", "", says(503, ""))
+    workspace.write("one.yaml", manifest("SparkBatch", "alpha", SPECS["SparkBatch"]))
+    workspace.url = service.url
+    workspace.project["marks"] = False
+    rate = {"requestsPerSecond": 100, "concurrent": 1}
+    workspace.write_project(retry={"attempts": 1, "waitForPlace": "0s"}, rate=rate)
+    ran = workspace.run("plan")
+    assert (ran.code, len(service.calls), ran.err) == (1, 1, "")
