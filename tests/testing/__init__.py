@@ -1,0 +1,1 @@
+"""What several tests share: no tests of their own are in here."""
