@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from testing.scenario import Scenario, environment
+from testing.scenario import Scenario, ScriptError, environment
 
 HERE = Path(__file__).parent
 SCENARIOS = sorted(script.parent.name for script in HERE.glob("*/script"))
@@ -28,7 +28,10 @@ def scenario_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_output_is_the_expected_one(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     with Scenario(HERE / name, tmp_path) as scenario:
-        seen = scenario.play()
+        try:
+            seen = scenario.play()
+        except ScriptError as error:
+            pytest.fail(str(error), pytrace=False)
     file = HERE / name / "expected.txt"
     if request.config.getoption("--update", default=False):
         file.write_text(seen, encoding="utf-8")

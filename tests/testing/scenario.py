@@ -197,8 +197,9 @@ class Scenario:
         self._clock = Clock()
         self._ticks = 0.0
         self._answer: str | None = None
+        self._meanwhile: list[tuple[str, ...]] = []
         self._transcript: _Transcript | None = None
-        self._emulator = Emulator(self._database, token=TOKEN, clock=self._clock, wait=self._interrupt)
+        self._emulator = Emulator(self._database, token=TOKEN, clock=self._clock, wait=self._do_meanwhile)
         self._normal = _StandIns(
             {str(self._folder): "PROJECT", self._emulator.url: ADDRESS, f"@{socket.gethostname()}": "@HOST"}
         )
@@ -210,7 +211,7 @@ class Scenario:
             "remove": self._remove,
             "end": self._end,
             "fault": self._fault,
-            "interrupt": self._add_interrupt,
+            "during": self._during,
             "answer": self._will_answer,
             "tick": self._will_tick,
         }
@@ -233,13 +234,14 @@ class Scenario:
         for number, line in enumerate(self._source.joinpath("script").read_text("utf-8").splitlines(), 1):
             command = line.strip().removeprefix("$ ")
             if not command or command.startswith("#"):
-                seen.append(f"{command}\n")
+                seen.append(f"{command}\n" if command else "")
                 continue
             try:
                 seen.append(f"$ {command}\n{self._normal(self._carry_out(command))}")
             except (ScriptError, ValueError, TypeError, OSError) as error:
-                raise ScriptError(f"{self._source.name}/script:{number}: {command}: {error}") from error
-        return "".join(seen)
+                place = f"{self._source.name}/script:{number}"
+                raise ScriptError(f"{''.join(seen)}{place}: {command}: {error}") from None
+        return f"{''.join(seen).rstrip()}\n"
 
     def _carry_out(self, command: str) -> str:
         name, *arguments = shlex.split(command)
@@ -262,7 +264,7 @@ class Scenario:
         if self._ticks:
             self._clock.now = (self._clock.now // _MINUTE + 1) * _MINUTE
         self._clock.tick, self._ticks, self._answer = 0.0, 0.0, None
-        return f"{self._transcript.text}[exit {int(code)}]\n"
+        return f"{self._transcript.text}[exit {int(code)}]\n\n"
 
     def _wait(self, seconds: str) -> str:
         self._clock.now += float(seconds)
@@ -299,12 +301,22 @@ class Scenario:
         self._emulator.faults.add(json.loads(rule))
         return ""
 
-    def _add_interrupt(self, method: str, path: str, nth: str = "1") -> str:
-        self._emulator.faults.add({"method": method, "path": path, "nth": int(nth), "delay": 1})
+    def _during(self, method: str, path: str, nth: str, *command: str) -> str:
+        """A delay stands for what is done while the call is under way: it is the number of the command."""
+        self._meanwhile.append(command)
+        rule = {"method": method, "path": path, "nth": int(nth), "delay": len(self._meanwhile)}
+        self._emulator.faults.add(rule)
         return ""
 
-    def _interrupt(self, _seconds: float) -> None:
-        """Presses Ctrl-C while a call is under way, and lets it go on when that was noticed."""
+    def _do_meanwhile(self, number: float) -> None:
+        name, *arguments = self._meanwhile[int(number) - 1]
+        if name == "interrupt":
+            self._interrupt()
+        else:
+            self._commands[name](*arguments)
+
+    def _interrupt(self) -> None:
+        """Presses Ctrl-C, and returns when that was noticed."""
         assert self._transcript is not None
         os.kill(os.getpid(), signal.SIGINT)
         self._transcript.wait_for_handler()
