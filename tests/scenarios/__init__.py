@@ -1,0 +1,1 @@
+"""Whole commands and the output that they must have, a folder each."""

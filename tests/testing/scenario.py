@@ -1,0 +1,335 @@
+"""Scenarios: a project, a script of commands, and what a reader sees of them.
+
+The real command runs in this process, against the emulator over HTTP. The emulator's clock is the scenario's
+own and moves by `wait` only, so times and states are the same in each run; what is not (ids, digests, the
+journal's times) gets a stand-in.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import select
+import shlex
+import shutil
+import signal
+import socket
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from deployer.cli import run
+from deployer.emulator import Emulator
+
+TOKEN = "a-token-for-tests"  # noqa: S105
+
+# Where the project files of scenarios say that the emulator is.
+ADDRESS = "http://127.0.0.1:8080"
+
+# What stands before a line of stderr.
+STDERR = "2> "
+
+# After a command during which the emulator's clock went on, however often it was asked, it goes to the next
+# full minute.
+_MINUTE = 60
+
+# So often is no clock asked in a scenario that ends.
+_MOST_ASKED = 20_000
+
+# An interrupt is noticed at once; without it the test must end some time.
+_INTERRUPT_SECONDS = 20
+
+_OURS = frozenset({"script", "expected.txt"})
+
+# The credentials of whoever runs the tests, and what tells of a CI.
+_FOREIGN = re.compile(r"(HW|OS|HUAWEICLOUD|DEPLOYER|GITHUB|GITLAB|CI)(_.*)?")
+_ENVIRONMENT = {"HW_AUTH_TOKEN": TOKEN, "NO_COLOR": "1", "COLUMNS": "80", "LOGNAME": "ann"}
+
+
+class ScriptError(Exception):
+    """A line of a script that cannot be carried out; the text names it."""
+
+
+@dataclass
+class Clock:
+    """The time as the emulator sees it: it moves by `tick` each time that it is asked."""
+
+    now: float = 1_720_000_000.0  # 2024-07-03T09:46:40Z
+    tick: float = 0.0
+    asked: int = 0
+
+    def __call__(self) -> float:
+        self.now += self.tick
+        self.asked += 1
+        if self.asked > _MOST_ASKED:
+            raise RuntimeError("somebody waits for a time that does not come")
+        return self.now
+
+
+class _Transcript:
+    """What a command prints, in the order in which it does, with a prefix before each line of stderr.
+
+    A signal handler writes to the file descriptor itself, so that leads into a pipe meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._written: list[tuple[str, str]] = []
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        self.out = _Stream(lambda text: self._add("", text))
+        self.err = _Stream(lambda text: self._add(STDERR, text))
+
+    def _add(self, prefix: str, text: str) -> None:
+        self._drain()
+        self._written.append((prefix, text))
+
+    def _drain(self) -> None:
+        try:
+            self._written.append((STDERR, os.read(self._read, 65536).decode()))
+        except BlockingIOError:
+            pass
+
+    def wait_for_handler(self) -> None:
+        """Returns when something was written to the file descriptor of stderr."""
+        if not select.select([self._read], [], [], _INTERRUPT_SECONDS)[0]:
+            raise ScriptError("the interrupt came to nothing")
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        sys.stderr.flush()
+        before = os.dup(2)
+        os.dup2(self._write, 2)
+        try:
+            with redirect_stdout(self.out), redirect_stderr(self.err):
+                yield
+        finally:
+            os.dup2(before, 2)
+            self._drain()
+            for descriptor in (before, self._read, self._write):
+                os.close(descriptor)
+
+    @property
+    def text(self) -> str:
+        """The lines as they were begun: one of stdout is not broken by one of stderr."""
+        lines: list[str] = []
+        open_prefix: str | None = None
+        for prefix, text in self._written:
+            for part in text.splitlines(keepends=True):
+                if open_prefix == prefix:
+                    lines[-1] += part
+                else:
+                    if open_prefix is not None:
+                        lines[-1] += "\n"
+                    lines.append(prefix + part)
+                open_prefix = None if part.endswith("\n") else prefix
+        joined = "".join(lines)
+        return joined if joined.endswith("\n") or not joined else f"{joined}\n"
+
+
+class _Stream(io.TextIOBase):
+    encoding = "utf-8"
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._to = write
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError("this stream takes text")
+        self._to(text)
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+
+class _Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass
+class _StandIns:
+    """Numbered names for what is another in each run; the same thing keeps its number."""
+
+    texts: Mapping[str, str]
+    _numbers: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def __call__(self, text: str) -> str:
+        for found, stand_in in self.texts.items():
+            text = text.replace(found, stand_in)
+        text = _REAL_TIME.sub("TIME", text)
+        return _RANDOM.sub(self._stand_in, text)
+
+    def _stand_in(self, match: re.Match[str]) -> str:
+        [sort] = [name for name, value in match.groupdict().items() if value is not None and name != "gap"]
+        numbers = self._numbers.setdefault(sort, {})
+        number = numbers.setdefault(match[sort], len(numbers) + 1)
+        stand_in = f"{sort}-{number}"
+        # In a table the columns behind it stay where they are.
+        return stand_in.ljust(len(match[sort])) + match["gap"] if match["gap"] else stand_in
+
+
+_RANDOM = re.compile(
+    r"(?:(?P<DIGEST>\b[0-9a-f]{64}\b)"
+    r"|(?P<ID>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)"
+    r"|(?P<REQUEST>\b[0-9a-f]{32}\b)"
+    r"|(?P<RUN>\b[0-9a-f]{12}\b))(?P<gap>  )?"
+)
+# The journal's times are those of this machine; all others are the emulator's.
+_REAL_TIME = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d UTC|T\d\d:\d\d:\d\d\.\d{3}\+00:00)")
+
+
+class Scenario:
+    """The project in `source`, copied to `folder`, with an emulator of its own. A context manager."""
+
+    def __init__(self, source: Path, folder: Path) -> None:
+        self._source = source
+        self._folder = folder / "project"
+        self._database = folder / "emulator.db"
+        self._clock = Clock()
+        self._ticks = 0.0
+        self._answer: str | None = None
+        self._meanwhile: list[tuple[str, ...]] = []
+        self._transcript: _Transcript | None = None
+        self._emulator = Emulator(self._database, token=TOKEN, clock=self._clock, wait=self._do_meanwhile)
+        self._normal = _StandIns(
+            {str(self._folder): "PROJECT", self._emulator.url: ADDRESS, f"@{socket.gethostname()}": "@HOST"}
+        )
+        self._commands: Mapping[str, Callable[..., str]] = {
+            "deployer": self._deployer,
+            "wait": self._wait,
+            "edit": self._edit,
+            "copy": self._copy,
+            "remove": self._remove,
+            "end": self._end,
+            "fault": self._fault,
+            "during": self._during,
+            "answer": self._will_answer,
+            "tick": self._will_tick,
+        }
+
+    def __enter__(self) -> Self:
+        shutil.copytree(self._source, self._folder, ignore=lambda _, names: _OURS & {*names})
+        if not (self._folder / "deployer.yaml").exists():
+            shutil.copy(self._source.parent / "deployer.yaml", self._folder)
+        project = self._folder / "deployer.yaml"
+        project.write_text(project.read_text(encoding="utf-8").replace(ADDRESS, self._emulator.url), "utf-8")
+        self._emulator.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._emulator.__exit__(None, None, None)
+
+    def play(self) -> str:
+        """Carries the script out and returns what a reader sees; raises ScriptError."""
+        seen = []
+        for number, line in enumerate(self._source.joinpath("script").read_text("utf-8").splitlines(), 1):
+            command = line.strip().removeprefix("$ ")
+            if not command or command.startswith("#"):
+                seen.append(f"{command}\n" if command else "")
+                continue
+            try:
+                seen.append(f"$ {command}\n{self._normal(self._carry_out(command))}")
+            except (ScriptError, ValueError, TypeError, OSError) as error:
+                place = f"{self._source.name}/script:{number}"
+                raise ScriptError(f"{''.join(seen)}{place}: {command}: {error}") from None
+        return f"{''.join(seen).rstrip()}\n"
+
+    def _carry_out(self, command: str) -> str:
+        name, *arguments = shlex.split(command)
+        if name not in self._commands:
+            raise ScriptError(f"there is no such command; known: {', '.join(self._commands)}")
+        return self._commands[name](*arguments)
+
+    def _deployer(self, *arguments: str) -> str:
+        self._transcript = _Transcript()
+        before, typing = Path.cwd(), sys.stdin
+        sys.stdin = io.StringIO() if self._answer is None else _Terminal(f"{self._answer}\n")
+        os.chdir(self._folder)
+        self._clock.tick = self._ticks
+        try:
+            with self._transcript.recording():
+                code = run(arguments)
+        finally:
+            os.chdir(before)
+            sys.stdin = typing
+        if self._ticks:
+            self._clock.now = (self._clock.now // _MINUTE + 1) * _MINUTE
+        self._clock.tick, self._ticks, self._answer = 0.0, 0.0, None
+        return f"{self._transcript.text}[exit {int(code)}]\n\n"
+
+    def _wait(self, seconds: str) -> str:
+        self._clock.now += float(seconds)
+        return ""
+
+    def _edit(self, file: str, old: str, new: str) -> str:
+        path = self._folder / file
+        text = path.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            raise ScriptError(f"{old!r} stands in it {text.count(old)} times, not once")
+        path.write_text(text.replace(old, new.replace("\\n", "\n")), encoding="utf-8")
+        return ""
+
+    def _copy(self, file: str, to: str) -> str:
+        shutil.copy(self._folder / file, self._folder / to)
+        return ""
+
+    def _remove(self, file: str) -> str:
+        (self._folder / file).unlink()
+        return ""
+
+    def _end(self, name: str, state: str, result: str = "") -> str:
+        with sqlite3.connect(self._database) as connection:
+            query = "SELECT family, number, id FROM jobs WHERE name = ? ORDER BY number DESC"
+            found = connection.execute(query, [name]).fetchone()
+        connection.close()
+        if found is None:
+            raise ScriptError(f"there is no live job {name}")
+        family, number, identity = found
+        self._emulator.store.end(number if family == "dli.flink" else identity, state, result)
+        return ""
+
+    def _fault(self, rule: str) -> str:
+        self._emulator.faults.add(json.loads(rule))
+        return ""
+
+    def _during(self, method: str, path: str, nth: str, *command: str) -> str:
+        """A delay stands for what is done while the call is under way: it is the number of the command."""
+        self._meanwhile.append(command)
+        rule = {"method": method, "path": path, "nth": int(nth), "delay": len(self._meanwhile)}
+        self._emulator.faults.add(rule)
+        return ""
+
+    def _do_meanwhile(self, number: float) -> None:
+        name, *arguments = self._meanwhile[int(number) - 1]
+        if name == "interrupt":
+            self._interrupt()
+        else:
+            self._commands[name](*arguments)
+
+    def _interrupt(self) -> None:
+        """Presses Ctrl-C, and returns when that was noticed."""
+        assert self._transcript is not None
+        os.kill(os.getpid(), signal.SIGINT)
+        self._transcript.wait_for_handler()
+
+    def _will_answer(self, text: str) -> str:
+        self._answer = text
+        return ""
+
+    def _will_tick(self, seconds: str) -> str:
+        self._ticks = float(seconds)
+        return ""
+
+
+def environment(names: Iterator[str] | list[str]) -> tuple[list[str], Mapping[str, str]]:
+    """Which of the environment's variables a scenario must not see, and those that it has."""
+    return [name for name in names if _FOREIGN.fullmatch(name)], _ENVIRONMENT
