@@ -19,7 +19,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TextIO
@@ -90,10 +90,8 @@ class _Transcript:
         self._written.append((prefix, text))
 
     def _drain(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             self._written.append((STDERR, os.read(self._read, 65536).decode()))
-        except BlockingIOError:
-            pass
 
     def wait_for_handler(self) -> None:
         """Returns when something was written to the file descriptor of stderr."""
@@ -158,8 +156,8 @@ class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
-    def readline(self, size: int | None = -1, /) -> str:
-        line = super().readline(-1 if size is None else size)
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]  # as io.StringIO itself has it
+        line = super().readline(size)
         self._echo(line)
         return line
 
