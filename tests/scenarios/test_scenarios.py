@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import io
 import json
-import os
 import re
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from testing.scenario import Scenario, ScriptError, environment
+from testing.scenario import Scenario, ScriptError
+
+from deployer.cli import run
 
 HERE = Path(__file__).parent
 SCENARIOS = sorted(script.parent.name for script in HERE.glob("*/script"))
+EXIT_CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 130}
 
 
-@pytest.fixture
-def scenario_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    foreign, ours = environment(list(os.environ))
-    for name in foreign:
-        monkeypatch.delenv(name)
-    for name, value in ours.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.mark.usefixtures("scenario_environment")
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_output_is_the_expected_one(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     with Scenario(HERE / name, tmp_path) as scenario:
@@ -36,11 +30,49 @@ def test_the_output_is_the_expected_one(name: str, tmp_path: Path, request: pyte
     if request.config.getoption("--update", default=False):
         file.write_text(seen, encoding="utf-8")
     expected = file.read_text(encoding="utf-8") if file.exists() else ""
-    difference = difflib.unified_diff(
-        expected.splitlines(keepends=True),
-        seen.splitlines(keepends=True),
-        f"{name}/expected.txt",
-        f"{name} now",
-    )
     if seen != expected:
+        before, now = (text.splitlines(keepends=True) for text in (expected, seen))
+        difference = difflib.unified_diff(before, now, f"{name}/expected.txt", f"{name}, as it is now")
         pytest.fail("".join(difference), pytrace=False)
+
+
+def test_every_folder_is_a_scenario() -> None:
+    folders = {it.name for it in HERE.iterdir() if it.is_dir() and not it.name.startswith("__")}
+    assert folders == {*SCENARIOS}
+
+
+@pytest.fixture(scope="module")
+def everything() -> str:
+    """What all scenarios print."""
+    return "".join((HERE / name / "expected.txt").read_text(encoding="utf-8") for name in SCENARIOS)
+
+
+def printed(*arguments: str) -> str:
+    with redirect_stdout(io.StringIO()) as out:
+        assert run(arguments) == 0
+    return out.getvalue()
+
+
+def test_every_exit_code_occurs(everything: str) -> None:
+    assert {int(code) for code in re.findall(r"^\[exit ([0-9]+)\]$", everything, re.M)} == EXIT_CODES
+
+
+def test_every_verb_occurs(everything: str) -> None:
+    """Not only its help, but for the one that does not end by itself."""
+    verbs = {*re.findall(r"^  ([a-z]+)  +[a-z]", printed("--help"), re.M)}
+    assert len(verbs) >= 13
+    asked = re.findall(r"^\$ deployer ([a-z]+) --help$", everything, re.M)
+    used = re.findall(r"^\$ deployer ([a-z]+)(?! --help)(?:$| )", everything, re.M)
+    assert {*asked} >= verbs
+    assert {*used} >= verbs
+
+
+def test_every_action_occurs(everything: str) -> None:
+    """Planned, and carried out but for those that nothing is done about."""
+    action = json.loads(printed("schema", "show", "Plan"))["$defs"]["change"]["properties"]["action"]
+    actions = {*action["enum"]}
+    assert {"create", "blocked"} < actions
+    planned = re.findall(r"^[-+~>!=] ([a-z]+) +[A-Z][A-Za-z]+ ", everything, re.M)
+    assert {*planned} == actions | {"unchanged"}
+    done = re.findall(r"^done +([a-z]+) ", everything, re.M)
+    assert {*done} == actions - {"blocked"}

@@ -19,10 +19,10 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TextIO
 
 from deployer.cli import run
 from deployer.emulator import Emulator
@@ -49,7 +49,7 @@ _OURS = frozenset({"script", "expected.txt"})
 
 # The credentials of whoever runs the tests, and what tells of a CI.
 _FOREIGN = re.compile(r"(HW|OS|HUAWEICLOUD|DEPLOYER|GITHUB|GITLAB|CI)(_.*)?")
-_ENVIRONMENT = {"HW_AUTH_TOKEN": TOKEN, "NO_COLOR": "1", "COLUMNS": "80", "LOGNAME": "ann"}
+_OWN = {"HW_AUTH_TOKEN": TOKEN, "NO_COLOR": "1", "COLUMNS": "80", "LOGNAME": "ann"}
 
 
 class ScriptError(Exception):
@@ -90,10 +90,8 @@ class _Transcript:
         self._written.append((prefix, text))
 
     def _drain(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             self._written.append((STDERR, os.read(self._read, 65536).decode()))
-        except BlockingIOError:
-            pass
 
     def wait_for_handler(self) -> None:
         """Returns when something was written to the file descriptor of stderr."""
@@ -149,10 +147,19 @@ class _Stream(io.TextIOBase):
 
 
 class _Terminal(io.StringIO):
-    """Somebody who types."""
+    """Somebody who types, and sees it."""
+
+    def __init__(self, line: str, echo: Callable[[str], object]) -> None:
+        super().__init__(f"{line}\n")
+        self._echo = echo
 
     def isatty(self) -> bool:
         return True
+
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]  # as io.StringIO itself has it
+        line = super().readline(size)
+        self._echo(line)
+        return line
 
 
 @dataclass
@@ -187,6 +194,24 @@ _RANDOM = re.compile(
 _REAL_TIME = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d UTC|T\d\d:\d\d:\d\d\.\d{3}\+00:00)")
 
 
+@contextmanager
+def _process(folder: Path, environment: Mapping[str, str], stdin: TextIO) -> Iterator[None]:
+    """What a process has of its own, for a command that runs in ours."""
+    before, variables, typing = Path.cwd(), dict(os.environ), sys.stdin
+    for name in filter(_FOREIGN.fullmatch, variables):
+        del os.environ[name]
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.stdin = stdin
+    try:
+        yield
+    finally:
+        sys.stdin = typing
+        os.chdir(before)
+        os.environ.clear()
+        os.environ.update(variables)
+
+
 class Scenario:
     """The project in `source`, copied to `folder`, with an emulator of its own. A context manager."""
 
@@ -197,6 +222,7 @@ class Scenario:
         self._clock = Clock()
         self._ticks = 0.0
         self._answer: str | None = None
+        self._environment = dict(_OWN)
         self._meanwhile: list[tuple[str, ...]] = []
         self._transcript: _Transcript | None = None
         self._emulator = Emulator(self._database, token=TOKEN, clock=self._clock, wait=self._do_meanwhile)
@@ -209,6 +235,8 @@ class Scenario:
             "edit": self._edit,
             "copy": self._copy,
             "remove": self._remove,
+            "show": self._show,
+            "env": self._set,
             "end": self._end,
             "fault": self._fault,
             "during": self._during,
@@ -220,8 +248,8 @@ class Scenario:
         shutil.copytree(self._source, self._folder, ignore=lambda _, names: _OURS & {*names})
         if not (self._folder / "deployer.yaml").exists():
             shutil.copy(self._source.parent / "deployer.yaml", self._folder)
-        project = self._folder / "deployer.yaml"
-        project.write_text(project.read_text(encoding="utf-8").replace(ADDRESS, self._emulator.url), "utf-8")
+        for file in filter(Path.is_file, self._folder.rglob("*")):
+            file.write_text(file.read_text(encoding="utf-8").replace(ADDRESS, self._emulator.url), "utf-8")
         self._emulator.__enter__()
         return self
 
@@ -250,21 +278,15 @@ class Scenario:
         return self._commands[name](*arguments)
 
     def _deployer(self, *arguments: str) -> str:
-        self._transcript = _Transcript()
-        before, typing = Path.cwd(), sys.stdin
-        sys.stdin = io.StringIO() if self._answer is None else _Terminal(f"{self._answer}\n")
-        os.chdir(self._folder)
+        transcript = self._transcript = _Transcript()
+        typing = io.StringIO() if self._answer is None else _Terminal(self._answer, transcript.out.write)
         self._clock.tick = self._ticks
-        try:
-            with self._transcript.recording():
-                code = run(arguments)
-        finally:
-            os.chdir(before)
-            sys.stdin = typing
+        with _process(self._folder, self._environment, typing), transcript.recording():
+            code = run(arguments)
         if self._ticks:
             self._clock.now = (self._clock.now // _MINUTE + 1) * _MINUTE
         self._clock.tick, self._ticks, self._answer = 0.0, 0.0, None
-        return f"{self._transcript.text}[exit {int(code)}]\n\n"
+        return f"{transcript.text}[exit {int(code)}]\n\n"
 
     def _wait(self, seconds: str) -> str:
         self._clock.now += float(seconds)
@@ -286,6 +308,13 @@ class Scenario:
         (self._folder / file).unlink()
         return ""
 
+    def _show(self, file: str) -> str:
+        return self._folder.joinpath(file).read_text(encoding="utf-8").rstrip("\n") + "\n\n"
+
+    def _set(self, name: str, value: str) -> str:
+        self._environment[name] = value
+        return ""
+
     def _end(self, name: str, state: str, result: str = "") -> str:
         with sqlite3.connect(self._database) as connection:
             query = "SELECT family, number, id FROM jobs WHERE name = ? ORDER BY number DESC"
@@ -298,7 +327,10 @@ class Scenario:
         return ""
 
     def _fault(self, rule: str) -> str:
-        self._emulator.faults.add(json.loads(rule))
+        if rule == "none":
+            self._emulator.faults.clear()
+        else:
+            self._emulator.faults.add(json.loads(rule))
         return ""
 
     def _during(self, method: str, path: str, nth: str, *command: str) -> str:
@@ -328,8 +360,3 @@ class Scenario:
     def _will_tick(self, seconds: str) -> str:
         self._ticks = float(seconds)
         return ""
-
-
-def environment(names: Iterator[str] | list[str]) -> tuple[list[str], Mapping[str, str]]:
-    """Which of the environment's variables a scenario must not see, and those that it has."""
-    return [name for name in names if _FOREIGN.fullmatch(name)], _ENVIRONMENT
