@@ -52,9 +52,9 @@ class Emulator:
     ) -> None:
         self._closing = threading.Event()
         self.faults = Faults(faults)
-        self.store = Store(database, clock, Limits(running, retention))
         access = Access(Credentials(token, ak, sk, security_token, user, password), clock)
         router = Router((*ROUTES, *beside.ROUTES, *iam.routes(access), *admin.routes(self.faults)))
+        self.store = Store(database, clock, Limits(running, retention))
         gateway = Gateway(self.store, access, self.faults, router, wait or self._closing.wait)
         try:
             self._http = Server(port, clock, gateway.respond)
@@ -76,22 +76,25 @@ class Emulator:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.shutdown()
-        self._thread.join()
-        self._close()
+        try:
+            self.shutdown()
+            self._thread.join()
+        finally:
+            self.close()
 
     def serve_forever(self) -> None:
         """Returns after shutdown(); a KeyboardInterrupt passes through. Either way everything is closed."""
         try:
             self._http.serve_forever(_LATER)
         finally:
-            self._close()
+            self.close()
 
     def shutdown(self) -> None:
         """Ends a serve_forever() in another thread, and waits until it took no more connections."""
         self._http.shutdown()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Give back port, connections and database. Only one that never served needs it; twice is once."""
         self._closing.set()
         self._http.server_close()
         self._http.hang_up()
