@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from deployer.emulator import Emulator
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 TOKEN = "a-token-for-tests"  # noqa: S105
+
+# A script's background jobs ignore Ctrl-C, and the commands that tests interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the vendor's pages are not beside the checkout"
