@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from deployer.emulator import admin, beside, iam
+from deployer.emulator import admin, iam
 from deployer.emulator.access import Access, Credentials
+from deployer.emulator.api import Route
 from deployer.emulator.faults import Faults
 from deployer.emulator.gateway import Gateway
 from deployer.emulator.http1 import Server
@@ -30,7 +31,8 @@ class Emulator:
     port, connections and database at their end. Any project, queue and cluster is taken.
 
     `clock` is time.time or a test's own: all times, states, tokens and the Date header go by it. `wait` is
-    what a fault with a delay does with its seconds. For the others see Credentials, Limits and Rule.
+    what a fault with a delay does with its seconds. `more_routes` are API operations that it does not have
+    by itself. For the others see Credentials, Limits and Rule.
     """
 
     def __init__(
@@ -49,11 +51,12 @@ class Emulator:
         faults: Iterable[Any] = (),
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], object] | None = None,
+        more_routes: Iterable[Route] = (),
     ) -> None:
         self._closing = threading.Event()
         self.faults = Faults(faults)
         access = Access(Credentials(token, ak, sk, security_token, user, password), clock)
-        router = Router((*ROUTES, *beside.ROUTES, *iam.routes(access), *admin.routes(self.faults)))
+        router = Router((*ROUTES, *iam.routes(access), *admin.routes(self.faults), *more_routes))
         self.store = Store(database, clock, Limits(running, retention))
         gateway = Gateway(self.store, access, self.faults, router, wait or self._closing.wait)
         try:

@@ -54,12 +54,6 @@ CREATE UNIQUE INDEX IF NOT EXISTS jobs_by_only_name ON jobs (family, project, on
     WHERE only_name IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (family, project, created);
 CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (family, project, name, created);
-CREATE TABLE IF NOT EXISTS files (
-    project TEXT NOT NULL,
-    path TEXT NOT NULL,
-    content TEXT NOT NULL,
-    PRIMARY KEY (project, path)
-);
 """
 
 
@@ -228,22 +222,6 @@ class Store:
         update = f"UPDATE jobs SET {_assigned(columns)} WHERE {_key(identity)} = :key RETURNING number"  # noqa: S608
         if not self._run(update, key=identity, **columns):
             raise KeyError(identity)
-
-    def write_file(self, project: str, path: str, content: str) -> None:
-        """Keeps a text as an object in a bucket."""
-        values = {"project": project, "path": path, "content": content}
-        self._run("INSERT OR REPLACE INTO files VALUES (:project, :path, :content)", **values)
-
-    def read_files(self, project: str, path: str) -> list[str]:
-        """The contents of the object `path`, or of those in the folder `path`."""
-        rows = self._run(
-            "SELECT content FROM files WHERE project = :project "
-            "AND (path = :path OR instr(path, :folder) = 1) ORDER BY path",
-            project=project,
-            path=path,
-            folder=f"{path.rstrip('/')}/",
-        )
-        return [content for (content,) in rows]
 
     def _visible(self, family: Family) -> list[Condition]:
         shown: list[Condition] = []
