@@ -1,60 +1,72 @@
-# Needs Python 3.11 or newer, make and git; everything else goes into .venv.
+# Needs Python 3.11 or newer, make and git; everything else goes into .venv, or, for an interpreter that is
+# named (make test PYTHON=python3.13), into one of its version: .venv-3.13.0.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv
+ifneq ($(PYTHON),python3)
+VENV := .venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+endif
+BIN := $(VENV)/bin
 
-.PHONY: help demo test bench format conformance clean
+.PHONY: help demo lint test check bench format conformance clean
 
 help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
 	@echo "make test    everything that guards the project"
+	@echo "make check   the same without coverage, slow tests and the vendor's SDKs; in two minutes"
 	@echo "make bench   how long each verb takes with 2,000 jobs"
 	@echo "make format  format the code, and regenerate the schemas"
 	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
-	@echo "make clean   remove .venv and everything that was built"
+	@echo "make clean   remove .venv, its likes and everything that was built"
 
-demo: .venv/run.stamp
+demo: $(VENV)/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh .ci/demo
 
-test: .venv/dev.stamp
+# What needs no test to run: format, types, and which package uses which.
+lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/deployer schema check
+
+test: lint
 	$(BIN)/pytest -n auto --cov --cov-fail-under=95
 
-bench: .venv/run.stamp
+check: lint
+	$(BIN)/pytest -n auto -m "not slow" --ignore tests/conformance
+
+bench: $(VENV)/run.stamp
 	@$(BIN)/python tests/testing/bench.py
 
-format: .venv/dev.stamp
+format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/deployer schema generate
 
 # What the vendor's SDKs say of the emulator; without it these tests are skipped.
-conformance: .venv/conformance.stamp
+conformance: $(VENV)/conformance.stamp
 
 clean:
-	rm -rf .venv build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-* build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
-.venv/bin/python:
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "deployer needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
 	  || { echo "Python's venv is incomplete here; install the package python3-venv (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv $(VENV)
 
-.venv/run.stamp: .venv/bin/python pyproject.toml
-	@echo "Installing deployer into .venv ..."
+$(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml
+	@echo "Installing deployer into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-.venv/dev.stamp: .venv/bin/python pyproject.toml
-	@echo "Installing deployer and its development tools into .venv ..."
+$(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
+	@echo "Installing deployer and its development tools into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@ .venv/run.stamp
+	@touch $@ $(VENV)/run.stamp
 
-.venv/conformance.stamp: .venv/dev.stamp
-	@echo "Installing the vendor's SDKs into .venv ..."
+$(VENV)/conformance.stamp: $(VENV)/dev.stamp
+	@echo "Installing the vendor's SDKs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,conformance]'
 	@touch $@

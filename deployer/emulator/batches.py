@@ -78,8 +78,8 @@ _STATES = ("starting", "running", "recovering", "dead", "success")
 # How long a cancelled job still shows the state that it had: there is none for being cancelled.
 _CANCELLING = 2_000
 
-# ?1 is the present, in any query of the store.
-_DURATION = f"CASE WHEN state IN {FAMILY.final!r} THEN since ELSE ?1 END - created"
+# :now is the present, in any query of the store.
+_DURATION = f"CASE WHEN state IN {FAMILY.final!r} THEN since ELSE :now END - created"
 _ORDERS = {
     "CREATE_TIME_DESC": "created DESC, number DESC",
     "CREATE_TIME_ASC": "created, number",

@@ -35,7 +35,7 @@ class Family:
 
     @cached_property
     def rows(self) -> str:
-        """A subquery for the family's jobs in a project, as the columns of Job: ?1 is now, ?2 the project."""
+        """A subquery for the family's jobs in a project, as the columns of Job: `:now` in `:project`."""
         first = repr(self.phases[0].result)
         return (
             "SELECT number, id, project, scope, name, body, created, started, "  # noqa: S608  our own words
@@ -43,16 +43,19 @@ class Family:
             f"{self._case('end_result', first, repr(''), lambda it: repr(it.result))} AS result, "
             f"{self._case('ended', 'through_from', 'created', lambda it: f'started + {it.after}')} AS since, "
             "updated, savepoint, restored "
-            f"FROM jobs WHERE family = {self.name!r} AND project = ?2"
+            f"FROM jobs WHERE family = {self.name!r} AND project = :project"
         )
 
     def _case(self, ended: str, through: str, draft: str, value: Callable[[Phase], str]) -> str:
-        passing = f"WHEN ?1 >= through_from AND ?1 < through_until THEN {through} "
-        waiting = f"WHEN started IS NULL OR ?1 < started THEN {draft} " if self.draft else ""
+        passing = f"WHEN :now >= through_from AND :now < through_until THEN {through} "
+        waiting = f"WHEN started IS NULL OR :now < started THEN {draft} " if self.draft else ""
         later = "".join(
-            f"WHEN ?1 >= started + {phase.after} THEN {value(phase)} " for phase in reversed(self.phases[1:])
+            f"WHEN :now >= started + {phase.after} THEN {value(phase)} "
+            for phase in reversed(self.phases[1:])
         )
-        return f"CASE WHEN ?1 >= ended THEN {ended} {passing}{waiting}{later}ELSE {value(self.phases[0])} END"
+        return (
+            f"CASE WHEN :now >= ended THEN {ended} {passing}{waiting}{later}ELSE {value(self.phases[0])} END"
+        )
 
 
 def beginning(now: int) -> Columns:

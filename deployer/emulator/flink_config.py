@@ -8,7 +8,7 @@ from typing import Any
 
 from deployer.emulator.api import json_text
 from deployer.emulator.checks import Check, ParameterError, boolean, list_of, number, one_of, record, text
-from deployer.emulator.flink_family import JAR, SQL
+from deployer.emulator.flink_family import JAR
 
 # DLI API, "Batch Adding Resource Tags".
 MOST_TAGS = 20
@@ -17,8 +17,8 @@ tag = record({"key": text(least=1, most=128), "value": text(most=255)}, required
 _count = number(least=1)
 _machine = record({"cpu": number(least=0.5, whole=False), "memory": text(least=1)})
 
-# What Jar and SQL jobs both take.
-_FIELDS: Mapping[str, Check] = {
+# What jobs of all types take.
+FIELDS: Mapping[str, Check] = {
     "name": text(pattern="[A-Za-z0-9_-]{1,57}"),
     "desc": text(most=512),
     "queue_name": text(most=128),
@@ -53,7 +53,7 @@ _FIELDS: Mapping[str, Check] = {
 
 # DLI API, "Creating a Flink Jar job".
 _JAR: Mapping[str, Check] = {
-    **_FIELDS,
+    **FIELDS,
     "main_class": text(),
     "entrypoint": text(),
     "entrypoint_args": text(),
@@ -64,28 +64,12 @@ _JAR: Mapping[str, Check] = {
     "image": text(),
 }
 
-# DLI API, "Creating a SQL job".
-_SQL: Mapping[str, Check] = {
-    **_FIELDS,
-    "sql_body": text(most=1024 * 1024),
-    "template_id": number(),
-    "run_mode": one_of("shared_cluster", "exclusive_cluster", "edge_node"),
-    "idle_state_retention": number(least=0),
-    "edge_group_ids": list_of(text()),
-    "dirty_data_strategy": text(),
-    "udf_jar_url": text(),
-    "operator_config": text(),
-    "static_estimator_config": text(),
-}
-
 # The vendor's SDK: a description can be longer in an update.
-_UPDATE: Mapping[str, Check] = {"desc": text(most=2048)}
-_CREATE: Mapping[str, Check] = {"tags": list_of(tag, most=MOST_TAGS)}
+UPDATE: Mapping[str, Check] = {"desc": text(most=2048)}
+CREATE: Mapping[str, Check] = {"tags": list_of(tag, most=MOST_TAGS)}
 
-_check_jar = record({**_JAR, **_CREATE}, required=("name",))
-_check_jar_update = record({**_JAR, **_UPDATE, "job_type": one_of(JAR)})
-_check_sql = record({**_SQL, **_CREATE, "job_type": one_of(*SQL)}, required=("name",))
-_check_sql_update = record({**_SQL, **_UPDATE})
+_check_jar = record({**_JAR, **CREATE}, required=("name",))
+_check_jar_update = record({**_JAR, **UPDATE, "job_type": one_of(JAR)})
 
 # Parameters that the detail has at its top level, or nowhere.
 _ELSEWHERE = {
@@ -138,16 +122,6 @@ def check_jar(body: Any) -> None:
 def check_jar_update(body: Any) -> None:
     """As far as it can be said without what the job has already: see check_whole."""
     _check_jar_update("", body)
-
-
-def check_sql(body: Any) -> None:
-    _check_sql("", body)
-    check_whole(body)
-
-
-def check_sql_update(body: Any) -> None:
-    """As check_jar_update."""
-    _check_sql_update("", body)
 
 
 def check_whole(body: Mapping[str, Any]) -> None:

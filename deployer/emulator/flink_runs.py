@@ -20,7 +20,6 @@ _check_stop = record({"job_ids": _ids, "trigger_savepoint": boolean}, required=(
 _check_savepoint = record(
     {"action": one_of("TRIGGER"), "savepoint_path": text(least=1)}, required=("action", "savepoint_path")
 )
-_check_import = record({"job_id": number(), "savepoint_path": text(least=1)}, required=("savepoint_path",))
 
 
 def run(request: Request) -> Any:
@@ -77,17 +76,6 @@ def savepoint(request: Request) -> Any:
     }
 
 
-def import_savepoint(request: Request) -> Any:
-    """The next run can begin from there."""
-    _check_import("", request.body)
-    with request.store.together():
-        job = job_of(request)
-        if job.state not in STOPPED:
-            raise unsupported(job, "only a job that does not run can have another savepoint")
-        request.store.set(job, savepoint=request.body["savepoint_path"])
-    return {"is_success": "true", "message": "The job is updated successfully."}
-
-
 def _each(request: Request, action: Callable[[Job], None]) -> list[ApiError | None]:
     """What refused the action, for each job that the body names, None where nothing did."""
     return [_refusal(request, number, action) for number in request.body["job_ids"]]
@@ -122,4 +110,3 @@ ROUTES = (
     Route("POST", f"{_JOBS}/stop", DLI, stop),
     Route("POST", f"{_JOBS}/{{job}}/savepoint", DLI, savepoint),
 )
-BESIDE = (Route("POST", f"{_JOBS}/{{job}}/import-savepoint", DLI, import_savepoint),)

@@ -1,32 +1,28 @@
-"""HTTP/1.1: as much of it as the clients of a JSON API on loopback use, and a thread for each connection.
-
-http.server's handler spends more time on a request's headers than the rest of the emulator on its answer.
-"""
+"""HTTP/1.1: as much of it as the clients of a JSON API on loopback use, and a thread for each connection."""
 
 from __future__ import annotations
 
+import io
 import logging
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
-from http import HTTPStatus
-from socketserver import StreamRequestHandler, TCPServer, ThreadingMixIn
-from typing import Any
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any, cast
 
 from deployer.emulator.api import Call, gateway_error, json_text
 
 _log = logging.getLogger(__name__)
 _LONGEST_LINE = 1 << 16
-_MOST_HEADERS = 100
 
 # API gateway, "Error codes": a larger body is refused with 413.
 _MOST_BYTES = 12 * 1024 * 1024
-
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,70 +35,69 @@ class Reply:
     length: int | None = None
 
 
-class _MalformedError(Exception):
-    """What came is no request, so nobody knows where the next one begins: the connection ends."""
+class _Lines(io.BufferedReader):
+    """A client's bytes. Half a line raises: http.server would take it for the end of the headers."""
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(size)
+        if not line.endswith(b"\n") and len(line) != size:
+            raise ConnectionError("the client is gone")
+        return line
 
 
-class _HungUpError(Exception):
-    """The client is gone. Half a request is not acted on."""
-
-
-class Connection(StreamRequestHandler):
+class Connection(BaseHTTPRequestHandler):
     """Answers one request after the other, until either side has enough."""
 
-    # An answer is one write, and leaves at once.
+    protocol_version = "HTTP/1.1"
+    # With its own, 0.9, what has no version would be refused without a status line.
+    default_request_version = "HTTP/1.0"
+    rbufsize = 0
+    # A response is one write, and leaves at once.
+    wbufsize = io.DEFAULT_BUFFER_SIZE
     disable_nagle_algorithm = True
     server: Server
 
-    def handle(self) -> None:
-        with suppress(_HungUpError, ConnectionError):
-            try:
-                while self._serve():
-                    pass
-            except _MalformedError as problem:
-                request_id = uuid.uuid4().hex
-                error = gateway_error(400, "APIGW.0201", str(problem), request_id)
-                self._send(request_id, Reply(400, json_text(error.body).encode(), {}), last=True)
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = _Lines(cast("io.RawIOBase", self.rfile))
 
-    def _serve(self) -> bool:
-        """Whether the connection stays open for another request."""
-        words = self._line().split(" ")
-        if len(words) != 3 or not words[2].startswith("HTTP/1."):
-            raise _MalformedError("Bad request line")
-        method, target, version = words
-        headers = self._headers()
-        last = version != "HTTP/1.1" or headers.get("connection", "").lower() == "close"
-        call = Call(uuid.uuid4().hex, method, target, headers, self._body(headers))
-        reply = self.server.respond(call)
-        if reply is None:
-            return False
-        last = last or reply.length is not None
-        self._send(call.id, reply, last=last, silent=method == "HEAD")
-        return not last
+    def handle_one_request(self) -> None:
+        """Read a request of any method, and answer it."""
+        self.command, self.request_version = "", self.protocol_version
+        self.raw_requestline = self.rfile.readline(_LONGEST_LINE + 1)
+        if len(self.raw_requestline) > _LONGEST_LINE:
+            self.send_error(400, "Line too long")
+        elif self.parse_request():
+            self._respond()
+        self.wfile.flush()
 
-    def _line(self) -> str:
-        line = self.rfile.readline(_LONGEST_LINE + 1)
-        if not line.endswith(b"\n"):
-            raise _MalformedError("Line too long") if len(line) > _LONGEST_LINE else _HungUpError
-        return line.decode("latin-1").rstrip("\r\n")
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Refuse what is no request. Nobody knows where the next one begins, so the connection ends."""
+        self.close_connection = True
+        request_id = uuid.uuid4().hex
+        error = gateway_error(400, "APIGW.0201", message or "Bad request", request_id)
+        self._send(request_id, Reply(400, json_text(error.body).encode(), {}))
 
-    def _headers(self) -> Mapping[str, str]:
-        headers: dict[str, str] = {}
-        while line := self._line():
-            name, colon, value = line.partition(":")
-            if not colon or not name or name != name.strip() or len(headers) == _MOST_HEADERS:
-                raise _MalformedError("Bad headers")
-            headers[name.lower()] = value.strip()
-        return headers
+    def _respond(self) -> None:
+        headers = {name.lower(): value.strip() for name, value in self.headers.items()}
+        length = headers.get("content-length", "0")
+        if len(self.requestline.split(" ")) != 3:
+            self.send_error(400, "Bad request line")
+        elif self.headers.defects or any("\n" in value for value in headers.values()):
+            self.send_error(400, "Bad headers")
+        elif "transfer-encoding" in headers or not (length.isdecimal() and len(length) < 16):
+            self.send_error(400, "A body needs its Content-Length")
+        else:
+            call = Call(uuid.uuid4().hex, self.command, self.path, headers, self._body(int(length)))
+            reply = self.server.respond(call)
+            if reply is None:
+                self.close_connection = True
+            else:
+                self._send(call.id, reply)
 
-    def _body(self, headers: Mapping[str, str]) -> bytes | None:
-        """None when it is too large."""
-        text = headers.get("content-length", "0")
-        if "transfer-encoding" in headers or not (text.isdecimal() and len(text) < 16):
-            raise _MalformedError("A body needs its Content-Length")
-        if headers.get("expect", "").lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        left = int(text)
+    def _body(self, left: int) -> bytes | None:
+        """Return the body, None when it is too large. Half a request is not acted on."""
+        self.wfile.flush()  # some wait until they are told to go on
         if left > _MOST_BYTES:
             # Most clients look for an answer only when they have sent everything.
             while left and (part := self.rfile.read(min(left, 1 << 16))):
@@ -110,25 +105,28 @@ class Connection(StreamRequestHandler):
             return None
         body = self.rfile.read(left)
         if len(body) < left:
-            raise _HungUpError
+            raise ConnectionError("the client is gone")
         return body
 
-    def _send(self, request_id: str, reply: Reply, *, last: bool, silent: bool = False) -> None:
-        status = reply.status
-        payload = b"" if status in (204, 304) else reply.payload
+    def _send(self, request_id: str, reply: Reply) -> None:
+        self.close_connection = self.close_connection or reply.length is not None
+        has_body = reply.status not in (204, 304)
+        payload = reply.payload if has_body else b""
         headers = {
             "Date": formatdate(self.server.clock(), usegmt=True),
             "X-Request-Id": request_id,
-            "Connection": "close" if last else "keep-alive",
+            "Connection": "close" if self.close_connection else "keep-alive",
         }
         if payload:
             headers["Content-Type"] = "application/json;charset=utf-8"
-        if status not in (204, 304):
+        if has_body:
             headers["Content-Length"] = str(len(payload) if reply.length is None else reply.length)
-        headers |= reply.headers
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n{lines}\r\n".encode()
-        self.wfile.write(head if silent else head + payload)
+        self.send_response_only(reply.status)
+        for name, value in {**headers, **reply.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(payload)
 
 
 class Server(ThreadingMixIn, TCPServer):
@@ -168,4 +166,5 @@ class Server(ThreadingMixIn, TCPServer):
             self._closed.wait_for(lambda: not self._open, timeout=10)
 
     def handle_error(self, *_: Any) -> None:
-        _log.exception("a connection failed")
+        if not isinstance(sys.exception(), ConnectionError):
+            _log.exception("a connection failed")

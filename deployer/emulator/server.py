@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from deployer.emulator import admin, beside, iam
+from deployer.emulator import admin, iam
 from deployer.emulator.access import Access, Credentials
+from deployer.emulator.api import Route
 from deployer.emulator.faults import Faults
 from deployer.emulator.gateway import Gateway
 from deployer.emulator.http1 import Server
@@ -30,7 +31,8 @@ class Emulator:
     port, connections and database at their end. Any project, queue and cluster is taken.
 
     `clock` is time.time or a test's own: all times, states, tokens and the Date header go by it. `wait` is
-    what a fault with a delay does with its seconds. For the others see Credentials, Limits and Rule.
+    what a fault with a delay does with its seconds. `more_routes` are API operations that it does not have
+    by itself. For the others see Credentials, Limits and Rule.
     """
 
     def __init__(
@@ -49,12 +51,13 @@ class Emulator:
         faults: Iterable[Any] = (),
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], object] | None = None,
+        more_routes: Iterable[Route] = (),
     ) -> None:
         self._closing = threading.Event()
         self.faults = Faults(faults)
-        self.store = Store(database, clock, Limits(running, retention))
         access = Access(Credentials(token, ak, sk, security_token, user, password), clock)
-        router = Router((*ROUTES, *beside.ROUTES, *iam.routes(access), *admin.routes(self.faults)))
+        router = Router((*ROUTES, *iam.routes(access), *admin.routes(self.faults), *more_routes))
+        self.store = Store(database, clock, Limits(running, retention))
         gateway = Gateway(self.store, access, self.faults, router, wait or self._closing.wait)
         try:
             self._http = Server(port, clock, gateway.respond)
@@ -76,22 +79,25 @@ class Emulator:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.shutdown()
-        self._thread.join()
-        self._close()
+        try:
+            self.shutdown()
+            self._thread.join()
+        finally:
+            self.close()
 
     def serve_forever(self) -> None:
         """Returns after shutdown(); a KeyboardInterrupt passes through. Either way everything is closed."""
         try:
             self._http.serve_forever(_LATER)
         finally:
-            self._close()
+            self.close()
 
     def shutdown(self) -> None:
         """Ends a serve_forever() in another thread, and waits until it took no more connections."""
         self._http.shutdown()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Give back port, connections and database. Only one that never served needs it; twice is once."""
         self._closing.set()
         self._http.server_close()
         self._http.hang_up()

@@ -54,12 +54,6 @@ CREATE UNIQUE INDEX IF NOT EXISTS jobs_by_only_name ON jobs (family, project, on
     WHERE only_name IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (family, project, created);
 CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (family, project, name, created);
-CREATE TABLE IF NOT EXISTS files (
-    project TEXT NOT NULL,
-    path TEXT NOT NULL,
-    content TEXT NOT NULL,
-    PRIMARY KEY (project, path)
-);
 """
 
 
@@ -121,12 +115,19 @@ class Store:
         self._connection = sqlite3.connect(
             database, timeout=30, isolation_level=None, check_same_thread=False
         )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(f"BEGIN IMMEDIATE; {_LAYOUT} COMMIT;")
-        known = {row[1] for row in self._run("PRAGMA table_info(jobs)", ())}
+        known = {row[1] for row in self._run("PRAGMA table_info(jobs)")}
         for column in _ADDED.keys() - known:
-            self._run(f"ALTER TABLE jobs ADD COLUMN {column} {_ADDED[column]}", ())
+            self._run(f"ALTER TABLE jobs ADD COLUMN {column} {_ADDED[column]}")
 
     def now(self) -> int:
         return int(self._clock() * 1000) - self._ago
@@ -165,13 +166,20 @@ class Store:
         With `only`, the name can be taken once among such jobs of the project, or NameTakenError is raised.
         """
         identity, now = str(uuid.uuid4()), self.now()
-        values = (identity, family.name, project, scope, name, name if only else None, body, now)
+        columns = {
+            "id": identity,
+            "family": family.name,
+            "project": project,
+            "scope": scope,
+            "name": name,
+            "only_name": name if only else None,
+            "body": body,
+            "created": now,
+            "started": None if family.draft else now,
+        }
+        values = ", ".join(f":{column}" for column in columns)
         try:
-            self._run(
-                "INSERT INTO jobs (id, family, project, scope, name, only_name, body, created, started) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*values, None if family.draft else now),
-            )
+            self._run(f"INSERT INTO jobs ({', '.join(columns)}) VALUES ({values})", **columns)  # noqa: S608
         except sqlite3.IntegrityError:
             raise NameTakenError(name) from None
         return self._read(family, project, identity)[0]
@@ -191,49 +199,29 @@ class Store:
         offset: int = 0,
     ) -> tuple[int, list[Job]]:
         """How many jobs there are, and those from the record index `offset` on."""
-        where = [*where, *self._visible(family)]
-        tests = "".join(f" AND ({sql})" for sql, _ in where)
-        values = (self.now(), project, *(value for _, value in where))
-        matching = f"FROM ({family.rows}) WHERE 1{tests}"
+        matching, values = self._matching(family, project, where)
         if offset:
             offset = max(0, offset + self._shift - (limit if self._repeats else 0))
-        total = self._run(f"SELECT count(*) {matching}", values)[0][0]
-        rows = self._run(f"SELECT * {matching} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset))
-        return total, [Job(*row) for row in rows]
+        total = self._run(f"SELECT count(*) {matching}", **values)[0][0]
+        page = f"ORDER BY {order} LIMIT {limit} OFFSET {offset}"
+        return total, [Job(*row) for row in self._run(f"SELECT * {matching} {page}", **values)]
 
     def set(self, job: Job, **columns: int | str | None) -> None:
         """Changes columns of the table; a new `only_name` may raise NameTakenError."""
-        changes = ", ".join(f"{column} = ?" for column in columns)
         try:
-            self._run(f"UPDATE jobs SET {changes} WHERE number = ?", (*columns.values(), job.number))  # noqa: S608
+            self._run(f"UPDATE jobs SET {_assigned(columns)} WHERE number = :key", key=job.number, **columns)  # noqa: S608
         except sqlite3.IntegrityError:
             raise NameTakenError(job.name) from None
 
     def delete(self, job: Job) -> None:
-        self._run("DELETE FROM jobs WHERE number = ?", (job.number,))
+        self._run("DELETE FROM jobs WHERE number = :number", number=job.number)
 
     def end(self, identity: str | int, state: str, result: str = "") -> None:
         """For tests: from now on the job is in `state`, whatever the time says. MRS takes a result too."""
         columns = ending(self.now(), state, 0, state, result)
-        changes = ", ".join(f"{column} = ?" for column in columns)
-        key = _key(identity)
-        if not self._run(
-            f"UPDATE jobs SET {changes} WHERE {key} = ? RETURNING number",  # noqa: S608
-            (*columns.values(), identity),
-        ):
+        update = f"UPDATE jobs SET {_assigned(columns)} WHERE {_key(identity)} = :key RETURNING number"  # noqa: S608
+        if not self._run(update, key=identity, **columns):
             raise KeyError(identity)
-
-    def write_file(self, project: str, path: str, content: str) -> None:
-        """Keeps a text as an object in a bucket."""
-        self._run("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (project, path, content))
-
-    def read_files(self, project: str, path: str) -> list[str]:
-        """The contents of the object `path`, or of those in the folder `path`."""
-        rows = self._run(
-            "SELECT content FROM files WHERE project = ? AND (path = ? OR instr(path, ?) = 1) ORDER BY path",
-            (project, path, f"{path.rstrip('/')}/"),
-        )
-        return [content for (content,) in rows]
 
     def _visible(self, family: Family) -> list[Condition]:
         shown: list[Condition] = []
@@ -245,14 +233,30 @@ class Store:
         return shown
 
     def _read(self, family: Family, project: str, identity: str | int) -> list[Job]:
-        where: list[Condition] = [(f"{_key(identity)} = ?", identity), *self._visible(family)]
-        tests = " AND ".join(sql for sql, _ in where)
-        values = (self.now(), project, *(value for _, value in where))
-        return [Job(*row) for row in self._run(f"SELECT * FROM ({family.rows}) WHERE {tests}", values)]  # noqa: S608
+        matching, values = self._matching(family, project, [(f"{_key(identity)} = ?", identity)])
+        return [Job(*row) for row in self._run(f"SELECT * {matching}", **values)]
 
-    def _run(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    def _matching(
+        self, family: Family, project: str, where: Iterable[Condition]
+    ) -> tuple[str, dict[str, Any]]:
+        """Return the end of a SELECT, and the values of its named parameters."""
+        tests, values = ["1"], {"now": self.now(), "project": project}
+        for index, (sql, value) in enumerate([*where, *self._visible(family)]):
+            tests.append(f"({sql.replace('?', f':value{index}')})")
+            values[f"value{index}"] = value
+        return f"FROM ({family.rows}) WHERE {' AND '.join(tests)}", values
+
+    def _run(self, sql: str, **values: Any) -> list[Any]:
+        """Run one statement, with all its parameters named.
+
+        Python 3.12.0 to 3.12.3 and 3.14 take a sequence of values for plain `?` alone, and no mix of both.
+        """
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
+
+
+def _assigned(columns: Iterable[str]) -> str:
+    return ", ".join(f"{column} = :{column}" for column in columns)
 
 
 def _key(identity: str | int) -> str:

@@ -12,6 +12,8 @@ import pytest
 from deployer.emulator import Emulator
 from testing.workspace import TOKEN, Clock
 
+from .routes import routes
+
 AK, SK, PROJECT = "AKIDOFTESTS", "a-secret-for-tests", "pid"
 
 Connect = Callable[..., Any]
@@ -32,7 +34,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def emulator(tmp_path: Path, clock: Clock) -> Iterator[Emulator]:
-    with Emulator(tmp_path / "emulator.db", token=TOKEN, ak=AK, sk=SK, clock=clock) as server:
+    database = tmp_path / "emulator.db"
+    with Emulator(database, token=TOKEN, ak=AK, sk=SK, clock=clock, more_routes=routes()) as server:
         yield server
 
 

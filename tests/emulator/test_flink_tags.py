@@ -82,26 +82,3 @@ def test_wrong_tags(api: Api, body: Any) -> None:
 def test_tags_of_nothing(api: Api) -> None:
     assert api.refusal("GET", f"{V3}/999/tags") == (400, "DLI.0002")
     assert api.refusal("GET", f"{V3.replace('flink_job', 'queue')}/1/tags") == (400, "DLI.0001")
-
-
-def test_jobs_by_their_tags(api: Api) -> None:
-    create(api, "plain")
-    create(api, "one", tags=[{"key": "team", "value": "a"}])
-    create(api, "two", tags=[{"key": "team", "value": "b"}, {"key": "x", "value": "y"}])
-
-    def found(**body: Any) -> str:
-        answer = api.post(f"{V3}/resource-instances/filter", body)
-        count = api.post(f"{V3}/resource-instances/count", body)
-        assert answer["total_count"] == count["total_count"]
-        return " ".join(resource["resource_name"] for resource in answer["resources"])
-
-    assert found() == "two one plain"
-    assert found(without_any_tag=True) == "plain"
-    assert found(tags=[{"key": "team", "values": ["a"]}]) == "one"
-    assert found(tags=[{"key": "team", "values": ["a", "b"]}]) == found(tags=[{"key": "team", "values": []}])
-    assert found(tags=[{"key": "team", "values": []}, {"key": "x", "values": ["y"]}]) == "two"
-    assert found(matches=[{"key": "resource_name", "value": "one"}]) == "one"
-    assert api.get(f"{V3}/tags") == {
-        "tags": [{"key": "team", "values": ["a", "b"]}, {"key": "x", "values": ["y"]}],
-        "count": 2,
-    }

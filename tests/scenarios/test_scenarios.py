@@ -10,9 +10,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from testing.scenario import Scenario, ScriptError
 
 from deployer.cli import run
+from testing.scenario import Scenario, ScriptError
 
 HERE = Path(__file__).parent
 SCENARIOS = sorted(script.parent.name for script in HERE.glob("*/script"))

@@ -363,7 +363,7 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:  # noqa: C901 - a rule
             return max(self._ours(kind), key=lambda job: job.number, default=None)
 
         def _row(self, number: int) -> Any:
-            return self.emulator.store._run("SELECT * FROM jobs WHERE number = ?", (number,))
+            return self.emulator.store._run("SELECT * FROM jobs WHERE number = :number", number=number)
 
         def _call(self, method: str, path: str, body: Any) -> None:
             """A call of somebody else; what it may do now is the service's affair."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,9 @@ def command(port: int, db: Path, faults: Path | None, **options: Any) -> Exit:
         raise UsageError(f"{faults}: {error}") from None
     except (OSError, sqlite3.Error) as error:
         raise DeployerError(f"the emulator cannot start (port {port}, {db}): {error}") from None
-    out(f"listening on {server.url}")
-    server.serve_forever()
+    with closing(server):
+        out(f"listening on {server.url}")
+        server.serve_forever()
     return Exit.DONE
 
 

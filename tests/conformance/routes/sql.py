@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from deployer.emulator import flink
 from deployer.emulator.api import DLI, Request, Route, json_text
-from deployer.emulator.checks import ParameterError, boolean, number, one_of, record, text
-from deployer.emulator.flink_config import check_sql, check_sql_update
+from deployer.emulator.checks import Check, ParameterError, boolean, list_of, number, one_of, record, text
+from deployer.emulator.flink_config import CREATE, FIELDS, UPDATE, check_whole
 from deployer.emulator.flink_family import SQL, body_of, job_of
+
+# DLI API, "Creating a SQL job".
+_SQL: Mapping[str, Check] = {
+    **FIELDS,
+    "sql_body": text(most=1024 * 1024),
+    "template_id": number(),
+    "run_mode": one_of("shared_cluster", "exclusive_cluster", "edge_node"),
+    "idle_state_retention": number(least=0),
+    "edge_group_ids": list_of(text()),
+    "dirty_data_strategy": text(),
+    "udf_jar_url": text(),
+    "operator_config": text(),
+    "static_estimator_config": text(),
+}
+
+_check_sql = record({**_SQL, **CREATE, "job_type": one_of(*SQL)}, required=("name",))
+_check_sql_update = record({**_SQL, **UPDATE})
 
 _GRAPHS = ("simple_graph", "job_graph")
 _check_graph = record(
@@ -32,7 +50,8 @@ _check_graph = record(
 
 def create(request: Request) -> Any:
     """Without a type it is of the one that its run_mode allows."""
-    check_sql(request.body)
+    _check_sql("", request.body)
+    check_whole(request.body)
     shared = request.body.get("run_mode", "shared_cluster") == "shared_cluster"
     filled = {
         "run_mode": "shared_cluster",
@@ -42,7 +61,7 @@ def create(request: Request) -> Any:
 
 
 def update(request: Request) -> Any:
-    check_sql_update(request.body)
+    _check_sql_update("", request.body)
     return flink.change(request, request.body, SQL)
 
 
