@@ -11,6 +11,7 @@ from deployer.cli import stages
 from deployer.cli.carry_out import carry_out, settle
 from deployer.cli.consent import CANCEL, agreement, ask, is_within
 from deployer.cli.consent import limits as limits_of
+from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit, UsageError
 from deployer.report import text
@@ -21,7 +22,13 @@ from deployer.waiting import Halt
 PARALLELISM = 4
 
 
-@click.command("cancel")
+EXAMPLES = examples(
+    ("Cancel the runs of the jobs in one file", "deployer cancel spark/daily-orders.yaml"),
+    ("Cancel by name, without asking", "deployer cancel --yes --select name=daily-*"),
+)
+
+
+@click.command("cancel", epilog=EXAMPLES)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--confirm", metavar="TARGET", help="Do not ask; what a protected target needs for --yes.")
 @click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Another limit than the target's.")

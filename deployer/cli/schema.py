@@ -10,6 +10,7 @@ import click
 import yaml
 
 from deployer import schema
+from deployer.cli.examples import examples
 from deployer.errors import DeployerError, Exit, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.page_check import Difference, compare, tables_of
@@ -18,13 +19,24 @@ from deployer.report.printable import printable, value
 from deployer.report.terminal import err, out
 from deployer.tables import load_table, operations, schema_folder
 
+EXAMPLES = examples(
+    ("Print the schema of a kind", "deployer schema show SparkBatch"),
+    ("Check that the stored schemas are current", "deployer schema check"),
+)
 
-@click.group("schema")
+
+@click.group("schema", epilog=EXAMPLES)
 def command() -> None:
     """The JSON Schemas (draft 2020-12) that are generated from the parameter tables."""
 
 
-@command.command("generate")
+@command.command(
+    "generate",
+    epilog=examples(
+        ("Write the schemas after a table has changed", "deployer schema generate"),
+        ("Then check that all schemas are current", "deployer schema check"),
+    ),
+)
 def generate() -> Exit:
     """Write the schemas from the tables, into the folder of the tables."""
     for name, text in schema.generate().items():
@@ -37,7 +49,16 @@ def generate() -> Exit:
     return Exit.DONE
 
 
-@command.command("check")
+@command.command(
+    "check",
+    epilog=examples(
+        ("Check that the stored schemas are current", "deployer schema check"),
+        (
+            "Compare the tables with pages of the vendor",
+            "deployer schema check --against batches.html sessions.md",
+        ),
+    ),
+)
 @click.option("--against", metavar="PAGE...", multiple=True, help="Compare the tables with vendor pages.")
 @click.argument("more", metavar="", nargs=-1)
 def check(against: tuple[str, ...], more: tuple[str, ...]) -> Exit:
@@ -98,7 +119,13 @@ def _said(told: Any) -> str:
     return told if isinstance(told, str) else value(told)
 
 
-@command.command("import")
+@command.command(
+    "import",
+    epilog=examples(
+        ("Print a page's tables as YAML", "deployer schema import batches.html"),
+        ("Print them as JSON", "deployer schema import --format json batches.html"),
+    ),
+)
 @click.option("--format", "style", type=click.Choice(("yaml", "json")), default="yaml", show_default=True)
 @click.argument("page")
 def import_(page: str, style: str) -> Exit:
@@ -111,7 +138,16 @@ def import_(page: str, style: str) -> Exit:
     return Exit.DONE
 
 
-@command.command("show")
+@command.command(
+    "show",
+    epilog=examples(
+        (
+            "Write the schema of a kind for an editor",
+            "deployer schema show SparkBatch > SparkBatch.schema.json",
+        ),
+        ("Print the schema of deployer.yaml", "deployer schema show Project"),
+    ),
+)
 @click.argument("kind")
 def show(kind: str) -> Exit:
     """Print the schema of KIND (or of Project, for deployer.yaml, or Plan, for a saved plan)."""

@@ -12,6 +12,7 @@ import click
 
 from deployer import project
 from deployer.cli import stages
+from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.report import findings
@@ -34,7 +35,13 @@ class _Checked:
         return len(self.loaded.jobs) if self.loaded else 0
 
 
-@click.command("validate")
+EXAMPLES = examples(
+    ("Check the project for every target", "deployer validate --all-targets"),
+    ("Treat warnings as errors, and annotate a pull request", "deployer validate --strict --format github"),
+)
+
+
+@click.command("validate", epilog=EXAMPLES)
 @click.option("--strict", is_flag=True, help="Take warnings for errors.")
 @click.option("--all-targets", is_flag=True, help="Check for every target of deployer.yaml.")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
