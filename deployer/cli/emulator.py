@@ -33,7 +33,11 @@ EXAMPLES = examples(
 @click.command("emulator", epilog=EXAMPLES)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0, the default, takes a free one.")
 @click.option(
-    "--db", type=click.Path(dir_okay=False, path_type=Path), default=Path("emulator.db"), show_default=True
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("emulator.db"),
+    show_default=True,
+    help="The file that keeps the jobs.",
 )
 @_credential("token", "Refuse other tokens in X-Auth-Token, but those that IAM here gave.")
 @_credential("ak", "Take requests signed with this access key.")

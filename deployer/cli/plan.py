@@ -28,7 +28,9 @@ EXAMPLES = examples(
 
 
 @click.command("plan", epilog=EXAMPLES)
-@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @click.option("--out", "out_file", metavar="FILE", help="Save the plan, for apply --plan.")
 @rerun_option

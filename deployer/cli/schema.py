@@ -126,7 +126,14 @@ def _said(told: Any) -> str:
         ("Print them as JSON", "deployer schema import --format json batches.html"),
     ),
 )
-@click.option("--format", "style", type=click.Choice(("yaml", "json")), default="yaml", show_default=True)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(("yaml", "json")),
+    default="yaml",
+    show_default=True,
+    help="Output format.",
+)
 @click.argument("page")
 def import_(page: str, style: str) -> Exit:
     """Print the parameter tables of a vendor page, as the start of a table file."""

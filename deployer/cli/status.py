@@ -20,7 +20,14 @@ EXAMPLES = examples(
 
 
 @click.command("status", epilog=EXAMPLES)
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Output format.",
+)
 @project_command
 def command(options: Options, style: str) -> Exit:
     """Show the live state of each job that the manifests name, and whether it is as its manifest says."""

@@ -44,7 +44,9 @@ EXAMPLES = examples(
 @click.command("validate", epilog=EXAMPLES)
 @click.option("--strict", is_flag=True, help="Take warnings for errors.")
 @click.option("--all-targets", is_flag=True, help="Check for every target of deployer.yaml.")
-@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Tell what each job's sc_type amounts to.")
 @project_command
 def command(options: Options, style: str, *, strict: bool, all_targets: bool, verbose: bool) -> Exit:
