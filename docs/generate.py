@@ -17,6 +17,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -439,7 +440,7 @@ def command(line: str) -> tuple[int, str]:
             code = run(arguments)
     finally:
         os.chdir(before)
-    return code, printed.getvalue()
+    return code, printed.getvalue().replace(f"@{socket.gethostname()}", "@laptop")
 
 
 @contextlib.contextmanager
