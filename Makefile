@@ -10,6 +10,8 @@ help:
 	@echo "make bench   how long each verb takes with 2,000 jobs"
 	@echo "make format  format the code, and regenerate the schemas"
 	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
+	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
+	@echo "make site    build the pages as a web site, in build/site"
 	@echo "make clean   remove .venv and everything that was built"
 
 demo: .venv/run.stamp
@@ -56,4 +58,14 @@ clean:
 .venv/conformance.stamp: .venv/dev.stamp
 	@echo "Installing the vendor's SDKs into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,conformance]'
+	@touch $@
+
+.PHONY: docs site
+docs: .venv/dev.stamp ; $(BIN)/python docs/generate.py
+
+site: .venv/docs.stamp docs ; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+.venv/docs.stamp: .venv/dev.stamp
+	@echo "Installing MkDocs into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	@touch $@

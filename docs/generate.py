@@ -467,16 +467,18 @@ def steady(text: str) -> str:
     """Return text without what differs from run to run: ids, times, and states that the clock moves."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)
     text = re.sub(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d+)?", "TIME", text)
-    text = re.sub(r"(?<=TIME  )\d+s +", "FOR ", text)
+    text = re.sub(r"(?<=TIME  )[\dmhs]+ +", "FOR ", text)
     # The ids of Flink jobs are numbers, in the order in which things are created concurrently.
     text = re.sub(r"(?<=FOR )\d+ +|(?<=clicks: )\d+ ", "NUMBER ", text)
     text = re.sub(r"back to \d{4}-\d{2}-\d{2}", "back to DAY", text)
     text = re.sub(r"\b[0-9a-f]{64}\b", "DIGEST", text)
     text = re.sub(r"(?<=request )[\w-]+", "REQUEST", text)
     text = re.sub(r"(?<= by )\S+@\S+", "AUTHOR", text)
-    return re.sub(
+    text = re.sub(
         r"\b(job_submitting|job_running|ACCEPTED|RUNNING|starting|running|idle)\b *", "STATE ", text
     )
+    # Columns are as wide as what is in them.
+    return re.sub(r" +", " ", text)
 
 
 # --- the pages --------------------------------------------------------------------------------------------
