@@ -157,20 +157,25 @@ def options_table(options: Iterable[click.Parameter]) -> list[str]:
         if record is None:
             continue
         names = ", ".join(f"`{word}`" for word in [*option.opts[:-1], option_word(option)])
-        lines.append(f"| {names} | {cell(record[1])} |")
+        lines.append(f"| {names} | {description(option, record[1])} |")
     return lines
 
 
 def option_word(option: click.Option) -> str:
     """Return an option's last spelling with what it takes: `--target TARGET`."""
+    name = option.opts[-1]
     if option.is_flag:
-        return option.opts[-1]
-    takes = option.make_metavar(click.Context(click.Command("none"))).replace("|", "\\|")
-    return (
-        f"{option.opts[-1]}[={takes.strip('[]')}]"
-        if option._flag_needs_value
-        else f"{option.opts[-1]} {takes}"
-    )
+        return name
+    takes = option.make_metavar(click.Context(click.Command("none")))
+    takes = "VALUE" if isinstance(option.type, click.Choice) else takes
+    return f"{name}[={takes}]" if option._flag_needs_value else f"{name} {takes}"
+
+
+def description(option: click.Option, help_text: str) -> str:
+    """Return an option's help, with the values that it accepts."""
+    if not isinstance(option.type, click.Choice):
+        return cell(help_text)
+    return f"{cell(help_text)} Values: {', '.join(f'`{choice}`' for choice in option.type.choices)}."
 
 
 # --- the findings -----------------------------------------------------------------------------------------
@@ -375,7 +380,8 @@ def value(data: Any) -> str:
 
 def escaped(text: str) -> str:
     """Return text whose characters Markdown does not interpret."""
-    return re.sub(r"([*<>\[\]`])", r"\\\1", " ".join(text.split()))
+    marked = re.sub(r"([*\[\]`]|(?<!\w)_)", r"\\\1", " ".join(text.split()))
+    return marked.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def cell(text: str, *, code: bool = False) -> str:
