@@ -376,6 +376,31 @@ def test_the_journal_is_as_documented(workspace: Workspace) -> None:
             assert f"`{key}" in section("Journal"), key
 
 
+def schema_of(name: str) -> Any:
+    return json.loads(text_of(f"schemas/{name}.schema.json"))
+
+
+def test_every_key_of_the_project_file_is_documented() -> None:
+    page = text_of("docs/project.md")
+    project = schema_of("Project")["properties"]
+    target = project["targets"]["additionalProperties"]["properties"]
+    nested = [f"{key}.{inner}" for key in ("rate", "retry", "waits") for inner in target[key]["properties"]]
+    assert len(nested) > 4
+    own = {key for key in target if not any(name.startswith(f"{key}.") for name in nested)}
+    for key in ({*project} - {"apiVersion", "kind", "metadata"}) | own | {*nested}:
+        assert f"`{key}`" in page, key
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_key_of_a_manifest_is_documented(kind: str) -> None:
+    page = text_of("docs/manifests.md")
+    manifest_keys = schema_of(kind)["properties"]
+    lifecycle = manifest_keys["lifecycle"]["properties"]
+    assert {"spec", "dependsOn"} <= {*manifest_keys}
+    for key in ({*manifest_keys} - {"metadata"}) | {*lifecycle}:
+        assert f"`{key}`" in page, key
+
+
 # --- CI ---------------------------------------------------------------------------------------------------
 
 CI_BLOCKS = blocks(text_of("docs/ci.md"), "yaml")
