@@ -7,7 +7,7 @@ VENV := .venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_versi
 endif
 BIN := $(VENV)/bin
 
-.PHONY: help demo lint test check bench format conformance clean
+.PHONY: help demo lint test check bench format docs site conformance clean
 
 help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
@@ -16,6 +16,8 @@ help:
 	@echo "make bench   how long each verb takes with 2,000 jobs"
 	@echo "make format  format the code, and regenerate the schemas"
 	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
+	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
+	@echo "make site    build the pages as a web site, in build/site"
 	@echo "make clean   remove .venv, its likes and everything that was built"
 
 demo: $(VENV)/run.stamp
@@ -43,6 +45,12 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/deployer schema generate
 
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/generate.py
+
+site: $(VENV)/docs.stamp docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 # What the vendor's SDKs say of the emulator; without it these tests are skipped.
 conformance: $(VENV)/conformance.stamp
 
@@ -69,4 +77,9 @@ $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
 $(VENV)/conformance.stamp: $(VENV)/dev.stamp
 	@echo "Installing the vendor's SDKs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,conformance]'
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/dev.stamp
+	@echo "Installing MkDocs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	@touch $@

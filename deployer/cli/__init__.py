@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from deployer import __version__
+from deployer.cli.examples import examples
 from deployer.cli.options import common_options
 from deployer.errors import DeployerError, Exit, InvalidInput
 from deployer.report import text
@@ -52,7 +53,14 @@ class _Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+EXAMPLES = examples(
+    ("Start a project that works on an emulator", "deployer init shop"),
+    ("Show what would change in the target prod", "deployer plan -t prod"),
+    ("Apply it", "deployer apply -t prod"),
+)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
 @click.version_option(__version__, prog_name="deployer")
 @common_options
 @click.pass_context

@@ -2,7 +2,7 @@
 
 `run_once` is the table for jobs that run when they are created, `definition` the one for those that are
 started and stopped; `cancellation` is the short one of `deployer cancel`. The functions are written so that
-they read like the tables in README.md, row by row.
+they read like the tables in docs/planning.md, row by row.
 """
 
 from __future__ import annotations

@@ -358,7 +358,7 @@ def test_github(empty: Workspace) -> None:
 def test_github_is_as_the_readme_tells(empty: Workspace) -> None:
     init(empty)
     told = re.findall(
-        r"^ *- ((?:uses|run): .*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^ *- ((?:uses|run): .*)$", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     steps = [
         f"{key}: {step[key]}" for step in ci_steps(empty, "github") for key in ("uses", "run") if key in step

@@ -10,6 +10,7 @@ from deployer.cli import plan_file as selection
 from deployer.cli import session
 from deployer.cli.approval import APPLY, agreement, ask, is_within
 from deployer.cli.approval import limits as limits_of
+from deployer.cli.examples import examples
 from deployer.cli.execute import carry_out, settle
 from deployer.cli.options import Options, project_command, rerun_option
 from deployer.clock import Halt
@@ -22,8 +23,17 @@ from deployer.report.text import count
 from deployer.secrets.references import names
 from deployer.secrets.store import Secrets
 
+EXAMPLES = examples(
+    ("Show the plan, ask, and apply it", "deployer apply"),
+    ("Apply to a protected target in CI", "deployer apply -t prod --confirm prod"),
+    (
+        "Apply a saved plan, and wait until the jobs have succeeded",
+        "deployer apply --yes --plan plan.json --wait=succeeded",
+    ),
+)
 
-@click.command("apply")
+
+@click.command("apply", epilog=EXAMPLES)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--confirm", metavar="TARGET", help="Do not ask; what a protected target needs for --yes.")
 @click.option("--expect", metavar="DIGEST", help="Refuse (exit 6) unless the plan has this digest.")

@@ -10,6 +10,7 @@ import click
 from deployer.cli import session
 from deployer.cli.approval import CANCEL, agreement, ask, is_within
 from deployer.cli.approval import limits as limits_of
+from deployer.cli.examples import examples
 from deployer.cli.execute import carry_out, settle
 from deployer.cli.options import Options, project_command
 from deployer.clock import Halt
@@ -21,7 +22,13 @@ from deployer.report.text import count
 PARALLELISM = 4
 
 
-@click.command("cancel")
+EXAMPLES = examples(
+    ("Cancel the runs of the jobs in one file", "deployer cancel spark/daily-orders.yaml"),
+    ("Cancel by name, without asking", "deployer cancel --yes --select name=daily-*"),
+)
+
+
+@click.command("cancel", epilog=EXAMPLES)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--confirm", metavar="TARGET", help="Do not ask; what a protected target needs for --yes.")
 @click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Another limit than the target's.")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import yaml
 
+from deployer.cli.examples import examples
 from deployer.errors import DeployerError, Exit, UsageError
 from deployer.report.terminal import out
 
@@ -21,10 +22,23 @@ def _credential(name: str, text: str) -> Callable[[Callable[..., Exit]], Callabl
     return click.option(f"--{name}", envvar=variable, help=f"{text} Or {variable}.")
 
 
-@click.command("emulator")
+EXAMPLES = examples(
+    ("Run on a fixed port, and keep the jobs in a file", "deployer emulator --port 8080 --db jobs.db"),
+    (
+        "Accept one token only, and limit each MRS cluster to 2 active jobs",
+        "deployer emulator --token test --running 2",
+    ),
+)
+
+
+@click.command("emulator", epilog=EXAMPLES)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0, the default, takes a free one.")
 @click.option(
-    "--db", type=click.Path(dir_okay=False, path_type=Path), default=Path("emulator.db"), show_default=True
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("emulator.db"),
+    show_default=True,
+    help="The file that keeps the jobs.",
 )
 @_credential("token", "Refuse other tokens in X-Auth-Token, but those that IAM here gave.")
 @_credential("ak", "Take requests signed with this access key.")

@@ -9,6 +9,7 @@ import click
 
 from deployer.apply import journal
 from deployer.cli import session
+from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command, selector
 from deployer.errors import Exit, UsageError
 from deployer.model import Job, Source
@@ -16,9 +17,21 @@ from deployer.project.load import STATE_FOLDER
 from deployer.report import history, text
 from deployer.report.terminal import err, out
 
+EXAMPLES = examples(
+    ("Show the last ten calls to prod", "deployer history -t prod --limit 10"),
+    ("Print the calls of one job as JSON", "deployer history --select name=daily-orders --format json"),
+)
 
-@click.command("history")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+
+@click.command("history", epilog=EXAMPLES)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Output format.",
+)
 @click.option(
     "--limit", metavar="N", type=click.IntRange(min=1), default=50, show_default=True, help="How many calls."
 )

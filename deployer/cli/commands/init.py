@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from deployer.cli.examples import examples
 from deployer.cli.options import change_folder
 from deployer.errors import DeployerError, Exit
 from deployer.escape import printable
@@ -17,8 +18,16 @@ from deployer.project.load import load, manifest_files
 from deployer.report import text
 from deployer.report.terminal import err, out
 
+EXAMPLES = examples(
+    ("Start a project in the current folder", "deployer init"),
+    (
+        "Start one with two kinds of job and a GitLab CI file",
+        "deployer init shop --kind SparkBatch --kind MrsJob --ci gitlab",
+    ),
+)
 
-@click.command("init")
+
+@click.command("init", epilog=EXAMPLES)
 @click.option(
     "--kind", "kinds", metavar="KIND", multiple=True, help="A kind of job to begin with; SparkBatch, if none."
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.cli import session
+from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.errors import ApiError, Exit
 from deployer.escape import log_lines, printable
@@ -35,7 +36,13 @@ class _Shown:
     prefix: str
 
 
-@click.command("logs")
+EXAMPLES = examples(
+    ("Show the last 20 lines of one job", "deployer logs spark/daily-orders.yaml --lines 20"),
+    ("Follow the logs of the jobs of one team", "deployer logs -f --select label.team=orders"),
+)
+
+
+@click.command("logs", epilog=EXAMPLES)
 @click.option(
     "--lines",
     type=click.IntRange(min=0),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from deployer.cli import plan_file, session
+from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command, rerun_option
 from deployer.errors import Exit
 from deployer.planning.saved_plan import as_text, destination, write
@@ -16,8 +17,20 @@ from deployer.report.terminal import err, out
 FORMATS = ("text", "json", "markdown")
 
 
-@click.command("plan")
-@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
+EXAMPLES = examples(
+    ("Plan for the target prod", "deployer plan -t prod"),
+    ("Plan one folder with another value", "deployer plan spark --set executors=4"),
+    (
+        "Save the plan for a later apply, and print it for a pull request",
+        "deployer plan -t prod --out plan.json --format markdown",
+    ),
+)
+
+
+@click.command("plan", epilog=EXAMPLES)
+@click.option(
+    "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @click.option("--out", "out_file", metavar="FILE", help="Save the plan, for apply --plan.")
 @rerun_option

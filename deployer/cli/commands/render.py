@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from deployer.cli import session
+from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.documents.dump import dump
 from deployer.errors import Exit
@@ -23,7 +24,13 @@ from deployer.secrets.redact import masked
 MAX_VALUE = 48
 
 
-@click.command("render")
+EXAMPLES = examples(
+    ("Print one file after templates", "deployer render spark/daily-orders.yaml"),
+    ("Show where each value comes from", "deployer render -t prod --origins --select name=daily-orders"),
+)
+
+
+@click.command("render", epilog=EXAMPLES)
 @click.option("--origins", "show_origins", is_flag=True, help="Tell of every value where it comes from.")
 @project_command
 def command(options: Options, *, show_origins: bool) -> Exit:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import yaml
 
+from deployer.cli.examples import examples
 from deployer.errors import DeployerError, Exit, UsageError, nearest
 from deployer.escape import printable, value
 from deployer.kinds import KINDS
@@ -18,13 +19,24 @@ from deployer.schema import files as schema
 from deployer.vendor_pages.compare import Difference, compare, tables_of
 from deployer.vendor_pages.read import as_table, load_page
 
+EXAMPLES = examples(
+    ("Print the schema of a kind", "deployer schema show SparkBatch"),
+    ("Check that the stored schemas are current", "deployer schema check"),
+)
 
-@click.group("schema")
+
+@click.group("schema", epilog=EXAMPLES)
 def command() -> None:
     """The JSON Schemas (draft 2020-12) that are generated from the parameter tables."""
 
 
-@command.command("generate")
+@command.command(
+    "generate",
+    epilog=examples(
+        ("Write the schemas after a table has changed", "deployer schema generate"),
+        ("Then check that all schemas are current", "deployer schema check"),
+    ),
+)
 def generate() -> Exit:
     """Write the schemas from the tables, into the folder of the tables."""
     for name, text in schema.generate().items():
@@ -37,7 +49,16 @@ def generate() -> Exit:
     return Exit.DONE
 
 
-@command.command("check")
+@command.command(
+    "check",
+    epilog=examples(
+        ("Check that the stored schemas are current", "deployer schema check"),
+        (
+            "Compare the tables with pages of the vendor",
+            "deployer schema check --against batches.html sessions.md",
+        ),
+    ),
+)
 @click.option("--against", metavar="PAGE...", multiple=True, help="Compare the tables with vendor pages.")
 @click.argument("more", metavar="", nargs=-1)
 def check(against: tuple[str, ...], more: tuple[str, ...]) -> Exit:
@@ -98,8 +119,21 @@ def _said(told: Any) -> str:
     return told if isinstance(told, str) else value(told)
 
 
-@command.command("import")
-@click.option("--format", "style", type=click.Choice(("yaml", "json")), default="yaml", show_default=True)
+@command.command(
+    "import",
+    epilog=examples(
+        ("Print a page's tables as YAML", "deployer schema import batches.html"),
+        ("Print them as JSON", "deployer schema import --format json batches.html"),
+    ),
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(("yaml", "json")),
+    default="yaml",
+    show_default=True,
+    help="Output format.",
+)
 @click.argument("page")
 def import_(page: str, style: str) -> Exit:
     """Print the parameter tables of a vendor page, as the start of a table file."""
@@ -111,7 +145,16 @@ def import_(page: str, style: str) -> Exit:
     return Exit.DONE
 
 
-@command.command("show")
+@command.command(
+    "show",
+    epilog=examples(
+        (
+            "Write the schema of a kind for an editor",
+            "deployer schema show SparkBatch > SparkBatch.schema.json",
+        ),
+        ("Print the schema of deployer.yaml", "deployer schema show Project"),
+    ),
+)
 @click.argument("kind")
 def show(kind: str) -> Exit:
     """Print the schema of KIND (or of Project, for deployer.yaml, or Plan, for a saved plan)."""

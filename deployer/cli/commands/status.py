@@ -7,14 +7,27 @@ import json
 import click
 
 from deployer.cli import session
+from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit
 from deployer.report import status, text
 from deployer.report.terminal import err, out
 
+EXAMPLES = examples(
+    ("Show all jobs of the target prod", "deployer status -t prod"),
+    ("Print the Flink jobs as JSON", "deployer status --select kind=FlinkJar --format json"),
+)
 
-@click.command("status")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+
+@click.command("status", epilog=EXAMPLES)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Output format.",
+)
 @project_command
 def command(options: Options, style: str) -> Exit:
     """Show the live state of each job that the manifests name, and whether it is as its manifest says."""

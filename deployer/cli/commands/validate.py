@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from deployer.cli import session
+from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.escape import printable
@@ -34,10 +35,18 @@ class _Checked:
         return len(self.loaded.jobs) if self.loaded else 0
 
 
-@click.command("validate")
+EXAMPLES = examples(
+    ("Check the project for every target", "deployer validate --all-targets"),
+    ("Treat warnings as errors, and annotate a pull request", "deployer validate --strict --format github"),
+)
+
+
+@click.command("validate", epilog=EXAMPLES)
 @click.option("--strict", is_flag=True, help="Take warnings for errors.")
 @click.option("--all-targets", is_flag=True, help="Check for every target of deployer.yaml.")
-@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Tell what each job's sc_type amounts to.")
 @project_command
 def command(options: Options, style: str, *, strict: bool, all_targets: bool, verbose: bool) -> Exit:

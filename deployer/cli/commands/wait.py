@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from deployer.cli import session
+from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit, UsageError
 from deployer.kinds import KINDS
@@ -14,8 +15,16 @@ from deployer.project.target import seconds
 from deployer.report import text
 from deployer.report.terminal import err, out
 
+EXAMPLES = examples(
+    ("Wait until one job has succeeded", "deployer wait spark/daily-orders.yaml --until succeeded"),
+    (
+        "Wait for one team, at most one hour",
+        "deployer wait --select label.team=orders --timeout 1h",
+    ),
+)
 
-@click.command("wait")
+
+@click.command("wait", epilog=EXAMPLES)
 @click.option(
     "--until",
     type=click.Choice(["running", "succeeded"]),
