@@ -7,6 +7,7 @@ journal's times) gets a stand-in.
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import os
@@ -18,11 +19,13 @@ import signal
 import socket
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TextIO
+from urllib.parse import urlsplit
 
 from deployer.cli import run
 from deployer.emulator import Emulator
@@ -42,8 +45,9 @@ _MINUTE = 60
 # So often is no clock asked in a scenario that ends.
 _MOST_ASKED = 20_000
 
-# An interrupt is noticed at once; without it the test must end some time.
-_INTERRUPT_SECONDS = 20
+# How often, and after how many seconds each, it is asked whether an interrupt was noticed.
+_MOST_LOOKS = 1000
+_LOOK_SECONDS = 0.01
 
 _OURS = frozenset({"script", "expected.txt"})
 
@@ -80,6 +84,7 @@ class _Transcript:
 
     def __init__(self) -> None:
         self._written: list[tuple[str, str]] = []
+        self._said = threading.Event()
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         self.out = _Stream(lambda text: self._add("", text))
@@ -88,15 +93,20 @@ class _Transcript:
     def _add(self, prefix: str, text: str) -> None:
         self._drain()
         self._written.append((prefix, text))
+        if prefix == STDERR:
+            self._said.set()
 
     def _drain(self) -> None:
         with suppress(BlockingIOError):
             self._written.append((STDERR, os.read(self._read, 65536).decode()))
 
-    def wait_for_handler(self) -> None:
-        """Returns when something was written to the file descriptor of stderr."""
-        if not select.select([self._read], [], [], _INTERRUPT_SECONDS)[0]:
-            raise ScriptError("the interrupt came to nothing")
+    def wait_for_word(self, interrupt: Callable[[], object]) -> None:
+        """Returns when the interrupt has had something said on stderr, by a signal handler or otherwise."""
+        self._said.clear()
+        interrupt()
+        for _ in range(_MOST_LOOKS):
+            if self._said.is_set() or select.select([self._read], [], [], _LOOK_SECONDS)[0]:
+                return
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -224,6 +234,7 @@ class Scenario:
         self._answer: str | None = None
         self._environment = dict(_OWN)
         self._meanwhile: list[tuple[str, ...]] = []
+        self._failed = ""
         self._transcript: _Transcript | None = None
         self._emulator = Emulator(self._database, token=TOKEN, clock=self._clock, wait=self._do_meanwhile)
         self._normal = _StandIns(
@@ -238,6 +249,7 @@ class Scenario:
             "show": self._show,
             "env": self._set,
             "end": self._end,
+            "call": self._call,
             "fault": self._fault,
             "during": self._during,
             "answer": self._will_answer,
@@ -283,6 +295,8 @@ class Scenario:
         self._clock.tick = self._ticks
         with _process(self._folder, self._environment, typing), transcript.recording():
             code = run(arguments)
+        if self._failed:
+            raise ScriptError(f"meanwhile: {self._failed}")
         if self._ticks:
             self._clock.now = (self._clock.now // _MINUTE + 1) * _MINUTE
         self._clock.tick, self._ticks, self._answer = 0.0, 0.0, None
@@ -326,6 +340,17 @@ class Scenario:
         self._emulator.store.end(number if family == "dli.flink" else identity, state, result)
         return ""
 
+    def _call(self, method: str, path: str, body: str = "") -> str:
+        connection = http.client.HTTPConnection(urlsplit(self._emulator.url).netloc)
+        headers = {"X-Auth-Token": TOKEN, "Content-Type": "application/json"}
+        connection.request(method, path, body or None, headers)
+        answer = connection.getresponse()
+        said = answer.read().decode()
+        connection.close()
+        if answer.status >= 400:
+            raise ScriptError(f"HTTP {answer.status}: {said}")
+        return ""
+
     def _fault(self, rule: str) -> str:
         if rule == "none":
             self._emulator.faults.clear()
@@ -341,17 +366,16 @@ class Scenario:
         return ""
 
     def _do_meanwhile(self, number: float) -> None:
-        name, *arguments = self._meanwhile[int(number) - 1]
-        if name == "interrupt":
-            self._interrupt()
-        else:
-            self._commands[name](*arguments)
+        command = self._meanwhile[int(number) - 1]
+        try:
+            self._interrupt() if command == ("interrupt",) else self._commands[command[0]](*command[1:])
+        except Exception as error:  # noqa: BLE001 - told when the command under way has ended
+            self._failed = f"{shlex.join(command)}: {error}"
 
     def _interrupt(self) -> None:
         """Presses Ctrl-C, and returns when that was noticed."""
         assert self._transcript is not None
-        os.kill(os.getpid(), signal.SIGINT)
-        self._transcript.wait_for_handler()
+        self._transcript.wait_for_word(lambda: os.kill(os.getpid(), signal.SIGINT))
 
     def _will_answer(self, text: str) -> str:
         self._answer = text
