@@ -33,7 +33,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/deployer schema check
-	$(BIN)/pytest -n auto -m "not slow" --ignore tests/conformance
+	$(BIN)/pytest -n auto -m "not slow"
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python tests/bench.py

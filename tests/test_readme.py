@@ -70,6 +70,7 @@ def test_the_demo_runs_the_tour() -> None:
     assert ran == [match["command"] for match in TOUR.finditer(TEXT)]
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     before = sorted((ROOT / "jobs").rglob("*"))
     bin_folder = Path(sys.executable).parent
