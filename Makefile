@@ -35,7 +35,7 @@ test: lint
 	$(BIN)/pytest -n auto --cov --cov-fail-under=95
 
 check: lint
-	$(BIN)/pytest -n auto -m "not slow" --ignore tests/conformance
+	$(BIN)/pytest -n auto -m "not slow"
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python tests/testing/bench.py

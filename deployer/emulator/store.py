@@ -249,7 +249,7 @@ class Store:
     def _run(self, sql: str, **values: Any) -> list[Any]:
         """Run one statement, with all its parameters named.
 
-        Python 3.12.0 to 3.12.3 and 3.14 take a sequence of values for plain `?` alone, and no mix of both.
+        A sequence of values is for plain `?` alone: Python 3.12.0 to 3.12.3 warn of `?1`, 3.14 refuses names.
         """
         with self._lock:
             return self._connection.execute(sql, values).fetchall()

@@ -13,6 +13,7 @@ from .conftest import Connect
 
 dli_sdk: Any = pytest.importorskip("huaweicloudsdkdli.v1")
 mrs_sdk: Any = pytest.importorskip("huaweicloudsdkmrs.v2")
+pytestmark = pytest.mark.slow
 
 BATCH = {
     "file": "obs://b/a.jar",

@@ -13,6 +13,7 @@ from testing.workspace import Clock
 from .conftest import AK, SK, Connect
 
 sdk: Any = pytest.importorskip("huaweicloudsdkdli.v1")
+pytestmark = pytest.mark.slow
 
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException  # noqa: E402
 

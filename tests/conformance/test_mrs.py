@@ -11,6 +11,7 @@ from testing.workspace import Clock
 from .conftest import Connect
 
 sdk: Any = pytest.importorskip("huaweicloudsdkmrs.v2")
+pytestmark = pytest.mark.slow
 
 from huaweicloudsdkcore.exceptions.exceptions import (  # noqa: E402
     ClientRequestException,

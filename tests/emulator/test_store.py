@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
 import requests
 
 from deployer.emulator import Emulator
@@ -103,3 +104,13 @@ def test_a_database_of_the_first_version_is_taken_over(tmp_path: Path, clock: Cl
             connection.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
     with Emulator(database, clock=clock) as server:
         assert requests.get(f"{server.url}{BATCHES}/{old}", timeout=10).json()["name"] == "job"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not show open files")
+def test_a_file_that_is_no_database_is_not_kept_open(tmp_path: Path) -> None:
+    file = tmp_path / "e.db"
+    file.write_text("no database\n" * 100)
+    with pytest.raises(sqlite3.DatabaseError) as failure:
+        Emulator(file)
+    assert failure.tb, "its frames hold the connection, so nobody has collected it"
+    assert file not in [descriptor.resolve() for descriptor in Path("/proc/self/fd").iterdir()]

@@ -255,6 +255,7 @@ def kills() -> Iterator[tuple[Nth, int, str]]:
                 yield nth, SIGNALS[(nth.number + at) % 3], point
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("nth", "by", "point"), list(kills()), ids=str)
 def test_killed(scene: Scene, nth: Nth, by: int, point: str) -> None:
     ran = scene.killed(nth, by, point)
@@ -292,6 +293,7 @@ def code(failure: str, sort: str) -> int:
     return 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("failure", FAILURES if FULL else [*FAILURES][:5])
 def test_writes_fail(scene: Scene, failure: str, sort: str) -> None:
@@ -311,6 +313,7 @@ def test_writes_fail(scene: Scene, failure: str, sort: str) -> None:
     scene.converges(after=ran)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(READS) if FULL else range(8))
 def test_reads_fail(scene: Scene, at: int) -> None:
     """Every eighth read, or each alone: before the first write, between two and after the last."""
@@ -357,6 +360,7 @@ class Lag:
             self.emulator.faults.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("nth", "killed"), [(SUBMITS["session"], False), *((nth, True) for nth in SUBMITS.values())]
 )

@@ -133,6 +133,7 @@ def test_the_readme_has_a_tour() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     before = sorted((ROOT / "jobs").rglob("*"))
     bin_folder = Path(sys.executable).parent

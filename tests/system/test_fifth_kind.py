@@ -55,6 +55,7 @@ def add_line(file: Path, import_after: str, module: str, line_after: str, line: 
     file.write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.slow
 def test_a_fifth_kind(copy: Path) -> None:
     def deployer(*arguments: str) -> str:
         ran = subprocess.run(

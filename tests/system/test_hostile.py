@@ -647,6 +647,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process there has no limits")
 @pytest.mark.parametrize("files", [list(SLOW)[:3], list(SLOW)[3:]])
 def test_what_takes_too_long(bare: Workspace, files: list[str]) -> None:

@@ -108,6 +108,7 @@ def test_prod_is_reached_when_it_is_filled_in(workspace: Workspace) -> None:
     assert "no changes" in workspace.run("plan", "-t", "prod").out
 
 
+@pytest.mark.slow
 def test_a_fifth_kind_needs_only_its_table(copy: Path) -> None:
     def deployer(*arguments: str) -> str:
         ran = subprocess.run(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,16 @@ def test_one_line_says_what_is_missing(tmp_path: Path, missing: str, says: str) 
     assert len(lines) == 1
     assert says in lines[0]
     assert not list(tmp_path.glob(".venv*"))
+
+
+def test_a_named_interpreter_has_an_environment_of_its_own() -> None:
+    def commands(*variables: str) -> str:
+        order = ["make", "-C", str(ROOT), "--dry-run", "--always-make", "check", *variables]
+        return subprocess.run(order, capture_output=True, text=True, check=True).stdout
+
+    assert "\n.venv/bin/pytest " in commands("PYTHON=python3")
+    own = f".venv-{platform.python_version()}"
+    named = commands(f"PYTHON={sys.executable}")
+    assert f"{sys.executable} -m venv {own}\n" in named
+    assert f"\n{own}/bin/pytest " in named
+    assert ".venv/" not in named.replace(sys.executable, "")

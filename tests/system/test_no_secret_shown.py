@@ -112,6 +112,7 @@ def asking(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     return workspace
 
 
+@pytest.mark.slow
 def test_secrets_reach_the_service_and_no_output(
     asking: Workspace, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -160,6 +161,7 @@ CHANGES: tuple[tuple[str, Any], ...] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("field", "value"), CHANGES)
 def test_what_changed_shows_no_secret_of_the_live_job(asking: Workspace, field: str, value: Any) -> None:
     """The live side is plain text: where a value moved it may be the secret that is now somewhere else."""
@@ -178,6 +180,7 @@ def echoed(call: Call) -> bytes:
     return json.dumps({"error_code": "DLI.0001", "error_msg": " ".join(values)}).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(SPECS))
 def test_a_service_that_repeats_what_it_was_sent(
     asking: Workspace, emulator: Emulator, kind: str, monkeypatch: pytest.MonkeyPatch

@@ -34,6 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_schemas_and_tables(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "deployer_schemas/SparkBatch.schema.json" in names
@@ -41,6 +42,7 @@ def test_the_wheel_holds_schemas_and_tables(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "jobs", "schemas/"))]
 
 
+@pytest.mark.slow
 def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
     site, project = tmp_path / "site", tmp_path / "project"
     pip("install", "--no-index", "--no-deps", "--quiet", "--target", site, wheel)

@@ -173,6 +173,7 @@ def on_one_line(pointer: str, path: str) -> bool:
     return f"{path}/".startswith(f"{pointer}/") or f"{pointer}/".startswith(f"{path}/")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", FIELDS)
 def test_each_field_round_trips_and_shows_when_it_is_changed_or_removed(
     fields: str, workspace: Workspace, clock: Clock
@@ -313,6 +314,7 @@ def only_other_words(kind: Kind, before: Mapping[str, Any], after: Mapping[str, 
     return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @settings(
     max_examples=10,

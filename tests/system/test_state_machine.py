@@ -376,6 +376,7 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:  # noqa: C901 - a rule
     return Machine
 
 
+@pytest.mark.slow
 def test_what_apply_does_is_what_the_plan_said(
     tmp_path: Path, bare: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:

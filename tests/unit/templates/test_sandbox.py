@@ -146,6 +146,7 @@ def test_long_texts_do_not_block_each_other() -> None:
 # --- what takes too much ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -190,6 +191,7 @@ def test_bombs(text: str, line: int, words: str) -> None:
     assert words in problem.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", [ENDLESS, UNINTERRUPTED])
 def test_after_some_no_more_is_rendered(bomb: str) -> None:
     results = render(SOUND, *[bomb] * (MAX_STOPS + 1), SOUND, "a: plain")

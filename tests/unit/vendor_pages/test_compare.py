@@ -425,6 +425,7 @@ ROWS = {
 }
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("number", VENDOR)
 def test_each_row_of_a_vendor_page_that_is_renamed_or_removed_is_told(number: str) -> None:
