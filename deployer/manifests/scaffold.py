@@ -24,7 +24,8 @@ from deployer.errors import DeployerError, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
 from deployer.project.load import PROJECT_FILE, STATE_FOLDER
-from deployer.schema.manifest import API_VERSION, Schema, manifest_schema
+from deployer.schema.manifest import manifest_schema
+from deployer.schema.parts import API_VERSION, Schema
 from deployer.schema.project import project_schema
 
 WIDTH = 110

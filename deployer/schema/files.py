@@ -13,7 +13,7 @@ from deployer.schema.project import project_schema
 
 
 def generate() -> Mapping[str, str]:
-    """The text of every generated file, by file name."""
+    """Return the text of every generated file, by file name."""
     schemas = {kind.name: manifest_schema(kind) for kind in KINDS.values()}
     schemas |= {"Project": project_schema(), "Plan": plan_schema()}
     return {
@@ -23,11 +23,11 @@ def generate() -> Mapping[str, str]:
 
 
 def stale() -> list[str]:
-    """The names of the generated files that are missing, or differ from what the tables say now."""
+    """List the generated files that are missing, or differ from what the tables say now."""
     return [name for name, text in generate().items() if stored(name) != text]
 
 
 def stored(name: str) -> str | None:
-    """The text of a generated file; None when it is missing."""
+    """Return the text of a generated file; None when it is missing."""
     file = schema_folder() / name
     return file.read_text(encoding="utf-8") if file.is_file() else None

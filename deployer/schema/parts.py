@@ -1,0 +1,39 @@
+"""The fragments of JSON Schema in `schemas/parts.yaml`, whose header says how they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import yaml
+
+from deployer.kinds.tables import YAML_LOADER, schema_folder
+
+API_VERSION = "deployer/v1"
+Schema = dict[str, Any]
+
+_NAME = re.compile(r"\$\{(\w+)\}")
+
+
+def fill(part: Any, **values: Any) -> Any:
+    """Return `part` with each `${name}` replaced by its value. Raises KeyError for one without a value."""
+    match part:
+        case dict():
+            return {key: fill(item, **values) for key, item in part.items()}
+        case list():
+            return [fill(item, **values) for item in part]
+        case str() if alone := _NAME.fullmatch(part):
+            return values[alone[1]]
+        case str():
+            return _NAME.sub(lambda match: values[match[1]], part)
+    return part
+
+
+@cache
+def parts() -> Mapping[str, Any]:
+    """Read the fragments, by name. Only what generates schemas needs them: to check, the files are enough."""
+    file = schema_folder() / "parts.yaml"
+    loaded: Mapping[str, Any] = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
+    return loaded
