@@ -21,7 +21,7 @@ class Clock:
     chance: Callable[[], float] = random.random
 
 
-class Halt:
+class StopSignal:
     """Set by the first interrupt: calls in flight end, every wait ends at once, and nothing new begins."""
 
     def __init__(self) -> None:

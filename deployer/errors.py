@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 
-from deployer.model import Place
+from deployer.model import Location
 
 
 class Exit(IntEnum):
@@ -101,7 +101,7 @@ class Problem:
     findings that a manifest can waive.
     """
 
-    place: Place
+    location: Location
     message: str
     code: str
     severity: str = "error"
@@ -113,7 +113,7 @@ class Problem:
         return f"{self.message} [{' '.join(filter(None, (self.code, self.rule)))}]"
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.severity}: {self.words}"
+        return f"{self.location}: {self.severity}: {self.words}"
 
 
 class DeployerError(Exception):
@@ -166,19 +166,19 @@ class ApiError(DeployerError):
         self.request_id = request_id
 
 
-class NothingArrived(ApiError):
+class NotSent(ApiError):
     """The connection was refused or could not be made, so nothing can have been carried out."""
 
 
-class Refused(ApiError):
+class RequestFailed(ApiError):
     """The service answered with an error of its own."""
 
 
-class AnswerLost(ApiError):
+class ResponseLost(ApiError):
     """Sent, but the answer was lost, cut off or unreadable: it may have been carried out."""
 
 
-class NoAnswer(AnswerLost):
+class ResponseTimeout(ResponseLost):
     """Sent, but nothing came back within the time allowed."""
 
 

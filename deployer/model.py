@@ -17,7 +17,7 @@ Path = tuple[str | int, ...]
 Spec = Mapping[str, Any]
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where something stands in an author's file: line and column count from 1.
 
     The line is 0 where the file as a whole is meant. `via` is the way that led there, nearest first: the
@@ -53,13 +53,13 @@ class Document:
     """
 
     value: Any
-    start: Place
-    keys: Mapping[Path, Place]
-    values: Mapping[Path, Place]
+    start: Location
+    keys: Mapping[Path, Location]
+    values: Mapping[Path, Location]
     texts: Mapping[Path, str]
     names: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
 
-    def place(self, path: Path, *, of_key: bool = False) -> Place:
+    def location(self, path: Path, *, of_key: bool = False) -> Location:
         """Where `path` stands, or its nearest ancestor that stands anywhere."""
         while path:
             if of_key and path in self.keys:
@@ -160,7 +160,7 @@ class Job:
     lifecycle: Lifecycle = Lifecycle()
     labels: Mapping[str, str] = field(default_factory=dict)
     depends_on: tuple[Dependency, ...] = ()
-    again: bool = False
+    rerun_requested: bool = False
 
     @property
     def kind(self) -> str:
@@ -199,10 +199,10 @@ class LiveJob:
     phase: Phase
     submitted: int
     spec: Spec | None
-    unlisted: frozenset[str] = frozenset()
+    unobserved: frozenset[str] = frozenset()
     finished: int = 0
     savepoint: str = ""
-    mark: Mapping[str, str] = field(default_factory=dict)
+    ownership: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ class Change:
     fields: tuple[FieldChange, ...] = ()
     live: LiveJob | None = None
     steps: tuple[Step, ...] = ()
-    beside: tuple[LiveJob, ...] = ()
+    other_runs: tuple[LiveJob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,11 +309,11 @@ class Plan:
 
     target: str
     changes: tuple[Change, ...]
-    attention: tuple[Note, ...] = ()
+    warnings: tuple[Note, ...] = ()
     errors: tuple[Note, ...] = ()
     digest: str = ""
     orphans: tuple[LiveJob, ...] = ()
-    others: int = 0
+    unmanaged: int = 0
 
     @property
     def pending(self) -> tuple[Change, ...]:
@@ -363,15 +363,15 @@ class Outcome:
     begun: bool = False
 
 
-RUNNING = {Phase.ACTIVE, Phase.PENDING}
+RUNNING_PHASES = {Phase.ACTIVE, Phase.PENDING}
 
 
 # The phases in which a job is as far as `until` asks, and those from which it never comes so far.
-ENOUGH: Mapping[Until, frozenset[Phase]] = {
+REACHED_PHASES: Mapping[Until, frozenset[Phase]] = {
     Until.SUBMITTED: frozenset(Phase),
     Until.RUNNING: frozenset({Phase.ACTIVE, Phase.SUCCEEDED}),
     Until.SUCCEEDED: frozenset({Phase.SUCCEEDED}),
 }
 
 
-ENDED_BADLY = frozenset({Phase.FAILED, Phase.STOPPED})
+FAILED_PHASES = frozenset({Phase.FAILED, Phase.STOPPED})

@@ -290,7 +290,7 @@ def unsettled(history: History, target: str) -> tuple[Intent, ...]:
             continue
         if intent.settled:
             open_calls = [
-                one for one in open_calls if one.identity != intent.identity or one.run == intent.run
+                call for call in open_calls if call.identity != intent.identity or call.run == intent.run
             ]
         else:
             open_calls.append(intent)
@@ -303,20 +303,23 @@ def submitted(history: History, target: str, since: datetime) -> Mapping[str, Id
     A listing that lags behind may not show them yet.
     """
     return {
-        one.id: one.identity
-        for one in history.intents
-        if one.target == target and one.call == Step.CREATE and one.id and (one.ended or one.time) >= since
+        intent.id: intent.identity
+        for intent in history.intents
+        if intent.target == target
+        and intent.call == Step.CREATE
+        and intent.id
+        and (intent.ended or intent.time) >= since
     }
 
 
 def without_savepoint(history: History, target: str) -> frozenset[Identity]:
     """The jobs whose last stop left no savepoint, and that were not started since."""
     lost: set[Identity] = set()
-    for one in history.intents:
-        if one.target == target and one.call == SAVEPOINT:
-            lost.add(one.identity)
-        elif one.target == target and one.call == Step.START and one.result == Result.DONE:
-            lost.discard(one.identity)
+    for intent in history.intents:
+        if intent.target == target and intent.call == SAVEPOINT:
+            lost.add(intent.identity)
+        elif intent.target == target and intent.call == Step.START and intent.result == Result.DONE:
+            lost.discard(intent.identity)
     return frozenset(lost)
 
 

@@ -6,23 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from deployer.apply.journal import Journal
-from deployer.clock import Halt
+from deployer.clock import StopSignal
 from deployer.cloud.client import Client
 from deployer.kinds.ownership import Owner
-from deployer.project.target import Patience
+from deployer.project.target import Polling
 from deployer.secrets.store import Secrets
 
 LOG_LINES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ApplyContext:
     """What all changes of one apply share."""
 
     client: Client
     journal: Journal
     secrets: Secrets
     owner: Owner | None = None
-    patience: Patience = field(default_factory=Patience)
-    halt: Halt = field(default_factory=Halt)
+    polling: Polling = field(default_factory=Polling)
+    stop_signal: StopSignal = field(default_factory=StopSignal)
     say: Callable[[str], object] = str

@@ -37,7 +37,7 @@ class Owner:
 
 
 @contextmanager
-def held(folder: Path, target: str, command: str) -> Iterator[None]:
+def hold(folder: Path, target: str, command: str) -> Iterator[None]:
     """Holds the lock of `target` in the project's state folder. Raises DeployerError when another has it."""
     lock = FileLock(folder / f"{target}.lock", timeout=0)
     beside = folder / f"{target}.lock.json"

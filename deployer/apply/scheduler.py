@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
 from deployer.apply.deployment import Deployment
-from deployer.apply.journaled import LOG_LINES, Setting
-from deployer.apply.wait import is_so_far, wait_until
-from deployer.cloud.observe import look_at
+from deployer.apply.journaled import LOG_LINES, ApplyContext
+from deployer.apply.wait import has_reached, wait_until
+from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
 from deployer.model import (
-    ENDED_BADLY,
+    FAILED_PHASES,
     Change,
     Dependency,
     Identity,
@@ -33,8 +33,8 @@ from deployer.model import (
     State,
     Until,
 )
-from deployer.planning.decide import DEPENDENT
-from deployer.planning.plan import counting
+from deployer.planning.decide import DEPENDENT_STEPS
+from deployer.planning.plan import current_run
 from deployer.project.target import seconds
 from deployer.secrets import redact
 
@@ -46,7 +46,7 @@ _FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ApplyOptions:
     """How to go about it: `wait` says how far each job that was sent is waited for."""
 
     parallelism: int = 1
@@ -55,31 +55,37 @@ class Manner:
 
 
 def apply(
-    setting: Setting, plan: Plan, live: Live, jobs: Mapping[Identity, Job], manner: Manner | None = None
+    context: ApplyContext,
+    plan: Plan,
+    live: Live,
+    jobs: Mapping[Identity, Job],
+    apply_options: ApplyOptions | None = None,
 ) -> Generator[Outcome]:
     """Carries out `plan`, which was made from `live`, and yields what came of each change.
 
     `jobs` are those of the whole project, for the dependencies that are not in the plan. What was not
     started, after an interrupt or with `fail_fast`, yields nothing.
     """
-    run = _Run(setting, live, jobs, manner or Manner())
+    run = _Scheduler(context, live, jobs, apply_options or ApplyOptions())
     yield from run.outcomes(plan)
 
 
-def _needed(change: Change) -> tuple[Dependency, ...]:
+def _required_dependencies(change: Change) -> tuple[Dependency, ...]:
     """What must have come so far before a change is made: nothing, where it only ends its job."""
-    return change.job.depends_on if DEPENDENT & {*change.steps} else ()
+    return change.job.depends_on if DEPENDENT_STEPS & {*change.steps} else ()
 
 
-class _Run:
-    def __init__(self, setting: Setting, live: Live, jobs: Mapping[Identity, Job], manner: Manner) -> None:
-        self._setting = setting
-        self._manner = manner
+class _Scheduler:
+    def __init__(
+        self, context: ApplyContext, live: Live, jobs: Mapping[Identity, Job], apply_options: ApplyOptions
+    ) -> None:
+        self._context = context
+        self._options = apply_options
         self._jobs = jobs
-        self._seen = frozenset(one.id for one in live.jobs)
+        self._seen = frozenset(live_job.id for live_job in live.jobs)
         self._runs: dict[Identity, list[LiveJob]] = {}
-        for one in live.jobs:
-            self._runs.setdefault(one.identity, []).append(one)
+        for live_job in live.jobs:
+            self._runs.setdefault(live_job.identity, []).append(live_job)
         self._ended: dict[Identity, Outcome] = {}
         self._has_failed = False
 
@@ -87,71 +93,78 @@ class _Run:
         changes = {change.job.identity: change for change in plan.steps}
         sorter: TopologicalSorter[Identity] = TopologicalSorter()
         for identity, change in changes.items():
-            sorter.add(identity, *(it.identity for it in change.job.depends_on if it.identity in changes))
+            sorter.add(
+                identity,
+                *(
+                    dependency.identity
+                    for dependency in change.job.depends_on
+                    if dependency.identity in changes
+                ),
+            )
         sorter.prepare()
         ready: deque[Identity] = deque()
         order = deque(changes)
-        pool = ThreadPoolExecutor(self._manner.parallelism, thread_name_prefix="apply")
-        under_way: dict[Future[Outcome], Identity] = {}
+        pool = ThreadPoolExecutor(self._options.parallelism, thread_name_prefix="apply")
+        running: dict[Future[Outcome], Identity] = {}
         try:
             while True:
                 ready.extend(sorter.get_ready())
-                while ready and len(under_way) < self._manner.parallelism and not self._is_ending:
+                while ready and len(running) < self._options.parallelism and not self._is_stopping:
                     identity = ready.popleft()
-                    if reason := self._unmet(changes[identity]):
+                    if reason := self._unmet_dependency(changes[identity]):
                         self._ended[identity] = Outcome(changes[identity], Result.SKIPPED, reason)
                         sorter.done(identity)
                         ready.extend(sorter.get_ready())
                     else:
-                        under_way[pool.submit(self._carry_out, changes[identity])] = identity
-                yield from self._in_order(order)
-                if not under_way:
+                        running[pool.submit(self._run_change, changes[identity])] = identity
+                yield from self._completed_in_order(order)
+                if not running:
                     break
-                for future in self._finished(under_way):
-                    identity = under_way.pop(future)
+                for future in self._next_completed(running):
+                    identity = running.pop(future)
                     outcome = self._ended[identity] = future.result()
                     self._has_failed |= outcome.result in _FAILURES
                     sorter.done(identity)
-            yield from self._rest(order)
+            yield from self._remaining_completed(order)
         except KeyboardInterrupt:
             message = "interrupted while a call was under way; plan shows what came of it"
-            for future, identity in under_way.items():
+            for future, identity in running.items():
                 unknown = Outcome(changes[identity], Result.UNKNOWN, message)
                 self._ended[identity] = future.result() if future.done() else unknown
-            yield from self._rest(order)
+            yield from self._remaining_completed(order)
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
     @property
-    def _is_ending(self) -> bool:
+    def _is_stopping(self) -> bool:
         """Whether nothing new is to be started."""
-        return bool(self._setting.halt) or (self._manner.fail_fast and self._has_failed)
+        return bool(self._context.stop_signal) or (self._options.fail_fast and self._has_failed)
 
-    def _finished(self, under_way: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
+    def _next_completed(self, running: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
         """What has ended, once something has; after an interrupt not for ever: KeyboardInterrupt."""
         since = None
         while True:
-            done, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
             if done:
                 return iter(done)
-            if self._setting.halt:
+            if self._context.stop_signal:
                 since = since or time.monotonic()
                 if time.monotonic() - since > GRACE_SECONDS:
                     raise KeyboardInterrupt
 
-    def _in_order(self, order: deque[Identity]) -> Iterator[Outcome]:
+    def _completed_in_order(self, order: deque[Identity]) -> Iterator[Outcome]:
         while order and order[0] in self._ended:
             yield self._ended[order.popleft()]
 
-    def _rest(self, order: deque[Identity]) -> Iterator[Outcome]:
+    def _remaining_completed(self, order: deque[Identity]) -> Iterator[Outcome]:
         while order:
             if (identity := order.popleft()) in self._ended:
                 yield self._ended[identity]
 
-    def _unmet(self, change: Change) -> str:
+    def _unmet_dependency(self, change: Change) -> str:
         """Why a change is not carried out, for the sake of what it depends on."""
-        for dependency in _needed(change):
+        for dependency in _required_dependencies(change):
             outcome = self._ended.get(dependency.identity)
             if outcome and outcome.result is not Result.DONE:
                 return f"it depends on {dependency.identity.name}, whose outcome is: {outcome.result}"
@@ -159,21 +172,21 @@ class _Run:
 
     # --- in a thread of the pool
 
-    def _carry_out(self, change: Change) -> Outcome:
+    def _run_change(self, change: Change) -> Outcome:
         try:
-            for dependency in _needed(change):
-                if reason := self._await(dependency):
+            for dependency in _required_dependencies(change):
+                if reason := self._wait_for_dependency(dependency):
                     return Outcome(change, Result.SKIPPED, reason)
         except Interrupted:
             return Outcome(change, Result.STOPPED, "nothing was done: interrupted while it waited for others")
-        outcome = Deployment(self._setting, change, self._seen).carry_out()
+        outcome = Deployment(self._context, change, self._seen).execute()
         desired = change.job.lifecycle.state
         runs = desired in {State.PRESENT, State.RUNNING} and outcome.id
-        if outcome.result is not Result.DONE or not runs or self._manner.wait is Until.SUBMITTED:
+        if outcome.result is not Result.DONE or not runs or self._options.wait is Until.SUBMITTED:
             return outcome
-        return self._awaited(outcome, self._manner.wait)
+        return self._wait_for_outcome(outcome, self._options.wait)
 
-    def _await(self, dependency: Dependency) -> str:
+    def _wait_for_dependency(self, dependency: Dependency) -> str:
         """Waits for a dependency; why its dependents are skipped, if they are."""
         if dependency.until is Until.SUBMITTED:
             return ""
@@ -182,62 +195,62 @@ class _Run:
         if not identifier:
             return f"it depends on {name}, which is not there"
         try:
-            live, came = self._wait(dependency.identity, identifier, dependency.until)
+            live, reached = self._wait(dependency.identity, identifier, dependency.until)
         except ApiError as error:
             return f"it depends on {name}, of which the state cannot be read: {error}"
-        if not came:
+        if not reached:
             longest = self._jobs[dependency.identity].lifecycle.timeout
-            return f"it depends on {name}, which is not {_WORDS[dependency.until]} after {longest}"
-        if live is None or live.phase in ENDED_BADLY:
+            return f"it depends on {name}, which is not {_UNTIL_WORDS[dependency.until]} after {longest}"
+        if live is None or live.phase in FAILED_PHASES:
             return f"it depends on {name}, which is {live.state if live else 'gone'}"
         return ""
 
     def _id_of(self, identity: Identity) -> str:
         if outcome := self._ended.get(identity):
             return outcome.id
-        live = counting(self._runs.get(identity, []))
+        live = current_run(self._runs.get(identity, []))
         return live.id if live else ""
 
     def _wait(self, identity: Identity, identifier: str, until: Until) -> tuple[LiveJob | None, bool]:
         job = self._jobs[identity]
         path_values = KINDS[identity.kind].path_values(job.spec)
-        setting = self._setting
+        context = self._context
 
-        settled = time.monotonic() + setting.patience.settle
+        consistent_at = time.monotonic() + context.polling.consistency_delay
 
-        def there(live: LiveJob | None) -> bool:
+        def is_done(live: LiveJob | None) -> bool:
             if live is None:  # or what was sent just now is not shown yet
-                return time.monotonic() >= settled
-            return live.phase in ENDED_BADLY or is_so_far(live, until)
+                return time.monotonic() >= consistent_at
+            return live.phase in FAILED_PHASES or has_reached(live, until)
 
-        live = look_at(setting.client, identity, identifier, path_values)
-        if there(live):
+        live = get_live_job(context.client, identity, identifier, path_values)
+        if is_done(live):
             return live, True
-        setting.say(f"{identity}: waiting until {identifier} is {_WORDS[until]}")
+        context.say(f"{identity}: waiting until {identifier} is {_UNTIL_WORDS[until]}")
         return wait_until(
-            lambda: look_at(setting.client, identity, identifier, path_values),
-            there,
-            setting.patience,
-            setting.halt,
+            lambda: get_live_job(context.client, identity, identifier, path_values),
+            is_done,
+            context.polling,
+            context.stop_signal,
             seconds(job.lifecycle.timeout),
         )
 
-    def _awaited(self, outcome: Outcome, until: Until) -> Outcome:
+    def _wait_for_outcome(self, outcome: Outcome, until: Until) -> Outcome:
         """What came of a change that was carried out, once its job has come as far as is waited for."""
         job = outcome.change.job
-        word = _WORDS[until]
+        word = _UNTIL_WORDS[until]
         try:
-            live, came = self._wait(job.identity, outcome.id, until)
+            live, reached = self._wait(job.identity, outcome.id, until)
         except Interrupted:
             return replace(outcome, message=f"{outcome.message}; interrupted before it was {word}")
         except ApiError as error:
             message = f"{outcome.message}; whether it is {word} cannot be read: {error}"
-            return replace(outcome, result=Result.TIMED_OUT, message=self._setting.secrets.scrubbed(message))
+            return replace(outcome, result=Result.TIMED_OUT, message=self._context.secrets.scrubbed(message))
         state = live.state if live else "gone"
-        if not came:
+        if not reached:
             message = f"{outcome.message}; it is still {state} after {job.lifecycle.timeout}, and goes on"
             return replace(outcome, result=Result.TIMED_OUT, message=message)
-        if live is None or live.phase in ENDED_BADLY:
+        if live is None or live.phase in FAILED_PHASES:
             message = f"{outcome.message}, but it is {state}"
             return replace(outcome, result=Result.FAILED, message=message, log=self._log(job, outcome.id))
         return replace(outcome, message=f"{outcome.message}; it is {state}")
@@ -248,12 +261,12 @@ class _Run:
         if not kind.log:
             return ()
         try:
-            page = self._setting.client.log(
+            page = self._context.client.log(
                 kind, identifier, kind.path_values(job.spec), start=-LOG_LINES, size=LOG_LINES
             )
         except ApiError as error:
             return (f"its log cannot be read: {error}",)
-        return tuple(redact.text(self._setting.secrets.scrubbed(line)) for line in page.lines)
+        return tuple(redact.text(self._context.secrets.scrubbed(line)) for line in page.lines)
 
 
-_WORDS: Mapping[Until, str] = {Until.RUNNING: "running", Until.SUCCEEDED: "succeeded"}
+_UNTIL_WORDS: Mapping[Until, str] = {Until.RUNNING: "running", Until.SUCCEEDED: "succeeded"}

@@ -105,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
 def _report(error: InvalidInput) -> None:
     from deployer.report import findings
 
-    for line in findings.text(findings.found(error.problems), error.folder):
+    for line in findings.text(findings.for_one_target(error.problems), error.folder):
         err(line)
 
 

@@ -18,18 +18,18 @@ LIMITS = ("changes", "replace", "delete", "stateLoss")
 
 
 @dataclass(frozen=True, slots=True)
-class Doing:
+class Verb:
     """The words for what a verb does: `apply`, `applied`."""
 
-    verb: str
-    done: str
+    name: str
+    past: str
 
 
-APPLY = Doing("apply", "applied")
-CANCEL = Doing("cancel", "cancelled")
+APPLY = Verb("apply", "applied")
+CANCEL = Verb("cancel", "cancelled")
 
 
-def agreement(target: Target, doing: Doing, *, yes: bool, confirm: str | None) -> bool:
+def preapproved(target: Target, verb: Verb, *, yes: bool, confirm: str | None) -> bool:
     """Whether the command line agrees to the plan already; raises UsageError where it cannot be asked for."""
     if confirm is not None and confirm != target.name:
         raise UsageError(f"--confirm {confirm}: the target is '{target.name}'")
@@ -37,11 +37,11 @@ def agreement(target: Target, doing: Doing, *, yes: bool, confirm: str | None) -
         raise UsageError(f"target '{target.name}' is protected: not --yes, but --confirm {target.name}")
     if not (yes or confirm) and not sys.stdin.isatty():
         option = f"--confirm {target.name}" if target.protected else "--yes"
-        raise UsageError(f"there is no terminal to ask on; give {option} to {doing.verb} without asking")
+        raise UsageError(f"there is no terminal to ask on; give {option} to {verb.name} without asking")
     return yes or bool(confirm)
 
 
-def ask(target: Target, question: str) -> bool:
+def request_approval(target: Target, question: str) -> bool:
     """Asks the person at the terminal whether to go on."""
     if not target.protected:
         return click.confirm(f"\n{question}")
@@ -50,7 +50,7 @@ def ask(target: Target, question: str) -> bool:
     return answer.strip() == target.name
 
 
-def limits(target: Target, given: Sequence[str]) -> Mapping[str, int]:
+def limits_for(target: Target, given: Sequence[str]) -> Mapping[str, int]:
     """The limits of a target, and those of `--limit delete=3`, which win; raises UsageError."""
     allowed = dict(target.limits)
     for item in given:
@@ -61,16 +61,16 @@ def limits(target: Target, given: Sequence[str]) -> Mapping[str, int]:
     return allowed
 
 
-def is_within(limits: Mapping[str, int], plan: Plan, doing: Doing) -> bool:
+def is_within(limits: Mapping[str, int], plan: Plan, verb: Verb) -> bool:
     """Whether a plan keeps within the limits; tells where it does not."""
-    from deployer.planning.plan import beyond
+    from deployer.planning.plan import exceeded_limits
 
-    exceeded = beyond(limits, plan)
+    exceeded = exceeded_limits(limits, plan)
     if exceeded:
         words = "; ".join(exceeded)
         err(text.error(f"the plan goes beyond the limits of target '{plan.target}': {words}"))
         err(
-            f"Nothing was {doing.done}. Select a part with --select, allow more once with --limit, "
+            f"Nothing was {verb.past}. Select a part with --select, allow more once with --limit, "
             "or raise the limits in deployer.yaml."
         )
     return not exceeded

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from deployer.cli import session
-from deployer.cli.approval import Doing
-from deployer.clock import Halt
+from deployer.cli.approval import Verb
+from deployer.clock import StopSignal
 from deployer.errors import DeployerError, Exit
 from deployer.model import Action, Live, Outcome, Plan, Result
 from deployer.report import text
@@ -22,11 +22,11 @@ from deployer.secrets.store import Secrets
 _T = TypeVar("_T")
 
 if TYPE_CHECKING:
-    from deployer.apply.scheduler import Manner
+    from deployer.apply.scheduler import ApplyOptions
     from deployer.cloud.client import Client
 
 
-def settle(loaded: session.Loaded) -> None:
+def wait_for_consistency(loaded: session.LoadedProject) -> None:
     """Waits out the settling delay after a run of which something is unknown: a listing may lag behind it."""
     from deployer.apply import journal
 
@@ -34,70 +34,72 @@ def settle(loaded: session.Loaded) -> None:
     unsettled = journal.unsettled(history, loaded.target.name)
     if not unsettled:
         return
-    newest = max(one.ended or one.time for one in unsettled)
+    newest = max(intent.ended or intent.time for intent in unsettled)
     passed = (datetime.now(UTC) - newest).total_seconds()
-    left = loaded.target.patience.settle - max(0.0, passed)
-    if left > 0:
-        words = f"an earlier apply does not know what came of a call; waiting {left:.0f} s for the listing"
+    remaining = loaded.target.polling.consistency_delay - max(0.0, passed)
+    if remaining > 0:
+        words = (
+            f"an earlier apply does not know what came of a call; waiting {remaining:.0f} s for the listing"
+        )
         err(text.note(words))
-        time.sleep(left)
+        time.sleep(remaining)
 
 
-def carry_out(
-    loaded: session.Loaded,
+def execute(
+    loaded: session.LoadedProject,
     client: Client,
     plan: Plan,
     live: Live,
     secrets: Secrets,
-    halt: Halt,
-    manner: Manner,
-    doing: Doing,
+    stop_signal: StopSignal,
+    apply_options: ApplyOptions,
+    verb: Verb,
 ) -> Exit:
     """Carries a plan out, prints what comes of it, and says how the command ends."""
     from deployer.apply.journal import Journal
-    from deployer.apply.journaled import Setting
+    from deployer.apply.journaled import ApplyContext
     from deployer.apply.scheduler import apply
 
     ended: list[Outcome] = []
-    tell = _Teller()
+    printer = _OutcomePrinter()
     blocked = plan.summary[Action.BLOCKED]
     jobs = {job.identity: job for job in loaded.jobs}
     folder = session.state_folder(loaded.project)
     with (
         Journal.open(folder, loaded.target.name, client.project_id, scrub=secrets.scrubbed) as journal,
-        interruptible(halt),
+        interruptible(stop_signal),
     ):
-        setting = Setting(
+        context = ApplyContext(
             client,
             journal,
             secrets,
             session.owner(loaded),
-            loaded.target.patience,
-            halt,
+            loaded.target.polling,
+            stop_signal,
             say=lambda words: err(text.note(words)),
         )
         bar(0, len(plan.steps))
-        outcomes = apply(setting, plan, live, jobs, manner)
+        outcomes = apply(context, plan, live, jobs, apply_options)
         try:
             for outcome in outcomes:
                 ended.append(outcome)
-                tell(text.outcome(outcome))
+                printer(text.outcome(outcome))
                 bar(len(ended), len(plan.steps))
         except KeyboardInterrupt:
-            halt.set()
-            for outcome in left(outcomes):
+            stop_signal.set()
+            for outcome in unreported(outcomes):
                 ended.append(outcome)
-                tell(text.outcome(outcome))
+                printer(text.outcome(outcome))
     results = [outcome.result for outcome in ended]
     not_started = len(plan.steps) - len(ended)
     counts = text.outcomes(
-        results, doing.done, blocked=blocked, errors=len(plan.errors), not_started=not_started
+        results, verb.past, blocked=blocked, errors=len(plan.errors), not_started=not_started
     )
-    tell(counts)
-    return Exit.INTERRUPTED if halt else exit_code(ended, blocked=blocked, errors=len(plan.errors))
+    printer(counts)
+    return Exit.INTERRUPTED if stop_signal else exit_code(ended, blocked=blocked, errors=len(plan.errors))
 
 
-class _Teller:
+class _OutcomePrinter:
     """Prints what comes of calls. That it cannot be printed must not stop the others: then stderr has it."""
 
     def __init__(self) -> None:
@@ -112,7 +114,7 @@ class _Teller:
             err(line)
 
 
-def left(outcomes: Generator[_T]) -> Iterator[_T]:
+def unreported(outcomes: Generator[_T]) -> Iterator[_T]:
     """What is still to be told after an interrupt that came while an outcome was printed."""
     with suppress(KeyboardInterrupt, StopIteration):
         outcome = outcomes.throw(KeyboardInterrupt)
@@ -122,13 +124,13 @@ def left(outcomes: Generator[_T]) -> Iterator[_T]:
 
 
 @contextmanager
-def interruptible(halt: Halt) -> Iterator[None]:
+def interruptible(stop_signal: StopSignal) -> Iterator[None]:
     """The first SIGINT or SIGTERM sets `halt`, the second is a KeyboardInterrupt."""
 
     def handle(_number: int, _frame: object) -> None:
-        if halt:
+        if stop_signal:
             raise KeyboardInterrupt
-        halt.set()
+        stop_signal.set()
         # Not through the streams: the signal may have come while one of them was being written to.
         os.write(2, b"interrupted: finishing the calls under way; once more stops at once\n")
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from deployer.cli import session
 from deployer.cli.options import Options, inside
 from deployer.errors import NothingSelected, StalePlan, UsageError
-from deployer.planning.saved_plan import Inputs, SavedPlan, cut
+from deployer.planning.saved_plan import Inputs, SavedPlan, truncate
 from deployer.project import load as project
 
 
-def inputs(options: Options, loaded: session.Loaded, rerun: Sequence[str]) -> Inputs:
+def inputs(options: Options, loaded: session.LoadedProject, rerun: Sequence[str]) -> Inputs:
     """What a plan with these options is made of."""
     values = [Path(file).as_posix() for file in session.in_project(options.values, loaded.project)]
     return Inputs(
@@ -44,7 +44,7 @@ def _paths(paths: Sequence[str], folder: Path) -> tuple[str, ...]:
     return () if "." in found else tuple(found)
 
 
-def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.Loaded:
+def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.LoadedProject:
     """The project as `session.load` reads it, with the selection of a saved plan.
 
     Raises UsageError where the options say something else than the plan was made with, and StalePlan where
@@ -58,7 +58,7 @@ def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.Lo
         raise StalePlan(
             f"{saved.file}: no job is left of what this plan selects; nothing was applied"
         ) from None
-    _require_said(inputs(narrowed, loaded, rerun), saved, folder)
+    _require_same_inputs(inputs(narrowed, loaded, rerun), saved, folder)
     return loaded
 
 
@@ -85,7 +85,7 @@ def _narrowed(options: Options, saved: SavedPlan, folder: Path) -> Options:
     return replace(options, paths=tuple(map(str, paths)), select=saved.inputs.select)
 
 
-def _require_said(said: Inputs, saved: SavedPlan, folder: Path) -> None:
+def _require_same_inputs(said: Inputs, saved: SavedPlan, folder: Path) -> None:
     planned = saved.inputs
     if said.project != planned.project:
         raise UsageError(f"{saved.file} was made for the project '{planned.project}', not '{said.project}'")
@@ -116,8 +116,8 @@ def apply_command(file: str, planned: Inputs, folder: Path) -> str:
         words += ["--set", f"{name}=VALUE"]
     for expression in planned.rerun:
         words += ["--rerun", expression]
-    return cut(shlex.join(words))
+    return truncate(shlex.join(words))
 
 
 def _words(names: Sequence[str]) -> str:
-    return cut(", ".join(names)) or "not given"
+    return truncate(", ".join(names)) or "not given"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployer.cli.options import Options, inside, selector
-from deployer.clock import Halt
+from deployer.clock import StopSignal
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedProject:
     """A project as the options see it. `jobs` are all of it, in order; `selected` those that are meant.
 
     `values` are the layers of what templates see, and `named` says whether the target was named with -t.
@@ -48,16 +48,16 @@ class Loaded:
     disabled: tuple[Identity, ...]
     selected: frozenset[Identity]
     problems: tuple[Problem, ...]
-    named: bool
+    target_is_named: bool
 
     @property
-    def wanted(self) -> tuple[Job, ...]:
+    def selected_jobs(self) -> tuple[Job, ...]:
         return tuple(job for job in self.jobs if job.identity in self.selected)
 
     @property
     def with_dependencies(self) -> tuple[Job, ...]:
         """The selected jobs and those that they depend on."""
-        needed = {dependency.identity for job in self.wanted for dependency in job.depends_on}
+        needed = {dependency.identity for job in self.selected_jobs for dependency in job.depends_on}
         return tuple(job for job in self.jobs if job.identity in self.selected | needed)
 
 
@@ -67,7 +67,7 @@ def project_folder(options: Options) -> Path:
     return project.find(start if start.is_dir() else start.parent)
 
 
-def load(options: Options) -> Loaded:
+def load(options: Options) -> LoadedProject:
     """Reads and checks the whole project; problems of manifests are collected, not raised.
 
     Raises UsageError, and InvalidInput when deployer.yaml or a values file cannot be used.
@@ -86,7 +86,7 @@ def load(options: Options) -> Loaded:
         err(text.note(f"there are no manifests in {found.folder}"))
     if checked.jobs and not selected and not _errors(problems):
         raise NothingSelected("no job is selected by the given PATH and --select")
-    return Loaded(
+    return LoadedProject(
         project=found,
         target=target,
         values=tuple(layers),
@@ -95,7 +95,7 @@ def load(options: Options) -> Loaded:
         disabled=checked.disabled,
         selected=selected,
         problems=problems,
-        named=options.target is not None,
+        target_is_named=options.target is not None,
     )
 
 
@@ -108,39 +108,41 @@ def _errors(problems: Sequence[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.severity == "error"]
 
 
-def require_valid(loaded: Loaded, *, show_warnings: bool = False) -> None:
+def require_valid(loaded: LoadedProject, *, show_warnings: bool = False) -> None:
     """Raises InvalidInput when any manifest has an error."""
     if _errors(loaded.problems):
         raise InvalidInput(loaded.problems, loaded.project.folder)
     if show_warnings:
-        for line in findings.text(findings.found(loaded.problems), None, in_full=()):
+        for line in findings.text(findings.for_one_target(loaded.problems), None, in_full=()):
             err(line)
 
 
 @contextmanager
-def connected(loaded: Loaded, secrets: Secrets | None = None, halt: Halt | None = None) -> Iterator[Client]:
+def connected(
+    loaded: LoadedProject, secrets: Secrets | None = None, stop_signal: StopSignal | None = None
+) -> Iterator[Client]:
     """A client for the target; with `emulator: true` the emulator runs as long as it is open.
 
     What was filled in from `secrets` appears in none of its errors. `halt` ends what it waits for.
     """
     from deployer.clock import Clock
-    from deployer.cloud.auth import LOCAL, SignedIn, sign_in
+    from deployer.cloud.auth import LOCAL, AuthContext, sign_in
     from deployer.cloud.client import Client
     from deployer.cloud.credentials import find
     from deployer.cloud.transport import Transport
 
     target = loaded.target
-    if target.emulator and not loaded.named and _in_ci(os.environ):
+    if target.emulator and not loaded.target_is_named and _in_ci(os.environ):
         raise UsageError(
             f"in CI the target '{target.name}' must be named, as it is only an emulator: -t {target.name}"
         )
-    hide = secrets.scrubbed if secrets else str
-    clock = Clock(sleep=halt.sleep) if halt else Clock()
+    scrub = secrets.scrubbed if secrets else str
+    clock = Clock(sleep=stop_signal.sleep) if stop_signal else Clock()
     if not target.emulator:
         found = find(target, os.environ)
         ca_file = loaded.project.folder / target.ca_file if target.ca_file else None
         with Transport(
-            hide=lambda said: hide(found.scrubbed(said)),
+            scrub=lambda said: scrub(found.scrubbed(said)),
             ca_file=ca_file,
             rate=target.rate,
             retry=target.retry,
@@ -151,8 +153,8 @@ def connected(loaded: Loaded, secrets: Secrets | None = None, halt: Halt | None 
         return
     with emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
         endpoints = dict.fromkeys((kind.service for kind in KINDS.values()), server.url)
-        with Transport(hide=hide, rate=target.rate, retry=target.retry, clock=clock) as transport:
-            local = SignedIn(LOCAL, target.project_id)
+        with Transport(scrub=scrub, rate=target.rate, retry=target.retry, clock=clock) as transport:
+            local = AuthContext(LOCAL, target.project_id)
             yield Client(replace(target, endpoints=endpoints), local, transport)
 
 
@@ -160,7 +162,7 @@ def _in_ci(environment: Mapping[str, str]) -> bool:
     return environment.get("CI", "").strip().casefold() not in {"", "0", "false", "no"}
 
 
-def locked(loaded: Loaded, verb: str = "apply") -> AbstractContextManager[None]:
+def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager[None]:
     """Holds the lock of project and target, which ends with the process.
 
     Raises DeployerError when another process holds it.
@@ -168,24 +170,27 @@ def locked(loaded: Loaded, verb: str = "apply") -> AbstractContextManager[None]:
     from deployer.apply import lock
 
     target = loaded.target.name
-    return lock.held(state_folder(loaded.project), target, f"deployer {verb} -t {target}")
+    return lock.hold(state_folder(loaded.project), target, f"deployer {verb} -t {target}")
 
 
-def with_reruns(loaded: Loaded, expressions: Sequence[str]) -> Loaded:
+def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProject:
     """The project, where a newer run is asked for of the selected jobs that the expressions of --rerun name.
 
     Raises UsageError where they name none.
     """
     if not expressions:
         return loaded
-    is_meant = selector(expressions, "--rerun")
-    jobs = [replace(job, again=job.identity in loaded.selected and is_meant(job)) for job in loaded.jobs]
-    if not any(job.again for job in jobs) and not _errors(loaded.problems):
+    is_named_by_rerun = selector(expressions, "--rerun")
+    jobs = [
+        replace(job, rerun_requested=job.identity in loaded.selected and is_named_by_rerun(job))
+        for job in loaded.jobs
+    ]
+    if not any(job.rerun_requested for job in jobs) and not _errors(loaded.problems):
         raise UsageError(f"--rerun {' '.join(expressions)}: no selected job is meant by that")
     return replace(loaded, jobs=tuple(jobs))
 
 
-def secrets(loaded: Loaded) -> Secrets:
+def secrets(loaded: LoadedProject) -> Secrets:
     """The secrets of the target. The embedded emulator never gets a real one: it would keep it in a file."""
     target = loaded.target
     return Secrets(target.secrets, os.environ, loaded.project.folder, made_up=target.emulator)
@@ -219,33 +224,33 @@ def state_folder(found: Project) -> Path:
     return folder
 
 
-def owner(loaded: Loaded) -> Owner | None:
+def owner(loaded: LoadedProject) -> Owner | None:
     """Whose mark deployed jobs carry; None where they carry none."""
     from deployer.apply.provenance import revision
 
     found = loaded.project
-    return Owner(found.name, revision(found.folder, os.environ)) if found.marks else None
+    return Owner(found.name, revision(found.folder, os.environ)) if found.records_ownership else None
 
 
-def plan(client: Client, loaded: Loaded, table: Table | None = None) -> tuple[Plan, Live]:
+def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> tuple[Plan, Live]:
     """Reads the listings and plans the selected jobs, by the usual tables or another one."""
     from deployer.planning.decide import decide
     from deployer.planning.plan import make_plan
 
     jobs = loaded.with_dependencies
-    mine = Owner(loaded.project.name) if loaded.project.marks else None
-    live = _observed(client, loaded, jobs, mine)
+    mine = Owner(loaded.project.name) if loaded.project.records_ownership else None
+    live = _observe(client, loaded, jobs, mine)
     for kind, fields in live.unknown.items():
         err(text.note(f"the {kind} listing shows fields that this version ignores: {', '.join(fields)}"))
     for identity, message in live.notes.items():
         err(text.note(f"{identity}: {message}"))
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
-        err(text.note(f"not selected, so only looked at: {_standing(left_out, live)}"))
+        err(text.note(f"not selected, so only looked at: {_dependency_summary(left_out, live)}"))
     target = loaded.target
-    place = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
+    scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     made = make_plan(
         target.name,
-        place,
+        scope,
         jobs,
         live,
         loaded.selected,
@@ -256,7 +261,7 @@ def plan(client: Client, loaded: Loaded, table: Table | None = None) -> tuple[Pl
     return made, live
 
 
-def as_they_stand(loaded: Loaded) -> Loaded:
+def without_ordering(loaded: LoadedProject) -> LoadedProject:
     """The same jobs without what only matters when something is sent: what they depend on, and `rerun`."""
     jobs = tuple(
         replace(job, depends_on=(), lifecycle=replace(job.lifecycle, rerun=None)) for job in loaded.jobs
@@ -264,15 +269,15 @@ def as_they_stand(loaded: Loaded) -> Loaded:
     return replace(loaded, jobs=jobs)
 
 
-def _observed(client: Client, loaded: Loaded, jobs: Sequence[Job], mine: Owner | None) -> Live:
+def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], mine: Owner | None) -> Live:
     """What the listings show, and what was submitted from here just now, which a listing may lag behind."""
     from deployer.apply import journal
     from deployer.cloud.observe import observe, with_submitted
 
-    settle = timedelta(seconds=loaded.target.patience.settle)
+    consistency_delay = timedelta(seconds=loaded.target.polling.consistency_delay)
     history = journal.read(loaded.project.folder / STATE_FOLDER)
     begun = datetime.now(UTC)
-    submitted = journal.submitted(history, loaded.target.name, begun - settle)
+    submitted = journal.submitted(history, loaded.target.name, begun - consistency_delay)
     live, missing = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
     if missing:
         err(
@@ -280,20 +285,22 @@ def _observed(client: Client, loaded: Loaded, jobs: Sequence[Job], mine: Owner |
                 f"submitted just now, and not listed yet: {', '.join(missing)}; waiting for the listing"
             )
         )
-        time.sleep(max(0.0, (begun + settle - datetime.now(UTC)).total_seconds()))
+        time.sleep(max(0.0, (begun + consistency_delay - datetime.now(UTC)).total_seconds()))
         live, _ = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
     lost = journal.without_savepoint(history, loaded.target.name)
-    known = (replace(one, savepoint="") if one.identity in lost else one for one in live.jobs)
+    known = (replace(job, savepoint="") if job.identity in lost else job for job in live.jobs)
     return replace(live, jobs=tuple(known))
 
 
-def _standing(jobs: Sequence[Job], live: Live) -> str:
+def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:
     """How dependencies stand, in words: `load-raw (running), prepare (not deployed)`."""
-    from deployer.planning.plan import counting
+    from deployer.planning.plan import current_run
 
     runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}
-    for one in live.jobs:
-        if one.identity in runs:
-            runs[one.identity].append(one)
-    there = {identity: counting(found) for identity, found in runs.items()}
-    return ", ".join(f"{it.name} ({one.state if one else 'not deployed'})" for it, one in there.items())
+    for run in live.jobs:
+        if run.identity in runs:
+            runs[run.identity].append(run)
+    there = {identity: current_run(found) for identity, found in runs.items()}
+    return ", ".join(
+        f"{dependency.name} ({run.state if run else 'not deployed'})" for dependency, run in there.items()
+    )

@@ -13,11 +13,11 @@ from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 
 from deployer.clock import Clock
-from deployer.cloud.credentials import AccessKey, Credential, Found, Password, Token
+from deployer.cloud.credentials import AccessKey, Credential, Password, ResolvedCredential, Token
 from deployer.cloud.iam import Iam, IamToken
 from deployer.cloud.signing import DATE_FORMAT, authorization, canonical_query
 from deployer.cloud.transport import Transport
-from deployer.errors import ApiError, NothingArrived, Refused, UsageError
+from deployer.errors import ApiError, NotSent, RequestFailed, UsageError
 from deployer.project.load import PROJECT_FILE
 from deployer.project.target import Target
 
@@ -49,34 +49,34 @@ class PasswordAuth(AuthBase):
         self._lock = threading.Lock()
         self._held: IamToken | None = None
         self._until = 0.0
-        self._refusal: NothingArrived | None = None
+        self._refusal: NotSent | None = None
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["X-Auth-Token"] = self.token().value
         request.register_hook("response", self._renewed)  # type: ignore[no-untyped-call]
         return request
 
-    def token(self, *, but_not: str = "") -> IamToken:
+    def token(self, *, rejected: str = "") -> IamToken:
         """The token, a new one where it is about to end or is `but_not`. Raises NothingArrived."""
         with self._lock:
             if self._refusal:
                 raise self._refusal  # a wrong password is not tried again: that would lock the user
-            if not self._held or self._held.value == but_not or self._clock.monotonic() >= self._until:
-                self._held = self._fetched()
+            if not self._held or self._held.value == rejected or self._clock.monotonic() >= self._until:
+                self._held = self._fetch_token()
                 self._until = self._clock.monotonic() + self._held.seconds - _BEFORE_END
             return self._held
 
-    def _fetched(self) -> IamToken:
+    def _fetch_token(self) -> IamToken:
         try:
             return self._fetch()
         except ApiError as error:
-            failure = NothingArrived(
+            failure = NotSent(
                 f"signing in failed: {error}",
                 status=error.status,
                 code=error.code,
                 request_id=error.request_id,
             )
-            if isinstance(error, Refused) and error.status in {400, 401, 403}:
+            if isinstance(error, RequestFailed) and error.status in {400, 401, 403}:
                 self._refusal = failure
         # Raised out here, for the call itself was never sent: what became of the other one is no matter.
         raise failure
@@ -84,11 +84,11 @@ class PasswordAuth(AuthBase):
     def _renewed(self, response: Response, **how: Any) -> Response:
         if response.status_code != 401:
             return response
-        again = response.request.copy()
-        again.headers["X-Auth-Token"] = self.token(but_not=str(again.headers["X-Auth-Token"])).value
+        retried = response.request.copy()
+        retried.headers["X-Auth-Token"] = self.token(rejected=str(retried.headers["X-Auth-Token"])).value
         response.content  # noqa: B018 - read, so that its connection can be used again
         response.close()
-        answer: Response = response.connection.send(again, **how)
+        answer: Response = response.connection.send(retried, **how)
         return answer
 
 
@@ -103,7 +103,7 @@ class SigningAuth(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         if self._refused:
-            raise NothingArrived(
+            raise NotSent(
                 f"not sent: {self._key.source} was refused before; five wrong signatures in a row lock a key"
             )
         parts = urlsplit(str(request.url))
@@ -138,7 +138,7 @@ class SigningAuth(AuthBase):
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class AuthContext:
     """How a target's calls are signed, with which credential, and the project that they are for."""
 
     auth: AuthBase
@@ -150,7 +150,7 @@ class SignedIn:
 LOCAL = TokenAuth("local")
 
 
-def sign_in(target: Target, found: Found, transport: Transport) -> SignedIn:
+def sign_in(target: Target, found: ResolvedCredential, transport: Transport) -> AuthContext:
     """Makes a credential ready for use, and looks the project's id up where nobody says it.
 
     Raises ApiError, and UsageError where there is nothing to look it up by, or not just one project.
@@ -164,11 +164,11 @@ def sign_in(target: Target, found: Found, transport: Transport) -> SignedIn:
     if isinstance(credential, Password):
         iam, scope = _iam(target, found, transport), {"id": project_id} if project_id else {"name": name}
         auth = PasswordAuth(lambda: iam.token(credential, scope), transport.clock)
-        return SignedIn(auth, project_id or auth.token().project_id, credential)
+        return AuthContext(auth, project_id or auth.token().project_id, credential)
     if not project_id:
         auth_for_iam = _auth(credential, "", transport.clock)
         project_id = _iam(target, found, transport).project_id(name, auth_for_iam, credential)
-    return SignedIn(_auth(credential, project_id, transport.clock), project_id, credential)
+    return AuthContext(_auth(credential, project_id, transport.clock), project_id, credential)
 
 
 def _auth(credential: Token | AccessKey, project_id: str, clock: Clock) -> AuthBase:
@@ -177,5 +177,5 @@ def _auth(credential: Token | AccessKey, project_id: str, clock: Clock) -> AuthB
     return SigningAuth(credential, project_id, clock)
 
 
-def _iam(target: Target, found: Found, transport: Transport) -> Iam:
+def _iam(target: Target, found: ResolvedCredential, transport: Transport) -> Iam:
     return Iam(transport, target.endpoints.get("iam") or found.iam or target.endpoint("iam"))

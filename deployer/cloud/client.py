@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from deployer.cloud.auth import SignedIn
-from deployer.cloud.error_codes import hint_of
+from deployer.cloud.auth import AuthContext
+from deployer.cloud.error_codes import find_hint
 from deployer.cloud.paging import Page, entries_of, read_to_end
-from deployer.cloud.responses import Answer
+from deployer.cloud.responses import Response
 from deployer.cloud.transport import Call, Transport
-from deployer.errors import AnswerLost, NothingArrived, Refused
-from deployer.kinds.kind import Entry, Kind, dig, text
+from deployer.errors import NotSent, RequestFailed, ResponseLost
+from deployer.kinds.kind import Entry, Kind, get_path, text
 from deployer.kinds.tables import Table, json_type, load_table
 from deployer.model import Spec
 from deployer.project.target import Target
@@ -42,7 +42,7 @@ class LogPage:
 class Client:
     """Calls the services of one target. The transport is the caller's to close."""
 
-    def __init__(self, target: Target, signed_in: SignedIn, transport: Transport) -> None:
+    def __init__(self, target: Target, signed_in: AuthContext, transport: Transport) -> None:
         self._target = target
         self._signed_in = signed_in
         self._transport = transport
@@ -67,14 +67,14 @@ class Client:
         body = kind.body(name, spec)
         answer = self._call(kind.service, kind.create, kind.path_values(spec), body=body)
         for path, word in kind.accepted.items():
-            said = dig(answer.value, path)
+            said = get_path(answer.value, path)
             if said is None:
-                raise AnswerLost(f"{answer.where}: the answer holds no {path}")
+                raise ResponseLost(f"{answer.request_line}: the answer holds no {path}")
             if said != word:
-                raise Refused(f"{answer.where}: {path} is {said}")
-        identifier = dig(answer.value, kind.id)
+                raise RequestFailed(f"{answer.request_line}: {path} is {said}")
+        identifier = get_path(answer.value, kind.id)
         if not isinstance(identifier, str | int) or not identifier:
-            raise AnswerLost(f"{answer.where}: the answer holds no {kind.id}")
+            raise ResponseLost(f"{answer.request_line}: the answer holds no {kind.id}")
         return str(identifier)
 
     def start(self, kind: Kind, identifier: str, *, from_savepoint: bool = False) -> None:
@@ -82,14 +82,14 @@ class Client:
 
         One id per call: the answer is a list in the order of the ids, and names none.
         """
-        self._of_some(kind, kind.start, identifier, {"resume_savepoint": from_savepoint})
+        self._batch_call(kind, kind.start, identifier, {"resume_savepoint": from_savepoint})
 
     def stop(self, kind: Kind, identifier: str, *, savepoint: bool) -> None:
         """Asks for the end of a definition's run; that it has ended only its state tells. Raises ApiError.
 
         One id per call, as for start. A job that does not run is Refused.
         """
-        self._of_some(kind, kind.stop, identifier, {"trigger_savepoint": savepoint})
+        self._batch_call(kind, kind.stop, identifier, {"trigger_savepoint": savepoint})
 
     def cancel(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> None:
         """Asks for the end of what was submitted; that it has ended only its state tells. Raises ApiError.
@@ -125,30 +125,32 @@ class Client:
             total = self.log(kind, identifier, path_values, start=0, size=1).total
             start = max(0, total + start)
         query = {"from": str(start), "size": str(size)}
-        answer = self._of_one(kind, kind.log, identifier, path_values, query=query)
-        lines, count = dig(answer.value, "log"), _count(dig(answer.value, "total"))
+        answer = self._job_call(kind, kind.log, identifier, path_values, query=query)
+        lines, count = get_path(answer.value, "log"), _count(get_path(answer.value, "total"))
         if not isinstance(lines, list) or count is None:
-            raise AnswerLost(f"{answer.where}: not a log: its lines or their total is missing")
+            raise ResponseLost(f"{answer.request_line}: not a log: its lines or their total is missing")
         return LogPage(tuple(map(str, lines)), start, count)
 
     def show(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> Mapping[str, Any] | None:
         """The entry of one job, as `kind.observe` takes it; None where there is none. Raises ApiError."""
         try:
-            answer = self._of_one(kind, kind.show, identifier, path_values)
-        except Refused as error:
-            if hint_of(error.code, "").missing:
+            answer = self._job_call(kind, kind.show, identifier, path_values)
+        except RequestFailed as error:
+            if find_hint(error.code, "").missing:
                 return None
             raise
-        entry = dig(answer.value, kind.shown) if kind.shown else answer.value
+        entry = get_path(answer.value, kind.shown) if kind.shown else answer.value
         if not isinstance(entry, dict) or str(entry.get(kind.listing.id)) != identifier:
-            raise AnswerLost(f"{answer.where}: the answer does not show the job {identifier}")
+            raise ResponseLost(f"{answer.request_line}: the answer does not show the job {identifier}")
         return entry
 
-    def _of_some(self, kind: Kind, operation: str, identifier: str, body: Mapping[str, Any]) -> None:
+    def _batch_call(self, kind: Kind, operation: str, identifier: str, body: Mapping[str, Any]) -> None:
         """A call that takes a list of jobs, for one of them."""
         table = load_table(operation)
         _check_identifier(table, identifier, number=True)
-        _require_word(table, self._call(kind.service, table, {}, body={"job_ids": [int(identifier)], **body}))
+        _require_success(
+            table, self._call(kind.service, table, {}, body={"job_ids": [int(identifier)], **body})
+        )
 
     def _change(
         self,
@@ -159,10 +161,10 @@ class Client:
         *,
         body: Mapping[str, Any] | None = None,
     ) -> None:
-        answer = self._of_one(kind, operation, identifier, path_values, body=body)
-        _require_word(load_table(operation), answer)
+        answer = self._job_call(kind, operation, identifier, path_values, body=body)
+        _require_success(load_table(operation), answer)
 
-    def _of_one(
+    def _job_call(
         self,
         kind: Kind,
         operation: str,
@@ -171,7 +173,7 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """A call about one job, whose id is the placeholder of the path that nothing else fills."""
         table = load_table(operation)
         values = dict(path_values)
@@ -216,25 +218,27 @@ class Client:
         at = {listing.offset: str(offset), listing.limit: str(listing.size)}
         query = {**listing.only, **listing.query, **filters, **at}
         answer = self._call(kind.service, load_table(listing.table), path_values, query=query)
-        total = _count(dig(answer.value, listing.total))
-        entries = entries_of(dig(answer.value, listing.items))
+        total = _count(get_path(answer.value, listing.total))
+        entries = entries_of(get_path(answer.value, listing.items))
         if entries is None and total == 0 and isinstance(answer.value, dict):
             entries = []  # null, where there is nothing
         if entries is None or total is None:
-            raise AnswerLost(f"{answer.where}: not a listing: {listing.items} or its total is missing")
+            raise ResponseLost(
+                f"{answer.request_line}: not a listing: {listing.items} or its total is missing"
+            )
         if not all(isinstance(entry, dict) for entry in entries):
-            raise AnswerLost(f"{answer.where}: the listing holds something that is not a job")
-        return Page(entries, total, answer.where)
+            raise ResponseLost(f"{answer.request_line}: the listing holds something that is not a job")
+        return Page(entries, total, answer.request_line)
 
     def tags(self, kind: Kind, identifier: str) -> list[dict[str, str]]:
         """The tags of one job, as its spec has them: {key, value}. Raises ApiError."""
-        answer = self._of_one(kind, kind.tags, identifier, {})
-        tags, count = dig(answer.value, "tags"), _count(dig(answer.value, "count"))
+        answer = self._job_call(kind, kind.tags, identifier, {})
+        tags, count = get_path(answer.value, "tags"), _count(get_path(answer.value, "count"))
         tags = [] if tags is None and count == 0 else tags
-        if not isinstance(tags, list) or not all(isinstance(dig(tag, "key"), str) for tag in tags):
-            raise AnswerLost(f"{answer.where}: the answer holds no tags")
+        if not isinstance(tags, list) or not all(isinstance(get_path(tag, "key"), str) for tag in tags):
+            raise ResponseLost(f"{answer.request_line}: the answer holds no tags")
         if count is not None and count > len(tags):
-            raise AnswerLost(f"{answer.where}: the answer holds {len(tags)} of {count} tags")
+            raise ResponseLost(f"{answer.request_line}: the answer holds {len(tags)} of {count} tags")
         return [{"key": tag["key"], "value": text(tag.get("value"))} for tag in tags]
 
     def _call(
@@ -245,14 +249,14 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """The answer of one call that was not refused."""
         method, _, path = table.call.partition(" ")
         values = {"project_id": self.project_id, **path_values}
         for key, value in values.items():
             if value in _DOTS:
                 # Quoted or not, these go up the path.
-                raise NothingArrived(f"{table.call}: '{value}' cannot be the {key}; nothing was sent")
+                raise NotSent(f"{table.call}: '{value}' cannot be the {key}; nothing was sent")
         quoted = {key: quote(value, safe="", errors="replace") for key, value in values.items()}
         return self._transport.send(
             Call(
@@ -273,19 +277,19 @@ class Client:
 def _check_identifier(table: Table, identifier: str, *, number: bool) -> None:
     fits = _IDENTIFIER.fullmatch(identifier) and (identifier.isdecimal() or not number)
     if not fits:
-        raise NothingArrived(f"{table.call}: '{identifier}' is not the id of such a job; nothing was sent")
+        raise NotSent(f"{table.call}: '{identifier}' is not the id of such a job; nothing was sent")
 
 
-def _require_word(table: Table, answer: Answer) -> None:
+def _require_success(table: Table, answer: Response) -> None:
     """Raises AnswerLost unless an answer says that it was carried out; a "false" was Refused already."""
     items = answer.value if isinstance(answer.value, list) else [answer.value]
     says = any(row.name == "is_success" for row in table.response)
     if answer.value is None and table.bodiless:
         return
     if not items or not all(isinstance(item, dict) for item in items):
-        raise AnswerLost(f"{answer.where}: the answer does not say whether it was carried out")
+        raise ResponseLost(f"{answer.request_line}: the answer does not say whether it was carried out")
     if says and any(item.get("is_success") is None for item in items):
-        raise AnswerLost(f"{answer.where}: the answer does not say whether it was carried out")
+        raise ResponseLost(f"{answer.request_line}: the answer does not say whether it was carried out")
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ Credential = Token | Password | AccessKey
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ResolvedCredential:
     """A credential, and what is said beside it of the IAM that knows it, and of the project."""
 
     credential: Credential
@@ -156,14 +156,14 @@ _FILE = ".huaweicloud/credentials"
 _FILE_SECTION = "basic"  # the SDK keeps credentials for global services in another one
 
 
-def find(target: Target, environment: Mapping[str, str]) -> Found:
+def find(target: Target, environment: Mapping[str, str]) -> ResolvedCredential:
     """The credential of a target, by its `auth` or else by what there is. Raises DeployerError.
 
     Without a method the order is that of terraform's provider: a token, an access key, a password, a file.
     """
     method = target.auth or ("token" if target.variable else "")
     read = _Reader(environment, target)
-    found = next((one for look in _METHODS[method] if (one := look(read))), None)
+    found = next((candidate for look in _METHODS[method] if (candidate := look(read))), None)
     if found is None:
         raise DeployerError(f"target '{target.name}': {read.missing(method)}")
     return read.with_project(found)
@@ -177,16 +177,16 @@ class _Reader:
         self._variable = target.variable
         self._halves: list[str] = []
 
-    def token(self) -> Found | None:
+    def token(self) -> ResolvedCredential | None:
         for names in _TOOLS:
             variable = names.token
             if variable and self._variable:
                 variable = self._variable if self._variable.startswith(variable) else ""
             if value := self._header(variable, "a token"):
-                return Found(Token(value, f"the token in {variable}"), self._value(names.iam))
+                return ResolvedCredential(Token(value, f"the token in {variable}"), self._value(names.iam))
         return None
 
-    def access_key(self) -> Found | None:
+    def access_key(self) -> ResolvedCredential | None:
         for names in _TOOLS:
             if self._complete(names.ak, names.sk):
                 key = AccessKey(
@@ -195,10 +195,10 @@ class _Reader:
                     f"the access key in {names.ak} and {names.sk}",
                     self._header(names.security_token, "a security token"),
                 )
-                return Found(key, self._value(names.iam))
+                return ResolvedCredential(key, self._value(names.iam))
         return None
 
-    def password(self) -> Found | None:
+    def password(self) -> ResolvedCredential | None:
         for names in _TOOLS:
             user = names.user_name if self._value(names.user_name) else names.user_id
             if not self._complete(user, names.password, either=names.user_name):
@@ -219,17 +219,17 @@ class _Reader:
                 domain_id="" if domain_name else domain_id,
                 domain_name=domain_name,
             )
-            return Found(password, self._value(names.iam))
+            return ResolvedCredential(password, self._value(names.iam))
         return None
 
-    def file(self) -> Found | None:
+    def file(self) -> ResolvedCredential | None:
         path = self._value(_FILE_VARIABLE)
         home = self._value("HOME") or self._value("USERPROFILE")
-        place = Path(path) if path else Path(home, _FILE) if home else None
-        if place is None or not (path or _is_file(place)):
+        file = Path(path) if path else Path(home, _FILE) if home else None
+        if file is None or not (path or _is_file(file)):
             return None
         shown = path or f"~/{_FILE}"
-        said = _section(place, shown)
+        said = _section(file, shown)
         ak, sk = said.get("ak", ""), said.get("sk", "")
         if not (ak and sk):
             self._halves.append(f"[{_FILE_SECTION}] of {shown} does not hold both ak and sk")
@@ -237,13 +237,13 @@ class _Reader:
         for name in ("ak", "sk", "security_token"):
             _fit_for_header(said.get(name, ""), f"{name} in {shown}", "what it should")
         key = AccessKey(ak, sk, f"the access key in {shown}", said.get("security_token", ""))
-        return Found(key, said.get("iam_endpoint", ""), said.get("project_id", ""))
+        return ResolvedCredential(key, said.get("iam_endpoint", ""), said.get("project_id", ""))
 
-    def with_project(self, found: Found) -> Found:
+    def with_project(self, found: ResolvedCredential) -> ResolvedCredential:
         """`found` with the project that the variables name, which win over the file."""
         ids = (self._first(names.project_id) for names in _TOOLS)
         project_names = (self._first(names.project_name) for names in _TOOLS)
-        return Found(
+        return ResolvedCredential(
             found.credential,
             found.iam,
             next(filter(None, ids), found.project_id),
@@ -256,14 +256,14 @@ class _Reader:
             return "; ".join(self._halves)
         if method == "token" and self._variable:
             return f"the environment variable {self._variable} holds no token"
-        wanted = "; or ".join(_WANTED[one] for one in ([method] if method else _WANTED))
+        wanted = "; or ".join(_WANTED[candidate] for candidate in ([method] if method else _WANTED))
         return f"there are no credentials; set {wanted}"
 
-    def _complete(self, one: str, other: str, *, either: str = "") -> bool:
+    def _complete(self, first: str, other: str, *, either: str = "") -> bool:
         """Whether two variables are set that only count together."""
-        there = [name for name in (one, other) if self._value(name)]
+        there = [name for name in (first, other) if self._value(name)]
         if len(there) == 1:
-            lacking = other if there == [one] else either or one
+            lacking = other if there == [first] else either or first
             self._halves.append(f"{there[0]} is set, but {lacking} is not")
         return len(there) == 2
 
@@ -279,7 +279,7 @@ class _Reader:
         return value
 
 
-_METHODS: Mapping[str, Sequence[Callable[[_Reader], Found | None]]] = {
+_METHODS: Mapping[str, Sequence[Callable[[_Reader], ResolvedCredential | None]]] = {
     "": (_Reader.token, _Reader.access_key, _Reader.password, _Reader.file),
     "token": (_Reader.token,),
     "aksk": (_Reader.access_key, _Reader.file),
@@ -297,9 +297,9 @@ def _fit_for_header(value: str, name: str, what: str) -> None:
         raise DeployerError(f"{name} does not hold {what}: it has characters that no header may have")
 
 
-def _is_file(place: Path) -> bool:
+def _is_file(file: Path) -> bool:
     try:
-        return place.is_file()
+        return file.is_file()
     except OSError:  # a home that is somebody else's
         return False
 

@@ -28,7 +28,7 @@ class Hint:
 _NOTHING = Hint((), "")
 
 
-def hint_of(code: str, message: str) -> Hint:
+def find_hint(code: str, message: str) -> Hint:
     """What is known of a code; an empty hint where nothing is."""
     for hint in _by_code().get(_usual(code), ()):
         if re.search(hint.says, message, re.IGNORECASE):

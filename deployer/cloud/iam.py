@@ -11,10 +11,10 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from deployer.cloud.credentials import Credential, Password
-from deployer.cloud.responses import date_of
+from deployer.cloud.responses import server_date
 from deployer.cloud.transport import Call, Transport
-from deployer.errors import AnswerLost, UsageError
-from deployer.kinds.kind import dig
+from deployer.errors import ResponseLost, UsageError
+from deployer.kinds.kind import get_path
 
 # Where an answer does not say when its token ends: what the documents say of all.
 _TOKEN_SECONDS = 24 * 3600.0
@@ -29,7 +29,7 @@ class IamToken:
     project_id: str
 
 
-class Unsigned(AuthBase):
+class NoAuth(AuthBase):
     """No credential. Given to requests so that it does not look for one in .netrc."""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -62,14 +62,14 @@ class Iam:
                 self.base,
                 "POST",
                 "/v3/auth/tokens",
-                Unsigned(),
+                NoAuth(),
                 body={"auth": {"identity": identity, "scope": {"project": dict(project)}}},
                 credential=password,
             )
         )
-        value, project_id = answer.headers.get("X-Subject-Token"), dig(answer.value, "token.project.id")
+        value, project_id = answer.headers.get("X-Subject-Token"), get_path(answer.value, "token.project.id")
         if not value or not project_id:
-            raise AnswerLost(f"{answer.where}: the answer holds no token for a project")
+            raise ResponseLost(f"{answer.request_line}: the answer holds no token for a project")
         return IamToken(value, _seconds(answer.value, answer.headers), str(project_id))
 
     def project_id(self, name: str, auth: AuthBase, credential: Credential) -> str:
@@ -77,15 +77,19 @@ class Iam:
         query = {"name": name}
         call = Call("iam", self.base, "GET", "/v3/projects", auth, query, credential=credential)
         answer = self.transport.send(call)
-        projects = dig(answer.value, "projects")
+        projects = get_path(answer.value, "projects")
         if not isinstance(projects, list):
-            raise AnswerLost(f"{answer.where}: the answer holds no projects")
+            raise ResponseLost(f"{answer.request_line}: the answer holds no projects")
         # Filtered once more, in case a service does not know the filter.
-        ids = [str(dig(one, "id") or "") for one in projects if dig(one, "name") in (name, None)]
+        ids = [
+            str(get_path(project, "id") or "")
+            for project in projects
+            if get_path(project, "name") in (name, None)
+        ]
         if len(ids) != 1 or not ids[0]:
             found = f"{len(ids)} of the name" if ids else "none of the name"
             raise UsageError(
-                f"{answer.where}: it lists {found} {name} for this user; "
+                f"{answer.request_line}: it lists {found} {name} for this user; "
                 "set projectId in deployer.yaml to the id that the console shows under My Credentials"
             )
         return ids[0]
@@ -94,8 +98,8 @@ class Iam:
 def _seconds(value: Any, headers: Mapping[str, str]) -> float:
     """How long a token is valid by the clock of IAM: that of this machine may be wrong."""
     try:
-        end = datetime.fromisoformat(str(dig(value, "token.expires_at")))
+        end = datetime.fromisoformat(str(get_path(value, "token.expires_at")))
     except ValueError:
         return _TOKEN_SECONDS
     end = end if end.tzinfo else end.replace(tzinfo=UTC)
-    return (end - (date_of(headers) or datetime.now(UTC))).total_seconds()
+    return (end - (server_date(headers) or datetime.now(UTC))).total_seconds()

@@ -15,7 +15,7 @@ from deployer.model import Job, LiveJob
 
 PAGE = 1000
 # What is followed of a log that is longer: this many of its last lines.
-MOST = 20_000
+MAX_LINES = 20_000
 
 
 class Log:
@@ -33,13 +33,13 @@ class Log:
         """The last lines. Raises ApiError."""
         return self._from(max(0, self._length() - lines))
 
-    def first_look(self, lines: int) -> list[str]:
+    def first_lines(self, lines: int) -> list[str]:
         """The last lines, before what `news` tells. Raises ApiError."""
         whole = self._whole()
         self._shown = Counter(whole)
         return whole[max(0, len(whole) - lines) :]
 
-    def news(self) -> list[str]:
+    def new_lines(self) -> list[str]:
         """What has come since the last look; all of a log that has become shorter. Raises ApiError."""
         before = self._total
         whole = self._whole()
@@ -55,7 +55,7 @@ class Log:
 
     def _whole(self) -> list[str]:
         self._total = self._length()
-        return self._from(max(0, self._total - MOST))
+        return self._from(max(0, self._total - MAX_LINES))
 
     def _length(self) -> int:
         return self._client.log(self._kind, self._id, self._path_values, start=0, size=1).total

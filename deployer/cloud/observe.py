@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 from deployer.cloud.client import Client
 from deployer.cloud.paging import Page
-from deployer.errors import ApiError, NoAnswer, NothingArrived, Refused
+from deployer.errors import ApiError, NotSent, RequestFailed, ResponseTimeout
 from deployer.kinds import KINDS
 from deployer.kinds.kind import TAGS, Entry, Kind, text
-from deployer.kinds.ownership import Owner, is_owned, owned_query, unmarked
+from deployer.kinds.ownership import Owner, extract_ownership, is_owned, ownership_filter
 from deployer.kinds.tables import Row, load_table
 from deployer.model import Identity, Job, Live, LiveJob
 
 _THREADS = 8
-_FEW = 20
+_FILTER_TRUST_LIMIT = 20
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -47,14 +47,14 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
         try:
             if kind.service in silent:
                 raise silent[kind.service]
-            listed = _listed(client, kind, together)
+            listed = _read_listing(client, kind, together)
         except ApiError as error:
-            if isinstance(error, NothingArrived | NoAnswer):
+            if isinstance(error, NotSent | ResponseTimeout):
                 # Waiting for each of its listings would take minutes.
                 silent[kind.service] = error
             failures |= dict.fromkeys((job.identity for job in together), str(error))
             continue
-        live = _observed(kind, listed.entries, together[0])
+        live = _live_jobs(kind, listed.entries, together[0])
         wanted = {job.identity for job in together}
         if owner:
             wanted |= _maybe_owned(client, kind, owner, live, wanted)
@@ -73,7 +73,7 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
     return Live(tuple(found), failures, named, client.server_time, asked_by_name, notes)
 
 
-def list_beside(client: Client, job: Job) -> list[LiveJob]:
+def list_candidates(client: Client, job: Job) -> list[LiveJob]:
     """The live jobs that may be `job`, in any place: those of its name. Raises ApiError.
 
     Takes one call where the listing can be asked by name, and one more for each job that has tags of its own.
@@ -82,12 +82,12 @@ def list_beside(client: Client, job: Job) -> list[LiveJob]:
     path_values, filters = kind.path_values(job.spec), _filters(kind, job)
     try:
         entries = client.entries(kind, path_values, filters)
-    except Refused as error:
+    except RequestFailed as error:
         if not filters or error.status != 400:
             raise
         entries = client.entries(kind, path_values)
     names = {job.name} if kind.named_in_listing else {job.name, ""}
-    live = [one for one in _observed(kind, entries, job) if one.identity.name in names]
+    live = [live_job for live_job in _live_jobs(kind, entries, job) if live_job.identity.name in names]
     return _with_tags(client, kind, live, {job.identity})[0]
 
 
@@ -101,14 +101,14 @@ def _filters(kind: Kind, job: Job) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class _ListingResult:
     """What was read of a listing: all of it, or what matters out of `in_all` entries."""
 
     entries: Sequence[Entry]
     in_all: int | None = None
 
 
-def _listed(client: Client, kind: Kind, jobs: Sequence[Job]) -> _Listed:
+def _read_listing(client: Client, kind: Kind, jobs: Sequence[Job]) -> _ListingResult:
     """The listing that the `jobs` share. A long one is asked for their names and for what is active."""
     path_values = kind.path_values(jobs[0].spec)
     names = sorted({job.name for job in jobs})
@@ -116,13 +116,13 @@ def _listed(client: Client, kind: Kind, jobs: Sequence[Job]) -> _Listed:
     if _is_cheaper_by_name(kind, names, first):
         try:
             entries = _by_name(client, kind, path_values, names, first)
-        except Refused as error:
+        except RequestFailed as error:
             if error.status != 400:
                 raise
             entries = None
         if entries is not None:
-            return _Listed(entries, first.total)
-    return _Listed(client.entries(kind, path_values, first=first))
+            return _ListingResult(entries, first.total)
+    return _ListingResult(client.entries(kind, path_values, first=first))
 
 
 def _is_cheaper_by_name(kind: Kind, names: Sequence[str], first: Page) -> bool:
@@ -172,8 +172,8 @@ def _maybe_owned(
 
     A service that does not know the filter names them all, and is then not believed.
     """
-    query = owned_query(kind, owner)
-    beside = {one.identity for one in live if TAGS in one.unlisted} - wanted
+    query = ownership_filter(kind, owner)
+    beside = {job.identity for job in live if TAGS in job.unobserved} - wanted
     if not query or not kind.tags or not beside:
         return set()
     try:
@@ -181,24 +181,24 @@ def _maybe_owned(
     except ApiError:
         return set()  # an orphan that is not pointed out does no harm
     named = {kind.observe(entry).identity for entry in page.entries} & beside
-    return named if page.total < len(live) or len(live) <= _FEW else set()
+    return named if page.total < len(live) or len(live) <= _FILTER_TRUST_LIMIT else set()
 
 
 def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJob]:
     """The owner's live jobs of kinds that no manifest is of; of those without tags only the active ones."""
     found: list[LiveJob] = []
     for kind in kinds:
-        query = owned_query(kind, owner)
-        filters = [query] if query else kind.listing.active if kind.mark else ()
+        query = ownership_filter(kind, owner)
+        filters = [query] if query else kind.listing.active if kind.ownership_field else ()
         try:
             entries = [entry for only in filters for entry in client.entries(kind, {}, only)]
         except ApiError:
             continue  # an orphan that is not pointed out does no harm
         live = _live(kind, entries)
-        if not query or len(live) <= _FEW:  # more, and the service does not know the filter
-            found += _with_tags(client, kind, live, {one.identity for one in live})[0]
+        if not query or len(live) <= _FILTER_TRUST_LIMIT:  # more, and the service does not know the filter
+            found += _with_tags(client, kind, live, {job.identity for job in live})[0]
     # One that goes from state to state while these are asked for is the same job.
-    return list({one.id: one for one in found if is_owned(one, owner)}.values())
+    return list({job.id: job for job in found if is_owned(job, owner)}.values())
 
 
 def _with_tags(
@@ -207,31 +207,31 @@ def _with_tags(
     """The jobs with their tags, where they have an API of their own; and why those of some are not known."""
     silent: list[ApiError] = []
 
-    def tagged(one: LiveJob) -> LiveJob | ApiError:
+    def tagged(job: LiveJob) -> LiveJob | ApiError:
         try:
             if silent:
                 raise silent[0]
-            tags = client.tags(kind, one.id)
+            tags = client.tags(kind, job.id)
         except ApiError as error:
-            if isinstance(error, NothingArrived | NoAnswer):
+            if isinstance(error, NotSent | ResponseTimeout):
                 silent.append(error)
             return error
-        told = replace(one, spec={**(one.spec or {}), TAGS: tags}, unlisted=one.unlisted - {TAGS})
-        return unmarked(kind, told)
+        told = replace(job, spec={**(job.spec or {}), TAGS: tags}, unobserved=job.unobserved - {TAGS})
+        return extract_ownership(kind, told)
 
     asked = [
-        one
-        for one in live
-        if kind.tags and one.identity in wanted and one.spec is not None and TAGS in one.unlisted
+        job
+        for job in live
+        if kind.tags and job.identity in wanted and job.spec is not None and TAGS in job.unobserved
     ]
     answers = dict(zip(map(id, asked), _in_parallel(tagged, asked), strict=True)) if asked else {}
     known: list[LiveJob] = []
     notes: dict[Identity, str] = {}
-    for one in live:
-        answer = answers.get(id(one), one)
+    for job in live:
+        answer = answers.get(id(job), job)
         if isinstance(answer, ApiError):
-            notes[one.identity] = f"its tags cannot be read, and are not compared: {answer}"
-            answer = one
+            notes[job.identity] = f"its tags cannot be read, and are not compared: {answer}"
+            answer = job
         known.append(answer)
     return known, notes
 
@@ -244,24 +244,24 @@ def with_submitted(
     A job that cannot be looked at counts as one that is not there.
     """
     path_values = {job.identity: KINDS[job.kind].path_values(job.spec) for job in jobs}
-    known = {one.id for one in live.jobs}
+    known = {live_job.id for live_job in live.jobs}
     found: list[LiveJob] = []
     missing: list[str] = []
     for identifier, identity in submitted.items():
         if identifier in known or identity not in path_values or identity in live.failures:
             continue
         try:
-            one = look_at(client, identity, identifier, path_values[identity])
+            live_job = get_live_job(client, identity, identifier, path_values[identity])
         except ApiError:
-            one = None
-        if one is None:
+            live_job = None
+        if live_job is None:
             missing.append(identifier)
         else:
-            found.append(one)
+            found.append(live_job)
     return replace(live, jobs=(*live.jobs, *found)), tuple(missing)
 
 
-def look_at(
+def get_live_job(
     client: Client, identity: Identity, identifier: str, path_values: Mapping[str, str]
 ) -> LiveJob | None:
     """One live job by its id, None where there is none; raises ApiError. An entry need not say its place."""
@@ -270,23 +270,32 @@ def look_at(
         entry = client.show(kind, identifier, path_values)
     else:
         listed = client.entries(kind, path_values)
-        entry = next((one for one in listed if text(one.get(kind.listing.id)) == identifier), None)
+        entry = next(
+            (
+                listed_entry
+                for listed_entry in listed
+                if text(listed_entry.get(kind.listing.id)) == identifier
+            ),
+            None,
+        )
     if entry is None:
         return None
-    live = unmarked(kind, kind.observe(entry))
+    live = extract_ownership(kind, kind.observe(entry))
     return replace(live, identity=live.identity._replace(place=identity.place)) if path_values else live
 
 
-def _observed(kind: Kind, entries: Sequence[Entry], job: Job) -> list[LiveJob]:
+def _live_jobs(kind: Kind, entries: Sequence[Entry], job: Job) -> list[LiveJob]:
     live = _live(kind, entries)
     if not kind.path_values(job.spec):
         return live
     # An entry does not repeat what its URL said.
-    return [replace(one, identity=one.identity._replace(place=job.identity.place)) for one in live]
+    return [
+        replace(live_job, identity=live_job.identity._replace(place=job.identity.place)) for live_job in live
+    ]
 
 
 def _live(kind: Kind, entries: Iterable[Entry]) -> list[LiveJob]:
-    return [unmarked(kind, kind.observe(entry)) for entry in entries if _is_of_kind(kind, entry)]
+    return [extract_ownership(kind, kind.observe(entry)) for entry in entries if _is_of_kind(kind, entry)]
 
 
 def _is_of_kind(kind: Kind, entry: Entry) -> bool:

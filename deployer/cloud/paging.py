@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.errors import AnswerLost
+from deployer.errors import ResponseLost
 from deployer.kinds.kind import Entry, Paging
 
 MAX_PAGES = 10_000
-READINGS = 3
+MAX_READS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Page:
 
     entries: Sequence[Entry]
     total: int
-    where: str
+    request_line: str
 
     @property
     def more(self) -> int:
@@ -28,7 +28,7 @@ class Page:
         return -(-left // max(1, len(self.entries)))
 
 
-class _MovedError(Exception):
+class _ListingChangedError(Exception):
     """Something was taken out while we read, so that an entry may have slipped to a page that we had."""
 
 
@@ -41,12 +41,12 @@ def read_to_end(
     though it was read several times.
     """
     said = ""
-    for _ in range(READINGS):
+    for _ in range(MAX_READS):
         try:
             return _read_once(read, paging, identifier, first or read(paging.value))
-        except _MovedError as error:
+        except _ListingChangedError as error:
             said, first = str(error), None
-    raise AnswerLost(f"{said}; read {READINGS} times")
+    raise ResponseLost(f"{said}; read {MAX_READS} times")
 
 
 def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, page: Page) -> list[Entry]:
@@ -55,7 +55,9 @@ def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, pag
     offset, count = paging.value, 0
     if page.more >= MAX_PAGES:
         words = f"the listing announces {page.total} jobs, {len(page.entries)} on a page"
-        raise AnswerLost(f"{page.where}: {words}: more than the {MAX_PAGES} pages that are read at most")
+        raise ResponseLost(
+            f"{page.request_line}: {words}: more than the {MAX_PAGES} pages that are read at most"
+        )
     for _ in range(MAX_PAGES):
         for entry in page.entries:
             # The newest come first, so one that was added moves others to the next page: they are the same.
@@ -65,15 +67,19 @@ def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, pag
         if count >= page.total:
             if len(found) < at_first:
                 words = f"{len(found)} different jobs where {at_first} were announced"
-                raise _MovedError(f"{page.where}: the pages of the listing hold {words}")
+                raise _ListingChangedError(f"{page.request_line}: the pages of the listing hold {words}")
             return list(found.values())
         if not page.entries:
-            raise _MovedError(f"{page.where}: the listing ends after {count} of {page.total} jobs")
+            raise _ListingChangedError(
+                f"{page.request_line}: the listing ends after {count} of {page.total} jobs"
+            )
         offset += len(page.entries) if paging is Paging.RECORD else 1
         before, page = page.total, read(offset)
         if page.total < before:
-            raise _MovedError(f"{page.where}: the listing went from {before} to {page.total} jobs")
-    raise AnswerLost(f"{page.where}: the listing has more than {MAX_PAGES} pages")
+            raise _ListingChangedError(
+                f"{page.request_line}: the listing went from {before} to {page.total} jobs"
+            )
+    raise ResponseLost(f"{page.request_line}: the listing has more than {MAX_PAGES} pages")
 
 
 def entries_of(value: Any) -> list[Any] | None:

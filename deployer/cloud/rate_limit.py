@@ -21,14 +21,14 @@ class Throttle:
         self._between = 1 / rate.per_second
         self._ahead = max(0.0, 1 - self._between)
         self._clock = clock
-        self._places = threading.BoundedSemaphore(rate.concurrent)
+        self._slots = threading.BoundedSemaphore(rate.concurrent)
         self._lock = threading.Lock()
         self._due = -math.inf  # when the next call would come if all were evenly spaced
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def acquire(self) -> Iterator[None]:
         """Waits until a call may be sent, which it then is inside the context."""
-        with self._places:
+        with self._slots:
             with self._lock:
                 now = self._clock.monotonic()
                 due = max(now, self._due)

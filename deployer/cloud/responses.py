@@ -24,11 +24,11 @@ from urllib3.exceptions import (
 )
 
 from deployer.cloud.credentials import Credential
-from deployer.cloud.error_codes import hint_of
-from deployer.cloud.retry import Again
+from deployer.cloud.error_codes import find_hint
+from deployer.cloud.retry import Retryable
 from deployer.cloud.signing import DATE_FORMAT
-from deployer.errors import AnswerLost, ApiError, NoAnswer, NothingArrived, Refused
-from deployer.kinds.kind import dig
+from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost, ResponseTimeout
+from deployer.kinds.kind import get_path
 from deployer.secrets import redact
 from deployer.secrets.scrub import MASK
 
@@ -37,7 +37,7 @@ READ_SECONDS = 120  # the gateway cuts a call off after about two minutes
 MAX_MESSAGE = 500
 
 # Statuses that a gateway gives for a backend that may have done the work nevertheless.
-_GATEWAY_LOST = {502, 503, 504}
+_GATEWAY_STATUSES = {502, 503, 504}
 
 # A signature counts for so long before and after its date: section 2.2, clock.
 _SIGNATURE_SECONDS = 15 * 60
@@ -46,14 +46,14 @@ _REQUEST_IDS = ("X-Request-Id", "X-IAM-Trace-Id")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What a call was answered with, and the words that messages about it begin with.
 
     `value` is None where there was no body, and none was needed.
     """
 
     value: Any
-    where: str
+    request_line: str
     headers: Mapping[str, str]
     request_id: str = ""
 
@@ -62,26 +62,30 @@ class Answer:
 class Failure:
     """An error that was not raised yet. `after` is how many seconds the service asks to be left alone."""
 
-    sort: type[ApiError]
+    error_type: type[ApiError]
     text: str
-    again: Again = Again.NEVER
-    after: float | None = None
+    retryable: Retryable = Retryable.NEVER
+    retry_after: float | None = None
     status: int = 0
     code: str = ""
     request_id: str = ""
 
     def error(self, more: str = "") -> ApiError:
-        return self.sort(self.text + more, status=self.status, code=self.code, request_id=self.request_id)
+        return self.error_type(
+            self.text + more, status=self.status, code=self.code, request_id=self.request_id
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Reads answers. `hide` is applied to all that a service says; `credential` is the caller's."""
 
-    hide: Callable[[str], str]
+    scrub: Callable[[str], str]
     credential: Credential | None = None
 
-    def read(self, response: requests.Response, where: str, *, bodiless: bool = False) -> Answer | Failure:
+    def read(
+        self, response: requests.Response, request_line: str, *, bodiless: bool = False
+    ) -> Response | Failure:
         """The answer as data, or what the status and the words in it mean.
 
         `bodiless` says that a success may come without a body.
@@ -92,33 +96,35 @@ class Reader:
         except (ValueError, RecursionError):
             value = None
         status, headers = response.status_code, response.headers
-        request_id = next(filter(None, map(headers.get, _REQUEST_IDS)), None) or dig(value, "request_id")
+        request_id = next(filter(None, map(headers.get, _REQUEST_IDS)), None) or get_path(value, "request_id")
         request_id = self._shown(str(request_id), response) if request_id else ""
-        where = f"{where}: HTTP {status}" + (f" (request id {request_id})" if request_id else "")
+        request_line = f"{request_line}: HTTP {status}" + (
+            f" (request id {request_id})" if request_id else ""
+        )
         items = value if isinstance(value, list) else [value]
-        code, message = _first_refusal(map(_refusal, items))
+        code, message = _first_error(map(_error_pair, items))
         if 200 <= status < 300:
             if value is None and not (bodiless and not response.content):
-                text = f"{where}: the answer is not JSON"
-                return Failure(AnswerLost, text, Again.READ, status=status, request_id=request_id)
+                text = f"{request_line}: the answer is not JSON"
+                return Failure(ResponseLost, text, Retryable.READ, status=status, request_id=request_id)
             if not code:
-                return Answer(value, where, headers, request_id)
+                return Response(value, request_line, headers, request_id)
         code = "" if code == str(status) else code  # as IAM says it
         said = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
-        hint = hint_of(code, message)
+        hint = find_hint(code, message)
         more = [words for words in (hint.hint, self._advice(response)) if words]
         shown = self._shown(said.rstrip(".") or said if more else said, response)
-        text = "; ".join((f"{where}: {shown}", *more))
-        lost = not hint.full and (status in _GATEWAY_LOST or (status >= 500 and not code))
+        text = "; ".join((f"{request_line}: {shown}", *more))
+        lost = not hint.full and (status in _GATEWAY_STATUSES or (status >= 500 and not code))
         if hint.full:
-            again = Again.FULL
+            retryable = Retryable.FULL
         elif status == 429:
             # The gateway counts calls before it hands them on.
-            again = Again.REFUSED
+            retryable = Retryable.REFUSED
         else:
-            again = Again.READ if status >= 500 and not hint.final else Again.NEVER
-        sort = AnswerLost if lost else Refused
-        return Failure(sort, text, again, _retry_after(headers), status, code, request_id)
+            retryable = Retryable.READ if status >= 500 and not hint.final else Retryable.NEVER
+        error_type = ResponseLost if lost else RequestFailed
+        return Failure(error_type, text, retryable, _retry_after(headers), status, code, request_id)
 
     def _shown(self, said: str, response: requests.Response) -> str:
         """What a service says, without the credentials that it may repeat, and not too long."""
@@ -126,7 +132,7 @@ class Reader:
         for name in ("X-Auth-Token", "X-Security-Token", "Authorization"):
             if value := response.request.headers.get(name):
                 said = said.replace(str(value), MASK)
-        said = redact.text(self.hide(said)[: 20 * MAX_MESSAGE])
+        said = redact.text(self.scrub(said)[: 20 * MAX_MESSAGE])
         return said if len(said) <= MAX_MESSAGE else f"{said[:MAX_MESSAGE]}... ({length} characters)"
 
     def _advice(self, response: requests.Response) -> str:
@@ -148,7 +154,7 @@ class Reader:
 def _clock_skew(response: requests.Response) -> str:
     """Words for a signature that was refused because of its date; empty where its date is right."""
     signed = response.request.headers.get("X-Sdk-Date")
-    said = date_of(response.headers)
+    said = server_date(response.headers)
     if signed is None or said is None:
         return ""
     ours = datetime.strptime(str(signed), DATE_FORMAT).replace(tzinfo=UTC)
@@ -162,7 +168,7 @@ def _clock_skew(response: requests.Response) -> str:
     )
 
 
-def date_of(headers: Mapping[str, str]) -> datetime | None:
+def server_date(headers: Mapping[str, str]) -> datetime | None:
     """The service's time, None where it does not say it."""
     return _date(headers.get("Date", ""))
 
@@ -180,41 +186,43 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     said = headers.get("Retry-After", "").strip()
     if said.isascii() and said.isdecimal():
         return float(said[:9])
-    until, now = _date(said), date_of(headers) or datetime.now(UTC)
+    until, now = _date(said), server_date(headers) or datetime.now(UTC)
     return max(0.0, (until - now).total_seconds()) if until else None
 
 
 # What says that the request was never sent, the words for it, and whether to try again.
-_NOT_SENT: tuple[tuple[type[BaseException], str, Again], ...] = (
-    (ProxyError, "the proxy that the environment names cannot be reached", Again.REFUSED),
-    (NameResolutionError, "the name of the host cannot be resolved", Again.REFUSED),
-    (ConnectionRefusedError, "connection refused; is the server running?", Again.REFUSED),
-    (ConnectTimeoutError, f"no connection within {CONNECT_SECONDS} s", Again.REFUSED),
-    (ssl.SSLCertVerificationError, "the certificate of the server is not trusted: {}", Again.NEVER),
-    (NewConnectionError, "cannot connect: {}", Again.REFUSED),
+_NOT_SENT: tuple[tuple[type[BaseException], str, Retryable], ...] = (
+    (ProxyError, "the proxy that the environment names cannot be reached", Retryable.REFUSED),
+    (NameResolutionError, "the name of the host cannot be resolved", Retryable.REFUSED),
+    (ConnectionRefusedError, "connection refused; is the server running?", Retryable.REFUSED),
+    (ConnectTimeoutError, f"no connection within {CONNECT_SECONDS} s", Retryable.REFUSED),
+    (ssl.SSLCertVerificationError, "the certificate of the server is not trusted: {}", Retryable.NEVER),
+    (NewConnectionError, "cannot connect: {}", Retryable.REFUSED),
 )
 
 
-def unanswered(error: OSError, where: str) -> Failure:
+def transport_failure(error: OSError, request_line: str) -> Failure:
     """What it means that `requests` raised this in place of an answer."""
     causes = list(_causes(error))
-    for sort, words, again in _NOT_SENT:
-        if any(isinstance(cause, sort) for cause in causes):
+    for error_type, words, retryable in _NOT_SENT:
+        if any(isinstance(cause, error_type) for cause in causes):
             details = (getattr(cause, "verify_message", getattr(cause, "strerror", "")) for cause in causes)
             words = words.format(next(filter(None, details), "no reason given"))
-            return Failure(NothingArrived, f"{where}: {words}", again)
+            return Failure(NotSent, f"{request_line}: {words}", retryable)
     if any(isinstance(cause, InvalidHeader) for cause in causes):
         # Of the answer: what requests finds wrong with our own headers has no such cause.
-        return Failure(AnswerLost, f"{where}: the headers of the answer contradict each other", Again.READ)
+        return Failure(
+            ResponseLost, f"{request_line}: the headers of the answer contradict each other", Retryable.READ
+        )
     unfit = isinstance(error, ValueError | requests.exceptions.InvalidJSONError)
     if unfit or not isinstance(error, requests.RequestException):
-        return Failure(NothingArrived, f"{where}: it cannot be sent: {redact.text(str(error))}")
+        return Failure(NotSent, f"{request_line}: it cannot be sent: {redact.text(str(error))}")
     if isinstance(error, requests.ReadTimeout):
-        return Failure(NoAnswer, f"{where}: no answer within {READ_SECONDS} s", Again.READ)
+        return Failure(ResponseTimeout, f"{request_line}: no answer within {READ_SECONDS} s", Retryable.READ)
     if isinstance(error, requests.exceptions.SSLError):
-        return Failure(AnswerLost, f"{where}: the TLS connection failed; is this an https server?")
-    text = f"{where}: the connection broke before the answer was complete"
-    return Failure(AnswerLost, text, Again.READ)
+        return Failure(ResponseLost, f"{request_line}: the TLS connection failed; is this an https server?")
+    text = f"{request_line}: the connection broke before the answer was complete"
+    return Failure(ResponseLost, text, Retryable.READ)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -229,36 +237,38 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     return iter(seen)
 
 
-def error_of(answer: Any) -> tuple[str, str]:
+def parse_error(answer: Any) -> tuple[str, str]:
     """The code and message of an error answer, whatever its shape; the code is empty where it is none.
 
     MRS nests them in job_submit_result or not, some pages spell them errorCode and errorMsg, and IAM says
     code and message inside `error`.
     """
-    holders = [one for one in (answer, dig(answer, "job_submit_result")) if isinstance(one, Mapping)]
+    holders = [
+        holder for holder in (answer, get_path(answer, "job_submit_result")) if isinstance(holder, Mapping)
+    ]
     found = [
         (
-            str(one.get("error_code") or one.get("errorCode") or ""),
-            str(one.get("error_msg") or one.get("errorMsg") or one.get("message") or ""),
+            str(holder.get("error_code") or holder.get("errorCode") or ""),
+            str(holder.get("error_msg") or holder.get("errorMsg") or holder.get("message") or ""),
         )
-        for one in holders
+        for holder in holders
     ]
-    if isinstance(inner := dig(answer, "error"), Mapping):
+    if isinstance(inner := get_path(answer, "error"), Mapping):
         found.append((str(inner.get("code") or ""), str(inner.get("message") or "")))
-    return _first_refusal(found)
+    return _first_error(found)
 
 
-def _first_refusal(said: Iterable[tuple[str, str]]) -> tuple[str, str]:
+def _first_error(said: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """The first code with its message, or else the first message."""
     said = [*said]
     return next((pair for pair in said if pair[0]), next(filter(any, said), ("", "")))
 
 
-def _refusal(item: Any) -> tuple[str, str]:
+def _error_pair(item: Any) -> tuple[str, str]:
     """HTTP 200 is not success: an error code may be inside, and is_success may be the text "false"."""
-    code, message = error_of(item)
-    said = dig(item, "is_success")
+    code, message = parse_error(item)
+    said = get_path(item, "is_success")
     # DataArts prints is_success: false beside the id of a batch that was accepted.
-    if not code and said is not None and str(said).casefold() != "true" and not dig(item, "id"):
+    if not code and said is not None and str(said).casefold() != "true" and not get_path(item, "id"):
         code = "is_success=false"
     return code, message

@@ -13,11 +13,11 @@ from deployer.project.target import Retry
 
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
-ENOUGH_SECONDS = 300.0  # after which nothing is tried again: a read can take two minutes to time out
-FIRST_FULL_SECONDS = 15.0
+GIVE_UP_SECONDS = 300.0  # after which nothing is tried again: a read can take two minutes to time out
+FIRST_CAPACITY_SECONDS = 15.0
 
 
-class Again(Enum):
+class Retryable(Enum):
     """What a failure says about sending the same call again."""
 
     NEVER = "it would end the same way"
@@ -26,7 +26,7 @@ class Again(Enum):
     FULL = "nothing was carried out: as many jobs are there as may be"
 
 
-class Waits:
+class Backoff:
     """The waits of one call. `full_since` tells since when what it calls has been full, if it has been."""
 
     def __init__(self, retry: Retry, clock: Clock, *, write: bool, full_since: float | None) -> None:
@@ -38,35 +38,35 @@ class Waits:
         self.full_since = full_since
         self.attempts = 0
 
-    def before_next(self, again: Again, asked: float | None) -> float | None:
+    def next_delay(self, retryable: Retryable, asked: float | None) -> float | None:
         """How many seconds to wait before the call is sent again, None where it is not.
 
         `asked` is what the service asks for.
         """
-        if again is Again.FULL:
-            return self._until_place(asked or 0)
+        if retryable is Retryable.FULL:
+            return self._capacity_delay(asked or 0)
         self.attempts += 1
         now = self._clock.monotonic()
         if (
-            again is Again.NEVER
-            or (again is Again.READ and self._write)
+            retryable is Retryable.NEVER
+            or (retryable is Retryable.READ and self._write)
             or self.attempts >= self._retry.attempts
-            or now - self._started > ENOUGH_SECONDS
+            or now - self._started > GIVE_UP_SECONDS
             or (asked or 0) > LONGEST_SECONDS
         ):
             return None
         return max(asked or 0, self._spread(FIRST_SECONDS * 2 ** (self.attempts - 1)))
 
-    def _until_place(self, asked: float) -> float | None:
+    def _capacity_delay(self, asked: float) -> float | None:
         """Longer waits, as jobs end in minutes. They do not count as attempts."""
         now = self._clock.monotonic()
         if self.full_since is None:
             self.full_since = now
-        left = self.full_since + self._retry.full_seconds - now
+        left = self.full_since + self._retry.capacity_seconds - now
         if left <= 0:
             return None
         self._full_for += 1
-        wait = min(left, max(asked, self._spread(FIRST_FULL_SECONDS * 2 ** (self._full_for - 1))))
+        wait = min(left, max(asked, self._spread(FIRST_CAPACITY_SECONDS * 2 ** (self._full_for - 1))))
         self._started += wait
         return wait
 

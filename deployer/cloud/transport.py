@@ -27,14 +27,14 @@ from deployer.cloud.rate_limit import Throttle
 from deployer.cloud.responses import (
     CONNECT_SECONDS,
     READ_SECONDS,
-    Answer,
     Failure,
     Reader,
-    date_of,
-    unanswered,
+    Response,
+    server_date,
+    transport_failure,
 )
-from deployer.cloud.retry import Again, Waits
-from deployer.errors import AnswerLost, UsageError
+from deployer.cloud.retry import Backoff, Retryable
+from deployer.errors import ResponseLost, UsageError
 from deployer.project.target import Rate, Retry
 
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
@@ -60,7 +60,7 @@ class Call:
     credential: Credential | None = None
 
     @property
-    def where(self) -> str:
+    def request_line(self) -> str:
         return f"{self.method} {self.base}{self.path}"
 
 
@@ -73,7 +73,7 @@ class Transport:
     def __init__(
         self,
         *,
-        hide: Callable[[str], str] = str,
+        scrub: Callable[[str], str] = str,
         ca_file: Path | None = None,
         rate: Rate | None = None,
         retry: Retry | None = None,
@@ -81,8 +81,8 @@ class Transport:
         note: Callable[[str], object] = str,
     ) -> None:
         """`hide` is applied to all that a service says, `note` is told of waits. Raises UsageError."""
-        self._hide = hide
-        self._verify = _checked(ca_file) if ca_file else True
+        self._scrub = scrub
+        self._verify = _validated_ca_file(ca_file) if ca_file else True
         self._rate = rate or Rate()
         self._retry = retry or Retry()
         self.clock = clock or Clock()
@@ -92,7 +92,7 @@ class Transport:
         self._session = _Session()
         self._session.headers.update({"User-Agent": f"deployer/{__version__}", "Accept": "application/json"})
         self.server_time: datetime | None = None
-        self._said = threading.local()
+        self._last = threading.local()
 
     def __enter__(self) -> Transport:
         return self
@@ -103,27 +103,29 @@ class Transport:
     @property
     def request_id(self) -> str:
         """The service's word for the last call of this thread; empty where it gave none."""
-        return str(getattr(self._said, "request_id", ""))
+        return str(getattr(self._last, "request_id", ""))
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> Response:
         """The answer of a call that was not refused. Raises ApiError and UsageError."""
-        waits = Waits(self._retry, self.clock, write=call.write, full_since=self._full_since.get(call.where))
+        backoff = Backoff(
+            self._retry, self.clock, write=call.write, full_since=self._full_since.get(call.request_line)
+        )
         while True:
             outcome = self._once(call)
-            self._said.request_id = outcome.request_id
-            if isinstance(outcome, Answer):
+            self._last.request_id = outcome.request_id
+            if isinstance(outcome, Response):
                 if call.write:
-                    self._full_since.pop(call.where, None)
+                    self._full_since.pop(call.request_line, None)
                 return outcome
-            wait = waits.before_next(outcome.again, outcome.after)
-            if waits.full_since is not None:
-                self._full_since[call.where] = waits.full_since
+            wait = backoff.next_delay(outcome.retryable, outcome.retry_after)
+            if backoff.full_since is not None:
+                self._full_since[call.request_line] = backoff.full_since
             if wait is None:
-                raise outcome.error(_tried(outcome, waits, self._retry))
+                raise outcome.error(_attempts_summary(outcome, backoff, self._retry))
             self._note(f"{outcome.text}; trying again in {math.ceil(wait)} s")
             self.clock.sleep(wait)
 
-    def _once(self, call: Call) -> Answer | Failure:
+    def _once(self, call: Call) -> Response | Failure:
         # Not requests' `params`: it makes a blank a +, which a signature does not count as one.
         query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
         # MRS asks for it with every call, also with a kill, which has no body.
@@ -132,7 +134,7 @@ class Transport:
         # A proxy from the environment must not come between us and a server on this machine.
         proxies = {"http": "", "https": ""} if _is_local(call.base) else None
         try:
-            with throttle.place():
+            with throttle.acquire():
                 response = self._session.request(
                     call.method,
                     f"{call.base}{call.path}{query}",
@@ -145,11 +147,13 @@ class Transport:
                     verify=self._verify,
                 )
         except OSError as error:
-            outcome: Answer | Failure = unanswered(error, call.where)
+            outcome: Response | Failure = transport_failure(error, call.request_line)
         else:
-            self.server_time = date_of(response.headers) or self.server_time
-            outcome = Reader(self._hide, call.credential).read(response, call.where, bodiless=call.bodiless)
-        if isinstance(outcome, Failure) and outcome.sort is AnswerLost:
+            self.server_time = server_date(response.headers) or self.server_time
+            outcome = Reader(self._scrub, call.credential).read(
+                response, call.request_line, bodiless=call.bodiless
+            )
+        if isinstance(outcome, Failure) and outcome.error_type is ResponseLost:
             # The rest of a broken answer may come yet: the next call must not read it as its own.
             for adapter in self._session.adapters.values():
                 adapter.close()
@@ -163,7 +167,7 @@ class _Session(requests.Session):
         return None
 
 
-def _checked(ca_file: Path) -> str:
+def _validated_ca_file(ca_file: Path) -> str:
     """The path of a file that holds certificates; raises UsageError where it does not."""
     try:
         ssl.create_default_context(cafile=ca_file)
@@ -186,12 +190,12 @@ def _is_local(base: str) -> bool:
     return local
 
 
-def _tried(failure: Failure, waits: Waits, retry: Retry) -> str:
+def _attempts_summary(failure: Failure, backoff: Backoff, retry: Retry) -> str:
     """What was tried, for the end of a message."""
-    if failure.again is Again.FULL:
-        minutes = retry.full_seconds / 60
+    if failure.retryable is Retryable.FULL:
+        minutes = retry.capacity_seconds / 60
         waited = f"; it found no place within {minutes:.0f} minutes" if minutes else ""
         return f"{waited}; apply again later"
-    if failure.again is Again.REFUSED and waits.attempts < retry.attempts and failure.after:
-        return f"; the service asks to be left alone for {failure.after:.0f} s"
-    return f"; tried {waits.attempts} times" if waits.attempts > 1 else ""
+    if failure.retryable is Retryable.REFUSED and backoff.attempts < retry.attempts and failure.retry_after:
+        return f"; the service asks to be left alone for {failure.retry_after:.0f} s"
+    return f"; tried {backoff.attempts} times" if backoff.attempts > 1 else ""

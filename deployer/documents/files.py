@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from deployer.documents.parse import PlainText, decode, parse
 from deployer.errors import Code, InvalidInput, Problem
-from deployer.model import Document, Place
+from deployer.model import Document, Location
 
 MAX_BYTES = 2 * 2**20
 
@@ -22,9 +22,9 @@ def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
         if inside:
             real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
             if not real.is_relative_to(root):
-                return Problem(Place(file), "leads out of the project folder", Code.OUTSIDE_PROJECT)
+                return Problem(Location(file), "leads out of the project folder", Code.OUTSIDE_PROJECT)
             if is_hidden(real.relative_to(root)):
-                return Problem(Place(file), "leads to a hidden file or folder", Code.OUTSIDE_PROJECT)
+                return Problem(Location(file), "leads to a hidden file or folder", Code.OUTSIDE_PROJECT)
         if path.exists() and not path.is_file():
             return _unreadable(file, "it is not a file")
         with path.open("rb") as opened:
@@ -34,7 +34,7 @@ def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
     except ValueError:
         return _unreadable(file, "this is not a file name")
     if len(content) > MAX_BYTES:
-        return Problem(Place(file), f"larger than {MAX_BYTES // 2**20} MiB", Code.TOO_LARGE)
+        return Problem(Location(file), f"larger than {MAX_BYTES // 2**20} MiB", Code.TOO_LARGE)
     return decode(file, content)
 
 
@@ -44,7 +44,7 @@ def is_hidden(path: PurePath) -> bool:
 
 
 def _unreadable(file: str, why: str | None) -> Problem:
-    return Problem(Place(file), f"cannot be read: {why}", Code.UNREADABLE_FILE)
+    return Problem(Location(file), f"cannot be read: {why}", Code.UNREADABLE_FILE)
 
 
 def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
@@ -56,8 +56,8 @@ def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
     if problems:
         raise InvalidInput(problems, folder)
     if not documents:
-        return Document({}, Place(file, 1, 1), {}, {}, {})
+        return Document({}, Location(file, 1, 1), {}, {}, {})
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
         message = "expected one YAML document that is a mapping"
-        raise InvalidInput([Problem(Place(file, 1, 1), message, Code.ONE_MAPPING)], folder)
+        raise InvalidInput([Problem(Location(file, 1, 1), message, Code.ONE_MAPPING)], folder)
     return documents[0]

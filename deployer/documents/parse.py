@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import yaml
 
 from deployer.errors import Code, Problem
-from deployer.model import Document, Path, Place
+from deployer.model import Document, Location, Path
 
 MAX_NODES = 100_000
 MAX_FILE_NODES = 400_000
@@ -40,12 +40,12 @@ _PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*")
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 
-class Unfillable(ValueError):
+class InvalidPlaceholder(ValueError):
     """A placeholder has no value for where it stands; `place` is that of its expression."""
 
-    def __init__(self, message: str, place: Place, code: Code = Code.NOT_DATA) -> None:
+    def __init__(self, message: str, location: Location, code: Code = Code.NOT_DATA) -> None:
         super().__init__(message)
-        self.place = place
+        self.location = location
         self.code = code
 
 
@@ -56,7 +56,7 @@ class YamlText(Protocol):
     def text(self) -> str:
         """What YAML reads."""
 
-    def place(self, line: int, column: int) -> Place:
+    def location(self, line: int, column: int) -> Location:
         """The author's place of a position in `text`, counted from 0."""
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
@@ -77,8 +77,8 @@ class PlainText:
     text: str
     via: tuple[str, ...] = ()
 
-    def place(self, line: int, column: int) -> Place:
-        return Place(self.file, line + 1, column + 1, self.via)
+    def location(self, line: int, column: int) -> Location:
+        return Location(self.file, line + 1, column + 1, self.via)
 
     def fill(self, scalar: str, *, plain: bool) -> Any:  # noqa: ARG002 - the protocol's signature
         return scalar
@@ -98,7 +98,7 @@ def decode(file: str, content: bytes) -> str | Problem:
         before = content[: error.start].decode("utf-8-sig")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         message = f"not UTF-8: byte 0x{content[error.start]:02x}"
-        return Problem(Place(file, line, column), message, Code.ENCODING)
+        return Problem(Location(file, line, column), message, Code.ENCODING)
 
 
 def resolve(text: str) -> Any:
@@ -126,7 +126,7 @@ def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
             message = (
                 f"the file holds more than {MAX_DOCUMENTS} documents, or {MAX_FILE_NODES} values in them"
             )
-            problems.append(Problem(source.place(line, 0), message, Code.YAML_LIMIT))
+            problems.append(Problem(source.location(line, 0), message, Code.YAML_LIMIT))
             break
         reader = _Reader(source, line)
         documents += reader.documents(text)
@@ -166,7 +166,7 @@ def _events(text: str) -> Iterator[Any]:
         loader.dispose()
 
 
-def _weight(text: str) -> int:
+def _scalar_cost(text: str) -> int:
     """What a scalar counts for: one, and more where it is long."""
     return 1 + len(text) // 128
 
@@ -182,7 +182,7 @@ class _Built(NamedTuple):
 def _built(value: Any) -> _Built:
     """A filled-in value."""
     if not isinstance(value, dict | list):
-        return _Built(_Leaf(value), _weight(value) if isinstance(value, str) else 1)
+        return _Built(_Leaf(value), _scalar_cost(value) if isinstance(value, str) else 1)
     children = [_built(item) for item in (value.values() if isinstance(value, dict) else value)]
     trees = [child.tree for child in children]
     tree: _Tree = dict(zip(value, trees, strict=True)) if isinstance(value, dict) else trees
@@ -202,7 +202,7 @@ class _Node:
     key: str | None = None
     merges: bool = False
     merged: list[dict[str, _Tree]] = field(default_factory=list)
-    keys: dict[str, Place] = field(default_factory=dict)
+    keys: dict[str, Location] = field(default_factory=dict)
 
     @property
     def wants_key(self) -> bool:
@@ -212,7 +212,7 @@ class _Node:
         return (*self.path, len(self.tree) if isinstance(self.tree, list) else self.key or "")
 
 
-class _Stop(Exception):
+class _UnreadableDocument(Exception):
     """The rest of the document cannot be read; its problem is recorded."""
 
 
@@ -224,13 +224,13 @@ class _Reader:
         self.first_line = first_line
         self.problems: list[Problem] = []
         self.size = 0
-        self._reset(source.place(first_line, 0))
+        self._reset(source.location(first_line, 0))
 
-    def _reset(self, start: Place) -> None:
+    def _reset(self, start: Location) -> None:
         self.start = start
         self.problems_before = len(self.problems)
-        self.keys: dict[Path, Place] = {}
-        self.values: dict[Path, Place] = {}
+        self.keys: dict[Path, Location] = {}
+        self.values: dict[Path, Location] = {}
         self.texts: dict[Path, str] = {}
         self.names: dict[Path, tuple[str, ...]] = {}
         self.anchors: dict[str, _Built] = {}
@@ -245,7 +245,7 @@ class _Reader:
                 bad.start() - text.rfind("\n", 0, bad.start()) - 1,
             )
             message = f"the character {bad[0]!a} is not allowed; in double quotes it can be an escape"
-            self._problem(self.source.place(self.first_line + line, column), message, Code.YAML_CHARACTER)
+            self._problem(self.source.location(self.first_line + line, column), message, Code.YAML_CHARACTER)
             return
         handlers: dict[type, Callable[[Any], None]] = {
             yaml.MappingStartEvent: lambda event: self._open(event, {}),
@@ -258,7 +258,7 @@ class _Reader:
         try:
             for event in _events(text):
                 if isinstance(event, yaml.DocumentStartEvent):
-                    self._reset(self._place(event.start_mark))
+                    self._reset(self._location(event.start_mark))
                 elif isinstance(event, yaml.DocumentEndEvent):
                     value = self._plain(self.root, ())
                     if value is not None and len(self.problems) == self.problems_before:
@@ -267,7 +267,7 @@ class _Reader:
                     handler(event)
         except yaml.MarkedYAMLError as error:
             self._unreadable(error, text.rstrip())
-        except _Stop:
+        except _UnreadableDocument:
             return
 
     def _unreadable(self, error: yaml.MarkedYAMLError, text: str) -> None:
@@ -282,19 +282,19 @@ class _Reader:
         last_line = text.count("\n")
         if mark.line <= last_line:
             if begun.line < mark.line and not is_tab:
-                message += f" that begins at line {self._place(begun).line}"
-            place = self._place(mark)
+                message += f" that begins at line {self._location(begun).line}"
+            location = self._location(mark)
         elif begun.line <= last_line:
-            place = self._place(begun)
+            location = self._location(begun)
         else:
             end = max(0, len(text) - text.rfind("\n") - 2)
-            place = self.source.place(self.first_line + last_line, end)
-        self._problem(place, message, Code.YAML_SYNTAX)
+            location = self.source.location(self.first_line + last_line, end)
+        self._problem(location, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
         """The data of a tree; notes the texts in it, and of what an alias repeats where it stands."""
         if path and (found := self.written.get(id(tree))) and found[1] != path:
-            self._placed(tree, found[1], path)
+            self._copy_locations(tree, found[1], path)
         if isinstance(tree, dict):
             return {key: self._plain(item, (*path, key)) for key, item in tree.items()}
         if isinstance(tree, list):
@@ -303,43 +303,43 @@ class _Reader:
             self.texts[path] = tree.text
         return tree.value
 
-    def _placed(self, tree: _Tree, written: Path, path: Path) -> None:
+    def _copy_locations(self, tree: _Tree, written: Path, path: Path) -> None:
         """Gives the places of what stands in the tree at `written` to the same at `path`."""
         for step in tree if isinstance(tree, dict) else range(len(tree)):
-            for places in (self.keys, self.values):
-                if (it := places.get((*written, step))) and (*path, step) not in places:
-                    places[*path, step] = it
+            for locations in (self.keys, self.values):
+                if (location := locations.get((*written, step))) and (*path, step) not in locations:
+                    locations[*path, step] = location
 
-    def _place(self, mark: Any) -> Place:
-        return self.source.place(self.first_line + mark.line, mark.column)
+    def _location(self, mark: Any) -> Location:
+        return self.source.location(self.first_line + mark.line, mark.column)
 
-    def _problem(self, place: Place, message: str, code: Code) -> None:
-        self.problems.append(Problem(place, message, code))
+    def _problem(self, location: Location, message: str, code: Code) -> None:
+        self.problems.append(Problem(location, message, code))
 
-    def _stop(self, event: Any, message: str, code: Code) -> _Stop:
-        self._problem(self._place(event.start_mark), message, code)
-        return _Stop()
+    def _stop(self, event: Any, message: str, code: Code) -> _UnreadableDocument:
+        self._problem(self._location(event.start_mark), message, code)
+        return _UnreadableDocument()
 
-    def _begin(self, event: Any) -> Place:
+    def _begin(self, event: Any) -> Location:
         """Notes where a value stands. A document starts at its first value, not at the `---` before it."""
-        place = self._place(event.start_mark)
+        location = self._location(event.start_mark)
         if not self.stack:
-            self.start = place
-            return place
+            self.start = location
+            return location
         parent = self.stack[-1]
         if parent.wants_key:
             raise self._stop(event, "a mapping key must be text", Code.YAML_KEY)
         path = parent.next_path()
-        self.values[path] = place
+        self.values[path] = location
         if isinstance(parent.tree, list):
-            self.keys[path] = place
-        return place
+            self.keys[path] = location
+        return location
 
     def _no_tag(self, event: Any) -> None:
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
             message = f"the tag {tag!r} is not supported; leave it out (quotes make a value text)"
-            self._problem(self._place(event.start_mark), message, Code.YAML_TAG)
+            self._problem(self._location(event.start_mark), message, Code.YAML_TAG)
 
     def _open(self, event: Any, tree: dict[str, _Tree] | list[_Tree]) -> None:
         self._no_tag(event)
@@ -354,7 +354,7 @@ class _Reader:
         self.written[id(node.tree)] = node.tree, node.path
         if isinstance(node.tree, dict):
             for source in node.merged:
-                self._placed(source, self.written.get(id(source), (source, node.path))[1], node.path)
+                self._copy_locations(source, self.written.get(id(source), (source, node.path))[1], node.path)
                 for key, value in source.items():
                     node.tree.setdefault(key, value)
         self._add(event, _Built(node.tree, node.size, node.depth), node.anchor)
@@ -372,23 +372,23 @@ class _Reader:
             built = _built(self._filled(event))
         else:
             self._no_reserved(event)
-            built = _Built(_Leaf(resolve(text), text) if plain else _Leaf(text), _weight(text))
+            built = _Built(_Leaf(resolve(text), text) if plain else _Leaf(text), _scalar_cost(text))
         self._add(event, built, event.anchor)
 
     def _no_reserved(self, event: Any) -> None:
         if _RESERVED.search(event.value):
             message = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
-            self._problem(self._place(event.start_mark), message, Code.RESERVED_CHARACTER)
+            self._problem(self._location(event.start_mark), message, Code.RESERVED_CHARACTER)
 
     def _filled(self, event: Any) -> Any:
         try:
             return self.source.fill(event.value, plain=not event.style)
-        except Unfillable as error:
-            self._problem(error.place, str(error), error.code)
+        except InvalidPlaceholder as error:
+            self._problem(error.location, str(error), error.code)
             return event.value
 
     def _key(self, parent: _Node, event: Any) -> None:
-        place = self._place(event.start_mark)
+        location = self._location(event.start_mark)
         key, plain = event.value, not event.style
         parent.merges = plain and key == "<<"
         if self.source.is_filled(key):
@@ -399,16 +399,16 @@ class _Reader:
         if isinstance(value, str):
             key = value
         else:
-            self._problem(place, "a mapping key must be text; put it in quotes", Code.YAML_KEY)
+            self._problem(location, "a mapping key must be text; put it in quotes", Code.YAML_KEY)
         if event.anchor:
             self.anchors[event.anchor] = _Built(_Leaf(key))
         if first := parent.keys.get(key):
-            where = "" if first.file == place.file else f"{first.file}:"
+            where = "" if first.file == location.file else f"{first.file}:"
             message = f"the key '{key}' stands twice; first at {where}{first.line}:{first.column}"
-            self._problem(place, message, Code.DUPLICATE_KEY)
-        parent.keys.setdefault(key, place)
+            self._problem(location, message, Code.DUPLICATE_KEY)
+        parent.keys.setdefault(key, location)
         parent.key = key
-        self.keys[parent.next_path()] = place
+        self.keys[parent.next_path()] = location
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:

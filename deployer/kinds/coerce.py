@@ -22,21 +22,21 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _FLAGS = {"true": True, "false": False}
 
 
-class NotUnderstoodError(ValueError):
+class ConversionError(ValueError):
     """A value is not of the type that its row states."""
 
 
 @cache
-def folded(name: str) -> str:
+def normalized_name(name: str) -> str:
     """`className`, `class_name` and `ClassName` are one name."""
     return name.replace("_", "").casefold()
 
 
-def by_folded_name(holder: Mapping[str, Any]) -> dict[str, Any]:
+def by_normalized_name(holder: Mapping[str, Any]) -> dict[str, Any]:
     """A mapping by its folded names; of two spellings of one name the first that is not null counts."""
     found: dict[str, Any] = {}
     for name, value in holder.items():
-        if found.get(key := folded(str(name))) is None:
+        if found.get(key := normalized_name(str(name))) is None:
             found[key] = value
     return found
 
@@ -59,7 +59,7 @@ def _scalar(row: Row, value: Any) -> Any:
             return _FLAGS[value.strip().casefold()]
         case ("integer" | "number") as expected, (int() | float() | str()) if not isinstance(value, bool):
             return _number(value, whole=expected == "integer")
-    raise NotUnderstoodError(row.name)
+    raise ConversionError(row.name)
 
 
 def _container(row: Row, value: Any) -> Any:
@@ -73,7 +73,7 @@ def _container(row: Row, value: Any) -> Any:
             return _object(row.fields, fields)
         case "object", Mapping() as fields:
             return {str(key): None if item is None else _item(item) for key, item in fields.items()}
-    raise NotUnderstoodError(row.name)
+    raise ConversionError(row.name)
 
 
 def as_text(value: Any) -> str:
@@ -99,9 +99,9 @@ def _is_shallow(data: Any) -> bool:
     for _ in range(MAX_DEPTH):
         level = [
             item
-            for one in level
-            if isinstance(one, dict | list)
-            for item in (one.values() if isinstance(one, dict) else one)
+            for child in level
+            if isinstance(child, dict | list)
+            for item in (child.values() if isinstance(child, dict) else child)
         ]
         if not level:
             return True
@@ -112,23 +112,23 @@ def _number(value: float | str, *, whole: bool) -> int | float:
     if isinstance(value, str):
         text = value.strip()
         if not (_WHOLE if whole else _NUMBER).fullmatch(text):
-            raise NotUnderstoodError(text)
+            raise ConversionError(text)
         value = int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else float(text)
     if not math.isfinite(value) or (whole and value != int(value)):
-        raise NotUnderstoodError(str(value))
+        raise ConversionError(str(value))
     return int(value) if value == int(value) else value
 
 
 def _item(value: Any) -> str:
     if value is None or isinstance(value, dict | list):
-        raise NotUnderstoodError(str(type(value)))
+        raise ConversionError(str(type(value)))
     return as_text(value)
 
 
 def _object(rows: Sequence[Row], value: Any) -> dict[str, Any]:
     """What `rows` name of an object. The rest cannot be asked for: it is the service's own."""
     if not isinstance(value, Mapping):
-        raise NotUnderstoodError(str(type(value)))
-    held = by_folded_name(value)
-    found = {row.name: value_of(row, held.get(folded(row.name))) for row in rows}
+        raise ConversionError(str(type(value)))
+    held = by_normalized_name(value)
+    found = {row.name: value_of(row, held.get(normalized_name(row.name))) for row in rows}
     return {name: item for name, item in found.items() if item is not None}

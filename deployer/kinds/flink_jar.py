@@ -14,7 +14,7 @@ from deployer.kinds.kind import (
     Listing,
     Nature,
     Paging,
-    dig,
+    get_path,
     milliseconds,
     phase_of,
     read_back,
@@ -55,9 +55,9 @@ def observe(entry: Entry) -> LiveJob:
     known = json_data(config) if isinstance(config, str) else config
     if not isinstance(known, dict):
         known = {}
-    spec, unlisted = read_back(KIND.rows, _in_place(entry, known), whole=False)
+    spec, unobserved = read_back(KIND.rows, _normalized_entry(entry, known), whole=False)
     if spec is not None and spec.get("resource_config_version") == "v2":
-        unlisted |= V1_SIZES
+        unobserved |= V1_SIZES
     return LiveJob(
         id=text(entry.get("job_id")),
         identity=Identity(KIND.name, "", text(entry.get("name"))),
@@ -65,12 +65,12 @@ def observe(entry: Entry) -> LiveJob:
         phase=phase_of(STATES, entry.get("status")),
         submitted=milliseconds(entry.get("start_time")) or milliseconds(entry.get("create_time")),
         spec=expect(spec) if known and spec is not None else None,
-        unlisted=unlisted,
+        unobserved=unobserved,
         savepoint=_savepoint(entry),
     )
 
 
-def _in_place(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]:
+def _normalized_entry(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]:
     """The entry with each field where the table says that it is listed, and in the words of the request."""
     # Some editions show these beside job_config and not in it, or the other way round.
     lifted = {key: entry.get(key) for key in ("feature", "flink_version", "image") if config.get(key) is None}
@@ -92,7 +92,7 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _are_tags(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(dig(tag, "key"), str) for tag in value)
+    return isinstance(value, list) and all(isinstance(get_path(tag, "key"), str) for tag in value)
 
 
 def _savepoint(entry: Entry) -> str:
@@ -104,10 +104,10 @@ def _savepoint(entry: Entry) -> str:
 
 def expect(spec: Spec) -> Spec:
     """The spec with its JSON texts as the data they say."""
-    return {**spec, **{name: _data(spec[name]) for name in JSON_TEXTS if name in spec}}
+    return {**spec, **{name: _parse_config(spec[name]) for name in JSON_TEXTS if name in spec}}
 
 
-def _data(value: Any) -> Any:
+def _parse_config(value: Any) -> Any:
     """What JSON text says, a list of keys and values as a map, and so are lines of key=value, as the console
     takes them; anything else is left as it is.
     """
@@ -160,5 +160,5 @@ KIND = Kind(
     untag="dli.flink-tags.delete",
     show="dli.flink.get",
     shown="job_detail",
-    mark=TAGS,
+    ownership_field=TAGS,
 )

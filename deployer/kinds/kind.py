@@ -8,7 +8,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from deployer.kinds.coerce import NotUnderstoodError, by_folded_name, folded, value_of
+from deployer.kinds.coerce import ConversionError, by_normalized_name, normalized_name, value_of
 from deployer.kinds.tables import Row, Table, load_table
 from deployer.model import LiveJob, Phase, Spec
 
@@ -59,7 +59,7 @@ class Listing:
     size: int = 100
 
 
-def as_asked(spec: Spec) -> Spec:
+def expect_as_sent(spec: Spec) -> Spec:
     """The `expect` of a kind whose listing answers in the words it was asked in."""
     return spec
 
@@ -89,7 +89,7 @@ class Kind:
     id: str
     listing: Listing
     observe: Callable[[Entry], LiveJob]
-    expect: Callable[[Spec], Spec] = as_asked
+    expect: Callable[[Spec], Spec] = expect_as_sent
     accepted: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
     tags: str = ""
@@ -102,7 +102,7 @@ class Kind:
     log: str = ""
     show: str = ""
     shown: str = ""
-    mark: str = ""
+    ownership_field: str = ""
     starting: frozenset[str] = frozenset()
     named_in_listing: bool = True
 
@@ -166,7 +166,7 @@ class Kind:
         return {name: spec[name] for name in self.path_fields}
 
 
-def dig(value: Any, path: str) -> Any:
+def get_path(value: Any, path: str) -> Any:
     """The value at a dotted path of mappings; None where there is nothing."""
     for key in path.split("."):
         if not isinstance(value, Mapping):
@@ -185,32 +185,32 @@ def read_back(
     lacks what every job has.
     """
     spec: dict[str, Any] = {}
-    unlisted = set()
+    unobserved = set()
     holders: dict[str, Mapping[str, Any] | None] = {}
     for row in rows:
         parent, _, leaf = (row.listed or "").rpartition(".")
         if parent not in holders:
-            holder = dig(entry, parent) if parent else entry
-            holders[parent] = by_folded_name(holder) if isinstance(holder, Mapping) else None
+            holder = get_path(entry, parent) if parent else entry
+            holders[parent] = by_normalized_name(holder) if isinstance(holder, Mapping) else None
         held = holders[parent]
         if row.listed is None or held is None:
-            unlisted.add(row.name)
+            unobserved.add(row.name)
             continue
-        names = {folded(name): None for name in (leaf, row.name, *row.aliases)}
+        names = {normalized_name(name): None for name in (leaf, row.name, *row.aliases)}
         found = [held[name] for name in names if name in held]
         try:
-            value = next((value_of(row, one) for one in found if one is not None), None)
-        except NotUnderstoodError:
+            value = next((value_of(row, candidate) for candidate in found if candidate is not None), None)
+        except ConversionError:
             return None, frozenset()
         if value is not None:
             spec[row.name] = value
         if row.required and value in (None, ""):
             if whole and not any(other.same_as == row.name for other in rows):
                 return None, frozenset()
-            unlisted |= set() if whole else {row.name}
+            unobserved |= set() if whole else {row.name}
         elif not found and not whole:
-            unlisted.add(row.name)
-    return spec, frozenset(unlisted)
+            unobserved.add(row.name)
+    return spec, frozenset(unobserved)
 
 
 def phase_of(states: Mapping[str, Phase], state: Any) -> Phase:

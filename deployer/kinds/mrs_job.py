@@ -27,15 +27,15 @@ def observe(entry: Entry) -> LiveJob:
     # Where they say nothing, null or an empty text, they are not there.
     told = {key: value for key, value in entry.items() if key not in _PRINTED or value not in (None, "")}
     printed = {key: _PRINTED[key](told[key]) for key in _PRINTED if key in told}
-    spec, unlisted = read_back(KIND.rows, {**told, **printed}, whole=False)
+    spec, unobserved = read_back(KIND.rows, {**told, **printed}, whole=False)
     return LiveJob(
         id=text(entry.get("job_id")),
         identity=Identity(KIND.name, "", text(entry.get("job_name"))),
         state=_state(entry),
         phase=_phase(entry),
         submitted=milliseconds(entry.get("submitted_time")),
-        spec=None if "arguments" in unlisted else spec,
-        unlisted=unlisted,
+        spec=None if "arguments" in unobserved else spec,
+        unobserved=unobserved,
         finished=milliseconds(entry.get("finished_time")),
     )
 

@@ -41,11 +41,11 @@ def fingerprint(kind: Kind, job: Job) -> str:
     return f"{_VERSION}-{hashlib.sha256(canonical.encode(errors='surrogatepass')).hexdigest()}"
 
 
-def stamped(kind: Kind, job: Job, owner: Owner | None) -> Spec:
+def with_ownership(kind: Kind, job: Job, owner: Owner | None) -> Spec:
     """The spec as it is sent: with the mark, if there is an owner and room for it."""
-    if owner is None or kind.mark not in {CONF, TAGS}:
+    if owner is None or kind.ownership_field not in {CONF, TAGS}:
         return job.spec
-    if kind.mark == CONF:
+    if kind.ownership_field == CONF:
         said = {"project": owner.project, "revision": owner.revision, "fingerprint": fingerprint(kind, job)}
         keys = {f"{CONF_PREFIX}{key}": value for key, value in said.items() if value}
         return {**job.spec, CONF: {**job.spec.get(CONF, {}), **keys}}
@@ -55,38 +55,40 @@ def stamped(kind: Kind, job: Job, owner: Owner | None) -> Spec:
     return {**job.spec, TAGS: [*tags, {"key": TAG, "value": _tag_of(owner)}]}
 
 
-def owned_query(kind: Kind, owner: Owner) -> Mapping[str, str]:
+def ownership_filter(kind: Kind, owner: Owner) -> Mapping[str, str]:
     """What asks a listing for the jobs of an owner; empty where it knows no such filter."""
-    return {TAGS: f"{TAG}={_tag_of(owner)}"} if kind.mark == TAGS else {}
+    return {TAGS: f"{TAG}={_tag_of(owner)}"} if kind.ownership_field == TAGS else {}
 
 
-def unmarked(kind: Kind, live: LiveJob) -> LiveJob:
+def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
     """A live job with its mark taken off its spec."""
-    held = live.spec.get(kind.mark) if live.spec and kind.mark else None
-    if kind.mark == CONF and isinstance(held, Mapping):
+    held = live.spec.get(kind.ownership_field) if live.spec and kind.ownership_field else None
+    if kind.ownership_field == CONF and isinstance(held, Mapping):
         mine = {key: value for key, value in held.items() if str(key).startswith(CONF_PREFIX)}
         if mine:
-            mark = {key.removeprefix(CONF_PREFIX): str(value) for key, value in mine.items()}
-            return _with(live, CONF, {key: value for key, value in held.items() if key not in mine}, mark)
-    if kind.mark == TAGS and isinstance(held, list):
+            ownership = {key.removeprefix(CONF_PREFIX): str(value) for key, value in mine.items()}
+            return _with(
+                live, CONF, {key: value for key, value in held.items() if key not in mine}, ownership
+            )
+    if kind.ownership_field == TAGS and isinstance(held, list):
         mine_too = [tag for tag in held if isinstance(tag, Mapping) and tag.get("key") == TAG]
         if mine_too:
-            mark = {"project": str(mine_too[0].get("value", ""))}
-            return _with(live, TAGS, [tag for tag in held if tag not in mine_too], mark)
+            ownership = {"project": str(mine_too[0].get("value", ""))}
+            return _with(live, TAGS, [tag for tag in held if tag not in mine_too], ownership)
     return live
 
 
-def _with(live: LiveJob, field: str, value: Any, mark: Mapping[str, str]) -> LiveJob:
+def _with(live: LiveJob, field: str, value: Any, ownership: Mapping[str, str]) -> LiveJob:
     spec = {name: item for name, item in (live.spec or {}).items() if name != field}
-    return replace(live, spec={**spec, field: value} if value else spec, mark=mark)
+    return replace(live, spec={**spec, field: value} if value else spec, ownership=ownership)
 
 
 def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
     """The paths in a manifest's spec that stand where a mark of ours would."""
-    held = spec.get(kind.mark) if kind.mark else None
-    if kind.mark == CONF and isinstance(held, Mapping):
+    held = spec.get(kind.ownership_field) if kind.ownership_field else None
+    if kind.ownership_field == CONF and isinstance(held, Mapping):
         yield from ((CONF, key) for key in held if str(key).startswith(CONF_PREFIX))
-    if kind.mark == TAGS and isinstance(held, list):
+    if kind.ownership_field == TAGS and isinstance(held, list):
         for index, tag in enumerate(held):
             if isinstance(tag, Mapping) and tag.get("key") == TAG:
                 yield (TAGS, index, "key")
@@ -94,12 +96,12 @@ def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
 
 def is_owned(live: LiveJob, owner: Owner | None) -> bool:
     """Whether a live job carries the mark of an owner."""
-    return owner is not None and live.mark.get("project") in {owner.project, _tag_of(owner)}
+    return owner is not None and live.ownership.get("project") in {owner.project, _tag_of(owner)}
 
 
-def is_as_sent(kind: Kind, job: Job, live: LiveJob) -> bool:
+def matches_fingerprint(kind: Kind, job: Job, live: LiveJob) -> bool:
     """Whether a live job's mark says that it was submitted with just this body."""
-    return live.mark.get("fingerprint") == fingerprint(kind, job)
+    return live.ownership.get("fingerprint") == fingerprint(kind, job)
 
 
 def _tag_of(owner: Owner) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deployer.kinds.coerce import by_folded_name, json_data
+from deployer.kinds.coerce import by_normalized_name, json_data
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, phase_of, read_back, text
 from deployer.model import Identity, LiveJob, Phase
 
@@ -22,12 +22,12 @@ STATES = {
 def observe(entry: Entry) -> LiveJob:
     """A live job from an entry of `sessions` (that is the list's name for batches too)."""
     echo = _echo(entry.get("req_body"))
-    said = by_folded_name(echo or {})
+    said = by_normalized_name(echo or {})
     # Old entries show neither a name nor, some of them, a queue.
     queue = text(
         entry.get("queue") or entry.get("cluster_name") or said.get("queue") or said.get("clustername")
     )
-    spec, unlisted = (None, frozenset[str]()) if echo is None else read_back(KIND.rows, echo, whole=True)
+    spec, unobserved = (None, frozenset[str]()) if echo is None else read_back(KIND.rows, echo, whole=True)
     if spec is not None:
         spec.setdefault("queue", queue)
     if spec is not None and "sc_type" not in spec:
@@ -35,7 +35,7 @@ def observe(entry: Entry) -> LiveJob:
         if (preset := text(entry.get("sc_type"))) in {"A", "B", "C"}:
             spec["sc_type"] = preset
         else:
-            unlisted |= {"sc_type"}
+            unobserved |= {"sc_type"}
     phase = phase_of(STATES, entry.get("state"))
     return LiveJob(
         id=text(entry.get("id")),
@@ -46,7 +46,7 @@ def observe(entry: Entry) -> LiveJob:
         # Nothing is updated after the end.
         finished=0 if phase is Phase.ACTIVE else milliseconds(entry.get("update_time")),
         spec=spec,
-        unlisted=unlisted,
+        unobserved=unobserved,
     )
 
 
@@ -88,6 +88,6 @@ KIND = Kind(
     cancel="dli.batches.cancel",
     log="dli.batches.log",
     show="dli.batches.get",
-    mark="conf",
+    ownership_field="conf",
     starting=frozenset({"starting"}),
 )

@@ -23,7 +23,7 @@ def observe(entry: Entry) -> LiveJob:
     queue = text(entry.get("queue") or entry.get("cluster_name"))
     # CUSTOMIZED: sizes were given, and the preset they replaced is not told.
     told = {key: value for key, value in entry.items() if key != "sc_type" or value in ("A", "B", "C")}
-    spec, unlisted = read_back(KIND.rows, {**told, "queue": queue}, whole=False)
+    spec, unobserved = read_back(KIND.rows, {**told, "queue": queue}, whole=False)
     phase = phase_of(STATES, entry.get("state"))
     return LiveJob(
         id=text(entry.get("id")),
@@ -34,7 +34,7 @@ def observe(entry: Entry) -> LiveJob:
         # Nothing is updated after the end.
         finished=0 if phase is Phase.ACTIVE else milliseconds(entry.get("update_time")),
         spec=spec,
-        unlisted=unlisted,
+        unobserved=unobserved,
     )
 
 

@@ -37,7 +37,7 @@ from deployer.secrets.redact import literal_secrets
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckResult:
     """The jobs that can be deployed, dependencies first, and the problems of the manifests that cannot.
 
     `disabled` are those whose manifests say `enabled: false`.
@@ -48,7 +48,7 @@ class Checked:
     disabled: tuple[Identity, ...] = ()
 
 
-def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked:
+def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckResult:
     """Checks all manifests of a project. `clusters` gives names to MRS cluster ids."""
     jobs: dict[Identity, tuple[Job, Manifest]] = {}
     disabled: list[Identity] = []
@@ -66,8 +66,8 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked
                 message = f"{job.identity} is also at {first}"
                 if first == manifest.source:
                     message += "; each instance needs a name of its own, as in name: load-{{ each }}"
-                place = manifest.document.place(("metadata", "name"))
-                problems.append(Problem(place, message, Code.DUPLICATE_JOB))
+                location = manifest.document.location(("metadata", "name"))
+                problems.append(Problem(location, message, Code.DUPLICATE_JOB))
             else:
                 jobs[job.identity] = (job, manifest)
     linked: dict[Identity, Job] = {}
@@ -77,42 +77,45 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> Checked
         linked[job.identity] = replace(job, depends_on=dependencies)
     ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
     problems += found
-    return Checked(tuple(ordered), tuple(problems), tuple(disabled))
+    return CheckResult(tuple(ordered), tuple(problems), tuple(disabled))
 
 
-def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> Checked:
+def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
     kind, document = KINDS[manifest.kind], manifest.document
     value = with_texts(manifest)
     problems: list[Problem] = []
     spec = value.get("spec")
     if isinstance(spec, dict) and kind.name_field in spec:
         message = f"'{kind.name_field}' is filled in from metadata.name; take it out of spec"
-        place = document.place(("spec", kind.name_field), of_key=True)
-        problems.append(Problem(place, message, Code.NAME_IN_SPEC))
+        location = document.location(("spec", kind.name_field), of_key=True)
+        problems.append(Problem(location, message, Code.NAME_IN_SPEC))
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
     problems += violations(document, value, kind.name)
-    problems += _no_instant(document, problems)
+    problems += _invalid_instant(document, problems)
     problems += _misplaced_secrets(document, kind)
     problems += _reserved(document, kind, value.get("spec"))
     waive = value.get("waive")
     waived = frozenset(waive if isinstance(waive, dict) else ()) - {""}
     sent = [problem for problem in problems if problem.rule in waived]
     if len(problems) > len(sent):
-        return Checked((), tuple(problem for problem in problems if problem not in sent))
+        return CheckResult((), tuple(problem for problem in problems if problem not in sent))
     job = _job(manifest, kind, value, clusters)
     broken_rules = list(_broken_rules(document, kind, value, job))
     problems = [problem for problem in broken_rules if problem.rule not in waived]
     blocked = any(problem.severity == "error" for problem in problems)
     # A waiver must not hide the next typo, nor outlive its reason.
-    notes = [replace(it, severity="note", message=f"{it.message}; sent as written") for it in sent]
+    notes = [
+        replace(unknown_field, severity="note", message=f"{unknown_field.message}; sent as written")
+        for unknown_field in sent
+    ]
     for rule in waived - {problem.rule for problem in (*broken_rules, *sent)}:
-        place = document.place(("waive", rule), of_key=True)
+        location = document.location(("waive", rule), of_key=True)
         message = f"'{rule}' is waived, but not broken here"
-        notes.append(Problem(place, message, Code.UNUSED_WAIVER, "note"))
+        notes.append(Problem(location, message, Code.UNUSED_WAIVER, "note"))
     jobs = () if blocked else (job,)
     if not value.get("enabled", True):
-        return Checked((), (*problems, *notes), tuple(job.identity for job in jobs))
-    return Checked(jobs, (*problems, *notes))
+        return CheckResult((), (*problems, *notes), tuple(job.identity for job in jobs))
+    return CheckResult(jobs, (*problems, *notes))
 
 
 _IN_PLAIN_TEXT = (
@@ -128,35 +131,35 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
             if alias in value["spec"]:
                 written[row.name] = alias
                 message = f"'{alias}' is an older spelling; '{row.name}' is sent"
-                place = document.place(("spec", alias), of_key=True)
-                yield Problem(place, message, Code.OLDER_SPELLING, "warning", OLDER_SPELLING)
+                location = document.location(("spec", alias), of_key=True)
+                yield Problem(location, message, Code.OLDER_SPELLING, "warning", OLDER_SPELLING)
     for path in literal_secrets(kind.spellings, value["spec"]):
-        place = document.place(("spec", *path))
-        yield Problem(place, _IN_PLAIN_TEXT, Code.LITERAL_SECRET, "warning", LITERAL_SECRET)
+        location = document.location(("spec", *path))
+        yield Problem(location, _IN_PLAIN_TEXT, Code.LITERAL_SECRET, "warning", LITERAL_SECRET)
     for rule in broken(kind.name, {**value, "spec": job.spec}, kind.rows):
         path = (rule.part, written.get(rule.at, rule.at)) if rule.at else (rule.part,)
-        place = document.place(path, of_key=True)
-        yield Problem(place, rule.message, rule.code, rule.severity, rule.id)
+        location = document.location(path, of_key=True)
+        yield Problem(location, rule.message, rule.code, rule.severity, rule.id)
 
 
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
     """Secrets where the value must be known before it is sent: all but the inner part of the spec."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
-    if not secrets.holds_mark(document.value):
+    if not secrets.has_reference(document.value):
         return
     for path, value in _leaves(document.value, ()):
-        keys = any(isinstance(step, str) and secrets.holds_mark(step) for step in path)
-        if keys or (secrets.holds_mark(value) and (path[0] != "spec" or path in known)):
+        keys = any(isinstance(step, str) and secrets.has_reference(step) for step in path)
+        if keys or (secrets.has_reference(value) and (path[0] != "spec" or path in known)):
             message = "a secret cannot stand here: only in spec, and not in a key or in what tells jobs apart"
-            yield Problem(document.place(path, of_key=keys), message, Code.SECRET_USE)
+            yield Problem(document.location(path, of_key=keys), message, Code.SECRET_USE)
 
 
 def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
     """What stands in the place of the mark by which we know our jobs."""
     for path in reserved(kind, spec) if isinstance(spec, dict) else ():
         message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for the mark of who deployed the job"
-        place = document.place(("spec", *path), of_key=path[0] == CONF)
-        yield Problem(place, message, Code.WRONG_VALUE)
+        location = document.location(("spec", *path), of_key=path[0] == CONF)
+        yield Problem(location, message, Code.WRONG_VALUE)
 
 
 def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
@@ -176,18 +179,18 @@ def _name(manifest: Manifest) -> Any:
     return metadata.get("name") if isinstance(metadata, dict) else None
 
 
-def _no_instant(document: Document, problems: Sequence[Problem]) -> list[Problem]:
+def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Problem]:
     """What has the form of an instant need not be one: 2024-02-30T00:00:00Z. `problems` are known already."""
     lifecycle = document.value.get("lifecycle")
     rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
-    place = document.place(("lifecycle", "rerun"))
-    if not isinstance(rerun, str) or any(it.place == place for it in problems):
+    location = document.location(("lifecycle", "rerun"))
+    if not isinstance(rerun, str) or any(problem.location == location for problem in problems):
         return []
     try:
         datetime.fromisoformat(rerun)
     except ValueError as error:
         message = f"'rerun' is not an instant, as in 2024-07-05T09:00:00Z: {error}"
-        return [Problem(place, message, Code.WRONG_VALUE)]
+        return [Problem(location, message, Code.WRONG_VALUE)]
     return []
 
 
@@ -266,9 +269,13 @@ def _dependencies(
         if len(found) == 1:
             dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
         elif found:
-            advice = "name its kind" if len({one.kind for one in found}) == len(found) else "rename one"
+            advice = (
+                "name its kind"
+                if len({candidate.kind for candidate in found}) == len(found)
+                else "rename one"
+            )
             message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; {advice}"
-            problems.append(Problem(manifest.document.place(path), message, Code.AMBIGUOUS_DEPENDENCY))
+            problems.append(Problem(manifest.document.location(path), message, Code.AMBIGUOUS_DEPENDENCY))
         elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
             others = sorted({identity.kind for identity in known if identity.name == wanted["name"]})
             hint = nearest(wanted["name"], [identity.name for identity in known])
@@ -278,7 +285,7 @@ def _dependencies(
                 hint = f"; that is a {' and a '.join(others)}"
             what = wanted.get("kind", "job")
             message = f"there is no {what} '{wanted['name']}' to depend on{hint}"
-            problems.append(Problem(manifest.document.place(path), message, Code.UNKNOWN_DEPENDENCY))
+            problems.append(Problem(manifest.document.location(path), message, Code.UNKNOWN_DEPENDENCY))
     return tuple(dependencies), problems
 
 
@@ -300,5 +307,7 @@ def _ordered(
         first = cycle.index(min(cycle))
         cycle = cycle[first:] + cycle[: first + 1]
         path = " -> ".join(identity.name for identity in cycle)
-        place = manifests[cycle[0]].document.place(("dependsOn",))
-        return list(jobs.values()), [Problem(place, f"a circle of dependsOn: {path}", Code.DEPENDENCY_CYCLE)]
+        location = manifests[cycle[0]].document.location(("dependsOn",))
+        return list(jobs.values()), [
+            Problem(location, f"a circle of dependsOn: {path}", Code.DEPENDENCY_CYCLE)
+        ]

@@ -16,8 +16,8 @@ from deployer.documents.files import read_text
 from deployer.documents.parse import parse
 from deployer.errors import Code, Problem, nearest
 from deployer.kinds import KINDS
-from deployer.model import Document, Manifest, Place
-from deployer.project.defaults import merged, relieved
+from deployer.model import Document, Location, Manifest
+from deployer.project.defaults import merged, without_removals
 from deployer.project.load import Project
 from deployer.project.target import Target
 from deployer.templates.sandbox import Sandbox, Task
@@ -116,9 +116,9 @@ def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[P
             if isinstance(items, Problem):
                 problems.append(items)
                 continue
-            place = document.place(("forEach",), of_key=True)
+            location = document.location(("forEach",), of_key=True)
             for item in items:
-                via = f"the instance {_words(item)} of the forEach at {place}"
+                via = f"the instance {_describe_item(item)} of the forEach at {location}"
                 tasks.append(Task(file.name, file.text, {"each": item}, (via,)))
     return tasks, problems
 
@@ -126,7 +126,7 @@ def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[P
 def _items(document: Document) -> list[Any] | Problem:
     """The items of a `forEach`: those of its list, or the combinations of the lists in its mapping."""
     value = document.value.get("forEach")
-    place = document.place(("forEach",))
+    location = document.location(("forEach",))
     if isinstance(value, list):
         items = value
     elif isinstance(value, dict) and value and all(isinstance(item, list) for item in value.values()):
@@ -134,19 +134,19 @@ def _items(document: Document) -> list[Any] | Problem:
         for item in value.values():
             count *= len(item)
         if count > MAX_INSTANCES:
-            return _too_many(place, count)
+            return _too_many(location, count)
         items = [dict(zip(value, row, strict=True)) for row in itertools.product(*value.values())]
     else:
         message = "'forEach' must be a list, or a mapping of lists whose combinations are meant"
-        return Problem(place, message, Code.FOR_EACH)
-    return items if len(items) <= MAX_INSTANCES else _too_many(place, len(items))
+        return Problem(location, message, Code.FOR_EACH)
+    return items if len(items) <= MAX_INSTANCES else _too_many(location, len(items))
 
 
-def _too_many(place: Place, count: int) -> Problem:
-    return Problem(place, f"'forEach' makes {count} jobs; at most {MAX_INSTANCES} are made", Code.FOR_EACH)
+def _too_many(location: Location, count: int) -> Problem:
+    return Problem(location, f"'forEach' makes {count} jobs; at most {MAX_INSTANCES} are made", Code.FOR_EACH)
 
 
-def _words(item: Any) -> str:
+def _describe_item(item: Any) -> str:
     """An item in a few words, for messages."""
     pairs = item.items() if isinstance(item, dict) else [("each", item)]
     return ", ".join(_cut(f"{key} = {value}") for key, value in itertools.islice(pairs, 4))
@@ -167,11 +167,11 @@ def _manifest(document: Document, target: Target) -> Manifest | Problem:
         return Problem(document.start, message, Code.MISSING_FIELD)
     if not isinstance(kind, str) or kind not in KINDS:
         message = f"there is no kind {kind!r}{nearest(str(kind), list(KINDS))}"
-        return Problem(document.place(("kind",)), message, Code.UNKNOWN_KIND)
+        return Problem(document.location(("kind",)), message, Code.UNKNOWN_KIND)
     if "forEach" in value:
         message = "'forEach' must begin its line, in a file of one document"
-        return Problem(document.place(("forEach",), of_key=True), message, Code.FOR_EACH)
+        return Problem(document.location(("forEach",), of_key=True), message, Code.FOR_EACH)
     if kind in target.defaults:
         document = merged(document, target.defaults[kind], KINDS[kind])
-    document = relieved(document, target.removable.get(kind, ()), KINDS[kind])
+    document = without_removals(document, target.removable.get(kind, ()), KINDS[kind])
     return Manifest(document, kind)

@@ -247,7 +247,7 @@ def files(name: str, kinds: Sequence[str], ci: str) -> dict[str, str]:
         file: "".join([f"# {title}\n", *(f"{key}: {value}\n" for key, value in known.items() if key in used)])
         for file, (title, known) in VALUES.items()
     }
-    project = {PROJECT_FILE: PROJECT.replace("NAME", _flow(name))}
+    project = {PROJECT_FILE: PROJECT.replace("NAME", _inline_yaml(name))}
     ignored = {GITIGNORE: f"# What deployer keeps for itself.\n{STATE_FOLDER}/\n"}
     return {**project, **values, **manifests, **CI[ci], **ignored}
 
@@ -298,10 +298,14 @@ def _manifest(kind: Kind) -> tuple[str, str]:
     schema = manifest_schema(kind)["properties"]
     metadata, fields, lifecycle = (schema[part]["properties"] for part in ("metadata", "spec", "lifecycle"))
     rows = [row for row in kind.rows if not row.deprecated and not row.same_as]
-    required = {row.name: _flow(_sample(fields[row.name], row.name)) for row in rows if row.required}
-    spec = dict(example.spec) | {name: it for name, it in required.items() if name not in example.spec}
+    required = {row.name: _inline_yaml(_sample(fields[row.name], row.name)) for row in rows if row.required}
+    spec = dict(example.spec) | {
+        name: field_schema for name, field_schema in required.items() if name not in example.spec
+    }
     unused = {row.name: fields[row.name] for row in rows if row.name not in spec}
-    defaulted = {name: it for name, it in unused.items() if it.get("default") is not None}
+    defaulted = {
+        name: field_schema for name, field_schema in unused.items() if field_schema.get("default") is not None
+    }
     state = lifecycle["state"]
     lines = [
         f"# {kind.name}: {kind.title}. 'deployer explain {kind.name}.FIELD' tells more of a field.",
@@ -310,24 +314,24 @@ def _manifest(kind: Kind) -> tuple[str, str]:
         "metadata:",
         *_aligned(
             [
-                (f"  name: {_flow(example.name)}", _comment(metadata["name"])),
+                (f"  name: {_inline_yaml(example.name)}", _comment(metadata["name"])),
                 ('  labels: {team: "{{ team }}"}', _comment(metadata["labels"])),
             ]
         ),
         "",
-        f"# The body of {_plain(kind.create.call)}, word for word.",
+        f"# The body of {_without_jinja_comments(kind.create.call)}, word for word.",
         "spec:",
         *_aligned([(f"  {name}: {value}", _comment(fields[name])) for name, value in spec.items()]),
-        *_off(
+        *_commented_out(
             "More fields, each with an example",
-            {name: it for name, it in unused.items() if name not in defaulted},
+            {name: field_schema for name, field_schema in unused.items() if name not in defaulted},
         ),
-        *_off("Fields with a default, which stands here", defaulted),
+        *_commented_out("Fields with a default, which stands here", defaulted),
         "",
         "# How it is deployed.",
         "lifecycle:",
-        *_aligned([(f"  state: {_flow(_sample(state, 'state'))}", _comment(state))]),
-        *_off(
+        *_aligned([(f"  state: {_inline_yaml(_sample(state, 'state'))}", _comment(state))]),
+        *_commented_out(
             "With the default, or an example", {key: lifecycle[key] for key in lifecycle if key != "state"}
         ),
         "",
@@ -341,19 +345,22 @@ def _manifest(kind: Kind) -> tuple[str, str]:
     return example.file, "\n".join(lines) + "\n"
 
 
-def _off(title: str, fields: Mapping[str, Schema]) -> Iterator[str]:
+def _commented_out(title: str, fields: Mapping[str, Schema]) -> Iterator[str]:
     """Lines of fields that are commented out, each for itself; none where there are no fields."""
     if fields:
         yield f'  # {title}; take the "# " before one away to use it:'
-    values = {name: _short(schema, _sample(schema, name)) for name, schema in fields.items()}
+    values = {name: _required_part(schema, _sample(schema, name)) for name, schema in fields.items()}
     yield from _aligned(
-        [(f"  # {_flow(name)}: {_flow(value)}", _comment(fields[name])) for name, value in values.items()]
+        [
+            (f"  # {_inline_yaml(name)}: {_inline_yaml(value)}", _comment(fields[name]))
+            for name, value in values.items()
+        ]
     )
 
 
-def _short(schema: Schema, value: Any) -> Any:
+def _required_part(schema: Schema, value: Any) -> Any:
     """`value`, of a long mapping only what is needed."""
-    if not isinstance(value, dict) or len(_flow(value)) <= WIDTH - COLUMN:
+    if not isinstance(value, dict) or len(_inline_yaml(value)) <= WIDTH - COLUMN:
         return value
     return {key: value[key] for key in schema.get("required", [*value][:1])}
 
@@ -370,7 +377,7 @@ def _aligned(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
     column = min(COLUMN, max((len(text) for text, _ in pairs), default=0))
     for text, comment in pairs:
         room = WIDTH - len(f"{text:{column}}  # ")
-        comment = _plain(comment)
+        comment = _without_jinja_comments(comment)
         if len(comment) > room >= LEAST:
             comment = textwrap.shorten(
                 comment, room, placeholder=" ...", break_long_words=False, break_on_hyphens=False
@@ -397,21 +404,21 @@ def _sample(schema: Schema, name: str) -> Any:
             return name.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]
 
 
-def _flow(value: Any) -> str:
+def _inline_yaml(value: Any) -> str:
     """A value as YAML in one line, for a template."""
     match value:
         case dict():
-            return f"{{{', '.join(f'{_flow(key)}: {_flow(item)}' for key, item in value.items())}}}"
+            return f"{{{', '.join(f'{_inline_yaml(key)}: {_inline_yaml(item)}' for key, item in value.items())}}}"
         case list():
-            return f"[{', '.join(map(_flow, value))}]"
+            return f"[{', '.join(map(_inline_yaml, value))}]"
         case str() if _UNQUOTED.fullmatch(value) and resolve(value) == yaml.safe_load(value) == value:
             return value
         case str() if '"' in value and value.isprintable():
-            return _plain("'{}'".format(value.replace("'", "''")))
+            return _without_jinja_comments("'{}'".format(value.replace("'", "''")))
         case _:
-            return _plain(json.dumps(value, ensure_ascii=False))
+            return _without_jinja_comments(json.dumps(value, ensure_ascii=False))
 
 
-def _plain(text: str) -> str:
+def _without_jinja_comments(text: str) -> str:
     """Template text that comes to `text`: Jinja reads comments too. It adds no blanks to be cut at."""
     return re.sub(r"\{\{\w*\}\}|\{[{%#]", lambda match: f'{{{{"{match[0]}"}}}}', text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from deployer.kinds import KINDS
 from deployer.kinds.kind import TAGS, Nature
 from deployer.model import (
-    RUNNING,
+    RUNNING_PHASES,
     Action,
     FieldChange,
     Impact,
@@ -27,11 +27,11 @@ from deployer.model import (
 )
 
 # What needs the dependencies of a job. To end it needs none of them.
-DEPENDENT = {Step.CREATE, Step.START, Step.UPDATE}
+DEPENDENT_STEPS = {Step.CREATE, Step.START, Step.UPDATE}
 
 
 # What `protect` refuses.
-_STOPPING = {Step.CANCEL, Step.STOP, Step.DELETE}
+_STOPPING_STEPS = {Step.CANCEL, Step.STOP, Step.DELETE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class Decision:
     reason: str
     impact: Impact = Impact.NONE
     steps: tuple[Step, ...] = ()
-    attention: bool = False
+    is_warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class Comparison:
     """One job and what is live of it: `live` is the run that counts, `fields` what differs from it.
 
     `listing` says how much its listing holds, for the reason of a create.
@@ -58,43 +58,43 @@ class Situation:
     listing: str = ""
 
     @property
-    def same(self) -> bool:
+    def is_unchanged(self) -> bool:
         return not self.fields
 
     @property
     def rerun_due(self) -> bool:
         """Whether a newer run is asked for than the one that counts."""
         rerun = self.job.lifecycle.rerun
-        if self.job.again:
+        if self.job.rerun_requested:
             return True
         return bool(rerun and self.live and 0 < self.live.submitted < rerun.timestamp() * 1000)
 
     @property
-    def rerun_unclear(self) -> bool:
+    def rerun_undecidable(self) -> bool:
         """Whether `rerun` cannot be judged: acting on it would run the job again at every apply."""
-        rerun = self.job.lifecycle.rerun and not self.job.again
+        rerun = self.job.lifecycle.rerun and not self.job.rerun_requested
         return bool(rerun and self.live and self.live.submitted <= 0)
 
     @property
-    def rerun_words(self) -> str:
-        return "--rerun asks for it" if self.job.again else "rerun is later than its submission"
+    def rerun_reason(self) -> str:
+        return "--rerun asks for it" if self.job.rerun_requested else "rerun is later than its submission"
 
     @property
-    def only_hot(self) -> bool:
+    def updatable_while_running(self) -> bool:
         """Whether all that differs can be changed while the job runs."""
         kind = KINDS[self.job.kind]
         hot = {row.name for row in kind.rows if row.hot} | ({TAGS} if kind.tag else set())
         return all(field.path.split("/")[1] in hot for field in self.fields)
 
 
-def decide(it: Situation) -> Decision:
+def decide(comparison: Comparison) -> Decision:
     """The row of the table of a job's kind, and whether `protect` allows what it says."""
-    table = definition if KINDS[it.job.kind].nature is Nature.DEFINITION else run_once
-    return _allowed(it.job, table(it))
+    table = definition if KINDS[comparison.job.kind].nature is Nature.DEFINITION else run_once
+    return _allowed(comparison.job, table(comparison))
 
 
 def _allowed(job: Job, decision: Decision) -> Decision:
-    if job.lifecycle.protect and _STOPPING & {*decision.steps}:
+    if job.lifecycle.protect and _STOPPING_STEPS & {*decision.steps}:
         reason = f"protect: true refuses to {decision.action} it, although {decision.reason}"
         return Decision(Action.BLOCKED, reason)
     return decision
@@ -103,51 +103,51 @@ def _allowed(job: Job, decision: Decision) -> Decision:
 # --- run once ---------------------------------------------------------------------------------------------
 
 
-def run_once(it: Situation) -> Decision:  # noqa: C901 - one branch is one row of the table
-    lifecycle, live = it.job.lifecycle, it.live
+def run_once(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is one row of the table
+    lifecycle, live = comparison.job.lifecycle, comparison.live
     if lifecycle.state is State.ABSENT:
-        if live and live.phase in RUNNING:
+        if live and live.phase in RUNNING_PHASES:
             return _cancel(f"state: absent, and {live.id} is {live.state}")
         if live and live.phase is Phase.UNKNOWN:
-            return _look(f"state: absent, but its state '{live.state}' is not known to this version")
+            return _warn(f"state: absent, but its state '{live.state}' is not known to this version")
         return _unchanged("state: absent, and nothing is active")
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:
             return _unchanged("not in the listing, and onMissing is keep")
-        return Decision(Action.CREATE, f"no record of it: {it.listing}", steps=(Step.CREATE,))
+        return Decision(Action.CREATE, f"no record of it: {comparison.listing}", steps=(Step.CREATE,))
     if live.phase is Phase.UNKNOWN:
-        return _look(f"its state '{live.state}' is not known to this version; nothing is done")
+        return _warn(f"its state '{live.state}' is not known to this version; nothing is done")
     if live.spec is None:
-        return _look(
+        return _warn(
             "the listing does not show what was submitted, so it cannot be compared; nothing is done"
         )
-    if live.phase in RUNNING:
-        return _run_once_active(it, live)
+    if live.phase in RUNNING_PHASES:
+        return _run_once_active(comparison, live)
     ended = f"the last run ({live.id}) is {live.state}"
-    if not it.same:
+    if not comparison.is_unchanged:
         if lifecycle.on_change is OnChange.KEEP:
             return _unchanged(f"{ended} and differs, and onChange is keep")
         return _resubmit(f"the manifest changed; {ended}")
-    if it.rerun_due:
-        return _resubmit(f"{it.rerun_words}; {ended}")
+    if comparison.rerun_due:
+        return _resubmit(f"{comparison.rerun_reason}; {ended}")
     if live.phase is Phase.SUCCEEDED:
         return _unchanged(ended)
     if live.phase is Phase.STOPPED:
-        return _look(f"{ended}: somebody stopped it")
+        return _warn(f"{ended}: somebody stopped it")
     if lifecycle.on_failure is OnFailure.RESUBMIT:
         return _resubmit(f"{ended}, and onFailure is resubmit")
-    return _look(f"{ended}; onFailure is keep")
+    return _warn(f"{ended}; onFailure is keep")
 
 
-def _run_once_active(it: Situation, live: LiveJob) -> Decision:
+def _run_once_active(comparison: Comparison, live: LiveJob) -> Decision:
     now = f"{live.id} is {live.state}"
-    if it.same:
-        if it.rerun_due:
-            return Decision(Action.BLOCKED, f"{it.rerun_words}, but {now}")
+    if comparison.is_unchanged:
+        if comparison.rerun_due:
+            return Decision(Action.BLOCKED, f"{comparison.rerun_reason}, but {now}")
         return _unchanged(now)
-    if live.identity.place != it.job.identity.place:
+    if live.identity.place != comparison.job.identity.place:
         now += f" in {live.identity.place}"
-    match it.job.lifecycle.on_change:
+    match comparison.job.lifecycle.on_change:
         case OnChange.REPLACE:
             reason = f"the manifest changed while {now}; it is cancelled, then submitted anew"
             return Decision(Action.REPLACE, reason, Impact.CANCELS, (Step.CANCEL, Step.CREATE))
@@ -173,80 +173,84 @@ def _unchanged(reason: str) -> Decision:
     return Decision(Action.UNCHANGED, reason)
 
 
-def _look(reason: str) -> Decision:
+def _warn(reason: str) -> Decision:
     """Nothing is done, and a person is asked to look."""
-    return Decision(Action.UNCHANGED, reason, attention=True)
+    return Decision(Action.UNCHANGED, reason, is_warning=True)
 
 
 # --- definitions ------------------------------------------------------------------------------------------
 
 
-def definition(it: Situation) -> Decision:  # noqa: C901 - one branch is one row of the table
-    lifecycle, live = it.job.lifecycle, it.live
+def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is one row of the table
+    lifecycle, live = comparison.job.lifecycle, comparison.live
     wants_run = lifecycle.state is State.RUNNING
     if lifecycle.state is State.ABSENT:
         if live is None:
             return _unchanged("state: absent, and there is none")
         if live.phase is Phase.PENDING:
-            return _look(f"state: absent, but it is in transition: {live.state}; plan again later")
-        return _delete(it, live)
+            return _warn(f"state: absent, but it is in transition: {live.state}; plan again later")
+        return _delete(comparison, live)
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:
             return _unchanged("not in the listing, and onMissing is keep")
         then = "created, then run" if wants_run else "created as a draft, not run"
         steps = (Step.CREATE, Step.START) if wants_run else (Step.CREATE,)
-        return Decision(Action.CREATE, f"no record of it: {it.listing}; {then}", steps=steps)
+        return Decision(Action.CREATE, f"no record of it: {comparison.listing}; {then}", steps=steps)
     if live.phase is Phase.PENDING:
         moving = f"in transition: {live.state}; plan again later"
-        return _unchanged(moving) if it.same else _look(f"the manifest changed, but it is {moving}")
+        return (
+            _unchanged(moving)
+            if comparison.is_unchanged
+            else _warn(f"the manifest changed, but it is {moving}")
+        )
     if live.phase is Phase.UNKNOWN:
-        return _look(f"its state '{live.state}' needs a person; nothing is done")
+        return _warn(f"its state '{live.state}' needs a person; nothing is done")
     if live.spec is None:
-        return _look("the listing does not show its definition, so it cannot be compared; nothing is done")
-    if it.same:
-        return _definition_same(it, live)
+        return _warn("the listing does not show its definition, so it cannot be compared; nothing is done")
+    if comparison.is_unchanged:
+        return _definition_same(comparison, live)
     changed = f"the manifest changed; it is {live.state}"
     if live.phase is not Phase.ACTIVE:
         update = Decision(Action.UPDATE, changed, Impact.IN_PLACE, (Step.UPDATE,))
-        return _then_start(it, live, update) if wants_run else update
-    if it.only_hot:
+        return _then_start(comparison, live, update) if wants_run else update
+    if comparison.updatable_while_running:
         if wants_run:
             return Decision(Action.UPDATE, changed, Impact.IN_PLACE, (Step.UPDATE,))
-        return _stop(it, f"{changed}; state: stopped", Action.UPDATE, (Step.UPDATE, Step.STOP))
+        return _stop(comparison, f"{changed}; state: stopped", Action.UPDATE, (Step.UPDATE, Step.STOP))
     if wants_run:
-        return _stop(it, changed, Action.RESTART, (Step.STOP, Step.UPDATE, Step.START))
-    return _stop(it, f"{changed}; state: stopped", Action.STOP, (Step.STOP, Step.UPDATE))
+        return _stop(comparison, changed, Action.RESTART, (Step.STOP, Step.UPDATE, Step.START))
+    return _stop(comparison, f"{changed}; state: stopped", Action.STOP, (Step.STOP, Step.UPDATE))
 
 
-def _definition_same(it: Situation, live: LiveJob) -> Decision:  # noqa: C901 - one case is one row
-    lifecycle, now = it.job.lifecycle, f"it is {live.state}"
+def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa: C901 - one case is one row
+    lifecycle, now = comparison.job.lifecycle, f"it is {live.state}"
     start = Decision(Action.START, now, steps=())
     match live.phase:
         case Phase.ACTIVE if lifecycle.state is not State.RUNNING:
-            return _stop(it, f"state: stopped, and {now}", Action.STOP, (Step.STOP,))
-        case Phase.ACTIVE if it.rerun_due:
-            return _look(f"{now}, and rerun does not restart what runs; stop it first, or change it")
+            return _stop(comparison, f"state: stopped, and {now}", Action.STOP, (Step.STOP,))
+        case Phase.ACTIVE if comparison.rerun_due:
+            return _warn(f"{now}, and rerun does not restart what runs; stop it first, or change it")
         case Phase.ACTIVE:
             return _unchanged(now)
         case Phase.FAILED if lifecycle.state is not State.RUNNING:
-            return _look(now)
+            return _warn(now)
         case _ if lifecycle.state is not State.RUNNING:
             return _unchanged(now)
         case Phase.DRAFT:
-            return _then_start(it, live, replace(start, reason="created, but it has never run"))
+            return _then_start(comparison, live, replace(start, reason="created, but it has never run"))
         case Phase.STOPPED:
-            return _then_start(it, live, replace(start, reason=f"state: running, and {now}"))
-        case Phase.SUCCEEDED if it.rerun_due:
-            return _then_start(it, live, replace(start, reason=f"{it.rerun_words}; {now}"))
+            return _then_start(comparison, live, replace(start, reason=f"state: running, and {now}"))
+        case Phase.SUCCEEDED if comparison.rerun_due:
+            return _then_start(comparison, live, replace(start, reason=f"{comparison.rerun_reason}; {now}"))
         case Phase.SUCCEEDED:
             return _unchanged(f"{now}: it ran to its end")
         case _ if lifecycle.on_failure is OnFailure.RESUBMIT:
-            return _then_start(it, live, replace(start, reason=f"{now}, and onFailure is resubmit"))
+            return _then_start(comparison, live, replace(start, reason=f"{now}, and onFailure is resubmit"))
         case _:
-            return _look(f"{now}; onFailure is keep")
+            return _warn(f"{now}; onFailure is keep")
 
 
-def _then_start(it: Situation, live: LiveJob, first: Decision) -> Decision:
+def _then_start(comparison: Comparison, live: LiveJob, first: Decision) -> Decision:
     """`first`, and then a start: from its savepoint; without one, only what has no state to lose, or may."""
     steps = (*first.steps, Step.START)
     match live.phase:
@@ -258,7 +262,7 @@ def _then_start(it: Situation, live: LiveJob, first: Decision) -> Decision:
         case _ if live.savepoint:
             reason = f"{first.reason}; it is started from its savepoint"
             return replace(first, reason=reason, steps=steps)
-        case _ if not it.job.lifecycle.savepoint:
+        case _ if not comparison.job.lifecycle.savepoint:
             reason = f"{first.reason}; it has no savepoint, and savepoint is false: its state is lost"
             return replace(first, reason=reason, impact=Impact.STATE_LOST, steps=steps)
         case _:
@@ -266,35 +270,35 @@ def _then_start(it: Situation, live: LiveJob, first: Decision) -> Decision:
             return Decision(Action.BLOCKED, f"{reason} (savepoint: false consents)")
 
 
-def _stop(it: Situation, reason: str, action: Action, steps: tuple[Step, ...]) -> Decision:
-    if it.job.lifecycle.savepoint:
+def _stop(comparison: Comparison, reason: str, action: Action, steps: tuple[Step, ...]) -> Decision:
+    if comparison.job.lifecycle.savepoint:
         return Decision(action, f"{reason}; it is stopped with a savepoint", Impact.RESTART, steps)
     reason = f"{reason}; savepoint is false: its state is lost"
     return Decision(action, reason, Impact.STATE_LOST, steps)
 
 
-def _delete(it: Situation, live: LiveJob) -> Decision:
+def _delete(comparison: Comparison, live: LiveJob) -> Decision:
     reason = f"state: absent, and it is {live.state}"
     if live.phase not in {Phase.ACTIVE, Phase.UNKNOWN}:
         return Decision(Action.DELETE, reason, Impact.DELETES, (Step.DELETE,))
-    how = "stopped with a savepoint" if it.job.lifecycle.savepoint else "stopped without a savepoint"
+    how = "stopped with a savepoint" if comparison.job.lifecycle.savepoint else "stopped without a savepoint"
     return Decision(Action.DELETE, f"{reason}; it is {how} first", Impact.DELETES, (Step.STOP, Step.DELETE))
 
 
 # --- deployer cancel --------------------------------------------------------------------------------------
 
 
-def cancellation(it: Situation) -> Decision:
+def cancellation(comparison: Comparison) -> Decision:
     """What `deployer cancel` does: it ends what runs, and leaves records and definitions."""
-    job, live = it.job, it.live
+    job, live = comparison.job, comparison.live
     if live is None:
         return _unchanged("there is none")
     if live.phase is Phase.UNKNOWN:
-        return _look(f"its state '{live.state}' is not known to this version; nothing is done")
-    if live.phase not in RUNNING:
+        return _warn(f"its state '{live.state}' is not known to this version; nothing is done")
+    if live.phase not in RUNNING_PHASES:
         return _unchanged(f"it is {live.state}")
     if KINDS[job.kind].nature is Nature.RUN_ONCE:
         return _allowed(job, _cancel(f"{live.id} is {live.state}"))
     if live.phase is Phase.PENDING:
         return Decision(Action.BLOCKED, f"in transition: {live.state}; try again later")
-    return _allowed(job, _stop(it, f"it is {live.state}", Action.STOP, (Step.STOP,)))
+    return _allowed(job, _stop(comparison, f"it is {live.state}", Action.STOP, (Step.STOP,)))

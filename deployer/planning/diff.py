@@ -14,10 +14,10 @@ from deepdiff import DeepDiff
 
 from deployer.kinds.tables import Row, json_type
 from deployer.model import FieldChange, Path, Spec
-from deployer.secrets.compare import aligned
-from deployer.secrets.redact import announces_secret, is_sensitive
+from deployer.secrets.compare import align_references
+from deployer.secrets.redact import is_secret_option, is_sensitive
 from deployer.secrets.redact import text as redacted_text
-from deployer.secrets.references import holds_mark
+from deployer.secrets.references import has_reference
 
 MAX_ITEMS = 2000
 
@@ -27,23 +27,23 @@ _UNITS = "KMGT"
 
 
 def compare(
-    rows: Sequence[Row], live: Spec, desired: Spec, unlisted: frozenset[str]
+    rows: Sequence[Row], live: Spec, desired: Spec, unobserved: frozenset[str]
 ) -> tuple[FieldChange, ...]:
     """What differs, both specs being in the words of the listing. Fields in `unlisted` cannot drift."""
     changes: list[FieldChange] = []
     for row in rows:
-        if row.same_as or row.location != "body" or row.name in unlisted:
+        if row.same_as or row.location != "body" or row.name in unobserved:
             continue
         names = [row.name, *(other.name for other in rows if other.same_as == row.name)]
         listed, asked = _first(live, names), _first(desired, names)
-        was = canonical(row, listed)
+        was = normalize(row, listed)
         # Aligned before a default becomes None: a secret may well have that value.
-        settled = _settled(row, listed), _settled(row, asked)
-        wanted = canonical(row, aligned(*settled, unordered=row.unordered))
+        settled = _normalized(row, listed), _normalized(row, asked)
+        wanted = normalize(row, align_references(*settled, unordered=row.unordered))
         if row.filled:
-            was = _asked_for(was, wanted)
+            was = _restrict_to_desired(was, wanted)
         if was != wanted:
-            changes += _field_changes(row, was, wanted, marked=holds_mark(asked))
+            changes += _field_changes(row, was, wanted, marked=has_reference(asked))
     return tuple(changes)
 
 
@@ -51,20 +51,20 @@ def _first(spec: Spec, names: Sequence[str]) -> Any:
     return next((spec[name] for name in names if name in spec), None)
 
 
-def _asked_for(live: Any, desired: Any) -> Any:
+def _restrict_to_desired(live: Any, desired: Any) -> Any:
     """What of `live` the manifest asks for; the rest was filled in by the service."""
     if isinstance(live, Mapping) and isinstance(desired, Mapping):
         return {key: value for key, value in live.items() if key in desired}
     return None if desired is None else live
 
 
-def canonical(row: Row, value: Any) -> Any:
+def normalize(row: Row, value: Any) -> Any:
     """`value` in the form in which equal settings are equal: None when unset, empty or the default."""
-    value = _settled(row, value)
-    return None if value in _EMPTY or value == _settled(row, row.default) else value
+    value = _normalized(row, value)
+    return None if value in _EMPTY or value == _normalized(row, row.default) else value
 
 
-def _settled(row: Row, value: Any) -> Any:
+def _normalized(row: Row, value: Any) -> Any:
     if row.text_map and isinstance(value, Mapping):
         value = {key: _as_text(item) for key, item in value.items() if item is not None}
     elif row.fields and isinstance(value, list):
@@ -93,7 +93,7 @@ def _canonical_object(rows: Sequence[Row], value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     # What no row names cannot be asked for: it is the service's own.
-    settled = {row.name: canonical(row, value.get(row.name)) for row in rows}
+    settled = {row.name: normalize(row, value.get(row.name)) for row in rows}
     return {key: item for key, item in settled.items() if item is not None}
 
 
@@ -123,9 +123,9 @@ def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterat
         ((tuple(node.path(output_format="list", use_t2=True)), node) for node in nodes), key=_by_path
     ):
         before = tuple(node.path(output_format="list"))
-        was, wanted = _present(node.t1), _present(node.t2)
+        was, wanted = _or_none(node.t1), _or_none(node.t2)
         moved = marked and (not path or wanted is None or any(isinstance(step, int) for step in path))
-        hidden = moved or _is_announced(live, before) or _is_announced(desired, path)
+        hidden = moved or _follows_secret_option(live, before) or _follows_secret_option(desired, path)
         yield _change(row, path, was, wanted, hidden=hidden)
 
 
@@ -133,16 +133,16 @@ def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
     return [(isinstance(step, str), step) for step in item[0]]
 
 
-def _present(value: Any) -> Any:
+def _or_none(value: Any) -> Any:
     """deepdiff's word for `not there` is an object of its own."""
     return None if type(value).__name__ == "NotPresent" else value
 
 
-def _is_announced(value: Any, path: Path) -> bool:
+def _follows_secret_option(value: Any, path: Path) -> bool:
     """Whether the item at `path` of a list follows an option that says it is secret: `--password`."""
     if not isinstance(value, list) or len(path) != 1 or not isinstance(path[0], int):
         return False
-    return any(announces_secret(item) for item in value[: path[0]][-1:])
+    return any(is_secret_option(item) for item in value[: path[0]][-1:])
 
 
 def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> FieldChange:
@@ -156,12 +156,12 @@ def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> F
 def _hides_credentials(value: Any) -> bool:
     match value:
         case str():
-            return holds_mark(value) or redacted_text(value) != value
+            return has_reference(value) or redacted_text(value) != value
         case Mapping():
             pairs = (f"{key}={item}" if isinstance(item, str) else key for key, item in value.items())
             return any(map(_hides_credentials, [*pairs, *value.values()]))
         case list():
-            return any(announces_secret(item) or _hides_credentials(item) for item in value)
+            return any(is_secret_option(item) or _hides_credentials(item) for item in value)
         case _:
             return False
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
-from deployer.kinds.ownership import Owner, is_as_sent, is_owned
+from deployer.kinds.ownership import Owner, is_owned, matches_fingerprint
 from deployer.model import (
-    ENDED_BADLY,
-    ENOUGH,
-    RUNNING,
+    FAILED_PHASES,
+    REACHED_PHASES,
+    RUNNING_PHASES,
     Action,
     Change,
     FieldChange,
@@ -35,19 +35,19 @@ from deployer.model import (
     Step,
     Until,
 )
-from deployer.planning.decide import DEPENDENT, Decision, Situation, decide
+from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
 from deployer.planning.diff import compare
 from deployer.secrets.redact import masked
-from deployer.secrets.references import marked
+from deployer.secrets.references import texts_with_references
 
-Table = Callable[[Situation], Decision]
+Table = Callable[[Comparison], Decision]
 
 _UNTIL_WORDS = {Until.RUNNING: "is running", Until.SUCCEEDED: "has succeeded"}
 
 
 def make_plan(
     target: str,
-    place: Mapping[str, str],
+    scope: Mapping[str, str],
     jobs: Sequence[Job],
     live: Live,
     selected: Container[Identity],
@@ -63,60 +63,62 @@ def make_plan(
     them; `owner` is whose marks live jobs carry. What is done in which situation `table` says.
     """
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
-    strays: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
+    same_name_elsewhere: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
     planned = {*named, *(job.identity for job in jobs)}
-    for one in live.jobs:
-        runs[one.identity].append(one)
-        if one.phase in RUNNING and one.identity not in planned:
-            strays[one.identity.kind, one.identity.name].append(one)
-    reach = _reach(live.jobs) | {
+    for run in live.jobs:
+        runs[run.identity].append(run)
+        if run.phase in RUNNING_PHASES and run.identity not in planned:
+            same_name_elsewhere[run.identity.kind, run.identity.name].append(run)
+    extents = _listing_extents(live.jobs) | {
         key: f"asked by name, the listing of {total} jobs holds none"
         for key, total in live.asked_by_name.items()
     }
-    moved: set[str] = set()
+    moved_ids: set[str] = set()
     changes: list[Change] = []
-    attention: list[Note] = []
+    warnings: list[Note] = []
     errors: list[Note] = []
-    standing: dict[Identity, Phase | str] = {}
+    dependency_phases: dict[Identity, Phase | str] = {}
     for job in jobs:
         own = runs[job.identity]
         failure = live.failures.get(job.identity)
         if job.identity not in selected:
-            there = counting(own)
+            current = current_run(own)
             missing = "could not be looked up" if failure else "is not deployed, and not selected"
-            standing[job.identity] = there.phase if there else missing
+            dependency_phases[job.identity] = current.phase if current else missing
             continue
         if failure := failure or _rerun_in_future(job, live.now):
             errors.append(Note(job.identity, job.source, failure))
-            standing[job.identity] = "could not be planned"
+            dependency_phases[job.identity] = "could not be planned"
             continue
         unnamed = runs[job.identity._replace(name="")]
-        listing = reach.get(_listing_key(job.identity), "the listing is empty")
-        beside = strays[job.kind, job.name]
-        elsewhere = [one for one in beside if is_owned(one, owner)]
-        moved |= {one.id for one in elsewhere}
+        listing = extents.get(_listing_key(job.identity), "the listing is empty")
+        same_name = same_name_elsewhere[job.kind, job.name]
+        elsewhere = [run for run in same_name if is_owned(run, owner)]
+        moved_ids |= {run.id for run in elsewhere}
         situation, row = _decide(job, [*own, *elsewhere], unnamed, listing, table)
-        attention += _notes(row, situation, [*own, *elsewhere], beside)
-        decision = _await_dependencies(job, row, standing)
-        standing[job.identity] = _standing(decision, situation)
+        warnings += _notes(row, situation, [*own, *elsewhere], same_name)
+        decision = _check_dependencies(job, row, dependency_phases)
+        dependency_phases[job.identity] = _planned_phase(decision, situation)
         changes.append(_change(job, decision, situation, [*own, *elsewhere]))
-    nameless = [
-        one for one in live.jobs if one.identity not in planned and one.id not in moved and _goes_on(one)
+    unmanaged = [
+        run
+        for run in live.jobs
+        if run.identity not in planned and run.id not in moved_ids and _counts_as_unmanaged(run)
     ]
-    orphans = [one for one in nameless if is_owned(one, owner)]
-    attention += _renamed(changes, orphans)
+    orphans = [run for run in unmanaged if is_owned(run, owner)]
+    warnings += _possible_renames(changes, orphans)
     plan = Plan(
         target,
         tuple(changes),
-        tuple(attention),
+        tuple(warnings),
         tuple(errors),
-        orphans=tuple(sorted(orphans, key=lambda one: (one.identity, one.id))),
-        others=len(nameless) - len(orphans),
+        orphans=tuple(sorted(orphans, key=lambda run: (run.identity, run.id))),
+        unmanaged=len(unmanaged) - len(orphans),
     )
-    return replace(plan, digest=digest(place, plan))
+    return replace(plan, digest=digest(scope, plan))
 
 
-def _change(job: Job, decision: Decision, situation: Situation, runs: Iterable[LiveJob]) -> Change:
+def _change(job: Job, decision: Decision, situation: Comparison, runs: Iterable[LiveJob]) -> Change:
     return Change(
         decision.action,
         job,
@@ -125,27 +127,27 @@ def _change(job: Job, decision: Decision, situation: Situation, runs: Iterable[L
         _all_fields(job) if decision.action is Action.CREATE else situation.fields,
         situation.live,
         decision.steps,
-        tuple(_others(runs, situation.live)) if decision.action is Action.CANCEL else (),
+        tuple(_other_runs(runs, situation.live)) if decision.action is Action.CANCEL else (),
     )
 
 
-def _goes_on(live: LiveJob) -> bool:
+def _counts_as_unmanaged(live: LiveJob) -> bool:
     """Whether a live job without a manifest matters: a run that has ended is only a record."""
-    return KINDS[live.identity.kind].nature is Nature.DEFINITION or live.phase in RUNNING
+    return KINDS[live.identity.kind].nature is Nature.DEFINITION or live.phase in RUNNING_PHASES
 
 
-def _renamed(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> list[Note]:
+def _possible_renames(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> list[Note]:
     """Definitions that are to be created and may be there already, under the name that they had before."""
     notes = []
-    left = [one for one in orphans if KINDS[one.identity.kind].nature is Nature.DEFINITION]
+    left = [orphan for orphan in orphans if KINDS[orphan.identity.kind].nature is Nature.DEFINITION]
     for change in changes:
         job = change.job
         if change.action is not Action.CREATE or KINDS[job.kind].nature is not Nature.DEFINITION:
             continue
-        for one in left:
-            if one.identity.kind == job.kind and not _differences(KINDS[job.kind], job, one):
+        for orphan in left:
+            if orphan.identity.kind == job.kind and not _differences(KINDS[job.kind], job, orphan):
                 message = (
-                    f"if it was renamed: {one.identity.name} ({one.id}, {one.state}) has the same definition "
+                    f"if it was renamed: {orphan.identity.name} ({orphan.id}, {orphan.state}) has the same definition "
                     "and no manifest any more; it would go on beside the new one"
                 )
                 notes.append(Note(job.identity, job.source, message))
@@ -159,15 +161,15 @@ def _listing_key(identity: Identity) -> tuple[str, str]:
 
 def _decide(
     job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob], listing: str, table: Table
-) -> tuple[Situation, Decision]:
+) -> tuple[Comparison, Decision]:
     """The situation of one job, and the row of its kind's table that matches it.
 
     `unnamed` are live jobs of its kind and place without a name, `listing` how much was listed.
     """
     kind = KINDS[job.kind]
     active = _active(runs)
-    live = counting(runs)
-    situation = Situation(job, live, _differences(kind, job, live), listing)
+    live = current_run(runs)
+    situation = Comparison(job, live, _differences(kind, job, live), listing)
     if kind.nature is Nature.DEFINITION:
         if len(runs) > 1:
             return situation, Decision(Action.BLOCKED, f"several jobs have this name: {_ids(runs)}")
@@ -176,25 +178,25 @@ def _decide(
     if len(active) > 1 and situation.fields and decision.action is not Action.CANCEL:
         reason = f"several are active, and the newest differs: {_ids(active)}"
         return situation, Decision(Action.BLOCKED, reason)
-    may_be_it = [] if kind.named_in_listing else _active(unnamed)
-    if live is None and may_be_it:
-        reason = f"an active job without a name in {job.identity.place} may be this one: {_ids(may_be_it)}"
+    candidates = [] if kind.named_in_listing else _active(unnamed)
+    if live is None and candidates:
+        reason = f"an active job without a name in {job.identity.place} may be this one: {_ids(candidates)}"
         if decision.action is Action.CREATE:
             return situation, Decision(Action.BLOCKED, reason)
-        decision = replace(decision, reason=f"{decision.reason}; but {reason}", attention=True)
+        decision = replace(decision, reason=f"{decision.reason}; but {reason}", is_warning=True)
     return situation, decision
 
 
 def _active(runs: Iterable[LiveJob]) -> list[LiveJob]:
-    return [run for run in runs if run.phase in RUNNING]
+    return [run for run in runs if run.phase in RUNNING_PHASES]
 
 
-def counting(runs: Sequence[LiveJob]) -> LiveJob | None:
+def current_run(runs: Sequence[LiveJob]) -> LiveJob | None:
     """The run that counts: the newest of the active ones, or of all where none is active."""
     return max(_active(runs) or runs, key=lambda run: (run.submitted, run.id), default=None)
 
 
-def _others(runs: Iterable[LiveJob], live: LiveJob | None) -> list[LiveJob]:
+def _other_runs(runs: Iterable[LiveJob], live: LiveJob | None) -> list[LiveJob]:
     """The active runs beside the one that counts."""
     return [run for run in _active(runs) if live is None or run.id != live.id]
 
@@ -203,15 +205,15 @@ def _ids(runs: Iterable[LiveJob]) -> str:
     return ", ".join(sorted(run.id for run in runs))
 
 
-def _reach(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
+def _listing_extents(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
     """How much each listing holds, and how far back: older records may have expired there."""
     times: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for one in jobs:
-        times[_listing_key(one.identity)].append(one.submitted)
-    return {key: _reach_words(listed) for key, listed in times.items()}
+    for job in jobs:
+        times[_listing_key(job.identity)].append(job.submitted)
+    return {key: _describe_extent(listed) for key, listed in times.items()}
 
 
-def _reach_words(times: Sequence[int]) -> str:
+def _describe_extent(times: Sequence[int]) -> str:
     held = f"the listing holds {len(times)} {'job' if len(times) == 1 else 'jobs'}"
     try:
         oldest = datetime.fromtimestamp(min(filter(None, times)) / 1000, UTC)
@@ -223,13 +225,13 @@ def _reach_words(times: Sequence[int]) -> str:
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
     if live is None or live.spec is None:
         return ()
-    moved = live.identity.place != job.identity.place
-    if kind.nature is Nature.RUN_ONCE and not moved and is_as_sent(kind, job, live):
+    moved_ids = live.identity.place != job.identity.place
+    if kind.nature is Nature.RUN_ONCE and not moved_ids and matches_fingerprint(kind, job, live):
         return ()  # whatever the service has filled in
-    fields = compare(kind.rows, live.spec, kind.expect(job.spec), live.unlisted)
-    place = f"/{kind.place}"
-    if moved and all(field.path != place for field in fields):
-        fields = (FieldChange(place, live.identity.place, job.identity.place), *fields)
+    fields = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
+    place_path = f"/{kind.place}"
+    if moved_ids and all(field.path != place_path for field in fields):
+        fields = (FieldChange(place_path, live.identity.place, job.identity.place), *fields)
     return fields
 
 
@@ -242,7 +244,7 @@ def _rerun_in_future(job: Job, now: datetime | None) -> str:
     return ""
 
 
-def _standing(decision: Decision, situation: Situation) -> Phase | str:
+def _planned_phase(decision: Decision, situation: Comparison) -> Phase | str:
     """The phase that a dependent may count on, or why it cannot."""
     if decision.action is Action.BLOCKED:
         return "is blocked"
@@ -253,19 +255,21 @@ def _standing(decision: Decision, situation: Situation) -> Phase | str:
     return situation.live.phase if situation.live else "is not there"
 
 
-def _await_dependencies(job: Job, decision: Decision, standing: Mapping[Identity, Phase | str]) -> Decision:
+def _check_dependencies(
+    job: Job, decision: Decision, dependency_phases: Mapping[Identity, Phase | str]
+) -> Decision:
     """Blocks what would be sent although a dependency is not there, and says what apply will wait for."""
-    if not DEPENDENT & {*decision.steps}:
+    if not DEPENDENT_STEPS & {*decision.steps}:
         return decision
     waits = []
     for dependency in job.depends_on:
         name = dependency.identity.name
-        phase = standing[dependency.identity]
+        phase = dependency_phases[dependency.identity]
         if not isinstance(phase, Phase):
             return Decision(Action.BLOCKED, f"it depends on {name}, which {phase}")
-        if phase in ENDED_BADLY:
+        if phase in FAILED_PHASES:
             return Decision(Action.BLOCKED, f"it depends on {name}, which has {phase}")
-        enough = ENOUGH[dependency.until]
+        enough = REACHED_PHASES[dependency.until]
         if phase is Phase.DRAFT and phase not in enough:
             return Decision(Action.BLOCKED, f"it depends on {name}, which is a draft")
         if phase not in enough:
@@ -281,43 +285,43 @@ def _all_fields(job: Job) -> tuple[FieldChange, ...]:
 
 
 def _notes(
-    row: Decision, situation: Situation, runs: Iterable[LiveJob], strays: Sequence[LiveJob]
+    row: Decision, situation: Comparison, runs: Iterable[LiveJob], same_name_elsewhere: Sequence[LiveJob]
 ) -> list[Note]:
     """What a person should look at: warnings, and active runs beside the one that counts.
 
     `strays` are active jobs of the same kind and name, in places where no manifest has them.
     """
-    messages = [row.reason] if row.attention else []
-    if situation.rerun_unclear:
+    messages = [row.reason] if row.is_warning else []
+    if situation.rerun_undecidable:
         messages.append("rerun is not acted on: the listing does not say when the job was submitted")
-    others = _others(runs, situation.live)
+    others = _other_runs(runs, situation.live)
     if others and row.action is Action.CANCEL:
         messages.append(f"more than one is active, and all are cancelled: {_ids(_active(runs))}")
     elif others and row.action is not Action.BLOCKED:
         messages.append(f"more than one is active; beside it: {_ids(others)}")
-    if strays and situation.live is None and row.action is Action.CREATE:
-        where = ", ".join(f"{one.id} in {one.identity.place}" for one in strays)
+    if same_name_elsewhere and situation.live is None and row.action is Action.CREATE:
+        where = ", ".join(f"{run.id} in {run.identity.place}" for run in same_name_elsewhere)
         messages.append(f"a job of this name is active elsewhere ({where}) and goes on beside it")
     job = situation.job
     return [Note(job.identity, job.source, message) for message in messages]
 
 
-def digest(place: Mapping[str, str], plan: Plan) -> str:
+def digest(scope: Mapping[str, str], plan: Plan) -> str:
     """SHA-256 over what would be done where: the same for the same changes, whatever the files look like."""
     changes: list[Any] = [
         [
             change.action,
             change.impact,  # who has reviewed a restart has not agreed to lose state
             [_step_words(change, step) for step in change.steps],  # nor, with a draft, to a run
-            sorted([*it.identity, it.until] for it in change.job.depends_on),
+            sorted([*dependency.identity, dependency.until] for dependency in change.job.depends_on),
             *change.job.identity,
             *_shown_body(change.job),
             change.live.id if change.live else None,
-            *sorted(one.id for one in change.beside),
+            *sorted(run.id for run in change.other_runs),
         ]
         for change in sorted(plan.pending, key=lambda change: change.job.identity)
     ]
-    canonical = json.dumps([dict(place), changes], sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps([dict(scope), changes], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -330,10 +334,10 @@ def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:
     """A body without what is secret, and the texts in it that hold secrets, by their names."""
     kind = KINDS[job.kind]
     body = kind.body(job.name, job.spec)
-    return masked(kind.spellings, body), marked(body)
+    return masked(kind.spellings, body), texts_with_references(body)
 
 
-def beyond(limits: Mapping[str, int], plan: Plan) -> list[str]:
+def exceeded_limits(limits: Mapping[str, int], plan: Plan) -> list[str]:
     """Which of a target's limits a plan goes beyond, in words; blocked changes do not count."""
     counts = {
         "changes": len(plan.steps),

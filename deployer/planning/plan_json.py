@@ -16,10 +16,10 @@ def as_data(it: Plan) -> dict[str, Any]:
         "target": it.target,
         "summary": dict(it.summary),
         "changes": [_change(change) for change in it.pending],
-        "attention": [_note(note) for note in it.attention],
+        "attention": [_note(note) for note in it.warnings],
         "errors": [_note(note) for note in it.errors],
         "orphans": [_live(one) for one in it.orphans],
-        "others": it.others,
+        "others": it.unmanaged,
         "digest": it.digest,
     }
 
@@ -39,7 +39,7 @@ def _change(change: Change) -> dict[str, Any]:
             for field in change.fields
         ],
         "live": {"id": live.id, "state": live.state} if live else None,
-        "beside": [{"id": one.id, "state": one.state} for one in change.beside],
+        "beside": [{"id": one.id, "state": one.state} for one in change.other_runs],
     }
 
 

@@ -140,7 +140,7 @@ def read(file: str) -> SavedPlan:
     """Reads a plan file. Raises UsageError where there is none, and BadPlanFile for what is wrong in it."""
     value = _parsed(file, _text(file))
     _require_known_version(file, value)
-    if errors := list(islice(_misfits(value), _MAX_ERRORS)):
+    if errors := list(islice(_schema_errors(value), _MAX_ERRORS)):
         raise BadPlanFile(f"{file} is not a plan: {'; '.join(errors)}")
     raw = value["inputs"]
     inputs = Inputs(
@@ -156,7 +156,7 @@ def read(file: str) -> SavedPlan:
         raise BadPlanFile(f"{file} is not a plan: /target and /inputs/target differ")
     for path in inputs.paths:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\0" in path:
-            raise BadPlanFile(f"{file}: the path '{cut(path)}' leads out of the project")
+            raise BadPlanFile(f"{file}: the path '{truncate(path)}' leads out of the project")
     return SavedPlan(file, inputs, value["digest"], value["changes"], value["deployer"])
 
 
@@ -182,38 +182,42 @@ def _parsed(file: str, text: str) -> Any:
         raise BadPlanFile(f"{file} holds more than {MAX_ITEMS} items, which no plan does")
     try:
         value = json.loads(
-            text, object_pairs_hook=_without_repeats, parse_constant=_number, parse_float=_number
+            text, object_pairs_hook=_reject_duplicate_keys, parse_constant=_number, parse_float=_number
         )
     except json.JSONDecodeError as error:
         raise BadPlanFile(f"{file}:{error.lineno}:{error.colno}: this is not JSON: {error.msg}") from None
     except ValueError as error:
-        raise BadPlanFile(f"{file}: {cut(str(error))}") from None
+        raise BadPlanFile(f"{file}: {truncate(str(error))}") from None
     except RecursionError:
         value = None
-    if value is None or _is_deep(value):
+    if value is None or _exceeds_depth(value):
         raise BadPlanFile(f"{file} is not a plan: it is empty, or nested deeper than {MAX_DEPTH} levels")
     return value
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
         [(repeated, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key '{cut(repeated)}' stands twice in one object")
+        raise ValueError(f"the key '{truncate(repeated)}' stands twice in one object")
     return mapping
 
 
 def _number(word: str) -> float:
     number = float(word)
     if not isfinite(number):
-        raise ValueError(f"{cut(word)} is not a number in JSON, or too large")
+        raise ValueError(f"{truncate(word)} is not a number in JSON, or too large")
     return number
 
 
-def _is_deep(value: Any) -> bool:
+def _exceeds_depth(value: Any) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH):
-        inside = [it.values() if isinstance(it, dict) else it for it in level if isinstance(it, dict | list)]
+        inside = [
+            container.values() if isinstance(container, dict) else container
+            for container in level
+            if isinstance(container, dict | list)
+        ]
         level = [item for items in inside for item in items]
         if not level:
             return False
@@ -226,7 +230,9 @@ def _require_known_version(file: str, value: Any) -> None:
         raise BadPlanFile(f"{file} is not a plan: it has no 'format_version' such as \"{FORMAT_VERSION}\"")
     if version.partition(".")[0] != _MAJOR:
         made_by = (
-            f"by deployer {cut(it)}" if isinstance(it := value.get("deployer"), str) else "by an unknown one"
+            f"by deployer {truncate(made_with)}"
+            if isinstance(made_with := value.get("deployer"), str)
+            else "by an unknown one"
         )
         raise BadPlanFile(
             f"{file} has format version {version}, made {made_by}; this is deployer {__version__}, which "
@@ -234,7 +240,7 @@ def _require_known_version(file: str, value: Any) -> None:
         )
 
 
-def _misfits(value: Any) -> Iterator[str]:
+def _schema_errors(value: Any) -> Iterator[str]:
     """What does not fit the schema, one by one: a hostile file can hold more than anybody waits for."""
     from deployer.schema.files import stored
     from deployer.schema.validate import Validator
@@ -244,9 +250,9 @@ def _misfits(value: Any) -> Iterator[str]:
         raise FileNotFoundError("the schema Plan.schema.json is missing; run 'deployer schema generate'")
     for error in Validator(json.loads(text)).iter_errors(value):
         pointer = "".join(f"/{step}" for step in error.absolute_path)
-        yield f"{cut(pointer) or '/'}: {cut(error.message)}"
+        yield f"{truncate(pointer) or '/'}: {truncate(error.message)}"
 
 
-def cut(words: str) -> str:
+def truncate(words: str) -> str:
     """Words that a plan file chose, at a length that can be shown."""
     return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}..."

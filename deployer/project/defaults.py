@@ -25,10 +25,10 @@ def defaults(project: Document, target: str, kind: Kind) -> Document | None:
     return found and replace(found, value=without_nulls(found.value))
 
 
-def elsewhere(project: Document, kind: Kind) -> tuple[Mapping[str, Any], ...]:
+def all_defaults(project: Document, kind: Kind) -> tuple[Mapping[str, Any], ...]:
     """What the project and each of its targets have as defaults for manifests of `kind`."""
-    places = [(), *(("targets", target) for target in project.value.get("targets", {}))]
-    parts = (_part(project, (*place, "defaults", kind.name)) for place in places)
+    prefixes = [(), *(("targets", target) for target in project.value.get("targets", {}))]
+    parts = (_part(project, (*prefix, "defaults", kind.name)) for prefix in prefixes)
     return tuple(part.value for part in parts if part)
 
 
@@ -41,15 +41,19 @@ def _part(document: Document, path: Path) -> Document | None:
         value = value[step]
     return Document(
         value,
-        document.place(path),
+        document.location(path),
         _below(document.keys, path),
         _below(document.values, path),
         _below(document.texts, path),
     )
 
 
-def _below(places: Mapping[Path, _T], path: Path) -> dict[Path, _T]:
-    return {it[len(path) :]: place for it, place in places.items() if it[: len(path)] == path}
+def _below(locations: Mapping[Path, _T], path: Path) -> dict[Path, _T]:
+    return {
+        key_path[len(path) :]: location
+        for key_path, location in locations.items()
+        if key_path[: len(path)] == path
+    }
 
 
 def without_nulls(value: Any) -> Any:
@@ -69,25 +73,27 @@ def merged(document: Document, default: Document, kind: Kind) -> Document:
     return replace(document, value=value, keys=merge.keys, values=merge.values, texts=merge.texts)
 
 
-def relieved(document: Document, layers: Iterable[Mapping[str, Any]], kind: Kind) -> Document:
+def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], kind: Kind) -> Document:
     """`document` without the nulls that remove a default of one of the `layers`.
 
     A manifest serves every target: its null is right where only another target has that default.
     """
     value = document.value
     for layer in layers:
-        value = _relieved(value, layer, kind, ())
+        value = _without_removals(value, layer, kind, ())
     return replace(document, value=value)
 
 
-def _relieved(over: Mapping[str, Any], under: Mapping[str, Any], kind: Kind, path: Path) -> dict[str, Any]:
+def _without_removals(
+    over: Mapping[str, Any], under: Mapping[str, Any], kind: Kind, path: Path
+) -> dict[str, Any]:
     result = dict(over)
     for key, item in under.items():
         for name in kind.names_of(key) if path == ("spec",) else (key,):
             if name in result and result[name] is None:
                 del result[name]
         if isinstance(item, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = _relieved(result[key], item, kind, (*path, key))
+            result[key] = _without_removals(result[key], item, kind, (*path, key))
     return result
 
 
@@ -120,7 +126,9 @@ class _Merge:
     def _adopt(self, path: Path) -> None:
         """Takes over where the default at `path`, and all below it, stand."""
         for mine, theirs in ((self.keys, self.default.keys), (self.values, self.default.values)):
-            for it, place in theirs.items():
-                if it[: len(path)] == path:
-                    mine[it] = place._replace(via=self.via)
-        self.texts |= {it: text for it, text in self.default.texts.items() if it[: len(path)] == path}
+            for key_path, location in theirs.items():
+                if key_path[: len(path)] == path:
+                    mine[key_path] = location._replace(via=self.via)
+        self.texts |= {
+            key_path: text for key_path, text in self.default.texts.items() if key_path[: len(path)] == path
+        }

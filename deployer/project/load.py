@@ -15,8 +15,8 @@ from deployer.documents.files import read_mapping
 from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.model import Document
-from deployer.project.defaults import defaults, elsewhere, without_nulls
-from deployer.project.target import _EMULATED, UNLIMITED, Patience, Rate, Retry, Target, seconds
+from deployer.project.defaults import all_defaults, defaults, without_nulls
+from deployer.project.target import _EMULATED, UNLIMITED, Polling, Rate, Retry, Target, seconds
 from deployer.schema.validate import violations
 from deployer.secrets.store import SecretSource
 
@@ -33,7 +33,7 @@ class Project:
     default_target: str
     values: tuple[str, ...]
     targets: Mapping[str, Target]
-    marks: bool = True
+    records_ownership: bool = True
 
     def target(self, name: str | None) -> Target:
         """The target `name`, or the default one; raises UsageError when there is none."""
@@ -72,7 +72,7 @@ def load(folder: Path) -> Project:
     if default and default not in targets:
         message = f"there is no target '{default}'{nearest(default, list(targets))}"
         raise InvalidInput(
-            [Problem(document.place(("defaultTarget",)), message, Code.UNKNOWN_TARGET)], folder
+            [Problem(document.location(("defaultTarget",)), message, Code.UNKNOWN_TARGET)], folder
         )
     values, marks = tuple(raw.get("values", ())), raw.get("marks", True)
     return Project(folder, raw["metadata"]["name"], default, values, targets, marks)
@@ -83,15 +83,15 @@ def _wrong_version(document: Document) -> list[Problem]:
     required = document.value.get("requiredVersion")
     if not isinstance(required, str):
         return []
-    place = document.place(("requiredVersion",))
+    location = document.location(("requiredVersion",))
     try:
         if SpecifierSet(required).contains(__version__, prereleases=True):
             return []
     except InvalidSpecifier:
         message = f"'requiredVersion' must be versions as in >=0.3,<2; it is {required!r}"
-        return [Problem(place, message, Code.WRONG_VALUE)]
+        return [Problem(location, message, Code.WRONG_VALUE)]
     message = f"this project asks for deployer {required}; this is {__version__}"
-    return [Problem(place, message, Code.REQUIRED_VERSION)]
+    return [Problem(location, message, Code.REQUIRED_VERSION)]
 
 
 def _without_removals(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -124,13 +124,13 @@ def _target(document: Document, name: str) -> Target:
         ca_file=raw.get("caFile", ""),
         rate=UNLIMITED if raw.get("emulator") else _rate(raw.get("rate", {})),
         retry=_retry(raw.get("retry", {})),
-        patience=_EMULATED if raw.get("emulator") else _patience(raw.get("waits", {})),
+        polling=_EMULATED if raw.get("emulator") else _polling(raw.get("waits", {})),
         values=tuple(raw.get("values", ())),
         clusters=raw.get("clusters", {}),
         limits=raw.get("limits", {}),
         protected=raw.get("protected", False),
         defaults={kind: layer for kind, layer in layers.items() if layer},
-        removable={kind.name: elsewhere(document, kind) for kind in KINDS.values()},
+        removable={kind.name: all_defaults(document, kind) for kind in KINDS.values()},
         secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
     )
 
@@ -142,11 +142,11 @@ def _rate(raw: Mapping[str, Any]) -> Rate:
 
 def _retry(raw: Mapping[str, Any]) -> Retry:
     usual, wait = Retry(), raw.get("waitForPlace", "")
-    return Retry(raw.get("attempts", usual.attempts), seconds(wait) if wait else usual.full_seconds)
+    return Retry(raw.get("attempts", usual.attempts), seconds(wait) if wait else usual.capacity_seconds)
 
 
-def _patience(raw: Mapping[str, str]) -> Patience:
-    return Patience(**{name: seconds(duration) for name, duration in raw.items()})
+def _polling(raw: Mapping[str, str]) -> Polling:
+    return Polling(**{name: seconds(duration) for name, duration in raw.items()})
 
 
 def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:

@@ -19,7 +19,7 @@ class Retry:
     """`attempts` is how often a call is sent at most, `full_seconds` how long a service may stay full."""
 
     attempts: int = 4
-    full_seconds: float = 600
+    capacity_seconds: float = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +58,35 @@ def seconds(duration: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Polling:
     """How often a state is asked for, and how long a listing may lag behind a write, in seconds.
 
     At first it is asked for more often: much is done in a moment.
     """
 
-    poll: float = 5.0
-    settle: float = 10.0
+    interval: float = 5.0
+    consistency_delay: float = 10.0
 
-    def looks(self) -> Iterator[float]:
+    def confirm_delays(self) -> Iterator[float]:
         """The pauses before each look for something that should be there: at once, then ever longer."""
         yield 0.0
-        left, pause = self.settle, FIRST_SECONDS
+        left, pause = self.consistency_delay, FIRST_SECONDS
         while left > 0:
             pause = min(pause, left)
             yield pause
             left -= pause
             pause *= 2
 
-    def polls(self) -> Iterator[float]:
+    def poll_delays(self) -> Iterator[float]:
         """The pauses between looks for something that takes its time."""
         pause = FIRST_SECONDS
         while True:
-            yield min(pause, self.poll)
+            yield min(pause, self.interval)
             pause = min(2 * pause, LONGEST_SECONDS)
 
 
 # The emulator in the command shows at once what it was told.
-_EMULATED = Patience(poll=0.2, settle=0)
+_EMULATED = Polling(interval=0.2, consistency_delay=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Target:
     ca_file: str = ""
     rate: Rate = field(default_factory=Rate)
     retry: Retry = field(default_factory=Retry)
-    patience: Patience = field(default_factory=Patience)
+    polling: Polling = field(default_factory=Polling)
     values: tuple[str, ...] = ()
     clusters: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)

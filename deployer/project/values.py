@@ -8,7 +8,7 @@ from typing import Any
 from deployer.documents.files import read_mapping
 from deployer.documents.parse import MAX_DEPTH, PlainText, parse
 from deployer.errors import Code, InvalidInput, Problem, UsageError
-from deployer.model import Document, Place
+from deployer.model import Document, Location
 from deployer.project.load import Project
 from deployer.project.target import Target
 
@@ -46,12 +46,12 @@ def value_layers(
         layers.append(layer)
         for name in RESERVED_VALUES:
             if name in layer.value:
-                place = layer.place((name,), of_key=True)
+                location = layer.location((name,), of_key=True)
                 message = f"the value '{name}' is set by deployer"
-                problems.append(Problem(place, message, Code.RESERVED_VALUE))
+                problems.append(Problem(location, message, Code.RESERVED_VALUE))
     if problems:
         raise InvalidInput(problems, project.folder)
-    return [*layers, *map(parse_setting, settings)]
+    return [*layers, *map(parse_assignment, settings)]
 
 
 def template_values(project: Project, target: Target, layers: Iterable[Document]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def origins(layers: Iterable[Document]) -> dict[str, str]:
 
     def note(layer: Document, value: Any, path: tuple[str, ...]) -> None:
         if path:
-            found[".".join(path)] = str(layer.place(path))
+            found[".".join(path)] = str(layer.location(path))
         if isinstance(value, Mapping):
             for key, item in value.items():
                 note(layer, item, (*path, key))
@@ -78,7 +78,7 @@ def origins(layers: Iterable[Document]) -> dict[str, str]:
     return found
 
 
-def parse_setting(setting: str) -> Document:
+def parse_assignment(setting: str) -> Document:
     """`a.b=3` as {'a': {'b': 3}}; the value is a YAML scalar. Raises UsageError."""
     key, equals, text = setting.partition("=")
     steps = key.split(".")
@@ -95,4 +95,4 @@ def parse_setting(setting: str) -> Document:
     nested: Any = value
     for step in reversed(steps):
         nested = {step: nested}
-    return Document(nested, Place(f"--set {key}"), {}, {}, {})
+    return Document(nested, Location(f"--set {key}"), {}, {}, {})

@@ -25,7 +25,7 @@ from deployer.documents.files import read_text
 from deployer.errors import Problem
 from deployer.escape import COMMAND, COMMAND_ESCAPED, printable
 from deployer.kinds import KINDS
-from deployer.model import Place
+from deployer.model import Location
 from deployer.planning.plan_json import FORMAT_VERSION
 from deployer.project.load import PROJECT_FILE
 from deployer.report.source_lines import masked_lines
@@ -51,26 +51,30 @@ class Finding:
 
     def notes(self) -> Iterator[str]:
         """What is said of it beside its message: the way that led there, and how often it was found."""
-        yield from self.problem.place.via
+        yield from self.problem.location.via
         if self.targets:
             yield f"for {'target' if len(self.targets) == 1 else 'targets'} {', '.join(self.targets)}"
         if self.more:
             yield f"... and {self.more} more like it"
 
 
-def found(problems: Iterable[Problem]) -> list[Finding]:
+def for_one_target(problems: Iterable[Problem]) -> list[Finding]:
     """The findings of one target, or of none."""
     return [Finding(problem) for problem in sorted(problems)]
 
 
-def found_for(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
+def for_targets(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
     """The findings of several targets: one that all of them have is that of none."""
     targets: dict[Problem, dict[str, None]] = {}
-    for target, its in problems.items():
-        for it in its:
-            targets.setdefault(it, {})[target] = None
+    for target, target_problems in problems.items():
+        for found_problem in target_problems:
+            targets.setdefault(found_problem, {})[target] = None
     return [
-        Finding(it, () if len(targets[it]) == len(problems) else tuple(targets[it])) for it in sorted(targets)
+        Finding(
+            found_problem,
+            () if len(targets[found_problem]) == len(problems) else tuple(targets[found_problem]),
+        )
+        for found_problem in sorted(targets)
     ]
 
 
@@ -84,15 +88,15 @@ def text(
     shown, left_out = _limited(findings)
     lines = _Lines(folder)
     for finding in shown:
-        it = finding.problem
-        yield problem(it)
-        if it.severity in in_full:
-            excerpt = lines.excerpt(it.place)
-            gutter = " " * (len(str(it.place.line)) + 3 if excerpt else 4)
+        shown_problem = finding.problem
+        yield problem(shown_problem)
+        if shown_problem.severity in in_full:
+            excerpt = lines.excerpt(shown_problem.location)
+            gutter = " " * (len(str(shown_problem.location.line)) + 3 if excerpt else 4)
             if excerpt:
                 line, before = excerpt
-                caret = click.style("^", fg=SEVERITY_COLOURS[it.severity], bold=True)
-                yield f"  {it.place.line} | {line}".rstrip()
+                caret = click.style("^", fg=SEVERITY_COLOURS[shown_problem.severity], bold=True)
+                yield f"  {shown_problem.location.line} | {line}".rstrip()
                 yield f"{gutter}| {' ' * before}{caret}"
             yield from (f"{gutter}= {printable(note)}" for note in finding.notes())
         elif finding.more:
@@ -106,14 +110,14 @@ def github(findings: Iterable[Finding], root: str) -> Iterator[str]:
     """Workflow commands that annotate the files; `root` is the way from the repository to the project."""
     shown, left_out = _limited(findings)
     for finding in shown:
-        it = finding.problem
-        properties = {"file": Path(root, it.place.file).as_posix()}
-        if it.place.line:
-            properties |= {"line": str(it.place.line), "col": str(it.place.column)}
-        properties["title"] = " ".join(filter(None, (it.code, it.rule)))
+        problem = finding.problem
+        properties = {"file": Path(root, problem.location.file).as_posix()}
+        if problem.location.line:
+            properties |= {"line": str(problem.location.line), "col": str(problem.location.column)}
+        properties["title"] = " ".join(filter(None, (problem.code, problem.rule)))
         words = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-        message = "\n".join(map(printable, (it.message, *finding.notes())))
-        yield f"::{_COMMANDS[it.severity]} {words}::{_data(message)}"
+        message = "\n".join(map(printable, (problem.message, *finding.notes())))
+        yield f"::{_COMMANDS[problem.severity]} {words}::{_data(message)}"
         if finding in left_out.ends:
             yield left_out.ends[finding]
     yield from left_out.rest
@@ -140,16 +144,16 @@ def json(findings: Sequence[Finding], **about: Any) -> str:
 
 
 def _as_data(finding: Finding, targets: tuple[str, ...] | None) -> dict[str, Any]:
-    it = finding.problem
+    problem = finding.problem
     return {
-        "code": it.code,
-        "severity": it.severity,
-        "rule": it.rule or None,
-        "file": it.place.file,
-        "line": it.place.line,
-        "column": it.place.column,
-        "message": it.message,
-        "via": it.place.via,
+        "code": problem.code,
+        "severity": problem.severity,
+        "rule": problem.rule or None,
+        "file": problem.location.file,
+        "line": problem.location.line,
+        "column": problem.location.column,
+        "message": problem.message,
+        "via": problem.location.via,
         **({} if targets is None else {"targets": finding.targets or targets}),
     }
 
@@ -158,27 +162,31 @@ def _as_data(finding: Finding, targets: tuple[str, ...] | None) -> dict[str, Any
 
 
 @dataclass(frozen=True, slots=True)
-class _LeftOut:
+class _Omitted:
     """What is said of those that are not shown: behind the last one of a file, and at the end."""
 
     ends: Mapping[Finding, str]
     rest: Sequence[str]
 
 
-def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], _LeftOut]:
+def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], _Omitted]:
     """Those that are shown, each once, in the order of all; and a word for the others."""
-    once = _once(findings)
+    once = _deduplicate(findings)
     by_file: dict[str, list[Finding]] = {}
     for finding in once:
-        by_file.setdefault(finding.problem.place.file, []).append(finding)
-    kept = [finding for its in by_file.values() for finding in sorted(its, key=_rank)[:MAX_IN_FILE]]
+        by_file.setdefault(finding.problem.location.file, []).append(finding)
+    kept = [
+        finding
+        for file_findings in by_file.values()
+        for finding in sorted(file_findings, key=_rank)[:MAX_IN_FILE]
+    ]
     chosen = set(sorted(kept, key=_rank)[:MAX_SHOWN])
     shown = [finding for finding in once if finding in chosen]
     hidden: Counter[str] = Counter()
     for finding in once:
         if finding not in chosen:
-            hidden[finding.problem.place.file] += 1 + finding.more
-    last = {finding.problem.place.file: finding for finding in shown}
+            hidden[finding.problem.location.file] += 1 + finding.more
+    last = {finding.problem.location.file: finding for finding in shown}
     ends = {
         finding: f"... and {hidden[file]} more in {printable(file)}"
         for file, finding in last.items()
@@ -186,19 +194,19 @@ def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], _LeftOut]:
     }
     others = [hidden[file] for file in hidden if file not in last]
     rest = [f"... and {sum(others)} more in {count(len(others), 'more file')}"] if others else []
-    return shown, _LeftOut(ends, rest)
+    return shown, _Omitted(ends, rest)
 
 
 def _rank(finding: Finding) -> int:
     return _RANKS[finding.problem.severity]
 
 
-def _once(findings: Iterable[Finding]) -> list[Finding]:
+def _deduplicate(findings: Iterable[Finding]) -> list[Finding]:
     """Each mistake once, with the first of the ways that led to it."""
     same: dict[Finding, list[Finding]] = {}
     for finding in findings:
-        place = finding.problem.place._replace(via=())
-        key = replace(finding, problem=replace(finding.problem, place=place))
+        location = finding.problem.location._replace(via=())
+        key = replace(finding, problem=replace(finding.problem, location=location))
         same.setdefault(key, []).append(finding)
     return [replace(first, more=len(others)) for first, *others in same.values()]
 
@@ -217,17 +225,17 @@ class _Lines:
         self._room = MAX_CHARACTERS
         self._files: dict[str, tuple[list[str], list[str]]] = {}
 
-    def excerpt(self, place: Place) -> tuple[str, int] | None:
+    def excerpt(self, location: Location) -> tuple[str, int] | None:
         """A line of at most `WIDTH` columns, and how many of them stand before what is meant."""
-        written, shown = self._file(place.file)
-        if not 0 < place.line <= len(written):
+        written, shown = self._file(location.file)
+        if not 0 < location.line <= len(written):
             return None
-        line, masked = written[place.line - 1], shown[place.line - 1]
-        at = max(0, min(place.column - 1, len(masked)))
+        line, masked = written[location.line - 1], shown[location.line - 1]
+        at = max(0, min(location.column - 1, len(masked)))
         if line[:at] != masked[:at]:
             # What is meant is masked, or stands behind a mask.
             at = next((n for n, (a, b) in enumerate(zip(line, masked, strict=False)) if a != b), at)
-        return _cut(masked, at)
+        return _clip(masked, at)
 
     def _file(self, file: str) -> tuple[list[str], list[str]]:
         if file not in self._files:
@@ -254,21 +262,21 @@ def _sensitive() -> tuple[str, ...]:
     return tuple(sorted(map(str.casefold, patterns)))
 
 
-def _cut(line: str, at: int) -> tuple[str, int]:
+def _clip(line: str, at: int) -> tuple[str, int]:
     """The part of a line around the character `at`, and how many columns stand before that."""
     first = max(0, at - WIDTH)
     cells = _cells(line[first : at + WIDTH])
     begin, middle, end = 0, at - first, len(cells)
     if _columns(cells) > WIDTH:
-        begin = middle - _fitting(cells[:middle][::-1], _BEFORE)
-        end = begin + _fitting(cells[begin:], WIDTH)
+        begin = middle - _count_fitting(cells[:middle][::-1], _BEFORE)
+        end = begin + _count_fitting(cells[begin:], WIDTH)
     left = "..." if first + begin else ""
     right = "..." if first + end < len(line) else ""
     shown = "".join(text for text, _ in cells[begin:end])
     return f"{left}{shown}{right}", len(left) + _columns(cells[begin:middle])
 
 
-def _fitting(cells: Iterable[tuple[str, int]], room: int) -> int:
+def _count_fitting(cells: Iterable[tuple[str, int]], room: int) -> int:
     """How many of the cells, from the first on, fit into so many columns."""
     return bisect_right([*accumulate(columns for _, columns in cells)], room)
 

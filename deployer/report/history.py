@@ -27,21 +27,28 @@ def text(intents: Iterable[Intent]) -> str:
         head = (
             f"{_time(first.time)} to {first.target} (project {first.project_id}) by {first.author}{revision}"
         )
-        blocks.append("\n".join([click.style(printable(head), bold=True), *(_call(one) for one in calls)]))
+        blocks.append("\n".join([click.style(printable(head), bold=True), *(_call(call) for call in calls)]))
     return "\n\n".join(blocks)
 
 
-def _call(it: Intent) -> str:
-    result = {"": NO_OUTCOME, Result.UNKNOWN: "outcome unknown"}.get(it.result, it.result)
-    colour = _COLOURS.get(Result(it.result)) if it.result in {*Result} else "magenta"
+def _call(intent: Intent) -> str:
+    result = {"": NO_OUTCOME, Result.UNKNOWN: "outcome unknown"}.get(intent.result, intent.result)
+    colour = _COLOURS.get(Result(intent.result)) if intent.result in {*Result} else "magenta"
     ids = ", ".join(
-        filter(None, (it.id and f"id {it.id}", it.request_id and f"request {it.request_id}", it.message))
+        filter(
+            None,
+            (
+                intent.id and f"id {intent.id}",
+                intent.request_id and f"request {intent.request_id}",
+                intent.message,
+            ),
+        )
     )
-    action = "" if it.action == it.call else f" ({it.action})"
+    action = "" if intent.action == intent.call else f" ({intent.action})"
     return (
-        f"  {printable(f'{_time(it.time)} {it.call}{action} {it.identity}')}: "
+        f"  {printable(f'{_time(intent.time)} {intent.call}{action} {intent.identity}')}: "
         f"{click.style(printable(result), fg=colour)}{printable(f', {ids}' if ids else '')}\n"
-        f"      {printable(f'{it.source}: {it.reason}')}"
+        f"      {printable(f'{intent.source}: {intent.reason}')}"
     )
 
 
@@ -49,26 +56,26 @@ def data(intents: Iterable[Intent]) -> list[dict[str, Any]]:
     """Each call as an object of JSON; `result` is null where no outcome is recorded."""
     return [
         {
-            "run": it.run,
-            "time": _iso(it.time),
-            "target": it.target,
-            "project": it.project_id,
-            "revision": it.revision or None,
-            "author": it.author,
-            "action": it.action,
-            "call": it.call,
-            "kind": it.identity.kind,
-            "place": it.identity.place,
-            "name": it.identity.name,
-            "source": it.source,
-            "reason": it.reason,
-            "id": it.id or None,
-            "result": it.result or None,
-            "ended": _iso(it.ended) if it.ended else None,
-            "message": it.message,
-            "request_id": it.request_id or None,
+            "run": intent.run,
+            "time": _iso(intent.time),
+            "target": intent.target,
+            "project": intent.project_id,
+            "revision": intent.revision or None,
+            "author": intent.author,
+            "action": intent.action,
+            "call": intent.call,
+            "kind": intent.identity.kind,
+            "place": intent.identity.place,
+            "name": intent.identity.name,
+            "source": intent.source,
+            "reason": intent.reason,
+            "id": intent.id or None,
+            "result": intent.result or None,
+            "ended": _iso(intent.ended) if intent.ended else None,
+            "message": intent.message,
+            "request_id": intent.request_id or None,
         }
-        for it in intents
+        for intent in intents
     ]
 
 

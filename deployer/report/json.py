@@ -8,6 +8,6 @@ from deployer.model import Plan
 from deployer.planning.plan_json import as_data
 
 
-def plan(it: Plan) -> str:
+def plan(plan: Plan) -> str:
     """The plan as a JSON document; `changes` holds all but the unchanged."""
-    return json.dumps(as_data(it), indent=2)
+    return json.dumps(as_data(plan), indent=2)

@@ -15,26 +15,26 @@ from deployer.report.text import MAX_FIELDS
 _SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELETE: "-"}
 
 
-def plan(it: Plan) -> str:
+def plan(plan: Plan) -> str:
     """A heading, a table of counts, and the changes as a diff."""
-    counts = {action: count for action, count in it.summary.items() if count}
-    counts |= {"could not be planned": len(it.errors)} if it.errors else {}
-    what = "changes" if it.pending else "could not be planned" if it.errors else "no changes"
-    target = re.sub(r"[^A-Za-z0-9._-]", "?", it.target)
+    counts = {action: count for action, count in plan.summary.items() if count}
+    counts |= {"could not be planned": len(plan.errors)} if plan.errors else {}
+    what = "changes" if plan.pending else "could not be planned" if plan.errors else "no changes"
+    target = re.sub(r"[^A-Za-z0-9._-]", "?", plan.target)
     lines = [f"### deployer plan for `{target}`: {what}", ""]
     if counts:
         lines += [f"| {' | '.join(counts)} |", f"|{' --- |' * len(counts)}"]
         lines += [f"| {' | '.join(map(str, counts.values()))} |", ""]
-    body = [line for change in it.pending for line in _change(change)]
-    if it.attention:
-        body += ["# needs attention", *map(_note, it.attention), ""]
-    if it.orphans:
-        body += ["# deployed from here, but there is no manifest any more", *map(_orphan, it.orphans), ""]
-    if it.errors:
-        body += ["# could not be planned", *map(_note, it.errors), ""]
+    body = [line for change in plan.pending for line in _change(change)]
+    if plan.warnings:
+        body += ["# needs attention", *map(_note, plan.warnings), ""]
+    if plan.orphans:
+        body += ["# deployed from here, but there is no manifest any more", *map(_orphan, plan.orphans), ""]
+    if plan.errors:
+        body += ["# could not be planned", *map(_note, plan.errors), ""]
     if body:
         lines += _fenced(body[:-1])
-    lines.append(f"Digest: `{it.digest}`")
+    lines.append(f"Digest: `{plan.digest}`")
     return "\n".join(lines)
 
 

@@ -265,7 +265,7 @@ class _Declaring:
         if ":" not in line or re.search(r"[\[\"'|>&*!#]", line):
             return f"{line[: _lead(line)]}{MASK}"
         return _DECLARED.sub(
-            lambda it: f"{it[1]}{it[2]}{redacted(it[3]) if it[1] in _DECLARES else MASK}", line
+            lambda match: f"{match[1]}{match[2]}{redacted(match[3]) if match[1] in _DECLARES else MASK}", line
         )
 
 

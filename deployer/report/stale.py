@@ -73,7 +73,7 @@ def _difference(identity: Identity, then: _Shown | None, now: _Shown | None, pla
         yield f"now: {_cut(printable(now['reason']))}"
         return
     if then is not None and now is None:
-        yield f"{job}: planned {then['action']}{_live(then)}; now {_instead(identity, plan)}"
+        yield f"{job}: planned {then['action']}{_live(then)}; now {_current_decision(identity, plan)}"
         return
     if then is None or now is None:
         return
@@ -83,12 +83,14 @@ def _difference(identity: Identity, then: _Shown | None, now: _Shown | None, pla
         yield from lines
 
 
-def _instead(identity: Identity, plan: Plan) -> str:
+def _current_decision(identity: Identity, plan: Plan) -> str:
     """What is said of a job that has no change in the plan."""
     for note in plan.errors:
         if note.identity == identity:
             return f"it cannot be planned: {_cut(printable(note.message))}"
-    unchanged: Change | None = next((it for it in plan.changes if it.job.identity == identity), None)
+    unchanged: Change | None = next(
+        (change for change in plan.changes if change.job.identity == identity), None
+    )
     if unchanged:
         return f"{unchanged.action}: {_cut(printable(unchanged.reason))}"
     return "no manifest that is selected has it"
@@ -105,7 +107,9 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
         yield f"beside it were {_cut(were)}, now {_cut(are)}"
     planned = {field["path"]: field for field in then["fields"]}
     present = {field["path"]: field for field in now["fields"]}
-    paths = [path for path in sorted({*planned, *present}) if _differ(planned.get(path), present.get(path))]
+    paths = [
+        path for path in sorted({*planned, *present}) if _is_different(planned.get(path), present.get(path))
+    ]
     for path in islice(paths, MAX_FIELDS):
         words = f"planned {_values(planned.get(path))}, now {_values(present.get(path))}"
         yield f"- {_cut(printable(path))}  {words}"
@@ -113,7 +117,7 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
         yield f"... and {len(paths) - MAX_FIELDS} more fields"
 
 
-def _differ(then: _Shown | None, now: _Shown | None) -> bool:
+def _is_different(then: _Shown | None, now: _Shown | None) -> bool:
     """Whether two fields are shown as different. As JSON, since 1 and true are equal in Python."""
     return _values(then, whole=True) != _values(now, whole=True)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deployer.escape import printable
-from deployer.model import RUNNING, Action, Change, LiveJob, Phase
+from deployer.model import RUNNING_PHASES, Action, Change, LiveJob, Phase
 
 HEADER = ("KIND", "NAME", "PLACE", "DESIRED", "LIVE", "SINCE (UTC)", "FOR", "ID", "MANIFEST")
 MAX_FIELDS = 3
@@ -109,7 +109,7 @@ def _seconds(live: LiveJob | None, now: datetime | None) -> int | None:
     since = _time(live)
     if live is None or since is None or live.phase is Phase.DRAFT:
         return None
-    if live.phase in RUNNING:
+    if live.phase in RUNNING_PHASES:
         return max(0, int((now - since).total_seconds())) if now else None
     return max(0, live.finished - live.submitted) // 1000 if live.finished else None
 

@@ -12,7 +12,7 @@ from deployer.escape import pair, printable
 from deployer.model import Action, Change, FieldChange, Impact, LiveJob, Note, Outcome, Plan, Result
 
 if TYPE_CHECKING:
-    from deployer.apply.watch import Arrival
+    from deployer.apply.watch import WaitResult
 
 _SIGNS: Mapping[Action, tuple[str, str]] = {
     Action.CREATE: ("+", "green"),
@@ -43,10 +43,10 @@ MAX_FIELDS = 40
 MAX_NOTES = 5
 
 
-def plan(it: Plan, *, verbose: bool = False) -> str:
+def plan(plan: Plan, *, verbose: bool = False) -> str:
     """The changes with their reasons and fields, then what needs attention, errors, and the counts."""
     lines: list[str] = []
-    for change in it.changes if verbose else it.pending:
+    for change in plan.changes if verbose else plan.pending:
         # A blank line sets off the changes that have fields to read; the others stand together.
         # What a new job is made of stands in its manifest.
         fields = change.fields if verbose or change.live else ()
@@ -57,36 +57,36 @@ def plan(it: Plan, *, verbose: bool = False) -> str:
             *(f"    {line}" for line in field_lines(fields)),
             *([""] if fields else []),
         ]
-    if it.attention:
-        lines += [*_gap(lines), click.style("Needs attention:", bold=True), *map(_note, it.attention)]
-    if it.orphans:
+    if plan.warnings:
+        lines += [*_gap(lines), click.style("Needs attention:", bold=True), *map(_note, plan.warnings)]
+    if plan.orphans:
         title = "Deployed from here, but there is no manifest any more (nothing is done about them):"
-        lines += [*_gap(lines), click.style(title, bold=True), *_orphans(it.orphans)]
-    if it.others and it.pending:
-        lines += [*_gap(lines), f"{count(it.others, 'live job')} of others; nothing is done about them."]
-    if it.errors:
+        lines += [*_gap(lines), click.style(title, bold=True), *_orphans(plan.orphans)]
+    if plan.unmanaged and plan.pending:
+        lines += [*_gap(lines), f"{count(plan.unmanaged, 'live job')} of others; nothing is done about them."]
+    if plan.errors:
         lines += [
             *_gap(lines),
             click.style("Could not be planned:", bold=True, fg="red"),
-            *_grouped(it.errors),
+            *_grouped(plan.errors),
         ]
-    return "\n".join([*lines, *_gap(lines), counts(it)])
+    return "\n".join([*lines, *_gap(lines), counts(plan)])
 
 
 def _gap(lines: Sequence[str]) -> list[str]:
     return [""] if lines and lines[-1] else []
 
 
-def counts(it: Plan) -> str:
+def counts(plan: Plan) -> str:
     """`Plan for local: 2 to create, 1 blocked, 3 unchanged.`"""
     words = [
         f"{count} {'' if action in (Action.BLOCKED, Action.UNCHANGED) else 'to '}{action}"
-        for action, count in it.summary.items()
+        for action, count in plan.summary.items()
         if count
     ]
-    words += [f"{len(it.errors)} could not be planned"] if it.errors else []
-    no_changes = "" if it.pending or it.errors else "no changes; "
-    return f"Plan for {printable(it.target)}: {no_changes}{', '.join(words) or 'nothing to do'}."
+    words += [f"{len(plan.errors)} could not be planned"] if plan.errors else []
+    no_changes = "" if plan.pending or plan.errors else "no changes; "
+    return f"Plan for {printable(plan.target)}: {no_changes}{', '.join(words) or 'nothing to do'}."
 
 
 def _change(change: Change) -> list[str]:
@@ -137,26 +137,26 @@ def _note(note: Note) -> str:
 
 
 def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
-    for one in orphans[:MAX_FIELDS]:
-        yield f"  {printable(str(one.identity))}: {printable(one.id)}, {printable(one.state)}"
+    for orphan in orphans[:MAX_FIELDS]:
+        yield f"  {printable(str(orphan.identity))}: {printable(orphan.id)}, {printable(orphan.state)}"
     if len(orphans) > MAX_FIELDS:
         yield f"  ... and {len(orphans) - MAX_FIELDS} more; --format json shows all"
 
 
-def outcome(it: Outcome) -> str:
+def outcome(outcome: Outcome) -> str:
     """One line for one finished change, and the last lines of the log of a job that failed."""
-    word = click.style(f"{it.result:<8}", fg=_RESULT_COLOURS[it.result])
-    identifier = f" {printable(it.id)}" if it.id else ""
-    job = it.change.job
-    line = f"{word} {it.change.action} {printable(str(job.identity))}:{identifier} {printable(it.message)}"
-    return "\n".join([line, *(f"    | {printable(logged)}" for logged in it.log)])
+    word = click.style(f"{outcome.result:<8}", fg=_RESULT_COLOURS[outcome.result])
+    identifier = f" {printable(outcome.id)}" if outcome.id else ""
+    job = outcome.change.job
+    line = f"{word} {outcome.change.action} {printable(str(job.identity))}:{identifier} {printable(outcome.message)}"
+    return "\n".join([line, *(f"    | {printable(logged)}" for logged in outcome.log)])
 
 
-def arrival(it: Arrival) -> str:
+def wait_result(result: WaitResult) -> str:
     """One line for one job that was waited for."""
-    word = click.style(f"{it.result:<9}", fg=_RESULT_COLOURS[it.result])
-    identifier = f" {printable(it.id)}," if it.id else ""
-    return f"{word} {printable(str(it.identity))}:{identifier} {printable(it.message)}"
+    word = click.style(f"{result.result:<9}", fg=_RESULT_COLOURS[result.result])
+    identifier = f" {printable(result.id)}," if result.id else ""
+    return f"{word} {printable(str(result.identity))}:{identifier} {printable(result.message)}"
 
 
 def outcomes(
@@ -179,12 +179,12 @@ def count(number: int, noun: str) -> str:
 # A GitHub runner takes it for the start of a command, wherever in a line it stands.
 
 
-def problem(it: Problem) -> str:
+def problem(problem: Problem) -> str:
     """`file:line:col: error: message [E032 rule]`"""
-    word = click.style(it.severity, fg=SEVERITY_COLOURS[it.severity], bold=True)
+    word = click.style(problem.severity, fg=SEVERITY_COLOURS[problem.severity], bold=True)
     # To a runner a line that begins with :: is a command too, and a file can have such a name.
-    here = "./" if it.place.file.lstrip().startswith("::") else ""
-    return f"{here}{printable(str(it.place))}: {word}: {printable(it.words)}"
+    here = "./" if problem.location.file.lstrip().startswith("::") else ""
+    return f"{here}{printable(str(problem.location))}: {word}: {printable(problem.words)}"
 
 
 def error(message: str) -> str:

@@ -96,32 +96,32 @@ def explain(subject: str) -> str:
     return "\n".join(_field(kind, subject, _find(kind, path)))
 
 
-def _diagnostic(it: Diagnostic) -> Iterator[str]:
-    yield f"{it.code}: {it.title}"
-    yield from (f"  {line}" for line in textwrap.wrap(it.text, 98, break_on_hyphens=False))
-    where = f", in {it.file}" if it.file else ""
-    for word, example in (("wrong", it.wrong), ("right", it.right)):
+def _diagnostic(diagnostic: Diagnostic) -> Iterator[str]:
+    yield f"{diagnostic.code}: {diagnostic.title}"
+    yield from (f"  {line}" for line in textwrap.wrap(diagnostic.text, 98, break_on_hyphens=False))
+    where = f", in {diagnostic.file}" if diagnostic.file else ""
+    for word, example in (("wrong", diagnostic.wrong), ("right", diagnostic.right)):
         if example:
             yield ""
             yield f"  {word}{where}:"
             yield from (f"    {printable(line)}" for line in example.splitlines())
-    if it.rule:
+    if diagnostic.rule:
         yield ""
-        yield from _waiver(it.rule)
+        yield from _waiver(diagnostic.rule)
 
 
 def _find(kind: Kind, path: Sequence[str]) -> Row:
     rows: Sequence[Row] = (*kind.rows, kind.name_row)
     steps = [*path[1:]] if path[0] == "spec" and len(path) > 1 else [*path]
-    place = kind.name
+    field_path = kind.name
     while True:
         spellings = {name: row for row in rows for name in (row.name, *row.aliases)}
         if steps[0] not in spellings:
-            raise UsageError(f"{place} has no field '{steps[0]}'{nearest(steps[0], list(spellings))}")
+            raise UsageError(f"{field_path} has no field '{steps[0]}'{nearest(steps[0], list(spellings))}")
         row = spellings[steps.pop(0)]
         if not steps:
             return row
-        place, rows = f"{place}.{row.name}", row.fields
+        field_path, rows = f"{field_path}.{row.name}", row.fields
 
 
 def _kind(kind: Kind) -> Iterator[str]:
@@ -212,8 +212,8 @@ def sizes(job: Job) -> str:
     return f"{words} (set by the manifest: {', '.join(given)})" if given else words
 
 
-def _sizes(it: Mapping[str, Any]) -> str:
+def _sizes(size: Mapping[str, Any]) -> str:
     return (
-        f"driver {it['driverCores']} cores {it['driverMemory']}, "
-        f"{it['numExecutors']} executors of {it['executorCores']} cores {it['executorMemory']}"
+        f"driver {size['driverCores']} cores {size['driverMemory']}, "
+        f"{size['numExecutors']} executors of {size['executorCores']} cores {size['executorMemory']}"
     )

@@ -90,7 +90,9 @@ def broken(kind: str, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Itera
 
 @cache
 def _validator(rule: str, column: str) -> Draft202012Validator:
-    return Draft202012Validator(next(getattr(it, column) for it in _rules() if it.id == rule))
+    return Draft202012Validator(
+        next(getattr(candidate, column) for candidate in _rules() if candidate.id == rule)
+    )
 
 
 def _fits(rule: str, column: str, schema: Any, value: Any) -> bool:

@@ -13,11 +13,11 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from deployer.errors import Code, Problem, nearest
-from deployer.model import Document, Path, Place
+from deployer.model import Document, Location, Path
 from deployer.schema.files import stored
 from deployer.schema.rules import MEMORY_UNIT, OF_THE_SCHEMA, ONE_SPELLING, UNKNOWN_FIELD
 from deployer.secrets import redact
-from deployer.secrets.references import holds_mark
+from deployer.secrets.references import has_reference
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
@@ -57,7 +57,7 @@ _OF_VALUES = {"pattern", "enum", "const", "minLength", "maxLength", "not"}
 
 
 def _of_a_secret(error: ValidationError) -> bool:
-    return error.validator in _OF_VALUES and isinstance(error.instance, str) and holds_mark(error.instance)
+    return error.validator in _OF_VALUES and isinstance(error.instance, str) and has_reference(error.instance)
 
 
 def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
@@ -66,50 +66,52 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     instance: Any = error.instance
     if "propertyNames" in error.schema_path:
         # jsonschema gives it the path of the mapping, and the key as the instance.
-        place = document.place((*path, instance), of_key=True)
-        yield Problem(place, _message(error, (*path, instance)), Code.WRONG_VALUE)
+        location = document.location((*path, instance), of_key=True)
+        yield Problem(location, _message(error, (*path, instance)), Code.WRONG_VALUE)
     elif error.validator == "additionalProperties":
         known = list(schema["properties"])
         for key in instance:
             if key not in known:
-                where = f" in {_words(path)}" if path else ""
+                where = f" in {_describe_path(path)}" if path else ""
                 message = f"unknown field '{key}'{where}{nearest(str(key), known)}"
                 # Only the API's own part of a manifest can have fields that we do not know of.
                 rule = UNKNOWN_FIELD if path[:1] == ("spec",) else ""
                 # In what a template filled in, the key stands nowhere.
-                place = document.keys.get((*path, key)) or document.place(path)
-                yield Problem(place, message, Code.UNKNOWN_FIELD, rule=rule)
+                location = document.keys.get((*path, key)) or document.location(path)
+                yield Problem(location, message, Code.UNKNOWN_FIELD, rule=rule)
     elif error.validator == "required":
         missing = error.message.split("'")[1]
-        message = f"{_words(path) or 'the manifest'} lacks '{missing}'"
-        yield Problem(document.place(path, of_key=True), message, Code.MISSING_FIELD)
-    elif error.validator == "anyOf" and (inner := _closest(error)):
+        message = f"{_describe_path(path) or 'the manifest'} lacks '{missing}'"
+        yield Problem(document.location(path, of_key=True), message, Code.MISSING_FIELD)
+    elif error.validator == "anyOf" and (inner := _closest_alternative(error)):
         for child in inner:
             yield from _problems(document, child)
     else:
         # The comment of a schema is the rule that it stands for.
         rule = schema.get("$comment", "") if error.validator in {"oneOf", "not", "pattern"} else ""
         code = _CODES.get(rule, Code.WRONG_TYPE if error.validator == "type" else Code.WRONG_VALUE)
-        place = _of_spellings(document, error, path) if rule == ONE_SPELLING else document.place(path)
-        yield Problem(place, _message(error, path), code, rule=rule)
+        location = (
+            _spelling_problem(document, error, path) if rule == ONE_SPELLING else document.location(path)
+        )
+        yield Problem(location, _message(error, path), code, rule=rule)
 
 
 _CODES = {ONE_SPELLING: Code.ONE_SPELLING, MEMORY_UNIT: Code.MEMORY_UNIT}
 
 
-def _of_spellings(document: Document, error: ValidationError, path: Path) -> Place:
+def _spelling_problem(document: Document, error: ValidationError, path: Path) -> Location:
     """The last of the names that mean the same; where none is given, the mapping that lacks one."""
     schema: Any = error.schema
     alternatives: Any = schema.get("oneOf") or [schema["not"]]
     given: Any = error.instance
-    names = {name for it in alternatives for name in it["required"] if name in given}
+    names = {name for alternative in alternatives for name in alternative["required"] if name in given}
     return max(
-        (document.place((*path, name), of_key=True) for name in names),
-        default=document.place(path, of_key=True),
+        (document.location((*path, name), of_key=True) for name in names),
+        default=document.location(path, of_key=True),
     )
 
 
-def _closest(error: ValidationError) -> list[ValidationError]:
+def _closest_alternative(error: ValidationError) -> list[ValidationError]:
     """The errors of the one alternative that has the right type, if there is one."""
     alternatives: dict[Any, list[ValidationError]] = {}
     for child in error.context or ():
@@ -133,7 +135,7 @@ _TYPES = {
 
 
 def _message(error: ValidationError, path: Path) -> str:
-    what = f"'{path[-1]}'" if path and isinstance(path[-1], str) else _words(path) or "the document"
+    what = f"'{path[-1]}'" if path and isinstance(path[-1], str) else _describe_path(path) or "the document"
     limit: Any = error.validator_value
     value: Any = error.instance
     schema: Any = error.schema
@@ -143,7 +145,7 @@ def _message(error: ValidationError, path: Path) -> str:
             words = " or ".join(_TYPES[name] for name in wanted)
             # In quotes a number may still be none of what is taken: 5 is no time, and 5s is.
             fits = re.search(schema.get("pattern", ""), str(value))
-            example = "" if fits else _as_in(schema)
+            example = "" if fits else _example_suffix(schema)
             quote = "string" in wanted and not example
             return f"{what} must be {words}{example}, not {describe(value, quote=quote)}"
         case "enum":
@@ -163,14 +165,18 @@ def _message(error: ValidationError, path: Path) -> str:
         case "pattern" if (rule := schema.get("$comment")) in OF_THE_SCHEMA:
             return f"{what}: {OF_THE_SCHEMA[rule][0]}; it is {describe(value)}"
         case "pattern":
-            return f"{what} must match {limit}{_as_in(schema)}; it is {describe(value)}"
+            return f"{what} must match {limit}{_example_suffix(schema)}; it is {describe(value)}"
         case _:
             return str(schema.get("description") or error.message)
 
 
-def _as_in(schema: Any) -> str:
+def _example_suffix(schema: Any) -> str:
     """`, as in 30m`, where a pattern has an example or a default."""
-    examples = [it for it in (*schema.get("examples", ()), schema.get("default")) if isinstance(it, str)]
+    examples = [
+        example
+        for example in (*schema.get("examples", ()), schema.get("default"))
+        if isinstance(example, str)
+    ]
     return f", as in {examples[0]}" if "pattern" in schema and examples else ""
 
 
@@ -183,7 +189,7 @@ def describe(value: Any, *, quote: bool = False) -> str:
             words = f"the truth value {str(value).lower()}"
         case int() | float():
             words = f"the number {value}"
-        case str() if holds_mark(value):
+        case str() if has_reference(value):
             return "a secret"
         case str():
             shown = redact.text(value)
@@ -195,7 +201,7 @@ def describe(value: Any, *, quote: bool = False) -> str:
     return f"{words} (put it in quotes)" if quote else words
 
 
-def _words(path: Path) -> str:
+def _describe_path(path: Path) -> str:
     """`spec.groups[0].name`"""
     words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return words.removeprefix(".")

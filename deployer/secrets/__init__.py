@@ -1,17 +1,17 @@
 """Secret references, their values, and the masking of whatever looks like a credential."""
 
-from deployer.secrets.compare import aligned
+from deployer.secrets.compare import align_references
 from deployer.secrets.references import (
     CLOSE,
     FILTERS,
     OPEN,
     SEP,
-    deferred,
-    holds_mark,
-    mark,
-    marked,
-    names,
-    shown,
+    deferred_reference,
+    display_text,
+    has_reference,
+    reference,
+    referenced_names,
+    texts_with_references,
 )
 from deployer.secrets.scrub import MASK
 from deployer.secrets.store import Secrets, SecretSource
@@ -24,11 +24,11 @@ __all__ = [
     "SEP",
     "SecretSource",
     "Secrets",
-    "aligned",
-    "deferred",
-    "holds_mark",
-    "mark",
-    "marked",
-    "names",
-    "shown",
+    "align_references",
+    "deferred_reference",
+    "display_text",
+    "has_reference",
+    "reference",
+    "referenced_names",
+    "texts_with_references",
 ]

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deployer.errors import DeployerError
-from deployer.secrets.references import _evaluated, holds_mark
+from deployer.secrets.references import _evaluated, has_reference
 
 MAX_PAIRS = 100_000
 
 
-def aligned(live: Any, desired: Any, *, unordered: bool = False) -> Any:
+def align_references(live: Any, desired: Any, *, unordered: bool = False) -> Any:
     """`desired`, with live text wherever it matches desired text with anything in the place of its marks.
 
     What does not match stays as it is desired. Items are aligned by their index; those of an `unordered` list
@@ -21,18 +21,21 @@ def aligned(live: Any, desired: Any, *, unordered: bool = False) -> Any:
     """
     match live, desired:
         case Mapping(), Mapping():
-            return {key: aligned(live[key], item) if key in live else item for key, item in desired.items()}
+            return {
+                key: align_references(live[key], item) if key in live else item
+                for key, item in desired.items()
+            }
         case list(), list() if unordered:
             return _paired(live, desired)
         case list(), list():
             return _by_index(live, desired)
-        case str(), str() if holds_mark(desired) and _matches(live, desired):
+        case str(), str() if has_reference(desired) and _matches(live, desired):
             return live
     return desired
 
 
 def _by_index(live: list[Any], desired: list[Any]) -> list[Any]:
-    return [*map(aligned, live, desired), *desired[len(live) :]]
+    return [*map(align_references, live, desired), *desired[len(live) :]]
 
 
 def _matches(live: str, desired: str) -> bool:
@@ -54,7 +57,7 @@ def _matches(live: str, desired: str) -> bool:
 
 def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
     """`desired` with a live item of its own for as many of the items with marks as can have one."""
-    wanted = Counter(json.dumps(item, sort_keys=True) for item in desired if not holds_mark(item))
+    wanted = Counter(json.dumps(item, sort_keys=True) for item in desired if not has_reference(item))
     free: list[Any] = []
     for item in live:
         key = json.dumps(item, sort_keys=True)
@@ -62,11 +65,12 @@ def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
             wanted[key] -= 1
         else:
             free.append(item)
-    marked = [number for number, item in enumerate(desired) if holds_mark(item)]
+    marked = [number for number, item in enumerate(desired) if has_reference(item)]
     if len(marked) * len(free) > MAX_PAIRS:
         return _by_index(live, desired)
     fits = [
-        [at for at, item in enumerate(free) if aligned(item, desired[number]) == item] for number in marked
+        [at for at, item in enumerate(free) if align_references(item, desired[number]) == item]
+        for number in marked
     ]
     result = [*desired]
     for at, index in _matching(fits).items():
@@ -83,17 +87,17 @@ def _matching(fits: Sequence[Sequence[int]]) -> dict[int, int]:
     owner: dict[int, int] = {}
     lost: set[int] = set()
 
-    def gets_one(left: int, seen: set[int]) -> bool:
+    def find_partner(left: int, seen: set[int]) -> bool:
         for right in fits[left]:
             if right not in seen:
                 seen.add(right)
-                if right not in owner or gets_one(owner[right], seen):
+                if right not in owner or find_partner(owner[right], seen):
                     owner[right] = left
                     return True
         return False
 
     for left in range(len(fits)):
         seen = set(lost)
-        if not gets_one(left, seen):
+        if not find_partner(left, seen):
             lost = seen  # all of these are taken by such as can have no other
     return owner

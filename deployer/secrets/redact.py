@@ -52,7 +52,7 @@ def text(value: str) -> str:
     return value
 
 
-def announces_secret(value: object) -> bool:
+def is_secret_option(value: object) -> bool:
     """Whether an item of a list is an option whose value, the next item, is secret: `--password`."""
     return isinstance(value, str) and bool(_IS_OPTION.fullmatch(value))
 
@@ -81,13 +81,13 @@ def _differences(value: Any, shown: Any, path: Path) -> Iterator[Path]:
     elif isinstance(value, list) and isinstance(shown, list):
         for index, (item, other) in enumerate(zip(value, shown, strict=True)):
             yield from _differences(item, other, (*path, index))
-    elif value and value != shown and not secrets.holds_mark(value):
+    elif value and value != shown and not secrets.has_reference(value):
         yield path
 
 
 def _masked(row: Row | None, path: Path, value: Any) -> Any:
-    if _is_marked(value):
-        return secrets.shown(value)
+    if _has_reference(value):
+        return secrets.display_text(value)
     if row is not None and is_sensitive(row, path):
         return MASK
     if row is not None and row.sensitive and not path and isinstance(value, str):
@@ -98,12 +98,12 @@ def _masked(row: Row | None, path: Path, value: Any) -> Any:
         before = [None, *value]
         return [
             MASK
-            if announces_secret(previous) and not _is_marked(item)
+            if is_secret_option(previous) and not _has_reference(item)
             else _masked(row, (*path, index), item)
             for index, (previous, item) in enumerate(zip(before, value, strict=False))
         ]
     return text(value) if isinstance(value, str) else value
 
 
-def _is_marked(value: object) -> bool:
-    return isinstance(value, str) and secrets.holds_mark(value)
+def _has_reference(value: object) -> bool:
+    return isinstance(value, str) and secrets.has_reference(value)

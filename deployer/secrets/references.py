@@ -35,49 +35,49 @@ FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
 _SECRET = "secret"  # noqa: S105 - the word in a mark
 
 
-_SECRET_MARK = re.compile(f"{OPEN}{_SECRET}{SEP}({NAME.pattern}){CLOSE}")
+_SECRET_REFERENCE = re.compile(f"{OPEN}{_SECRET}{SEP}({NAME.pattern}){CLOSE}")
 
 
-_DAMAGED = "the mark of a secret is damaged"
+_DAMAGED_REFERENCE = "the mark of a secret is damaged"
 
 
 _TOKEN = re.compile(f"({OPEN}{_SECRET}{SEP}{NAME.pattern}{CLOSE}|{OPEN}(?:{'|'.join(FILTERS)}){SEP}|{CLOSE})")
 
 
-def mark(name: str) -> str:
+def reference(name: str) -> str:
     """The mark for the value of a secret; raises ValueError where `name` is none."""
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a secret")
     return f"{OPEN}{_SECRET}{SEP}{name}{CLOSE}"
 
 
-def deferred(filter_name: str, text: str) -> str:
+def deferred_reference(filter_name: str, text: str) -> str:
     """The mark for what one of `FILTERS` makes of `text` once its marks are filled."""
     if filter_name not in FILTERS:
         raise ValueError(f"{filter_name!r} is not a filter for secrets")
     return f"{OPEN}{filter_name}{SEP}{text}{CLOSE}"
 
 
-def holds_mark(value: object) -> bool:
+def has_reference(value: object) -> bool:
     """Whether any text in plain data holds a mark, or a part of one."""
     if isinstance(value, str):  # most are, and this is asked of every one
         return RESERVED.search(value) is not None
     return any(RESERVED.search(text) for text in _texts(value))
 
 
-def marked(value: object) -> list[str]:
+def texts_with_references(value: object) -> list[str]:
     """The texts in plain data that hold marks, sorted."""
     return sorted(text for text in _texts(value) if RESERVED.search(text))
 
 
-def names(value: object) -> frozenset[str]:
+def referenced_names(value: object) -> frozenset[str]:
     """The secrets that plain data asks for."""
-    return frozenset(name for text in _texts(value) for name in _SECRET_MARK.findall(text))
+    return frozenset(name for text in _texts(value) for name in _SECRET_REFERENCE.findall(text))
 
 
-def shown(text: str) -> str:
+def display_text(text: str) -> str:
     """What a person sees of a scalar that holds marks: the names, and nothing else of it."""
-    return f"{_SECRET}({', '.join(sorted(names(text)))})"
+    return f"{_SECRET}({', '.join(sorted(referenced_names(text)))})"
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -103,9 +103,9 @@ def _evaluated(text: str, value: Callable[[str, str], str]) -> list[str]:
     for number, piece in enumerate(_TOKEN.split(text)):
         if number % 2 == 0:
             if RESERVED.search(piece):
-                raise DeployerError(_DAMAGED)
+                raise DeployerError(_DAMAGED_REFERENCE)
             texts[-1].append(piece)
-        elif secret := _SECRET_MARK.fullmatch(piece):
+        elif secret := _SECRET_REFERENCE.fullmatch(piece):
             texts[-1].append(value(_SECRET, secret[1]))
         elif piece != CLOSE:
             filters.append(piece[1:-1])
@@ -114,9 +114,9 @@ def _evaluated(text: str, value: Callable[[str, str], str]) -> list[str]:
             inside = _joined(texts.pop())
             texts[-1].append(value(filters.pop(), inside))
         else:
-            raise DeployerError(_DAMAGED)
+            raise DeployerError(_DAMAGED_REFERENCE)
     if filters:
-        raise DeployerError(_DAMAGED)
+        raise DeployerError(_DAMAGED_REFERENCE)
     return texts[0]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from deployer.errors import DeployerError, nearest
-from deployer.secrets.references import _SECRET, FILTERS, _evaluated, _joined, holds_mark
+from deployer.secrets.references import _SECRET, FILTERS, _evaluated, _joined, has_reference
 from deployer.secrets.scrub import MASK, PART, _cut_off, _forms, _found
 
 MAX_BYTES = 64 * 1024
@@ -71,8 +71,8 @@ class Secrets:
     def filled(self, value: Any) -> Any:
         """Plain data with the values in the place of all marks. Raises DeployerError where one has none."""
         match value:
-            case str() if holds_mark(value):
-                return _joined(_evaluated(value, self._of_mark))
+            case str() if has_reference(value):
+                return _joined(_evaluated(value, self._resolve_reference))
             case Mapping():
                 return {self.filled(key): self.filled(item) for key, item in value.items()}
             case list():
@@ -99,9 +99,9 @@ class Secrets:
             position = max(position, end)
         return "".join([*pieces, text[position:]])
 
-    def _of_mark(self, word: str, inside: str) -> str:
+    def _resolve_reference(self, word: str, inside: str) -> str:
         """What stands for a mark: `inside` is the name of a secret, or the text for a filter."""
-        return self._value(inside) if word == _SECRET else self._kept(FILTERS[word](inside))
+        return self._value(inside) if word == _SECRET else self._remember(FILTERS[word](inside))
 
     def _value(self, name: str) -> str:
         source = self._sources.get(name)
@@ -111,10 +111,10 @@ class Secrets:
         if self._made_up:
             return f"emulated-{name}"
         if name not in self._values:
-            self._values[name] = self._kept(_read(source, self._environment, self._folder))
+            self._values[name] = self._remember(_read(source, self._environment, self._folder))
         return self._values[name]
 
-    def _kept(self, value: str) -> str:
+    def _remember(self, value: str) -> str:
         """Remembers a value, to scrub it."""
         if not self._made_up and value not in self._kept_values:
             self._kept_values.add(value)

@@ -32,13 +32,28 @@ from jinja2.utils import Namespace, missing, pass_context
 
 from deployer import secrets
 from deployer.errors import Code, Problem, nearest
-from deployer.model import Place
+from deployer.model import Location
 from deployer.templates import expressions
-from deployer.templates.expressions import Dumped, Secret, plain
-from deployer.templates.problems import Fault, OutOfTime, Tracer, Unknown, running, unclosed
-from deployer.templates.rendered import SLOT, SLOT_CLOSE, SLOT_OPEN, RenderedText, Slot, Unusable, as_text
-from deployer.templates.rewrite import CaptureGenerator, rewrite
-from deployer.templates.source_map import HYGIENE, MAX_VIA, Spot, settled
+from deployer.templates.expressions import Dumped, Secret, to_data
+from deployer.templates.problems import (
+    LocatedError,
+    TimeLimitExceeded,
+    Tracer,
+    UndefinedName,
+    running_frames,
+    unclosed,
+)
+from deployer.templates.rendered import (
+    PLACEHOLDER,
+    PLACEHOLDER_CLOSE,
+    PLACEHOLDER_OPEN,
+    InvalidValue,
+    Placeholder,
+    RenderedText,
+    as_text,
+)
+from deployer.templates.rewrite import CaptureCodeGenerator, rewrite
+from deployer.templates.source_map import MAX_VIA, RESERVED, Position, resolve_markers
 
 MAX_PROBLEMS = 100
 MAX_LISTED = 10
@@ -51,7 +66,7 @@ _UNKNOWN = re.compile(r"No (filter|test) named '(.*?)'")
 _ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
 
 
-class _Reported(TemplateRuntimeError):
+class _AlreadyReported(TemplateRuntimeError):
     """What is used has been reported already."""
 
 
@@ -62,7 +77,7 @@ class _Run:
     file: str
     text: str
     visible: dict[str, Any]
-    slots: list[Slot] = field(default_factory=list)
+    placeholders: list[Placeholder] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seen: set[object] = field(default_factory=set)
     modules: dict[str, TemplateModule] = field(default_factory=dict)
@@ -88,7 +103,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     Compiled templates call what stands under "other files" and "output"; see `deployer.templates.rewrite`.
     """
 
-    code_generator_class = CaptureGenerator
+    code_generator_class = CaptureCodeGenerator
     intercepted_binops = frozenset(expressions.OPERATORS)
 
     def __init__(self, folder: Path, values: Mapping[str, Any], names: Collection[str]) -> None:
@@ -120,15 +135,15 @@ class _Environment(ImmutableSandboxedEnvironment):
         try:
             template = self._root(file, text)
             raw = _bounded(template.root_render_func(self._context(template, run.visible)))
-            made = settled(raw, file, self._files, run.slots)
+            made = resolve_markers(raw, file, self._files, run.placeholders)
             if escaped := _ESCAPED_RESERVED.search(made.text):
-                place = made.place(*_line_and_column(made.text, escaped.start()))
-                run.problems.append(Problem(place, _RESERVED_WORDS, Code.RESERVED_CHARACTER))
+                location = made.location(*_line_and_column(made.text, escaped.start()))
+                run.problems.append(Problem(location, _RESERVED_WORDS, Code.RESERVED_CHARACTER))
             if not run.problems:
                 return made
-        except _Reported:
+        except _AlreadyReported:
             pass
-        except (Exception, OutOfTime) as error:  # noqa: BLE001 - a template can raise anything
+        except (Exception, TimeLimitExceeded) as error:  # noqa: BLE001 - a template can raise anything
             run.problems.append(self._tracer.of_error(self._named(error), file))
         return tuple(sorted(set(run.problems)))
 
@@ -148,7 +163,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def _compiled(self, file: str, text: str) -> Template:
         if bad := expressions.RESERVED.search(text):
             line, column = _line_and_column(text, bad.start())
-            raise Fault(_RESERVED_WORDS, Code.RESERVED_CHARACTER, file, Spot(line + 1, column + 1))
+            raise LocatedError(_RESERVED_WORDS, Code.RESERVED_CHARACTER, file, Position(line + 1, column + 1))
         # Not `compile`, which would make up a traceback with as many lines as a spot's number.
         python = self._generate(self._parse(text, file, file), file, file)
         return self.template_class.from_code(self, self._compile(python, file), {}, None)
@@ -162,7 +177,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             if not tag:
                 raise
             message = f"this '{tag.word}' has no '{{% end{tag.word} %}}'"
-            raise Fault(message, Code.TEMPLATE_SYNTAX, file, tag.spot) from None
+            raise LocatedError(message, Code.TEMPLATE_SYNTAX, file, tag.position) from None
         self._files.append(file)
         number = len(self._files) - 1
         self._bound[file] = rewrite(tree, source, self._tokens, file, number, self._functions)
@@ -206,7 +221,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     ) -> tuple[Any, ...]:
         """`{% from ... import %}`"""
         module = self.imported(name, parent, context)
-        return tuple(self.getattr(module, it) for it in wanted)
+        return tuple(self.getattr(module, attribute) for attribute in wanted)
 
     def get_template(
         self,
@@ -218,13 +233,13 @@ class _Environment(ImmutableSandboxedEnvironment):
         if isinstance(name, Undefined):
             name._fail_with_undefined_error()
         if isinstance(name, Secret):
-            expressions.refuse()
+            expressions.reject_secret()
         if not isinstance(name, str):
-            raise Fault("the name of a file must be text", Code.INCLUDE)
+            raise LocatedError("the name of a file must be text", Code.INCLUDE)
         file = _resolved(name, parent or "")
         template = self._loaded(file)
         if template is None:
-            raise Fault(f"there is no file '{_cut(name)}'{self._neighbour(name, file)}", Code.INCLUDE)
+            raise LocatedError(f"there is no file '{_cut(name)}'{self._neighbour(name, file)}", Code.INCLUDE)
         return template
 
     def _chosen(self, names: Any, parent: str, *, ignore_missing: bool) -> Template | None:
@@ -236,7 +251,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         if ignore_missing and (several or isinstance(names, str)):
             return None
         if several:
-            raise Fault("none of these files is there", Code.INCLUDE)
+            raise LocatedError("none of these files is there", Code.INCLUDE)
         return self.get_template(names, parent)
 
     def _loaded(self, file: str) -> Template | None:
@@ -249,8 +264,8 @@ class _Environment(ImmutableSandboxedEnvironment):
             if isinstance(text, Problem):
                 if text.code == Code.UNREADABLE_FILE and _is_missing(self._folder / file):
                     return None
-                where = f"{text.place}:" if text.place.line else f"'{_cut(file)}'"
-                raise Fault(f"{where} {text.message}", Code.INCLUDE)
+                where = f"{text.location}:" if text.location.line else f"'{_cut(file)}'"
+                raise LocatedError(f"{where} {text.message}", Code.INCLUDE)
             self._texts[file] = _with_newlines(text)
             self._templates[file] = self._compiled(file, self._texts[file])
         return self._templates[file]
@@ -261,11 +276,13 @@ class _Environment(ImmutableSandboxedEnvironment):
         try:
             if not folder.resolve().is_relative_to(self._folder.resolve()):
                 return ""
-            names = [it.name for it in itertools.islice(folder.iterdir(), MAX_NEIGHBOURS) if it.is_file()]
+            names = [
+                entry.name for entry in itertools.islice(folder.iterdir(), MAX_NEIGHBOURS) if entry.is_file()
+            ]
         except (OSError, ValueError):
             return ""
         before = name.removesuffix(posixpath.basename(name))
-        known = {PurePath(it).stem: before + it for it in sorted(names) if not it.startswith(".")}
+        known = {PurePath(entry).stem: before + entry for entry in sorted(names) if not entry.startswith(".")}
         # The ending, which all have, makes no name near.
         close = difflib.get_close_matches(PurePath(name).stem, known, n=1)
         if close:
@@ -276,23 +293,23 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def slot(self, value: Any, number: int, used: Sequence[str]) -> str:
         """Keeps the value of an expression for later, and gives its placeholder."""
-        slots = self._run.slots
-        slot = Slot()
+        placeholders = self._run.placeholders
+        placeholder = Placeholder()
         if not self._is_reported(sys._getframe(1)):
             try:
-                text = plain(str(value)) if isinstance(value, Dumped) else None
-                slot = Slot(plain(value) if text is None else value.data, text, names=used)
-            except (Unusable, TemplateError) as error:
+                text = to_data(str(value)) if isinstance(value, Dumped) else None
+                placeholder = Placeholder(to_data(value) if text is None else value.data, text, names=used)
+            except (InvalidValue, TemplateError) as error:
                 self._report(error, number)
-        slots.append(slot)
-        return f"{SLOT_OPEN}{len(slots) - 1}{SLOT_CLOSE}"
+        placeholders.append(placeholder)
+        return f"{PLACEHOLDER_OPEN}{len(placeholders) - 1}{PLACEHOLDER_CLOSE}"
 
     def captured(self, value: Any, number: int) -> str:
         """The text of an expression inside a block that captures text."""
         if not self._is_reported(sys._getframe(1)):
             try:
-                return as_text(plain(value))
-            except (Unusable, TemplateError) as error:
+                return as_text(to_data(value))
+            except (InvalidValue, TemplateError) as error:
                 self._report(error, number)
         return ""
 
@@ -303,16 +320,18 @@ class _Environment(ImmutableSandboxedEnvironment):
     def concatenated(self, parts: Iterable[Any]) -> str | Secret:
         """What a block has captured. Includes and other blocks in it leave marks and placeholders."""
         text = _bounded(parts)
-        if HYGIENE.search(text):
-            made = settled(text, self._run.file, self._files, self._run.slots)
-            text = SLOT.sub(lambda it: self._text_of(made, made.slots[int(it[1])]), made.text)
+        if RESERVED.search(text):
+            made = resolve_markers(text, self._run.file, self._files, self._run.placeholders)
+            text = PLACEHOLDER.sub(
+                lambda match: self._text_of(made, made.placeholders[int(match[1])]), made.text
+            )
         return Secret(text) if secrets.OPEN in text else text
 
-    def _text_of(self, made: RenderedText, slot: Slot) -> str:
+    def _text_of(self, made: RenderedText, placeholder: Placeholder) -> str:
         try:
-            return slot.as_text
-        except Unusable as error:
-            self._report(error, place=made.origin(slot))
+            return placeholder.as_text
+        except InvalidValue as error:
+            self._report(error, location=made.origin(placeholder))
             return ""
 
     def inherited(self, parent: Any, number: int, used: Sequence[str]) -> str:
@@ -324,30 +343,32 @@ class _Environment(ImmutableSandboxedEnvironment):
     def recursed(self, loop: Any, items: Any) -> str:
         """`{{ loop(...) }}`, which is structure where the recursive loop is."""
         if not isinstance(loop, LoopContext):
-            raise Unusable("'loop' is something else here than the loop", Code.TEMPLATE_ERROR)
+            raise InvalidValue("'loop' is something else here than the loop", Code.TEMPLATE_ERROR)
         return loop(items)
 
     # --- expressions
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, Secret):
-            expressions.refuse()
+            expressions.reject_secret()
         if isinstance(obj, Undefined):
             obj._fail_with_undefined_error()
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         if isinstance(obj, Secret):
-            expressions.refuse()
+            expressions.reject_secret()
         return super().getitem(obj, argument)
 
     def call(_self, _context: Context, _callee: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         if "caller" in kwargs and not isinstance(_callee, Macro):
-            raise Unusable("'{% call %}' calls macros only", Code.TEMPLATE_ERROR)
-        if _self._run.has_secrets and not _hands_on(_callee):
-            given = [it for name, it in kwargs.items() if name not in ("_loop_vars", "_block_vars")]
+            raise InvalidValue("'{% call %}' calls macros only", Code.TEMPLATE_ERROR)
+        if _self._run.has_secrets and not _is_transparent(_callee):
+            given = [
+                argument for name, argument in kwargs.items() if name not in ("_loop_vars", "_block_vars")
+            ]
             if expressions.holds_secret([*args, *given]):
-                expressions.refuse()
+                expressions.reject_secret()
         return expressions.checked(super().call(_context, _callee, *args, **kwargs))
 
     def _secret(self, name: Any) -> Secret:
@@ -355,10 +376,10 @@ class _Environment(ImmutableSandboxedEnvironment):
             name._fail_with_undefined_error()
         if not isinstance(name, str) or name not in self._names:
             hint = nearest(name, sorted(self._names)) if isinstance(name, str) else ""
-            self._report(Unusable(f"deployer.yaml lists no secret {name!r}{hint}", Code.SECRET_NAME))
+            self._report(InvalidValue(f"deployer.yaml lists no secret {name!r}{hint}", Code.SECRET_NAME))
             name = "UNKNOWN"
         self._run.has_secrets = True
-        return Secret(secrets.mark(name))
+        return Secret(secrets.reference(name))
 
     # --- problems
 
@@ -366,18 +387,18 @@ class _Environment(ImmutableSandboxedEnvironment):
         """Whether the expression that is run has been found to be wrong before, in a loop."""
         return (frame.f_code, frame.f_lineno) in self._run.seen
 
-    def _report(self, error: Exception, number: int = 0, place: Place | None = None) -> None:
+    def _report(self, error: Exception, number: int = 0, location: Location | None = None) -> None:
         """Notes a problem of the expression that is run, or of one at `place` in what it has captured."""
         run = self._run
-        if isinstance(error, _Reported) or len(run.problems) >= MAX_PROBLEMS:
+        if isinstance(error, _AlreadyReported) or len(run.problems) >= MAX_PROBLEMS:
             return
-        frames = running()
-        here = self._tracer.place(frames) or Place(run.file, 1, 1)
-        if place:
-            here = place._replace(via=(*place.via, *here.via)[:MAX_VIA])
+        frames = running_frames()
+        here = self._tracer.location(frames) or Location(run.file, 1, 1)
+        if location:
+            here = location._replace(via=(*location.via, *here.via)[:MAX_VIA])
         elif number:
-            spot = Spot.of_number(number)
-            here = here._replace(line=spot.line, column=spot.column)
+            position = Position.of_number(number)
+            here = here._replace(line=position.line, column=position.column)
             here = self._tracer.begun(error, here)
             run.seen.update((frame.f_code, line) for frame, line in frames[-1:])
         run.problems.append(self._tracer.problem(error, here))
@@ -395,18 +416,25 @@ class _Environment(ImmutableSandboxedEnvironment):
         if isinstance(error, TemplateSyntaxError):
             error.args = (message,)
             return error
-        return Fault(message, Code.TEMPLATE_SYNTAX).with_traceback(error.__traceback__)
+        return LocatedError(message, Code.TEMPLATE_SYNTAX).with_traceback(error.__traceback__)
 
     def _hint(self, obj: Any, name: Any) -> str:
         """A hint at what may have been meant: in `obj`, or of all that is visible where that is `missing`."""
         if not isinstance(name, str):
             return ""
         if obj is missing:
-            values = [it for it in self._run.visible if it not in self._functions]
-            bound = {it for names in self._bound.values() for it in names if not it.startswith("_")}
+            values = [candidate for candidate in self._run.visible if candidate not in self._functions]
+            bound = {
+                candidate
+                for names in self._bound.values()
+                for candidate in names
+                if not candidate.startswith("_")
+            }
             return _near(name, [*values, *sorted(bound), *self._own], values)
         known = vars(obj) if isinstance(obj, TemplateModule) else obj if isinstance(obj, Mapping) else ()
-        names = [it for it in known if isinstance(it, str) and not it.startswith("_")]
+        names = [
+            candidate for candidate in known if isinstance(candidate, str) and not candidate.startswith("_")
+        ]
         return _near(name, names, names)
 
 
@@ -419,8 +447,8 @@ def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
         def __init__(self, hint: str | None = None, *args: Any, **kwargs: Any) -> None:
             super().__init__(hint, *args, **kwargs)
             if not hint and self._undefined_exception is UndefinedError:
-                frames = running()
-                self._undefined_exception = lambda message: Unknown(message, frames)  # type: ignore[assignment]
+                frames = running_frames()
+                self._undefined_exception = lambda message: UndefinedName(message, frames)  # type: ignore[assignment]
 
         @property
         def _undefined_message(self) -> str:
@@ -446,7 +474,7 @@ def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
 def _required(context: Context, value: Any, message: str = "") -> Any:
     """`value`, which must not be undefined, null or empty."""
     if isinstance(value, Secret):
-        expressions.refuse()
+        expressions.reject_secret()
     if isinstance(value, Undefined):
         words = value._undefined_message
     elif value is None or (isinstance(value, str) and not value):
@@ -455,11 +483,11 @@ def _required(context: Context, value: Any, message: str = "") -> Any:
         return value
     words = str(message) or words
     environment = cast("_Environment", context.environment)
-    environment._report(Unusable(words, Code.UNDEFINED))
-    return environment.undefined(hint=words, exc=_Reported)
+    environment._report(InvalidValue(words, Code.UNDEFINED))
+    return environment.undefined(hint=words, exc=_AlreadyReported)
 
 
-def _hands_on(callee: Any) -> bool:
+def _is_transparent(callee: Any) -> bool:
     """Whether what is called only hands on what it is given."""
     own = isinstance(callee, Macro) or callee in (dict, Namespace)
     return own or isinstance(getattr(callee, "__self__", None), LoopContext)

@@ -20,7 +20,7 @@ from jinja2.utils import pass_eval_context
 
 from deployer import secrets
 from deployer.errors import Code
-from deployer.templates.rendered import Unusable, as_text
+from deployer.templates.rendered import InvalidValue, as_text
 
 MAX_DEPTH = 64
 MAX_DIGITS = 40
@@ -37,9 +37,9 @@ _ADDRESS = re.compile(" at 0x[0-9a-fA-F]+>")
 _DLI_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-def refuse(*_: object) -> NoReturn:
+def reject_secret(*_: object) -> NoReturn:
     """What a secret says to all that is not allowed."""
-    raise Unusable(
+    raise InvalidValue(
         "a secret can stand in text, in a list or mapping, be joined (~, +, join), be captured, or pass"
         " b64encode, sha256 and urlencode; nothing else can be done with it",
         Code.SECRET_USE,
@@ -64,16 +64,16 @@ class Secret:
         return str(checked(text))
 
     def __add__(self, other: Any) -> Any:
-        return self.joined((self, other)) if isinstance(other, str | Secret) else refuse()
+        return self.joined((self, other)) if isinstance(other, str | Secret) else reject_secret()
 
     def __radd__(self, other: Any) -> Any:
-        return self.joined((other, self)) if isinstance(other, str) else refuse()
+        return self.joined((other, self)) if isinstance(other, str) else reject_secret()
 
-    __str__ = __repr__ = __format__ = __bool__ = __len__ = __iter__ = __contains__ = refuse
-    __hash__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
-    __getitem__ = __call__ = __int__ = __float__ = __index__ = __pos__ = __neg__ = __abs__ = refuse
-    __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = refuse
-    __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __round__ = __reversed__ = refuse
+    __str__ = __repr__ = __format__ = __bool__ = __len__ = __iter__ = __contains__ = reject_secret
+    __hash__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = reject_secret
+    __getitem__ = __call__ = __int__ = __float__ = __index__ = __pos__ = __neg__ = __abs__ = reject_secret
+    __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = reject_secret
+    __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __round__ = __reversed__ = reject_secret
 
 
 class Dumped(str):
@@ -84,47 +84,50 @@ class Dumped(str):
 
 
 def _marked(part: Any) -> str:
-    return part.text if isinstance(part, Secret) else as_text(plain(part))
+    return part.text if isinstance(part, Secret) else as_text(to_data(part))
 
 
-def plain(value: Any, depth: int = 0, *, as_marks: bool = True) -> Any:
+def to_data(value: Any, depth: int = 0, *, as_references: bool = True) -> Any:
     """Plain data of a template's value, secrets `as_marks`. Raises Unusable, or UndefinedError."""
     if depth > MAX_DEPTH:
-        raise Unusable(f"the value is nested deeper than {MAX_DEPTH} levels")
+        raise InvalidValue(f"the value is nested deeper than {MAX_DEPTH} levels")
     match value:
         case Undefined():
             value._fail_with_undefined_error()
         case Secret():
-            return value.text if as_marks else refuse()
+            return value.text if as_references else reject_secret()
         case None | bool():
             return value
         case int() | float() if abs(value) < 10**MAX_DIGITS:
             return value
         case str():
-            return _sound(value)
+            return _valid_text(value)
         case list() | tuple() | range():
-            return [plain(item, depth + 1, as_marks=as_marks) for item in value]
+            return [to_data(item, depth + 1, as_references=as_references) for item in value]
         case Mapping():
-            return {_key(key): plain(item, depth + 1, as_marks=as_marks) for key, item in value.items()}
-    raise Unusable(f"the expression gives {_what(value)}")
+            return {
+                _key(key): to_data(item, depth + 1, as_references=as_references)
+                for key, item in value.items()
+            }
+    raise InvalidValue(f"the expression gives {_describe(value)}")
 
 
-def _sound(text: str) -> str:
+def _valid_text(text: str) -> str:
     if RESERVED.search(text):
         message = "the text holds one of the characters U+E000 to U+E007, which are reserved"
-        raise Unusable(message, Code.RESERVED_CHARACTER)
+        raise InvalidValue(message, Code.RESERVED_CHARACTER)
     if _HALF.search(text):
-        raise Unusable("the text holds half a character")
+        raise InvalidValue("the text holds half a character")
     return str(checked(text))
 
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise Unusable("a mapping key must be text")
-    return _sound(key)
+        raise InvalidValue("a mapping key must be text")
+    return _valid_text(key)
 
 
-def _what(value: Any) -> str:
+def _describe(value: Any) -> str:
     """What `value` is that it cannot be data."""
     if isinstance(value, int | float):
         return f"a number that is not finite, or has more than {MAX_DIGITS} digits"
@@ -139,21 +142,21 @@ def checked(result: Any) -> Any:
         if len(result) > MAX_TEXT:
             raise too_long()
         if _ADDRESS.search(result):
-            raise Unusable("the text holds the address of an object in memory; try '| list'")
+            raise InvalidValue("the text holds the address of an object in memory; try '| list'")
     return result
 
 
-def too_long() -> Unusable:
-    return Unusable(f"this makes text of more than {MAX_TEXT:,} characters", Code.TEMPLATE_LIMIT)
+def too_long() -> InvalidValue:
+    return InvalidValue(f"this makes text of more than {MAX_TEXT:,} characters", Code.TEMPLATE_LIMIT)
 
 
-def guarded(function: Callable[..., Any], *, takes_secrets: bool = False) -> Callable[..., Any]:
+def without_secrets(function: Callable[..., Any], *, takes_secrets: bool = False) -> Callable[..., Any]:
     """A filter or test that does not see secrets, unless it `takes_secrets`, and whose result is checked."""
 
     @functools.wraps(function)
     def guard(*args: Any, **kwargs: Any) -> Any:
-        if not takes_secrets and any(isinstance(it, Secret) for it in (*args, *kwargs.values())):
-            refuse()
+        if not takes_secrets and any(isinstance(argument, Secret) for argument in (*args, *kwargs.values())):
+            reject_secret()
         return checked(function(*args, **kwargs))
 
     return guard
@@ -169,13 +172,13 @@ def holds_secret(value: Any) -> bool:
 # --- operators --------------------------------------------------------------------------------------------
 
 
-def _times(left: Any, right: Any) -> Any:
-    for it, count in ((left, right), (right, left)):
-        if isinstance(count, int) and isinstance(it, str | bytes | list | tuple):
-            if len(it) * count > MAX_TEXT:
+def _multiply(left: Any, right: Any) -> Any:
+    for operand, count in ((left, right), (right, left)):
+        if isinstance(count, int) and isinstance(operand, str | bytes | list | tuple):
+            if len(operand) * count > MAX_TEXT:
                 raise OverflowError(f"this repeats it to more than {MAX_TEXT:,} characters or items")
-        elif isinstance(count, int) and isinstance(it, int):
-            _bounded(count.bit_length() + it.bit_length())
+        elif isinstance(count, int) and isinstance(operand, int):
+            _bounded(count.bit_length() + operand.bit_length())
     return left * right
 
 
@@ -193,7 +196,7 @@ def _bounded(bits: int) -> None:
 def _minus(left: Any, right: Any) -> Any:
     result = left - right
     if isinstance(result, set | frozenset):
-        raise Unusable("'-' gives a set here, and a set has no order; use \"| reject('in', ...) | list\"")
+        raise InvalidValue("'-' gives a set here, and a set has no order; use \"| reject('in', ...) | list\"")
     return result
 
 
@@ -202,7 +205,7 @@ def _modulo(left: Any, right: Any) -> Any:
 
 
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "*": _times,
+    "*": _multiply,
     "**": _power,
     "-": _minus,
     "%": _modulo,
@@ -219,7 +222,7 @@ def _dumped(text: str, data: Any) -> Dumped:
 
 
 def _to_json(value: Any, indent: int | None = None) -> Dumped:
-    data = plain(value, as_marks=False)
+    data = to_data(value, as_references=False)
     return _dumped(json.dumps(data, ensure_ascii=False, indent=indent), data)
 
 
@@ -227,23 +230,23 @@ def _to_yaml(value: Any) -> Dumped:
     # Templates that do without it do not load the parser of YAML.
     from deployer.documents.dump import dump
 
-    data = plain(value, as_marks=False)
+    data = to_data(value, as_references=False)
     return _dumped(dump(data).removesuffix("\n"), data)
 
 
-def _deferrable(name: str) -> Callable[[Any], Any]:
+def _deferrable_filter(name: str) -> Callable[[Any], Any]:
     """A filter of text, which waits where there is a secret in the text."""
 
     def filter_(value: Any) -> Any:
         if isinstance(value, Secret):
-            return Secret(secrets.deferred(name, value.text))
-        return secrets.FILTERS[name](as_text(plain(value)))
+            return Secret(secrets.deferred_reference(name, value.text))
+        return secrets.FILTERS[name](as_text(to_data(value)))
 
     return filter_
 
 
 def _url_encoded(jinja: Callable[[Any], Any], value: Any) -> Any:
-    return _deferrable("urlencode")(value) if isinstance(value, Secret) else jinja(value)
+    return _deferrable_filter("urlencode")(value) if isinstance(value, Secret) else jinja(value)
 
 
 @pass_eval_context
@@ -256,24 +259,24 @@ def _join(context: EvalContext, value: Any, d: Any = "", attribute: Any = None) 
 
 def filters(jinja: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """Jinja's filters without those that cannot be repeated, and ours."""
-    kept = {name: guarded(jinja[name]) for name in jinja if name not in UNREPEATABLE_FILTERS}
+    kept = {name: without_secrets(jinja[name]) for name in jinja if name not in UNREPEATABLE_FILTERS}
     ours: dict[str, Callable[..., Any]] = {
-        "b64encode": _deferrable("b64encode"),
-        "sha256": _deferrable("sha256"),
+        "b64encode": _deferrable_filter("b64encode"),
+        "sha256": _deferrable_filter("sha256"),
         "urlencode": functools.partial(_url_encoded, jinja["urlencode"]),
         "join": _join,
     }
-    kept |= {name: guarded(function, takes_secrets=True) for name, function in ours.items()}
-    return kept | {"tojson": guarded(_to_json), "to_yaml": guarded(_to_yaml)}
+    kept |= {name: without_secrets(function, takes_secrets=True) for name, function in ours.items()}
+    return kept | {"tojson": without_secrets(_to_json), "to_yaml": without_secrets(_to_yaml)}
 
 
 def tests(jinja: Mapping[str, Any]) -> dict[str, Any]:
     """Jinja's tests, none of which a secret can be put to."""
-    return {name: guarded(test) for name, test in jinja.items()}
+    return {name: without_secrets(test) for name, test in jinja.items()}
 
 
 def dli_var(name: Any) -> str:
     """`{{name}}`, a variable of DLI's own."""
     if not isinstance(name, str) or not _DLI_NAME.fullmatch(name):
-        raise Unusable(f"{name!r} is not the name of a DLI variable", Code.TEMPLATE_ERROR)
+        raise InvalidValue(f"{name!r} is not the name of a DLI variable", Code.TEMPLATE_ERROR)
     return f"{{{{{name}}}}}"

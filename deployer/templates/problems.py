@@ -14,9 +14,9 @@ from jinja2 import TemplateError, TemplateSyntaxError
 from jinja2.exceptions import UndefinedError
 
 from deployer.errors import Code, Problem
-from deployer.model import Place
-from deployer.templates.rendered import Unusable
-from deployer.templates.source_map import MAX_VIA, Spot
+from deployer.model import Location
+from deployer.templates.rendered import InvalidValue
+from deployer.templates.source_map import MAX_VIA, Position
 
 MAX_WORDS = 500
 
@@ -35,21 +35,21 @@ _COMMENT_HINT = "; Jinja reads the comments of YAML too: a comment that it leave
 Frames = Sequence[tuple[FrameType, int]]
 
 
-class OutOfTime(BaseException):
+class TimeLimitExceeded(BaseException):
     """Raised from outside into a template that takes too long; a template cannot catch it."""
 
 
-class Fault(Exception):
+class LocatedError(Exception):
     """An error in a file, at a spot of it; or where the template is that is running."""
 
-    def __init__(self, message: str, code: Code, file: str = "", spot: Spot | None = None) -> None:
+    def __init__(self, message: str, code: Code, file: str = "", position: Position | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.file = file
-        self.spot = spot
+        self.position = position
 
 
-class Unknown(UndefinedError):
+class UndefinedName(UndefinedError):
     """The use of something undefined, and where that came up: it may have been handed on since."""
 
     def __init__(self, message: str, frames: Frames) -> None:
@@ -57,7 +57,7 @@ class Unknown(UndefinedError):
         self.frames = frames
 
 
-def running() -> Frames:
+def running_frames() -> Frames:
     """The templates that are running, outermost first, and the lines of their code."""
     frames: list[FrameType] = []
     frame: FrameType | None = sys._getframe(1)
@@ -81,85 +81,85 @@ class Tracer:
     def __init__(self, text_of: Callable[[str], str]) -> None:
         self._text_of = text_of
 
-    def problem(self, error: BaseException, place: Place) -> Problem:
-        code = _code(error)
-        hint = "" if code == Code.RESERVED_CHARACTER else self._comment_hint(place)
-        return Problem(place, _reason(error) + hint, code)
+    def problem(self, error: BaseException, location: Location) -> Problem:
+        code = _code_of(error)
+        hint = "" if code == Code.RESERVED_CHARACTER else self._comment_hint(location)
+        return Problem(location, _reason(error) + hint, code)
 
     def of_error(self, error: BaseException, file: str) -> Problem:
         """What ended the rendering of `file`."""
         frames = list(_of_templates(traceback.walk_tb(error.__traceback__)))
-        place = self.place(frames) or self._at(file, Spot(1, 0))
-        where: tuple[str, Spot] | None = None
-        if isinstance(error, Fault) and error.spot:
-            where = error.file, error.spot
+        location = self.location(frames) or self._at(file, Position(1, 0))
+        where: tuple[str, Position] | None = None
+        if isinstance(error, LocatedError) and error.position:
+            where = error.file, error.position
         elif isinstance(error, TemplateSyntaxError):
-            where = error.filename or file, Spot.of_number(error.lineno or 1)
+            where = error.filename or file, Position.of_number(error.lineno or 1)
         if where:
             # A file that could not be compiled; a tag made that necessary, if rendering had begun.
-            via = self._led_to(place) if frames else ()
-            place = self._at(*where)._replace(via=via)
-        return self.problem(error, self.begun(error, place))
+            via = self._led_to(location) if frames else ()
+            location = self._at(*where)._replace(via=via)
+        return self.problem(error, self.begun(error, location))
 
-    def begun(self, error: BaseException, place: Place) -> Place:
+    def begun(self, error: BaseException, location: Location) -> Location:
         """Where the trouble began that shows at `place`, if that is on another line."""
-        came_up = self.place(error.frames) if isinstance(error, Unknown) else None
-        return place if not came_up or came_up[:2] == place[:2] else came_up
+        came_up = self.location(error.frames) if isinstance(error, UndefinedName) else None
+        return location if not came_up or came_up[:2] == location[:2] else came_up
 
-    def place(self, frames: Frames) -> Place | None:
+    def location(self, frames: Frames) -> Location | None:
         """Where the innermost template is, and how it was come to."""
-        place: Place | None = None
+        location: Location | None = None
         roots: dict[str, tuple[str, ...]] = {}
         for frame, line in frames:
             template = frame.f_globals["__jinja_template__"]
             function = frame.f_code.co_name
-            via = place.via if place else ()
+            via = location.via if location else ()
             if function.startswith("block_"):
                 via = roots.get(template.name, via)
-            elif place and function == "macro":
-                via = (f"called at {place}", *via)
-            elif place and function == "root":
-                via = self._led_to(place)
+            elif location and function == "macro":
+                via = (f"called at {location}", *via)
+            elif location and function == "root":
+                via = self._led_to(location)
             if function == "root":
                 roots[template.name] = via
-            here = self._at(template.name, Spot.of_number(template.get_corresponding_lineno(line)))
-            place = here._replace(via=via[:MAX_VIA])
-        return place
+            here = self._at(template.name, Position.of_number(template.get_corresponding_lineno(line)))
+            location = here._replace(via=via[:MAX_VIA])
+        return location
 
-    def _led_to(self, tag: Place) -> tuple[str, ...]:
+    def _led_to(self, tag: Location) -> tuple[str, ...]:
         """The way to a file that is loaded by `tag`."""
         statement = _STATEMENT.match(self._line(tag), tag.column - 1)
         word = _LED_TO.get(statement[1] if statement else "", "included")
         return (f"{word} at {tag}", *tag.via)[:MAX_VIA]
 
-    def _at(self, file: str, spot: Spot) -> Place:
+    def _at(self, file: str, position: Position) -> Location:
         """A place in a file; where only the line is known, at its first tag."""
-        line = min(spot.line, self._text_of(file).rstrip().count("\n") + 1)
-        if spot.column:
-            return Place(file, line, spot.column)
-        written = self._line(Place(file, line))
+        line = min(position.line, self._text_of(file).rstrip().count("\n") + 1)
+        if position.column:
+            return Location(file, line, position.column)
+        written = self._line(Location(file, line))
         tag = _TAG.search(written) or re.search(r"\S", written)
-        return Place(file, line, tag.start() + 1 if tag else 1)
+        return Location(file, line, tag.start() + 1 if tag else 1)
 
-    def _line(self, place: Place) -> str:
-        lines = self._text_of(place.file).split("\n")
-        return lines[place.line - 1] if place.line <= len(lines) else ""
+    def _line(self, location: Location) -> str:
+        lines = self._text_of(location.file).split("\n")
+        return lines[location.line - 1] if location.line <= len(lines) else ""
 
-    def _comment_hint(self, place: Place) -> str:
-        line = _QUOTED.sub(lambda quoted: "." * len(quoted[0]), self._line(place))
-        before = line[: place.column - 1]
+    def _comment_hint(self, location: Location) -> str:
+        line = _QUOTED.sub(lambda quoted: "." * len(quoted[0]), self._line(location))
+        before = line[: location.column - 1]
         return _COMMENT_HINT if _COMMENT.search(before) else ""
 
 
-def _code(error: BaseException) -> Code:
+def _code_of(error: BaseException) -> Code:
     match error:
-        case Unusable() | Fault():
+        case InvalidValue() | LocatedError():
             return error.code
         case UndefinedError():
             return Code.UNDEFINED
         case TemplateSyntaxError() | SyntaxError():
             return Code.TEMPLATE_SYNTAX
-        case OverflowError() | RecursionError() | MemoryError() | OutOfTime():
+        case OverflowError() | RecursionError() | MemoryError() | TimeLimitExceeded():
             return Code.TEMPLATE_LIMIT
     return Code.TEMPLATE_ERROR
 
@@ -174,7 +174,7 @@ def _reason(error: BaseException) -> str:
             words = "it calls itself too often, or is nested too deeply"
         case MemoryError():
             words = "it needs more memory than a template is given"
-        case Unusable() | Fault() | OutOfTime():
+        case InvalidValue() | LocatedError() | TimeLimitExceeded():
             words = str(error)
         case _:
             words = f"{type(error).__name__}: {error}"
@@ -188,7 +188,7 @@ class Tag(NamedTuple):
     """A tag that has an end of its own. `indent` is its column where it stands first on its line, else 0."""
 
     word: str
-    spot: Spot
+    position: Position
     indent: int
 
 
@@ -202,19 +202,19 @@ def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
     opened: list[Tag] = []
     doubtful: list[Tag] = []
     words: list[str] = []
-    spot, indent, offset = Spot(1, 1), 0, 0
+    position, indent, offset = Position(1, 1), 0, 0
     for _, kind, text in tokens:
         offset = source.index(text, offset)
         if kind == "block_begin":
             line = bisect_right(lines, offset)
-            spot = Spot(line, offset - lines[line - 1] + 1)
-            indent = 0 if source[lines[line - 1] : offset].strip() else spot.column
+            position = Position(line, offset - lines[line - 1] + 1)
+            indent = 0 if source[lines[line - 1] : offset].strip() else position.column
             words = []
         elif kind in ("name", "operator"):
             words.append(text)
         elif kind == "block_end" and words:
-            if words[0] in _WITH_END or _captures(words):
-                opened.append(Tag(words[0], spot, indent))
+            if words[0] in _WITH_END or _is_block_set(words):
+                opened.append(Tag(words[0], position, indent))
             elif words[0].startswith("end") and opened:
                 tag = opened.pop()
                 if tag.indent and indent and tag.indent != indent:
@@ -222,10 +222,10 @@ def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
         offset += len(text)
     if not opened:
         return None
-    return next((it for it in doubtful if it.word == opened[-1].word), opened[-1])
+    return next((candidate for candidate in doubtful if candidate.word == opened[-1].word), opened[-1])
 
 
-def _captures(words: list[str]) -> bool:
+def _is_block_set(words: list[str]) -> bool:
     """Whether these are the words of `{% set x %}` or `{% set x | filter %}`, which have an end."""
     rest = words[: words.index("|")] if "|" in words else words
     return words[0] == "set" and "=" not in rest

@@ -10,7 +10,7 @@ import struct
 from typing import IO, Any
 
 from deployer.errors import Code, Problem
-from deployer.model import Place
+from deployer.model import Location
 
 MAX_ANSWER = 16 * 2**20
 # What one file may take, and how the process ends that notices that it took more.
@@ -51,12 +51,12 @@ def read(stream: IO[bytes], limit: int | None = None) -> bytes | None:
 
 
 def from_problem(problem: Problem) -> list[Any]:
-    return [problem.place, problem.message, problem.code]
+    return [problem.location, problem.message, problem.code]
 
 
 def to_problem(data: Any, via: tuple[str, ...]) -> Problem:
     """What `from_problem` gave, `via` one more way; raises ValueError or TypeError for anything else."""
-    (file, line, column, way), message, code = data
-    if not all(isinstance(text, str) for text in (file, message, *way)) or line + column < 0:
+    (file, line, column, chain), message, code = data
+    if not all(isinstance(text, str) for text in (file, message, *chain)) or line + column < 0:
         raise ValueError("not a problem")
-    return Problem(Place(file, line, column, (*way, *via)), message, Code(code))
+    return Problem(Location(file, line, column, (*chain, *via)), message, Code(code))

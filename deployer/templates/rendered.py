@@ -14,13 +14,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from deployer.errors import Code
-from deployer.model import Place
+from deployer.model import Location
 
-SLOT_OPEN, SLOT_CLOSE = "\ue000", "\ue001"
-SLOT = re.compile(f"{SLOT_OPEN}([0-9]+){SLOT_CLOSE}")
+PLACEHOLDER_OPEN, PLACEHOLDER_CLOSE = "\ue000", "\ue001"
+PLACEHOLDER = re.compile(f"{PLACEHOLDER_OPEN}([0-9]+){PLACEHOLDER_CLOSE}")
 
 
-class Unusable(ValueError):
+class InvalidValue(ValueError):
     """A value that cannot be used where it stands."""
 
     def __init__(self, message: str, code: Code = Code.NOT_DATA) -> None:
@@ -32,11 +32,11 @@ def as_text(value: Any) -> str:
     """How plain data stands inside text. Raises Unusable for what cannot."""
     if isinstance(value, dict | list):
         what = "mapping" if isinstance(value, dict) else "list"
-        raise Unusable(f"a {what} cannot stand inside text; use '| tojson', '| to_yaml' or '| join(...)'")
+        raise InvalidValue(f"a {what} cannot stand inside text; use '| tojson', '| to_yaml' or '| join(...)'")
     return value if isinstance(value, str) else json.dumps(value)
 
 
-class Slot(NamedTuple):
+class Placeholder(NamedTuple):
     """What stands for a placeholder. `text` is its text, where that is not simply the value's.
 
     `way`, `line` and `column` are the place of its expression; `names` those of the values it uses.
@@ -44,7 +44,7 @@ class Slot(NamedTuple):
 
     value: Any = None
     text: str | None = None
-    way: int = 0
+    chain: int = 0
     line: int = 0
     column: int = 0
     names: Sequence[str] = ()
@@ -55,16 +55,16 @@ class Slot(NamedTuple):
         return as_text(self.value) if self.text is None else self.text
 
 
-class Piece(NamedTuple):
+class Segment(NamedTuple):
     """From `start` on, a column of the text, up to the next piece: the author's place of it."""
 
     start: int
-    way: int
+    chain: int
     line: int
     column: int
 
 
-_Placed = TypeVar("_Placed", Piece, Slot)
+_Placed = TypeVar("_Placed", Segment, Placeholder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,59 +72,59 @@ class RenderedText:
     """A rendered template. `pieces` are those of each line; a `way` is a file and how it was come to."""
 
     text: str
-    ways: Sequence[tuple[str, tuple[str, ...]]]
-    pieces: Sequence[Sequence[Piece]]
-    slots: Sequence[Slot]
+    chains: Sequence[tuple[str, tuple[str, ...]]]
+    segments: Sequence[Sequence[Segment]]
+    placeholders: Sequence[Placeholder]
 
-    def place(self, line: int, column: int) -> Place:
-        for number in range(min(line, len(self.pieces) - 1), -1, -1):
-            pieces = self.pieces[number]
-            last = bisect_right(pieces, column, key=itemgetter(0)) if number == line else len(pieces)
+    def location(self, line: int, column: int) -> Location:
+        for number in range(min(line, len(self.segments) - 1), -1, -1):
+            segments = self.segments[number]
+            last = bisect_right(segments, column, key=itemgetter(0)) if number == line else len(segments)
             if last:
-                piece = pieces[last - 1]
-                beyond = (column - piece.start) * (number == line)
-                return self._place(piece.way, piece.line, piece.column + beyond)
-        return self._place(0, 1, 1)
+                segment = segments[last - 1]
+                beyond = (column - segment.start) * (number == line)
+                return self._location(segment.chain, segment.line, segment.column + beyond)
+        return self._location(0, 1, 1)
 
     def is_filled(self, scalar: str) -> bool:
-        return SLOT_OPEN in scalar
+        return PLACEHOLDER_OPEN in scalar
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
-        if plain and (alone := SLOT.fullmatch(scalar)):
-            return self.slots[int(alone[1])].value
-        return SLOT.sub(lambda match: self._text(self.slots[int(match[1])]), scalar)
+        if plain and (alone := PLACEHOLDER.fullmatch(scalar)):
+            return self.placeholders[int(alone[1])].value
+        return PLACEHOLDER.sub(lambda match: self._text(self.placeholders[int(match[1])]), scalar)
 
     def names(self, scalar: str) -> tuple[str, ...]:
-        slots = [self.slots[int(number)] for number in SLOT.findall(scalar)]
-        return tuple(dict.fromkeys(name for slot in slots for name in slot.names))
+        placeholders = [self.placeholders[int(number)] for number in PLACEHOLDER.findall(scalar)]
+        return tuple(dict.fromkeys(name for placeholder in placeholders for name in placeholder.names))
 
-    def origin(self, slot: Slot) -> Place:
+    def origin(self, placeholder: Placeholder) -> Location:
         """Where the expression stands that a slot is of."""
-        return self._place(slot.way, slot.line, slot.column)
+        return self._location(placeholder.chain, placeholder.line, placeholder.column)
 
-    def _place(self, way: int, line: int, column: int) -> Place:
-        file, via = self.ways[way]
-        return Place(file, line, column, via)
+    def _location(self, chain: int, line: int, column: int) -> Location:
+        file, via = self.chains[chain]
+        return Location(file, line, column, via)
 
-    def _text(self, slot: Slot) -> str:
+    def _text(self, placeholder: Placeholder) -> str:
         # The process that renders never fills, and can do without the parser of YAML.
-        from deployer.documents.parse import Unfillable
+        from deployer.documents.parse import InvalidPlaceholder
 
         try:
-            return slot.as_text
-        except Unusable as error:
-            raise Unfillable(str(error), self.origin(slot), error.code) from None
+            return placeholder.as_text
+        except InvalidValue as error:
+            raise InvalidPlaceholder(str(error), self.origin(placeholder), error.code) from None
 
     def to_json(self) -> dict[str, Any]:
-        return {"text": self.text, "ways": self.ways, "pieces": self.pieces, "slots": self.slots}
+        return {"text": self.text, "ways": self.chains, "pieces": self.segments, "slots": self.placeholders}
 
     @classmethod
     def from_json(cls, data: Any, via: tuple[str, ...]) -> RenderedText:
         """What `to_json` gave, `via` one more way; raises for anything else."""
-        ways = [(_text_of(file), (*map(_text_of, way), *via)) for file, way in data["ways"]]
-        pieces = [[_sound(Piece(*piece), ways) for piece in line] for line in data["pieces"]]
-        slots = [_sound(Slot(*slot), ways) for slot in data["slots"]]
-        return cls(_text_of(data["text"]), ways, pieces, slots)
+        chains = [(_text_of(file), (*map(_text_of, chain), *via)) for file, chain in data["ways"]]
+        segments = [[_validated(Segment(*segment), chains) for segment in line] for line in data["pieces"]]
+        placeholders = [_validated(Placeholder(*placeholder), chains) for placeholder in data["slots"]]
+        return cls(_text_of(data["text"]), chains, segments, placeholders)
 
 
 def _text_of(value: Any) -> str:
@@ -133,7 +133,7 @@ def _text_of(value: Any) -> str:
     return value
 
 
-def _sound(it: _Placed, ways: Sequence[Any]) -> _Placed:
-    if not 0 <= it.way < len(ways) or it.line + it.column < 0:
+def _validated(item: _Placed, chains: Sequence[Any]) -> _Placed:
+    if not 0 <= item.chain < len(chains) or item.line + item.column < 0:
         raise ValueError("a place without a file")
-    return it
+    return item

@@ -17,7 +17,7 @@ from jinja2 import TemplateSyntaxError, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.visitor import NodeTransformer
 
-from deployer.templates.source_map import INCLUDE_END, Spot, mark
+from deployer.templates.source_map import INCLUDE_END, Position, marker
 from deployer.templates.value_usage import Names, Scope
 
 # What Jinja itself binds; no value of the project.
@@ -41,7 +41,7 @@ _WORDS: dict[type[nodes.Node], Sequence[str]] = {
 }
 
 
-class CaptureGenerator(CodeGenerator):
+class CaptureCodeGenerator(CodeGenerator):
     """Jinja's, but the text of a recursive loop stays as it is: other text that Jinja buffers is captured."""
 
     def return_buffer_contents(self, frame: Frame, force_unescaped: bool = False) -> None:
@@ -64,7 +64,7 @@ class CaptureGenerator(CodeGenerator):
         self.write(")")
 
 
-class _Joins(NodeTransformer):
+class _ConcatRewriter(NodeTransformer):
     """`a ~ b` as a call, because Jinja makes text of everything in it."""
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - the base's name
@@ -86,14 +86,14 @@ def rewrite(
     """
     layout = _Layout(source, tokens, file)
     if layout.joins:
-        _Joins().visit(tree)
+        _ConcatRewriter().visit(tree)
     pieces = [piece for output in tree.find_all(nodes.Output) for piece in output.nodes]
-    spots = dict(zip(map(id, pieces), layout.pieces, strict=True))
+    positions = dict(zip(map(id, pieces), layout.pieces, strict=True))
     scope = Scope.without_values((*_SPECIAL, *functions))
     extends = [node for node in tree.body if isinstance(node, nodes.Extends)]
-    tree.body = _Rewriter(file, number, spots, layout.tags).body(tree.body, _Around(scope))
+    tree.body = _Rewriter(file, number, positions, layout.tags).body(tree.body, _Enclosing(scope))
     # The template that is extended runs after the last statement: that one tells its place.
-    tree.body += [_here(node.lineno) for node in extends[:1]]
+    tree.body += [_empty_statement(node.lineno) for node in extends[:1]]
     return frozenset(scope.ever)
 
 
@@ -101,22 +101,22 @@ class _Layout:
     """Where the pieces of template text, the output expressions and the tags of a template begin."""
 
     def __init__(self, source: str, tokens: Iterable[tuple[int, str, str]], file: str) -> None:
-        self.pieces: list[Spot] = []
-        self.tags: dict[tuple[int, str], Spot] = {}
+        self.pieces: list[Position] = []
+        self.tags: dict[tuple[int, str], Position] = {}
         self.joins = False
         lines = [0, *(newline.end() for newline in re.finditer("\n", source))]
         offset = 0
-        tag: Spot | None = None
+        tag: Position | None = None
         for number, kind, text in tokens:
             # Only blanks that `{%-` takes away can stand between two tokens.
             offset = source.index(text, offset)
             if kind in _BEGINS:
                 line = bisect_right(lines, offset)
-                spot = Spot(line, offset - lines[line - 1] + 1)
+                position = Position(line, offset - lines[line - 1] + 1)
                 if kind == "block_begin":
-                    tag = spot
+                    tag = position
                 else:
-                    self.pieces.append(spot)
+                    self.pieces.append(position)
             elif tag and kind == "name":
                 if text == "print":
                     message = "there is no tag 'print'; write '{{ ... }}'"
@@ -132,7 +132,7 @@ def _call(method: str, *arguments: nodes.Expr, lineno: int) -> nodes.Call:
     return nodes.Call(nodes.EnvironmentAttribute(method), list(arguments), [], None, None, lineno=lineno)
 
 
-class _Around(NamedTuple):
+class _Enclosing(NamedTuple):
     """What is around a statement.
 
     `capturing`: a block that captures what is written. `recursive`: `loop(...)` calls a recursive loop, and
@@ -143,7 +143,7 @@ class _Around(NamedTuple):
     capturing: bool = False
     recursive: bool = False
 
-    def inside(self, scope: Scope | None = None) -> _Around:
+    def inside(self, scope: Scope | None = None) -> _Enclosing:
         return self._replace(scope=scope or self.scope.inner())
 
 
@@ -151,15 +151,15 @@ class _Rewriter:
     """Rewrites the statements of one template: those that have nothing to do with output stay."""
 
     def __init__(
-        self, file: str, number: int, spots: dict[int, Spot], tags: dict[tuple[int, str], Spot]
+        self, file: str, number: int, positions: dict[int, Position], tags: dict[tuple[int, str], Position]
     ) -> None:
         self._file = file
         self._number = number
-        self._spots = spots
+        self._positions = positions
         self._tags = tags
         self._blocks = 0
         self._used: dict[str, None] = {}
-        self._by_type: dict[type[nodes.Node], Callable[[Any, _Around], list[nodes.Node]]] = {
+        self._by_type: dict[type[nodes.Node], Callable[[Any, _Enclosing], list[nodes.Node]]] = {
             nodes.Output: self._output,
             nodes.Include: self._include,
             nodes.Import: self._import,
@@ -178,7 +178,7 @@ class _Rewriter:
             nodes.ScopedEvalContextModifier: self._autoescape,
         }
 
-    def body(self, body: Iterable[nodes.Node], around: _Around) -> list[nodes.Node]:
+    def body(self, body: Iterable[nodes.Node], around: _Enclosing) -> list[nodes.Node]:
         result: list[nodes.Node] = []
         for node in body:
             for word in _WORDS.get(type(node), ()):
@@ -191,39 +191,39 @@ class _Rewriter:
 
     # --- statements with statements inside
 
-    def _inside(self, node: nodes.Scope, around: _Around) -> list[nodes.Node]:
+    def _inside(self, node: nodes.Scope, around: _Enclosing) -> list[nodes.Node]:
         node.body = self.body(node.body, around)
         return [node]
 
-    def _autoescape(self, node: nodes.ScopedEvalContextModifier, around: _Around) -> list[nodes.Node]:
+    def _autoescape(self, node: nodes.ScopedEvalContextModifier, around: _Enclosing) -> list[nodes.Node]:
         node.body = self.body(node.body, around)
-        return [_here(node.lineno), node]
+        return [_empty_statement(node.lineno), node]
 
-    def _if(self, node: nodes.If, around: _Around) -> list[nodes.Node]:
+    def _if(self, node: nodes.If, around: _Enclosing) -> list[nodes.Node]:
         node.body = self.body(node.body, around)
-        node.elif_ = [it for it in self.body(node.elif_, around) if isinstance(it, nodes.If)]
+        node.elif_ = [branch for branch in self.body(node.elif_, around) if isinstance(branch, nodes.If)]
         node.else_ = self.body(node.else_, around)
         return [node]
 
-    def _for(self, node: nodes.For, around: _Around) -> list[nodes.Node]:
+    def _for(self, node: nodes.For, around: _Enclosing) -> list[nodes.Node]:
         scope = around.scope.inner()
         scope.hide(node.target)
         scope.bind_names(node.target, around.scope.of(node.iter))
-        node.body = self.body(node.body, _Around(scope, around.capturing, node.recursive))
+        node.body = self.body(node.body, _Enclosing(scope, around.capturing, node.recursive))
         node.else_ = self.body(node.else_, around.inside())
         return [node]
 
-    def _with(self, node: nodes.With, around: _Around) -> list[nodes.Node]:
+    def _with(self, node: nodes.With, around: _Enclosing) -> list[nodes.Node]:
         scope = around.scope.inner()
         for target, value in zip(node.targets, node.values, strict=True):
             scope.hide(target)
             scope.bind_names(target, around.scope.of(value))
         node.body = self.body(node.body, around.inside(scope))
-        return [_here(node.lineno), node]
+        return [_empty_statement(node.lineno), node]
 
-    def _block(self, node: nodes.Block, around: _Around) -> list[nodes.Node]:
+    def _block(self, node: nodes.Block, around: _Enclosing) -> list[nodes.Node]:
         # What overrides it may stand elsewhere: that it is captured shows only when it is run.
-        node.body = self.body(node.body, _Around(around.scope.inner()))
+        node.body = self.body(node.body, _Enclosing(around.scope.inner()))
         return [node]
 
     # --- statements that capture
@@ -231,16 +231,16 @@ class _Rewriter:
     def _capturing(self, body: list[nodes.Node], scope: Scope) -> tuple[list[nodes.Node], Names]:
         """A body whose output is captured, and the names of the values that its output uses."""
         before, self._used = self._used, {}
-        made = self.body(body, _Around(scope, capturing=True))
+        made = self.body(body, _Enclosing(scope, capturing=True))
         used, self._used = tuple(self._used), before
         return made, used
 
-    def _assign_block(self, node: nodes.AssignBlock, around: _Around) -> list[nodes.Node]:
+    def _assign_block(self, node: nodes.AssignBlock, around: _Enclosing) -> list[nodes.Node]:
         node.body, used = self._capturing(node.body, around.scope.inner())
         around.scope.bind_names(node.target, (*used, *around.scope.of(node.filter)))
         return [node]
 
-    def _macro(self, node: nodes.Macro, around: _Around) -> list[nodes.Node]:
+    def _macro(self, node: nodes.Macro, around: _Enclosing) -> list[nodes.Node]:
         target = nodes.Name(node.name, "store")
         around.scope.hide(target)
         scope = around.scope.inner()
@@ -249,19 +249,24 @@ class _Rewriter:
         around.scope.bind_names(target, used)
         return [node]
 
-    def _call_block(self, node: nodes.CallBlock, around: _Around) -> list[nodes.Node]:
+    def _call_block(self, node: nodes.CallBlock, around: _Enclosing) -> list[nodes.Node]:
         scope = around.scope.inner()
         scope.hide(*node.args)
         node.body, used = self._capturing(node.body, scope)
         return self._captured([node], None, (*around.scope.of(node.call), *used), node.lineno, around)
 
-    def _filter_block(self, node: nodes.FilterBlock, around: _Around) -> list[nodes.Node]:
+    def _filter_block(self, node: nodes.FilterBlock, around: _Enclosing) -> list[nodes.Node]:
         body, used = self._capturing(node.body, around.scope.inner())
         used = (*used, *around.scope.of(node.filter))
         return self._captured(body, node.filter, used, node.lineno, around)
 
     def _captured(
-        self, body: list[nodes.Node], filter_: nodes.Filter | None, used: Names, number: int, around: _Around
+        self,
+        body: list[nodes.Node],
+        filter_: nodes.Filter | None,
+        used: Names,
+        number: int,
+        around: _Enclosing,
     ) -> list[nodes.Node]:
         """What a body writes, filtered, as a value: `{% set it %}...{% endset %}{{ it | filter }}`."""
         self._blocks += 1
@@ -274,32 +279,32 @@ class _Rewriter:
                 innermost = innermost.node
             innermost.node, value = value, filter_
         capture = nodes.AssignBlock(nodes.Name(name, "store"), None, body, lineno=number)
-        output = self._value(value, Spot.of_number(number), used, capturing=around.capturing)
+        output = self._value(value, Position.of_number(number), used, capturing=around.capturing)
         return [capture, nodes.Output(list(output), lineno=number)]
 
     # --- statements without others inside
 
-    def _assign(self, node: nodes.Assign, around: _Around) -> list[nodes.Node]:
+    def _assign(self, node: nodes.Assign, around: _Enclosing) -> list[nodes.Node]:
         around.scope.bind(node.target, node.node)
         return [node]
 
-    def _extends(self, node: nodes.Extends, _: _Around) -> list[nodes.Node]:
-        begins = nodes.TemplateData(mark(self._number, Spot.of_number(node.lineno), "^"))
+    def _extends(self, node: nodes.Extends, _: _Enclosing) -> list[nodes.Node]:
+        begins = nodes.TemplateData(marker(self._number, Position.of_number(node.lineno), "^"))
         return [nodes.Output([begins], lineno=node.lineno), node]
 
-    def _include(self, node: nodes.Include, _: _Around) -> list[nodes.Node]:
-        begins = nodes.TemplateData(mark(self._number, Spot.of_number(node.lineno), "+"))
+    def _include(self, node: nodes.Include, _: _Enclosing) -> list[nodes.Node]:
+        begins = nodes.TemplateData(marker(self._number, Position.of_number(node.lineno), "+"))
         ignore_missing = nodes.Const(node.ignore_missing)
         text = _call("included", *self._of_file(node), ignore_missing, lineno=node.lineno)
         return [nodes.Output([begins, text, nodes.TemplateData(INCLUDE_END)], lineno=node.lineno)]
 
-    def _import(self, node: nodes.Import, around: _Around) -> list[nodes.Node]:
+    def _import(self, node: nodes.Import, around: _Enclosing) -> list[nodes.Node]:
         target = nodes.Name(node.target, "store", lineno=node.lineno)
         around.scope.hide(target)
         call = _call("imported", *self._of_file(node), lineno=node.lineno)
         return [nodes.Assign(target, call, lineno=node.lineno)]
 
-    def _from_import(self, node: nodes.FromImport, around: _Around) -> list[nodes.Node]:
+    def _from_import(self, node: nodes.FromImport, around: _Enclosing) -> list[nodes.Node]:
         pairs = [name if isinstance(name, tuple) else (name, name) for name in node.names]
         targets: list[nodes.Expr] = [nodes.Name(alias, "store", lineno=node.lineno) for _, alias in pairs]
         around.scope.hide(*targets)
@@ -314,48 +319,53 @@ class _Rewriter:
 
     # --- output
 
-    def _output(self, node: nodes.Output, around: _Around) -> list[nodes.Node]:
+    def _output(self, node: nodes.Output, around: _Enclosing) -> list[nodes.Node]:
         node.nodes = [
-            made for piece in node.nodes for made in self._written(piece, self._spots[id(piece)], around)
+            made for piece in node.nodes for made in self._written(piece, self._positions[id(piece)], around)
         ]
         return [node]
 
-    def _written(self, piece: nodes.Expr, spot: Spot, around: _Around) -> Iterator[nodes.Expr]:
+    def _written(self, piece: nodes.Expr, position: Position, around: _Enclosing) -> Iterator[nodes.Expr]:
         """A piece of template text, or an expression that is written."""
         if isinstance(piece, nodes.TemplateData):
             if not around.capturing:
-                piece.data = self._marked(piece.data, spot)
+                piece.data = self._marked(piece.data, position)
             yield piece
             return
         for part in nodes.Output([piece]).find_all((nodes.Filter, nodes.Test)):
-            part.lineno = spot.as_number  # where one is unknown, this is all that Jinja tells
+            part.lineno = position.as_number  # where one is unknown, this is all that Jinja tells
         used = around.scope.of(piece)
         self._used |= dict.fromkeys(used)
         match piece:
             case nodes.Call(node=nodes.Name(name="loop") as it, args=[items], kwargs=[]) if around.recursive:
-                yield _call("recursed", it, items, lineno=spot.as_number)
+                yield _call("recursed", it, items, lineno=position.as_number)
             case nodes.Call(node=nodes.Name(name="super") as it, args=[], kwargs=[]):
-                yield _call("inherited", it, *_of_slot(spot, used), lineno=spot.as_number)
+                yield _call("inherited", it, *_of_placeholder(position, used), lineno=position.as_number)
             case _:
-                yield from self._value(piece, spot, used, capturing=around.capturing)
+                yield from self._value(piece, position, used, capturing=around.capturing)
 
-    def _value(self, value: nodes.Expr, spot: Spot, used: Names, *, capturing: bool) -> Iterator[nodes.Expr]:
+    def _value(
+        self, value: nodes.Expr, position: Position, used: Names, *, capturing: bool
+    ) -> Iterator[nodes.Expr]:
         if capturing:
-            yield _call("captured", value, nodes.Const(spot.as_number), lineno=spot.as_number)
+            yield _call("captured", value, nodes.Const(position.as_number), lineno=position.as_number)
         else:
-            yield nodes.TemplateData(mark(self._number, spot))
-            yield _call("slot", value, *_of_slot(spot, used), lineno=spot.as_number)
+            yield nodes.TemplateData(marker(self._number, position))
+            yield _call("slot", value, *_of_placeholder(position, used), lineno=position.as_number)
 
-    def _marked(self, text: str, spot: Spot) -> str:
+    def _marked(self, text: str, position: Position) -> str:
         first, *rest = text.split("\n")
-        lines = [mark(self._number, Spot(line, 1)) + it for line, it in enumerate(rest, spot.line + 1)]
-        return "\n".join([mark(self._number, spot) + first, *lines])
+        lines = [
+            marker(self._number, Position(line, 1)) + line_text
+            for line, line_text in enumerate(rest, position.line + 1)
+        ]
+        return "\n".join([marker(self._number, position) + first, *lines])
 
 
-def _here(lineno: int) -> nodes.ExprStmt:
+def _empty_statement(lineno: int) -> nodes.ExprStmt:
     """Nothing, at a place: for statements that Jinja forgets to note the place of."""
     return nodes.ExprStmt(nodes.Const(None), lineno=lineno)
 
 
-def _of_slot(spot: Spot, used: Names) -> tuple[nodes.Const, nodes.Const]:
-    return nodes.Const(spot.as_number), nodes.Const(used)
+def _of_placeholder(position: Position, used: Names) -> tuple[nodes.Const, nodes.Const]:
+    return nodes.Const(position.as_number), nodes.Const(used)

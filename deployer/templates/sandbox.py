@@ -23,7 +23,7 @@ from typing import Any
 import deployer
 from deployer.documents.parse import PlainText, YamlText
 from deployer.errors import Code, DeployerError, Problem
-from deployer.model import Place
+from deployer.model import Location
 from deployer.templates import protocol as wire
 from deployer.templates.rendered import RenderedText
 
@@ -58,8 +58,8 @@ class _Pending:
     result: Result | None = None
 
     def refuse(self, message: str) -> None:
-        place = Place(self.task.file, 1, 1, self.task.via)
-        self.result = (Problem(place, message, Code.TEMPLATE_LIMIT),)
+        location = Location(self.task.file, 1, 1, self.task.via)
+        self.result = (Problem(location, message, Code.TEMPLATE_LIMIT),)
 
 
 class Sandbox:
@@ -75,10 +75,10 @@ class Sandbox:
         values: Mapping[str, Any],
         secrets: frozenset[str],
         *,
-        patience: float = WALL_SECONDS,
+        wall_seconds: float = WALL_SECONDS,
     ) -> None:
         self._common = {"folder": str(folder.absolute()), "values": values, "names": sorted(secrets)}
-        self._patience = patience
+        self._wall_seconds = wall_seconds
         self._child: _Child | None = None
         self._sent: deque[_Pending] = deque()
         self._stops = 0
@@ -126,7 +126,7 @@ class Sandbox:
     def _receive(self) -> None:
         """Takes the next answer; it is that of the first task that was sent."""
         child, pending = self._child, self._sent.popleft()
-        answer = child.receive(self._patience) if child else None
+        answer = child.receive(self._wall_seconds) if child else None
         try:
             pending.result, costly = _result(wire.decoded(answer or b""), pending.task.via)
         except (ValueError, TypeError, KeyError, IndexError, RecursionError):
@@ -139,8 +139,8 @@ class Sandbox:
             self._end_child()
             rest = list(self._sent)
             self._sent.clear()
-            for it in rest:
-                self._send(it)
+            for unsent in rest:
+                self._send(unsent)
 
     def _end_child(self) -> str:
         """Ends the process; says why it had to be."""
@@ -165,7 +165,7 @@ class _Child:
         self._is_ready = False
         self._at_end = False
         self._is_late = False
-        self._threads = [threading.Thread(target=it, daemon=True) for it in (self._write, self._read)]
+        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._write, self._read)]
         for thread in self._threads:
             thread.start()
         self.send(common)

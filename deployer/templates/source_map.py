@@ -10,17 +10,17 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from deployer.templates.rendered import SLOT, SLOT_OPEN, Piece, RenderedText, Slot
+from deployer.templates.rendered import PLACEHOLDER, PLACEHOLDER_OPEN, Placeholder, RenderedText, Segment
 
 MAX_VIA = 8
-MARK_OPEN, MARK_CLOSE = "\ue002", "\ue003"
-HYGIENE = re.compile(f"[{SLOT_OPEN}-{MARK_CLOSE}]")
-INCLUDE_END = f"{MARK_OPEN}-{MARK_CLOSE}"
+MARKER_OPEN, MARKER_CLOSE = "\ue002", "\ue003"
+RESERVED = re.compile(f"[{PLACEHOLDER_OPEN}-{MARKER_CLOSE}]")
+INCLUDE_END = f"{MARKER_OPEN}-{MARKER_CLOSE}"
 
-_MARK = re.compile(f"{MARK_OPEN}([-+^]?)(?:([0-9]+):([0-9]+):([0-9]+))?{MARK_CLOSE}")
+_MARKER = re.compile(f"{MARKER_OPEN}([-+^]?)(?:([0-9]+):([0-9]+):([0-9]+))?{MARKER_CLOSE}")
 
 
-class Spot(NamedTuple):
+class Position(NamedTuple):
     """A line and a column of a template, from 1. The column is 0 where only the line is known."""
 
     line: int
@@ -32,18 +32,20 @@ class Spot(NamedTuple):
         return self.line | self.column << 32
 
     @classmethod
-    def of_number(cls, number: int) -> Spot:
+    def of_number(cls, number: int) -> Position:
         return cls(number & 0xFFFFFFFF, number >> 32)
 
 
-def mark(file: int, spot: Spot, kind: str = "") -> str:
-    return f"{MARK_OPEN}{kind}{file}:{spot.line}:{spot.column}{MARK_CLOSE}"
+def marker(file: int, position: Position, kind: str = "") -> str:
+    return f"{MARKER_OPEN}{kind}{file}:{position.line}:{position.column}{MARKER_CLOSE}"
 
 
-def settled(raw: str, file: str, files: Sequence[str], slots: Sequence[Slot]) -> RenderedText:
+def resolve_markers(
+    raw: str, file: str, files: Sequence[str], placeholders: Sequence[Placeholder]
+) -> RenderedText:
     """What the template of `file` wrote, with the marks taken out. `files` are those that marks number."""
-    settler = _Settler(file, files, slots)
-    parts = _MARK.split(raw)
+    settler = _MarkerResolver(file, files, placeholders)
+    parts = _MARKER.split(raw)
     settler.text(parts[0])
     for at in range(1, len(parts), 5):
         kind, *numbers, text = parts[at : at + 5]
@@ -69,18 +71,18 @@ class _Level:
         return via[:MAX_VIA]
 
 
-class _Settler:
-    def __init__(self, file: str, files: Sequence[str], slots: Sequence[Slot]) -> None:
+class _MarkerResolver:
+    def __init__(self, file: str, files: Sequence[str], placeholders: Sequence[Placeholder]) -> None:
         self._files = files
-        self._slots = slots
-        self._used: dict[int, Slot] = {}
+        self._placeholders = placeholders
+        self._used: dict[int, Placeholder] = {}
         self._levels = [_Level(())]
-        self._ways: dict[tuple[str, tuple[str, ...]], int] = {(file, ()): 0}
+        self._chains: dict[tuple[str, tuple[str, ...]], int] = {(file, ()): 0}
         self._known: dict[int, int] = {}
         self._clean: list[str] = []
-        self._pieces: list[list[Piece]] = [[]]
+        self._segments: list[list[Segment]] = [[]]
         self._column = 0
-        self._spot = (0, 1, 1)
+        self._position = (0, 1, 1)
 
     def mark(self, kind: str, *numbers: int) -> None:
         if kind == "-":
@@ -89,8 +91,8 @@ class _Settler:
             return
         file, line, column = numbers
         if not kind:
-            self._spot = (self._way(file), line, column)
-            self._pieces[-1].append(Piece(self._column, *self._spot))
+            self._position = (self._chain(file), line, column)
+            self._segments[-1].append(Segment(self._column, *self._position))
             return
         level = self._levels[-1]
         tag = f"{self._files[file]}:{line}:{column}"
@@ -101,22 +103,22 @@ class _Settler:
             level.extends.append((file, f"extended at {tag}"))
 
     def text(self, text: str) -> None:
-        if placeholder := SLOT.match(text):
+        if placeholder := PLACEHOLDER.match(text):
             number = int(placeholder[1])
-            way, line, column = self._spot
-            self._used[number] = self._slots[number]._replace(way=way, line=line, column=column)
+            chain, line, column = self._position
+            self._used[number] = self._placeholders[number]._replace(chain=chain, line=line, column=column)
         self._clean.append(text)
         newlines = text.count("\n")
-        self._pieces += [[] for _ in range(newlines)]
+        self._segments += [[] for _ in range(newlines)]
         self._column = len(text) - text.rfind("\n") - 1 if newlines else self._column + len(text)
 
     def result(self) -> RenderedText:
-        slots = [self._used.get(number, Slot()) for number in range(len(self._slots))]
-        return RenderedText("".join(self._clean), tuple(self._ways), self._pieces, slots)
+        placeholders = [self._used.get(number, Placeholder()) for number in range(len(self._placeholders))]
+        return RenderedText("".join(self._clean), tuple(self._chains), self._segments, placeholders)
 
-    def _way(self, file: int) -> int:
+    def _chain(self, file: int) -> int:
         """The number of a file together with how it is come to here."""
         if file not in self._known:
-            way = self._files[file], self._levels[-1].via_of(file)
-            self._known[file] = self._ways.setdefault(way, len(self._ways))
+            chain = self._files[file], self._levels[-1].via_of(file)
+            self._known[file] = self._chains.setdefault(chain, len(self._chains))
         return self._known[file]

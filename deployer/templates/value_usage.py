@@ -45,7 +45,7 @@ class Scope:
 
     def bind(self, target: nodes.Node, value: nodes.Node) -> None:
         """Notes `target = value`; both branches of a condition may do that."""
-        chain = _chain(value)
+        chain = _attribute_path(value)
         exact = chain is not None and self._bound.get(chain[0], _Bound(exact=True)).exact
         self.bind_names(target, self.of(value), exact=exact and isinstance(target, nodes.Name))
 
@@ -63,7 +63,7 @@ class Scope:
             self.ever.update(_targets(target))
 
     def _of(self, node: nodes.Node) -> Names:
-        if chain := _chain(node):
+        if chain := _attribute_path(node):
             base, *steps = chain
             bound = self._bound.get(base)
             if bound is None:
@@ -75,16 +75,16 @@ class Scope:
         return self.of(*node.iter_child_nodes())
 
 
-def _chain(node: nodes.Node) -> list[str] | None:
+def _attribute_path(node: nodes.Node) -> list[str] | None:
     """`db["main"].host` as its steps; None for anything that is computed."""
     match node:
         case nodes.Name():
             return [node.name]
         case nodes.Getattr():
-            inner = _chain(node.node)
+            inner = _attribute_path(node.node)
             return inner and [*inner, node.attr]
         case nodes.Getitem(arg=nodes.Const(value=str() | int() as step)):
-            inner = _chain(node.node)
+            inner = _attribute_path(node.node)
             return inner and [*inner, str(step)]
     return None
 

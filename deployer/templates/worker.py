@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from deployer.errors import Code, Problem
-from deployer.model import Place
+from deployer.model import Location
 from deployer.templates import protocol as wire
 from deployer.templates.engine import Engine
-from deployer.templates.problems import OutOfTime
+from deployer.templates.problems import TimeLimitExceeded
 from deployer.templates.rendered import RenderedText
 
 INTERRUPTED_AFTER = 0.8 * wire.SECONDS
@@ -36,7 +36,7 @@ def main() -> None:
     _limit_process()
     try:
         serve(engine, sys.stdin.buffer, sys.stdout.buffer)
-    except OutOfTime:
+    except TimeLimitExceeded:
         os._exit(wire.OUT_OF_TIME)
     except MemoryError:
         os._exit(wire.OUT_OF_MEMORY)
@@ -81,7 +81,7 @@ def _answer(engine: Engine, file: str, text: str, each: Any) -> bytes:
         answer = wire.encoded({"rendered": result.to_json()})
         if len(answer) <= wire.MAX_ANSWER:
             return answer
-        result = (Problem(Place(file, 1, 1), "the template gives too much", Code.TEMPLATE_LIMIT),)
+        result = (Problem(Location(file, 1, 1), "the template gives too much", Code.TEMPLATE_LIMIT),)
     costly = time.process_time() - begun > INTERRUPTED_AFTER / 2
     return wire.encoded({"problems": [wire.from_problem(problem) for problem in result], "costly": costly})
 
@@ -103,4 +103,4 @@ def _limited() -> Iterator[None]:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    raise OutOfTime(f"the template took more than {wire.SECONDS:g} s of computing time")
+    raise TimeLimitExceeded(f"the template took more than {wire.SECONDS:g} s of computing time")

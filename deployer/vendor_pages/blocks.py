@@ -118,7 +118,7 @@ def _ends_table(columns: Sequence[str], cells: Sequence[str], at: int) -> bool:
     if _header(cells, at + 1 if TITLE.fullmatch(cells[at]) else at):
         return True
     # A word that is also a heading can be a name, or the prose of a row: then another row follows.
-    return _is_heading(cells[at]) and not any(_flat_row(columns, cells, it) for it in (at, at + 1))
+    return _is_heading(cells[at]) and not any(_flat_row(columns, cells, start) for start in (at, at + 1))
 
 
 def _flat_rows(columns: Sequence[str], cells: Sequence[str]) -> list[Mapping[str, str]]:
@@ -250,7 +250,7 @@ class _Cell:
 def _html_blocks(text: str, outside: _Text) -> Iterator[str | Grid]:
     """The tables, and between them the lines that `outside` has gathered. Text beside cells is dropped."""
     tables: list[_Table] = []
-    for event, tag, content in _events(_tamed(text)):
+    for event, tag, content in _events(_sanitize(text)):
         sink = tables[-1].sink if tables else outside
         if tag == "table":
             if not tables:
@@ -268,7 +268,7 @@ def _html_blocks(text: str, outside: _Text) -> Iterator[str | Grid]:
     yield from outside.take()
 
 
-def _tamed(text: str) -> str:
+def _sanitize(text: str) -> str:
     """`text` with no other markup than well-formed tags that count here: no parser can stumble over it."""
     pieces = text.split("<!--")
     visible = pieces[0] + "".join(piece.partition("-->")[2] for piece in pieces[1:])
@@ -310,7 +310,7 @@ def _events(markup: str) -> Iterator[tuple[str, str, Any]]:
 def _grid(table: _Table) -> Grid:
     for cell in (cell for cells in table.rows for cell in cells):
         cell.lines = cell.text.take()
-    lines = [line for line in _spread(table.rows) if line]
+    lines = [line for line in _expand_spans(table.rows) if line]
     columns = [_column(" ".join(cell.lines)) for cell in lines[0]] if lines else []
     rows: list[dict[str, str]] = []
     above: _Cell | None = None
@@ -328,20 +328,20 @@ def _grid(table: _Table) -> Grid:
     return Grid(" ".join(table.caption.take()), frozenset(filter(None, columns)), rows)
 
 
-def _spread(rows: Sequence[Sequence[_Cell]]) -> Iterator[list[_Cell]]:
+def _expand_spans(rows: Sequence[Sequence[_Cell]]) -> Iterator[list[_Cell]]:
     """Each row with a cell in every column: one that spans several stands in each of them."""
     spanning: dict[int, tuple[_Cell, int]] = {}
     for cells in rows:
         line: list[_Cell] = []
         waiting = [cell for cell in reversed(cells) for _ in range(min(cell.columns, MAX_COLUMNS))]
         while len(line) < MAX_COLUMNS and (waiting or len(line) in spanning):
-            place = len(line)
-            if place in spanning:
-                cell, left = spanning.pop(place)
+            column_index = len(line)
+            if column_index in spanning:
+                cell, left = spanning.pop(column_index)
             else:
                 cell = waiting.pop()
                 left = cell.rows
             if left > 1:
-                spanning[place] = cell, left - 1
+                spanning[column_index] = cell, left - 1
             line.append(cell)
         yield line

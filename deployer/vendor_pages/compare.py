@@ -11,7 +11,7 @@ from deployer.kinds.tables import LIMITS, Row, Table, TableError, json_type
 from deployer.vendor_pages.read import Page, PageRow, PageTable, Role
 
 _LIMITS = (*LIMITS, "excluded")
-_PLACES: Mapping[Role, frozenset[str]] = {
+_LOCATIONS: Mapping[Role, frozenset[str]] = {
     Role.REQUEST: frozenset(("body", "target")),
     **dict.fromkeys((Role.URI, Role.QUERY, Role.HEADER), frozenset(("path", "target"))),
 }
@@ -48,11 +48,11 @@ def _shape(call: str) -> str:
 
 def compare(table: Table, page: Page) -> list[Difference]:
     """Every difference, in the order of the page; what only the table has stands last."""
-    request = list(page.with_role(*_PLACES))
+    request = list(page.with_role(*_LOCATIONS))
     answer, repeated = _split(page.with_role(Role.RESPONSE))
     sent, received = _Checker(table, "request"), _Checker(table, "response")
     found = [
-        *sent.places(table.request, request),
+        *sent.locations(table.request, request),
         *sent.rows("", table.request, _all_rows(request), whole=True),
         *received.rows("", table.response, _all_rows(answer), whole=True),
         *received.rows("", table.response, _all_rows(repeated), whole=False),
@@ -107,9 +107,11 @@ class _Checker:
             yield from filter(None, found)
             return
         limits = {**row.limits, "excluded": list(row.excluded) or None}
-        found += [self.column(path, row, it, page_row.limits.get(it), limits.get(it)) for it in _LIMITS]
+        found += [
+            self.column(path, row, limit, page_row.limits.get(limit), limits.get(limit)) for limit in _LIMITS
+        ]
         if not page_row.fields or "fields" in row.page:
-            printed, ours = ([child.name for child in it.fields] or None for it in (page_row, row))
+            printed, ours = ([child.name for child in limit.fields] or None for limit in (page_row, row))
             found.append(self.column(path, row, "fields", printed, ours))
         yield from filter(None, found)
         if page_row.fields:
@@ -134,13 +136,13 @@ class _Checker:
             return None
         return self.table.editions[row.since]
 
-    def places(self, rows: Sequence[Row], tables: Sequence[PageTable]) -> Iterator[Difference]:
+    def locations(self, rows: Sequence[Row], tables: Sequence[PageTable]) -> Iterator[Difference]:
         """Parameters of the body that we send in the URL, and the other way round."""
         ours = {row.name: row.location for row in rows}
         for table in tables:
             for page_row in table.rows:
                 location = ours.get(page_row.name)
-                if location and location not in _PLACES.get(table.role, {location}):
+                if location and location not in _LOCATIONS.get(table.role, {location}):
                     yield Difference(
                         self.table.operation, self.side, page_row.name, "in", table.role.value, location
                     )

@@ -130,7 +130,7 @@ _NOTHING = {"none", "null", "empty", "blank", "unlimited"}
 MAX_PROSE = 20_000
 
 
-def plain(text: str) -> str:
+def normalize(text: str) -> str:
     """`text` with the punctuation of Chinese text, and quotes of every kind, as ASCII."""
     return text.translate(_PLAIN)
 
@@ -140,7 +140,7 @@ def limits(prose: str, kind: str) -> dict[str, Any]:
 
     A line that begins with • (or - or *) is an item of a list, with •• one of a list inside that.
     """
-    text = plain(prose[:MAX_PROSE]).replace("**", "").replace("`", "")
+    text = normalize(prose[:MAX_PROSE]).replace("**", "").replace("`", "")
     text = re.sub(r"^[-*]\s+", "• ", text, flags=re.MULTILINE)
     found: dict[str, Any] = {}
     for phrase in _PHRASES:
@@ -225,7 +225,11 @@ def _choices(lines: Sequence[str], kind: str) -> list[Any]:
         matches = [match for match in map(_CHOICE.match, choices) if match]
         announced = bool(_CHOICES_FOLLOW.search(lead))
         clear = announced or (len(choices) > 1 and any(map(_CLEAR_CHOICE.match, choices)))
-        if clear and len(matches) == len(choices) and (values := _typed([it[1] for it in matches], kind)):
+        if (
+            clear
+            and len(matches) == len(choices)
+            and (values := _typed([choice_match[1] for choice_match in matches], kind))
+        ):
             return values
     return []
 

@@ -94,8 +94,8 @@ def load_page(path: str) -> Page:
 
 def read_page(text: str) -> Page:
     """Raises PageError for a text that holds no table of parameters."""
-    parts = list(blocks(phrases.plain(text)))
-    tables = _attached(list(_drafts(parts)))
+    parts = list(blocks(phrases.normalize(text)))
+    tables = _nest_tables(list(_drafts(parts)))
     if not any(table.rows for table in tables if table.role not in {Role.STATUS_CODES, Role.OTHER}):
         raise PageError("holds no table of parameters")
     calls = (_call(part) for part in parts if isinstance(part, str))
@@ -103,17 +103,17 @@ def read_page(text: str) -> Page:
 
 
 # Where a parameter of the URL stands in a manifest: `project_id` belongs to the target.
-_PLACES: Mapping[Role, str] = {Role.URI: "path", Role.QUERY: "target", Role.HEADER: "target"}
+_LOCATIONS: Mapping[Role, str] = {Role.URI: "path", Role.QUERY: "target", Role.HEADER: "target"}
 
 
 def as_table(page: Page) -> dict[str, Any]:
     """The page in the shape of a parameter table, to be completed by hand: no prose is copied."""
     request: dict[str, dict[str, Any]] = {}
     for table in page.with_role(Role.URI, Role.QUERY, Role.HEADER, Role.REQUEST):
-        place = _PLACES.get(table.role)
+        location = _LOCATIONS.get(table.role)
         rows = _table_rows(table.rows)
         for name, row in rows.items():
-            where = {"in": "target" if name == "project_id" else place} if place else {}
+            where = {"in": "target" if name == "project_id" else location} if location else {}
             request.setdefault(name, row | where)
     response = _table_rows(row for table in page.with_role(Role.RESPONSE) for row in table.rows)
     calls: Any = page.calls[0] if len(page.calls) == 1 else list(page.calls)
@@ -227,21 +227,21 @@ def _rows(grid: Grid) -> Iterator[PageRow]:
         )
 
 
-def _attached(drafts: Sequence[_Draft]) -> tuple[PageTable, ...]:
+def _nest_tables(drafts: Sequence[_Draft]) -> tuple[PageTable, ...]:
     """The tables, those that describe a field put into its row. Raises PageError where that finds no end."""
-    places: dict[str, list[int]] = {}
-    for place, draft in enumerate(drafts):
+    indexes: dict[str, list[int]] = {}
+    for index, draft in enumerate(drafts):
         if draft.subject and draft.table.rows:
-            places.setdefault(draft.subject, []).append(place)
+            indexes.setdefault(draft.subject, []).append(index)
     used: set[int] = set()
     count = 0
 
-    def attach(row: PageRow, place: int, above: frozenset[int]) -> PageRow:
+    def attach(row: PageRow, index: int, above: frozenset[int]) -> PageRow:
         nonlocal count
         count += 1
         if count > MAX_ROWS:
             raise PageError(f"has more than {MAX_ROWS:,} parameters")
-        inner = _described(row, place, places)
+        inner = _find_subtable(row, index, indexes)
         if inner is None or inner in above or len(above) > MAX_DEPTH:
             return row
         used.add(inner)
@@ -249,19 +249,19 @@ def _attached(drafts: Sequence[_Draft]) -> tuple[PageTable, ...]:
         return replace(row, fields=tuple(attach(child, inner, above | {inner}) for child in rows))
 
     tables: list[PageTable] = []
-    for place, draft in enumerate(drafts):
-        rows = tuple(attach(row, place, frozenset({place})) for row in draft.table.rows)
+    for index, draft in enumerate(drafts):
+        rows = tuple(attach(row, index, frozenset({index})) for row in draft.table.rows)
         tables.append(replace(draft.table, rows=rows))
-    return tuple(table for place, table in enumerate(tables) if place not in used)
+    return tuple(table for index, table in enumerate(tables) if index not in used)
 
 
-def _described(row: PageRow, place: int, places: Mapping[str, Sequence[int]]) -> int | None:
+def _find_subtable(row: PageRow, index: int, indexes: Mapping[str, Sequence[int]]) -> int | None:
     """Where the table is that describes the fields of `row`: the next one, or else the last one before."""
     printed = row.type or ""
     if json_kind(printed) in {"string", "integer", "number", "boolean"}:
         return None
     types = [word for word in re.findall(r"[A-Za-z_]\w*", printed) if word.casefold() not in _TYPE_WORDS]
     for subject in (*types, row.name):
-        if found := [other for other in places.get(subject, ()) if other != place]:
-            return next((other for other in found if other > place), found[-1])
+        if found := [other for other in indexes.get(subject, ()) if other != index]:
+            return next((other for other in found if other > index), found[-1])
     return None

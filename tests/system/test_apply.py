@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from deployer.cli.execute import exit_code, left
+from deployer.cli.execute import exit_code, unreported
 from deployer.emulator import Emulator
 from deployer.errors import Exit
 from deployer.model import Action, Change, Identity, Job, Outcome, Result, Source
@@ -458,5 +458,5 @@ def test_an_interrupt_while_an_outcome_is_printed_loses_no_other() -> None:
 
     told = outcomes()
     assert next(told) == "printed just now"
-    assert [*left(told)] == ["done meanwhile", "unknown"]
-    assert [*left(told)] == []
+    assert [*unreported(told)] == ["done meanwhile", "unknown"]
+    assert [*unreported(told)] == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployer.cloud.responses import error_of
+from deployer.cloud.responses import parse_error
 from deployer.emulator import Emulator
 from testing.faults import LOSSES, REFUSALS, Call, Fault, FaultProxy, changed, cut, listed, says, truncated
 from testing.workspace import SPECS, TOKEN, Workspace, manifest
@@ -57,7 +57,7 @@ def batch(workspace: Workspace, **more: Any) -> None:
     ],
 )
 def test_error_of(answer: Any, pair: tuple[str, str]) -> None:
-    assert error_of(answer) == pair
+    assert parse_error(answer) == pair
 
 
 anything = st.recursive(
@@ -75,7 +75,7 @@ anything = st.recursive(
 @settings(deadline=None)
 @given(anything)
 def test_error_of_anything_is_two_texts(answer: Any) -> None:
-    code, message = error_of(answer)
+    code, message = parse_error(answer)
     assert isinstance(code, str)
     assert isinstance(message, str)
 

@@ -51,14 +51,14 @@ TEXTS = {
     "flink_log_config": ('{"root_logger_level": "WARN"}', '{"root_logger_level": "INFO"}'),
 }
 
-Place = tuple[str, ...]
+Location = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Case:
     """One field, at `path` in three specs: with one value, with another one, and without it."""
 
-    path: Place
+    path: Location
     first: Mapping[str, Any]
     second: Mapping[str, Any]
     removed: Mapping[str, Any]
@@ -72,13 +72,13 @@ class Case:
         return "/" + "/".join(self.path)
 
 
-def put(spec: Mapping[str, Any], path: Place, value: Any) -> dict[str, Any]:
+def put(spec: Mapping[str, Any], path: Location, value: Any) -> dict[str, Any]:
     """`spec` with a value at a path, and with the objects on the way to it."""
     name, *rest = path
     return {**spec, name: put(spec.get(name, {}), tuple(rest), value) if rest else value}
 
 
-def take(spec: Mapping[str, Any], path: Place) -> dict[str, Any]:
+def take(spec: Mapping[str, Any], path: Location) -> dict[str, Any]:
     """`spec` without what is at a path."""
     name, *rest = path
     left = {key: value for key, value in spec.items() if key != name}
@@ -114,7 +114,7 @@ def two_values(row: Row) -> tuple[Any, Any]:
             return ("3G", "5G") if "pattern" in row.limits else ("first", "second")
 
 
-def fields_of(kind: Kind) -> Iterator[tuple[Place, Row]]:
+def fields_of(kind: Kind) -> Iterator[tuple[Location, Row]]:
     """All fields of a kind and those inside its objects, but for its place, and what has a single value."""
     rows = [row for row in kind.rows if row.name not in kind.place_fields]
     pending = [((row.name,), row) for row in rows if row.limits.get("enum") != ["spark"]]

@@ -180,7 +180,7 @@ class Watched(FaultProxy):
 
 
 @dataclass
-class Place:
+class Location:
     """Where the examples of the machine are, one after the other."""
 
     folder: Path
@@ -189,7 +189,7 @@ class Place:
     numbers: Iterator[int] = field(default_factory=count)
 
 
-def machine(place: Place) -> type[RuleBasedStateMachine]:  # noqa: C901 - a rule is a function in it
+def machine(place: Location) -> type[RuleBasedStateMachine]:  # noqa: C901 - a rule is a function in it
     class Machine(RuleBasedStateMachine):
         @initialize()
         def begin(self) -> None:
@@ -382,7 +382,7 @@ def test_what_apply_does_is_what_the_plan_said(
 ) -> None:
     with commands(tmp_path) as real:
         run_state_machine_as_test(
-            machine(Place(tmp_path, capsys, real)),
+            machine(Location(tmp_path, capsys, real)),
             settings=settings(
                 max_examples=int(os.environ.get("DEPLOYER_EXAMPLES", "10")),
                 stateful_step_count=30,

@@ -8,19 +8,19 @@ import click
 
 from deployer.cli import plan_file as selection
 from deployer.cli import session
-from deployer.cli.approval import APPLY, agreement, ask, is_within
-from deployer.cli.approval import limits as limits_of
+from deployer.cli.approval import APPLY, is_within, preapproved, request_approval
+from deployer.cli.approval import limits_for as limits_of
 from deployer.cli.examples import examples
-from deployer.cli.execute import carry_out, settle
+from deployer.cli.execute import execute, wait_for_consistency
 from deployer.cli.options import Options, project_command, rerun_option
-from deployer.clock import Halt
+from deployer.clock import StopSignal
 from deployer.errors import Exit
 from deployer.model import Plan, Until
 from deployer.planning.saved_plan import SavedPlan, read
 from deployer.report import text
 from deployer.report.terminal import err, out
 from deployer.report.text import count
-from deployer.secrets.references import names
+from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
 EXAMPLES = examples(
@@ -73,18 +73,18 @@ def command(
     fail_fast: bool,
 ) -> Exit:
     """Plan, ask, and carry the plan out. A create is sent once; a lost answer is looked up, not resent."""
-    from deployer.apply.scheduler import Manner
+    from deployer.apply.scheduler import ApplyOptions
 
     saved = read(plan_file) if plan_file is not None else None
     loaded = selection.load(options, saved, rerun) if saved else session.load(options)
     loaded = session.with_reruns(loaded, rerun)
-    agreed = agreement(loaded.target, APPLY, yes=yes, confirm=confirm)
+    agreed = preapproved(loaded.target, APPLY, yes=yes, confirm=confirm)
     allowed = limits_of(loaded.target, limits)
     session.require_valid(loaded, show_warnings=True)
     secrets = session.secrets(loaded)
-    halt = Halt()
-    with session.locked(loaded), session.connected(loaded, secrets, halt) as client:
-        settle(loaded)
+    stop_signal = StopSignal()
+    with session.locked(loaded), session.connected(loaded, secrets, stop_signal) as client:
+        wait_for_consistency(loaded)
         plan, live = session.plan(client, loaded)
         out(text.plan(plan))
         if not _is_expected(plan, expect, saved):
@@ -92,22 +92,22 @@ def command(
             return Exit.STALE
         if not is_within(allowed, plan, APPLY):
             return Exit.BLOCKED
-        if not _secrets_are_there(plan, secrets):
+        if not _secrets_available(plan, secrets):
             err("Nothing was applied.")
             return Exit.ERROR
         question = f"Apply {count(len(plan.steps), 'change')} to {loaded.target.name}?"
-        if plan.steps and not agreed and not ask(loaded.target, question):
+        if plan.steps and not agreed and not request_approval(loaded.target, question):
             out("Nothing was applied.")
             return Exit.ERROR
         out()
         until = Until(wait) if wait else Until.SUBMITTED
-        manner = Manner(parallelism, fail_fast, until)
-        return carry_out(loaded, client, plan, live, secrets, halt, manner, APPLY)
+        apply_options = ApplyOptions(parallelism, fail_fast, until)
+        return execute(loaded, client, plan, live, secrets, stop_signal, apply_options, APPLY)
 
 
-def _secrets_are_there(plan: Plan, secrets: Secrets) -> bool:
+def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
     """Whether what is to be sent can be filled in; tells what is missing."""
-    missing = secrets.missing(names([change.job.spec for change in plan.steps]))
+    missing = secrets.missing(referenced_names([change.job.spec for change in plan.steps]))
     for message in missing:
         err(text.error(message))
     return not missing

@@ -8,12 +8,12 @@ from dataclasses import replace
 import click
 
 from deployer.cli import session
-from deployer.cli.approval import CANCEL, agreement, ask, is_within
-from deployer.cli.approval import limits as limits_of
+from deployer.cli.approval import CANCEL, is_within, preapproved, request_approval
+from deployer.cli.approval import limits_for as limits_of
 from deployer.cli.examples import examples
-from deployer.cli.execute import carry_out, settle
+from deployer.cli.execute import execute, wait_for_consistency
 from deployer.cli.options import Options, project_command
-from deployer.clock import Halt
+from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
 from deployer.report import text
 from deployer.report.terminal import out
@@ -41,21 +41,21 @@ def command(
 
     Records and definitions stay. A Flink job leaves a savepoint unless its manifest says savepoint: false.
     """
-    from deployer.apply.scheduler import Manner
+    from deployer.apply.scheduler import ApplyOptions
     from deployer.planning.decide import cancellation
 
     selects = bool(options.paths or options.select)
     if selects is everything:
         wrong = "--all and a PATH or --select contradict each other" if everything else "nothing is selected"
         raise UsageError(f"{wrong}: say what is to be cancelled by PATH or --select, or say --all")
-    loaded = session.as_they_stand(session.load(options))
-    agreed = agreement(loaded.target, CANCEL, yes=yes, confirm=confirm)
+    loaded = session.without_ordering(session.load(options))
+    agreed = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
     allowed = limits_of(loaded.target, limits)
     session.require_valid(loaded)
     secrets = session.secrets(loaded)
-    halt = Halt()
-    with session.locked(loaded, "cancel"), session.connected(loaded, secrets, halt) as client:
-        settle(loaded)
+    stop_signal = StopSignal()
+    with session.locked(loaded, "cancel"), session.connected(loaded, secrets, stop_signal) as client:
+        wait_for_consistency(loaded)
         plan, live = session.plan(client, loaded, table=cancellation)
         # What differs from a manifest does not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
@@ -63,8 +63,8 @@ def command(
         if not is_within(allowed, plan, CANCEL):
             return Exit.BLOCKED
         question = f"Cancel {count(len(plan.steps), 'job')} of {loaded.target.name}?"
-        if plan.steps and not agreed and not ask(loaded.target, question):
+        if plan.steps and not agreed and not request_approval(loaded.target, question):
             out("Nothing was cancelled.")
             return Exit.ERROR
         out()
-        return carry_out(loaded, client, plan, live, secrets, halt, Manner(PARALLELISM), CANCEL)
+        return execute(loaded, client, plan, live, secrets, stop_signal, ApplyOptions(PARALLELISM), CANCEL)

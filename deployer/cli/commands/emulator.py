@@ -16,7 +16,7 @@ from deployer.errors import DeployerError, Exit, UsageError
 from deployer.report.terminal import out
 
 
-def _credential(name: str, text: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
+def _credential_option(name: str, text: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
     """An option that can stand in the environment, where the list of processes does not show it."""
     variable = f"DEPLOYER_EMULATOR_{name.upper().replace('-', '_')}"
     return click.option(f"--{name}", envvar=variable, help=f"{text} Or {variable}.")
@@ -40,12 +40,12 @@ EXAMPLES = examples(
     show_default=True,
     help="The file that keeps the jobs.",
 )
-@_credential("token", "Refuse other tokens in X-Auth-Token, but those that IAM here gave.")
-@_credential("ak", "Take requests signed with this access key.")
-@_credential("sk", "Its secret.")
-@_credential("security-token", "Makes the key a temporary one, to be sent as X-Security-Token.")
-@_credential("user", "Who can sign in; anybody, when it is not given.")
-@_credential("password", "And how.")
+@_credential_option("token", "Refuse other tokens in X-Auth-Token, but those that IAM here gave.")
+@_credential_option("ak", "Take requests signed with this access key.")
+@_credential_option("sk", "Its secret.")
+@_credential_option("security-token", "Makes the key a temporary one, to be sent as X-Security-Token.")
+@_credential_option("user", "Who can sign in; anybody, when it is not given.")
+@_credential_option("password", "And how.")
 @click.option("--running", type=click.IntRange(1), metavar="N", help="At most N active jobs on a cluster.")
 @click.option(
     "--retention",
@@ -65,9 +65,9 @@ def command(port: int, db: Path, faults: Path | None, **options: Any) -> Exit:
     """
     from deployer.emulator import Emulator, ParameterError
 
-    for one, other in (("ak", "sk"), ("user", "password")):
-        if (options[one] is None) != (options[other] is None):
-            raise UsageError(f"--{one} and --{other} belong together")
+    for option, required in (("ak", "sk"), ("user", "password")):
+        if (options[option] is None) != (options[required] is None):
+            raise UsageError(f"--{option} and --{required} belong together")
     try:
         server = Emulator(db, port=port, faults=_rules(faults) if faults else (), **options)
     except ParameterError as error:

@@ -51,16 +51,16 @@ def command(
     """
     change_folder(ctx.obj["folder"])
     change_folder(folder)
-    place = Path(ctx.obj["folder"] or "", folder or "", where)
+    target_folder = Path(ctx.obj["folder"] or "", folder or "", where)
     texts = starter.files(_name(where) if name is None else name, kinds or ("SparkBatch",), ci)
     written = starter.write(where, texts)
     for file in texts:
-        shown = printable(str(place / file))
+        shown = printable(str(target_folder / file))
         out(f"wrote {shown}" if file in written else f"kept {shown}, which was there")
-    for words in (*_elsewhere(where, ci), *_not_ours(where, texts)):
+    for words in (*_warn_ci_location(where, ci), *_warn_other_manifests(where, texts)):
         err(text.note(words))
-    there = "" if place == Path() else f" -C {printable(shlex.quote(str(place)))}"
-    out(_NEXT.format(there=there))
+    folder_option = "" if target_folder == Path() else f" -C {printable(shlex.quote(str(target_folder)))}"
+    out(_NEXT.format(there=folder_option))
     return Exit.DONE
 
 
@@ -82,17 +82,17 @@ def _real(folder: Path) -> Path:
     return Path(os.path.realpath(folder))
 
 
-def _elsewhere(folder: Path, ci: str) -> Iterator[str]:
+def _warn_ci_location(folder: Path, ci: str) -> Iterator[str]:
     """Says so where the CI file is not in the repository's top folder, the only place where it is read."""
     here = _real(folder)
-    top = next((it for it in (here, *here.parents) if (it / ".git").exists()), here)
+    top = next((parent for parent in (here, *here.parents) if (parent / ".git").exists()), here)
     if top != here:
         for file in starter.CI[ci]:
             words = f"move it there, and add -C {here.relative_to(top)} to its commands"
             yield f"{file} is read in {top} only: {words}"
 
 
-def _not_ours(folder: Path, texts: Collection[str]) -> Iterator[str]:
+def _warn_other_manifests(folder: Path, texts: Collection[str]) -> Iterator[str]:
     """Says so where other files of the folder are read as manifests."""
     others = [file for file in manifest_files(load(folder), ()) if file not in texts]
     if others:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _RunLog:
     """A run whose log is shown; `prefix` stands before each line."""
 
     change: Change
@@ -55,25 +55,25 @@ EXAMPLES = examples(
 @project_command
 def command(options: Options, *, lines: int, follow: bool) -> Exit:
     """Show the logs of the selected jobs' runs, where the service's API gives them."""
-    loaded = session.as_they_stand(session.load(options))
+    loaded = session.without_ordering(session.load(options))
     session.require_valid(loaded)
     with session.connected(loaded) as client:
         plan, _ = session.plan(client, loaded)
         for note in plan.errors:
             err(text.error(f"{note.identity}: {note.message}"))
-        found = _with_logs(client, plan.changes, named=len(loaded.selected) > 1)
-        printed = _Printed()
+        found = _runs_with_logs(client, plan.changes, named=len(loaded.selected) > 1)
+        printed = _LogPrinter()
         try:
-            for it in found:
-                printed.show(it, lines, follow=follow)
+            for run_log in found:
+                printed.show(run_log, lines, follow=follow)
             if follow:
-                _follow(client, found, printed, loaded.target.patience.poll)
-        except _NobodyReads:
+                _follow(client, found, printed, loaded.target.polling.interval)
+        except _OutputClosed:
             return Exit.DONE
     return Exit.ERROR if plan.errors or printed.failed or not printed.lines else Exit.DONE
 
 
-def _with_logs(client: Client, changes: Sequence[Change], *, named: bool) -> list[_Shown]:
+def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -> list[_RunLog]:
     """The runs that have a log to show; tells of the others why not."""
     from deployer.cloud.log_tail import Log
 
@@ -88,15 +88,15 @@ def _with_logs(client: Client, changes: Sequence[Change], *, named: bool) -> lis
         else:
             label = job.name if names[job.name] == 1 else str(job.identity)
             prefix = f"{printable(label)} | " if named else ""
-            found.append(_Shown(change, live, Log(client, kind, job, live), prefix))
+            found.append(_RunLog(change, live, Log(client, kind, job, live), prefix))
     return found
 
 
-class _NobodyReads(Exception):
+class _OutputClosed(Exception):
     """Whoever read our output has gone: `deployer logs -f | head`."""
 
 
-class _Printed:
+class _LogPrinter:
     """What has been shown so far."""
 
     def __init__(self) -> None:
@@ -107,51 +107,55 @@ class _Printed:
     def failed(self) -> bool:
         return bool(self.broken)
 
-    def show(self, it: _Shown, lines: int, *, follow: bool) -> None:
+    def show(self, run_log: _RunLog, lines: int, *, follow: bool) -> None:
         """The end of a log."""
         try:
-            self._print(it, it.log.first_look(lines) if follow else it.log.last(lines))
+            self._print(run_log, run_log.log.first_lines(lines) if follow else run_log.log.last(lines))
         except ApiError as error:
-            self.give_up(it, error)
+            self.report_failure(run_log, error)
 
-    def show_news(self, it: _Shown) -> None:
+    def show_new(self, run_log: _RunLog) -> None:
         try:
-            self._print(it, it.log.news())
+            self._print(run_log, run_log.log.new_lines())
         except ApiError as error:
-            self.give_up(it, error)
+            self.report_failure(run_log, error)
 
-    def give_up(self, it: _Shown, error: ApiError) -> None:
-        self.broken.add(it.live.id)
-        err(text.error(f"{it.change.job.identity}: its log cannot be read: {error}"))
+    def report_failure(self, run_log: _RunLog, error: ApiError) -> None:
+        self.broken.add(run_log.live.id)
+        err(text.error(f"{run_log.change.job.identity}: its log cannot be read: {error}"))
 
-    def _print(self, it: _Shown, lines: Iterable[str]) -> None:
+    def _print(self, run_log: _RunLog, lines: Iterable[str]) -> None:
         for line in lines:
-            for shown in log_lines(redact.text(line), it.prefix):
+            for shown in log_lines(redact.text(line), run_log.prefix):
                 self.lines += 1
                 if not out(shown):
-                    raise _NobodyReads
+                    raise _OutputClosed
 
 
-def _follow(client: Client, found: Sequence[_Shown], printed: _Printed, poll: float) -> None:
+def _follow(client: Client, found: Sequence[_RunLog], printed: _LogPrinter, interval: float) -> None:
     """Shows what comes, until all runs have ended."""
-    from deployer.apply.watch import look
-    from deployer.model import RUNNING
+    from deployer.apply.watch import get_run
+    from deployer.model import RUNNING_PHASES
 
-    left = [it for it in found if it.live.id not in printed.broken and it.live.phase in RUNNING]
+    left = [
+        run_log
+        for run_log in found
+        if run_log.live.id not in printed.broken and run_log.live.phase in RUNNING_PHASES
+    ]
     while left:
-        time.sleep(poll)
-        goes_on = []
-        for it in left:
+        time.sleep(interval)
+        still_running = []
+        for run_log in left:
             try:
-                live = look(client, it.change.job, it.live)
+                live = get_run(client, run_log.change.job, run_log.live)
             except ApiError as error:
-                printed.give_up(it, error)
+                printed.report_failure(run_log, error)
                 continue
             # The look comes first: what a run writes before its end is then in the last page.
             if live is not None:
-                printed.show_news(it)
-            if live is not None and live.phase in RUNNING and it.live.id not in printed.broken:
-                goes_on.append(it)
-            elif it.live.id not in printed.broken:
-                err(text.note(f"{it.change.job.identity}: it is {live.state if live else 'gone'}"))
-        left = goes_on
+                printed.show_new(run_log)
+            if live is not None and live.phase in RUNNING_PHASES and run_log.live.id not in printed.broken:
+                still_running.append(run_log)
+            elif run_log.live.id not in printed.broken:
+                err(text.note(f"{run_log.change.job.identity}: it is {live.state if live else 'gone'}"))
+        left = still_running

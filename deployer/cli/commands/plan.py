@@ -48,12 +48,12 @@ def command(
     """Show what apply would do, and why. Changes nothing."""
     loaded = session.with_reruns(session.load(options), rerun)
     session.require_valid(loaded, show_warnings=True)
-    place = destination(out_file, loaded.project.folder) if out_file is not None else None
+    path = destination(out_file, loaded.project.folder) if out_file is not None else None
     with session.connected(loaded) as client:
         plan, _ = session.plan(client, loaded)
-    from deployer.planning.plan import beyond
+    from deployer.planning.plan import exceeded_limits
 
-    for words in beyond(loaded.target.limits, plan):
+    for words in exceeded_limits(loaded.target.limits, plan):
         err(text.note(f"apply would refuse: {words}"))
     from deployer.report import json, markdown
 
@@ -64,9 +64,9 @@ def command(
             out(markdown.plan(plan))
         case _:
             out(text.plan(plan, verbose=verbose))
-    if place and out_file:
+    if path and out_file:
         inputs = plan_file.inputs(options, loaded, rerun)
-        write(place, as_text(inputs, plan))
+        write(path, as_text(inputs, plan))
         command_line = plan_file.apply_command(out_file, inputs, loaded.project.folder)
         err(text.note(f"saved in {out_file}; to apply it: {command_line}"))
     if plan.errors:

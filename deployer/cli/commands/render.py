@@ -40,7 +40,7 @@ def command(options: Options, *, show_origins: bool) -> Exit:
     """
     loaded = session.load(options)
     session.require_valid(loaded)
-    chosen = {(job.source, job.kind, job.name) for job in loaded.wanted}
+    chosen = {(job.source, job.kind, job.name) for job in loaded.selected_jobs}
     values = origins(loaded.values)
     for manifest in loaded.manifests:
         value = _shown(manifest)
@@ -94,15 +94,19 @@ def _origin(document: Document, path: Path, values: Mapping[str, str]) -> str:
     """`spark/a.yaml:3:9; queue: values/prod.yaml:2:8`"""
     while path not in document.values and path[:-1]:
         path = path[:-1]
-    place = document.place(path)
+    location = document.location(path)
     words = [
-        str(place),
-        *(f"{name}: {where}" for name in document.names.get(path, ()) if (where := _of(name, values))),
+        str(location),
+        *(
+            f"{name}: {where}"
+            for name in document.names.get(path, ())
+            if (where := _value_origin(name, values))
+        ),
     ]
-    return "; ".join([*words, *place.via])
+    return "; ".join([*words, *location.via])
 
 
-def _of(name: str, values: Mapping[str, str]) -> str:
+def _value_origin(name: str, values: Mapping[str, str]) -> str:
     """Where a value comes from: its own place, or that of the mapping around it."""
     while name and name not in values:
         name = name.rpartition(".")[0]

@@ -11,7 +11,7 @@ import yaml
 
 from deployer.cli.examples import examples
 from deployer.errors import DeployerError, Exit, UsageError, nearest
-from deployer.escape import printable, value
+from deployer.escape import printable
 from deployer.kinds import KINDS
 from deployer.kinds.tables import load_table, operations, schema_folder
 from deployer.report.terminal import err, out
@@ -102,21 +102,21 @@ def _line(difference: Difference) -> str:
         case "extra":
             what = "in the table, not on the page"
         case _:
-            what = f"page says {_said(difference.page)}, table says {_said(difference.table)}"
+            what = f"page says {_describe(difference.page)}, table says {_describe(difference.table)}"
     if difference.reason is not None:
         end = f" (on purpose: {difference.reason})"
     elif difference.expected:
-        end = f" (unexplained: its 'page' says {_said(difference.expected[0])})"
+        end = f" (unexplained: its 'page' says {_describe(difference.expected[0])})"
     else:
         end = " (unexplained)"
-    place = f"{difference.operation} {difference.side} {difference.path}"
-    return f"{place}: {difference.column}: {what}{end}"
+    subject = f"{difference.operation} {difference.side} {difference.path}"
+    return f"{subject}: {difference.column}: {what}{end}"
 
 
-def _said(told: Any) -> str:
-    if told is None:
+def _describe(value: Any) -> str:
+    if value is None:
         return "nothing"
-    return told if isinstance(told, str) else value(told)
+    return value if isinstance(value, str) else value(value)
 
 
 @command.command(

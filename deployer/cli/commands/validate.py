@@ -24,11 +24,11 @@ FORMATS = ("text", "json", "github")
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
+class _TargetResult:
     """What came of one target. `loaded` is None where deployer.yaml or a values file cannot be used."""
 
     problems: tuple[Problem, ...]
-    loaded: session.Loaded | None = None
+    loaded: session.LoadedProject | None = None
 
     @property
     def jobs(self) -> int:
@@ -58,8 +58,8 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
         raise UsageError("--all-targets means every target, and -t one; give one of the two")
     folder = session.project_folder(options)
     checked = _for_all(folder, options) if all_targets else _for_one(options)
-    found = findings.found_for({target: it.problems for target, it in checked.items()})
-    errors, warnings = _counts((it.problem for it in found), strict=strict)
+    found = findings.for_targets({target: result.problems for target, result in checked.items()})
+    errors, warnings = _counts((result.problem for result in found), strict=strict)
     if style == "json":
         about = _about_all(checked, strict=strict) if all_targets else _about_one(checked)
         out(findings.json(found, valid=not errors, errors=errors, warnings=warnings, **about))
@@ -75,34 +75,35 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
                 out(line)
         counted = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
         jobs = ", ".join(
-            f"{count(it.jobs, 'job')} for target {printable(target)}" for target, it in checked.items()
+            f"{count(result.jobs, 'job')} for target {printable(target)}"
+            for target, result in checked.items()
         )
         out(f"Not valid: {counted}." if errors else f"Valid: {jobs}; {counted}.")
     return Exit.INVALID if errors else Exit.DONE
 
 
-def _for_one(options: Options) -> dict[str, _Checked]:
+def _for_one(options: Options) -> dict[str, _TargetResult]:
     """What came of the target that the options mean, by its name; empty where that cannot be told."""
     checked = _checked(options)
     name = checked.loaded.target.name if checked.loaded else options.target
     return {name or "": checked}
 
 
-def _for_all(folder: Path, options: Options) -> dict[str, _Checked]:
+def _for_all(folder: Path, options: Options) -> dict[str, _TargetResult]:
     """What came of each target, by their names."""
     try:
         targets = project.load(folder).targets
     except InvalidInput as error:
-        return {"": _Checked(error.problems)}
+        return {"": _TargetResult(error.problems)}
     return {target: _checked(replace(options, target=target)) for target in targets}
 
 
-def _checked(options: Options) -> _Checked:
+def _checked(options: Options) -> _TargetResult:
     try:
         loaded = session.load(options)
     except InvalidInput as error:
-        return _Checked(error.problems)
-    return _Checked(loaded.problems, loaded)
+        return _TargetResult(error.problems)
+    return _TargetResult(loaded.problems, loaded)
 
 
 def _counts(problems: Iterable[Problem], *, strict: bool) -> tuple[int, int]:
@@ -112,27 +113,27 @@ def _counts(problems: Iterable[Problem], *, strict: bool) -> tuple[int, int]:
     return errors, len(severities) - errors
 
 
-def _about_one(checked: Mapping[str, _Checked]) -> dict[str, Any]:
-    [(target, it)] = checked.items()
-    return {"target": target or None, "jobs": it.jobs}
+def _about_one(checked: Mapping[str, _TargetResult]) -> dict[str, Any]:
+    [(target, result)] = checked.items()
+    return {"target": target or None, "jobs": result.jobs}
 
 
-def _about_all(checked: Mapping[str, _Checked], *, strict: bool) -> dict[str, Any]:
+def _about_all(checked: Mapping[str, _TargetResult], *, strict: bool) -> dict[str, Any]:
     return {
         "targets": {
-            target: {"valid": not _counts(it.problems, strict=strict)[0], "jobs": it.jobs}
-            for target, it in checked.items()
+            target: {"valid": not _counts(result.problems, strict=strict)[0], "jobs": result.jobs}
+            for target, result in checked.items()
             if target
         }
     }
 
 
-def _sizes(checked: Mapping[str, _Checked]) -> Iterator[str]:
+def _sizes(checked: Mapping[str, _TargetResult]) -> Iterator[str]:
     from deployer.schema.explain import sizes
 
-    for target, it in checked.items():
+    for target, result in checked.items():
         where = f" (target {printable(target)})" if len(checked) > 1 else ""
-        for job in it.loaded.wanted if it.loaded else ():
+        for job in result.loaded.selected_jobs if result.loaded else ():
             if words := sizes(job):
                 yield f"{printable(str(job.identity))}{where}: {printable(words)}"
 

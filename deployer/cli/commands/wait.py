@@ -34,11 +34,11 @@ EXAMPLES = examples(
 @project_command
 def command(options: Options, until: str | None, timeout: str | None) -> Exit:
     """Wait until the selected jobs run, or have succeeded. Changes nothing, and ends no job."""
-    from deployer.apply.watch import Awaited, watch
+    from deployer.apply.watch import WaitRequest, watch
 
     if timeout is not None:
         _check(timeout)
-    loaded = session.as_they_stand(session.load(options))
+    loaded = session.without_ordering(session.load(options))
     session.require_valid(loaded)
     results: list[Result] = []
     with session.connected(loaded) as client:
@@ -49,14 +49,22 @@ def command(options: Options, until: str | None, timeout: str | None) -> Exit:
             if state in {State.ABSENT, State.STOPPED}:
                 err(text.note(f"{change.job.identity}: not waited for, as its manifest says state: {state}"))
                 continue
-            longest = timeout or change.job.lifecycle.timeout
-            awaited.append(Awaited(change.job, change.live, _until(change, until), seconds(longest), longest))
+            effective_timeout = timeout or change.job.lifecycle.timeout
+            awaited.append(
+                WaitRequest(
+                    change.job,
+                    change.live,
+                    _until(change, until),
+                    seconds(effective_timeout),
+                    effective_timeout,
+                )
+            )
         for note in plan.errors:
             err(text.error(f"{note.identity}: {note.message}"))
         say = lambda words: err(text.note(words))  # noqa: E731
-        for arrival in watch(client, awaited, loaded.target.patience.poll, say):
-            results.append(arrival.result)
-            out(text.arrival(arrival))
+        for result in watch(client, awaited, loaded.target.polling.interval, say):
+            results.append(result.result)
+            out(text.wait_result(result))
     results += [Result.FAILED] * len(plan.errors)
     return _exit_code(results)
 

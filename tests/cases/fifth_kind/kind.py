@@ -15,7 +15,7 @@ STATES = {
 
 def observe(entry: Entry) -> LiveJob:
     """A live job from an entry of `reports`."""
-    spec, unlisted = read_back(KIND.rows, entry, whole=False)
+    spec, unobserved = read_back(KIND.rows, entry, whole=False)
     return LiveJob(
         id=text(entry.get("id")),
         identity=Identity(KIND.name, text(entry.get("printer")), text(entry.get("title"))),
@@ -23,7 +23,7 @@ def observe(entry: Entry) -> LiveJob:
         phase=phase_of(STATES, entry.get("state")),
         submitted=milliseconds(entry.get("created")),
         spec=spec,
-        unlisted=unlisted,
+        unobserved=unobserved,
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from deployer.apply import provenance as origin
-from deployer.apply.lock import held
+from deployer.apply.lock import hold
 from deployer.emulator import Emulator
 from deployer.errors import DeployerError, Exit
 from testing.faults import Answer, Call, FaultProxy
@@ -97,14 +97,14 @@ def test_the_command_is_told_without_its_values(
 
 
 def test_the_same_process_cannot_have_it_twice(tmp_path: Path) -> None:
-    with held(tmp_path, "prod", "deployer apply -t prod"):
+    with hold(tmp_path, "prod", "deployer apply -t prod"):
         with pytest.raises(DeployerError, match=rf"\(pid {os.getpid()}\): deployer apply -t prod; nothing"):
-            held(tmp_path, "prod", "deployer cancel -t prod").__enter__()
+            hold(tmp_path, "prod", "deployer cancel -t prod").__enter__()
         assert (tmp_path / "prod.lock.json").exists()
 
 
 def test_targets_do_not_lock_each_other(tmp_path: Path) -> None:
-    with held(tmp_path, "a", "deployer apply -t a"), held(tmp_path, "b", "deployer apply -t b"):
+    with hold(tmp_path, "a", "deployer apply -t a"), hold(tmp_path, "b", "deployer apply -t b"):
         pass
 
 
@@ -124,7 +124,7 @@ def test_targets_do_not_lock_each_other(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_stale_file_says_is_not_believed(tmp_path: Path, said: str | None) -> None:
-    with held(tmp_path, "test", "deployer apply -t test"):
+    with hold(tmp_path, "test", "deployer apply -t test"):
         file = tmp_path / "test.lock.json"
         file.unlink()
         if said == "a process that has ended":
@@ -135,7 +135,7 @@ def test_what_a_stale_file_says_is_not_believed(tmp_path: Path, said: str | None
         if said is not None:
             file.write_text(said)
         with pytest.raises(DeployerError, match=r"to target 'test' is under way; nothing was done$"):
-            held(tmp_path, "test", "deployer apply -t test").__enter__()
+            hold(tmp_path, "test", "deployer apply -t test").__enter__()
 
 
 def test_the_file_is_for_a_terminal(workspace: Workspace, state: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_file_is_for_a_terminal(workspace: Workspace, state: Path) -> None:
 def test_a_folder_that_cannot_be_locked(tmp_path: Path) -> None:
     (tmp_path / "test.lock").mkdir()
     with pytest.raises(DeployerError, match=r"test\.lock"):
-        held(tmp_path, "test", "deployer apply -t test").__enter__()
+        hold(tmp_path, "test", "deployer apply -t test").__enter__()
 
 
 def test_a_state_folder_that_leads_elsewhere_is_refused(workspace: Workspace, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from deployer.cloud.auth import sign_in
-from deployer.cloud.credentials import AccessKey, Found, Password, Token, find
+from deployer.cloud.credentials import AccessKey, Password, ResolvedCredential, Token, find
 from deployer.cloud.transport import Transport
 from deployer.emulator import Emulator
-from deployer.errors import ApiError, DeployerError, NothingArrived, Refused, UsageError
+from deployer.errors import ApiError, DeployerError, NotSent, RequestFailed, UsageError
 from deployer.kinds import KINDS
 from deployer.project.target import Target
 from testing.client import Time, connected
@@ -140,7 +140,7 @@ def test_what_belongs_to_the_credential(home: dict[str, str]) -> None:
 def test_the_credentials_file_of_the_sdk(home: dict[str, str]) -> None:
     found = find(PROD, home)
     key = AccessKey("file-ak", "file%sk", "the access key in ~/.huaweicloud/credentials", "file-token")
-    assert found == Found(key, "https://iam.example.com", "file-project")
+    assert found == ResolvedCredential(key, "https://iam.example.com", "file-project")
     assert find(PROD, home | HW_USER).credential.source.startswith("the user and password")
     assert find(Target("prod", auth="aksk"), home | HW_USER).credential == key
 
@@ -341,7 +341,7 @@ def test_a_token_that_is_refused_when_new_is_an_error(service: FaultProxy, time:
     service.rule("POST", "batches", EXPIRED)
     client = connected(service, time, HW_USER)
     with pytest.raises(
-        Refused, match=r"APIGW\.0307 The token must be updated; check the user and password in HW_"
+        RequestFailed, match=r"APIGW\.0307 The token must be updated; check the user and password in HW_"
     ):
         client.create(BATCH, "alpha", SPECS["SparkBatch"])
     assert service.count("POST", "batches") == 2
@@ -355,7 +355,7 @@ def test_a_wrong_password_is_tried_once(service: FaultProxy, time: Time) -> None
     service.rule("POST", "/v3/auth/tokens", WRONG)
     client = connected(service, time, HW_USER)
     for _ in range(3):
-        with pytest.raises(NothingArrived) as raised:
+        with pytest.raises(NotSent) as raised:
             client.create(BATCH, "alpha", SPECS["SparkBatch"])
         assert str(raised.value).startswith(
             f"signing in failed: POST {service.url}/v3/auth/tokens: HTTP 401: The "
@@ -379,7 +379,7 @@ def test_iam_that_gives_no_token_did_not_send_the_call(service: FaultProxy, time
     """Else a create would be looked for in the listing."""
     service.rule("POST", "/v3/auth/tokens", fault)
     client = connected(service, time, HW_USER)
-    with pytest.raises(NothingArrived, match="signing in failed: "):
+    with pytest.raises(NotSent, match="signing in failed: "):
         client.create(BATCH, "alpha", SPECS["SparkBatch"])
     assert service.count("POST", "batches") == 0
 
@@ -513,7 +513,7 @@ def test_a_refusal_names_the_credential_and_is_not_repeated(
 ) -> None:
     service.rule("GET", "", says(status, GATEWAY, time.date()))
     client = connected(service, time, environment)
-    with pytest.raises(Refused, match=r"APIGW.0301") as raised:
+    with pytest.raises(RequestFailed, match=r"APIGW.0301") as raised:
         client.entries(BATCH, {})
     assert f"; check {source}: " in str(raised.value) or f"; check that {source} may do this" in str(
         raised.value
@@ -526,10 +526,10 @@ def test_a_refused_key_signs_nothing_more(service: FaultProxy, time: Time) -> No
     """Five wrong signatures in a row lock it; a plan has as many listings."""
     service.rule("GET", "", says(401, GATEWAY))
     client = connected(service, time, SDK)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestFailed):
         client.entries(BATCH, {})
     for _ in range(9):
-        with pytest.raises(NothingArrived, match="not sent: the access key in HUAWEICLOUD_SDK_AK and"):
+        with pytest.raises(NotSent, match="not sent: the access key in HUAWEICLOUD_SDK_AK and"):
             client.create(BATCH, "alpha", SPECS["SparkBatch"])
     assert len(service.calls) == 1
 
@@ -538,7 +538,7 @@ def test_a_key_that_may_not_do_one_thing_can_do_others(service: FaultProxy, time
     service.rule("GET", "", says(403, GATEWAY), nth=1)
     service.rule("GET", "", says(200, EMPTY))
     client = connected(service, time, SDK)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestFailed):
         client.entries(BATCH, {})
     assert client.entries(BATCH, {}) == []
 
@@ -553,14 +553,14 @@ def test_a_key_that_may_not_do_one_thing_can_do_others(service: FaultProxy, time
 )
 def test_a_clock_that_is_wrong_is_said(service: FaultProxy, time: Time, ahead: float, words: str) -> None:
     service.rule("GET", "", says(401, GATEWAY, time.date(ahead)))
-    with pytest.raises(Refused, match=words) as raised:
+    with pytest.raises(RequestFailed, match=words) as raised:
         connected(service, time, SDK).entries(BATCH, {})
     assert ("set the clock" in str(raised.value)) == (abs(ahead) > 900)
 
 
 def test_a_token_knows_no_clock(service: FaultProxy, time: Time) -> None:
     service.rule("GET", "", says(401, GATEWAY, time.date(99999)))
-    with pytest.raises(Refused, match="check the token in HW_AUTH_TOKEN: it is valid for 24 hours"):
+    with pytest.raises(RequestFailed, match="check the token in HW_AUTH_TOKEN: it is valid for 24 hours"):
         connected(service, time, TOKEN).entries(BATCH, {})
 
 
@@ -573,7 +573,7 @@ def test_a_service_that_repeats_the_signed_request(service: FaultProxy, time: Ti
         return says(401, said)(call)
 
     service.rule("GET", "", repeats)
-    with pytest.raises(Refused, match="verify aksk signature fail") as raised:
+    with pytest.raises(RequestFailed, match="verify aksk signature fail") as raised:
         connected(service, time, environment).entries(BATCH, {})
     assert not any(secret in str(raised.value) for secret in environment.values())
     assert raised.value.__cause__ is None

@@ -12,7 +12,7 @@ import pytest
 
 from deployer.cloud.client import Client, LogPage
 from deployer.emulator import Emulator
-from deployer.errors import AnswerLost, ApiError, NothingArrived, Refused
+from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost
 from deployer.kinds import KINDS
 from deployer.model import Phase
 from testing.client import Time, connected
@@ -116,7 +116,7 @@ def test_cancel(client: Client, clock: Clock, kind: str) -> None:
 def test_what_has_ended_cannot_be_cancelled(client: Client, clock: Clock, kind: str, code: str) -> None:
     identifier = made(client, kind)
     clock.forward(100)
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RequestFailed) as raised:
         client.cancel(KINDS[kind], identifier, path_values(kind))
     assert raised.value.code == code
     assert raised.value.request_id == client.request_id
@@ -144,7 +144,7 @@ def test_stop(client: Client, clock: Clock, savepoint: bool) -> None:
     entry = client.show(FLINK, identifier, {})
     assert entry is not None
     assert (entry["status"], entry["has_savepoint"]) == ("job_cancel_success", savepoint)
-    with pytest.raises(Refused, match=r"DLI\.0007"):
+    with pytest.raises(RequestFailed, match=r"DLI\.0007"):
         client.stop(FLINK, identifier, savepoint=savepoint)
 
 
@@ -170,7 +170,7 @@ def test_update_sends_what_is_given(service: FaultProxy, client: Client, clock: 
     spec = FLINK.observe(entry).spec
     assert spec is not None
     assert (spec["resume_max_num"], spec["main_class"]) == (3, "com.example.Main")
-    with pytest.raises(Refused, match="main_class cannot be updated now"):
+    with pytest.raises(RequestFailed, match="main_class cannot be updated now"):
         client.update(FLINK, identifier, {"main_class": "com.example.Other"})
 
 
@@ -178,7 +178,7 @@ def test_delete(client: Client) -> None:
     identifier = made(client, "FlinkJar")
     client.delete(FLINK, identifier)
     assert client.show(FLINK, identifier, {}) is None
-    with pytest.raises(Refused, match=r"DLI\.16001"):
+    with pytest.raises(RequestFailed, match=r"DLI\.16001"):
         client.delete(FLINK, identifier)
 
 
@@ -214,7 +214,7 @@ def test_log(client: Client, clock: Clock, kind: str) -> None:
 @pytest.mark.parametrize("answer", [{}, {"log": None, "total": 0}, {"log": ["a"]}, {"log": "a", "total": 1}])
 def test_what_is_no_log(service: FaultProxy, client: Client, answer: object) -> None:
     service.rule("GET", "/log", says(200, answer))
-    with pytest.raises(AnswerLost, match="not a log"):
+    with pytest.raises(ResponseLost, match="not a log"):
         client.log(BATCH, UUID, {}, start=0, size=10)
 
 
@@ -265,7 +265,7 @@ def of_service(write: str) -> str:
 def test_a_refusal(service: FaultProxy, client: Client, write: str, refusal: str) -> None:
     for method in ("POST", "PUT", "DELETE"):
         service.rule(method, "", REFUSALS[refusal])
-    with pytest.raises(Refused):
+    with pytest.raises(RequestFailed):
         WRITES[write](client, of_service(write))
     assert len(service.calls) == (4 if refusal == "429" else 1)
 
@@ -285,7 +285,7 @@ def test_a_lost_answer_is_not_asked_for_again(
 ) -> None:
     for method in ("POST", "PUT", "DELETE"):
         service.rule(method, "", LOSSES[loss](False))
-    with pytest.raises(AnswerLost):
+    with pytest.raises(ResponseLost):
         WRITES[write](client, of_service(write))
     assert len(service.calls) == 1
 
@@ -307,7 +307,7 @@ def test_a_cancel_whose_answer_is_cut_was_carried_out(
 ) -> None:
     identifier = made(client, "SparkBatch")
     service.rule("DELETE", "", cut)
-    with pytest.raises(AnswerLost):
+    with pytest.raises(ResponseLost):
         client.cancel(BATCH, identifier, {})
     clock.forward(5)
     assert phase(client, "SparkBatch", identifier) is Phase.FAILED
@@ -316,7 +316,7 @@ def test_a_cancel_whose_answer_is_cut_was_carried_out(
 def test_nothing_listens() -> None:
     with FaultProxy("") as gone:
         client = connected(gone, Time(), {"HW_AUTH_TOKEN": TOKEN})
-    with pytest.raises(NothingArrived):
+    with pytest.raises(NotSent):
         client.cancel(BATCH, UUID, {})
 
 
@@ -341,7 +341,7 @@ HOSTILE = [
 @pytest.mark.parametrize("identifier", HOSTILE)
 @pytest.mark.parametrize("write", WRITES)
 def test_a_hostile_id_is_not_sent(service: FaultProxy, client: Client, write: str, identifier: str) -> None:
-    with pytest.raises(NothingArrived, match="nothing was sent"):
+    with pytest.raises(NotSent, match="nothing was sent"):
         WRITES[write](client, identifier)
     assert service.calls == []
 
@@ -349,16 +349,16 @@ def test_a_hostile_id_is_not_sent(service: FaultProxy, client: Client, write: st
 @pytest.mark.parametrize("identifier", [*HOSTILE, "abc", "-1", "1.5", "١٣٨"])
 def test_a_flink_job_has_a_number(service: FaultProxy, client: Client, identifier: str) -> None:
     for call in (client.delete, lambda kind, given: client.show(kind, given, {})):
-        with pytest.raises(NothingArrived, match="is not the id of such a job"):
+        with pytest.raises(NotSent, match="is not the id of such a job"):
             call(FLINK, identifier)
     assert service.calls == []
 
 
 @pytest.mark.parametrize("identifier", HOSTILE)
 def test_a_hostile_id_is_not_read_either(service: FaultProxy, client: Client, identifier: str) -> None:
-    with pytest.raises(NothingArrived):
+    with pytest.raises(NotSent):
         client.show(BATCH, identifier, {})
-    with pytest.raises(NothingArrived):
+    with pytest.raises(NotSent):
         client.log(BATCH, identifier, {}, start=0, size=1)
     assert service.calls == []
 
@@ -370,7 +370,7 @@ def test_a_hostile_cluster_is_not_sent(service: FaultProxy, client: Client, clus
         lambda place: client.entries(MRS, place),
         lambda place: client.create(MRS, "alpha", SPECS["MrsJob"] | place),
     ):
-        with pytest.raises(NothingArrived, match="cannot be the cluster_id"):
+        with pytest.raises(NotSent, match="cannot be the cluster_id"):
             call({"cluster_id": cluster})
     assert service.calls == []
 

@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from deployer.cloud.auth import SignedIn, TokenAuth
+from deployer.cloud.auth import AuthContext, TokenAuth
 from deployer.cloud.client import Client
-from deployer.cloud.observe import list_beside, observe
+from deployer.cloud.observe import list_candidates, observe
 from deployer.cloud.transport import Transport
 from deployer.emulator import Emulator
-from deployer.errors import NoAnswer
+from deployer.errors import ResponseTimeout
 from deployer.kinds.kind import Kind
 from deployer.model import Identity, Job, Source
 from deployer.project.target import UNLIMITED, Retry, Target
@@ -36,7 +36,7 @@ def proxy(workspace: Workspace, emulator: Emulator) -> Iterator[FaultProxy]:
 def client(proxy: FaultProxy) -> Iterator[Client]:
     endpoints = dict.fromkeys(("dli", "mrs"), proxy.url)
     with Transport(rate=UNLIMITED, retry=Retry(attempts=1)) as transport:
-        yield Client(Target("test", endpoints=endpoints), SignedIn(TokenAuth(TOKEN), "pid"), transport)
+        yield Client(Target("test", endpoints=endpoints), AuthContext(TokenAuth(TOKEN), "pid"), transport)
 
 
 def asked(proxy: FaultProxy, *names: str) -> list[dict[str, str]]:
@@ -185,12 +185,12 @@ def test_one_job_is_looked_for_by_its_name(
 ) -> None:
     """Some filters are fuzzy, and find alpha-2 as well."""
     fill(emulator.url, kind, ["alpha", "alpha-2", "beta"])
-    [found] = list_beside(client, job(kind, "alpha"))
+    [found] = list_candidates(client, job(kind, "alpha"))
     assert found.identity == job(kind, "alpha").identity
     of_it, *tags = asked(proxy, *by)
     assert of_it == by
     assert len(tags) == (kind == "FlinkJar")
-    assert "tags" not in found.unlisted
+    assert "tags" not in found.unobserved
 
 
 @pytest.mark.parametrize("kind", SPECS)
@@ -199,19 +199,19 @@ def test_one_job_is_found_where_the_filter_is_refused(
 ) -> None:
     fill(emulator.url, kind, ["alpha", "beta"])
     proxy.rule("GET", r"[?&](job_name|name|queue)=", says(400, {"error_code": "DLI.0001"}))
-    assert len(list_beside(client, job(kind, "alpha"))) == 1
+    assert len(list_candidates(client, job(kind, "alpha"))) == 1
 
 
 def test_a_batch_is_looked_for_in_all_queues(client: Client, emulator: Emulator) -> None:
     fill(emulator.url, "SparkBatch", ["alpha"])
     moved = replace(job("SparkBatch", "alpha"), identity=Identity("SparkBatch", "elsewhere", "alpha"))
-    assert [one.identity.place for one in list_beside(client, moved)] == ["q"]
+    assert [one.identity.place for one in list_candidates(client, moved)] == ["q"]
 
 
 def test_an_unnamed_session_may_be_the_one(proxy: FaultProxy, client: Client, emulator: Emulator) -> None:
     fill(emulator.url, "SparkSession", ["alpha", "beta"])
     proxy.rule("GET", "", changed(lambda it: it["sessions"][0].update(name=None)))
-    found = list_beside(client, job("SparkSession", "alpha"))
+    found = list_candidates(client, job("SparkSession", "alpha"))
     assert sorted(one.identity.name for one in found) == ["", "alpha"]
 
 
@@ -380,7 +380,7 @@ class _SilentTags(Client):
 
     def tags(self, kind: Kind, identifier: str) -> list[dict[str, str]]:
         self.waits += 1
-        raise NoAnswer(f"no answer for {kind.name} {identifier}")
+        raise ResponseTimeout(f"no answer for {kind.name} {identifier}")
 
 
 def test_a_service_that_is_silent_is_not_asked_for_the_tags_of_every_job(
@@ -390,7 +390,7 @@ def test_a_service_that_is_silent_is_not_asked_for_the_tags_of_every_job(
     fill(emulator.url, "FlinkJar", names)
     with Transport(rate=UNLIMITED) as transport:
         target = Target("test", endpoints={"dli": proxy.url})
-        client = _SilentTags(target, SignedIn(TokenAuth(TOKEN), "pid"), transport)
+        client = _SilentTags(target, AuthContext(TokenAuth(TOKEN), "pid"), transport)
         live = observe(client, [job("FlinkJar", name) for name in names])
     assert (len(live.jobs), len(live.notes)) == (40, 40)
     assert client.waits < 20

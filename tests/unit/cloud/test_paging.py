@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from deployer.cloud.paging import MAX_PAGES, READINGS, Page, entries_of, read_to_end
-from deployer.errors import AnswerLost
+from deployer.cloud.paging import MAX_PAGES, MAX_READS, Page, entries_of, read_to_end
+from deployer.errors import ResponseLost
 from deployer.kinds.kind import Entry, Paging
 
 
@@ -56,9 +56,9 @@ def test_what_is_there_all_the_time_is_read_once_or_it_is_an_error(
     service = Service(list(there), paging, size, list(steps))
     try:
         found = service.read_to_end()
-    except AnswerLost:
+    except ResponseLost:
         # What is only added moves nothing away, and one that is gone costs one reading.
-        assert sum(gone is not None for _, gone in steps) >= READINGS
+        assert sum(gone is not None for _, gone in steps) >= MAX_READS
         return
     assert len(found) == len(set(found))
     assert {job for job in there if job in service.jobs} <= set(found)
@@ -96,7 +96,7 @@ def test_a_listing_without_an_end_is_an_error() -> None:
         read += 1
         return Page([{"id": read}], read + 5, "GET jobs")
 
-    with pytest.raises(AnswerLost, match=f"GET jobs: the listing has more than {MAX_PAGES} pages"):
+    with pytest.raises(ResponseLost, match=f"GET jobs: the listing has more than {MAX_PAGES} pages"):
         read_to_end(endless, Paging.RECORD, "id")
     assert read == MAX_PAGES + 1
 
@@ -104,7 +104,7 @@ def test_a_listing_without_an_end_is_an_error() -> None:
 def test_a_listing_that_is_too_long_is_an_error_at_once() -> None:
     pages = [Page([{"id": number} for number in range(100)], 100 * MAX_PAGES + 1, "GET jobs")]
     words = f"announces {100 * MAX_PAGES + 1} jobs, 100 on a page: more than the {MAX_PAGES} pages"
-    with pytest.raises(AnswerLost, match=words):
+    with pytest.raises(ResponseLost, match=words):
         read_to_end(lambda _: pages.pop(), Paging.PAGE, "id")
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from deployer.cloud.client import Client
-from deployer.cloud.error_codes import hint_of
+from deployer.cloud.error_codes import find_hint
 from deployer.cloud.rate_limit import Throttle
-from deployer.cloud.retry import Again, Waits
-from deployer.errors import AnswerLost, ApiError, NothingArrived, Refused
+from deployer.cloud.retry import Backoff, Retryable
+from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost
 from deployer.kinds import KINDS
 from deployer.kinds.tables import schema_folder
 from deployer.project.target import Rate, Retry
@@ -116,7 +116,7 @@ def test_a_read_is_not_sent_for_ever(service: FaultProxy, time: Time, fault: str
 )
 def test_an_answer_is_an_answer(service: FaultProxy, time: Time, fault: Fault) -> None:
     service.rule("GET", "batches", fault)
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RequestFailed) as raised:
         listing(connected(service, time, TOKEN))
     assert (len(service.calls), time.slept) == (1, [])
     assert "tried" not in str(raised.value)
@@ -124,7 +124,7 @@ def test_an_answer_is_an_answer(service: FaultProxy, time: Time, fault: Fault) -
 
 def test_a_read_that_hangs_is_given_up_in_time(time: Time) -> None:
     """Four times two minutes are too long, but each attempt may take its two minutes."""
-    waits = Waits(Retry(attempts=10), time.clock, write=False, full_since=None)
+    waits = Backoff(Retry(attempts=10), time.clock, write=False, full_since=None)
     attempts = 1
     while (wait := _after(time, 120, waits)) is not None:
         time.now += wait
@@ -132,9 +132,9 @@ def test_a_read_that_hangs_is_given_up_in_time(time: Time) -> None:
     assert attempts == 3
 
 
-def _after(time: Time, seconds: float, waits: Waits) -> float | None:
+def _after(time: Time, seconds: float, waits: Backoff) -> float | None:
     time.now += seconds
-    return waits.before_next(Again.READ, None)
+    return waits.next_delay(Retryable.READ, None)
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 7])
@@ -148,8 +148,8 @@ def test_the_attempts_of_a_target(service: FaultProxy, time: Time, attempts: int
 def test_waits_double_up_to_a_minute_and_are_spread(time: Time) -> None:
     def waits(chance: float) -> list[float | None]:
         time.chance = chance
-        of_one = Waits(Retry(attempts=10), time.clock, write=False, full_since=None)
-        return [of_one.before_next(Again.READ, None) for _ in range(10)]
+        of_one = Backoff(Retry(attempts=10), time.clock, write=False, full_since=None)
+        return [of_one.next_delay(Retryable.READ, None) for _ in range(10)]
 
     assert waits(1) == [1, 2, 4, 8, 16, 32, 60, 60, 60, None]
     assert waits(0) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, None]
@@ -183,7 +183,7 @@ def test_what_a_service_asks_for(
     if slept:
         assert (listing(client) == []) if method == "GET" else (create(client) == "b-1")
     else:
-        with pytest.raises(Refused, match=r"; the service asks to be left alone for [0-9]+ s$"):
+        with pytest.raises(RequestFailed, match=r"; the service asks to be left alone for [0-9]+ s$"):
             listing(client) if method == "GET" else create(client)
     assert time.slept == slept
 
@@ -196,14 +196,14 @@ def test_a_write_that_may_have_been_carried_out_is_not_repeated(
     service: FaultProxy, time: Time, fault: str
 ) -> None:
     service.rule("POST", "batches", PASSING[fault])
-    with pytest.raises(AnswerLost):
+    with pytest.raises(ResponseLost):
         create(connected(service, time, TOKEN))
     assert (len(service.calls), time.slept) == (1, [])
 
 
 def test_nor_is_one_that_was_refused(service: FaultProxy, time: Time) -> None:
     service.rule("POST", "batches", PASSING["500 with a code"])
-    with pytest.raises(Refused):
+    with pytest.raises(RequestFailed):
         create(connected(service, time, TOKEN))
     assert (len(service.calls), time.slept) == (1, [])
 
@@ -244,7 +244,7 @@ def test_a_write_is_sent_again_when_nothing_can_have_arrived(service: FaultProxy
 def test_nor_is_that_tried_for_ever(service: FaultProxy, time: Time) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         service.url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(NothingArrived, match=r"connection refused; is the server running\?; tried 4 times$"):
+    with pytest.raises(NotSent, match=r"connection refused; is the server running\?; tried 4 times$"):
         create(connected(service, time, TOKEN))
     assert time.slept == [1, 2, 4]
 
@@ -286,7 +286,7 @@ def test_a_full_cluster_is_waited_for(service: FaultProxy, time: Time, fault: st
 def test_but_not_for_ever(service: FaultProxy, time: Time) -> None:
     service.rule("POST", "job-executions", FULL["0177"])
     client = connected(service, time, TOKEN)
-    with pytest.raises(Refused, match=r"; it found no place within 10 minutes; apply again later$"):
+    with pytest.raises(RequestFailed, match=r"; it found no place within 10 minutes; apply again later$"):
         submit(client)
     assert sum(time.slept) == 600
 
@@ -296,7 +296,7 @@ def test_a_cluster_that_stays_full_is_not_waited_for_by_each_job(service: FaultP
     service.rule("POST", "c-2/job-executions", says(200, SUBMITTED))
     client = connected(service, time, TOKEN)
     for _ in range(3):
-        with pytest.raises(Refused):
+        with pytest.raises(RequestFailed):
             submit(client)
     assert (sum(time.slept), service.count("POST", "c-1")) == (600, 15)
     assert submit(client, "c-2") == "j-1"
@@ -306,15 +306,15 @@ def test_a_cluster_that_had_place_since_is_waited_for_again(service: FaultProxy,
     for nth in (1, 2, 4):
         service.rule("POST", "job-executions", FULL["0177"], nth=nth)
     service.rule("POST", "job-executions", says(200, SUBMITTED))
-    client = connected(service, time, TOKEN, retry=Retry(full_seconds=50))
+    client = connected(service, time, TOKEN, retry=Retry(capacity_seconds=50))
     assert [submit(client), submit(client)] == ["j-1", "j-1"]
     assert time.slept == [15, 30, 15]
 
 
 def test_without_a_wait(service: FaultProxy, time: Time) -> None:
     service.rule("POST", "job-executions", FULL["0177"])
-    with pytest.raises(Refused, match=r"as it takes at a time; apply again later$"):
-        submit(connected(service, time, TOKEN, retry=Retry(full_seconds=0)))
+    with pytest.raises(RequestFailed, match=r"as it takes at a time; apply again later$"):
+        submit(connected(service, time, TOKEN, retry=Retry(capacity_seconds=0)))
     assert time.slept == []
 
 
@@ -343,7 +343,7 @@ def test_a_second_of_calls_at_once_and_then_evenly(time: Time) -> None:
     started = time.now
     sent = []
     for _ in range(8):
-        with throttle.place():
+        with throttle.acquire():
             sent.append(time.now - started)
     assert sent == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1]
 
@@ -351,11 +351,11 @@ def test_a_second_of_calls_at_once_and_then_evenly(time: Time) -> None:
 def test_a_pause_is_not_saved_up(time: Time) -> None:
     throttle = Throttle(Rate(per_second=2), time.clock)
     for _ in range(2):
-        with throttle.place():
+        with throttle.acquire():
             pass
     time.now += 3600
     for _ in range(3):
-        with throttle.place():
+        with throttle.acquire():
             pass
     assert time.slept == [0.5]
 
@@ -364,7 +364,7 @@ def test_a_pause_is_not_saved_up(time: Time) -> None:
 def test_any_rate(time: Time, per_second: float, slept: list[float]) -> None:
     throttle = Throttle(Rate(per_second), time.clock)
     for _ in range(3):
-        with throttle.place():
+        with throttle.acquire():
             pass
     assert time.slept == pytest.approx(slept)
 
@@ -376,7 +376,7 @@ def test_so_many_at_a_time(time: Time) -> None:
 
     def call(_: int) -> None:
         nonlocal inside, most
-        with throttle.place():
+        with throttle.acquire():
             with lock:
                 inside += 1
                 most = max(most, inside)
@@ -413,7 +413,7 @@ def test_every_code_is_spelled_as_it_is_looked_up() -> None:
         for code in row["codes"]:
             assert isinstance(code, str)
             assert re.fullmatch(r"DLI\.[0-9]{4,5}|APIGW\.[0-9]{4}|[0-9]{4}|[0-9]{8,9}", code)
-            assert hint_of(code, row.get("says", "").partition("|")[0]).source == row["source"]
+            assert find_hint(code, row.get("says", "").partition("|")[0]).source == row["source"]
 
 
 @pytest.mark.parametrize(
@@ -433,14 +433,16 @@ def test_every_code_is_spelled_as_it_is_looked_up() -> None:
     ],
 )
 def test_hints(code: str, message: str, words: str) -> None:
-    assert words in hint_of(code, message).hint
-    assert bool(words) == bool(hint_of(code, message).hint)
+    assert words in find_hint(code, message).hint
+    assert bool(words) == bool(find_hint(code, message).hint)
 
 
 def test_a_hint_is_shown_and_the_request_id_too(service: FaultProxy, time: Time) -> None:
     refusal = {"job_submit_result": {"error_code": "0192", "error_msg": "not synchronized"}}
     service.rule("POST", "", says(400, refusal, {"X-Request-Id": "req-1"}))
-    with pytest.raises(Refused, match=r"\(request id req-1\): 0192 not synchronized; the IAM user") as raised:
+    with pytest.raises(
+        RequestFailed, match=r"\(request id req-1\): 0192 not synchronized; the IAM user"
+    ) as raised:
         submit(connected(service, time, TOKEN))
     assert (raised.value.code, raised.value.status, raised.value.request_id) == ("0192", 400, "req-1")
 

@@ -12,7 +12,7 @@ import pytest
 
 from deployer.cloud.auth import LOCAL
 from deployer.cloud.transport import Call, Transport
-from deployer.errors import NothingArrived, UsageError
+from deployer.errors import NotSent, UsageError
 from deployer.project.regions import of_region
 from deployer.project.target import Target
 from testing.client import Time
@@ -64,7 +64,7 @@ def get(url: str, *, ca_file: Path | None = None, time: Time | None = None) -> o
 
 def test_a_certificate_that_nobody_vouches_for(https: str) -> None:
     time = Time()
-    with pytest.raises(NothingArrived, match=r"the certificate of the server is not trusted: self[- ]signed"):
+    with pytest.raises(NotSent, match=r"the certificate of the server is not trusted: self[- ]signed"):
         get(https, time=time)
     assert time.slept == []
 
@@ -79,7 +79,7 @@ def test_a_certificate_of_ones_own(https: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_bundle_of_the_environment_that_is_missing(https: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(TLS / "missing.pem"))
-    with pytest.raises(NothingArrived, match=r"it cannot be sent: .*missing\.pem"):
+    with pytest.raises(NotSent, match=r"it cannot be sent: .*missing\.pem"):
         get(https)
 
 

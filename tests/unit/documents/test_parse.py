@@ -18,7 +18,7 @@ from deployer.model import Document
 
 def read(text: str) -> tuple[list[Document], list[str]]:
     documents, problems = parse(PlainText("f", text))
-    return documents, [f"{it.place.line}:{it.place.column}: {it.message}" for it in problems]
+    return documents, [f"{it.location.line}:{it.location.column}: {it.message}" for it in problems]
 
 
 def value_of(text: str) -> Any:
@@ -313,8 +313,8 @@ more: *c
 )
 def test_positions(path: tuple[str | int, ...], key: tuple[int, int], value: tuple[int, int]) -> None:
     (document,), _ = read(PLACED)
-    assert document.place(path, of_key=True)[1:3] == key
-    assert document.place(path)[1:3] == value
+    assert document.location(path, of_key=True)[1:3] == key
+    assert document.location(path)[1:3] == value
 
 
 def test_the_texts_of_unquoted_scalars_follow_aliases_and_merges() -> None:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployer.kinds import KINDS
-from deployer.kinds.coerce import NotUnderstoodError, value_of
-from deployer.kinds.kind import dig, milliseconds
+from deployer.kinds.coerce import ConversionError, value_of
+from deployer.kinds.kind import get_path, milliseconds
 from deployer.kinds.mrs_job import java_list, java_map
 from deployer.kinds.tables import Row, json_type, parse_row
 from deployer.model import FieldChange, LiveJob, Phase
-from deployer.planning.diff import canonical, compare
+from deployer.planning.diff import compare, normalize
 from testing.workspace import SHARED, needs_shared
 
 # --- entries ----------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def differences(kind: str, desired: dict[str, Any], **change: Any) -> dict[str, 
     """What plan would show, by pointer: live and desired."""
     live = observed(kind, **change)
     assert live.spec is not None
-    changes = compare(KINDS[kind].rows, live.spec, KINDS[kind].expect(desired), live.unlisted)
+    changes = compare(KINDS[kind].rows, live.spec, KINDS[kind].expect(desired), live.unobserved)
     return {change.path: (change.live, change.desired) for change in changes}
 
 
@@ -323,7 +323,7 @@ def test_a_value_is_in_the_type_of_its_row_or_not_understood(printed: str, said:
     if value != "?":
         assert value_of(row(printed), said) == value
         return
-    with pytest.raises(NotUnderstoodError):
+    with pytest.raises(ConversionError):
         value_of(row(printed), said)
 
 
@@ -345,7 +345,7 @@ def test_an_entry_may_hold_anything(kind: str, data: st.DataObject) -> None:
     live = KINDS[kind].observe(entry)
     assert isinstance(live.id, str)
     if live.spec is not None:
-        compare(KINDS[kind].rows, live.spec, KINDS[kind].expect({}), live.unlisted)
+        compare(KINDS[kind].rows, live.spec, KINDS[kind].expect({}), live.unobserved)
 
 
 def recorded_entries(kind: str) -> list[dict[str, Any]]:
@@ -356,7 +356,7 @@ def recorded_entries(kind: str) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for answer in answers:
         if answer["status"] == 200 and answer["api"] == f"{family}.list":
-            entries += dig(answer["body"], KINDS[kind].listing.items)
+            entries += get_path(answer["body"], KINDS[kind].listing.items)
         elif answer["status"] == 200 and answer["api"] == f"{family}.get":
             entries.append(answer["body"].get("job_detail", answer["body"]))
     return entries
@@ -424,8 +424,8 @@ def test_whatever_is_wrong_in_an_entry_it_is_compared_or_not(kind: str, data: st
         if name not in {"runtime_config", "flink_log_config"}:
             assert isinstance(value, JSON_CLASSES[shape]), name
     for desired in ({}, live.spec):
-        compare(KINDS[kind].rows, live.spec, KINDS[kind].expect(desired), live.unlisted)
-    assert compare(KINDS[kind].rows, live.spec, live.spec, live.unlisted) == ()
+        compare(KINDS[kind].rows, live.spec, KINDS[kind].expect(desired), live.unobserved)
+    assert compare(KINDS[kind].rows, live.spec, live.spec, live.unobserved) == ()
 
 
 JSON_CLASSES: dict[str, Any] = {
@@ -456,7 +456,7 @@ def test_recorded_entries_can_be_read(kind: str) -> None:
     for entry, live in zip(entries, found, strict=True):
         assert live.id == str(entry.get("id", entry.get("job_id", "")))
         if live.spec is not None:
-            compare(KINDS[kind].rows, live.spec, {}, live.unlisted)
+            compare(KINDS[kind].rows, live.spec, {}, live.unobserved)
 
 
 # --- batches ----------------------------------------------------------------------------------------------
@@ -624,7 +624,7 @@ def test_a_session_shows_its_preset_unless_sizes_were_given() -> None:
 def test_what_a_session_does_not_say_is_no_change(said: dict[str, Any]) -> None:
     live = KINDS["SparkSession"].observe(SESSION | {"sc_type": "B"} | said)
     desired = {"kind": "spark", "queue": "q", "sc_type": "B"}
-    assert compare(KINDS["SparkSession"].rows, live.spec or {}, desired, live.unlisted) == ()
+    assert compare(KINDS["SparkSession"].rows, live.spec or {}, desired, live.unobserved) == ()
 
 
 # --- Flink jobs -------------------------------------------------------------------------------------------
@@ -832,7 +832,7 @@ def test_an_mrs_job_without_its_properties_is_compared_by_the_rest() -> None:
     entry = {key: value for key, value in MRS.items() if key != "properties"}
     live = KINDS["MrsJob"].observe(entry)
     assert live.spec == {"job_type": "SparkSubmit", "arguments": ["a", "b"]}
-    assert "properties" in live.unlisted
+    assert "properties" in live.unobserved
 
 
 @pytest.mark.parametrize(
@@ -916,7 +916,7 @@ def changes(it: Row, live: Any, desired: Any) -> tuple[FieldChange, ...]:
 
 @pytest.mark.parametrize("unset", [None, "", [], {}])
 def test_empty_is_unset(unset: Any) -> None:
-    assert canonical(row("String"), unset) is None
+    assert normalize(row("String"), unset) is None
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def decided(one: Job, *runs: LiveJob) -> tuple[Change, tuple[str, ...]]:
     plan = plan_of([one], *runs)
     assert not plan.errors
     assert len(plan.changes) == 1
-    return plan.changes[0], tuple(note.message for note in plan.attention)
+    return plan.changes[0], tuple(note.message for note in plan.warnings)
 
 
 # The field that a listing of the kind shows and that two manifests can differ in.
@@ -329,7 +329,7 @@ def test_several_active_and_none_is_wanted() -> None:
     old = run(one, Phase.ACTIVE, id="old", differs="className")
     new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
     change, notes = decided(one, old, new)
-    assert (change.action, [one.id for one in change.beside]) == (Action.CANCEL, ["old"])
+    assert (change.action, [one.id for one in change.other_runs]) == (Action.CANCEL, ["old"])
     assert notes == ("more than one is active, and all are cancelled: new, old",)
 
 

@@ -218,7 +218,7 @@ def test_merging(over: Any, under: Any) -> None:
     document = merged(upper, lower, KINDS["MrsJob"])
     assert document.value == expected(over, under)
     for path in document.values:
-        assert document.place(path).file == ("u" if path in upper.values else "l")
+        assert document.location(path).file == ("u" if path in upper.values else "l")
 
 
 def test_a_null_serves_every_target(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ import yaml
 from deployer.documents.parse import MAX_DEPTH
 from deployer.errors import InvalidInput, UsageError
 from deployer.project import load as project
-from deployer.project.values import parse_setting, template_values, value_layers
+from deployer.project.values import parse_assignment, template_values, value_layers
 from testing.workspace import SPECS, Workspace, findings, manifest
 
 PROJECT = """\
@@ -239,7 +239,7 @@ def test_the_last_values_file_and_setting_win(shop: Workspace) -> None:
     ],
 )
 def test_a_setting_is_a_yaml_scalar(text: str, value: Any) -> None:
-    assert parse_setting(f"a.b={text}").value == {"a": {"b": value}}
+    assert parse_assignment(f"a.b={text}").value == {"a": {"b": value}}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from deployer.errors import Problem
 from deployer.escape import printable
-from deployer.model import Place
+from deployer.model import Location
 from deployer.report import findings
 from deployer.report.findings import MAX_IN_FILE, MAX_SHOWN, WIDTH, Finding
 from testing.workspace import ROOT, SPECS, Workspace, manifest
@@ -64,11 +64,11 @@ def shop(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def problem(line: int = 1, column: int = 1, file: str = "f.yaml", **more: str) -> Problem:
-    return Problem(Place(file, line, column), **{"message": "wrong", "code": "E035", **more})
+    return Problem(Location(file, line, column), **{"message": "wrong", "code": "E035", **more})
 
 
 def lines(problems: list[Problem], folder: Path | None = None) -> list[str]:
-    return [click.unstyle(line) for line in findings.text(findings.found(problems), folder)]
+    return [click.unstyle(line) for line in findings.text(findings.for_one_target(problems), folder)]
 
 
 # --- golden files -----------------------------------------------------------------------------------------
@@ -140,7 +140,9 @@ def test_any_line_is_cut_around_the_caret(tmp_path: Path, line: str, data: st.Da
 
 def test_the_way_there_is_told_nearest_first(tmp_path: Path) -> None:
     (tmp_path / "_part.yaml").write_text("\n" * 9 + "numExecutor: 4\n")
-    place = Place("_part.yaml", 10, 1, ("included at a.yaml:3:1", "the instance x = \u202e1 of b.yaml:1:1"))
+    place = Location(
+        "_part.yaml", 10, 1, ("included at a.yaml:3:1", "the instance x = \u202e1 of b.yaml:1:1")
+    )
     assert lines([Problem(place, "wrong", "E032")], tmp_path)[1:] == [
         "  10 | numExecutor: 4",
         "     | ^",
@@ -152,18 +154,18 @@ def test_the_way_there_is_told_nearest_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "at",
     [
-        Place("f.yaml"),
-        Place("f.yaml", 3, 1),
-        Place("gone.yaml", 1, 1),
-        Place("latin.yaml", 1, 1),
-        Place("../outside.yaml", 1, 1),
-        Place(".hidden.yaml", 1, 1),
-        Place("--set x", 1, 1),
-        Place("\0", 1, 1),
+        Location("f.yaml"),
+        Location("f.yaml", 3, 1),
+        Location("gone.yaml", 1, 1),
+        Location("latin.yaml", 1, 1),
+        Location("../outside.yaml", 1, 1),
+        Location(".hidden.yaml", 1, 1),
+        Location("--set x", 1, 1),
+        Location("\0", 1, 1),
     ],
     ids=str,
 )
-def test_a_line_that_cannot_be_shown_is_left_out(tmp_path: Path, at: Place) -> None:
+def test_a_line_that_cannot_be_shown_is_left_out(tmp_path: Path, at: Location) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
     for file in ("f.yaml", "../outside.yaml", ".hidden.yaml"):
@@ -229,7 +231,7 @@ def test_lines_are_those_of_the_project_that_is_meant(bare: Workspace, tmp_path:
 
 def test_the_same_mistake_is_shown_once() -> None:
     ways = [(f"the instance n = {n} of the forEach at f.yaml:1:1",) for n in range(1000, 1200)]
-    same = [Problem(Place("f.yaml", 3, 1, via), "wrong", "E035") for via in ways]
+    same = [Problem(Location("f.yaml", 3, 1, via), "wrong", "E035") for via in ways]
     other = [problem(3, 1, message="other"), problem(3, 2)]
     assert lines([*same, *other]) == [
         "f.yaml:3:1: error: other [E035]",
@@ -238,9 +240,9 @@ def test_the_same_mistake_is_shown_once() -> None:
         "    = ... and 199 more like it",
         "f.yaml:3:2: error: wrong [E035]",
     ]
-    warnings = [Problem(it.place, "wrong", "W108", "warning") for it in same]
+    warnings = [Problem(it.location, "wrong", "W108", "warning") for it in same]
     assert lines(warnings) == ["f.yaml:3:1: warning: wrong [W108]", "    = ... and 199 more like it"]
-    as_json = json.loads(findings.json(findings.found(same)))["findings"]
+    as_json = json.loads(findings.json(findings.for_one_target(same)))["findings"]
     assert [it["via"] for it in as_json] == [[*via] for via in ways]
 
 
@@ -278,9 +280,9 @@ def test_all_files_together_have_so_many_findings() -> None:
         *(f"... and 50 more in {letter}.yaml" for letter in "abcdefghij"),
         "... and 300 more in 2 more files",
     ]
-    in_github = [*findings.github(findings.found(many), ".")]
+    in_github = [*findings.github(findings.for_one_target(many), ".")]
     assert len([line for line in in_github if line.startswith("::")]) == MAX_SHOWN
-    assert len(json.loads(findings.json(findings.found(many)))["findings"]) == len(many)
+    assert len(json.loads(findings.json(findings.for_one_target(many)))["findings"]) == len(many)
 
 
 def test_many_findings_take_no_time(bare: Workspace) -> None:
@@ -404,7 +406,7 @@ hostile = st.text(st.sampled_from("%:,;#[] \t\r\n\x85\u2028\u3000ab=") | st.char
     ]
 )
 places = st.builds(
-    Place, hostile, st.integers(0, 9), st.integers(1, 9), st.lists(hostile, max_size=2).map(tuple)
+    Location, hostile, st.integers(0, 9), st.integers(1, 9), st.lists(hostile, max_size=2).map(tuple)
 )
 problems = st.lists(
     st.builds(Problem, places, hostile, st.just("E035"), st.sampled_from(["error", "warning", "note"])),
@@ -422,7 +424,7 @@ def unescaped(value: str) -> str:
 @settings(deadline=None)
 @given(problems)
 def test_github_gets_one_command_a_finding(problems: list[Problem]) -> None:
-    found = findings.found(problems)
+    found = findings.for_one_target(problems)
     made = [*findings.github(found, "jobs")]
     assert len(made) == len({findings_key(it) for it in found})
     for line in made:
@@ -436,14 +438,14 @@ def test_github_gets_one_command_a_finding(problems: list[Problem]) -> None:
 
 
 def findings_key(it: Finding) -> Problem:
-    place = it.problem.place._replace(via=())
+    place = it.problem.location._replace(via=())
     return Problem(place, it.problem.message, it.problem.code, it.problem.severity)
 
 
 @settings(deadline=None)
 @given(problems)
 def test_no_line_of_text_or_json_is_a_command(problems: list[Problem]) -> None:
-    found = findings.found(problems)
+    found = findings.for_one_target(problems)
     text = [click.unstyle(line) for line in findings.text(found, None, in_full=("error", "warning", "note"))]
     assert all(line.isprintable() for line in text)
     as_json = findings.json(found)

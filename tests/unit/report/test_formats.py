@@ -27,10 +27,10 @@ from deployer.model import (
     Impact,
     Job,
     LiveJob,
+    Location,
     Note,
     Outcome,
     Phase,
-    Place,
     Plan,
     Result,
     Source,
@@ -160,7 +160,7 @@ def test_nothing_but_text_comes_to_the_terminal(plan: Plan) -> None:
     assert all(map(is_plain, lines))
     # Each change has a line, one for its reason and one per field; each note has one.
     expected = sum(2 + len(change.fields) for change in plan.changes) + 1
-    expected += sum(1 + len(notes) for notes in (plan.attention, plan.errors) if notes)
+    expected += sum(1 + len(notes) for notes in (plan.warnings, plan.errors) if notes)
     assert len(list(filter(None, lines))) == expected
 
 
@@ -179,7 +179,7 @@ def test_an_outcome_is_one_plain_line(outcome: Outcome) -> None:
     assert is_plain(without_style(text.outcome(outcome)))
 
 
-places = st.builds(Place, nasty, st.integers(0, 9), st.integers(0, 9))
+places = st.builds(Location, nasty, st.integers(0, 9), st.integers(0, 9))
 
 
 @calm
@@ -204,7 +204,7 @@ def test_nothing_leaves_the_fence_of_the_markdown(plan: Plan) -> None:
         inside = lines[opened + 1 : closed]
         assert not any(fence in line for line in inside)
         outside = lines[:opened] + lines[closed + 1 :]
-        assert len(inside) >= len(plan.pending) + len(plan.attention) + len(plan.errors)
+        assert len(inside) >= len(plan.pending) + len(plan.warnings) + len(plan.errors)
     title = r"### deployer plan for `[A-Za-z0-9._?-]*`: ((no )?changes|could not be planned)"
     ours = re.compile(rf"{title}|\|[ |a-z0-9-]+\||Digest: `[0-9a-f]{{64}}`|")
     assert all(ours.fullmatch(line) for line in outside)

@@ -15,7 +15,7 @@ from deployer.kinds import KINDS
 from deployer.planning.diff import compare
 from deployer.report.source_lines import masked_lines
 from deployer.secrets import redact
-from deployer.secrets.references import deferred, mark
+from deployer.secrets.references import deferred_reference, reference
 from testing.workspace import ROOT
 
 
@@ -157,15 +157,20 @@ def test_a_diff_does_not_show_what_follows_an_option(live: list[str] | None) -> 
 @pytest.mark.parametrize(
     ("kind", "spec", "shown"),
     [
-        ("MrsJob", {"arguments": [f"x{mark('A')}", "y"]}, {"arguments": ["secret(A)", "y"]}),
-        ("MrsJob", {"arguments": ["--password", mark("A")]}, {"arguments": ["--password", "secret(A)"]}),
-        ("MrsJob", {"arguments": [f"--password {mark('A')}"]}, {"arguments": ["secret(A)"]}),
+        ("MrsJob", {"arguments": [f"x{reference('A')}", "y"]}, {"arguments": ["secret(A)", "y"]}),
+        ("MrsJob", {"arguments": ["--password", reference("A")]}, {"arguments": ["--password", "secret(A)"]}),
+        ("MrsJob", {"arguments": [f"--password {reference('A')}"]}, {"arguments": ["secret(A)"]}),
         (
             "SparkBatch",
-            {"conf": {"fs.obs.secret.key": f"x{mark('B')}{deferred('urlencode', mark('A'))}", "a": "1"}},
+            {
+                "conf": {
+                    "fs.obs.secret.key": f"x{reference('B')}{deferred_reference('urlencode', reference('A'))}",
+                    "a": "1",
+                }
+            },
             {"conf": {"fs.obs.secret.key": "secret(A, B)", "a": "1"}},
         ),
-        ("FlinkJar", {"runtime_config": f"[{mark('A')}]"}, {"runtime_config": "secret(A)"}),
+        ("FlinkJar", {"runtime_config": f"[{reference('A')}]"}, {"runtime_config": "secret(A)"}),
     ],
 )
 def test_marks_are_shown_by_name(kind: str, spec: dict[str, Any], shown: dict[str, Any]) -> None:

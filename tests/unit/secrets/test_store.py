@@ -17,18 +17,29 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 from deployer.errors import DeployerError
-from deployer.secrets.compare import aligned
-from deployer.secrets.references import CLOSE, OPEN, SEP, deferred, holds_mark, mark, names, shown
+from deployer.secrets.compare import align_references
+from deployer.secrets.references import (
+    CLOSE,
+    OPEN,
+    SEP,
+    deferred_reference,
+    display_text,
+    has_reference,
+    reference,
+    referenced_names,
+)
 from deployer.secrets.store import MAX_BYTES, Secrets, SecretSource
 
-A, B = mark("A"), mark("B")
+A, B = reference("A"), reference("B")
 PLAIN = st.text(st.characters(exclude_characters=OPEN + SEP + CLOSE, exclude_categories=["Cs"]))
 SHORT = st.text("ab", max_size=4)
 
 
 def nested(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     filters = st.sampled_from(["b64encode", "sha256", "urlencode"])
-    return st.builds(deferred, filters, st.builds(lambda *pieces: "".join(pieces), SHORT, inside, SHORT))
+    return st.builds(
+        deferred_reference, filters, st.builds(lambda *pieces: "".join(pieces), SHORT, inside, SHORT)
+    )
 
 
 MARK = st.recursive(st.sampled_from([A, B]), nested, max_leaves=4)
@@ -46,28 +57,28 @@ def scrubbed(value: str, text: str) -> str:
 
 
 def test_marks_are_found_wherever_they_stand() -> None:
-    inside = deferred("b64encode", f"user:{deferred('urlencode', A)}")
+    inside = deferred_reference("b64encode", f"user:{deferred_reference('urlencode', A)}")
     value = {"conf": [{"x": f"a{B}"}, 1, None], inside: True}
-    assert holds_mark(value)
-    assert names(value) == {"A", "B"}
-    assert not holds_mark({"a": ["secret(A)", 1, 2.5, None, {"b": False}]})
-    assert names("x") == frozenset()
+    assert has_reference(value)
+    assert referenced_names(value) == {"A", "B"}
+    assert not has_reference({"a": ["secret(A)", 1, 2.5, None, {"b": False}]})
+    assert referenced_names("x") == frozenset()
 
 
 def test_only_names_are_shown() -> None:
-    assert shown(f"jdbc:x?user=me&password={A}") == "secret(A)"
-    assert shown(f"{B}{deferred('sha256', A)}{B}") == "secret(A, B)"
+    assert display_text(f"jdbc:x?user=me&password={A}") == "secret(A)"
+    assert display_text(f"{B}{deferred_reference('sha256', A)}{B}") == "secret(A, B)"
 
 
 @pytest.mark.parametrize("name", ["", "1A", "A-B", "A" * 129, "é", A])
 def test_a_name_is_a_word(name: str) -> None:
     with pytest.raises(ValueError, match="not the name of a secret"):
-        mark(name)
+        reference(name)
 
 
 def test_only_some_filters_can_wait() -> None:
     with pytest.raises(ValueError, match="not a filter"):
-        deferred("upper", A)
+        deferred_reference("upper", A)
 
 
 @settings(deadline=None)
@@ -75,8 +86,8 @@ def test_only_some_filters_can_wait() -> None:
 def test_live_text_matches_whatever_fills_the_marks(pieces: list[tuple[str, str, str]], last: str) -> None:
     desired = "".join(literal + hole for literal, hole, _ in pieces) + last
     live = "".join(literal + filling for literal, _, filling in pieces) + last
-    assert aligned(live, desired) == live
-    assert aligned([{"x": live}], [{"x": desired}]) == [{"x": live}]
+    assert align_references(live, desired) == live
+    assert align_references([{"x": live}], [{"x": desired}]) == [{"x": live}]
 
 
 @settings(deadline=None)
@@ -84,7 +95,7 @@ def test_live_text_matches_whatever_fills_the_marks(pieces: list[tuple[str, str,
 def test_nothing_else_matches(literals: list[str], live: str, hole: str) -> None:
     desired = hole.join(literals)
     fits = re.fullmatch(".*".join(literals), live)
-    assert aligned(live, desired) == (live if fits else desired)
+    assert align_references(live, desired) == (live if fits else desired)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +117,7 @@ def test_nothing_else_matches(literals: list[str], live: str, hole: str) -> None
     ],
 )
 def test_what_does_not_match_stays_desired(live: Any, desired: Any, result: Any) -> None:
-    assert aligned(live, desired) == result
+    assert align_references(live, desired) == result
 
 
 @pytest.mark.parametrize(
@@ -125,7 +136,7 @@ def test_what_does_not_match_stays_desired(live: Any, desired: Any, result: Any)
     ],
 )
 def test_unordered_items_find_each_other(live: list[Any], desired: list[Any], result: list[Any]) -> None:
-    assert aligned(live, desired, unordered=True) == result
+    assert align_references(live, desired, unordered=True) == result
 
 
 @settings(deadline=None)
@@ -133,46 +144,50 @@ def test_unordered_items_find_each_other(live: list[Any], desired: list[Any], re
 def test_order_does_not_matter(data: st.DataObject, items: list[tuple[str, bool, str]]) -> None:
     desired = [literal + (A if holds else "") for literal, holds, _ in items]
     live = data.draw(st.permutations([text + (filling if holds else "") for text, holds, filling in items]))
-    assert sorted(aligned(live, desired, unordered=True)) == sorted(live)
+    assert sorted(align_references(live, desired, unordered=True)) == sorted(live)
 
 
 def test_long_lists_and_texts_are_no_trouble() -> None:
     many = [f"{number}{A}" for number in range(1000)]
-    assert aligned(["x"] * 1000, many, unordered=True) == many
+    assert align_references(["x"] * 1000, many, unordered=True) == many
     holes = 1000
-    assert aligned("ab" * 500_000, f"ab{A}" * holes + "c") == f"ab{A}" * holes + "c"
-    assert aligned("a" * 1_000_000, f"{A}b" * holes) == f"{A}b" * holes
-    assert aligned([str(number) for number in range(300)], [A] * 300, unordered=True) != [A] * 300
-    assert aligned(["x"] * 299, [A] * 300, unordered=True).count(A) == 1
+    assert align_references("ab" * 500_000, f"ab{A}" * holes + "c") == f"ab{A}" * holes + "c"
+    assert align_references("a" * 1_000_000, f"{A}b" * holes) == f"{A}b" * holes
+    assert align_references([str(number) for number in range(300)], [A] * 300, unordered=True) != [A] * 300
+    assert align_references(["x"] * 299, [A] * 300, unordered=True).count(A) == 1
 
 
 def test_values_fill_all_marks() -> None:
     secrets = secrets_of(A="hunter2", B="p w/ü")
-    value = {"a": [f"x{A}y{B}", 1, None], "b": {"c": deferred("b64encode", f"me:{A}")}, "d": "plain"}
+    value = {
+        "a": [f"x{A}y{B}", 1, None],
+        "b": {"c": deferred_reference("b64encode", f"me:{A}")},
+        "d": "plain",
+    }
     assert secrets.filled(value) == {
         "a": ["xhunter2yp w/ü", 1, None],
         "b": {"c": base64.b64encode(b"me:hunter2").decode()},
         "d": "plain",
     }
-    assert names(value) == {"A", "B"}
+    assert referenced_names(value) == {"A", "B"}
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_urlencode_is_that_of_jinja(value: str) -> None:
     expected = Environment(autoescape=False).from_string("{{ it | urlencode }}").render(it=value)  # noqa: S701
-    assert secrets_of(A=value).filled(deferred("urlencode", A)) == expected
+    assert secrets_of(A=value).filled(deferred_reference("urlencode", A)) == expected
 
 
 def test_filters_nest() -> None:
     digest = "f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7"
     secrets = secrets_of(A="hunter2")
-    assert secrets.filled(deferred("sha256", A)) == digest
-    twice = secrets.filled(f"-{deferred('b64encode', deferred('sha256', A) + A)}-")
+    assert secrets.filled(deferred_reference("sha256", A)) == digest
+    twice = secrets.filled(f"-{deferred_reference('b64encode', deferred_reference('sha256', A) + A)}-")
     assert twice == f"-{base64.b64encode(f'{digest}hunter2'.encode()).decode()}-"
     deep = A
     for _ in range(3000):
-        deep = deferred("sha256", deep)
+        deep = deferred_reference("sha256", deep)
     assert len(secrets.filled(deep)) == 64
 
 
@@ -180,7 +195,7 @@ def test_filters_nest() -> None:
     "text",
     [
         A * 1000,
-        deferred("b64encode", A * 1000),
+        deferred_reference("b64encode", A * 1000),
         "".join(f"{OPEN}b64encode{SEP}" for _ in range(100)) + A + CLOSE * 100,
     ],
 )
@@ -206,7 +221,7 @@ def test_a_short_text_cannot_become_endless(text: str) -> None:
 def test_a_damaged_mark_is_never_sent(text: str) -> None:
     with pytest.raises(DeployerError, match="damaged"):
         secrets_of(A="hunter2").filled([text])
-    assert holds_mark(text)
+    assert has_reference(text)
 
 
 def test_what_is_missing_is_told_without_a_value(tmp_path: Path) -> None:
@@ -233,9 +248,9 @@ def test_what_is_missing_is_told_without_a_value(tmp_path: Path) -> None:
         "secret 'sett' is not listed under 'secrets' in deployer.yaml; did you mean 'set'?",
         "secret 'unset': the variable UNSET is not set",
     ]
-    assert secrets.filled(mark("good") + mark("set")) == "from-filehunter2"
+    assert secrets.filled(reference("good") + reference("set")) == "from-filehunter2"
     with pytest.raises(DeployerError, match=r"^secret 'latin': the file latin is not UTF-8$") as caught:
-        secrets.filled({"a": [mark("latin")]})
+        secrets.filled({"a": [reference("latin")]})
     assert caught.value.__context__ is None
     assert repr(secrets).startswith("Secrets(blank, empty, ")
     assert "hunter2" not in repr(secrets)
@@ -301,7 +316,7 @@ VALUE = st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"])
 @given(VALUE | st.text("a/+'\"\\\n<&é%", min_size=1), PLAIN, PLAIN)
 def test_no_form_of_a_value_is_left(value: str, before: str, after: str) -> None:
     secrets = secrets_of(A=value)
-    body = secrets.filled({"x": f"{before}{A}", "y": deferred("b64encode", f"me:{A}")})
+    body = secrets.filled({"x": f"{before}{A}", "y": deferred_reference("b64encode", f"me:{A}")})
     assert value not in secrets.scrubbed(body["x"])
     assert body["y"] not in secrets.scrubbed(f"{before}{body['y']}{after}")
     for encoded in (encoding(value) for encoding in ENCODINGS):

@@ -39,7 +39,7 @@ def read(text: str, **values: Any) -> tuple[list[Any], list[str]]:
     rendered = ENGINE.render("f", text, values)
     documents, problems = parse(rendered) if isinstance(rendered, RenderedText) else ([], rendered)
     return [it.value for it in documents], [
-        f"{it.place.line}:{it.place.column}: {it.message}" for it in problems
+        f"{it.location.line}:{it.location.column}: {it.message}" for it in problems
     ]
 
 

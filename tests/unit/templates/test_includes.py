@@ -63,7 +63,7 @@ def read(engine: Engine, text: str, **each: Any) -> tuple[list[Any], list[str]]:
     """The documents, and the problems with the way to each."""
     rendered = engine.render("main.yaml", text, each)
     documents, problems = parse(rendered) if isinstance(rendered, RenderedText) else ([], rendered)
-    words = [" < ".join([f"{it.place}: {it.message}", *it.place.via]) for it in problems]
+    words = [" < ".join([f"{it.location}: {it.message}", *it.location.via]) for it in problems]
     return [it.value for it in documents], words
 
 
@@ -256,15 +256,15 @@ def test_a_document_of_an_include_has_its_place_there(engine: Engine) -> None:
     assert isinstance(rendered, RenderedText)
     (_, document), _ = parse(rendered)
     way = "included at main.yaml:3:1"
-    assert document.place(("spec", "queue")) == ("lib/spec.yaml", 2, 10, (way,))
-    assert document.place(("spec", "args", 1)) == (
+    assert document.location(("spec", "queue")) == ("lib/spec.yaml", 2, 10, (way,))
+    assert document.location(("spec", "args", 1)) == (
         "lib/args.yaml",
         3,
         5,
         ("included at lib/spec.yaml:3:1", way),
     )
-    assert document.place(("spec", "size")) == ("lib/spec.yaml", 4, 9, (way,))
-    assert document.place(("b",)) == ("main.yaml", 4, 4, ())
+    assert document.location(("spec", "size")) == ("lib/spec.yaml", 4, 9, (way,))
+    assert document.location(("b",)) == ("main.yaml", 4, 4, ())
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_no_other_file_is_read(engine: Engine, tag: str, name: str, words: str) 
         return
     assert isinstance(rendered, tuple)
     (problem,) = rendered
-    assert problem.place == ("main.yaml", 2, 2, ())
+    assert problem.location == ("main.yaml", 2, 2, ())
     assert problem.code == Code.INCLUDE
     assert words in problem.message
     assert "config" not in problem.message or "config" in name

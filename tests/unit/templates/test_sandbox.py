@@ -18,7 +18,7 @@ import pytest
 
 from deployer.documents.parse import PlainText, YamlText, parse
 from deployer.errors import Code, DeployerError, Problem
-from deployer.model import Place
+from deployer.model import Location
 from deployer.templates import protocol as wire
 from deployer.templates import worker as child
 from deployer.templates.engine import Engine
@@ -43,7 +43,7 @@ def render(
     tasks = [
         text if isinstance(text, Task) else Task(f"{number}.yaml", text) for number, text in enumerate(texts)
     ]
-    with Sandbox(folder, VALUES, frozenset({"PASSWORD"}), patience=patience) as sandbox:
+    with Sandbox(folder, VALUES, frozenset({"PASSWORD"}), polling=patience) as sandbox:
         return list(sandbox.render(tasks))
 
 
@@ -125,9 +125,9 @@ def test_the_way_to_a_task_is_the_last_of_all(tmp_path: Path) -> None:
         folder=tmp_path,
     )
     assert not isinstance(sound, tuple)
-    assert sound.place(0, 4) == ("a", 1, 5, ("the instance x",))
-    assert parse(sound)[1][0].place == ("b.yaml", 1, 4, ("included at a:2:21", "the instance x"))
-    assert problem_of(wrong).place == ("b.yaml", 2, 4, ("included at a:2:1", "the instance y"))
+    assert sound.location(0, 4) == ("a", 1, 5, ("the instance x",))
+    assert parse(sound)[1][0].location == ("b.yaml", 1, 4, ("included at a:2:21", "the instance x"))
+    assert problem_of(wrong).location == ("b.yaml", 2, 4, ("included at a:2:1", "the instance y"))
 
 
 def test_two_at_a_time() -> None:
@@ -186,8 +186,8 @@ def test_bombs(text: str, line: int, words: str) -> None:
     assert time.monotonic() - begun < 20  # against hangs; alone on a machine it is less than two seconds
     assert value_of(before) == value_of(after) == {"a": "q"}
     problem = problem_of(bomb)
-    assert problem.place.file == "1.yaml"
-    assert problem.place.line == line
+    assert problem.location.file == "1.yaml"
+    assert problem.location.line == line
     assert words in problem.message
 
 
@@ -212,7 +212,7 @@ def test_cheap_mistakes_stop_nothing() -> None:
 
 @linux
 def test_a_process_that_hangs_is_ended() -> None:
-    with Sandbox(Path(), VALUES, frozenset(), patience=0.2) as sandbox:
+    with Sandbox(Path(), VALUES, frozenset(), polling=0.2) as sandbox:
         before = processes()
         results = sandbox.render(Task("f", SOUND, {"number": number}) for number in range(40))
         assert value_of(next(results)) == {"a": "q"}
@@ -383,7 +383,7 @@ def test_what_is_no_problem(data: Any) -> None:
 
 
 def test_a_problem_comes_through() -> None:
-    problem = Problem(Place("f", 1, 2, ("a",)), "m\ud800", Code.UNDEFINED)
+    problem = Problem(Location("f", 1, 2, ("a",)), "m\ud800", Code.UNDEFINED)
     assert wire.to_problem(wire.decoded(wire.encoded(wire.from_problem(problem))), ("b",)) == Problem(
-        Place("f", 1, 2, ("a", "b")), "m\ud800", Code.UNDEFINED
+        Location("f", 1, 2, ("a", "b")), "m\ud800", Code.UNDEFINED
     )

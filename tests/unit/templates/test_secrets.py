@@ -19,13 +19,13 @@ from deployer.templates.rendered import RenderedText
 
 ENGINE = Engine(
     Path("no-such-folder"),
-    {"user": "u", "forged": secrets.mark("B"), "items": ["a"]},
+    {"user": "u", "forged": secrets.reference("B"), "items": ["a"]},
     {"A", "B", "DB_PASSWORD"},
 )
 SECRETS = secrets.Secrets(
     {name: secrets.SecretSource(name, variable=name) for name in "AB"}, {"A": "first", "B": "second"}, Path()
 )
-A, B = secrets.mark("A"), secrets.mark("B")
+A, B = secrets.reference("A"), secrets.reference("B")
 
 
 def read(template: str) -> tuple[list[Any], tuple[Problem, ...]]:
@@ -49,16 +49,16 @@ def read(template: str) -> tuple[list[Any], tuple[Problem, ...]]:
         ("{{ [user, secret('A')] | join(':') }}", f"u:{A}"),
         ("{{ ['x', 'y'] | join(secret('A')) }}", f"x{A}y"),
         ("{{ [{'p': secret('A')}] | join(attribute='p') }}", A),
-        ("{{ secret('A') | b64encode }}", secrets.deferred("b64encode", A)),
-        ("{{ secret('A') | sha256 }}", secrets.deferred("sha256", A)),
-        ("{{ secret('A') | urlencode }}", secrets.deferred("urlencode", A)),
-        ("{{ ('u:' ~ secret('A')) | b64encode }}", secrets.deferred("b64encode", f"u:{A}")),
+        ("{{ secret('A') | b64encode }}", secrets.deferred_reference("b64encode", A)),
+        ("{{ secret('A') | sha256 }}", secrets.deferred_reference("sha256", A)),
+        ("{{ secret('A') | urlencode }}", secrets.deferred_reference("urlencode", A)),
+        ("{{ ('u:' ~ secret('A')) | b64encode }}", secrets.deferred_reference("b64encode", f"u:{A}")),
         (
             "{{ secret('A') | sha256 | b64encode }}",
-            secrets.deferred("b64encode", secrets.deferred("sha256", A)),
+            secrets.deferred_reference("b64encode", secrets.deferred_reference("sha256", A)),
         ),
-        ("x{{ (secret('A') | urlencode) ~ '@' }}", f"x{secrets.deferred('urlencode', A)}@"),
-        ("{{ [secret('A')] | map('b64encode') | list }}", [secrets.deferred("b64encode", A)]),
+        ("x{{ (secret('A') | urlencode) ~ '@' }}", f"x{secrets.deferred_reference('urlencode', A)}@"),
+        ("{{ [secret('A')] | map('b64encode') | list }}", [secrets.deferred_reference("b64encode", A)]),
         ("{{ [secret('A'), {'k': secret('B')}] }}", [A, {"k": B}]),
         ("{{ dict(k=secret('A')) }}", {"k": A}),
         ("{{ [1, secret('A')] | last }}", A),
@@ -80,7 +80,7 @@ def test_allowed(expression: str, value: Any) -> None:
         ("{% set s %}<{{ secret('A') }}>{% endset %}v: {{ s }}", f"<{A}>"),
         (
             "{% set s %}u:{{ secret('A') }}{% endset %}v: {{ s | b64encode }}",
-            secrets.deferred("b64encode", f"u:{A}"),
+            secrets.deferred_reference("b64encode", f"u:{A}"),
         ),
         ("{% macro m(x) %}<{{ x }}>{% endmacro %}v: {{ m(secret('A')) }}", f"<{A}>"),
         ("{% macro m(x) %}{{ x }}{% endmacro %}v: {{ m(m(secret('A')) ~ '-') }}", f"{A}-"),
@@ -89,9 +89,18 @@ def test_allowed(expression: str, value: Any) -> None:
             f"<{A}>",
         ),
         ("{% macro m() %}{{ caller(secret('A')) }}{% endmacro %}v: {% call(x) m() %}{{ x }}{% endcall %}", A),
-        ("{% filter b64encode %}{{ secret('A') }}{% endfilter %}", secrets.deferred("b64encode", A)),
-        ("v: {% filter b64encode %}{{ secret('A') }}{% endfilter %}", secrets.deferred("b64encode", A)),
-        ("{% set s | sha256 %}{{ secret('A') }}{% endset %}v: {{ s }}", secrets.deferred("sha256", A)),
+        (
+            "{% filter b64encode %}{{ secret('A') }}{% endfilter %}",
+            secrets.deferred_reference("b64encode", A),
+        ),
+        (
+            "v: {% filter b64encode %}{{ secret('A') }}{% endfilter %}",
+            secrets.deferred_reference("b64encode", A),
+        ),
+        (
+            "{% set s | sha256 %}{{ secret('A') }}{% endset %}v: {{ s }}",
+            secrets.deferred_reference("sha256", A),
+        ),
         ("{% for s in [secret('A')] %}v: {{ loop.cycle(s) }}{% endfor %}", A),
         ("{% with s = secret('A') %}v: {{ s }}{% endwith %}", A),
         ("{% set n = namespace(s=secret('A')) %}v: {{ n.s }}", A),
@@ -195,7 +204,7 @@ dli_var(secret('A'))
 def test_refused(expression: str) -> None:
     documents, problems = read(f"a: 1\nb: {{{{ {expression} }}}}")
     assert not documents
-    assert [(it.place, it.code) for it in problems] == [(("f", 2, 4, ()), Code.SECRET_USE)]
+    assert [(it.location, it.code) for it in problems] == [(("f", 2, 4, ()), Code.SECRET_USE)]
     assert "b64encode, sha256 and urlencode" in problems[0].message
 
 
@@ -215,7 +224,7 @@ def test_refused(expression: str) -> None:
 )
 def test_refused_in_statements(statement: str) -> None:
     _, problems = read(f"a: 1\n  {statement}")
-    assert [(it.place.line, it.code) for it in problems] == [(2, Code.SECRET_USE)]
+    assert [(it.location.line, it.code) for it in problems] == [(2, Code.SECRET_USE)]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +238,9 @@ def test_refused_in_statements(statement: str) -> None:
 )
 def test_captured_it_is_a_secret_still(template: str, place: tuple[int, int]) -> None:
     _, problems = read(template)
-    assert [((it.place.line, it.place.column), it.code) for it in problems] == [(place, Code.SECRET_USE)]
+    assert [((it.location.line, it.location.column), it.code) for it in problems] == [
+        (place, Code.SECRET_USE)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +255,7 @@ def test_captured_it_is_a_secret_still(template: str, place: tuple[int, int]) ->
 )
 def test_a_name_that_is_not_listed(name: str, hint: str) -> None:
     _, (problem,) = read(f"a: 1\nb: {{{{ secret({name}) }}}}")
-    assert (problem.place, problem.code) == (("f", 2, 4, ()), Code.SECRET_NAME)
+    assert (problem.location, problem.code) == (("f", 2, 4, ()), Code.SECRET_NAME)
     assert problem.message.endswith(hint)
 
 
@@ -252,7 +263,7 @@ def test_all_names_that_are_not_listed_are_told() -> None:
     _, problems = read(
         "a: {{ secret('X') }}\nb: {{ secret('Y') | b64encode }}{{ nosuch }}\n{% set c = secret('Z') %}"
     )
-    assert [(it.place.line, it.code) for it in problems] == [
+    assert [(it.location.line, it.code) for it in problems] == [
         (1, Code.SECRET_NAME),
         (2, Code.SECRET_NAME),
         (2, Code.UNDEFINED),
@@ -276,7 +287,7 @@ def test_all_names_that_are_not_listed_are_told() -> None:
 )
 def test_a_mark_cannot_be_made_up(expression: str) -> None:
     _, (problem,) = read(f"a: 1\nb: {{{{ {expression} }}}}")
-    assert (problem.place, problem.code) == (("f", 2, 4, ()), Code.RESERVED_CHARACTER)
+    assert (problem.location, problem.code) == (("f", 2, 4, ()), Code.RESERVED_CHARACTER)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +295,7 @@ def test_a_mark_cannot_be_made_up(expression: str) -> None:
 )
 def test_a_mark_cannot_be_written(text: str) -> None:
     _, (problem,) = read(f"a: {{{{ 1 }}}}\nb: {text}")
-    assert (problem.place.line, problem.code) == (2, Code.RESERVED_CHARACTER)
+    assert (problem.location.line, problem.code) == (2, Code.RESERVED_CHARACTER)
 
 
 ATOMS = st.sampled_from(
