@@ -75,9 +75,14 @@ NATURES: Mapping[Nature, str] = {
 # --- the command line -------------------------------------------------------------------------------------
 
 
+def root() -> click.Context:
+    """Return the context of `deployer` itself. A command remembers the help options of its first context."""
+    return click.Context(cli, info_name="deployer", **cli.context_settings)
+
+
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Yield every verb, and every command of a group, with its full name."""
-    context = click.Context(cli)
+    context = root()
     for verb in VERBS:
         command = cli.get_command(context, verb)
         assert command is not None  # noqa: S101 - VERBS lists what there is
@@ -142,7 +147,7 @@ def help_text(command: click.Command) -> list[str]:
 
 def usage(name: str, command: click.Command) -> str:
     """Return the line that `--help` begins with."""
-    context = click.Context(command, info_name=f"deployer {name}")
+    context = click.Context(command, info_name=name, parent=root())
     return " ".join(["deployer", name, *command.collect_usage_pieces(context)])
 
 

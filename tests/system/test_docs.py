@@ -21,7 +21,7 @@ import click
 import pytest
 import yaml
 
-from deployer.cli import VERBS, cli
+from deployer.cli import cli
 from deployer.errors import Exit
 from deployer.kinds import KINDS
 from deployer.planning.plan_json import FORMAT_VERSION
@@ -209,18 +209,7 @@ def test_every_yaml_block_is_yaml(page: str) -> None:
 CLI_PAGE = text_of("docs/reference/cli.md")
 
 
-def commands() -> Iterator[tuple[str, click.Command]]:
-    """Every verb and every command of a group, with its full name."""
-    context = click.Context(cli)
-    for name in VERBS:
-        verb = cli.get_command(context, name)
-        assert verb is not None
-        yield name, verb
-        if isinstance(verb, click.Group):
-            yield from ((f"{name} {inner}", command) for inner, command in verb.commands.items())
-
-
-ALL = [pytest.param(name, command, id=name) for name, command in commands()]
+ALL = [pytest.param(name, command, id=name) for name, command in generate.commands()]
 
 
 def section_of(name: str) -> str:
@@ -249,7 +238,7 @@ def test_every_option_has_a_help(name: str, command: click.Command) -> None:
 
 @pytest.mark.parametrize("page", GUIDES, ids=name_of)
 def test_no_option_on_a_page_is_made_up(page: Path) -> None:
-    known = {word for _, command in commands() for option in command.params for word in option.opts}
+    known = {word for _, command in generate.commands() for option in command.params for word in option.opts}
     known |= {word for option in cli.params for word in option.opts}
     foreign = {"--body-file", "--help", "--version"}
     foreign |= {"--bucket", "--class", "--date", "--deploy-mode", "--master", "--num-executors"}  # of jobs
@@ -272,7 +261,7 @@ def shown_commands() -> Iterator[Any]:
 def parse(command_line: str) -> None:
     """Parses a command line as the program does, without running it; raises click.UsageError."""
     _, verb, *arguments = shlex.split(command_line.partition(" > ")[0])
-    context = click.Context(cli, obj=dict.fromkeys(("folder", "target")))
+    context = generate.root()
     command = cli.get_command(context, verb)
     assert command is not None, verb
     if isinstance(command, click.Group):
@@ -288,7 +277,9 @@ def test_a_shown_command_exists(command_line: str) -> None:
 
 @pytest.mark.parametrize(("name", "command"), [*ALL, pytest.param("", cli, id="deployer")])
 def test_a_help_ends_with_examples(name: str, command: click.Command) -> None:
-    shown = command.get_help(click.Context(command, info_name=f"deployer {name}"))
+    context = generate.root()
+    context = click.Context(command, info_name=name, parent=context) if name else context
+    shown = command.get_help(context)
     head, _, examples = shown.partition("\n  Examples:\n")
     assert head.startswith("Usage: deployer")
     lines = [line.strip() for line in examples.splitlines()]
