@@ -183,7 +183,7 @@ class _StandIns:
         for found, stand_in in self.texts.items():
             text = text.replace(found, stand_in)
         text = _REAL_TIME.sub("TIME", text)
-        return _RANDOM.sub(self._stand_in, text)
+        return _SEVERAL.sub(_in_order, _RANDOM.sub(self._stand_in, text))
 
     def _stand_in(self, match: re.Match[str]) -> str:
         [sort] = [name for name, value in match.groupdict().items() if value is not None and name != "gap"]
@@ -220,6 +220,14 @@ def _process(folder: Path, environment: Mapping[str, str], stdin: TextIO) -> Ite
         os.chdir(before)
         os.environ.clear()
         os.environ.update(variables)
+
+
+# Several ids in a row are sorted by what they are, so their order is another in each run.
+_SEVERAL = re.compile(r"ID-[0-9]+(?:, ID-[0-9]+)+")
+
+
+def _in_order(match: re.Match[str]) -> str:
+    return ", ".join(sorted(match[0].split(", "), key=lambda stand_in: int(stand_in[3:])))
 
 
 class Scenario:
