@@ -22,7 +22,7 @@ class Clock:
 
 
 class StopSignal:
-    """Set by the first interrupt: calls in flight end, every wait ends at once, and nothing new begins."""
+    """The stop signal of the first interrupt: running requests finish, waits end, nothing new starts."""
 
     def __init__(self) -> None:
         self._event = threading.Event()

@@ -109,7 +109,7 @@ class Problem:
 
     @property
     def words(self) -> str:
-        """The message, with its code and the rule that can be waived."""
+        """Returns the message, with its code and the rule that can be waived."""
         return f"{self.message} [{' '.join(filter(None, (self.code, self.rule)))}]"
 
     def __str__(self) -> str:
@@ -183,7 +183,7 @@ class ResponseTimeout(ResponseLost):
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """`; did you mean 'x'?`, or the known words where none is near, for the end of a message."""
+    """Returns `; did you mean 'x'?`, or the known words where none is near, for the end of a message."""
     folded = {name.casefold(): name for name in known}
     if close := difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5):
         return f"; did you mean '{folded[close[0]]}'?"

@@ -12,7 +12,7 @@ _CONTEXT = 40
 
 
 def printable(text: str) -> str:
-    """`text` on one line: control, bidirectional and other invisible characters become escapes.
+    """Returns `text` on one line: control, bidirectional and other invisible characters become escapes.
 
     So does the bracket of what a GitHub runner takes for a command wherever it stands.
     """
@@ -22,7 +22,7 @@ def printable(text: str) -> str:
 
 
 def log_lines(text: str, prefix: str = "") -> Iterator[str]:
-    """A line of a log, which may hold breaks, as lines that neither a terminal nor a CI runner obeys.
+    """Yields a line of a log, which may hold breaks, as lines that neither a terminal nor a CI runner obeys.
 
     To a runner what begins with :: is a command.
     """
@@ -38,12 +38,12 @@ def _escape(char: str) -> str:
 
 
 def value(item: Any) -> str:
-    """A value as JSON, on one line."""
+    """Returns a value as JSON, on one line."""
     return printable(json.dumps(item, ensure_ascii=False, sort_keys=True))
 
 
 def pair(live: Any, desired: Any) -> tuple[str, str]:
-    """Both values; where they are long, the part around their first difference."""
+    """Returns both values; where they are long, the part around their first difference."""
     texts = value(live), value(desired)
     if max(map(len, texts)) <= MAX_VALUE:
         return texts

@@ -18,7 +18,7 @@ Spec = Mapping[str, Any]
 
 
 class Location(NamedTuple):
-    """Where something stands in an author's file: line and column count from 1.
+    """A location in an author's file: line and column count from 1.
 
     The line is 0 where the file as a whole is meant. `via` is the way that led there, nearest first: the
     `{% include %}`, the instance of a `forEach`, the default that was merged in.
@@ -60,7 +60,7 @@ class Document:
     names: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
 
     def location(self, path: Path, *, of_key: bool = False) -> Location:
-        """Where `path` stands, or its nearest ancestor that stands anywhere."""
+        """Returns the location of `path`, or of its nearest ancestor that has one."""
         while path:
             if of_key and path in self.keys:
                 return self.keys[path]
@@ -83,7 +83,7 @@ class Manifest:
 
 
 class State(StrEnum):
-    """What should be there (`lifecycle.state`)."""
+    """The desired state (`lifecycle.state`)."""
 
     PRESENT = "present"
     RUNNING = "running"
@@ -109,7 +109,7 @@ class OnMissing(StrEnum):
 
 
 class Until(StrEnum):
-    """How far a dependency must have come before its dependents are sent."""
+    """The state that a dependency must reach before its dependents are sent."""
 
     SUBMITTED = "submitted"
     RUNNING = "running"
@@ -118,7 +118,7 @@ class Until(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """How a job is deployed; the fields are the keys of `lifecycle` in a manifest."""
+    """The deployment settings of a job; the fields are the keys of `lifecycle` in a manifest."""
 
     state: State = State.PRESENT
     on_change: OnChange = OnChange.BLOCK
@@ -131,7 +131,7 @@ class Lifecycle:
 
 
 class Identity(NamedTuple):
-    """What a job is matched by: `place` is its queue or cluster, empty where that is not part of it."""
+    """The identity of a job: `place` is its queue or cluster, empty if that is not part of it."""
 
     kind: str
     place: str
@@ -172,7 +172,7 @@ class Job:
 
 
 class Phase(StrEnum):
-    """What a live job's state means to us, whatever its API calls it."""
+    """The meaning of a live job's state, independent of its API."""
 
     DRAFT = "draft"
     PENDING = "pending"
@@ -185,7 +185,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LiveJob:
-    """What the listing shows of one job.
+    """One job as its listing shows it.
 
     `spec` is None when it cannot be compared; `unlisted` names the fields of which this entry says nothing.
     `submitted` and `finished` are 0 when the entry does not tell. `savepoint` is where the job left its
@@ -207,7 +207,7 @@ class LiveJob:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What the listings show. `failures` says for which jobs a listing could not be read, and why.
+    """The content of the listings. `failures` are the jobs whose listing could not be read, and why.
 
     `unknown` names, by kind, the fields of entries that this version does not know; they are ignored.
     `now` is the service's own clock, None where nothing was read. `asked_by_name` holds the listings, each by
@@ -224,7 +224,7 @@ class Live:
 
 
 class Action(StrEnum):
-    """What a change does; the words of the plan."""
+    """The action of a change; the words of the plan."""
 
     CREATE = "create"
     SUBMIT = "submit"
@@ -241,7 +241,7 @@ class Action(StrEnum):
 
 
 class Step(StrEnum):
-    """What a change is made of. A crash between two steps is continued by the next plan."""
+    """One step of a change. The next plan continues after a crash between two steps."""
 
     CREATE = "create"
     CANCEL = "cancel"
@@ -252,7 +252,7 @@ class Step(StrEnum):
 
 
 class Impact(StrEnum):
-    """What a change does to running work and to data."""
+    """The impact of a change on running work and data."""
 
     NONE = "none"
     IN_PLACE = "in-place"
@@ -275,7 +275,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is planned for one job. `live` is the run that counted in the decision, if there is one.
+    """A planned change to one job. `live` is the current run, if there is one.
 
     `beside` are other active runs of the job, which a cancel ends too.
     """
@@ -292,7 +292,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something about a job that a person should look at, though nothing is done about it."""
+    """A warning about a job; nothing is changed because of it."""
 
     identity: Identity
     source: Source
@@ -301,7 +301,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What apply would do, in the order in which it does it; `errors` are jobs that could not be planned.
+    """The changes that apply would make, in order; `errors` are jobs that failed to plan.
 
     `orphans` are live jobs that this project deployed and has no manifest of any more. `others` counts the
     live jobs that no manifest names, as far as the listings were read.
@@ -317,23 +317,23 @@ class Plan:
 
     @property
     def pending(self) -> tuple[Change, ...]:
-        """All but the unchanged."""
+        """Returns all but the unchanged."""
         return tuple(change for change in self.changes if change.action is not Action.UNCHANGED)
 
     @property
     def steps(self) -> tuple[Change, ...]:
-        """What apply carries out."""
+        """Returns the changes that apply executes."""
         return tuple(change for change in self.pending if change.action is not Action.BLOCKED)
 
     @property
     def summary(self) -> Mapping[str, int]:
-        """A count for every action, zeros included."""
+        """Returns a count for every action, zeros included."""
         counts = Counter(change.action for change in self.changes)
         return {action.value: counts[action] for action in Action}
 
 
 class Result(StrEnum):
-    """How a change ended.
+    """The result of a change.
 
     REFUSED is by a rule of ours: the live job is not what the plan saw. TIMED_OUT is done, but what was
     waited for did not come in time.
@@ -350,7 +350,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one change. `id` is that of the job, if known, `log` the end of that of a failed one.
+    """The outcome of one change. `id` is the job's, if known, `log` the end of a failed job's log.
 
     `begun` says that something of it was carried out, however it ended.
     """

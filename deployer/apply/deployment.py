@@ -37,7 +37,7 @@ class _OutcomeUnknown(DeployerError):
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a change has come. `now` is the last look at its live job that says how it ran before.
+    """The progress of a change. `now` is the last state of its live job before this change.
 
     `known` are the ids that the listing showed just before the first write. `sent` is what was carried out of
     the step under way, in words, and `unread` why what was created could not be read back.
@@ -114,7 +114,7 @@ class Deployment:
     # --- before the first write
 
     def _recheck(self) -> None:
-        """Raises _Stale where the live job is not what the plan saw: somebody else is at work."""
+        """Raises _Stale if the live job changed since the plan."""
         planned = self._change.live
         listed = self._list_candidates()
         if planned is None:
@@ -143,7 +143,7 @@ class Deployment:
         self._progress.now = now if counts else replace(now, savepoint="")
 
     def _list_candidates(self) -> list[LiveJob]:
-        """The live jobs that may be this one; raises _Stale where one has appeared."""
+        """Returns the live jobs that may be this one; raises _Stale where one has appeared."""
         listed = list_candidates(self._client, self._job)
         self._progress.known_ids = frozenset(job.id for job in listed)
         for job in listed:
@@ -157,7 +157,7 @@ class Deployment:
         return listed
 
     def _live(self) -> LiveJob:
-        """The live job, for the steps that only changes with one have."""
+        """Returns the live job, for the steps that only changes with one have."""
         if self._progress.now is None:
             raise RuntimeError("planned without a live job")
         return self._progress.now
@@ -207,7 +207,7 @@ class Deployment:
         return " ".join(said)
 
     def _created_despite_error(self) -> str:
-        """The id of the job that the service made before it failed; empty where a look shows none.
+        """Returns the id of a job created despite an error; empty if a look shows none.
 
         One look: errors with a code of their own are answers as a rule, and MRS gives them all as HTTP 500.
         """
@@ -217,7 +217,7 @@ class Deployment:
             return ""
 
     def _find_created(self, error: ResponseLost) -> str:
-        """The id of the job whose create got no answer; raises _Unknown where that cannot be told."""
+        """Returns the id of the job whose create got no answer; raises _Unknown where that cannot be told."""
         new: list[LiveJob] = []
         read_error = ""
         for pause in self._context.polling.confirm_delays():
@@ -243,12 +243,12 @@ class Deployment:
         ) from None
 
     def _new_candidates(self) -> list[LiveJob]:
-        """What is listed that was not there before the create, and may be what it made. Raises ApiError."""
+        """Returns new listed jobs that the create may have made. Raises ApiError."""
         listed = list_candidates(self._client, self._job)
         return [job for job in listed if job.id not in self._progress.known_ids and self._is_candidate(job)]
 
     def _single_match(self, new: Sequence[LiveJob]) -> str:
-        """The id of what has appeared, if it is one job, of this name and with this content; else empty."""
+        """Returns the id of the new job if it is the only one and matches; else an empty string."""
         is_it = len(new) == 1 and new[0].identity == self._job.identity and self._has_same_content(new[0])
         return new[0].id if is_it else ""
 
@@ -466,7 +466,7 @@ class Deployment:
         return "".join(shown)
 
     def _confirm(self, is_confirmed: Callable[[LiveJob | None], bool], pauses: Iterable[float]) -> bool:
-        """Whether a look, after one of the pauses, shows that a write was carried out."""
+        """Returns whether a look, after one of the pauses, shows that a write was carried out."""
         for pause in pauses:
             try:
                 self._context.stop_signal.sleep(pause)
@@ -505,7 +505,7 @@ class Deployment:
         return now
 
     def _read_back(self) -> str:
-        """Whether what was just sent would plan as changed: then a comparison is wrong, or the service is."""
+        """Returns a message if what was just sent would plan as changed: a bug here or in the service."""
         if not {Step.CREATE, Step.UPDATE} & {*self._change.steps}:
             return ""
         live, read_error = self._progress.created, self._progress.read_error
@@ -549,12 +549,12 @@ def _has_ended(live: LiveJob | None) -> bool:
 
 
 def _may_have_executed(error: RequestFailed) -> bool:
-    """Whether a service that says no may have done it: it failed inside, or says so with HTTP 200."""
+    """Returns whether a service that says no may have done it: it failed inside, or says so with HTTP 200."""
     return error.status >= 500 or 200 <= error.status < 300
 
 
 def _never_confirmed(_: LiveJob | None) -> bool:
-    """A look does not show tags."""
+    """Returns False: reading a job does not show its tags."""
     return False
 
 
@@ -563,14 +563,14 @@ def _id(live: LiveJob | None) -> str:
 
 
 def _changed_fields(planned: LiveJob, now: LiveJob) -> list[str]:
-    """The fields in which two looks at a job differ; tags are not in each of them."""
+    """Returns the fields in which two looks at a job differ; tags are not in each of them."""
     then, spec = planned.spec or {}, now.spec or {}
     names = {*then, *spec} - planned.unobserved - now.unobserved - {TAGS}
     return sorted(name for name in names if then.get(name) != spec.get(name))
 
 
 def _drift(kind: Kind, job: Job, live: LiveJob, *, read_error: bool = False) -> Sequence[str]:
-    """The fields in which a live job is not as its manifest says; one that is not shown, if `unread`, is."""
+    """Returns the fields in which a live job differs from its manifest; with `unread` also hidden ones."""
     if live.spec is None:
         return ["spec"] if read_error else []
     changes = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
@@ -578,7 +578,7 @@ def _drift(kind: Kind, job: Job, live: LiveJob, *, read_error: bool = False) -> 
 
 
 def _value_or_empty(kind: Kind, name: str, value: Any) -> Any:
-    """A value to send; one that the manifest no longer has is set back to its default, or emptied."""
+    """Returns a value to send; one that the manifest no longer has is set back to its default, or emptied."""
     if value is not None:
         return value
     row = kind.spellings[name]

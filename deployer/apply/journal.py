@@ -41,7 +41,7 @@ MAX_LINE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A call that was about to be sent, and what came of it: `result` is empty where no outcome is recorded.
+    """A request about to be sent, and its outcome: `result` is empty if none is recorded.
 
     `author` is a user or a CI job. `run` is one per apply.
     """
@@ -66,13 +66,13 @@ class Intent:
 
     @property
     def settled(self) -> bool:
-        """Whether it is known what came of it."""
+        """Returns whether it is known what came of it."""
         return self.result not in {"", Result.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a journal tells, newest last. `broken` counts lines that cannot be read, `cut` bytes left out."""
+    """The content of a journal, newest last. `broken` counts unreadable lines, `cut` skipped bytes."""
 
     intents: tuple[Intent, ...] = ()
     broken: int = 0
@@ -92,7 +92,7 @@ class Entry:
 
 
 class Journal:
-    """Writes the journal of one apply, from any number of threads. A context manager."""
+    """A writer of the journal of one apply, for any number of threads. A context manager."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class Journal:
         return redact.text(self._scrub(text))[:MAX_TEXT]
 
     def _write(self, record: Mapping[str, object]) -> None:
-        """One line in one write. After a line that a crash has torn off, or another target's, a new one."""
+        """Writes a line at once; on a new line after a torn one or another target's."""
         line = json.dumps(record).encode() + b"\n"
         if os.lseek(self._descriptor, 0, os.SEEK_END):
             os.lseek(self._descriptor, -1, os.SEEK_END)
@@ -250,7 +250,7 @@ def _sync(folder: Path) -> None:
 
 
 def read(folder: Path, most: int = MAX_READ) -> History:
-    """What the journal in `folder` tells; nothing where there is none. Raises DeployerError.
+    """Reads the journal in `folder`; empty if there is none. Raises DeployerError.
 
     Of a long one only the last `most` bytes are read.
     """
@@ -280,7 +280,7 @@ def read(folder: Path, most: int = MAX_READ) -> History:
 
 
 def unsettled(history: History, target: str) -> tuple[Intent, ...]:
-    """The calls to `target` of which it is not known what came of them, newest last.
+    """Returns the calls to `target` of which it is not known what came of them, newest last.
 
     Those of a job are forgotten when a later run sent something for the same job and knows what came of it.
     """
@@ -298,7 +298,7 @@ def unsettled(history: History, target: str) -> tuple[Intent, ...]:
 
 
 def submitted(history: History, target: str, since: datetime) -> Mapping[str, Identity]:
-    """The ids of jobs that were submitted to `target` since then, where they are known.
+    """Returns the ids of jobs that were submitted to `target` since then, where they are known.
 
     A listing that lags behind may not show them yet.
     """
@@ -313,7 +313,7 @@ def submitted(history: History, target: str, since: datetime) -> Mapping[str, Id
 
 
 def without_savepoint(history: History, target: str) -> frozenset[Identity]:
-    """The jobs whose last stop left no savepoint, and that were not started since."""
+    """Returns the jobs whose last stop left no savepoint, and that were not started since."""
     lost: set[Identity] = set()
     for intent in history.intents:
         if intent.target == target and intent.call == SAVEPOINT:

@@ -17,7 +17,7 @@ LOG_LINES = 10
 
 @dataclass(frozen=True, slots=True)
 class ApplyContext:
-    """What all changes of one apply share."""
+    """The context that all changes of one apply share."""
 
     client: Client
     journal: Journal

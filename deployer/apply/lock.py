@@ -25,7 +25,7 @@ MAX_TEXT = 200
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who holds a lock, since when, and by which command: its verb and target, without values."""
+    """The holder of a lock: who, since when, and with which command (verb and target, no values)."""
 
     user: str
     pid: int
@@ -66,7 +66,7 @@ def _now() -> str:
 
 
 def _write(file: Path, owner: Owner) -> None:
-    """In place of what a killed process may have left. It is only for a message, so it may fail."""
+    """Replaces the content of the lock file; it is only for messages, so it may fail."""
     with suppress(OSError):
         file.unlink(missing_ok=True)
         with file.open("x", encoding="utf-8") as fresh:
@@ -74,7 +74,7 @@ def _write(file: Path, owner: Owner) -> None:
 
 
 def _owner(file: Path) -> Owner | None:
-    """Who holds the lock, by the file; None where it says nothing, or speaks of a process that has ended."""
+    """Reads the holder of the lock; None if unreadable or its process has ended."""
     try:
         said = json.loads(file.read_text(encoding="utf-8")[: 10 * MAX_TEXT])
         user, pid, time, command = (said[name] for name in ("user", "pid", "time", "command"))

@@ -21,7 +21,7 @@ _CI_REVISIONS = ("GITHUB_SHA", "CI_COMMIT_SHA")
 
 
 def revision(folder: Path, environment: Mapping[str, str]) -> str:
-    """The commit that is checked out in `folder`, and `dirty` where its files differ from it.
+    """Returns the commit that is checked out in `folder`, and `dirty` where its files differ from it.
 
     Without git it is what the CI's variables say; empty where nothing tells.
     """
@@ -34,7 +34,7 @@ def revision(folder: Path, environment: Mapping[str, str]) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git prints; empty where it fails. It gets neither our secrets nor the GIT_DIR of a hook."""
+    """Returns git's output; empty on failure. It gets no secrets and no GIT_DIR."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     try:
         done = subprocess.run(  # noqa: S603 - no text of anybody's is in the arguments
@@ -52,7 +52,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def author(environment: Mapping[str, str]) -> str:
-    """The CI's user and job where there is one, or else who is logged in, and where."""
+    """Returns the CI's user and job where there is one, or else who is logged in, and where."""
     if run := environment.get("GITHUB_RUN_ID"):
         server, repository = environment.get("GITHUB_SERVER_URL"), environment.get("GITHUB_REPOSITORY")
         url = f"{server}/{repository}/actions/runs/{run}" if server and repository else f"GitHub run {run}"
@@ -63,7 +63,7 @@ def author(environment: Mapping[str, str]) -> str:
 
 
 def user() -> str:
-    """Who is logged in, and on which machine."""
+    """Returns the user and the machine."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError, ImportError):

@@ -47,7 +47,7 @@ _FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """How to go about it: `wait` says how far each job that was sent is waited for."""
+    """Options of an apply: `wait` is the state that each submitted job is waited for."""
 
     parallelism: int = 1
     fail_fast: bool = False
@@ -71,7 +71,7 @@ def apply(
 
 
 def _required_dependencies(change: Change) -> tuple[Dependency, ...]:
-    """What must have come so far before a change is made: nothing, where it only ends its job."""
+    """Returns the dependencies that a change has to wait for: none, if it only ends its job."""
     return change.job.depends_on if DEPENDENT_STEPS & {*change.steps} else ()
 
 
@@ -138,11 +138,11 @@ class _Scheduler:
 
     @property
     def _is_stopping(self) -> bool:
-        """Whether nothing new is to be started."""
+        """Returns whether nothing new is to be started."""
         return bool(self._context.stop_signal) or (self._options.fail_fast and self._has_failed)
 
     def _next_completed(self, running: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
-        """What has ended, once something has; after an interrupt not for ever: KeyboardInterrupt."""
+        """Waits for the next completed change; raises KeyboardInterrupt some time after an interrupt."""
         since = None
         while True:
             done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -163,7 +163,7 @@ class _Scheduler:
                 yield self._ended[identity]
 
     def _unmet_dependency(self, change: Change) -> str:
-        """Why a change is not carried out, for the sake of what it depends on."""
+        """Returns why a change is skipped because of its dependencies, or an empty string."""
         for dependency in _required_dependencies(change):
             outcome = self._ended.get(dependency.identity)
             if outcome and outcome.result is not Result.DONE:
@@ -236,7 +236,7 @@ class _Scheduler:
         )
 
     def _wait_for_outcome(self, outcome: Outcome, until: Until) -> Outcome:
-        """What came of a change that was carried out, once its job has come as far as is waited for."""
+        """Returns the outcome of a change once its job has reached the requested state."""
         job = outcome.change.job
         word = _UNTIL_WORDS[until]
         try:
@@ -256,7 +256,7 @@ class _Scheduler:
         return replace(outcome, message=f"{outcome.message}; it is {state}")
 
     def _log(self, job: Job, identifier: str) -> tuple[str, ...]:
-        """The last lines of a job's log, where its API gives them."""
+        """Returns the last lines of a job's log, where its API gives them."""
         kind = KINDS[job.kind]
         if not kind.log:
             return ()

@@ -18,7 +18,10 @@ def wait_until(
     stop_signal: StopSignal,
     timeout: float,
 ) -> tuple[LiveJob | None, bool]:
-    """Looks until `there` says so: the last look, and whether it did. Raises ApiError and Interrupted."""
+    """Polls until `there` is true; returns the last look, and whether it was.
+
+    Raises ApiError, Interrupted.
+    """
     end = time.monotonic() + timeout
     for pause in polling.poll_delays():
         live = look()
@@ -31,6 +34,6 @@ def wait_until(
 
 
 def has_reached(live: LiveJob, until: Until) -> bool:
-    """Whether a live job has come as far as somebody waits for."""
+    """Returns whether a live job has come as far as somebody waits for."""
     starting = live.state.casefold() in KINDS[live.identity.kind].starting
     return live.phase in REACHED_PHASES[until] and not (starting and until is Until.RUNNING)

@@ -18,7 +18,7 @@ _WORDS: Mapping[Until, str] = {Until.RUNNING: "runs", Until.SUCCEEDED: "has succ
 
 @dataclass(frozen=True, slots=True)
 class WaitRequest:
-    """A job and its run that is waited for, None where there is none; how far, and for how many seconds."""
+    """A job to wait for and its run, if any; the state to reach, and the timeout in seconds."""
 
     job: Job
     live: LiveJob | None
@@ -29,7 +29,7 @@ class WaitRequest:
 
 @dataclass(frozen=True, slots=True)
 class WaitResult:
-    """What came of waiting for one job: DONE, FAILED or TIMED_OUT."""
+    """The result of waiting for one job: DONE, FAILED or TIMED_OUT."""
 
     identity: Identity
     result: Result
@@ -38,14 +38,14 @@ class WaitResult:
 
 
 def get_run(client: Client, job: Job, live: LiveJob) -> LiveJob | None:
-    """The run as it is now, None where it is gone; raises ApiError."""
+    """Returns the current state of the run, None if it no longer exists; raises ApiError."""
     return get_live_job(client, live.identity, live.id, KINDS[job.kind].path_values(job.spec))
 
 
 def watch(
     client: Client, awaited: Sequence[WaitRequest], interval: float, say: Callable[[str], object] = str
 ) -> Iterator[WaitResult]:
-    """Waits for all of them, and yields what came of each, in their order.
+    """Waits for all requests, and yields their results in order.
 
     `say` is told what is waited for.
     """
@@ -94,7 +94,7 @@ def _refresh(
 
 
 def _result(request: WaitRequest, live: LiveJob | None, passed: float) -> WaitResult | None:
-    """What came of it by the latest look; None while there is reason to wait."""
+    """Returns the result by the latest state; None while there is reason to wait."""
     identity, identifier = request.job.identity, request.live.id if request.live else ""
     if live is None:
         message = "it is gone" if request.live else "it is not deployed"

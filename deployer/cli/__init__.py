@@ -37,7 +37,7 @@ VERBS: Mapping[str, str] = {
 
 
 class _Verbs(click.Group):
-    """Imports a verb's module only when it is called: `validate` need not load an HTTP client."""
+    """A group that imports a verb's module only when needed: `validate` loads no HTTP client."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(VERBS)
@@ -73,7 +73,7 @@ def cli(ctx: click.Context, /, **options: object) -> None:
 
 
 def _current_folder() -> str:
-    """The current folder, before -C changes it; empty when it has been removed."""
+    """Returns the current folder, before -C changes it; empty when it has been removed."""
     try:
         return str(Path.cwd())
     except FileNotFoundError:
@@ -110,7 +110,7 @@ def _report(error: InvalidInput) -> None:
 
 
 def main() -> None:
-    """The `deployer` command."""
+    """Returns the `deployer` command."""
     prepare()
     # As Ctrl-C: what runs ends with its exit code, and leaves nothing behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -19,7 +19,7 @@ LIMITS = ("changes", "replace", "delete", "stateLoss")
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """The words for what a verb does: `apply`, `applied`."""
+    """A verb in messages: `apply`, `applied`."""
 
     name: str
     past: str
@@ -30,7 +30,7 @@ CANCEL = Verb("cancel", "cancelled")
 
 
 def preapproved(target: Target, verb: Verb, *, yes: bool, confirm: str | None) -> bool:
-    """Whether the command line agrees to the plan already; raises UsageError where it cannot be asked for."""
+    """Returns whether the command line approves the plan already. Raises UsageError."""
     if confirm is not None and confirm != target.name:
         raise UsageError(f"--confirm {confirm}: the target is '{target.name}'")
     if yes and target.protected and not confirm:
@@ -51,7 +51,7 @@ def request_approval(target: Target, question: str) -> bool:
 
 
 def limits_for(target: Target, given: Sequence[str]) -> Mapping[str, int]:
-    """The limits of a target, and those of `--limit delete=3`, which win; raises UsageError."""
+    """Returns the limits of a target, and those of `--limit delete=3`, which win; raises UsageError."""
     allowed = dict(target.limits)
     for item in given:
         name, _, number = item.partition("=")
@@ -62,7 +62,7 @@ def limits_for(target: Target, given: Sequence[str]) -> Mapping[str, int]:
 
 
 def is_within(limits: Mapping[str, int], plan: Plan, verb: Verb) -> bool:
-    """Whether a plan keeps within the limits; tells where it does not."""
+    """Returns whether a plan keeps within the limits; tells where it does not."""
     from deployer.planning.plan import exceeded_limits
 
     exceeded = exceeded_limits(limits, plan)

@@ -100,7 +100,7 @@ def execute(
 
 
 class _OutcomePrinter:
-    """Prints what comes of calls. That it cannot be printed must not stop the others: then stderr has it."""
+    """A printer of outcomes, which falls back to stderr so that other changes are not stopped."""
 
     def __init__(self) -> None:
         self._write: Callable[[str], object] = out
@@ -115,7 +115,7 @@ class _OutcomePrinter:
 
 
 def unreported(outcomes: Generator[_T]) -> Iterator[_T]:
-    """What is still to be told after an interrupt that came while an outcome was printed."""
+    """Yields the outcomes that an interrupt during printing left unreported."""
     with suppress(KeyboardInterrupt, StopIteration):
         outcome = outcomes.throw(KeyboardInterrupt)
         while True:
@@ -125,7 +125,7 @@ def unreported(outcomes: Generator[_T]) -> Iterator[_T]:
 
 @contextmanager
 def interruptible(stop_signal: StopSignal) -> Iterator[None]:
-    """The first SIGINT or SIGTERM sets `halt`, the second is a KeyboardInterrupt."""
+    """Returns the first SIGINT or SIGTERM sets `halt`, the second is a KeyboardInterrupt."""
 
     def handle(_number: int, _frame: object) -> None:
         if stop_signal:
@@ -143,7 +143,7 @@ def interruptible(stop_signal: StopSignal) -> Iterator[None]:
 
 
 def exit_code(ended: list[Outcome], *, blocked: int, errors: int) -> Exit:
-    """7 before 8 before 5: unknown, partly applied, blocked."""
+    """Returns 7 before 8 before 5: outcome unknown, partially applied, blocked."""
     results = {outcome.result for outcome in ended}
     if Result.UNKNOWN in results:
         return Exit.UNKNOWN

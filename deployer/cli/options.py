@@ -77,7 +77,7 @@ def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def change_folder(folder: str | None) -> None:
-    """What -C does; raises UsageError."""
+    """Changes the working folder (-C); raises UsageError."""
     if folder is None:
         return
     try:
@@ -87,7 +87,7 @@ def change_folder(folder: str | None) -> None:
 
 
 def selector(expressions: Sequence[str], option: str = "--select") -> Callable[[Job], bool]:
-    """A test for jobs; no expression selects all. Raises UsageError, which names the `option`."""
+    """Returns a test for jobs; no expression selects all. Raises UsageError, which names the `option`."""
     alternatives = [[_term(term, option) for term in expression.split(",")] for expression in expressions]
     return lambda job: not alternatives or any(all(test(job) for test in terms) for terms in alternatives)
 
@@ -106,7 +106,7 @@ def _term(term: str, option: str) -> Callable[[Job], bool]:
 
 
 def inside(paths: tuple[str, ...], folder: Path) -> Callable[[Job], bool]:
-    """A test for the jobs whose files `paths` name, as a file or a folder above. Raises UsageError."""
+    """Returns a test for jobs whose files `paths` name, or a folder above. Raises UsageError."""
     named: list[Path] = []
     for path in paths:
         absolute = Path(path).absolute()

@@ -20,7 +20,7 @@ from deployer.project import load as project
 
 
 def inputs(options: Options, loaded: session.LoadedProject, rerun: Sequence[str]) -> Inputs:
-    """What a plan with these options is made of."""
+    """Returns the inputs of a plan with these options."""
     values = [Path(file).as_posix() for file in session.in_project(options.values, loaded.project)]
     return Inputs(
         project=loaded.project.name,
@@ -38,7 +38,7 @@ def _settings(options: Options) -> tuple[str, ...]:
 
 
 def _paths(paths: Sequence[str], folder: Path) -> tuple[str, ...]:
-    """PATHs from the project's folder, which must have been found to be inside."""
+    """Returns PATHs relative to the project's folder; they must be inside of it."""
     root = folder.resolve()
     found = sorted({Path(path).absolute().resolve().relative_to(root).as_posix() for path in paths})
     return () if "." in found else tuple(found)
@@ -108,7 +108,7 @@ def _require_same_inputs(said: Inputs, saved: SavedPlan, folder: Path) -> None:
 
 
 def apply_command(file: str, planned: Inputs, folder: Path) -> str:
-    """The command that applies a saved plan."""
+    """Returns the command that applies a saved plan."""
     words = ["deployer", "apply", "--plan", file, "-t", planned.target]
     for value in planned.values:
         words += ["--values", os.path.relpath(folder / value)]

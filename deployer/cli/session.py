@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LoadedProject:
-    """A project as the options see it. `jobs` are all of it, in order; `selected` those that are meant.
+    """A project as the options select it. `jobs` are all jobs in order, `selected` the selected ones.
 
     `values` are the layers of what templates see, and `named` says whether the target was named with -t.
     """
@@ -56,13 +56,13 @@ class LoadedProject:
 
     @property
     def with_dependencies(self) -> tuple[Job, ...]:
-        """The selected jobs and those that they depend on."""
+        """Returns the selected jobs and those that they depend on."""
         needed = {dependency.identity for job in self.selected_jobs for dependency in job.depends_on}
         return tuple(job for job in self.jobs if job.identity in self.selected | needed)
 
 
 def project_folder(options: Options) -> Path:
-    """The folder of the project that PATH lies in, or the current folder; raises UsageError."""
+    """Returns the folder of the project that PATH lies in, or the current folder; raises UsageError."""
     start = Path(options.paths[0]) if options.paths else Path()
     return project.find(start if start.is_dir() else start.parent)
 
@@ -100,7 +100,7 @@ def load(options: Options) -> LoadedProject:
 
 
 def in_project(files: Sequence[str], found: Project) -> list[str]:
-    """Values files of the command line, relative to the project's folder."""
+    """Returns values files of the command line relative to the project's folder."""
     return [os.path.relpath(Path(file).absolute(), found.folder) for file in files]
 
 
@@ -121,7 +121,7 @@ def require_valid(loaded: LoadedProject, *, show_warnings: bool = False) -> None
 def connected(
     loaded: LoadedProject, secrets: Secrets | None = None, stop_signal: StopSignal | None = None
 ) -> Iterator[Client]:
-    """A client for the target; with `emulator: true` the emulator runs as long as it is open.
+    """Returns a client for the target; with `emulator: true` the emulator runs as long as it is open.
 
     What was filled in from `secrets` appears in none of its errors. `halt` ends what it waits for.
     """
@@ -174,7 +174,7 @@ def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager
 
 
 def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProject:
-    """The project, where a newer run is asked for of the selected jobs that the expressions of --rerun name.
+    """Returns the project with reruns requested for the selected jobs that --rerun matches.
 
     Raises UsageError where they name none.
     """
@@ -191,13 +191,13 @@ def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProj
 
 
 def secrets(loaded: LoadedProject) -> Secrets:
-    """The secrets of the target. The embedded emulator never gets a real one: it would keep it in a file."""
+    """Returns the secrets of the target; made-up ones for the embedded emulator, which stores them."""
     target = loaded.target
     return Secrets(target.secrets, os.environ, loaded.project.folder, made_up=target.emulator)
 
 
 def emulator(database: Path) -> Emulator:
-    """The emulator inside the command; raises DeployerError when its database cannot be had."""
+    """Returns the emulator inside the command; raises DeployerError when its database cannot be had."""
     import sqlite3
 
     from deployer.emulator import Emulator
@@ -209,7 +209,7 @@ def emulator(database: Path) -> Emulator:
 
 
 def state_folder(found: Project) -> Path:
-    """`.deployer/` of the project, made when it is missing, and kept out of git."""
+    """Returns `.deployer/` of the project, made when it is missing, and kept out of git."""
     folder = found.folder / STATE_FOLDER
     if folder.is_symlink():
         # Somebody may have committed it, to have files written elsewhere.
@@ -225,7 +225,7 @@ def state_folder(found: Project) -> Path:
 
 
 def owner(loaded: LoadedProject) -> Owner | None:
-    """Whose mark deployed jobs carry; None where they carry none."""
+    """Returns the owner to record on deployed jobs; None if ownership is not recorded."""
     from deployer.apply.provenance import revision
 
     found = loaded.project
@@ -262,7 +262,7 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
 
 
 def without_ordering(loaded: LoadedProject) -> LoadedProject:
-    """The same jobs without what only matters when something is sent: what they depend on, and `rerun`."""
+    """Returns the jobs without `dependsOn` and `rerun`, which matter only when something is sent."""
     jobs = tuple(
         replace(job, depends_on=(), lifecycle=replace(job.lifecycle, rerun=None)) for job in loaded.jobs
     )
@@ -270,7 +270,7 @@ def without_ordering(loaded: LoadedProject) -> LoadedProject:
 
 
 def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], mine: Owner | None) -> Live:
-    """What the listings show, and what was submitted from here just now, which a listing may lag behind."""
+    """Returns the live jobs, with those submitted recently that a listing may not show yet."""
     from deployer.apply import journal
     from deployer.cloud.observe import observe, with_submitted
 
@@ -293,7 +293,7 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], mine: O
 
 
 def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:
-    """How dependencies stand, in words: `load-raw (running), prepare (not deployed)`."""
+    """Returns the states of dependencies: `load-raw (running), prepare (not deployed)`."""
     from deployer.planning.plan import current_run
 
     runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}

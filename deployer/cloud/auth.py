@@ -26,7 +26,7 @@ _BEFORE_END = 600.0
 
 
 class TokenAuth(AuthBase):
-    """Sends a token that somebody else has fetched."""
+    """Authentication with a token that was fetched elsewhere."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -37,7 +37,7 @@ class TokenAuth(AuthBase):
 
 
 class PasswordAuth(AuthBase):
-    """Sends a token that `fetch` gives, until shortly before its end. One that is refused is renewed once.
+    """Authentication with tokens of `fetch`, renewed before they end; a rejected one is renewed once.
 
     Writes too are sent again after a 401: the gateway looks at the token before it hands a call on, so
     nothing was carried out.
@@ -57,7 +57,7 @@ class PasswordAuth(AuthBase):
         return request
 
     def token(self, *, rejected: str = "") -> IamToken:
-        """The token, a new one where it is about to end or is `but_not`. Raises NothingArrived."""
+        """Returns the token, a new one where it is about to end or is `but_not`. Raises NothingArrived."""
         with self._lock:
             if self._refusal:
                 raise self._refusal  # a wrong password is not tried again: that would lock the user
@@ -93,7 +93,7 @@ class PasswordAuth(AuthBase):
 
 
 class SigningAuth(AuthBase):
-    """Signs each call with an access key. After a refusal it signs no more: five in a row lock the key."""
+    """Authentication by signing. After a rejection it signs no more: five in a row lock the key."""
 
     def __init__(self, key: AccessKey, project_id: str = "", clock: Clock | None = None) -> None:
         self._key = key
@@ -139,7 +139,7 @@ class SigningAuth(AuthBase):
 
 @dataclass(frozen=True, slots=True)
 class AuthContext:
-    """How a target's calls are signed, with which credential, and the project that they are for."""
+    """The authentication for a target, its credential and its project."""
 
     auth: AuthBase
     project_id: str

@@ -40,7 +40,7 @@ class LogPage:
 
 
 class Client:
-    """Calls the services of one target. The transport is the caller's to close."""
+    """A client for the services of one target. The caller closes the transport."""
 
     def __init__(self, target: Target, signed_in: AuthContext, transport: Transport) -> None:
         self._target = target
@@ -49,17 +49,17 @@ class Client:
 
     @property
     def project_id(self) -> str:
-        """The project, which the target need not name."""
+        """Returns the project id, which the target need not set."""
         return self._signed_in.project_id
 
     @property
     def server_time(self) -> datetime | None:
-        """The services' clock at their last answer; None where it was not told."""
+        """Returns the services' clock at their last answer; None where it was not told."""
         return self._transport.server_time
 
     @property
     def request_id(self) -> str:
-        """The service's word for the last call of this thread; empty where it gave none."""
+        """Returns the service's word for the last call of this thread; empty where it gave none."""
         return self._transport.request_id
 
     def create(self, kind: Kind, name: str, spec: Spec) -> str:
@@ -117,7 +117,7 @@ class Client:
     def log(
         self, kind: Kind, identifier: str, path_values: Mapping[str, str], *, start: int, size: int
     ) -> LogPage:
-        """Up to `size` lines of a job's log, from the line `start` on, the first being 0. Raises ApiError.
+        """Returns up to `size` lines of a log, from the line `start` on (from 0). Raises ApiError.
 
         A negative `start` counts from the end, as in a slice, and takes one call more.
         """
@@ -132,7 +132,7 @@ class Client:
         return LogPage(tuple(map(str, lines)), start, count)
 
     def show(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> Mapping[str, Any] | None:
-        """The entry of one job, as `kind.observe` takes it; None where there is none. Raises ApiError."""
+        """Returns the entry of one job, None if there is none. Raises ApiError."""
         try:
             answer = self._job_call(kind, kind.show, identifier, path_values)
         except RequestFailed as error:
@@ -145,7 +145,7 @@ class Client:
         return entry
 
     def _batch_call(self, kind: Kind, operation: str, identifier: str, body: Mapping[str, Any]) -> None:
-        """A call that takes a list of jobs, for one of them."""
+        """Returns a call that takes a list of jobs, for one of them."""
         table = load_table(operation)
         _check_identifier(table, identifier, number=True)
         _require_success(
@@ -174,7 +174,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Response:
-        """A call about one job, whose id is the placeholder of the path that nothing else fills."""
+        """Returns a call about one job, whose id is the placeholder of the path that nothing else fills."""
         table = load_table(operation)
         values = dict(path_values)
         for row in table.placeholders:
@@ -195,7 +195,7 @@ class Client:
         *,
         first: Page | None = None,
     ) -> list[Entry]:
-        """All entries of a listing that match `filters`, each once; `first` is its first page, if known.
+        """Returns all entries of a listing that match `filters`; `first` is its first page, if known.
 
         Raises ApiError, also when it cannot be all of them. A filter may be fuzzy, or ignored.
         """
@@ -208,7 +208,7 @@ class Client:
         )
 
     def first_page(self, kind: Kind, path_values: Mapping[str, str], filters: Mapping[str, str]) -> Page:
-        """What a listing begins with, and how much it holds. Raises ApiError."""
+        """Returns the first page of a listing with its total. Raises ApiError."""
         return self._page(kind, path_values, filters, kind.listing.paging.value)
 
     def _page(
@@ -231,7 +231,7 @@ class Client:
         return Page(entries, total, answer.request_line)
 
     def tags(self, kind: Kind, identifier: str) -> list[dict[str, str]]:
-        """The tags of one job, as its spec has them: {key, value}. Raises ApiError."""
+        """Returns the tags of one job, as its spec has them: {key, value}. Raises ApiError."""
         answer = self._job_call(kind, kind.tags, identifier, {})
         tags, count = get_path(answer.value, "tags"), _count(get_path(answer.value, "count"))
         tags = [] if tags is None and count == 0 else tags
@@ -250,7 +250,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Response:
-        """The answer of one call that was not refused."""
+        """Returns the answer of one call that was not refused."""
         method, _, path = table.call.partition(" ")
         values = {"project_id": self.project_id, **path_values}
         for key, value in values.items():
@@ -297,7 +297,7 @@ def _tags(tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    """A total, which MRS sometimes sends as text."""
+    """Returns a total, which MRS sometimes sends as text."""
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):

@@ -88,7 +88,7 @@ class ResolvedCredential:
     project_name: str = ""
 
     def scrubbed(self, said: str) -> str:
-        """A message without the credential in it, however it is encoded."""
+        """Returns a message without the credential in it, however it is encoded."""
         values = {f"VALUE_{number}": value for number, value in enumerate(self.credential.secrets)}
         held = Secrets({name: SecretSource(name, variable=name) for name in values}, values, Path())
         held.missing(values)  # reads them
@@ -157,7 +157,7 @@ _FILE_SECTION = "basic"  # the SDK keeps credentials for global services in anot
 
 
 def find(target: Target, environment: Mapping[str, str]) -> ResolvedCredential:
-    """The credential of a target, by its `auth` or else by what there is. Raises DeployerError.
+    """Returns the credential of a target, by its `auth` or else by what there is. Raises DeployerError.
 
     Without a method the order is that of terraform's provider: a token, an access key, a password, a file.
     """
@@ -170,7 +170,7 @@ def find(target: Target, environment: Mapping[str, str]) -> ResolvedCredential:
 
 
 class _Reader:
-    """Reads credentials out of an environment, and remembers what is there by half."""
+    """A reader of credentials from an environment, which notes incomplete ones."""
 
     def __init__(self, environment: Mapping[str, str], target: Target) -> None:
         self._environment = environment
@@ -240,7 +240,7 @@ class _Reader:
         return ResolvedCredential(key, said.get("iam_endpoint", ""), said.get("project_id", ""))
 
     def with_project(self, found: ResolvedCredential) -> ResolvedCredential:
-        """`found` with the project that the variables name, which win over the file."""
+        """Returns `found` with the project that the variables name, which win over the file."""
         ids = (self._first(names.project_id) for names in _TOOLS)
         project_names = (self._first(names.project_name) for names in _TOOLS)
         return ResolvedCredential(
@@ -251,7 +251,7 @@ class _Reader:
         )
 
     def missing(self, method: str) -> str:
-        """What there is by half, or else what there should be."""
+        """Returns which variables are incomplete or missing."""
         if self._halves:
             return "; ".join(self._halves)
         if method == "token" and self._variable:
@@ -260,7 +260,7 @@ class _Reader:
         return f"there are no credentials; set {wanted}"
 
     def _complete(self, first: str, other: str, *, either: str = "") -> bool:
-        """Whether two variables are set that only count together."""
+        """Returns whether two variables are set that only count together."""
         there = [name for name in (first, other) if self._value(name)]
         if len(there) == 1:
             lacking = other if there == [first] else either or first
@@ -305,7 +305,7 @@ def _is_file(file: Path) -> bool:
 
 
 def _section(file: Path, shown: str) -> Mapping[str, str]:
-    """The section of the credentials file, as the SDK reads it, but a % is a %. Raises DeployerError."""
+    """Returns the section of the credentials file, without interpolation. Raises DeployerError."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(file.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from deployer.kinds.tables import YAML_LOADER, schema_folder
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What is known of an error code, as the header of the file says."""
+    """The known facts about an error code; see the header of the file."""
 
     codes: tuple[str, ...]
     source: str
@@ -29,7 +29,7 @@ _NOTHING = Hint((), "")
 
 
 def find_hint(code: str, message: str) -> Hint:
-    """What is known of a code; an empty hint where nothing is."""
+    """Returns the hint for a code; an empty one if none is known."""
     for hint in _by_code().get(_usual(code), ()):
         if re.search(hint.says, message, re.IGNORECASE):
             return hint
@@ -37,7 +37,7 @@ def find_hint(code: str, message: str) -> Hint:
 
 
 def _usual(code: str) -> str:
-    """A code as the file spells it: older gateways say APIG, and as a number 0192 has lost its zero."""
+    """Normalizes a code: older gateways use APIG, and the number 0192 has lost its zero."""
     code = code.strip().upper()
     if code.startswith("APIG."):
         return code.replace("APIG.", "APIGW.", 1)

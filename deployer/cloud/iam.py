@@ -30,7 +30,7 @@ class IamToken:
 
 
 class NoAuth(AuthBase):
-    """No credential. Given to requests so that it does not look for one in .netrc."""
+    """No authentication; keeps requests from looking for credentials in .netrc."""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         return request
@@ -48,7 +48,7 @@ class Iam:
         return self.url.rstrip("/").removesuffix("/v3").rstrip("/")
 
     def token(self, password: Password, project: Mapping[str, str]) -> IamToken:
-        """A token for a project, which is given by its `id` or its `name`. Raises ApiError."""
+        """Returns a token for a project, which is given by its `id` or its `name`. Raises ApiError."""
         domain = {"id": password.domain_id} if password.domain_id else {"name": password.domain_name}
         by_name = {"name": password.user_name, "domain": domain}
         user = {"id": password.user_id} if password.user_id else by_name
@@ -73,7 +73,7 @@ class Iam:
         return IamToken(value, _seconds(answer.value, answer.headers), str(project_id))
 
     def project_id(self, name: str, auth: AuthBase, credential: Credential) -> str:
-        """The id of the project with a name. Raises ApiError, and UsageError where there is not just one."""
+        """Returns the id of the named project. Raises ApiError; UsageError if there is not exactly one."""
         query = {"name": name}
         call = Call("iam", self.base, "GET", "/v3/projects", auth, query, credential=credential)
         answer = self.transport.send(call)
@@ -96,7 +96,7 @@ class Iam:
 
 
 def _seconds(value: Any, headers: Mapping[str, str]) -> float:
-    """How long a token is valid by the clock of IAM: that of this machine may be wrong."""
+    """Returns how long a token is valid by IAM's clock; the local clock may be wrong."""
     try:
         end = datetime.fromisoformat(str(get_path(value, "token.expires_at")))
     except ValueError:

@@ -19,7 +19,7 @@ MAX_LINES = 20_000
 
 
 class Log:
-    """`kind` must be one whose API gives logs."""
+    """A log of one run. `kind` must have a log API."""
 
     def __init__(self, client: Client, kind: Kind, job: Job, live: LiveJob) -> None:
         self._client = client
@@ -30,17 +30,17 @@ class Log:
         self._shown: Counter[str] = Counter()
 
     def last(self, lines: int) -> list[str]:
-        """The last lines. Raises ApiError."""
+        """Returns the last lines. Raises ApiError."""
         return self._from(max(0, self._length() - lines))
 
     def first_lines(self, lines: int) -> list[str]:
-        """The last lines, before what `news` tells. Raises ApiError."""
+        """Returns the last lines, before what `news` tells. Raises ApiError."""
         whole = self._whole()
         self._shown = Counter(whole)
         return whole[max(0, len(whole) - lines) :]
 
     def new_lines(self) -> list[str]:
-        """What has come since the last look; all of a log that has become shorter. Raises ApiError."""
+        """Returns new lines since the last read; all of a log that got shorter. Raises ApiError."""
         before = self._total
         whole = self._whole()
         known = Counter() if self._total < before else self._shown
@@ -61,7 +61,7 @@ class Log:
         return self._client.log(self._kind, self._id, self._path_values, start=0, size=1).total
 
     def _from(self, start: int) -> list[str]:
-        """The lines from there to the end, in as many pages as the service makes of them."""
+        """Returns the lines from there to the end, in as many pages as the service makes of them."""
         lines: list[str] = []
         while True:
             at = start + len(lines)

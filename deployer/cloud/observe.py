@@ -74,7 +74,7 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
 
 
 def list_candidates(client: Client, job: Job) -> list[LiveJob]:
-    """The live jobs that may be `job`, in any place: those of its name. Raises ApiError.
+    """Returns the live jobs that may be `job`, in any place: those of its name. Raises ApiError.
 
     Takes one call where the listing can be asked by name, and one more for each job that has tags of its own.
     """
@@ -92,7 +92,7 @@ def list_candidates(client: Client, job: Job) -> list[LiveJob]:
 
 
 def _filters(kind: Kind, job: Job) -> dict[str, str]:
-    """What leaves little else than `job` in its listing."""
+    """Returns filters that leave little more than `job` in its listing."""
     if kind.listing.by_name and _PLAIN_NAME.fullmatch(job.name):
         return {kind.listing.by_name: job.name}
     # A job that moved has another place: where names are listed, they are looked for everywhere.
@@ -102,14 +102,14 @@ def _filters(kind: Kind, job: Job) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _ListingResult:
-    """What was read of a listing: all of it, or what matters out of `in_all` entries."""
+    """The entries read from a listing: all, or the relevant ones out of `in_all`."""
 
     entries: Sequence[Entry]
     in_all: int | None = None
 
 
 def _read_listing(client: Client, kind: Kind, jobs: Sequence[Job]) -> _ListingResult:
-    """The listing that the `jobs` share. A long one is asked for their names and for what is active."""
+    """Reads the listing that `jobs` share; a long one by their names and for active jobs."""
     path_values = kind.path_values(jobs[0].spec)
     names = sorted({job.name for job in jobs})
     first = client.first_page(kind, path_values, {})
@@ -135,7 +135,7 @@ def _is_cheaper_by_name(kind: Kind, names: Sequence[str], first: Page) -> bool:
 def _by_name(
     client: Client, kind: Kind, path_values: Mapping[str, str], names: Sequence[str], first: Page
 ) -> list[Entry] | None:
-    """The first page, all of the `names`, and all that is active; None where the service does not filter."""
+    """Reads the first page, all `names` and all active jobs; None if filters are not supported."""
     listing = kind.listing
     probe = client.first_page(kind, path_values, {listing.by_name: names[0]})
     if probe.total >= first.total:
@@ -156,7 +156,7 @@ def _by_name(
 
 
 def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
-    """What `call` gives for each item, in their order. A failure, or an interrupt, ends it at once."""
+    """Calls `call` for each item and returns the results in order; stops at the first failure."""
     # Not as a context manager: that would wait for the calls under way.
     pool = ThreadPoolExecutor(_THREADS)
     try:
@@ -168,7 +168,7 @@ def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
 def _maybe_owned(
     client: Client, kind: Kind, owner: Owner, live: Sequence[LiveJob], wanted: set[Identity]
 ) -> set[Identity]:
-    """Which jobs beside the wanted ones may be the owner's, by a tag that only its filter shows so far.
+    """Returns other jobs that may be the owner's, by a tag that only a filter reveals so far.
 
     A service that does not know the filter names them all, and is then not believed.
     """
@@ -185,7 +185,7 @@ def _maybe_owned(
 
 
 def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJob]:
-    """The owner's live jobs of kinds that no manifest is of; of those without tags only the active ones."""
+    """Returns the owner's live jobs of kinds without manifests; without tags only active ones."""
     found: list[LiveJob] = []
     for kind in kinds:
         query = ownership_filter(kind, owner)
@@ -204,7 +204,7 @@ def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJo
 def _with_tags(
     client: Client, kind: Kind, live: Sequence[LiveJob], wanted: set[Identity]
 ) -> tuple[list[LiveJob], dict[Identity, str]]:
-    """The jobs with their tags, where they have an API of their own; and why those of some are not known."""
+    """Returns the jobs with tags from their own API, and why some could not be read."""
     silent: list[ApiError] = []
 
     def tagged(job: LiveJob) -> LiveJob | ApiError:
@@ -264,7 +264,7 @@ def with_submitted(
 def get_live_job(
     client: Client, identity: Identity, identifier: str, path_values: Mapping[str, str]
 ) -> LiveJob | None:
-    """One live job by its id, None where there is none; raises ApiError. An entry need not say its place."""
+    """Returns one live job by id, None if there is none. Raises ApiError."""
     kind = KINDS[identity.kind]
     if kind.show:
         entry = client.show(kind, identifier, path_values)
@@ -303,7 +303,7 @@ def _is_of_kind(kind: Kind, entry: Entry) -> bool:
 
 
 def _known_fields(kind: Kind) -> _Known:
-    """What an entry of a kind's listing may hold; nothing where its table does not describe one."""
+    """Returns the fields that an entry may have; empty if the table describes none."""
     rows: Sequence[Row] = load_table(kind.listing.table).response
     for step in kind.listing.items.split("."):
         rows = next((row.fields for row in rows if row.name == step), ())

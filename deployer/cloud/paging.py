@@ -23,19 +23,19 @@ class Page:
 
     @property
     def more(self) -> int:
-        """How many pages of this size follow the first one."""
+        """Returns the number of pages of this size after the first one."""
         left = max(0, self.total - len(self.entries))
         return -(-left // max(1, len(self.entries)))
 
 
 class _ListingChangedError(Exception):
-    """Something was taken out while we read, so that an entry may have slipped to a page that we had."""
+    """A removal during reading: an entry may have moved to a page that was read already."""
 
 
 def read_to_end(
     read: Callable[[int], Page], paging: Paging, identifier: str, first: Page | None = None
 ) -> list[Entry]:
-    """All entries, each once, by their field `identifier`; `read` gets the page at an offset.
+    """Returns all entries, each once, by their field `identifier`; `read` gets the page at an offset.
 
     `first` is the first page where that was read before. Raises AnswerLost when it cannot be all of them,
     though it was read several times.
@@ -83,7 +83,7 @@ def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, pag
 
 
 def entries_of(value: Any) -> list[Any] | None:
-    """The entries of a page: an array, or, as MRS's reference of 2021 prints it, a map with arrays in it."""
+    """Returns the entries of a page: an array, or a map with arrays (MRS's reference of 2021)."""
     if isinstance(value, Mapping):
         arrays = list(value.values())
         if not arrays or not all(isinstance(array, list) for array in arrays):

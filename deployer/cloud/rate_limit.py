@@ -12,7 +12,7 @@ from deployer.project.target import Rate
 
 
 class Throttle:
-    """Holds the calls of one service to its rate, from any number of threads.
+    """A rate limiter for the requests of one service, for any number of threads.
 
     After a pause, those of a whole second may come at once.
     """

@@ -47,7 +47,7 @@ _REQUEST_IDS = ("X-Request-Id", "X-IAM-Trace-Id")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a call was answered with, and the words that messages about it begin with.
+    """A response of a service, with the request line that messages about it begin with.
 
     `value` is None where there was no body, and none was needed.
     """
@@ -78,7 +78,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads answers. `hide` is applied to all that a service says; `credential` is the caller's."""
+    """A reader of responses. `hide` scrubs all text of a service; `credential` is the caller's."""
 
     scrub: Callable[[str], str]
     credential: Credential | None = None
@@ -86,7 +86,7 @@ class Reader:
     def read(
         self, response: requests.Response, request_line: str, *, bodiless: bool = False
     ) -> Response | Failure:
-        """The answer as data, or what the status and the words in it mean.
+        """Returns the answer as data, or what the status and the words in it mean.
 
         `bodiless` says that a success may come without a body.
         """
@@ -127,7 +127,7 @@ class Reader:
         return Failure(error_type, text, retryable, _retry_after(headers), status, code, request_id)
 
     def _shown(self, said: str, response: requests.Response) -> str:
-        """What a service says, without the credentials that it may repeat, and not too long."""
+        """Returns a service's message, shortened and without credentials that it may repeat."""
         length = len(said)
         for name in ("X-Auth-Token", "X-Security-Token", "Authorization"):
             if value := response.request.headers.get(name):
@@ -136,7 +136,7 @@ class Reader:
         return said if len(said) <= MAX_MESSAGE else f"{said[:MAX_MESSAGE]}... ({length} characters)"
 
     def _advice(self, response: requests.Response) -> str:
-        """What to look at when an answer is about who calls."""
+        """Returns a hint for responses about authentication."""
         status = response.status_code
         if 300 <= status < 400:
             return "a redirect is not followed, credentials travel with the call"
@@ -152,7 +152,7 @@ class Reader:
 
 
 def _clock_skew(response: requests.Response) -> str:
-    """Words for a signature that was refused because of its date; empty where its date is right."""
+    """Returns words for a signature that was refused because of its date; empty where its date is right."""
     signed = response.request.headers.get("X-Sdk-Date")
     said = server_date(response.headers)
     if signed is None or said is None:
@@ -169,7 +169,7 @@ def _clock_skew(response: requests.Response) -> str:
 
 
 def server_date(headers: Mapping[str, str]) -> datetime | None:
-    """The service's time, None where it does not say it."""
+    """Returns the service's time, None where it does not say it."""
     return _date(headers.get("Date", ""))
 
 
@@ -182,7 +182,7 @@ def _date(text: str) -> datetime | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from a number of them or from a date, which counts from the service's own."""
+    """Returns seconds from a number of them or from a date, which counts from the service's own."""
     said = headers.get("Retry-After", "").strip()
     if said.isascii() and said.isdecimal():
         return float(said[:9])
@@ -202,7 +202,7 @@ _NOT_SENT: tuple[tuple[type[BaseException], str, Retryable], ...] = (
 
 
 def transport_failure(error: OSError, request_line: str) -> Failure:
-    """What it means that `requests` raised this in place of an answer."""
+    """Converts an exception of `requests` to a Failure."""
     causes = list(_causes(error))
     for error_type, words, retryable in _NOT_SENT:
         if any(isinstance(cause, error_type) for cause in causes):
@@ -226,7 +226,7 @@ def transport_failure(error: OSError, request_line: str) -> Failure:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what it wraps: requests keeps urllib3's in `args`, urllib3 its own in `reason`."""
+    """Returns an exception and its causes: requests keeps urllib3's in `args`, urllib3 in `reason`."""
     seen: list[BaseException] = []
     queue: list[object] = [error]
     while queue:
@@ -238,7 +238,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def parse_error(answer: Any) -> tuple[str, str]:
-    """The code and message of an error answer, whatever its shape; the code is empty where it is none.
+    """Returns code and message of an error response, whatever its shape; the code is empty if none.
 
     MRS nests them in job_submit_result or not, some pages spell them errorCode and errorMsg, and IAM says
     code and message inside `error`.
@@ -259,13 +259,13 @@ def parse_error(answer: Any) -> tuple[str, str]:
 
 
 def _first_error(said: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    """The first code with its message, or else the first message."""
+    """Returns the first code with its message, or else the first message."""
     said = [*said]
     return next((pair for pair in said if pair[0]), next(filter(any, said), ("", "")))
 
 
 def _error_pair(item: Any) -> tuple[str, str]:
-    """HTTP 200 is not success: an error code may be inside, and is_success may be the text "false"."""
+    """Returns code and message of an error, which HTTP 200 may contain: is_success may be "false"."""
     code, message = parse_error(item)
     said = get_path(item, "is_success")
     # DataArts prints is_success: false beside the id of a batch that was accepted.

@@ -18,7 +18,7 @@ FIRST_CAPACITY_SECONDS = 15.0
 
 
 class Retryable(Enum):
-    """What a failure says about sending the same call again."""
+    """The retryability of a failure."""
 
     NEVER = "it would end the same way"
     READ = "a read can be repeated, a write may have been carried out"
@@ -27,7 +27,7 @@ class Retryable(Enum):
 
 
 class Backoff:
-    """The waits of one call. `full_since` tells since when what it calls has been full, if it has been."""
+    """The backoff of one request. `full_since` is since when the resource has been full, if it is."""
 
     def __init__(self, retry: Retry, clock: Clock, *, write: bool, full_since: float | None) -> None:
         self._retry = retry
@@ -39,7 +39,7 @@ class Backoff:
         self.attempts = 0
 
     def next_delay(self, retryable: Retryable, asked: float | None) -> float | None:
-        """How many seconds to wait before the call is sent again, None where it is not.
+        """Returns the seconds to wait before the next attempt; None to give up.
 
         `asked` is what the service asks for.
         """
@@ -58,7 +58,7 @@ class Backoff:
         return max(asked or 0, self._spread(FIRST_SECONDS * 2 ** (self.attempts - 1)))
 
     def _capacity_delay(self, asked: float) -> float | None:
-        """Longer waits, as jobs end in minutes. They do not count as attempts."""
+        """Returns a longer delay for capacity, as jobs end in minutes; not counted as an attempt."""
         now = self._clock.monotonic()
         if self.full_since is None:
             self.full_since = now
@@ -71,5 +71,5 @@ class Backoff:
         return wait
 
     def _spread(self, seconds: float) -> float:
-        """Half of it up to all of it, so that many who were refused together do not come back together."""
+        """Returns half to all of `seconds`, so that rejected clients do not return together."""
         return min(seconds, LONGEST_SECONDS) * (0.5 + self._clock.chance() / 2)

@@ -65,7 +65,7 @@ class Call:
 
 
 class Transport:
-    """The one door to the network. Close it, or use it as a context manager.
+    """The only access to the network. Close it, or use it as a context manager.
 
     Certificates are always verified: against `ca_file`, or that of REQUESTS_CA_BUNDLE, or those of certifi.
     """
@@ -102,11 +102,11 @@ class Transport:
 
     @property
     def request_id(self) -> str:
-        """The service's word for the last call of this thread; empty where it gave none."""
+        """Returns the service's word for the last call of this thread; empty where it gave none."""
         return str(getattr(self._last, "request_id", ""))
 
     def send(self, call: Call) -> Response:
-        """The answer of a call that was not refused. Raises ApiError and UsageError."""
+        """Returns the answer of a call that was not refused. Raises ApiError and UsageError."""
         backoff = Backoff(
             self._retry, self.clock, write=call.write, full_since=self._full_since.get(call.request_line)
         )
@@ -161,14 +161,14 @@ class Transport:
 
 
 class _Session(requests.Session):
-    """Follows no redirect, and does not read where one leads: that may be anything."""
+    """A session that follows no redirects."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
         return None
 
 
 def _validated_ca_file(ca_file: Path) -> str:
-    """The path of a file that holds certificates; raises UsageError where it does not."""
+    """Returns the path of a file that holds certificates; raises UsageError where it does not."""
     try:
         ssl.create_default_context(cafile=ca_file)
     except OSError as error:
@@ -178,7 +178,7 @@ def _validated_ca_file(ca_file: Path) -> str:
 
 
 def _is_local(base: str) -> bool:
-    """Whether a base URL is on this machine; raises UsageError unless it is that, or https."""
+    """Returns whether a base URL is on this machine; raises UsageError unless it is that, or https."""
     try:
         # The parser of requests: another one may read another host out of the same text.
         parts = parse_url(base)
@@ -191,7 +191,7 @@ def _is_local(base: str) -> bool:
 
 
 def _attempts_summary(failure: Failure, backoff: Backoff, retry: Retry) -> str:
-    """What was tried, for the end of a message."""
+    """Describes the attempts, for the end of a message."""
     if failure.retryable is Retryable.FULL:
         minutes = retry.capacity_seconds / 60
         waited = f"; it found no place within {minutes:.0f} minutes" if minutes else ""

@@ -20,7 +20,7 @@ _OBEYED = re.compile(_COMMANDS, re.MULTILINE)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes the text that our reader would take for something else: PyYAML goes by YAML 1.1."""
+    """A dumper that quotes text which our reader would read as another type."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base's signature
         return True
@@ -40,7 +40,9 @@ def _dumped(value: Any, allow_unicode: bool, width: float) -> str:
 
 
 def dump(value: Any, *, allow_unicode: bool = True) -> str:
-    """`value` in block style, mappings in their order; without `allow_unicode` all but ASCII is escaped.
+    """Returns `value` in block style, mappings in their order.
+
+    Without `allow_unicode` all but ASCII is escaped.
 
     No line of it is a command to a CI runner.
     """

@@ -13,7 +13,7 @@ MAX_BYTES = 2 * 2**20
 
 
 def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
-    """The text of `file`, a path from `folder`. Where it must be `inside`, no path or link may lead out.
+    """Reads `file`, relative to `folder`. With `inside`, paths and links must stay in the folder.
 
     Nor to a hidden file: `.git/config` holds a token on many CI machines, and a pull request could print it.
     """
@@ -39,7 +39,7 @@ def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
 
 
 def is_hidden(path: PurePath) -> bool:
-    """Whether a name in a relative path begins with a dot."""
+    """Returns whether a name in a relative path begins with a dot."""
     return any(part.startswith(".") for part in path.parts)
 
 
@@ -48,7 +48,7 @@ def _unreadable(file: str, why: str | None) -> Problem:
 
 
 def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
-    """The only document of a file, a mapping; an empty file is an empty one. Raises InvalidInput."""
+    """Returns the only document of a file, a mapping; an empty file is an empty one. Raises InvalidInput."""
     text = read_text(folder, file, inside=inside)
     if isinstance(text, Problem):
         raise InvalidInput([text], folder)

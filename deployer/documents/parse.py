@@ -50,23 +50,23 @@ class InvalidPlaceholder(ValueError):
 
 
 class YamlText(Protocol):
-    """What is parsed: the text, how its places map to the author's, and what fills its placeholders."""
+    """A text to parse: its locations in the author's file, and the values of its placeholders."""
 
     @property
     def text(self) -> str:
-        """What YAML reads."""
+        """Returns the text that YAML reads."""
 
     def location(self, line: int, column: int) -> Location:
-        """The author's place of a position in `text`, counted from 0."""
+        """Returns the author's place of a position in `text`, counted from 0."""
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
-        """The value of a scalar that holds placeholders: plain data. Raises Unfillable."""
+        """Returns the value of a scalar that holds placeholders: plain data. Raises Unfillable."""
 
     def is_filled(self, scalar: str) -> bool:
-        """Whether a scalar holds a placeholder."""
+        """Returns whether a scalar holds a placeholder."""
 
     def names(self, scalar: str) -> tuple[str, ...]:
-        """The names of the project's values that the placeholders of a scalar use, as `db.host`."""
+        """Returns the names of the project's values that the placeholders of a scalar use, as `db.host`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class PlainText:
 
 
 def decode(file: str, content: bytes) -> str | Problem:
-    """The text of a file, which must be UTF-8."""
+    """Returns the text of a file, which must be UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -102,7 +102,7 @@ def decode(file: str, content: bytes) -> str | Problem:
 
 
 def resolve(text: str) -> Any:
-    """The value of an unquoted scalar."""
+    """Returns the value of an unquoted scalar."""
     if text in _NULL:
         return None
     if text in _BOOL:
@@ -117,7 +117,7 @@ def resolve(text: str) -> Any:
 
 
 def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
-    """The sound documents of `source`, and everything wrong in the others. Empty documents are left out."""
+    """Returns the valid documents of `source` and all problems of the others; skips empty ones."""
     documents: list[Document] = []
     problems: list[Problem] = []
     size = 0
@@ -136,7 +136,7 @@ def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
-    """The text between the `---` lines, each with its first line from 0: what cannot be read ends there."""
+    """Splits text at `---` lines, with first line numbers, so that errors stay in one document."""
     preamble = _PREAMBLE.match(text)
     first = preamble.end() if preamble else 0
     starts = [0, *(marker.start() for marker in _MARKER.finditer(text) if marker.start() > first)]
@@ -157,7 +157,7 @@ _Tree = dict[str, Any] | list[Any] | _Leaf
 
 
 def _events(text: str) -> Iterator[Any]:
-    """What `yaml.parse` gives, at a lower price."""
+    """Yields the events of `yaml.parse`, but faster."""
     loader = _LOADER(text)
     try:
         while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
@@ -167,12 +167,12 @@ def _events(text: str) -> Iterator[Any]:
 
 
 def _scalar_cost(text: str) -> int:
-    """What a scalar counts for: one, and more where it is long."""
+    """Returns the cost of a scalar: one, or more if it is long."""
     return 1 + len(text) // 128
 
 
 class _Built(NamedTuple):
-    """A finished value: `size` counts its nodes and `depth` its levels, after expansion."""
+    """A finished value: `size` counts its nodes, `depth` its levels, after alias expansion."""
 
     tree: _Tree
     size: int = 1
@@ -180,7 +180,7 @@ class _Built(NamedTuple):
 
 
 def _built(value: Any) -> _Built:
-    """A filled-in value."""
+    """Returns a filled-in value."""
     if not isinstance(value, dict | list):
         return _Built(_Leaf(value), _scalar_cost(value) if isinstance(value, str) else 1)
     children = [_built(item) for item in (value.values() if isinstance(value, dict) else value)]
@@ -217,7 +217,7 @@ class _UnreadableDocument(Exception):
 
 
 class _Reader:
-    """Reads what stands between two `---`, from `first_line` on."""
+    """A reader of one document between two `---`, from `first_line` on."""
 
     def __init__(self, source: YamlText, first_line: int) -> None:
         self.source = source
@@ -271,7 +271,7 @@ class _Reader:
             return
 
     def _unreadable(self, error: yaml.MarkedYAMLError, text: str) -> None:
-        """What libyaml says, where it noticed; at the end of a document, where the trouble began."""
+        """Reports libyaml's error where it was noticed, or where an unclosed construct began."""
         begun: Any = error.context_mark or error.problem_mark
         mark: Any = error.problem_mark or begun
         message = " ".join(filter(None, (error.problem, error.context)))
@@ -292,7 +292,7 @@ class _Reader:
         self._problem(location, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
-        """The data of a tree; notes the texts in it, and of what an alias repeats where it stands."""
+        """Returns the data of a tree; notes the texts in it, and of what an alias repeats where it stands."""
         if path and (found := self.written.get(id(tree))) and found[1] != path:
             self._copy_locations(tree, found[1], path)
         if isinstance(tree, dict):

@@ -23,17 +23,17 @@ _FLAGS = {"true": True, "false": False}
 
 
 class ConversionError(ValueError):
-    """A value is not of the type that its row states."""
+    """A value that does not have the type of its row."""
 
 
 @cache
 def normalized_name(name: str) -> str:
-    """`className`, `class_name` and `ClassName` are one name."""
+    """Normalizes a name: `className`, `class_name` and `ClassName` are equal."""
     return name.replace("_", "").casefold()
 
 
 def by_normalized_name(holder: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping by its folded names; of two spellings of one name the first that is not null counts."""
+    """Returns a mapping by normalized names; of duplicates the first non-null value wins."""
     found: dict[str, Any] = {}
     for name, value in holder.items():
         if found.get(key := normalized_name(str(name))) is None:
@@ -42,7 +42,7 @@ def by_normalized_name(holder: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def value_of(row: Row, value: Any) -> Any:
-    """`value` in the type of `row`, None where it is unset. Raises NotUnderstoodError."""
+    """Returns `value` in the type of `row`, None where it is unset. Raises NotUnderstoodError."""
     expected = json_type(row.type)["type"]
     if value is None or (value == "" and expected != "string"):
         return None
@@ -77,12 +77,12 @@ def _container(row: Row, value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A scalar as a settings file has it: `true`, `1024`, and text as it is."""
+    """Returns a scalar as a settings file has it: `true`, `1024`, and text as it is."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def json_data(text: str) -> Any:
-    """What JSON text says; None where it is no JSON, or nested too deep to be meant."""
+    """Parses JSON text; None if it is invalid or nested too deeply."""
     try:
         data = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -126,7 +126,7 @@ def _item(value: Any) -> str:
 
 
 def _object(rows: Sequence[Row], value: Any) -> dict[str, Any]:
-    """What `rows` name of an object. The rest cannot be asked for: it is the service's own."""
+    """Returns the fields of an object that `rows` name; others belong to the service."""
     if not isinstance(value, Mapping):
         raise ConversionError(str(type(value)))
     held = by_normalized_name(value)

@@ -50,7 +50,7 @@ V1_SIZES = {"cu_number", "manager_cu_number", "parallel_number", "tm_cus", "tm_s
 
 
 def observe(entry: Entry) -> LiveJob:
-    """A live job from an entry of `job_list.jobs`, listed with show_detail=true."""
+    """Returns a live job from an entry of `job_list.jobs`, listed with show_detail=true."""
     config = entry.get("job_config")
     known = json_data(config) if isinstance(config, str) else config
     if not isinstance(known, dict):
@@ -71,7 +71,7 @@ def observe(entry: Entry) -> LiveJob:
 
 
 def _normalized_entry(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry with each field where the table says that it is listed, and in the words of the request."""
+    """Returns the entry with its fields where the table lists them, in the request's spelling."""
     # Some editions show these beside job_config and not in it, or the other way round.
     lifted = {key: entry.get(key) for key in ("feature", "flink_version", "image") if config.get(key) is None}
     sunk = {key: config.get(key) for key in ("main_class", "entrypoint_args") if entry.get(key) is None}
@@ -103,12 +103,12 @@ def _savepoint(entry: Entry) -> str:
 
 
 def expect(spec: Spec) -> Spec:
-    """The spec with its JSON texts as the data they say."""
+    """Returns the spec with its JSON texts as the data they say."""
     return {**spec, **{name: _parse_config(spec[name]) for name in JSON_TEXTS if name in spec}}
 
 
 def _parse_config(value: Any) -> Any:
-    """What JSON text says, a list of keys and values as a map, and so are lines of key=value, as the console
+    """Parses JSON text, key-value lists, and lines of key=value, as the console
     takes them; anything else is left as it is.
     """
     if not isinstance(value, str):

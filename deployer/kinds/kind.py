@@ -21,14 +21,14 @@ _YEAR_10000 = 253_402_300_800_000
 
 
 class Nature(Enum):
-    """Whether creating a job runs it once, or makes a definition that is started and stopped."""
+    """The lifecycle of a kind: run once on creation, or a definition that is started and stopped."""
 
     RUN_ONCE = "run once"
     DEFINITION = "definition"
 
 
 class Paging(Enum):
-    """What the offset of a listing counts."""
+    """The unit of a listing's offset."""
 
     RECORD = 0  # records to skip, from 0
     PAGE = 1  # pages, from 1
@@ -36,7 +36,7 @@ class Paging(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How a kind's live jobs are listed: `items` and `total` are dotted paths into the answer.
+    """The list operation of a kind: `items` and `total` are dotted paths into the response.
 
     `id` is the field of an entry that tells it from the others. `query` is always sent, and so is `only`: an
     entry that says otherwise is not of this kind. `by_name` and `by_place` are the parameters that filter,
@@ -60,7 +60,7 @@ class Listing:
 
 
 def expect_as_sent(spec: Spec) -> Spec:
-    """The `expect` of a kind whose listing answers in the words it was asked in."""
+    """Returns the `expect` of a kind whose listing answers in the words it was asked in."""
     return spec
 
 
@@ -112,7 +112,7 @@ class Kind:
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """The rows of `spec`: without the name, which stands in the manifest's metadata."""
+        """Returns the rows of `spec`: without the name, which stands in the manifest's metadata."""
         return tuple(row for row in self.create.spec_rows() if row.name != self.name_field)
 
     @cached_property
@@ -121,21 +121,21 @@ class Kind:
 
     @cached_property
     def path_fields(self) -> tuple[str, ...]:
-        """The spec fields that are part of the URL."""
+        """Returns the spec fields that are part of the URL."""
         return tuple(row.name for row in self.rows if row.location == "path")
 
     @cached_property
     def place_fields(self) -> tuple[str, ...]:
-        """The spec fields that may say where a job runs: its place, and the other official name of that."""
+        """Returns the spec fields that may name the queue or cluster, synonyms included."""
         return tuple(row.name for row in self.rows if self.place and self.place in (row.name, row.same_as))
 
     @cached_property
     def spellings(self) -> Mapping[str, Row]:
-        """The row of each name that a spec may hold: the reference's, and the older ones."""
+        """Returns the row of each name that a spec may hold: the reference's, and the older ones."""
         return {name: row for row in self.rows for name in (row.name, *row.aliases)}
 
     def names_of(self, name: str) -> tuple[str, ...]:
-        """All names of the field that `name` names: its spellings, and the other official one."""
+        """Returns all names of the field that `name` names: its spellings, and the other official one."""
         return self._names.get(name, (name,))
 
     @cached_property
@@ -146,7 +146,7 @@ class Kind:
         return {name: tuple(names) for names in groups.values() for name in names}
 
     def in_reference_spelling(self, spec: Spec) -> dict[str, Any]:
-        """`spec` with each alias replaced by the reference's name, in the table's order; 2.0 is sent as 2."""
+        """Returns `spec` with aliases replaced, in the table's order; 2.0 is sent as 2."""
         named = {
             self.spellings[key].name if key in self.spellings else key: (
                 int(value) if isinstance(value, float) and value.is_integer() else value
@@ -157,17 +157,17 @@ class Kind:
         return {row.name: named.pop(row.name) for row in self.rows if row.name in named} | named
 
     def body(self, name: str, spec: Spec) -> dict[str, Any]:
-        """The request body that creates the job."""
+        """Returns the request body that creates the job."""
         in_body = {key: value for key, value in spec.items() if key not in self.path_fields}
         return {self.name_field: name} | in_body
 
     def path_values(self, spec: Spec) -> dict[str, str]:
-        """The parts of the URL that the spec fills in."""
+        """Returns the parts of the URL that the spec fills in."""
         return {name: spec[name] for name in self.path_fields}
 
 
 def get_path(value: Any, path: str) -> Any:
-    """The value at a dotted path of mappings; None where there is nothing."""
+    """Returns the value at a dotted path of mappings; None where there is nothing."""
     for key in path.split("."):
         if not isinstance(value, Mapping):
             return None
@@ -178,7 +178,7 @@ def get_path(value: Any, path: str) -> Any:
 def read_back(
     rows: tuple[Row, ...], entry: Entry, *, whole: bool
 ) -> tuple[dict[str, Any] | None, frozenset[str]]:
-    """The spec that a listing entry shows, in any of its spellings, and the fields of which it says nothing.
+    """Returns the spec in a listing entry, in any spelling, and the fields that it does not contain.
 
     `whole` says that the entry holds everything that was asked for, so that a missing field is an unset one.
     The spec is None, it cannot be compared, where a value is not what its row says, or where such an entry
@@ -214,12 +214,12 @@ def read_back(
 
 
 def phase_of(states: Mapping[str, Phase], state: Any) -> Phase:
-    """The phase of a state word in any case; one that the table does not know is UNKNOWN."""
+    """Returns the phase of a state word in any case; one that the table does not know is UNKNOWN."""
     return states.get(str(state).strip().casefold(), Phase.UNKNOWN)
 
 
 def milliseconds(value: Any) -> int:
-    """A time of an entry, which may be text; 0 where there is none, or none that a calendar knows."""
+    """Returns a time of an entry, which may be text; 0 where there is none, or none that a calendar knows."""
     try:
         time = int(float(value or 0))
     except (TypeError, ValueError, OverflowError):
@@ -228,5 +228,5 @@ def milliseconds(value: Any) -> int:
 
 
 def text(value: Any) -> str:
-    """A name or id of an entry as text; null is empty."""
+    """Returns a name or id of an entry as text; null is empty."""
     return "" if value is None else str(value)

@@ -23,7 +23,7 @@ STATES = {
 
 
 def observe(entry: Entry) -> LiveJob:
-    """A live job from an entry of `job_list`; it does not name its cluster, so the place stays empty."""
+    """Returns a live job from an entry of `job_list`, which does not name its cluster."""
     # Where they say nothing, null or an empty text, they are not there.
     told = {key: value for key, value in entry.items() if key not in _PRINTED or value not in (None, "")}
     printed = {key: _PRINTED[key](told[key]) for key in _PRINTED if key in told}
@@ -41,7 +41,7 @@ def observe(entry: Entry) -> LiveJob:
 
 
 def _list(value: Any) -> Any:
-    """Arguments as a list of text; anything but Java's text for a list, or a list, is left as it is."""
+    """Parses arguments: Java's text for a list, or a list; anything else is returned unchanged."""
     is_printed = isinstance(value, str) and value.startswith("[") and value.endswith("]")
     return java_list(value) if is_printed or _is_flat(value, list) else value
 
@@ -74,7 +74,7 @@ def _phase(entry: Entry) -> Phase:
 
 
 def expect(spec: Spec) -> Spec:
-    """The spec as the listing shows it."""
+    """Returns the spec as the listing shows it."""
     job_type = "SparkSubmit" if spec.get("job_type") == "SparkPython" else spec.get("job_type")
     arguments = java_list(f"[{', '.join(spec.get('arguments', []))}]")
     pairs = ", ".join(f"{key}={value}" for key, value in spec.get("properties", {}).items())
@@ -82,7 +82,7 @@ def expect(spec: Spec) -> Spec:
 
 
 def java_list(value: Any) -> list[str]:
-    """Java's `[a, b]` split at each comma and blank: two lists are equal exactly if their texts are."""
+    """Parses Java's `[a, b]` at commas and blanks: equal exactly if the texts are equal."""
     if isinstance(value, list):
         value = f"[{', '.join(map(as_text, value))}]"
     inner = str(value).removeprefix("[").removesuffix("]")
@@ -90,7 +90,7 @@ def java_list(value: Any) -> list[str]:
 
 
 def java_map(value: Any) -> dict[str, str]:
-    """Java's `{k=v, k2=v2}` as a map: two are equal exactly if their texts are, but for the order of entries.
+    """Parses Java's `{k=v, k2=v2}`: equal exactly if the texts are, except for the order.
 
     A value that holds `, x=` comes apart, but on both sides alike. A piece without `=` continues a value.
     """

@@ -28,21 +28,21 @@ _VERSION = "v1"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who deploys: a project, at a source revision that may be unknown."""
+    """The deploying project, at a source revision that may be unknown."""
 
     project: str
     revision: str = ""
 
 
 def fingerprint(kind: Kind, job: Job) -> str:
-    """A hash of the body as it is sent: secrets by their names, and without a mark."""
+    """Returns a hash of the body as it is sent: secrets by their names, and without a mark."""
     body = kind.body(job.name, job.spec)
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return f"{_VERSION}-{hashlib.sha256(canonical.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def with_ownership(kind: Kind, job: Job, owner: Owner | None) -> Spec:
-    """The spec as it is sent: with the mark, if there is an owner and room for it."""
+    """Returns the spec as it is sent: with the mark, if there is an owner and room for it."""
     if owner is None or kind.ownership_field not in {CONF, TAGS}:
         return job.spec
     if kind.ownership_field == CONF:
@@ -56,12 +56,12 @@ def with_ownership(kind: Kind, job: Job, owner: Owner | None) -> Spec:
 
 
 def ownership_filter(kind: Kind, owner: Owner) -> Mapping[str, str]:
-    """What asks a listing for the jobs of an owner; empty where it knows no such filter."""
+    """Returns the list filter for an owner's jobs; empty if there is none."""
     return {TAGS: f"{TAG}={_tag_of(owner)}"} if kind.ownership_field == TAGS else {}
 
 
 def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
-    """A live job with its mark taken off its spec."""
+    """Returns a live job with its mark taken off its spec."""
     held = live.spec.get(kind.ownership_field) if live.spec and kind.ownership_field else None
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         mine = {key: value for key, value in held.items() if str(key).startswith(CONF_PREFIX)}
@@ -84,7 +84,7 @@ def _with(live: LiveJob, field: str, value: Any, ownership: Mapping[str, str]) -
 
 
 def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
-    """The paths in a manifest's spec that stand where a mark of ours would."""
+    """Yields the paths in a manifest's spec that stand where a mark of ours would."""
     held = spec.get(kind.ownership_field) if kind.ownership_field else None
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         yield from ((CONF, key) for key in held if str(key).startswith(CONF_PREFIX))
@@ -95,12 +95,12 @@ def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
 
 
 def is_owned(live: LiveJob, owner: Owner | None) -> bool:
-    """Whether a live job carries the mark of an owner."""
+    """Returns whether a live job carries the mark of an owner."""
     return owner is not None and live.ownership.get("project") in {owner.project, _tag_of(owner)}
 
 
 def matches_fingerprint(kind: Kind, job: Job, live: LiveJob) -> bool:
-    """Whether a live job's mark says that it was submitted with just this body."""
+    """Returns whether a live job's mark says that it was submitted with just this body."""
     return live.ownership.get("fingerprint") == fingerprint(kind, job)
 
 

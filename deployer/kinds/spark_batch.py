@@ -20,7 +20,7 @@ STATES = {
 
 
 def observe(entry: Entry) -> LiveJob:
-    """A live job from an entry of `sessions` (that is the list's name for batches too)."""
+    """Returns a live job from an entry of `sessions` (that is the list's name for batches too)."""
     echo = _echo(entry.get("req_body"))
     said = by_normalized_name(echo or {})
     # Old entries show neither a name nor, some of them, a queue.
@@ -51,7 +51,7 @@ def observe(entry: Entry) -> LiveJob:
 
 
 def _echo(value: Any) -> Mapping[str, Any] | None:
-    """The request that the entry echoes. None: not readable.
+    """Returns the request that the entry echoes. None: not readable.
 
     Its JSON text is sometimes encoded twice, and the vendor's SDK shows one with its quotes escaped.
     """

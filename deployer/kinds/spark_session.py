@@ -19,7 +19,7 @@ STATES = {
 
 
 def observe(entry: Entry) -> LiveJob:
-    """A live job from an entry of `sessions`, which shows little of what was asked for."""
+    """Returns a live job from an entry of `sessions`, which shows little of what was asked for."""
     queue = text(entry.get("queue") or entry.get("cluster_name"))
     # CUSTOMIZED: sizes were given, and the preset they replaced is not told.
     told = {key: value for key, value in entry.items() if key != "sc_type" or value in ("A", "B", "C")}

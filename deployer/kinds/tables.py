@@ -94,12 +94,12 @@ JSON_TYPES: Mapping[str, Mapping[str, Any]] = {
 
 
 class TableError(ValueError):
-    """A parameter table is not written as the module docstring says; a defect of the package."""
+    """A parameter table that violates the format in the module docstring; a defect of the package."""
 
 
 @cache
 def json_type(printed: str) -> Mapping[str, Any]:
-    """The JSON Schema of a type as a page prints it; `JobSubmitResult object` is an Object."""
+    """Returns the JSON Schema of a type as a page prints it; `JobSubmitResult object` is an Object."""
     text = " ".join(printed.split()).casefold().replace(", ", ",")
     if text.endswith(" object"):
         text = "object"
@@ -139,12 +139,15 @@ class Row:
 
     @property
     def default(self) -> Any:
-        """The value that the service takes when the parameter is left out; None when none is stated."""
+        """Returns the value that the service takes when the parameter is left out.
+
+        None when none is stated.
+        """
         return self.limits.get("default")
 
     @property
     def text_map(self) -> bool:
-        """Whether this is a map of text, in which an unquoted scalar is taken as its text."""
+        """Returns whether this is a map of text, in which an unquoted scalar is taken as its text."""
         return json_type(self.type) is _TEXT_MAP
 
 
@@ -167,15 +170,15 @@ class Table:
 
     @property
     def placeholders(self) -> tuple[Row, ...]:
-        """The request rows that stand in the call's path."""
+        """Returns the request rows that stand in the call's path."""
         return tuple(row for row in self.request if f"{{{row.name}}}" in self.call)
 
     def spec_rows(self) -> Iterator[Row]:
-        """The request rows that stand in a manifest's spec (path parameters from the target do not)."""
+        """Returns the request rows that stand in a manifest's spec (path parameters from the target do not)."""
         return (row for row in self.request if row.location != "target")
 
     def all_rows(self) -> Iterator[Row]:
-        """Every row, those of fields included."""
+        """Yields every row, those of fields included."""
         pending = [*self.request, *self.response]
         while pending:
             row = pending.pop()
@@ -188,7 +191,7 @@ _ROW_COLUMNS = {f.name for f in fields(Row)} | {"in", "sameAs", *LIMITS} - {"loc
 
 
 def parse_row(raw: Mapping[str, Any], where: str) -> Row:
-    """Raises TableError for an unknown column, or for one that lacks its reason."""
+    """Parses a row. Raises TableError for an unknown column, or one without its reason."""
     where = f"{where}: {raw.get('name', '?')}"
     if unknown := set(raw) - _ROW_COLUMNS:
         raise TableError(f"{where}: unknown columns {sorted(unknown)}")
@@ -218,7 +221,7 @@ _TABLE_KEYS = {f.name for f in fields(Table)}
 
 
 def parse_table(raw: Mapping[str, Any]) -> Table:
-    """Raises TableError for an unknown key, or for a row whose edition is none that the table knows."""
+    """Parses a table. Raises TableError for an unknown key or edition."""
     operation = raw["operation"]
     if unknown := set(raw) - _TABLE_KEYS:
         raise TableError(f"{operation}: unknown keys {sorted(unknown)}")
@@ -240,13 +243,13 @@ def parse_table(raw: Mapping[str, Any]) -> Table:
 
 
 def schema_folder() -> Traversable:
-    """Where the tables and the generated schemas are: in a wheel, and live in an editable install."""
+    """Returns the folder of tables and generated schemas, in a wheel or an editable install."""
     return resources.files("deployer_schemas")
 
 
 @cache
 def load_table(operation: str) -> Table:
-    """The table of `operation`; raises TableError when it is missing or malformed."""
+    """Returns the table of `operation`; raises TableError when it is missing or malformed."""
     file = schema_folder() / "tables" / f"{operation}.yaml"
     try:
         raw = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
@@ -256,6 +259,6 @@ def load_table(operation: str) -> Table:
 
 
 def operations() -> tuple[str, ...]:
-    """The operations that have a table, sorted."""
+    """Returns the operations that have a table, sorted."""
     files = (file.name for file in (schema_folder() / "tables").iterdir())
     return tuple(sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml")))

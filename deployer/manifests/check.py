@@ -124,7 +124,7 @@ _IN_PLAIN_TEXT = (
 
 
 def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job: Job) -> Iterator[Problem]:
-    """Older spellings, and the rules that a manifest breaks; all of them can be waived."""
+    """Yields deprecated names and violated rules; all of them can be waived."""
     written = {}
     for row in kind.rows:
         for alias in row.aliases:
@@ -143,7 +143,7 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
 
 
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
-    """Secrets where the value must be known before it is sent: all but the inner part of the spec."""
+    """Yields secrets where the value must be known before it is sent."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
     if not secrets.has_reference(document.value):
         return
@@ -155,7 +155,7 @@ def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
 
 
 def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
-    """What stands in the place of the mark by which we know our jobs."""
+    """Yields fields that are reserved for ownership metadata."""
     for path in reserved(kind, spec) if isinstance(spec, dict) else ():
         message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for the mark of who deployed the job"
         location = document.location(("spec", *path), of_key=path[0] == CONF)
@@ -174,13 +174,13 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _name(manifest: Manifest) -> Any:
-    """The name of a manifest that need not be valid."""
+    """Returns the name of a manifest that need not be valid."""
     metadata = manifest.document.value.get("metadata")
     return metadata.get("name") if isinstance(metadata, dict) else None
 
 
 def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Problem]:
-    """What has the form of an instant need not be one: 2024-02-30T00:00:00Z. `problems` are known already."""
+    """Returns a problem for an invalid timestamp such as 2024-02-30T00:00:00Z. `problems` are known."""
     lifecycle = document.value.get("lifecycle")
     rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
     location = document.location(("lifecycle", "rerun"))
@@ -195,7 +195,7 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
 
 
 def with_texts(manifest: Manifest) -> dict[str, Any]:
-    """The data of a manifest; in it each unquoted scalar of a text map is the text that was written."""
+    """Returns the data of a manifest, with unquoted scalars of text maps as the text that was written."""
     kind, document = KINDS[manifest.kind], manifest.document
     value = dict(document.value)
     spec = value.get("spec")
@@ -255,7 +255,7 @@ def _dependencies(
     disabled: Sequence[Identity],
     invalid: Sequence[tuple[str, Any]],
 ) -> tuple[tuple[Dependency, ...], list[Problem]]:
-    """What a manifest depends on. `invalid` are kinds and names that are reported already."""
+    """Returns the dependencies of a manifest. `invalid` are kinds and names reported already."""
     dependencies: list[Dependency] = []
     problems: list[Problem] = []
     for index, raw in enumerate(manifest.document.value.get("dependsOn", ())):
@@ -292,7 +292,7 @@ def _dependencies(
 def _ordered(
     jobs: Mapping[Identity, Job], manifests: Mapping[Identity, Manifest]
 ) -> tuple[list[Job], list[Problem]]:
-    """The jobs with dependencies before dependents, else by identity; or the cycle that forbids it."""
+    """Returns the jobs in dependency order, else by identity; or the cycle that prevents it."""
     sorter = TopologicalSorter(
         {
             identity: sorted(dependency.identity for dependency in jobs[identity].depends_on)

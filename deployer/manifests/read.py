@@ -48,7 +48,7 @@ class _File:
 
 
 def read(project: Project, target: Target, files: Sequence[str], values: Mapping[str, Any]) -> Manifests:
-    """All manifests in `files`. A broken file or document does not hide the others."""
+    """Returns all manifests in `files`. A broken file or document does not hide the others."""
     manifests: list[Manifest] = []
     problems: list[Problem] = []
     readable: list[_File] = []
@@ -81,7 +81,7 @@ def read(project: Project, target: Target, files: Sequence[str], values: Mapping
 
 
 def _split(name: str, text: str) -> _File:
-    """A file, and the text under its `forEach` apart from the rest; each with its lines where they were."""
+    """Splits a file into its `forEach` text and the rest; line numbers stay."""
     begin = _FOR_EACH.search(text)
     if not begin:
         return _File(name, text)
@@ -99,7 +99,7 @@ def _split(name: str, text: str) -> _File:
 
 
 def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[Problem]]:
-    """What is to be rendered: each file once, or once for each item of its `forEach`."""
+    """Returns the render tasks: each file once, or once per item of its `forEach`."""
     tasks: list[Task] = []
     problems: list[Problem] = []
     files = list(files)
@@ -124,7 +124,7 @@ def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[P
 
 
 def _items(document: Document) -> list[Any] | Problem:
-    """The items of a `forEach`: those of its list, or the combinations of the lists in its mapping."""
+    """Returns the items of a `forEach`: those of its list, or all combinations of its mapping."""
     value = document.value.get("forEach")
     location = document.location(("forEach",))
     if isinstance(value, list):
@@ -147,7 +147,7 @@ def _too_many(location: Location, count: int) -> Problem:
 
 
 def _describe_item(item: Any) -> str:
-    """An item in a few words, for messages."""
+    """Returns an item in a few words, for messages."""
     pairs = item.items() if isinstance(item, dict) else [("each", item)]
     return ", ".join(_cut(f"{key} = {value}") for key, value in itertools.islice(pairs, 4))
 

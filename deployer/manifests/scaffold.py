@@ -84,7 +84,7 @@ VALUES: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A manifest to begin with: `spec` holds what everybody sets, each value as template text."""
+    """An example manifest: `spec` has the usual fields, each as template text."""
 
     file: str
     name: str
@@ -235,7 +235,7 @@ CI: Mapping[str, Mapping[str, str]] = {
 
 
 def files(name: str, kinds: Sequence[str], ci: str) -> dict[str, str]:
-    """The text of each file of a new project, in an order to read them in. Raises UsageError."""
+    """Returns the text of each file of a new project, in an order to read them in. Raises UsageError."""
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise UsageError(f"there is no kind '{unknown[0]}'{nearest(unknown[0], list(KINDS))}")
     pattern = project_schema()["properties"]["metadata"]["properties"]["name"]["pattern"]
@@ -253,7 +253,7 @@ def files(name: str, kinds: Sequence[str], ci: str) -> dict[str, str]:
 
 
 def project_name(folder: str) -> str:
-    """A name for a project in a folder of that name."""
+    """Returns a name for a project in a folder of that name."""
     plain = unicodedata.normalize("NFKD", folder).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("._-")[:64] or "jobs"
 
@@ -290,7 +290,7 @@ def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
 
 
 def _manifest(kind: Kind) -> tuple[str, str]:
-    """The file and the text of a kind's manifest."""
+    """Returns the file and the text of a kind's manifest."""
     lower = kind.name.lower()
     example = EXAMPLES.get(kind.name) or Example(
         f"{kind.service}/{lower}.yaml", kind.name_row.example or lower
@@ -346,7 +346,7 @@ def _manifest(kind: Kind) -> tuple[str, str]:
 
 
 def _commented_out(title: str, fields: Mapping[str, Schema]) -> Iterator[str]:
-    """Lines of fields that are commented out, each for itself; none where there are no fields."""
+    """Yields lines of fields that are commented out, each for itself; none where there are no fields."""
     if fields:
         yield f'  # {title}; take the "# " before one away to use it:'
     values = {name: _required_part(schema, _sample(schema, name)) for name, schema in fields.items()}
@@ -359,21 +359,21 @@ def _commented_out(title: str, fields: Mapping[str, Schema]) -> Iterator[str]:
 
 
 def _required_part(schema: Schema, value: Any) -> Any:
-    """`value`, of a long mapping only what is needed."""
+    """Returns `value`, reduced to required keys if it is a long mapping."""
     if not isinstance(value, dict) or len(_inline_yaml(value)) <= WIDTH - COLUMN:
         return value
     return {key: value[key] for key in schema.get("required", [*value][:1])}
 
 
 def _comment(schema: Schema) -> str:
-    """The values that a field can have, and the first sentence about it."""
+    """Returns the values that a field can have, and the first sentence about it."""
     sentence = re.split(r"(?<=\.)\s+(?=[A-Z])", schema["description"])[0]
     choice = schema.get("enum", ())
     return f"{' | '.join(map(str, choice))}. {sentence}" if len(choice) > 1 else sentence
 
 
 def _aligned(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Texts with comments beside them, cut to the width; none where there is hardly room for one."""
+    """Yields texts with aligned comments, cut to the width; none where there is hardly room."""
     column = min(COLUMN, max((len(text) for text, _ in pairs), default=0))
     for text, comment in pairs:
         room = WIDTH - len(f"{text:{column}}  # ")
@@ -386,7 +386,7 @@ def _aligned(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def _sample(schema: Schema, name: str) -> Any:
-    """A value that a field could have: its default, an example, or what its type allows."""
+    """Returns a value that a field could have: its default, an example, or what its type allows."""
     known = [schema.get("default"), *schema.get("examples", ()), *schema.get("enum", ())]
     if any(value is not None for value in known):
         return next(value for value in known if value is not None)
@@ -405,7 +405,7 @@ def _sample(schema: Schema, name: str) -> Any:
 
 
 def _inline_yaml(value: Any) -> str:
-    """A value as YAML in one line, for a template."""
+    """Returns a value as YAML in one line, for a template."""
     match value:
         case dict():
             return f"{{{', '.join(f'{_inline_yaml(key)}: {_inline_yaml(item)}' for key, item in value.items())}}}"
@@ -420,5 +420,5 @@ def _inline_yaml(value: Any) -> str:
 
 
 def _without_jinja_comments(text: str) -> str:
-    """Template text that comes to `text`: Jinja reads comments too. It adds no blanks to be cut at."""
+    """Escapes text for a template, since Jinja reads comments too. Adds no blanks to be cut at."""
     return re.sub(r"\{\{\w*\}\}|\{[{%#]", lambda match: f'{{{{"{match[0]}"}}}}', text)

@@ -36,7 +36,7 @@ _STOPPING_STEPS = {Step.CANCEL, Step.STOP, Step.DELETE}
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a row of a table says. `attention` asks a person to look; a warning counts as that too."""
+    """The result of a row of a decision table. `attention` makes it a warning."""
 
     action: Action
     reason: str
@@ -47,7 +47,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One job and what is live of it: `live` is the run that counts, `fields` what differs from it.
+    """One job and its live state: `live` is the current run, `fields` the differences.
 
     `listing` says how much its listing holds, for the reason of a create.
     """
@@ -63,7 +63,7 @@ class Comparison:
 
     @property
     def rerun_due(self) -> bool:
-        """Whether a newer run is asked for than the one that counts."""
+        """Returns whether a newer run is asked for than the one that counts."""
         rerun = self.job.lifecycle.rerun
         if self.job.rerun_requested:
             return True
@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def rerun_undecidable(self) -> bool:
-        """Whether `rerun` cannot be judged: acting on it would run the job again at every apply."""
+        """Returns whether `rerun` cannot be judged: acting on it would run the job again at every apply."""
         rerun = self.job.lifecycle.rerun and not self.job.rerun_requested
         return bool(rerun and self.live and self.live.submitted <= 0)
 
@@ -81,14 +81,14 @@ class Comparison:
 
     @property
     def updatable_while_running(self) -> bool:
-        """Whether all that differs can be changed while the job runs."""
+        """Returns whether all that differs can be changed while the job runs."""
         kind = KINDS[self.job.kind]
         hot = {row.name for row in kind.rows if row.hot} | ({TAGS} if kind.tag else set())
         return all(field.path.split("/")[1] in hot for field in self.fields)
 
 
 def decide(comparison: Comparison) -> Decision:
-    """The row of the table of a job's kind, and whether `protect` allows what it says."""
+    """Returns the row of the table of a job's kind, and whether `protect` allows what it says."""
     table = definition if KINDS[comparison.job.kind].nature is Nature.DEFINITION else run_once
     return _allowed(comparison.job, table(comparison))
 
@@ -174,7 +174,7 @@ def _unchanged(reason: str) -> Decision:
 
 
 def _warn(reason: str) -> Decision:
-    """Nothing is done, and a person is asked to look."""
+    """Returns a decision that changes nothing and warns."""
     return Decision(Action.UNCHANGED, reason, is_warning=True)
 
 
@@ -251,7 +251,7 @@ def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa
 
 
 def _then_start(comparison: Comparison, live: LiveJob, first: Decision) -> Decision:
-    """`first`, and then a start: from its savepoint; without one, only what has no state to lose, or may."""
+    """Adds a start to `first`: from the savepoint; without one only if no state can be lost, or may."""
     steps = (*first.steps, Step.START)
     match live.phase:
         case Phase.DRAFT:
@@ -289,7 +289,7 @@ def _delete(comparison: Comparison, live: LiveJob) -> Decision:
 
 
 def cancellation(comparison: Comparison) -> Decision:
-    """What `deployer cancel` does: it ends what runs, and leaves records and definitions."""
+    """Decides for `deployer cancel`: ends active runs, keeps records and definitions."""
     job, live = comparison.job, comparison.live
     if live is None:
         return _unchanged("there is none")

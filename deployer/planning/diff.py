@@ -29,7 +29,7 @@ _UNITS = "KMGT"
 def compare(
     rows: Sequence[Row], live: Spec, desired: Spec, unobserved: frozenset[str]
 ) -> tuple[FieldChange, ...]:
-    """What differs, both specs being in the words of the listing. Fields in `unlisted` cannot drift."""
+    """Returns the differences of two specs as listed. Fields in `unlisted` cannot drift."""
     changes: list[FieldChange] = []
     for row in rows:
         if row.same_as or row.location != "body" or row.name in unobserved:
@@ -52,14 +52,14 @@ def _first(spec: Spec, names: Sequence[str]) -> Any:
 
 
 def _restrict_to_desired(live: Any, desired: Any) -> Any:
-    """What of `live` the manifest asks for; the rest was filled in by the service."""
+    """Returns the part of `live` that the manifest sets; the service filled in the rest."""
     if isinstance(live, Mapping) and isinstance(desired, Mapping):
         return {key: value for key, value in live.items() if key in desired}
     return None if desired is None else live
 
 
 def normalize(row: Row, value: Any) -> Any:
-    """`value` in the form in which equal settings are equal: None when unset, empty or the default."""
+    """Returns `value` in normal form: None if unset, empty or the default."""
     value = _normalized(row, value)
     return None if value in _EMPTY or value == _normalized(row, row.default) else value
 
@@ -79,7 +79,7 @@ def _normalized(row: Row, value: Any) -> Any:
 
 
 def _memory(value: str) -> str:
-    """A size in its largest unit: `4096M`, `4 GB` and `4` are all 4G. Other text is left as it is."""
+    """Returns a size in its largest unit: `4096M`, `4 GB` and `4` are all 4G. Other text is left as it is."""
     match = _MEMORY.fullmatch(value)
     if not match:
         return value
@@ -102,7 +102,7 @@ def _as_text(value: Any) -> str:
 
 
 def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterator[FieldChange]:
-    """The single differences inside one field; an unset side counts as an empty map or list.
+    """Yields the single differences inside one field; an unset side counts as an empty map or list.
 
     A pointer leads into the desired value, and into the live one to what is desired no more. `marked` says
     that a secret is asked for somewhere in the field: then the live value of what moved may be that secret.
@@ -134,12 +134,12 @@ def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
 
 
 def _or_none(value: Any) -> Any:
-    """deepdiff's word for `not there` is an object of its own."""
+    """Returns None for deepdiff's object that means `not present`."""
     return None if type(value).__name__ == "NotPresent" else value
 
 
 def _follows_secret_option(value: Any, path: Path) -> bool:
-    """Whether the item at `path` of a list follows an option that says it is secret: `--password`."""
+    """Returns whether the item at `path` of a list follows an option that says it is secret: `--password`."""
     if not isinstance(value, list) or len(path) != 1 or not isinstance(path[0], int):
         return False
     return any(is_secret_option(item) for item in value[: path[0]][-1:])

@@ -56,7 +56,7 @@ def make_plan(
     owner: Owner | None = None,
     table: Table = decide,
 ) -> Plan:
-    """What apply would do for the `selected` of `jobs`, which stand with dependencies first.
+    """Plans the changes for the `selected` of `jobs`, which are in dependency order.
 
     The others are there as dependencies: they are looked at, and nothing is done about them. `place`
     identifies the target in the digest. `named` are the jobs of all manifests, where `jobs` is a part of
@@ -132,12 +132,12 @@ def _change(job: Job, decision: Decision, situation: Comparison, runs: Iterable[
 
 
 def _counts_as_unmanaged(live: LiveJob) -> bool:
-    """Whether a live job without a manifest matters: a run that has ended is only a record."""
+    """Returns whether a live job without a manifest matters: a run that has ended is only a record."""
     return KINDS[live.identity.kind].nature is Nature.DEFINITION or live.phase in RUNNING_PHASES
 
 
 def _possible_renames(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> list[Note]:
-    """Definitions that are to be created and may be there already, under the name that they had before."""
+    """Returns notes on definitions to create that may exist under an earlier name."""
     notes = []
     left = [orphan for orphan in orphans if KINDS[orphan.identity.kind].nature is Nature.DEFINITION]
     for change in changes:
@@ -155,14 +155,14 @@ def _possible_renames(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> 
 
 
 def _listing_key(identity: Identity) -> tuple[str, str]:
-    """Which listing shows a job: an MRS job its cluster's, the others that of their kind."""
+    """Returns the key of the listing that shows a job: by cluster for MRS, else by kind."""
     return identity.kind, identity.place if KINDS[identity.kind].path_fields else ""
 
 
 def _decide(
     job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob], listing: str, table: Table
 ) -> tuple[Comparison, Decision]:
-    """The situation of one job, and the row of its kind's table that matches it.
+    """Returns the situation of one job, and the row of its kind's table that matches it.
 
     `unnamed` are live jobs of its kind and place without a name, `listing` how much was listed.
     """
@@ -192,12 +192,12 @@ def _active(runs: Iterable[LiveJob]) -> list[LiveJob]:
 
 
 def current_run(runs: Sequence[LiveJob]) -> LiveJob | None:
-    """The run that counts: the newest of the active ones, or of all where none is active."""
+    """Returns the current run: the newest active one, or the newest of all if none is active."""
     return max(_active(runs) or runs, key=lambda run: (run.submitted, run.id), default=None)
 
 
 def _other_runs(runs: Iterable[LiveJob], live: LiveJob | None) -> list[LiveJob]:
-    """The active runs beside the one that counts."""
+    """Returns the active runs beside the one that counts."""
     return [run for run in _active(runs) if live is None or run.id != live.id]
 
 
@@ -206,7 +206,7 @@ def _ids(runs: Iterable[LiveJob]) -> str:
 
 
 def _listing_extents(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
-    """How much each listing holds, and how far back: older records may have expired there."""
+    """Describes how many jobs each listing has, and since when: older records may have expired."""
     times: dict[tuple[str, str], list[int]] = defaultdict(list)
     for job in jobs:
         times[_listing_key(job.identity)].append(job.submitted)
@@ -245,7 +245,7 @@ def _rerun_in_future(job: Job, now: datetime | None) -> str:
 
 
 def _planned_phase(decision: Decision, situation: Comparison) -> Phase | str:
-    """The phase that a dependent may count on, or why it cannot."""
+    """Returns the phase that a dependent may count on, or why it cannot."""
     if decision.action is Action.BLOCKED:
         return "is blocked"
     if {Step.CREATE, Step.START} & {*decision.steps}:
@@ -279,7 +279,7 @@ def _check_dependencies(
 
 
 def _all_fields(job: Job) -> tuple[FieldChange, ...]:
-    """What a new job is made of, with its secrets masked."""
+    """Returns the fields of a new job, with secrets masked."""
     shown = masked(KINDS[job.kind].spellings, job.spec)
     return tuple(FieldChange(f"/{name}", None, value) for name, value in shown.items())
 
@@ -287,7 +287,7 @@ def _all_fields(job: Job) -> tuple[FieldChange, ...]:
 def _notes(
     row: Decision, situation: Comparison, runs: Iterable[LiveJob], same_name_elsewhere: Sequence[LiveJob]
 ) -> list[Note]:
-    """What a person should look at: warnings, and active runs beside the one that counts.
+    """Returns the warnings of a job: of its row, and of other active runs.
 
     `strays` are active jobs of the same kind and name, in places where no manifest has them.
     """
@@ -307,7 +307,7 @@ def _notes(
 
 
 def digest(scope: Mapping[str, str], plan: Plan) -> str:
-    """SHA-256 over what would be done where: the same for the same changes, whatever the files look like."""
+    """Hashes the planned changes and their target (SHA-256), independent of file layout."""
     changes: list[Any] = [
         [
             change.action,
@@ -331,14 +331,14 @@ def _step_words(change: Change, step: Step) -> str:
 
 
 def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:
-    """A body without what is secret, and the texts in it that hold secrets, by their names."""
+    """Returns a body without what is secret, and the texts in it that hold secrets, by their names."""
     kind = KINDS[job.kind]
     body = kind.body(job.name, job.spec)
     return masked(kind.spellings, body), texts_with_references(body)
 
 
 def exceeded_limits(limits: Mapping[str, int], plan: Plan) -> list[str]:
-    """Which of a target's limits a plan goes beyond, in words; blocked changes do not count."""
+    """Returns the limits of a target that a plan exceeds, in words; blocked changes do not count."""
     counts = {
         "changes": len(plan.steps),
         "replace": plan.summary[Action.REPLACE],

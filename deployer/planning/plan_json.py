@@ -10,7 +10,7 @@ FORMAT_VERSION = "1.0"
 
 
 def as_data(it: Plan) -> dict[str, Any]:
-    """The same as plain data."""
+    """Returns the same as plain data."""
     return {
         "format_version": FORMAT_VERSION,
         "target": it.target,

@@ -37,7 +37,7 @@ _MAJOR = FORMAT_VERSION.partition(".")[0]
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a plan was made of beside the files: `settings` are the names that --set was given.
+    """The inputs of a plan besides the files: `settings` are the names given to --set.
 
     Values files and paths are relative to the project's folder. No paths: all of the project.
     """
@@ -53,7 +53,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """What a plan file says. `changes` are those of the JSON plan; `made_by` is a version of deployer."""
+    """The content of a plan file. `changes` are those of the JSON plan; `made_by` is a version."""
 
     file: str
     inputs: Inputs
@@ -63,7 +63,9 @@ class SavedPlan:
 
 
 def as_text(inputs: Inputs, plan: Plan) -> str:
-    """The content of a plan file: the JSON plan, and what it was made of. The same plan, the same text.
+    """Returns the content of a plan file: the JSON plan, and what it was made of.
+
+    The same plan, the same text.
 
     Raises DeployerError where it cannot be written as JSON.
     """
@@ -78,7 +80,7 @@ def as_text(inputs: Inputs, plan: Plan) -> str:
 
 
 def destination(file: str, folder: Path) -> Path:
-    """Where `plan --out` writes, for a project in `folder`; raises UsageError for where it should not.
+    """Returns where `plan --out` writes for a project in `folder`. Raises UsageError.
 
     A link that somebody committed must not lead the plan out of the project.
     """
@@ -241,7 +243,7 @@ def _require_known_version(file: str, value: Any) -> None:
 
 
 def _schema_errors(value: Any) -> Iterator[str]:
-    """What does not fit the schema, one by one: a hostile file can hold more than anybody waits for."""
+    """Yields schema errors one by one: a hostile file can have very many."""
     from deployer.schema.files import stored
     from deployer.schema.validate import Validator
 
@@ -254,5 +256,5 @@ def _schema_errors(value: Any) -> Iterator[str]:
 
 
 def truncate(words: str) -> str:
-    """Words that a plan file chose, at a length that can be shown."""
+    """Returns words that a plan file chose, at a length that can be shown."""
     return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}..."

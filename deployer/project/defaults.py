@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def defaults(project: Document, target: str, kind: Kind) -> Document | None:
-    """The defaults for manifests of `kind`: those of the target on top of the project's; None without any."""
+    """Returns the defaults for `kind`, the target's on top of the project's; None without any."""
     common = _part(project, ("defaults", kind.name))
     special = _part(project, ("targets", target, "defaults", kind.name))
     if common and special:
@@ -26,14 +26,14 @@ def defaults(project: Document, target: str, kind: Kind) -> Document | None:
 
 
 def all_defaults(project: Document, kind: Kind) -> tuple[Mapping[str, Any], ...]:
-    """What the project and each of its targets have as defaults for manifests of `kind`."""
+    """Returns the defaults for `kind` of the project and of each target."""
     prefixes = [(), *(("targets", target) for target in project.value.get("targets", {}))]
     parts = (_part(project, (*prefix, "defaults", kind.name)) for prefix in prefixes)
     return tuple(part.value for part in parts if part)
 
 
 def _part(document: Document, path: Path) -> Document | None:
-    """What stands at `path` of a document, as a document of its own; None where there is nothing."""
+    """Returns the part of a document at `path` as a document; None if there is nothing."""
     value = document.value
     for step in path:
         if not isinstance(value, Mapping) or not value.get(step):
@@ -57,14 +57,14 @@ def _below(locations: Mapping[Path, _T], path: Path) -> dict[Path, _T]:
 
 
 def without_nulls(value: Any) -> Any:
-    """Mappings without the keys that are null, as deep as mappings go."""
+    """Returns mappings without null values, at any depth."""
     if not isinstance(value, Mapping):
         return value
     return {key: without_nulls(item) for key, item in value.items() if item is not None}
 
 
 def merged(document: Document, default: Document, kind: Kind) -> Document:
-    """`document`, a manifest or a layer of defaults, on top of `default`: mappings are merged, lists not.
+    """Merges `document`, a manifest or a layer, into `default`: mappings are merged, lists not.
 
     In a spec the names of one field count as one: a manifest's `cluster_name` wins over a default `queue`.
     """
@@ -74,7 +74,7 @@ def merged(document: Document, default: Document, kind: Kind) -> Document:
 
 
 def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], kind: Kind) -> Document:
-    """`document` without the nulls that remove a default of one of the `layers`.
+    """Returns `document` without the nulls that remove a default of one of the `layers`.
 
     A manifest serves every target: its null is right where only another target has that default.
     """
@@ -98,7 +98,7 @@ def _without_removals(
 
 
 class _Merge:
-    """One merge: the places and texts of the result, begun as those of the upper document."""
+    """One merge: the locations and texts of the result, starting with those of the upper document."""
 
     def __init__(self, document: Document, default: Document, kind: Kind) -> None:
         self.default = default

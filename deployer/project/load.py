@@ -36,7 +36,7 @@ class Project:
     records_ownership: bool = True
 
     def target(self, name: str | None) -> Target:
-        """The target `name`, or the default one; raises UsageError when there is none."""
+        """Returns the target `name`, or the default one; raises UsageError when there is none."""
         wanted = name or self.default_target or (next(iter(self.targets)) if len(self.targets) == 1 else "")
         if not wanted:
             raise UsageError(f"name a target with -t: {', '.join(self.targets)}")
@@ -47,7 +47,7 @@ class Project:
 
 
 def find(start: Path) -> Path:
-    """The nearest folder from `start` upwards that holds a deployer.yaml; raises UsageError."""
+    """Returns the nearest folder from `start` upwards that holds a deployer.yaml; raises UsageError."""
     try:
         start = start.absolute()
     except FileNotFoundError:
@@ -79,7 +79,7 @@ def load(folder: Path) -> Project:
 
 
 def _wrong_version(document: Document) -> list[Problem]:
-    """Whether `requiredVersion` asks for another version of deployer, or cannot be understood."""
+    """Returns whether `requiredVersion` asks for another version of deployer, or cannot be understood."""
     required = document.value.get("requiredVersion")
     if not isinstance(required, str):
         return []
@@ -95,7 +95,7 @@ def _wrong_version(document: Document) -> list[Problem]:
 
 
 def _without_removals(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The project file without the nulls by which the defaults of a target remove the project's."""
+    """Returns the project file without the nulls by which the defaults of a target remove the project's."""
     targets = value.get("targets")
     if not isinstance(targets, Mapping):
         return value
@@ -124,7 +124,7 @@ def _target(document: Document, name: str) -> Target:
         ca_file=raw.get("caFile", ""),
         rate=UNLIMITED if raw.get("emulator") else _rate(raw.get("rate", {})),
         retry=_retry(raw.get("retry", {})),
-        polling=_EMULATED if raw.get("emulator") else _polling(raw.get("waits", {})),
+        polling=_EMULATED if raw.get("emulator") else _polling(raw.get("polling", {})),
         values=tuple(raw.get("values", ())),
         clusters=raw.get("clusters", {}),
         limits=raw.get("limits", {}),
@@ -141,12 +141,20 @@ def _rate(raw: Mapping[str, Any]) -> Rate:
 
 
 def _retry(raw: Mapping[str, Any]) -> Retry:
-    usual, wait = Retry(), raw.get("waitForPlace", "")
-    return Retry(raw.get("attempts", usual.attempts), seconds(wait) if wait else usual.capacity_seconds)
+    usual = Retry()
+    capacity = _seconds(raw, "capacityTimeout", usual.capacity_seconds)
+    return Retry(raw.get("attempts", usual.attempts), capacity)
 
 
 def _polling(raw: Mapping[str, str]) -> Polling:
-    return Polling(**{name: seconds(duration) for name, duration in raw.items()})
+    usual = Polling()
+    return Polling(
+        _seconds(raw, "interval", usual.interval), _seconds(raw, "consistencyDelay", usual.consistency_delay)
+    )
+
+
+def _seconds(raw: Mapping[str, Any], key: str, usual: float) -> float:
+    return seconds(raw[key]) if key in raw else usual
 
 
 def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:
@@ -155,7 +163,7 @@ def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:
 
 
 def manifest_files(project: Project, values_files: Sequence[str]) -> list[str]:
-    """The manifests of a project, relative to its folder and sorted."""
+    """Returns the manifests of a project, relative to its folder and sorted."""
     named = {*project.values, *values_files, PROJECT_FILE}
     named |= {file for target in project.targets.values() for file in target.values}
     named = {os.path.relpath(project.folder / file, project.folder) for file in named}

@@ -24,7 +24,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The most that one service gets.
+    """The rate limit of one service.
 
     No number is published for DLI and MRS. The gateway's default is said to be 200 requests per second for
     each API (section 3), which all who use the account share.
@@ -50,7 +50,7 @@ _DURATION = re.compile(r"([0-9]+)([smh])")
 
 
 def seconds(duration: str) -> float:
-    """`30m` in seconds; the schemas let nothing else through."""
+    """Returns `30m` in seconds; the schemas let nothing else through."""
     match = _DURATION.fullmatch(duration)
     if match is None:
         raise ValueError(f"{duration!r} is not a duration")
@@ -59,7 +59,7 @@ def seconds(duration: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """How often a state is asked for, and how long a listing may lag behind a write, in seconds.
+    """The polling settings, in seconds: the interval, and how long a listing may lag.
 
     At first it is asked for more often: much is done in a moment.
     """
@@ -68,7 +68,10 @@ class Polling:
     consistency_delay: float = 10.0
 
     def confirm_delays(self) -> Iterator[float]:
-        """The pauses before each look for something that should be there: at once, then ever longer."""
+        """Yields the pauses before each look for something that should be there.
+
+        At once, then ever longer.
+        """
         yield 0.0
         left, pause = self.consistency_delay, FIRST_SECONDS
         while left > 0:
@@ -78,7 +81,7 @@ class Polling:
             pause *= 2
 
     def poll_delays(self) -> Iterator[float]:
-        """The pauses between looks for something that takes its time."""
+        """Yields the pauses between looks for something that takes its time."""
         pause = FIRST_SECONDS
         while True:
             yield min(pause, self.interval)
@@ -91,7 +94,7 @@ _EMULATED = Polling(interval=0.2, consistency_delay=0)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where jobs go, and how. `auth` is how to sign in, empty where the environment decides.
+    """A deployment target. `auth` is the authentication, empty to detect it from the environment.
 
     `variable` names the environment variable that holds the token, `ca_file` is a path from the project.
     `defaults` are those of the project and the target, by kind, and `removable` what any target has as
@@ -118,7 +121,7 @@ class Target:
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
 
     def endpoint(self, service: str) -> str:
-        """The base URL of a service; raises UsageError where neither an endpoint nor a region is given."""
+        """Returns the base URL of a service; raises UsageError without endpoint and region."""
         if service in self.endpoints:
             return self.endpoints[service].rstrip("/")
         if not self.region:

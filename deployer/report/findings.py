@@ -50,7 +50,7 @@ class Finding:
     more: int = 0
 
     def notes(self) -> Iterator[str]:
-        """What is said of it beside its message: the way that led there, and how often it was found."""
+        """Yields notes on a finding: its include path and how often it occurred."""
         yield from self.problem.location.via
         if self.targets:
             yield f"for {'target' if len(self.targets) == 1 else 'targets'} {', '.join(self.targets)}"
@@ -59,12 +59,12 @@ class Finding:
 
 
 def for_one_target(problems: Iterable[Problem]) -> list[Finding]:
-    """The findings of one target, or of none."""
+    """Returns the findings of one target, or of none."""
     return [Finding(problem) for problem in sorted(problems)]
 
 
 def for_targets(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
-    """The findings of several targets: one that all of them have is that of none."""
+    """Returns the findings of several targets: one that all of them have is that of none."""
     targets: dict[Problem, dict[str, None]] = {}
     for target, target_problems in problems.items():
         for found_problem in target_problems:
@@ -81,7 +81,9 @@ def for_targets(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
 def text(
     findings: Iterable[Finding], folder: Path | None, *, in_full: Collection[str] = ("error",)
 ) -> Iterator[str]:
-    """Lines for a person. Findings whose severity is `in_full` come with the author's line and their notes.
+    """Yields lines for a person.
+
+    Findings whose severity is `in_full` come with the author's line and their notes.
 
     `folder` is the project's; without it there are no lines of authors.
     """
@@ -107,7 +109,7 @@ def text(
 
 
 def github(findings: Iterable[Finding], root: str) -> Iterator[str]:
-    """Workflow commands that annotate the files; `root` is the way from the repository to the project."""
+    """Yields workflow commands that annotate the files; `root` leads from repository to project."""
     shown, left_out = _limited(findings)
     for finding in shown:
         problem = finding.problem
@@ -132,7 +134,10 @@ def _property(value: str) -> str:
 
 
 def json(findings: Sequence[Finding], **about: Any) -> str:
-    """All findings as a JSON document; `about` is told before them. With `targets` in it each has its own."""
+    """Returns all findings as a JSON document; `about` is told before them.
+
+    With `targets` in it each has its own.
+    """
     targets = about.get("targets")
     document = {
         "format_version": FORMAT_VERSION,
@@ -163,14 +168,14 @@ def _as_data(finding: Finding, targets: tuple[str, ...] | None) -> dict[str, Any
 
 @dataclass(frozen=True, slots=True)
 class _Omitted:
-    """What is said of those that are not shown: behind the last one of a file, and at the end."""
+    """The notes on findings not shown: after the last one of a file, and at the end."""
 
     ends: Mapping[Finding, str]
     rest: Sequence[str]
 
 
 def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], _Omitted]:
-    """Those that are shown, each once, in the order of all; and a word for the others."""
+    """Returns those that are shown, each once, in the order of all; and a word for the others."""
     once = _deduplicate(findings)
     by_file: dict[str, list[Finding]] = {}
     for finding in once:
@@ -202,7 +207,7 @@ def _rank(finding: Finding) -> int:
 
 
 def _deduplicate(findings: Iterable[Finding]) -> list[Finding]:
-    """Each mistake once, with the first of the ways that led to it."""
+    """Returns each mistake once, with the first of the ways that led to it."""
     same: dict[Finding, list[Finding]] = {}
     for finding in findings:
         location = finding.problem.location._replace(via=())
@@ -226,7 +231,7 @@ class _Lines:
         self._files: dict[str, tuple[list[str], list[str]]] = {}
 
     def excerpt(self, location: Location) -> tuple[str, int] | None:
-        """A line of at most `WIDTH` columns, and how many of them stand before what is meant."""
+        """Returns a line of at most `WIDTH` columns, and how many of them stand before what is meant."""
         written, shown = self._file(location.file)
         if not 0 < location.line <= len(written):
             return None
@@ -251,7 +256,7 @@ class _Lines:
 
 @cache
 def _sensitive() -> tuple[str, ...]:
-    """The keys whose values are secret by the word of any table, in small letters."""
+    """Returns the keys whose values are secret by the word of any table, in small letters."""
     patterns: set[str] = set()
     for kind in KINDS.values():
         for row in kind.create.all_rows():
@@ -263,7 +268,7 @@ def _sensitive() -> tuple[str, ...]:
 
 
 def _clip(line: str, at: int) -> tuple[str, int]:
-    """The part of a line around the character `at`, and how many columns stand before that."""
+    """Returns the part of a line around the character `at`, and how many columns stand before that."""
     first = max(0, at - WIDTH)
     cells = _cells(line[first : at + WIDTH])
     begin, middle, end = 0, at - first, len(cells)
@@ -277,12 +282,12 @@ def _clip(line: str, at: int) -> tuple[str, int]:
 
 
 def _count_fitting(cells: Iterable[tuple[str, int]], room: int) -> int:
-    """How many of the cells, from the first on, fit into so many columns."""
+    """Returns how many cells, from the first on, fit into the columns."""
     return bisect_right([*accumulate(columns for _, columns in cells)], room)
 
 
 def _cells(text: str) -> list[tuple[str, int]]:
-    """Each character as it is shown, and how many columns that takes."""
+    """Returns each character as it is shown, and how many columns that takes."""
     cells = [_cell(char) for char in text]
     for command in re.finditer(re.escape(COMMAND), text):
         last = COMMAND_ESCAPED[len(COMMAND) - 1 :]

@@ -18,7 +18,7 @@ _COLOURS = {Result.DONE: "green", Result.FAILED: "red", Result.UNKNOWN: "magenta
 
 
 def text(intents: Iterable[Intent]) -> str:
-    """Each apply with its calls, in the order of the file."""
+    """Returns each apply with its calls, in the order of the file."""
     blocks = []
     for _, group in groupby(intents, key=lambda intent: intent.run):
         calls = list(group)
@@ -53,7 +53,7 @@ def _call(intent: Intent) -> str:
 
 
 def data(intents: Iterable[Intent]) -> list[dict[str, Any]]:
-    """Each call as an object of JSON; `result` is null where no outcome is recorded."""
+    """Returns each call as an object of JSON; `result` is null where no outcome is recorded."""
     return [
         {
             "run": intent.run,

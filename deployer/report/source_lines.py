@@ -14,7 +14,7 @@ from deployer.secrets.scrub import MASK
 
 
 def masked_lines(text: str, sensitive: Sequence[str] = (), *, declares: bool = False) -> list[str]:
-    """The lines of an author's file, which may be broken, without what may be a credential in them.
+    """Returns the lines of an author's file, which may be broken, without what may be a credential in them.
 
     `sensitive` are patterns of keys, in small letters: their values are secret, as are those of keys with the
     name of a secret. Expressions without literals in them stay, `{{ secret("NAME") }}` too. What stands
@@ -84,7 +84,7 @@ _UNCLOSED = (
 
 
 class _File:
-    """Masks the lines of one file, in their order.
+    """A masker of the lines of one file, in order.
 
     `value_of` is the column of a key whose value may go on, `follows` that of an option whose value comes
     next (-1 where it is not in a block list), `until` matches the line with the end of a quoted text or key
@@ -134,7 +134,7 @@ class _File:
         return self._shown(line)
 
     def _inside(self, line: str) -> str:
-        """A line that is masked whatever its indentation."""
+        """Returns a line that is masked whatever its indentation."""
         start = _lead(line)
         if self.until:
             if not (end := self.until.match(line)):
@@ -149,7 +149,7 @@ class _File:
         return self._value(line)
 
     def _following(self, line: str, indent: int, option: int) -> str:
-        """The line after an option that announces a secret, or nothing where it is not its value."""
+        """Returns the line after an option that announces a secret, or nothing where it is not its value."""
         if option >= 0 and indent > option:
             return self._value(line)  # the option itself goes on
         self.follows = None
@@ -164,18 +164,18 @@ class _File:
         return self._hidden(line)
 
     def _hidden(self, line: str) -> str:
-        """A line of a secret value, on which another one may begin."""
+        """Returns a line of a secret value, on which another one may begin."""
         self._shown(line)
         return self._value(line)
 
     def _value(self, line: str) -> str:
-        """A line of a secret value."""
+        """Returns a line of a secret value."""
         line, expressions = _folded(line)
         start = _lead(line)
         return _unfolded(line[:start] + _shown_value(line[start:]), expressions)
 
     def _shown(self, line: str, *, aside: bool = False) -> str:
-        """A line that begins outside of any secret value."""
+        """Returns a line that begins outside of any secret value."""
         line, expressions = _folded(line)
         begin = _BEGIN.search(line)
         keys = self._secret_keys(line, begin.end() if begin else len(line))
@@ -243,7 +243,7 @@ _DECLARES = ("variable", "file")
 
 
 class _Declaring:
-    """Masks the lines of deployer.yaml: `indent` is that of the `secrets` whose entries are read."""
+    """A masker of deployer.yaml: `indent` is that of the `secrets` being read."""
 
     def __init__(self, file: _File) -> None:
         self.file = file
@@ -270,18 +270,18 @@ class _Declaring:
 
 
 def _lead(line: str) -> int:
-    """The column of what stands after the indentation and the dashes of list items."""
+    """Returns the column of what stands after the indentation and the dashes of list items."""
     match = _LEAD.match(line)
     return match.end() if match else 0
 
 
 def _dash(line: str) -> int:
-    """The column of the last dash before the content, -1 if there is none."""
+    """Returns the column of the last dash before the content, -1 if there is none."""
     return line.rfind("-", 0, _lead(line))
 
 
 def _folded(line: str) -> tuple[str, list[str]]:
-    """A line with one character for each expression, and the expressions as they can be shown."""
+    """Returns a line with one character for each expression, and the expressions as they can be shown."""
     expressions: list[str] = []
 
     def fold(match: re.Match[str]) -> str:
@@ -297,7 +297,7 @@ def _unfolded(line: str, expressions: Sequence[str]) -> str:
 
 
 def _shown_value(value: str) -> str:
-    """What is shown of the rest of a line that a secret value takes: expressions that it begins with."""
+    """Returns the visible part of a secret value's line: the expressions that it begins with."""
     kept = _KEPT.match(value)
     end = kept.end() if kept else 0
     rest = value[end:].strip(" \t\"',]})")
@@ -305,7 +305,7 @@ def _shown_value(value: str) -> str:
 
 
 def _items_masked(line: str) -> tuple[str, str]:
-    """A line with the items masked that follow an option on it, as in `["--password", "x"]`.
+    """Returns a line with the items masked that follow an option on it, as in `["--password", "x"]`.
 
     Also the last of these items, where nothing on the line ends it.
     """

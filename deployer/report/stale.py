@@ -23,7 +23,7 @@ _Shown = Mapping[str, Any]
 
 
 def explanation(saved: SavedPlan, now: Plan) -> Iterator[str]:
-    """Lines that say how the plan of now is another one than the saved one; their digests differ."""
+    """Yields lines that say how the plan of now is another one than the saved one; their digests differ."""
     yield error(f"the plan {saved.file} is stale: its digest is {saved.digest}, it is now {now.digest}")
     if saved.made_by != __version__:
         yield f"  it was made by deployer {_cut(printable(saved.made_by))}; this is {__version__}"
@@ -55,7 +55,7 @@ def explanation(saved: SavedPlan, now: Plan) -> Iterator[str]:
 
 
 def _reasons(identity: Identity, then: _Shown, now: _Shown) -> Iterator[str]:
-    """A draft that is now to be run differs in nothing else."""
+    """Returns reasons that differ: a draft that is now started differs in nothing else."""
     if then["reason"] != now["reason"]:
         yield f"  - {_cut(printable(str(identity)))}"
         yield f"    planned: {_cut(printable(then['reason']))}"
@@ -84,7 +84,7 @@ def _difference(identity: Identity, then: _Shown | None, now: _Shown | None, pla
 
 
 def _current_decision(identity: Identity, plan: Plan) -> str:
-    """What is said of a job that has no change in the plan."""
+    """Describes the current decision for a job without a change."""
     for note in plan.errors:
         if note.identity == identity:
             return f"it cannot be planned: {_cut(printable(note.message))}"
@@ -118,7 +118,7 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
 
 
 def _is_different(then: _Shown | None, now: _Shown | None) -> bool:
-    """Whether two fields are shown as different. As JSON, since 1 and true are equal in Python."""
+    """Returns whether two fields are shown as different. As JSON, since 1 and true are equal in Python."""
     return _values(then, whole=True) != _values(now, whole=True)
 
 
@@ -140,7 +140,7 @@ def _run(live: _Shown | None) -> str:
 
 
 def _runs(change: _Shown) -> str:
-    """The runs beside the one that counts, by their ids as in the digest."""
+    """Returns the runs beside the one that counts, by their ids as in the digest."""
     return ", ".join(sorted(printable(run["id"]) for run in change["beside"])) or "no other runs"
 
 

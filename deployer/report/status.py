@@ -14,7 +14,7 @@ MAX_FIELDS = 3
 
 
 def text(changes: Sequence[Change], now: datetime | None) -> str:
-    """A line per job; `now` is the service's clock."""
+    """Returns a line per job; `now` is the service's clock."""
     table = [HEADER, *(_cells(change, now) for change in changes)]
     clean = [[printable(cell) for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
@@ -25,7 +25,7 @@ def text(changes: Sequence[Change], now: datetime | None) -> str:
 
 
 def data(changes: Sequence[Change], now: datetime | None) -> list[dict[str, Any]]:
-    """An object of JSON per job."""
+    """Returns an object of JSON per job."""
     return [_row(change, now) for change in changes]
 
 
@@ -76,7 +76,7 @@ def _word(change: Change) -> str:
 
 
 def _drift(change: Change) -> list[str] | None:
-    """The fields that differ, as JSON Pointers; None where there is nothing to compare with."""
+    """Returns the fields that differ, as JSON Pointers; None where there is nothing to compare with."""
     if change.live is None or change.live.spec is None:
         return None
     return list(dict.fromkeys(field.path for field in change.fields))
@@ -90,12 +90,12 @@ def _names(drift: Sequence[str] | None) -> str:
 
 
 def _time(live: LiveJob | None) -> datetime | None:
-    """When a run was submitted, or a definition last started; None where the listing does not tell."""
+    """Returns when a run was submitted, or a definition started; None if unknown."""
     return time(live.submitted) if live else None
 
 
 def time(milliseconds: int) -> datetime | None:
-    """A time of a listing; None where it tells none."""
+    """Returns a time of a listing; None where it tells none."""
     if not milliseconds:
         return None
     try:
@@ -105,7 +105,7 @@ def time(milliseconds: int) -> datetime | None:
 
 
 def _seconds(live: LiveJob | None, now: datetime | None) -> int | None:
-    """How long a run has lasted, to its end or until now; None where that is not told, as of a draft."""
+    """Returns how long a run has lasted; None if unknown, as for a draft."""
     since = _time(live)
     if live is None or since is None or live.phase is Phase.DRAFT:
         return None
@@ -115,7 +115,7 @@ def _seconds(live: LiveJob | None, now: datetime | None) -> int | None:
 
 
 def duration(seconds: int) -> str:
-    """`12s`, `3m12s`, `2h05m`, `4d02h`"""
+    """Returns `12s`, `3m12s`, `2h05m`, `4d02h`"""
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)

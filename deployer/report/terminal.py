@@ -17,7 +17,7 @@ from deployer.errors import DeployerError
 
 
 def prepare() -> None:
-    """Once, at the start of the process: what an encoding lacks is written as an escape."""
+    """Makes the streams write escapes for characters that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -38,7 +38,7 @@ _shown = threading.Event()  # whether a bar stands on the last line of the termi
 
 
 def bar(done: int, total: int) -> None:
-    """How far a command is, on the last line of a terminal, until something else is written. Nowhere else."""
+    """Shows a progress bar on the last line of a terminal; nowhere else."""
     if total < 2 or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return
     _wipe()
@@ -69,10 +69,10 @@ def _write(text: str, *, newline: bool, stream: TextIO) -> bool:
 
 
 def _silence(stream: TextIO) -> None:
-    """The rest goes nowhere, what Python still writes at exit included."""
+    """Redirects further output to nowhere, including what Python writes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _colour() -> bool | None:
-    """click's word: False is never, None is on a terminal."""
+    """Returns click's setting: False is never, None is on a terminal."""
     return False if os.environ.get("NO_COLOR") else None

@@ -44,7 +44,10 @@ MAX_NOTES = 5
 
 
 def plan(plan: Plan, *, verbose: bool = False) -> str:
-    """The changes with their reasons and fields, then what needs attention, errors, and the counts."""
+    """Returns the changes with their reasons and fields, then what needs attention, errors.
+
+    And the counts.
+    """
     lines: list[str] = []
     for change in plan.changes if verbose else plan.pending:
         # A blank line sets off the changes that have fields to read; the others stand together.
@@ -78,7 +81,7 @@ def _gap(lines: Sequence[str]) -> list[str]:
 
 
 def counts(plan: Plan) -> str:
-    """`Plan for local: 2 to create, 1 blocked, 3 unchanged.`"""
+    """Returns `Plan for local: 2 to create, 1 blocked, 3 unchanged.`"""
     words = [
         f"{count} {'' if action in (Action.BLOCKED, Action.UNCHANGED) else 'to '}{action}"
         for action, count in plan.summary.items()
@@ -101,7 +104,7 @@ def _change(change: Change) -> list[str]:
 
 
 def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
-    """A line per field: `/numExecutors  2 -> 4`; paths are aligned."""
+    """Yields a line per field: `/numExecutors  2 -> 4`; paths are aligned."""
     width = min(max((len(printable(field.path)) for field in fields), default=0), 40)
     for field in fields[:MAX_FIELDS]:
         path = printable(field.path).ljust(width)
@@ -120,7 +123,7 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
 
 
 def _grouped(notes: Sequence[Note]) -> Iterator[str]:
-    """A line for each, or one for all that failed for the same reason where they are many."""
+    """Yields a line for each, or one for all that failed for the same reason where they are many."""
     together: dict[str, list[Note]] = {}
     for note in notes:
         together.setdefault(note.message, []).append(note)
@@ -144,7 +147,7 @@ def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
 
 
 def outcome(outcome: Outcome) -> str:
-    """One line for one finished change, and the last lines of the log of a job that failed."""
+    """Returns one line for one finished change, and the last lines of the log of a job that failed."""
     word = click.style(f"{outcome.result:<8}", fg=_RESULT_COLOURS[outcome.result])
     identifier = f" {printable(outcome.id)}" if outcome.id else ""
     job = outcome.change.job
@@ -153,7 +156,7 @@ def outcome(outcome: Outcome) -> str:
 
 
 def wait_result(result: WaitResult) -> str:
-    """One line for one job that was waited for."""
+    """Returns one line for one job that was waited for."""
     word = click.style(f"{result.result:<9}", fg=_RESULT_COLOURS[result.result])
     identifier = f" {printable(result.id)}," if result.id else ""
     return f"{word} {printable(str(result.identity))}:{identifier} {printable(result.message)}"
@@ -162,7 +165,7 @@ def wait_result(result: WaitResult) -> str:
 def outcomes(
     results: Iterable[Result], done: str = "applied", *, blocked: int, errors: int, not_started: int
 ) -> str:
-    """The true counts at the end of an apply, or of what else `done` says."""
+    """Returns the true counts at the end of an apply, or of what else `done` says."""
     ended = list(results)
     words = [f"{ended.count(result)} {result}" for result in Result if ended.count(result)]
     words += [f"{blocked} blocked"] if blocked else []
@@ -172,7 +175,7 @@ def outcomes(
 
 
 def count(number: int, noun: str) -> str:
-    """`1 job`, `2 jobs`"""
+    """Returns `1 job`, `2 jobs`"""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -180,7 +183,7 @@ def count(number: int, noun: str) -> str:
 
 
 def problem(problem: Problem) -> str:
-    """`file:line:col: error: message [E032 rule]`"""
+    """Returns `file:line:col: error: message [E032 rule]`"""
     word = click.style(problem.severity, fg=SEVERITY_COLOURS[problem.severity], bold=True)
     # To a runner a line that begins with :: is a command too, and a file can have such a name.
     here = "./" if problem.location.file.lstrip().startswith("::") else ""
@@ -188,10 +191,10 @@ def problem(problem: Problem) -> str:
 
 
 def error(message: str) -> str:
-    """One line for a failure that is not a file's."""
+    """Returns one line for a failure that is not a file's."""
     return f"{click.style('error', fg='red', bold=True)}: {printable(message)}"
 
 
 def note(message: str) -> str:
-    """One line for what is only good to know."""
+    """Returns one line for what is only good to know."""
     return f"note: {printable(message)}"

@@ -56,7 +56,10 @@ class Rule:
     unique: Mapping[str, str] | None = None
 
     def is_broken(self, value: Any, rows: Sequence[Row]) -> bool:
-        """Whether the part of a manifest that the rule looks at breaks it; `rows` give the defaults."""
+        """Returns whether the part of a manifest that the rule looks at breaks it.
+
+        `rows` give the defaults.
+        """
         return _fits(self.id, "when", self.when, value) and not (
             _fits(self.id, "require", self.require, value)
             and (not self.more or _number(value, self.more[0], rows) > _number(value, self.more[1], rows))
@@ -72,17 +75,17 @@ def _rules() -> tuple[Rule, ...]:
 
 
 def rules(kind: str | None = None) -> tuple[Rule, ...]:
-    """All rules, or those of one kind."""
+    """Returns all rules, or those of one kind."""
     return tuple(rule for rule in _rules() if kind is None or kind in rule.kinds)
 
 
 def waivable(kind: str) -> list[str]:
-    """The ids that a manifest of a kind may waive."""
+    """Returns the ids that a manifest of a kind may waive."""
     return [*WAIVABLE, *(rule.id for rule in rules(kind))]
 
 
 def broken(kind: str, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Rule]:
-    """The rules that a manifest breaks; its spec is in today's spelling."""
+    """Yields the rules that a manifest breaks; its spec is in today's spelling."""
     for rule in rules(kind):
         if rule.part in manifest and rule.is_broken(manifest[rule.part], rows):
             yield rule

@@ -21,7 +21,7 @@ from deployer.secrets.references import has_reference
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    """JSON Schema's `pattern`, in which `$` is the end: Python's matches before a last newline too."""
+    """Checks JSON Schema's `pattern`; unlike Python's, `$` does not match before a last newline."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
@@ -40,7 +40,7 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 def violations(document: Document, value: Any, name: str) -> list[Problem]:
-    """What in `value`, the data of `document`, does not fit the schema `name` (a kind, or Project)."""
+    """Yields the schema violations of `value`, the data of `document`."""
     errors = [error for error in _validator(name).iter_errors(value) if not _of_a_secret(error)]
     # Of a value that has the wrong type, nothing else is worth saying.
     mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
@@ -69,11 +69,13 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
         location = document.location((*path, instance), of_key=True)
         yield Problem(location, _message(error, (*path, instance)), Code.WRONG_VALUE)
     elif error.validator == "additionalProperties":
-        known = list(schema["properties"])
+        known = schema["properties"]
+        # A renamed field is known so that its error can name the new one; it is no suggestion.
+        current = [name for name in known if known[name].get("not") != {}]
         for key in instance:
             if key not in known:
                 where = f" in {_describe_path(path)}" if path else ""
-                message = f"unknown field '{key}'{where}{nearest(str(key), known)}"
+                message = f"unknown field '{key}'{where}{nearest(str(key), current)}"
                 # Only the API's own part of a manifest can have fields that we do not know of.
                 rule = UNKNOWN_FIELD if path[:1] == ("spec",) else ""
                 # In what a template filled in, the key stands nowhere.
@@ -100,7 +102,7 @@ _CODES = {ONE_SPELLING: Code.ONE_SPELLING, MEMORY_UNIT: Code.MEMORY_UNIT}
 
 
 def _spelling_problem(document: Document, error: ValidationError, path: Path) -> Location:
-    """The last of the names that mean the same; where none is given, the mapping that lacks one."""
+    """Returns the location of the last synonym; if none is given, of the mapping that lacks one."""
     schema: Any = error.schema
     alternatives: Any = schema.get("oneOf") or [schema["not"]]
     given: Any = error.instance
@@ -112,7 +114,7 @@ def _spelling_problem(document: Document, error: ValidationError, path: Path) ->
 
 
 def _closest_alternative(error: ValidationError) -> list[ValidationError]:
-    """The errors of the one alternative that has the right type, if there is one."""
+    """Returns the errors of the one alternative that has the right type, if there is one."""
     alternatives: dict[Any, list[ValidationError]] = {}
     for child in error.context or ():
         alternatives.setdefault(child.schema_path[0], []).append(child)
@@ -171,7 +173,7 @@ def _message(error: ValidationError, path: Path) -> str:
 
 
 def _example_suffix(schema: Any) -> str:
-    """`, as in 30m`, where a pattern has an example or a default."""
+    """Returns `, as in 30m`, where a pattern has an example or a default."""
     examples = [
         example
         for example in (*schema.get("examples", ()), schema.get("default"))
@@ -181,7 +183,7 @@ def _example_suffix(schema: Any) -> str:
 
 
 def describe(value: Any, *, quote: bool = False) -> str:
-    """A value in the words of an error message."""
+    """Returns a value in the words of an error message."""
     match value:
         case None:
             return "nothing"
@@ -202,6 +204,6 @@ def describe(value: Any, *, quote: bool = False) -> str:
 
 
 def _describe_path(path: Path) -> str:
-    """`spec.groups[0].name`"""
+    """Returns `spec.groups[0].name`"""
     words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return words.removeprefix(".")

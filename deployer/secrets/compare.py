@@ -14,7 +14,7 @@ MAX_PAIRS = 100_000
 
 
 def align_references(live: Any, desired: Any, *, unordered: bool = False) -> Any:
-    """`desired`, with live text wherever it matches desired text with anything in the place of its marks.
+    """Returns `desired`, with live text wherever it matches desired text with anything in the place of its marks.
 
     What does not match stays as it is desired. Items are aligned by their index; those of an `unordered` list
     with any live item that fits and is not wanted by an item without marks.
@@ -39,7 +39,7 @@ def _by_index(live: list[Any], desired: list[Any]) -> list[Any]:
 
 
 def _matches(live: str, desired: str) -> bool:
-    """Whether `live` is `desired` with any text, also none, in the place of each mark."""
+    """Returns whether `live` equals `desired` with any text for each reference."""
     try:
         first, *between, last = _evaluated(desired, lambda _word, _inside: "")[::2]
     except DeployerError:
@@ -56,7 +56,7 @@ def _matches(live: str, desired: str) -> bool:
 
 
 def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
-    """`desired` with a live item of its own for as many of the items with marks as can have one."""
+    """Returns `desired` with a live item of its own for as many of the items with marks as can have one."""
     wanted = Counter(json.dumps(item, sort_keys=True) for item in desired if not has_reference(item))
     free: list[Any] = []
     for item in live:
@@ -79,7 +79,7 @@ def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
 
 
 def _matching(fits: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Which of the left has each of the right, where `fits[left]` are those it can have; as many as can be.
+    """Returns a maximum bipartite matching; `fits[left]` are the candidates of `left`.
 
     Were each to take the first that is free, `*` could take what alone fits `a*`, and a job that is the same
     would look changed.

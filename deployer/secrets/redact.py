@@ -41,7 +41,7 @@ _IN_NAMES = ("pass", "pwd", "secret", "token", "credential", "key", "ak", "sk")
 
 
 def text(value: str) -> str:
-    """`value` with the credentials inside it masked."""
+    """Returns `value` with the credentials inside it masked."""
     url, *named = _IN_TEXT
     if "://" in value:
         value = url.sub(MASK, value)
@@ -53,24 +53,24 @@ def text(value: str) -> str:
 
 
 def is_secret_option(value: object) -> bool:
-    """Whether an item of a list is an option whose value, the next item, is secret: `--password`."""
+    """Returns whether an item of a list is an option whose value, the next item, is secret: `--password`."""
     return isinstance(value, str) and bool(_IS_OPTION.fullmatch(value))
 
 
 def is_sensitive(row: Row, path: Path) -> bool:
-    """Whether the value at `path` below the field `row` is secret, by the table's word."""
+    """Returns whether the value at `path` below the field `row` is secret, by the table's word."""
     if isinstance(row.sensitive, bool):
         return row.sensitive
     return bool(path) and any(fnmatchcase(str(path[0]).casefold(), pattern) for pattern in row.sensitive)
 
 
 def masked(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec that can be shown; `rows` are those of its fields, by each of their names."""
+    """Returns a spec that can be shown; `rows` are those of its fields, by each of their names."""
     return {name: _masked(rows.get(name), (), value) for name, value in spec.items()}
 
 
 def literal_secrets(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> Iterator[Path]:
-    """Where in a spec something stands that would be masked, and is no mark of a secret."""
+    """Yields paths of a spec that would be masked and are no secret references."""
     return _differences(spec, masked(rows, spec), ())
 
 

@@ -45,38 +45,38 @@ _TOKEN = re.compile(f"({OPEN}{_SECRET}{SEP}{NAME.pattern}{CLOSE}|{OPEN}(?:{'|'.j
 
 
 def reference(name: str) -> str:
-    """The mark for the value of a secret; raises ValueError where `name` is none."""
+    """Returns the mark for the value of a secret; raises ValueError where `name` is none."""
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a secret")
     return f"{OPEN}{_SECRET}{SEP}{name}{CLOSE}"
 
 
 def deferred_reference(filter_name: str, text: str) -> str:
-    """The mark for what one of `FILTERS` makes of `text` once its marks are filled."""
+    """Returns the mark for what one of `FILTERS` makes of `text` once its marks are filled."""
     if filter_name not in FILTERS:
         raise ValueError(f"{filter_name!r} is not a filter for secrets")
     return f"{OPEN}{filter_name}{SEP}{text}{CLOSE}"
 
 
 def has_reference(value: object) -> bool:
-    """Whether any text in plain data holds a mark, or a part of one."""
+    """Returns whether any text in plain data holds a mark, or a part of one."""
     if isinstance(value, str):  # most are, and this is asked of every one
         return RESERVED.search(value) is not None
     return any(RESERVED.search(text) for text in _texts(value))
 
 
 def texts_with_references(value: object) -> list[str]:
-    """The texts in plain data that hold marks, sorted."""
+    """Returns the texts in plain data that hold marks, sorted."""
     return sorted(text for text in _texts(value) if RESERVED.search(text))
 
 
 def referenced_names(value: object) -> frozenset[str]:
-    """The secrets that plain data asks for."""
+    """Returns the secrets that plain data asks for."""
     return frozenset(name for text in _texts(value) for name in _SECRET_REFERENCE.findall(text))
 
 
 def display_text(text: str) -> str:
-    """What a person sees of a scalar that holds marks: the names, and nothing else of it."""
+    """Returns a scalar with references as a person sees it: only the secret names."""
     return f"{_SECRET}({', '.join(sorted(referenced_names(text)))})"
 
 
@@ -93,7 +93,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _evaluated(text: str, value: Callable[[str, str], str]) -> list[str]:
-    """The text in turns with what stands for its marks: literal, value, literal, ..., literal.
+    """Returns the text in turns with what stands for its marks: literal, value, literal, ..., literal.
 
     `value` takes the word of a mark, and the name or the evaluated text in it. Raises DeployerError for a
     mark that is damaged.
@@ -121,7 +121,10 @@ def _evaluated(text: str, value: Callable[[str, str], str]) -> list[str]:
 
 
 def _joined(pieces: Sequence[str]) -> str:
-    """The pieces in one. Values and filters can make a short text very long, so it is measured first."""
+    """Returns the pieces in one.
+
+    Values and filters can make a short text very long, so it is measured first.
+    """
     if sum(map(len, pieces)) > MAX_FILLED:
         raise DeployerError(
             f"text with secrets is longer than {MAX_FILLED} characters once they are filled in"

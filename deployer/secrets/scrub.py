@@ -61,7 +61,7 @@ _ESCAPES: tuple[Callable[[str], str], ...] = (
 
 
 def _forms(value: str) -> Iterator[str]:
-    """All that `value` may look like in a message."""
+    """Returns all forms that `value` may have in a message."""
     # JSON stands in JSON, and all of that in a URL: the inner form, and then how it is written again.
     inner = {value, *(nested(value) for nested in _NESTED)}
     inner |= {nested(form) for nested in _NESTED for form in inner}
@@ -79,7 +79,10 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _base64(data: bytes) -> Iterator[str]:
-    """`data` in base64, alone and as it looks inside that of longer data: at each of three alignments."""
+    """Yields `data` in base64, alone and as it looks inside that of longer data.
+
+    At each of three alignments.
+    """
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         alone = encode(data).decode()
         yield from (alone, alone.rstrip("="))
@@ -99,7 +102,7 @@ def _found(form: str, text: str) -> Iterator[tuple[int, int]]:
 
 
 def _cut_off(forms: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
-    """Where `text` ends, or is cut off with `...`, after the beginning of one of `forms`."""
+    """Yields where `text` ends, or is cut with `...`, after the beginning of one of `forms`."""
     ends = [*(match.start() for match in _ELLIPSIS.finditer(text)), len(text)]
     for form in forms:
         head = form[:PART]

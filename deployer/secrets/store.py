@@ -25,7 +25,7 @@ MAX_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where the value of a secret comes from: a variable of the environment or a file, the other is empty."""
+    """The source of a secret: an environment variable or a file; the other is empty."""
 
     name: str
     variable: str = ""
@@ -59,7 +59,7 @@ class Secrets:
         return f"Secrets({', '.join(sorted(self._sources))})"
 
     def missing(self, wanted: Iterable[str]) -> list[str]:
-        """A line for each of the `wanted` names that has no value, and why."""
+        """Returns a line for each of the `wanted` names that has no value, and why."""
         lines: list[str] = []
         for name in sorted(set(wanted)):
             try:
@@ -69,7 +69,7 @@ class Secrets:
         return lines
 
     def filled(self, value: Any) -> Any:
-        """Plain data with the values in the place of all marks. Raises DeployerError where one has none."""
+        """Returns plain data with all references resolved. Raises DeployerError for a missing value."""
         match value:
             case str() if has_reference(value):
                 return _joined(_evaluated(value, self._resolve_reference))
@@ -80,7 +80,7 @@ class Secrets:
         return value
 
     def scrubbed(self, text: str) -> str:
-        """A message with all that was ever filled in replaced by `***`, however it is encoded.
+        """Returns a message with all that was ever filled in replaced by `***`, however it is encoded.
 
         A value goes whole however short it is: then much else goes with it, but a garbled message is a
         smaller harm than a secret in a log. Parts of a value go when they have `PART` characters: its lines,
@@ -100,7 +100,7 @@ class Secrets:
         return "".join([*pieces, text[position:]])
 
     def _resolve_reference(self, word: str, inside: str) -> str:
-        """What stands for a mark: `inside` is the name of a secret, or the text for a filter."""
+        """Resolves a reference: `inside` is a secret's name, or the text for a filter."""
         return self._value(inside) if word == _SECRET else self._remember(FILTERS[word](inside))
 
     def _value(self, name: str) -> str:

@@ -67,7 +67,7 @@ _ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
 
 
 class _AlreadyReported(TemplateRuntimeError):
-    """What is used has been reported already."""
+    """A problem that has been reported already."""
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class _Run:
 
 
 class Engine:
-    """Renders the files of one project with the same values. What they include is compiled once."""
+    """A renderer of one project's files with the same values. Included files are compiled once."""
 
     def __init__(self, folder: Path, values: Mapping[str, Any], names: Collection[str]) -> None:
         self._environment = _Environment(folder, values, names)
@@ -93,7 +93,7 @@ class Engine:
     def render(
         self, file: str, text: str, each: Mapping[str, Any] | None = None
     ) -> RenderedText | tuple[Problem, ...]:
-        """`text`, with `each` on top of the values; or everything that was found wrong with it."""
+        """Returns `text`, with `each` on top of the values; or everything that was found wrong with it."""
         return self._environment.rendered(file, _with_newlines(text), each or {})
 
 
@@ -150,7 +150,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- compiling
 
     def _root(self, file: str, text: str) -> Template:
-        """The template of a file; the instances of one `forEach` have the same."""
+        """Returns the template of a file; the instances of one `forEach` have the same."""
         if self._last and self._last[:2] == (file, text):
             return self._last[2]
         if self._last and self._last[0] not in self._templates:
@@ -199,7 +199,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- other files
 
     def included(self, names: Any, parent: str, context: Context | None, ignore_missing: bool) -> str:
-        """The text of `{% include %}`."""
+        """Returns the text of `{% include %}`."""
         template = self._chosen(names, parent, ignore_missing=ignore_missing)
         if template is None:
             return ""
@@ -207,7 +207,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return _bounded(template.root_render_func(self._context(template, visible)))
 
     def imported(self, name: Any, parent: str, context: Context | None) -> TemplateModule:
-        """`{% import %}`. A file that sees the values only is run once."""
+        """Handles `{% import %}`; a file that sees only the values is run once."""
         template = self.get_template(name, parent)
         if context:
             return TemplateModule(template, self._context(template, context.get_all()))
@@ -219,7 +219,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def imported_names(
         self, name: Any, parent: str, context: Context | None, wanted: Sequence[str]
     ) -> tuple[Any, ...]:
-        """`{% from ... import %}`"""
+        """Handles `{% from ... import %}`."""
         module = self.imported(name, parent, context)
         return tuple(self.getattr(module, attribute) for attribute in wanted)
 
@@ -229,7 +229,10 @@ class _Environment(ImmutableSandboxedEnvironment):
         parent: str | None = None,
         globals: MutableMapping[str, Any] | None = None,  # noqa: A002, ARG002 - the base's signature
     ) -> Template:
-        """The template in a file of the project. Names with `./` or `../` are relative to `parent`."""
+        """Returns the template in a file of the project.
+
+        Names with `./` or `../` are relative to `parent`.
+        """
         if isinstance(name, Undefined):
             name._fail_with_undefined_error()
         if isinstance(name, Secret):
@@ -243,7 +246,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return template
 
     def _chosen(self, names: Any, parent: str, *, ignore_missing: bool) -> Template | None:
-        """The template of a name, or the first that exists in a list of names."""
+        """Returns the template of a name, or the first that exists in a list of names."""
         several = isinstance(names, list | tuple)
         for name in names if several else [names]:
             if isinstance(name, str) and (template := self._loaded(_resolved(name, parent))):
@@ -255,7 +258,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self.get_template(names, parent)
 
     def _loaded(self, file: str) -> Template | None:
-        """The template in a file; None where there is no such file."""
+        """Returns the template in a file; None where there is no such file."""
         # Templates that include nothing do without the parser of YAML, which this loads.
         from deployer.documents.files import read_text
 
@@ -271,7 +274,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self._templates[file]
 
     def _neighbour(self, name: str, file: str) -> str:
-        """A hint at a file in the same folder that may have been meant."""
+        """Returns a hint at a file in the same folder that may have been meant."""
         folder = (self._folder / file).parent
         try:
             if not folder.resolve().is_relative_to(self._folder.resolve()):
@@ -305,7 +308,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return f"{PLACEHOLDER_OPEN}{len(placeholders) - 1}{PLACEHOLDER_CLOSE}"
 
     def captured(self, value: Any, number: int) -> str:
-        """The text of an expression inside a block that captures text."""
+        """Returns the text of an expression inside a block that captures text."""
         if not self._is_reported(sys._getframe(1)):
             try:
                 return as_text(to_data(value))
@@ -314,11 +317,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         return ""
 
     def joined(self, *values: Any) -> str | Secret:
-        """`a ~ b`"""
+        """Concatenates like `a ~ b`."""
         return Secret.joined(values)
 
     def concatenated(self, parts: Iterable[Any]) -> str | Secret:
-        """What a block has captured. Includes and other blocks in it leave marks and placeholders."""
+        """Returns captured output; includes and nested blocks leave markers and placeholders."""
         text = _bounded(parts)
         if RESERVED.search(text):
             made = resolve_markers(text, self._run.file, self._files, self._run.placeholders)
@@ -335,13 +338,13 @@ class _Environment(ImmutableSandboxedEnvironment):
             return ""
 
     def inherited(self, parent: Any, number: int, used: Sequence[str]) -> str:
-        """`{{ super() }}`, which is structure where the block is."""
+        """Handles `{{ super() }}`, which is structure where the block is."""
         if isinstance(parent, BlockReference):
             return _bounded(parent._stack[parent._depth](parent._context))
         return self.slot(parent, number, used)
 
     def recursed(self, loop: Any, items: Any) -> str:
-        """`{{ loop(...) }}`, which is structure where the recursive loop is."""
+        """Handles `{{ loop(...) }}`, which is structure where the recursive loop is."""
         if not isinstance(loop, LoopContext):
             raise InvalidValue("'loop' is something else here than the loop", Code.TEMPLATE_ERROR)
         return loop(items)
@@ -384,7 +387,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- problems
 
     def _is_reported(self, frame: FrameType) -> bool:
-        """Whether the expression that is run has been found to be wrong before, in a loop."""
+        """Returns whether the expression that is run has been found to be wrong before, in a loop."""
         return (frame.f_code, frame.f_lineno) in self._run.seen
 
     def _report(self, error: Exception, number: int = 0, location: Location | None = None) -> None:
@@ -404,7 +407,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         run.problems.append(self._tracer.problem(error, here))
 
     def _named(self, error: BaseException) -> BaseException:
-        """The error; with the nearest name that there is, where a filter or test is unknown.
+        """Returns the error; with the nearest name that there is, where a filter or test is unknown.
 
         Jinja tells it while compiling, or while running where the filter stands under a condition.
         """
@@ -419,7 +422,10 @@ class _Environment(ImmutableSandboxedEnvironment):
         return LocatedError(message, Code.TEMPLATE_SYNTAX).with_traceback(error.__traceback__)
 
     def _hint(self, obj: Any, name: Any) -> str:
-        """A hint at what may have been meant: in `obj`, or of all that is visible where that is `missing`."""
+        """Returns a hint at what may have been meant: in `obj`.
+
+        Or of all that is visible where that is `missing`.
+        """
         if not isinstance(name, str):
             return ""
         if obj is missing:
@@ -439,7 +445,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
-    """The type of an undefined value whose error ends with a hint."""
+    """Returns the type of an undefined value whose error ends with a hint."""
 
     class Hinting(StrictUndefined):
         __slots__ = ()
@@ -463,7 +469,10 @@ def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
 
 
 def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
-    """A hint at the nearest of `known`; where none is near at all that are `listed`, if these are few."""
+    """Returns a hint at the nearest of `known`.
+
+    Where none is near at all that are `listed`, if these are few.
+    """
     hint = nearest(name, known)
     if not hint.startswith("; known"):
         return hint
@@ -472,7 +481,7 @@ def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
 
 @pass_context
 def _required(context: Context, value: Any, message: str = "") -> Any:
-    """`value`, which must not be undefined, null or empty."""
+    """Returns `value`, which must not be undefined, null or empty."""
     if isinstance(value, Secret):
         expressions.reject_secret()
     if isinstance(value, Undefined):
@@ -488,7 +497,7 @@ def _required(context: Context, value: Any, message: str = "") -> Any:
 
 
 def _is_transparent(callee: Any) -> bool:
-    """Whether what is called only hands on what it is given."""
+    """Returns whether what is called only hands on what it is given."""
     own = isinstance(callee, Macro) or callee in (dict, Namespace)
     return own or isinstance(getattr(callee, "__self__", None), LoopContext)
 
@@ -498,7 +507,7 @@ def _with_newlines(text: str) -> str:
 
 
 def _resolved(name: str, parent: str) -> str:
-    """A name in a template as a path from the project's folder."""
+    """Returns a name in a template as a path from the project's folder."""
     folder = PurePath(parent).parent.as_posix() if name.startswith(("./", "../")) else ""
     return posixpath.normpath(posixpath.join(folder, name))
 
@@ -515,7 +524,7 @@ def _is_missing(path: Path) -> bool:
 
 
 def _bounded(parts: Iterable[Any]) -> str:
-    """What a template writes, in one: text, and what its macros give."""
+    """Concatenates the output of a template, up to the size limit."""
     texts: list[str] = []
     size = 0
     for part in parts:
@@ -529,5 +538,5 @@ def _bounded(parts: Iterable[Any]) -> str:
 
 
 def _line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """Both from 0."""
+    """Returns line and column, both from 0."""
     return text.count("\n", 0, offset), offset - text.rfind("\n", 0, offset) - 1

@@ -38,7 +38,7 @@ _DLI_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def reject_secret(*_: object) -> NoReturn:
-    """What a secret says to all that is not allowed."""
+    """Raises the error for an unsupported operation on a secret."""
     raise InvalidValue(
         "a secret can stand in text, in a list or mapping, be joined (~, +, join), be captured, or pass"
         " b64encode, sha256 and urlencode; nothing else can be done with it",
@@ -56,7 +56,7 @@ class Secret:
 
     @classmethod
     def joined(cls, parts: Iterable[Any], between: Any = "") -> str | Secret:
-        """The text of `parts`, a secret where one of them is: all as they stand in text. Raises Unusable."""
+        """Joins `parts` to text; a secret if one of them is. Raises Unusable."""
         parts = list(parts)
         text = _marked(between).join(map(_marked, parts))
         if any(isinstance(part, Secret) for part in (*parts, between)):
@@ -88,7 +88,7 @@ def _marked(part: Any) -> str:
 
 
 def to_data(value: Any, depth: int = 0, *, as_references: bool = True) -> Any:
-    """Plain data of a template's value, secrets `as_marks`. Raises Unusable, or UndefinedError."""
+    """Converts a template's value to plain data, secrets `as_marks`. Raises Unusable, UndefinedError."""
     if depth > MAX_DEPTH:
         raise InvalidValue(f"the value is nested deeper than {MAX_DEPTH} levels")
     match value:
@@ -128,7 +128,7 @@ def _key(key: Any) -> str:
 
 
 def _describe(value: Any) -> str:
-    """What `value` is that it cannot be data."""
+    """Describes why `value` is not data."""
     if isinstance(value, int | float):
         return f"a number that is not finite, or has more than {MAX_DIGITS} digits"
     if callable(value):
@@ -137,7 +137,7 @@ def _describe(value: Any) -> str:
 
 
 def checked(result: Any) -> Any:
-    """What a call gave, unless it is too long a text, or tells where in memory an object is."""
+    """Returns a result unless it is too long or contains an object's memory address."""
     if isinstance(result, str):
         if len(result) > MAX_TEXT:
             raise too_long()
@@ -151,7 +151,7 @@ def too_long() -> InvalidValue:
 
 
 def without_secrets(function: Callable[..., Any], *, takes_secrets: bool = False) -> Callable[..., Any]:
-    """A filter or test that does not see secrets, unless it `takes_secrets`, and whose result is checked."""
+    """Wraps a filter or test: it gets no secrets unless it `takes_secrets`; its result is checked."""
 
     @functools.wraps(function)
     def guard(*args: Any, **kwargs: Any) -> Any:
@@ -163,7 +163,7 @@ def without_secrets(function: Callable[..., Any], *, takes_secrets: bool = False
 
 
 def holds_secret(value: Any) -> bool:
-    """Whether there is a secret in a value, at any depth."""
+    """Returns whether there is a secret in a value, at any depth."""
     if isinstance(value, Mapping):
         value = list(value.values())
     return isinstance(value, Secret) or (isinstance(value, list | tuple) and any(map(holds_secret, value)))
@@ -235,7 +235,7 @@ def _to_yaml(value: Any) -> Dumped:
 
 
 def _deferrable_filter(name: str) -> Callable[[Any], Any]:
-    """A filter of text, which waits where there is a secret in the text."""
+    """Returns a filter of text, which waits where there is a secret in the text."""
 
     def filter_(value: Any) -> Any:
         if isinstance(value, Secret):
@@ -251,14 +251,14 @@ def _url_encoded(jinja: Callable[[Any], Any], value: Any) -> Any:
 
 @pass_eval_context
 def _join(context: EvalContext, value: Any, d: Any = "", attribute: Any = None) -> Any:
-    """Jinja's, which also joins secrets."""
+    """Joins like Jinja's filter, secrets too."""
     if attribute is not None:
         value = map(make_attrgetter(context.environment, attribute), value)
     return Secret.joined(value, d)
 
 
 def filters(jinja: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """Jinja's filters without those that cannot be repeated, and ours."""
+    """Returns our filters and Jinja's, except those that are not repeatable."""
     kept = {name: without_secrets(jinja[name]) for name in jinja if name not in UNREPEATABLE_FILTERS}
     ours: dict[str, Callable[..., Any]] = {
         "b64encode": _deferrable_filter("b64encode"),
@@ -271,12 +271,12 @@ def filters(jinja: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., 
 
 
 def tests(jinja: Mapping[str, Any]) -> dict[str, Any]:
-    """Jinja's tests, none of which a secret can be put to."""
+    """Returns Jinja's tests; none accepts a secret."""
     return {name: without_secrets(test) for name, test in jinja.items()}
 
 
 def dli_var(name: Any) -> str:
-    """`{{name}}`, a variable of DLI's own."""
+    """Returns `{{name}}`, a variable of DLI."""
     if not isinstance(name, str) or not _DLI_NAME.fullmatch(name):
         raise InvalidValue(f"{name!r} is not the name of a DLI variable", Code.TEMPLATE_ERROR)
     return f"{{{{{name}}}}}"

@@ -36,11 +36,11 @@ Frames = Sequence[tuple[FrameType, int]]
 
 
 class TimeLimitExceeded(BaseException):
-    """Raised from outside into a template that takes too long; a template cannot catch it."""
+    """A timeout raised from outside into a template; a template cannot catch it."""
 
 
 class LocatedError(Exception):
-    """An error in a file, at a spot of it; or where the template is that is running."""
+    """An error at a position in a file, or else in the running template."""
 
     def __init__(self, message: str, code: Code, file: str = "", position: Position | None = None) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class LocatedError(Exception):
 
 
 class UndefinedName(UndefinedError):
-    """The use of something undefined, and where that came up: it may have been handed on since."""
+    """The use of an undefined value, and where it came up: it may have been passed on since."""
 
     def __init__(self, message: str, frames: Frames) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class UndefinedName(UndefinedError):
 
 
 def running_frames() -> Frames:
-    """The templates that are running, outermost first, and the lines of their code."""
+    """Returns the templates that are running, outermost first, and the lines of their code."""
     frames: list[FrameType] = []
     frame: FrameType | None = sys._getframe(1)
     while frame:
@@ -76,7 +76,7 @@ def _of_templates(frames: Iterable[tuple[FrameType, int]]) -> Iterator[tuple[Fra
 
 
 class Tracer:
-    """Finds places in the files whose text `text_of` gives."""
+    """A finder of locations in the files whose text `text_of` gives."""
 
     def __init__(self, text_of: Callable[[str], str]) -> None:
         self._text_of = text_of
@@ -87,7 +87,7 @@ class Tracer:
         return Problem(location, _reason(error) + hint, code)
 
     def of_error(self, error: BaseException, file: str) -> Problem:
-        """What ended the rendering of `file`."""
+        """Returns the problem that ended the rendering of `file`."""
         frames = list(_of_templates(traceback.walk_tb(error.__traceback__)))
         location = self.location(frames) or self._at(file, Position(1, 0))
         where: tuple[str, Position] | None = None
@@ -102,12 +102,12 @@ class Tracer:
         return self.problem(error, self.begun(error, location))
 
     def begun(self, error: BaseException, location: Location) -> Location:
-        """Where the trouble began that shows at `place`, if that is on another line."""
+        """Returns where a problem shown at `place` began, if on another line."""
         came_up = self.location(error.frames) if isinstance(error, UndefinedName) else None
         return location if not came_up or came_up[:2] == location[:2] else came_up
 
     def location(self, frames: Frames) -> Location | None:
-        """Where the innermost template is, and how it was come to."""
+        """Returns the location in the innermost template, and its include path."""
         location: Location | None = None
         roots: dict[str, tuple[str, ...]] = {}
         for frame, line in frames:
@@ -127,13 +127,13 @@ class Tracer:
         return location
 
     def _led_to(self, tag: Location) -> tuple[str, ...]:
-        """The way to a file that is loaded by `tag`."""
+        """Returns the way to a file that is loaded by `tag`."""
         statement = _STATEMENT.match(self._line(tag), tag.column - 1)
         word = _LED_TO.get(statement[1] if statement else "", "included")
         return (f"{word} at {tag}", *tag.via)[:MAX_VIA]
 
     def _at(self, file: str, position: Position) -> Location:
-        """A place in a file; where only the line is known, at its first tag."""
+        """Returns a place in a file; where only the line is known, at its first tag."""
         line = min(position.line, self._text_of(file).rstrip().count("\n") + 1)
         if position.column:
             return Location(file, line, position.column)
@@ -193,7 +193,7 @@ class Tag(NamedTuple):
 
 
 def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
-    """The innermost tag that is open at the end of a template; None where none is.
+    """Returns the innermost tag that is open at the end of a template; None where none is.
 
     An end goes to the innermost tag, so it may have been meant for the one around it: where such an end is
     indented otherwise than its tag, that tag is the one which lacks its end.
@@ -226,6 +226,6 @@ def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
 
 
 def _is_block_set(words: list[str]) -> bool:
-    """Whether these are the words of `{% set x %}` or `{% set x | filter %}`, which have an end."""
+    """Returns whether these are the words of `{% set x %}` or `{% set x | filter %}`, which have an end."""
     rest = words[: words.index("|")] if "|" in words else words
     return words[0] == "set" and "=" not in rest

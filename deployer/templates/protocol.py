@@ -24,12 +24,12 @@ _LENGTH = struct.Struct(">I")
 
 
 def encoded(data: Any) -> bytes:
-    """`data` as JSON; half characters, which a template can make, come through."""
+    """Returns `data` as JSON; half characters, which a template can make, come through."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def decoded(message: bytes) -> Any:
-    """Raises ValueError or RecursionError for what is no JSON."""
+    """Parses JSON. Raises ValueError or RecursionError."""
     return json.loads(message.decode("utf-8", "surrogatepass"))
 
 
@@ -39,7 +39,7 @@ def write(stream: IO[bytes], message: bytes) -> None:
 
 
 def read(stream: IO[bytes], limit: int | None = None) -> bytes | None:
-    """The next message; None at the end, or where what comes is none."""
+    """Returns the next message; None at the end, or where what comes is none."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -55,7 +55,7 @@ def from_problem(problem: Problem) -> list[Any]:
 
 
 def to_problem(data: Any, via: tuple[str, ...]) -> Problem:
-    """What `from_problem` gave, `via` one more way; raises ValueError or TypeError for anything else."""
+    """Restores what `from_problem` returned, with `via` added; raises ValueError or TypeError."""
     (file, line, column, chain), message, code = data
     if not all(isinstance(text, str) for text in (file, message, *chain)) or line + column < 0:
         raise ValueError("not a problem")

@@ -29,7 +29,7 @@ class InvalidValue(ValueError):
 
 
 def as_text(value: Any) -> str:
-    """How plain data stands inside text. Raises Unusable for what cannot."""
+    """Returns plain data as it is written inside text. Raises Unusable."""
     if isinstance(value, dict | list):
         what = "mapping" if isinstance(value, dict) else "list"
         raise InvalidValue(f"a {what} cannot stand inside text; use '| tojson', '| to_yaml' or '| join(...)'")
@@ -37,7 +37,7 @@ def as_text(value: Any) -> str:
 
 
 class Placeholder(NamedTuple):
-    """What stands for a placeholder. `text` is its text, where that is not simply the value's.
+    """The content of a placeholder. `text` is its text, if that is not simply the value's.
 
     `way`, `line` and `column` are the place of its expression; `names` those of the values it uses.
     """
@@ -51,12 +51,12 @@ class Placeholder(NamedTuple):
 
     @property
     def as_text(self) -> str:
-        """How it stands inside text. Raises Unusable for what cannot."""
+        """Returns the content as it is written inside text. Raises Unusable."""
         return as_text(self.value) if self.text is None else self.text
 
 
 class Segment(NamedTuple):
-    """From `start` on, a column of the text, up to the next piece: the author's place of it."""
+    """A segment of a line, from column `start` on, and the author's location of it."""
 
     start: int
     chain: int
@@ -99,7 +99,7 @@ class RenderedText:
         return tuple(dict.fromkeys(name for placeholder in placeholders for name in placeholder.names))
 
     def origin(self, placeholder: Placeholder) -> Location:
-        """Where the expression stands that a slot is of."""
+        """Returns the location of a placeholder's expression."""
         return self._location(placeholder.chain, placeholder.line, placeholder.column)
 
     def _location(self, chain: int, line: int, column: int) -> Location:
@@ -120,7 +120,7 @@ class RenderedText:
 
     @classmethod
     def from_json(cls, data: Any, via: tuple[str, ...]) -> RenderedText:
-        """What `to_json` gave, `via` one more way; raises for anything else."""
+        """Restores what `to_json` returned, with `via` added; raises for anything else."""
         chains = [(_text_of(file), (*map(_text_of, chain), *via)) for file, chain in data["ways"]]
         segments = [[_validated(Segment(*segment), chains) for segment in line] for line in data["pieces"]]
         placeholders = [_validated(Placeholder(*placeholder), chains) for placeholder in data["slots"]]

@@ -98,7 +98,7 @@ def rewrite(
 
 
 class _Layout:
-    """Where the pieces of template text, the output expressions and the tags of a template begin."""
+    """The positions of text, output expressions and tags in a template."""
 
     def __init__(self, source: str, tokens: Iterable[tuple[int, str, str]], file: str) -> None:
         self.pieces: list[Position] = []
@@ -133,7 +133,7 @@ def _call(method: str, *arguments: nodes.Expr, lineno: int) -> nodes.Call:
 
 
 class _Enclosing(NamedTuple):
-    """What is around a statement.
+    """The context around a statement.
 
     `capturing`: a block that captures what is written. `recursive`: `loop(...)` calls a recursive loop, and
     what that writes is rewritten there.
@@ -148,7 +148,7 @@ class _Enclosing(NamedTuple):
 
 
 class _Rewriter:
-    """Rewrites the statements of one template: those that have nothing to do with output stay."""
+    """A rewriter of the statements of one template; those without output stay."""
 
     def __init__(
         self, file: str, number: int, positions: dict[int, Position], tags: dict[tuple[int, str], Position]
@@ -229,7 +229,7 @@ class _Rewriter:
     # --- statements that capture
 
     def _capturing(self, body: list[nodes.Node], scope: Scope) -> tuple[list[nodes.Node], Names]:
-        """A body whose output is captured, and the names of the values that its output uses."""
+        """Returns a body whose output is captured, and the names of the values that its output uses."""
         before, self._used = self._used, {}
         made = self.body(body, _Enclosing(scope, capturing=True))
         used, self._used = tuple(self._used), before
@@ -268,7 +268,7 @@ class _Rewriter:
         number: int,
         around: _Enclosing,
     ) -> list[nodes.Node]:
-        """What a body writes, filtered, as a value: `{% set it %}...{% endset %}{{ it | filter }}`."""
+        """Returns a body's filtered output as a value: `{% set it %}...{% endset %}{{ it | filter }}`."""
         self._blocks += 1
         self._used |= dict.fromkeys(used)
         name = f"_captured_{self._blocks}"
@@ -313,7 +313,7 @@ class _Rewriter:
         return [nodes.Assign(nodes.Tuple(targets, "store"), call, lineno=node.lineno)]
 
     def _of_file(self, node: nodes.Include | nodes.Import | nodes.FromImport) -> list[nodes.Expr]:
-        """What is needed to load a file: its name, who asks for it, and what that one lets it see."""
+        """Returns the arguments for loading a file: its name, the including file, the visible names."""
         context = nodes.DerivedContextReference() if node.with_context else nodes.Const(None)
         return [node.template, nodes.Const(self._file), context]
 
@@ -326,7 +326,7 @@ class _Rewriter:
         return [node]
 
     def _written(self, piece: nodes.Expr, position: Position, around: _Enclosing) -> Iterator[nodes.Expr]:
-        """A piece of template text, or an expression that is written."""
+        """Yields a piece of template text, or an expression that is written."""
         if isinstance(piece, nodes.TemplateData):
             if not around.capturing:
                 piece.data = self._marked(piece.data, position)
@@ -363,7 +363,7 @@ class _Rewriter:
 
 
 def _empty_statement(lineno: int) -> nodes.ExprStmt:
-    """Nothing, at a place: for statements that Jinja forgets to note the place of."""
+    """Returns an empty statement that carries a line number which Jinja omits."""
     return nodes.ExprStmt(nodes.Const(None), lineno=lineno)
 
 

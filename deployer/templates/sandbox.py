@@ -63,7 +63,7 @@ class _Pending:
 
 
 class Sandbox:
-    """Renders texts with the same values and names of secrets; a context manager, which ends the process.
+    """A renderer with fixed values and secret names. A context manager, which ends the process.
 
     A text that takes too much time or memory is an error of its file only. After `MAX_STOPS` of them no more
     is rendered: each takes its time. `patience` is for how long an answer is waited for, in seconds.
@@ -90,7 +90,7 @@ class Sandbox:
         self._end_child()
 
     def render(self, tasks: Iterable[Task]) -> Iterator[Result]:
-        """What each task gives, in order: a text, or everything that was found wrong with it."""
+        """Yields the result of each task in order: a text, or all of its problems."""
         source = iter(tasks)
         ahead: deque[_Pending] = deque()
         characters = 0
@@ -143,13 +143,13 @@ class Sandbox:
                 self._send(unsent)
 
     def _end_child(self) -> str:
-        """Ends the process; says why it had to be."""
+        """Ends the process and returns why."""
         child, self._child = self._child, None
         return child.end() if child else ""
 
 
 def _result(data: Any, via: tuple[str, ...]) -> tuple[Result, bool]:
-    """The result in an answer, and whether it was costly to fail; raises for what is no answer."""
+    """Returns the result in an answer, and whether it was costly to fail; raises for what is no answer."""
     if "rendered" in data:
         return RenderedText.from_json(data["rendered"], via), False
     return tuple(wire.to_problem(problem, via) for problem in data["problems"]), bool(data["costly"])
@@ -174,7 +174,7 @@ class _Child:
         self._messages.put(wire.encoded(data))
 
     def receive(self, seconds: float) -> bytes | None:
-        """The next answer; None where none comes."""
+        """Returns the next answer; None where none comes."""
         if not self._is_ready:
             if self._next(START_SECONDS) != wire.READY:
                 self.end()
@@ -245,7 +245,7 @@ def _process() -> subprocess.Popen[bytes]:
 
 
 def _cause(code: int) -> str:
-    """Why the process ended by itself."""
+    """Returns why the process ended on its own."""
     if code in (wire.OUT_OF_TIME, -getattr(signal, "SIGPROF", 0)):
         return f"the template took more than {wire.SECONDS:g} s of computing time"
     if code == wire.OUT_OF_MEMORY:

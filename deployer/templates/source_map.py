@@ -28,7 +28,7 @@ class Position(NamedTuple):
 
     @property
     def as_number(self) -> int:
-        """For Jinja, which takes it for a line: so the column comes through compilation too."""
+        """Returns both as one line number for Jinja, so that the column survives compilation."""
         return self.line | self.column << 32
 
     @classmethod
@@ -43,7 +43,7 @@ def marker(file: int, position: Position, kind: str = "") -> str:
 def resolve_markers(
     raw: str, file: str, files: Sequence[str], placeholders: Sequence[Placeholder]
 ) -> RenderedText:
-    """What the template of `file` wrote, with the marks taken out. `files` are those that marks number."""
+    """Resolves the markers in the output of `file`. `files` are the numbered files."""
     settler = _MarkerResolver(file, files, placeholders)
     parts = _MARKER.split(raw)
     settler.text(parts[0])
@@ -62,7 +62,7 @@ class _Level:
         self.extends: list[tuple[int, str]] = []
 
     def via_of(self, file: int) -> tuple[str, ...]:
-        """How text of a file is come to: by the tags of those before it that extend another."""
+        """Returns the include path of a file's text: the tags of the templates that extend another."""
         via = self.via
         for child, tag in self.extends:
             if child == file:
@@ -117,7 +117,7 @@ class _MarkerResolver:
         return RenderedText("".join(self._clean), tuple(self._chains), self._segments, placeholders)
 
     def _chain(self, file: int) -> int:
-        """The number of a file together with how it is come to here."""
+        """Returns the number of a file together with how it is come to here."""
         if file not in self._known:
             chain = self._files[file], self._levels[-1].via_of(file)
             self._known[file] = self._chains.setdefault(chain, len(self._chains))

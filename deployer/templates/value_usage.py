@@ -11,7 +11,7 @@ Names = tuple[str, ...]
 
 
 class _Bound(NamedTuple):
-    """What a name of the template's own stands for; `exact` where it is another word for one value."""
+    """The meaning of a name bound in a template; `exact` if it is another name for one value."""
 
     names: Names = ()
     exact: bool = False
@@ -29,14 +29,14 @@ class Scope:
 
     @classmethod
     def without_values(cls, names: Iterable[str]) -> Scope:
-        """One in which `names` stand for no value."""
+        """Returns a scope in which `names` stand for no value."""
         return cls(dict.fromkeys(names, _Bound()), set())
 
     def inner(self) -> Scope:
         return Scope(self._bound, self.ever)
 
     def of(self, *expressions: nodes.Node | None) -> Names:
-        """The names that expressions use, as `db.host`."""
+        """Returns the names that expressions use, as `db.host`."""
         found: dict[str, None] = {}
         for expression in expressions:
             if expression is not None:
@@ -76,7 +76,7 @@ class Scope:
 
 
 def _attribute_path(node: nodes.Node) -> list[str] | None:
-    """`db["main"].host` as its steps; None for anything that is computed."""
+    """Returns the steps of `db["main"].host`; None for anything computed."""
     match node:
         case nodes.Name():
             return [node.name]
@@ -90,7 +90,7 @@ def _attribute_path(node: nodes.Node) -> list[str] | None:
 
 
 def _targets(target: nodes.Node) -> list[str]:
-    """The names that are bound: one, those of a tuple, that of a namespace."""
+    """Returns the names that are bound: one, those of a tuple, that of a namespace."""
     if isinstance(target, nodes.Name | nodes.NSRef):
         return [target.name]
     return [name for child in target.iter_child_nodes() for name in _targets(child)]

@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _limit_process() -> None:
-    """Nothing can be written from now on, not even about errors; memory and open files are few."""
+    """Limits the process: no writes (not even errors), little memory, few open files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if sys.platform == "win32":

@@ -366,7 +366,7 @@ class Lag:
 )
 def test_a_submit_is_lost_and_its_listing_lags(scene: Scene, nth: int, killed: bool) -> None:
     """It is found, or waited for, once the settling delay is over."""
-    scene.workspace.write_project(waits={"poll": "0s", "settle": "1s"})
+    scene.workspace.write_project(polling={"interval": "0s", "consistencyDelay": "1s"})
     lag = Lag(scene.emulator)
     kill = scene.sends(signal.SIGKILL, "sent")
 

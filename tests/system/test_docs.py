@@ -376,7 +376,7 @@ def test_every_key_of_the_project_file_is_documented() -> None:
     page = text_of("docs/project.md")
     project = schema_of("Project")["properties"]
     target = project["targets"]["additionalProperties"]["properties"]
-    nested = [f"{key}.{inner}" for key in ("rate", "retry", "waits") for inner in target[key]["properties"]]
+    nested = [f"{key}.{inner}" for key in ("rate", "retry", "polling") for inner in target[key]["properties"]]
     assert len(nested) > 4
     own = {key for key in target if not any(name.startswith(f"{key}.") for name in nested)}
     for key in ({*project} - {"apiVersion", "kind", "metadata"}) | own | {*nested}:

@@ -20,7 +20,7 @@ def proxy(workspace: Workspace, emulator: Emulator, clock: Clock) -> Iterator[Fa
     clock.tick = 0.5
     with FaultProxy(emulator.url) as running:
         workspace.url = running.url
-        workspace.write_project(waits={"poll": "0s", "settle": "1m"})
+        workspace.write_project(polling={"interval": "0s", "consistencyDelay": "1m"})
         yield running
 
 

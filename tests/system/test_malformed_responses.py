@@ -88,7 +88,7 @@ def test_a_submit_whose_answer_is_odd(
     workspace: Workspace, proxy: FaultProxy, emulator: Emulator, odd: str
 ) -> None:
     # A look may meet the connection that the server is just closing.
-    workspace.write_project(retry={"attempts": 3, "waitForPlace": "0s"})
+    workspace.write_project(retry={"attempts": 3, "capacityTimeout": "0s"})
     workspace.write("a.yaml", batch())
     proxy.rule("POST", BATCHES, sent_as({**LOST, **FINE}[odd]))
     applied = workspace.apply()
@@ -229,7 +229,7 @@ def test_an_apply_just_after_another_knows_what_is_not_listed_yet(
     workspace: Workspace, emulator: Emulator, clock: Clock
 ) -> None:
     """By its id, without waiting."""
-    workspace.write_project(waits={"poll": "0s", "settle": "1m"})
+    workspace.write_project(polling={"interval": "0s", "consistencyDelay": "1m"})
     workspace.write("a.yaml", batch())
     clock.forward(10)
     assert workspace.apply().code == 0

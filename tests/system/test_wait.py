@@ -50,7 +50,7 @@ def test_ids_are_printed_before_the_wait(workspace: Workspace, emulator: Emulato
 
 
 def test_a_wait_that_ends_in_time_out_does_not_fail_the_job(workspace: Workspace, emulator: Emulator) -> None:
-    workspace.write_project(waits={"poll": "1s", "settle": "0s"})
+    workspace.write_project(polling={"interval": "1s", "consistencyDelay": "0s"})
     write(workspace, "SparkBatch", lifecycle={"timeout": "1s"})
     ran = workspace.apply("--wait=succeeded")
     assert ran.code == 8
@@ -165,7 +165,7 @@ def test_time_out(workspace: Workspace, emulator: Emulator) -> None:
 
 
 def test_the_manifest_says_how_long(workspace: Workspace) -> None:
-    workspace.write_project(waits={"poll": "1s", "settle": "0s"})
+    workspace.write_project(polling={"interval": "1s", "consistencyDelay": "0s"})
     write(workspace, "SparkBatch", lifecycle={"timeout": "1s"})
     workspace.apply()
     assert "after 1s it is starting, and goes on" in workspace.run("wait").out

@@ -71,14 +71,14 @@ class Workspace:
     def write_project(self, **target: Any) -> None:
         endpoints = dict.fromkeys(("dli", "mrs", "iam"), self.url)
         # Nothing is tried again: that would take real time, and test_retry has a clock for it.
-        once = {"attempts": 1, "waitForPlace": "0s"}
+        once = {"attempts": 1, "capacityTimeout": "0s"}
         test = {
             "endpoints": endpoints,
             "projectId": "pid",
             "auth": {"method": "token"},
             "retry": once,
             "rate": {"requestsPerSecond": 10_000},
-            "waits": {"poll": "0s", "settle": "0s"},
+            "polling": {"interval": "0s", "consistencyDelay": "0s"},
             **target,
         }
         project = {

@@ -106,7 +106,7 @@ def command(
 
 
 def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
-    """Whether what is to be sent can be filled in; tells what is missing."""
+    """Returns whether what is to be sent can be filled in; tells what is missing."""
     missing = secrets.missing(referenced_names([change.job.spec for change in plan.steps]))
     for message in missing:
         err(text.error(message))
@@ -114,7 +114,7 @@ def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
 
 
 def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> bool:
-    """Whether the plan is the one that was asked for; tells where it is not."""
+    """Returns whether the plan is the one that was asked for; tells where it is not."""
     from deployer.report import stale
 
     is_other = expect not in (None, plan.digest)

@@ -17,7 +17,7 @@ from deployer.report.terminal import out
 
 
 def _credential_option(name: str, text: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
-    """An option that can stand in the environment, where the list of processes does not show it."""
+    """Returns an option that can stand in the environment, where the list of processes does not show it."""
     variable = f"DEPLOYER_EMULATOR_{name.upper().replace('-', '_')}"
     return click.option(f"--{name}", envvar=variable, help=f"{text} Or {variable}.")
 

@@ -66,5 +66,5 @@ def command(options: Options, style: str, limit: int) -> Exit:
 
 
 def _as_job(intent: journal.Intent) -> Job:
-    """As much of a job as a selector asks for."""
+    """Returns a job with the fields that a selector reads."""
     return Job(intent.identity, Source(intent.source, 0), {})

@@ -74,7 +74,7 @@ def command(options: Options, *, lines: int, follow: bool) -> Exit:
 
 
 def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -> list[_RunLog]:
-    """The runs that have a log to show; tells of the others why not."""
+    """Returns the runs that have a log to show; tells of the others why not."""
     from deployer.cloud.log_tail import Log
 
     names = Counter(change.job.name for change in changes)
@@ -93,11 +93,11 @@ def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -
 
 
 class _OutputClosed(Exception):
-    """Whoever read our output has gone: `deployer logs -f | head`."""
+    """The reader of our output has gone: `deployer logs -f | head`."""
 
 
 class _LogPrinter:
-    """What has been shown so far."""
+    """A printer of logs, which counts what it has printed."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -108,7 +108,7 @@ class _LogPrinter:
         return bool(self.broken)
 
     def show(self, run_log: _RunLog, lines: int, *, follow: bool) -> None:
-        """The end of a log."""
+        """Returns the end of a log."""
         try:
             self._print(run_log, run_log.log.first_lines(lines) if follow else run_log.log.last(lines))
         except ApiError as error:

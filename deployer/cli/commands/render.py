@@ -59,13 +59,13 @@ def _shown(manifest: Manifest) -> dict[str, Any]:
 
 
 def _yaml(value: Any) -> str:
-    """As YAML; what a terminal does not show as it is becomes an escape."""
+    """Returns a value as YAML, with escapes for what a terminal does not show as it is."""
     text = dump(value)
     return text if text.replace("\n", "").isprintable() else dump(value, allow_unicode=False)
 
 
 def _origins(document: Document, value: Any, values: Mapping[str, str]) -> Iterator[str]:
-    """A line for every leaf: its path, its value, and the places that it comes from."""
+    """Yields a line for every leaf: its path, its value, and the places that it comes from."""
     rows = [
         (
             "/" + "/".join(map(str, path)),
@@ -91,7 +91,7 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _origin(document: Document, path: Path, values: Mapping[str, str]) -> str:
-    """`spark/a.yaml:3:9; queue: values/prod.yaml:2:8`"""
+    """Returns the source of a value, as `spark/a.yaml:3:9; queue: values/prod.yaml:2:8`."""
     while path not in document.values and path[:-1]:
         path = path[:-1]
     location = document.location(path)
@@ -107,7 +107,7 @@ def _origin(document: Document, path: Path, values: Mapping[str, str]) -> str:
 
 
 def _value_origin(name: str, values: Mapping[str, str]) -> str:
-    """Where a value comes from: its own place, or that of the mapping around it."""
+    """Returns the source of a value: its own, or that of the mapping around it."""
     while name and name not in values:
         name = name.rpartition(".")[0]
     return values.get(name, "")

@@ -27,7 +27,7 @@ EXAMPLES = examples(
 
 @click.group("schema", epilog=EXAMPLES)
 def command() -> None:
-    """The JSON Schemas (draft 2020-12) that are generated from the parameter tables."""
+    """Returns the JSON Schemas (draft 2020-12) that are generated from the parameter tables."""
 
 
 @command.command(

@@ -25,7 +25,7 @@ FORMATS = ("text", "json", "github")
 
 @dataclass(frozen=True, slots=True)
 class _TargetResult:
-    """What came of one target. `loaded` is None where deployer.yaml or a values file cannot be used."""
+    """The result for one target. `loaded` is None if deployer.yaml or a values file is invalid."""
 
     problems: tuple[Problem, ...]
     loaded: session.LoadedProject | None = None
@@ -83,14 +83,14 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
 
 
 def _for_one(options: Options) -> dict[str, _TargetResult]:
-    """What came of the target that the options mean, by its name; empty where that cannot be told."""
+    """Returns the result for the selected target by its name; empty if that is unknown."""
     checked = _checked(options)
     name = checked.loaded.target.name if checked.loaded else options.target
     return {name or "": checked}
 
 
 def _for_all(folder: Path, options: Options) -> dict[str, _TargetResult]:
-    """What came of each target, by their names."""
+    """Returns the result for each target by name."""
     try:
         targets = project.load(folder).targets
     except InvalidInput as error:
@@ -107,7 +107,7 @@ def _checked(options: Options) -> _TargetResult:
 
 
 def _counts(problems: Iterable[Problem], *, strict: bool) -> tuple[int, int]:
-    """How many errors and warnings there are."""
+    """Counts errors and warnings."""
     severities = [problem.severity for problem in problems if problem.severity != "note"]
     errors = len(severities) if strict else severities.count("error")
     return errors, len(severities) - errors
@@ -139,7 +139,7 @@ def _sizes(checked: Mapping[str, _TargetResult]) -> Iterator[str]:
 
 
 def _in_repository(folder: Path) -> str:
-    """The project's folder as seen from where GitHub looks for files: the repository's top folder.
+    """Returns the project's folder as seen from where GitHub looks for files: the repository's top folder.
 
     Outside of GitHub, or of its checkout, that is taken to be where the command was started.
     """

@@ -454,7 +454,7 @@ def test_a_hint_is_shown_and_the_request_id_too(service: FaultProxy, time: Time)
     ("target", "problem"),
     [
         ({"retry": {"attempts": 0}}, "'attempts' must be at least 1"),
-        ({"retry": {"waitForPlace": "10"}}, "'waitForPlace' must match"),
+        ({"retry": {"capacityTimeout": "10"}}, "'capacityTimeout' must match"),
         ({"rate": {"requestsPerSecond": 0}}, "'requestsPerSecond' must be at least 0.01"),
         ({"rate": {"concurrent": 0}}, "'concurrent' must be at least 1"),
         (
@@ -476,6 +476,6 @@ def test_a_target_says_how_patient_it_is(workspace: Workspace, service: FaultPro
     workspace.url = service.url
     workspace.project["marks"] = False
     rate = {"requestsPerSecond": 100, "concurrent": 1}
-    workspace.write_project(retry={"attempts": 1, "waitForPlace": "0s"}, rate=rate)
+    workspace.write_project(retry={"attempts": 1, "capacityTimeout": "0s"}, rate=rate)
     ran = workspace.run("plan")
     assert (ran.code, len(service.calls), ran.err) == (1, 1, "")
