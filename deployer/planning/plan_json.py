@@ -9,18 +9,18 @@ from deployer.model import Change, LiveJob, Note, Plan
 FORMAT_VERSION = "1.0"
 
 
-def as_data(it: Plan) -> dict[str, Any]:
+def as_data(plan: Plan) -> dict[str, Any]:
     """Returns the same as plain data."""
     return {
         "format_version": FORMAT_VERSION,
-        "target": it.target,
-        "summary": dict(it.summary),
-        "changes": [_change(change) for change in it.pending],
-        "attention": [_note(note) for note in it.warnings],
-        "errors": [_note(note) for note in it.errors],
-        "orphans": [_live(one) for one in it.orphans],
-        "others": it.unmanaged,
-        "digest": it.digest,
+        "target": plan.target,
+        "summary": dict(plan.summary),
+        "changes": [_change(change) for change in plan.pending],
+        "warnings": [_note(note) for note in plan.warnings],
+        "errors": [_note(note) for note in plan.errors],
+        "orphans": [_live(live) for live in plan.orphans],
+        "unmanaged": plan.unmanaged,
+        "digest": plan.digest,
     }
 
 
@@ -39,7 +39,7 @@ def _change(change: Change) -> dict[str, Any]:
             for field in change.fields
         ],
         "live": {"id": live.id, "state": live.state} if live else None,
-        "beside": [{"id": one.id, "state": one.state} for one in change.other_runs],
+        "other_runs": [{"id": run.id, "state": run.state} for run in change.other_runs],
     }
 
 

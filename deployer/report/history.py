@@ -13,6 +13,8 @@ from deployer.apply.journal import Intent
 from deployer.escape import printable
 from deployer.model import Result
 
+FORMAT_VERSION = "1.0"
+
 NO_OUTCOME = "no outcome recorded"
 _COLOURS = {Result.DONE: "green", Result.FAILED: "red", Result.UNKNOWN: "magenta"}
 
@@ -52,9 +54,9 @@ def _call(intent: Intent) -> str:
     )
 
 
-def data(intents: Iterable[Intent]) -> list[dict[str, Any]]:
-    """Returns each call as an object of JSON; `result` is null where no outcome is recorded."""
-    return [
+def data(intents: Iterable[Intent]) -> dict[str, Any]:
+    """Returns the history as JSON data; `result` is null where no outcome is recorded."""
+    requests = [
         {
             "run": intent.run,
             "time": _iso(intent.time),
@@ -77,6 +79,7 @@ def data(intents: Iterable[Intent]) -> list[dict[str, Any]]:
         }
         for intent in intents
     ]
+    return {"format_version": FORMAT_VERSION, "requests": requests}
 
 
 def _iso(time: datetime) -> str:

@@ -141,7 +141,7 @@ def _run(live: _Shown | None) -> str:
 
 def _runs(change: _Shown) -> str:
     """Returns the runs beside the one that counts, by their ids as in the digest."""
-    return ", ".join(sorted(printable(run["id"]) for run in change["beside"])) or "no other runs"
+    return ", ".join(sorted(printable(run["id"]) for run in change["other_runs"])) or "no other runs"
 
 
 def _cut(words: str) -> str:

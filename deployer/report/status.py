@@ -12,6 +12,8 @@ from deployer.model import RUNNING_PHASES, Action, Change, LiveJob, Phase
 HEADER = ("KIND", "NAME", "PLACE", "DESIRED", "LIVE", "SINCE (UTC)", "FOR", "ID", "MANIFEST")
 MAX_FIELDS = 3
 
+FORMAT_VERSION = "1.0"
+
 
 def text(changes: Sequence[Change], now: datetime | None) -> str:
     """Returns a line per job; `now` is the service's clock."""
@@ -24,9 +26,9 @@ def text(changes: Sequence[Change], now: datetime | None) -> str:
     )
 
 
-def data(changes: Sequence[Change], now: datetime | None) -> list[dict[str, Any]]:
-    """Returns an object of JSON per job."""
-    return [_row(change, now) for change in changes]
+def data(changes: Sequence[Change], now: datetime | None) -> dict[str, Any]:
+    """Returns the status as JSON data, with an object for each job."""
+    return {"format_version": FORMAT_VERSION, "jobs": [_row(change, now) for change in changes]}
 
 
 def _cells(change: Change, now: datetime | None) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def test_plan_apply_and_plan_again(
     for seconds in (0, 10, 1000):
         clock.forward(seconds)
         again = workspace.plan("--detailed-exitcode")
-        assert (again["changes"], again["attention"], again["errors"]) == ([], [], [])
+        assert (again["changes"], again["warnings"], again["errors"]) == ([], [], [])
         assert workspace.apply().out.endswith("Applied: nothing to do.\n")
     assert len(listed(emulator.url, kind)) == 1
 
@@ -205,7 +205,7 @@ def test_the_states_of_a_stream(
     workspace.apply()
     end(emulator, workspace, state)
     plan = workspace.plan()
-    assert (actions(plan).get("alpha"), len(plan["attention"])) == (action, notes)
+    assert (actions(plan).get("alpha"), len(plan["warnings"])) == (action, notes)
     assert workspace.apply().code == (5 if action else 0)
 
 
@@ -216,7 +216,7 @@ def test_a_failure_needs_attention(workspace: Workspace, emulator: Emulator, kin
     end(emulator, workspace, *FAILED[kind])
     plan = workspace.plan()
     assert plan["changes"] == []
-    assert [(note["name"], "onFailure is keep" in note["message"]) for note in plan["attention"]] == [
+    assert [(note["name"], "onFailure is keep" in note["message"]) for note in plan["warnings"]] == [
         ("alpha", True)
     ]
     applied = workspace.apply()
@@ -238,7 +238,7 @@ def test_what_a_user_killed_stays_so(workspace: Workspace, emulator: Emulator) -
     workspace.apply()
     end(emulator, workspace, "KILLED", "KILLED")
     plan = workspace.plan()
-    assert (plan["changes"], len(plan["attention"])) == ([], 1)
+    assert (plan["changes"], len(plan["warnings"])) == ([], 1)
 
 
 def test_a_state_of_tomorrow_is_left_alone(workspace: Workspace, any_kind: Make, emulator: Emulator) -> None:
@@ -247,7 +247,7 @@ def test_a_state_of_tomorrow_is_left_alone(workspace: Workspace, any_kind: Make,
     end(emulator, workspace, "hibernating")
     plan = workspace.plan()
     assert plan["changes"] == []
-    assert ["hibernating" in note["message"] for note in plan["attention"]] == [True]
+    assert ["hibernating" in note["message"] for note in plan["warnings"]] == [True]
     assert workspace.apply().code == 0
 
 

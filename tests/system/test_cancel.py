@@ -298,7 +298,7 @@ def test_all_runs_of_a_job_that_moved_are_ended(
     spec = {**SPECS["SparkBatch"], "queue": "q3"}
     workspace.write("a.yaml", manifest("SparkBatch", "alpha", spec, lifecycle={"state": "absent"}))
     planned = workspace.plan()
-    assert [len(change["beside"]) for change in planned["changes"]] == [1]
-    assert "more than one is active, and all are cancelled" in planned["attention"][0]["message"]
+    assert [len(change["other_runs"]) for change in planned["changes"]] == [1]
+    assert "more than one is active, and all are cancelled" in planned["warnings"][0]["message"]
     assert workspace.apply().code == 0
     assert {job["state"] for job in listed(emulator.url, "SparkBatch")} == {"dead"}

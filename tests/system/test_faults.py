@@ -176,7 +176,7 @@ def test_entries_that_move_to_the_next_page_are_the_same(
 
     proxy.rule("GET", "", somebody_else, nth=2)
     planned = workspace.plan()
-    assert (planned["errors"], planned["summary"]["create"], planned["attention"]) == ([], 0, [])
+    assert (planned["errors"], planned["summary"]["create"], planned["warnings"]) == ([], 0, [])
 
 
 def asked_otherwise(**other: str) -> Fault:

@@ -105,7 +105,7 @@ def test_jobs_of_others_are_counted(project: Workspace, emulator: Emulator) -> N
     project.write("one.yaml", manifest("SparkBatch", "alpha", BATCH))
     assert "2 live jobs of others; nothing is done about them." in project.run("plan").out
     planned = project.plan()
-    assert (planned["others"], planned["orphans"]) == (2, [])
+    assert (planned["unmanaged"], planned["orphans"]) == (2, [])
 
 
 def test_a_stream_that_was_renamed_is_pointed_out(project: Workspace) -> None:
@@ -114,7 +114,7 @@ def test_a_stream_that_was_renamed_is_pointed_out(project: Workspace) -> None:
     project.write("one.yaml", manifest("FlinkJar", "after", SPECS["FlinkJar"]))
     planned = project.plan()
     assert [(change["name"], change["action"]) for change in planned["changes"]] == [("after", "create")]
-    [note] = planned["attention"]
+    [note] = planned["warnings"]
     assert "if it was renamed: before (1, job_submitting) has the same definition" in note["message"]
 
 

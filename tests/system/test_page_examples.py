@@ -215,7 +215,7 @@ def test_an_example_is_sent_as_the_page_has_it_and_then_unchanged(
     for seconds in (0, 10, 1000):
         clock.forward(seconds)
         plan = workspace.plan()
-        assert (plan["changes"], plan["attention"], plan["errors"]) == ([], [], [])
+        assert (plan["changes"], plan["warnings"], plan["errors"]) == ([], [], [])
 
 
 def test_every_job_type_of_mrs_has_its_example() -> None:

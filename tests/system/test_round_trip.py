@@ -186,7 +186,7 @@ def test_each_field_round_trips_and_shows_when_it_is_changed_or_removed(
     assert applied.code == 0, applied.err
     clock.forward(10)  # a Flink job is compared when it has started
     plan = workspace.plan()
-    assert (plan["changes"], plan["attention"], plan["errors"]) == ([], [], [])
+    assert (plan["changes"], plan["warnings"], plan["errors"]) == ([], [], [])
 
     workspace.write("jobs.yaml", [job(kind, case.name, case.second) for case in tested])
     assert shown(workspace.plan(), tested) == {case.name: case.pointer for case in listed}
@@ -341,7 +341,7 @@ def test_any_spec_round_trips(kind: Kind, data: st.DataObject, workspace: Worksp
     assert applied.code == 0, applied.err
     clock.forward(10)
     plan = workspace.plan()
-    assert (plan["changes"], plan["attention"], plan["errors"]) == ([], [], [])
+    assert (plan["changes"], plan["warnings"], plan["errors"]) == ([], [], [])
 
     others = [*specs[1:], specs[0]]
     workspace.write("job.yaml", plain([job(kind, *it) for it in zip(names, others, strict=True)]))

@@ -282,7 +282,7 @@ def test_stale_by_a_run_that_a_cancel_would_end_too(
     fill(emulator.url, "SparkBatch", ["alpha"])
     workspace.write("alpha.yaml", manifest("SparkBatch", "alpha", BATCH, lifecycle={"state": "absent"}))
     (change,) = save(workspace)["changes"]
-    assert (change["action"], [run["id"] for run in change["beside"]]) == ("cancel", [first["id"]])
+    assert (change["action"], [run["id"] for run in change["other_runs"]]) == ("cancel", [first["id"]])
     emulator.store.end(first["id"], "success")
     ran = apply(workspace)
     assert ran.code == 6

@@ -19,7 +19,7 @@ def write(workspace: Workspace, kind: str, name: str = "alpha", **more: Any) -> 
 
 
 def row(workspace: Workspace, name: str = "alpha") -> dict[str, Any]:
-    [found] = [row for row in workspace.run("status", "--format", "json").json if row["name"] == name]
+    [found] = [row for row in workspace.run("status", "--format", "json").json["jobs"] if row["name"] == name]
     return dict(found)
 
 
@@ -200,7 +200,7 @@ def test_a_listing_that_fails_is_an_error_and_the_others_are_shown(
         workspace.write_project()
         proxy.rule("GET", "/batches", says(500, {"error_code": "DLI.0999", "error_msg": "broken"}))
         ran = workspace.run("status", "--format", "json")
-    assert (ran.code, [row["name"] for row in json.loads(ran.out)]) == (1, ["report"])
+    assert (ran.code, [row["name"] for row in json.loads(ran.out)["jobs"]]) == (1, ["report"])
     assert ran.err.startswith("error: SparkBatch alpha in q: ")
 
 

@@ -395,7 +395,7 @@ def test_history(bare: Workspace, state: Path) -> None:
         "  2024-07-03 09:46:40 UTC cancel (submit) SparkBatch c in q: no outcome recorded, id b-9\n"
         "      jobs/a.yaml:3: it is not there\n"
     )
-    told = bare.run("history", "--format", "json").json
+    told = bare.run("history", "--format", "json").json["requests"]
     assert [(one["name"], one["result"], one["request_id"]) for one in told] == [
         ("a", "done", "r-1"),
         ("b", "unknown", None),
@@ -420,14 +420,14 @@ def test_which_calls_are_shown(bare: Workspace, state: Path, options: list[str],
         with opened(state, target) as log:
             for name in calls:
                 log.intent(change(name), "create")
-    told = bare.run("history", "--format", "json", *options).json
+    told = bare.run("history", "--format", "json", *options).json["requests"]
     assert "".join(one["name"] for one in told) == shown
 
 
 def test_a_project_without_a_journal(bare: Workspace) -> None:
     ran = bare.run("history")
     assert (ran.code, ran.out, ran.err) == (Exit.DONE, "No calls are recorded.\n", "")
-    assert bare.run("history", "--format", "json").json == []
+    assert bare.run("history", "--format", "json").json == {"format_version": "1.0", "requests": []}
     assert not (bare.folder / ".deployer").exists()
 
 

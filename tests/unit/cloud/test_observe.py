@@ -121,7 +121,7 @@ def test_a_job_elsewhere_is_seen_in_a_listing_that_is_asked_by_name(
     proxy.rule("GET", "", five_on_a_page)
     planned = workspace.plan()
     assert planned["summary"]["create"] == 1
-    assert "is active elsewhere" in planned["attention"][0]["message"]
+    assert "is active elsewhere" in planned["warnings"][0]["message"]
 
 
 @pytest.mark.parametrize("kind", LONG)
