@@ -78,7 +78,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A reader of responses. `hide` scrubs all text of a service; `credential` is the caller's."""
+    """A reader of responses. `scrub` is applied to all text of a service; `credential` is the caller's."""
 
     scrub: Callable[[str], str]
     credential: Credential | None = None

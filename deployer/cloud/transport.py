@@ -80,7 +80,7 @@ class Transport:
         clock: Clock | None = None,
         note: Callable[[str], object] = str,
     ) -> None:
-        """`hide` is applied to all that a service says, `note` is told of waits. Raises UsageError."""
+        """`scrub` is applied to all text of a service, `note` receives messages about retries. Raises UsageError."""
         self._scrub = scrub
         self._verify = _validated_ca_file(ca_file) if ca_file else True
         self._rate = rate or Rate()

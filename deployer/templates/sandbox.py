@@ -66,7 +66,7 @@ class Sandbox:
     """A renderer with fixed values and secret names. A context manager, which ends the process.
 
     A text that takes too much time or memory is an error of its file only. After `MAX_STOPS` of them no more
-    is rendered: each takes its time. `patience` is for how long an answer is waited for, in seconds.
+    is rendered: each takes its time. `wall_seconds` is the maximum time to wait for a response.
     """
 
     def __init__(

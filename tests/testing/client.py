@@ -53,5 +53,5 @@ def connected(
     endpoints = dict.fromkeys(("dli", "mrs", "iam"), server.url)
     to = Target("test", endpoints=endpoints, **{"project_id": "pid", "region": "cn-north-4", **target})
     found = find(to, environment)
-    transport = Transport(hide=found.scrubbed, rate=rate, retry=retry, clock=time.clock, note=note)
+    transport = Transport(scrub=found.scrubbed, rate=rate, retry=retry, clock=time.clock, note=note)
     return Client(to, sign_in(to, found, transport), transport)

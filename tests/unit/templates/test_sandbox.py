@@ -43,7 +43,7 @@ def render(
     tasks = [
         text if isinstance(text, Task) else Task(f"{number}.yaml", text) for number, text in enumerate(texts)
     ]
-    with Sandbox(folder, VALUES, frozenset({"PASSWORD"}), polling=patience) as sandbox:
+    with Sandbox(folder, VALUES, frozenset({"PASSWORD"}), wall_seconds=patience) as sandbox:
         return list(sandbox.render(tasks))
 
 
@@ -212,7 +212,7 @@ def test_cheap_mistakes_stop_nothing() -> None:
 
 @linux
 def test_a_process_that_hangs_is_ended() -> None:
-    with Sandbox(Path(), VALUES, frozenset(), polling=0.2) as sandbox:
+    with Sandbox(Path(), VALUES, frozenset(), wall_seconds=0.2) as sandbox:
         before = processes()
         results = sandbox.render(Task("f", SOUND, {"number": number}) for number in range(40))
         assert value_of(next(results)) == {"a": "q"}
