@@ -1,4 +1,4 @@
-"""Time and chance, which tests have their own of, so as not to sleep."""
+"""Time and chance, of which tests have their own so as not to sleep, and the signal that stops an apply."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Clock:
 
 
 class StopSignal:
-    """The stop signal of the first interrupt: running requests finish, waits end, nothing new starts."""
+    """Set by the first interrupt: running requests end, every wait ends at once, and nothing new begins."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -34,11 +34,11 @@ class StopSignal:
         return self._event.is_set()
 
     def check(self) -> None:
-        """Raises Interrupted where it is set."""
+        """Raise Interrupted if it is set."""
         if self:
             raise Interrupted("interrupted")
 
     def sleep(self, pause: float) -> None:
-        """Sleeps unless it is set; raises Interrupted as soon as it is."""
+        """Sleep; raise Interrupted as soon as it is set."""
         if self._event.wait(pause) or self:
             raise Interrupted("interrupted")

@@ -1,4 +1,4 @@
-"""The journal of one project: what was sent, before it was sent, and what came of it.
+"""The journal of one project: each write before it is sent, and its outcome after.
 
 `.deployer/journal.jsonl` is only ever appended to. A line is a JSON object with a `format` and an `event`:
 an `intent` before each call that writes, and an `outcome` after it, which names its intent by `run` and
@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deployer.apply import provenance as origin
+from deployer.apply import provenance
 from deployer.clock import Clock
 from deployer.errors import DeployerError
 from deployer.model import Change, Identity, Result, Step
@@ -41,7 +41,7 @@ MAX_LINE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A request about to be sent, and its outcome: `result` is empty if none is recorded.
+    """A call that was about to be sent, and its outcome: `result` is empty where none is recorded.
 
     `author` is a user or a CI job. `run` is one per apply.
     """
@@ -66,13 +66,13 @@ class Intent:
 
     @property
     def settled(self) -> bool:
-        """Returns whether it is known what came of it."""
+        """Its outcome is known."""
         return self.result not in {"", Result.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The content of a journal, newest last. `broken` counts unreadable lines, `cut` skipped bytes."""
+    """The content of a journal, newest last. `broken` counts unreadable lines, `cut` the bytes left out."""
 
     intents: tuple[Intent, ...] = ()
     broken: int = 0
@@ -80,19 +80,25 @@ class History:
 
 
 class Entry:
-    """An intent that stands in the journal; `ended` writes its outcome."""
+    """An intent that is in the journal, and has no outcome there yet."""
 
     def __init__(self, journal: Journal, number: int) -> None:
         self._journal = journal
         self._number = number
 
-    def ended(self, result: str, id: str = "", message: str = "", request_id: str = "") -> None:  # noqa: A002
-        """Writes the outcome. Where it cannot it does not raise: then the call counts as unknown."""
-        self._journal.outcome(self._number, str(result), id, message, request_id)
+    def record_outcome(
+        self,
+        result: str,
+        id: str = "",  # noqa: A002
+        message: str = "",
+        request_id: str = "",
+    ) -> None:
+        """Write the outcome. Where that fails it does not raise: then the call counts as unknown."""
+        self._journal.record_outcome(self._number, str(result), id, message, request_id)
 
 
 class Journal:
-    """A writer of the journal of one apply, for any number of threads. A context manager."""
+    """The writer of one apply's journal, for any number of threads. A context manager."""
 
     def __init__(
         self,
@@ -126,9 +132,9 @@ class Journal:
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> Journal:
-        """Opens the journal in the project's state folder, or begins it; raises DeployerError.
+        """Open the journal in the project's state folder, or begin it; raises DeployerError.
 
-        `scrub` takes secrets out of whatever is written.
+        `scrub` removes secrets from whatever is written.
         """
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         path = folder / FILE
@@ -159,7 +165,7 @@ class Journal:
         os.close(self._descriptor)
 
     def intent(self, change: Change, call: str, id: str = "") -> Entry:  # noqa: A002
-        """Writes that `call` is about to be sent for `change`. Raises DeployerError: then do not send it."""
+        """Write that `call` is about to be sent for `change`. Raises DeployerError: then do not send it."""
         identity = change.job.identity
         with self._lock:
             self._number += 1
@@ -182,8 +188,8 @@ class Journal:
                         "place": identity.place,
                         "name": identity.name,
                         "source": str(change.job.source),
-                        "reason": self._words(change.reason),
-                        "id": self._words(id),
+                        "reason": self._clean(change.reason),
+                        "id": self._clean(id),
                     }
                 )
             except OSError as error:
@@ -193,8 +199,8 @@ class Journal:
                 ) from None
         return Entry(self, number)
 
-    def outcome(self, number: int, result: str, id: str, message: str, request_id: str) -> None:  # noqa: A002
-        """Writes what came of the intent `number`, if it can be written."""
+    def record_outcome(self, number: int, result: str, id: str, message: str, request_id: str) -> None:  # noqa: A002
+        """Write the outcome of the intent `number`, if it can be written."""
         record = {
             "format": FORMAT,
             "event": "outcome",
@@ -202,9 +208,9 @@ class Journal:
             "number": number,
             "time": self._now(),
             "result": result,
-            "id": self._words(id),
-            "request_id": self._words(request_id),
-            "message": self._words(message),
+            "id": self._clean(id),
+            "request_id": self._clean(request_id),
+            "message": self._clean(message),
         }
         with self._lock:
             try:
@@ -214,20 +220,21 @@ class Journal:
 
     @cached_property
     def _revision(self) -> str:
-        return origin.revision(self._folder.absolute().parent, self._environment)
+        return provenance.revision(self._folder.absolute().parent, self._environment)
 
     @cached_property
     def _author(self) -> str:
-        return self._words(origin.author(self._environment))
+        return self._clean(provenance.author(self._environment))
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self._clock.utc(), UTC).isoformat(timespec="milliseconds")
 
-    def _words(self, text: str) -> str:
+    def _clean(self, text: str) -> str:
+        """Remove secrets from a text, and shorten it."""
         return redact.text(self._scrub(text))[:MAX_TEXT]
 
     def _write(self, record: Mapping[str, object]) -> None:
-        """Writes a line at once; on a new line after a torn one or another target's."""
+        """Append a line in one write; after a line that a crash has cut off, it begins a new one."""
         line = json.dumps(record).encode() + b"\n"
         if os.lseek(self._descriptor, 0, os.SEEK_END):
             os.lseek(self._descriptor, -1, os.SEEK_END)
@@ -239,7 +246,7 @@ class Journal:
 
 
 def _sync(folder: Path) -> None:
-    """Makes a new file's name last, too, where folders can be synchronised."""
+    """Make a new file's name last, too, where folders can be synchronised."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -250,7 +257,7 @@ def _sync(folder: Path) -> None:
 
 
 def read(folder: Path, most: int = MAX_READ) -> History:
-    """Reads the journal in `folder`; empty if there is none. Raises DeployerError.
+    """Read the journal in `folder`; an empty history where there is none. Raises DeployerError.
 
     Of a long one only the last `most` bytes are read.
     """
@@ -273,16 +280,16 @@ def read(folder: Path, most: int = MAX_READ) -> History:
     broken = 0
     for line in filter(None, raw.split(b"\n")):
         try:
-            _take(line, intents)
+            _add(line, intents)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             broken += 1
     return History(tuple(intents.values()), broken, cut)
 
 
 def unsettled(history: History, target: str) -> tuple[Intent, ...]:
-    """Returns the calls to `target` of which it is not known what came of them, newest last.
+    """Return the calls to `target` whose outcome is unknown, newest last.
 
-    Those of a job are forgotten when a later run sent something for the same job and knows what came of it.
+    Those of a job are forgotten when a later run sent something for the same job and knows its outcome.
     """
     open_calls: list[Intent] = []
     for intent in history.intents:
@@ -298,7 +305,7 @@ def unsettled(history: History, target: str) -> tuple[Intent, ...]:
 
 
 def submitted(history: History, target: str, since: datetime) -> Mapping[str, Identity]:
-    """Returns the ids of jobs that were submitted to `target` since then, where they are known.
+    """Return the ids of the jobs that were submitted to `target` since then, as far as they are known.
 
     A listing that lags behind may not show them yet.
     """
@@ -313,7 +320,7 @@ def submitted(history: History, target: str, since: datetime) -> Mapping[str, Id
 
 
 def without_savepoint(history: History, target: str) -> frozenset[Identity]:
-    """Returns the jobs whose last stop left no savepoint, and that were not started since."""
+    """Return the jobs whose last stop left no savepoint, and that were not started since."""
     lost: set[Identity] = set()
     for intent in history.intents:
         if intent.target == target and intent.call == SAVEPOINT:
@@ -323,8 +330,8 @@ def without_savepoint(history: History, target: str) -> frozenset[Identity]:
     return frozenset(lost)
 
 
-def _take(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
-    """Adds what a line says to `intents`. Raises what a line can raise that is not as we write it."""
+def _add(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
+    """Add the record of a line to `intents`. Raises what a line can raise that is not as we write it."""
     if len(line) > MAX_LINE:
         raise ValueError
     record = json.loads(line)
@@ -333,9 +340,9 @@ def _take(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
     number = record["number"]
     if type(number) is not int:
         raise TypeError
-    texts = _Texts(record)
-    key = (texts["run"], number)
-    time = datetime.fromisoformat(texts["time"])
+    strings = _Strings(record)
+    key = (strings["run"], number)
+    time = datetime.fromisoformat(strings["time"])
     if time.tzinfo is None:
         raise ValueError
     if record["event"] == "intent":
@@ -343,16 +350,16 @@ def _take(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
             run=key[0],
             number=number,
             time=time.astimezone(UTC),
-            target=texts["target"],
-            project_id=texts["project"],
-            revision=texts["revision"],
-            author=texts["author"],
-            action=texts["action"],
-            call=texts["call"],
-            identity=Identity(texts["kind"], texts["place"], texts["name"]),
-            source=texts["source"],
-            reason=texts["reason"],
-            id=texts["id"],
+            target=strings["target"],
+            project_id=strings["project"],
+            revision=strings["revision"],
+            author=strings["author"],
+            action=strings["action"],
+            call=strings["call"],
+            identity=Identity(strings["kind"], strings["place"], strings["name"]),
+            source=strings["source"],
+            reason=strings["reason"],
+            id=strings["id"],
         )
     elif record["event"] == "outcome":
         # One whose intent was in the part that is left out belongs to nothing.
@@ -360,19 +367,19 @@ def _take(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
         if before is not None:
             intents[key] = replace(
                 before,
-                result=texts["result"],
+                result=strings["result"],
                 ended=time.astimezone(UTC),
-                id=texts["id"] or before.id,
-                message=texts["message"],
-                request_id=texts["request_id"],
+                id=strings["id"] or before.id,
+                message=strings["message"],
+                request_id=strings["request_id"],
             )
     else:
         raise ValueError
 
 
 @dataclass(frozen=True, slots=True)
-class _Texts:
-    """The texts of a line; raises TypeError for what is none."""
+class _Strings:
+    """The strings of a record; raises TypeError for another value."""
 
     record: Mapping[str, Any]
 

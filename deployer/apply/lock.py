@@ -1,7 +1,7 @@
 """One apply at a time for a project and target: a lock that ends with the process that holds it.
 
-Who holds it stands in a file beside it, which is only believed while the lock is held: the lock's own file is
-emptied by whoever tries to take it.
+A second file says who holds it, and is only believed while the lock is held. The lock's own file is no place
+for that: whoever tries to take it empties it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from deployer.apply import provenance as origin
+from deployer.apply import provenance
 from deployer.errors import DeployerError
 
 MAX_TEXT = 200
@@ -25,7 +25,7 @@ MAX_TEXT = 200
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The holder of a lock: who, since when, and with which command (verb and target, no values)."""
+    """The holder of a lock. `command` is its verb and target, without values."""
 
     user: str
     pid: int
@@ -38,13 +38,13 @@ class Owner:
 
 @contextmanager
 def hold(folder: Path, target: str, command: str) -> Iterator[None]:
-    """Holds the lock of `target` in the project's state folder. Raises DeployerError when another has it."""
+    """Hold the lock of `target` in the project's state folder. Raises DeployerError when another has it."""
     lock = FileLock(folder / f"{target}.lock", timeout=0)
-    beside = folder / f"{target}.lock.json"
+    owner_file = folder / f"{target}.lock.json"
     try:
         lock.acquire()
     except Timeout:
-        owner = _owner(beside)
+        owner = _owner(owner_file)
         raise DeployerError(
             f"another apply of this project to target '{target}' is under way"
             f"{f': {owner}' if owner else ''}; nothing was done"
@@ -52,12 +52,12 @@ def hold(folder: Path, target: str, command: str) -> Iterator[None]:
     except OSError as error:
         raise DeployerError(f"{lock.lock_file} cannot be locked: {error.strerror}") from None
     try:
-        _write(beside, Owner(origin.user(), os.getpid(), _now(), command))
+        _write(owner_file, Owner(provenance.user(), os.getpid(), _now(), command))
         yield
     finally:
         # While the lock is still ours: after it the file may be the next one's.
         with suppress(OSError):
-            beside.unlink()
+            owner_file.unlink()
         lock.release()
 
 
@@ -66,7 +66,7 @@ def _now() -> str:
 
 
 def _write(file: Path, owner: Owner) -> None:
-    """Replaces the content of the lock file; it is only for messages, so it may fail."""
+    """Replace what a killed process may have left. It is only for a message, so it may fail."""
     with suppress(OSError):
         file.unlink(missing_ok=True)
         with file.open("x", encoding="utf-8") as fresh:
@@ -74,18 +74,18 @@ def _write(file: Path, owner: Owner) -> None:
 
 
 def _owner(file: Path) -> Owner | None:
-    """Reads the holder of the lock; None if unreadable or its process has ended."""
+    """Read who holds the lock; None where the file does not say, or names a process that has ended."""
     try:
-        said = json.loads(file.read_text(encoding="utf-8")[: 10 * MAX_TEXT])
-        user, pid, time, command = (said[name] for name in ("user", "pid", "time", "command"))
+        record = json.loads(file.read_text(encoding="utf-8")[: 10 * MAX_TEXT])
+        user, pid, time, command = (record[name] for name in ("user", "pid", "time", "command"))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    texts = (user, time, command)
-    if type(pid) is not int or pid <= 0 or not all(isinstance(value, str) for value in texts):
+    strings = (user, time, command)
+    if type(pid) is not int or pid <= 0 or not all(isinstance(value, str) for value in strings):
         return None
     if user.endswith(f"@{socket.gethostname()}") and not _is_alive(pid):
         return None
-    user, time, command = (value[:MAX_TEXT] for value in texts)
+    user, time, command = (value[:MAX_TEXT] for value in strings)
     return Owner(user, pid, time, command)
 
 

@@ -1,4 +1,4 @@
-"""Where a run comes from: the revision of the project's folder, and the user or CI job behind it."""
+"""The origin of an apply: the revision of the project's folder, and the user or CI job behind it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CI_REVISIONS = ("GITHUB_SHA", "CI_COMMIT_SHA")
 
 
 def revision(folder: Path, environment: Mapping[str, str]) -> str:
-    """Returns the commit that is checked out in `folder`, and `dirty` where its files differ from it.
+    """Return the commit that is checked out in `folder`, and `dirty` where its files differ from it.
 
     Without git it is what the CI's variables say; empty where nothing tells.
     """
@@ -29,12 +29,12 @@ def revision(folder: Path, environment: Mapping[str, str]) -> str:
     if _REVISION.fullmatch(head):
         changed = _git(folder, "--no-optional-locks", "status", "--porcelain", "--", ".")
         return f"{head} dirty" if changed else head
-    said = (environment.get(name, "").strip() for name in _CI_REVISIONS)
-    return next((value for value in said if _REVISION.fullmatch(value)), "")
+    named = (environment.get(name, "").strip() for name in _CI_REVISIONS)
+    return next((value for value in named if _REVISION.fullmatch(value)), "")
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """Returns git's output; empty on failure. It gets no secrets and no GIT_DIR."""
+    """Return what git prints; empty where it fails. It gets neither our secrets nor the GIT_DIR of a hook."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     try:
         done = subprocess.run(  # noqa: S603 - no text of anybody's is in the arguments
@@ -52,7 +52,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def author(environment: Mapping[str, str]) -> str:
-    """Returns the CI's user and job where there is one, or else who is logged in, and where."""
+    """Return the CI's user and job where there is one, or else who is logged in, and where."""
     if run := environment.get("GITHUB_RUN_ID"):
         server, repository = environment.get("GITHUB_SERVER_URL"), environment.get("GITHUB_REPOSITORY")
         url = f"{server}/{repository}/actions/runs/{run}" if server and repository else f"GitHub run {run}"
@@ -63,7 +63,7 @@ def author(environment: Mapping[str, str]) -> str:
 
 
 def user() -> str:
-    """Returns the user and the machine."""
+    """Return who is logged in, and on which machine: `user@machine`."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError, ImportError):

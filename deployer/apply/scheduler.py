@@ -1,7 +1,7 @@
-"""Plan -> Outcomes: which change is carried out when, and who waits for whom.
+"""Plan -> Outcomes: which change is carried out when, and which waits for which.
 
-Jobs that do not depend on each other go side by side, and one that fails does not stop the others. Outcomes
-come in the order of the plan, whatever ends first.
+Changes that do not depend on each other run concurrently, and one that fails does not stop the others.
+Outcomes come in the order of the plan, whatever ends first.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
-from deployer.apply.deployment import Deployment
-from deployer.apply.journaled import LOG_LINES, ApplyContext
-from deployer.apply.wait import has_reached, wait_until
+from deployer.apply.context import ApplyContext
+from deployer.apply.deployment import deploy
+from deployer.apply.wait import FinalLook, has_reached, state_of, wait_until
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
@@ -38,8 +38,11 @@ from deployer.planning.plan import current_run
 from deployer.project.target import seconds
 from deployer.secrets import redact
 
-# How long after an interrupt the answers of calls under way are waited for.
+# How long after an interrupt the responses of running requests are waited for.
 GRACE_SECONDS = 10.0
+
+# How much of the log of a failed job an outcome shows.
+LOG_LINES = 10
 
 # What --fail-fast ends at.
 _FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
@@ -47,7 +50,7 @@ _FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """Options of an apply: `wait` is the state that each submitted job is waited for."""
+    """How a plan is applied: `wait` is the state that each submitted job is waited for."""
 
     parallelism: int = 1
     fail_fast: bool = False
@@ -59,135 +62,134 @@ def apply(
     plan: Plan,
     live: Live,
     jobs: Mapping[Identity, Job],
-    apply_options: ApplyOptions | None = None,
+    options: ApplyOptions | None = None,
 ) -> Generator[Outcome]:
-    """Carries out `plan`, which was made from `live`, and yields what came of each change.
+    """Carry out `plan`, which was made from `live`, and yield the outcome of each change.
 
     `jobs` are those of the whole project, for the dependencies that are not in the plan. What was not
     started, after an interrupt or with `fail_fast`, yields nothing.
     """
-    run = _Scheduler(context, live, jobs, apply_options or ApplyOptions())
-    yield from run.outcomes(plan)
+    yield from _Scheduler(context, live, jobs, options or ApplyOptions()).outcomes(plan)
 
 
-def _required_dependencies(change: Change) -> tuple[Dependency, ...]:
-    """Returns the dependencies that a change has to wait for: none, if it only ends its job."""
+def _dependencies(change: Change) -> tuple[Dependency, ...]:
+    """Return what a change waits for: nothing, where it only ends its job."""
     return change.job.depends_on if DEPENDENT_STEPS & {*change.steps} else ()
 
 
 class _Scheduler:
+    """The changes of one plan: which are in progress, and the outcomes of those that have ended."""
+
     def __init__(
-        self, context: ApplyContext, live: Live, jobs: Mapping[Identity, Job], apply_options: ApplyOptions
+        self, context: ApplyContext, live: Live, jobs: Mapping[Identity, Job], options: ApplyOptions
     ) -> None:
         self._context = context
-        self._options = apply_options
+        self._options = options
         self._jobs = jobs
-        self._seen = frozenset(live_job.id for live_job in live.jobs)
+        self._planned_ids = frozenset(run.id for run in live.jobs)
         self._runs: dict[Identity, list[LiveJob]] = {}
-        for live_job in live.jobs:
-            self._runs.setdefault(live_job.identity, []).append(live_job)
-        self._ended: dict[Identity, Outcome] = {}
+        for run in live.jobs:
+            self._runs.setdefault(run.identity, []).append(run)
+        self._outcomes: dict[Identity, Outcome] = {}
         self._has_failed = False
 
     def outcomes(self, plan: Plan) -> Iterator[Outcome]:
+        """Carry out the changes, and yield their outcomes in the order of the plan."""
         changes = {change.job.identity: change for change in plan.steps}
         sorter: TopologicalSorter[Identity] = TopologicalSorter()
         for identity, change in changes.items():
-            sorter.add(
-                identity,
-                *(
-                    dependency.identity
-                    for dependency in change.job.depends_on
-                    if dependency.identity in changes
-                ),
-            )
+            needed = [dependency.identity for dependency in change.job.depends_on]
+            sorter.add(identity, *(other for other in needed if other in changes))
         sorter.prepare()
         ready: deque[Identity] = deque()
         order = deque(changes)
         pool = ThreadPoolExecutor(self._options.parallelism, thread_name_prefix="apply")
-        running: dict[Future[Outcome], Identity] = {}
+        in_progress: dict[Future[Outcome], Identity] = {}
         try:
             while True:
                 ready.extend(sorter.get_ready())
-                while ready and len(running) < self._options.parallelism and not self._is_stopping:
+                while ready and len(in_progress) < self._options.parallelism and not self._is_stopping:
                     identity = ready.popleft()
                     if reason := self._unmet_dependency(changes[identity]):
-                        self._ended[identity] = Outcome(changes[identity], Result.SKIPPED, reason)
+                        self._outcomes[identity] = Outcome(changes[identity], Result.SKIPPED, reason)
                         sorter.done(identity)
                         ready.extend(sorter.get_ready())
                     else:
-                        running[pool.submit(self._run_change, changes[identity])] = identity
+                        in_progress[pool.submit(self._deploy, changes[identity])] = identity
                 yield from self._completed_in_order(order)
-                if not running:
+                if not in_progress:
                     break
-                for future in self._next_completed(running):
-                    identity = running.pop(future)
-                    outcome = self._ended[identity] = future.result()
+                for future in self._next_finished(in_progress):
+                    identity = in_progress.pop(future)
+                    outcome = self._outcomes[identity] = future.result()
                     self._has_failed |= outcome.result in _FAILURES
                     sorter.done(identity)
-            yield from self._remaining_completed(order)
+            yield from self._out_of_order(order)
         except KeyboardInterrupt:
             message = "interrupted while a call was under way; plan shows what came of it"
-            for future, identity in running.items():
+            for future, identity in in_progress.items():
                 unknown = Outcome(changes[identity], Result.UNKNOWN, message)
-                self._ended[identity] = future.result() if future.done() else unknown
-            yield from self._remaining_completed(order)
+                self._outcomes[identity] = future.result() if future.done() else unknown
+            yield from self._out_of_order(order)
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def _is_stopping(self) -> bool:
-        """Returns whether nothing new is to be started."""
+        """No further change is started: after an interrupt, or after a failure with `fail_fast`."""
         return bool(self._context.stop_signal) or (self._options.fail_fast and self._has_failed)
 
-    def _next_completed(self, running: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
-        """Waits for the next completed change; raises KeyboardInterrupt some time after an interrupt."""
-        since = None
+    def _next_finished(self, in_progress: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
+        """Wait until something has ended, and return it.
+
+        Raises KeyboardInterrupt where that takes too long after an interrupt.
+        """
+        interrupted_at = None
         while True:
-            done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+            done, _ = wait(in_progress, timeout=0.5, return_when=FIRST_COMPLETED)
             if done:
                 return iter(done)
             if self._context.stop_signal:
-                since = since or time.monotonic()
-                if time.monotonic() - since > GRACE_SECONDS:
+                interrupted_at = interrupted_at or time.monotonic()
+                if time.monotonic() - interrupted_at > GRACE_SECONDS:
                     raise KeyboardInterrupt
 
     def _completed_in_order(self, order: deque[Identity]) -> Iterator[Outcome]:
-        while order and order[0] in self._ended:
-            yield self._ended[order.popleft()]
+        while order and order[0] in self._outcomes:
+            yield self._outcomes[order.popleft()]
 
-    def _remaining_completed(self, order: deque[Identity]) -> Iterator[Outcome]:
+    def _out_of_order(self, order: deque[Identity]) -> Iterator[Outcome]:
         while order:
-            if (identity := order.popleft()) in self._ended:
-                yield self._ended[identity]
+            if (identity := order.popleft()) in self._outcomes:
+                yield self._outcomes[identity]
 
     def _unmet_dependency(self, change: Change) -> str:
-        """Returns why a change is skipped because of its dependencies, or an empty string."""
-        for dependency in _required_dependencies(change):
-            outcome = self._ended.get(dependency.identity)
+        """Return why a change is skipped, empty if it is not: one that it depends on was not done."""
+        for dependency in _dependencies(change):
+            outcome = self._outcomes.get(dependency.identity)
             if outcome and outcome.result is not Result.DONE:
                 return f"it depends on {dependency.identity.name}, whose outcome is: {outcome.result}"
         return ""
 
     # --- in a thread of the pool
 
-    def _run_change(self, change: Change) -> Outcome:
+    def _deploy(self, change: Change) -> Outcome:
         try:
-            for dependency in _required_dependencies(change):
+            for dependency in _dependencies(change):
                 if reason := self._wait_for_dependency(dependency):
                     return Outcome(change, Result.SKIPPED, reason)
         except Interrupted:
             return Outcome(change, Result.STOPPED, "nothing was done: interrupted while it waited for others")
-        outcome = Deployment(self._context, change, self._seen).execute()
+        outcome = deploy(self._context, change, self._planned_ids)
         desired = change.job.lifecycle.state
-        runs = desired in {State.PRESENT, State.RUNNING} and outcome.id
-        if outcome.result is not Result.DONE or not runs or self._options.wait is Until.SUBMITTED:
+        is_submitted = bool(outcome.id) and desired in {State.PRESENT, State.RUNNING}
+        if outcome.result is not Result.DONE or not is_submitted or self._options.wait is Until.SUBMITTED:
             return outcome
-        return self._wait_for_outcome(outcome, self._options.wait)
+        return self._wait_for_job(outcome, self._options.wait)
 
     def _wait_for_dependency(self, dependency: Dependency) -> str:
-        """Waits for a dependency; why its dependents are skipped, if they are."""
+        """Wait for a dependency, and return why the jobs that need it are skipped, empty if they are not."""
         if dependency.until is Until.SUBMITTED:
             return ""
         name = dependency.identity.name
@@ -195,68 +197,68 @@ class _Scheduler:
         if not identifier:
             return f"it depends on {name}, which is not there"
         try:
-            live, reached = self._wait(dependency.identity, identifier, dependency.until)
+            final = self._wait(dependency.identity, identifier, dependency.until)
         except ApiError as error:
             return f"it depends on {name}, of which the state cannot be read: {error}"
-        if not reached:
-            longest = self._jobs[dependency.identity].lifecycle.timeout
-            return f"it depends on {name}, which is not {_UNTIL_WORDS[dependency.until]} after {longest}"
-        if live is None or live.phase in FAILED_PHASES:
-            return f"it depends on {name}, which is {live.state if live else 'gone'}"
+        if not final.reached:
+            timeout = self._jobs[dependency.identity].lifecycle.timeout
+            return f"it depends on {name}, which is not {_UNTIL_WORDS[dependency.until]} after {timeout}"
+        if _has_failed(final.live):
+            return f"it depends on {name}, which is {state_of(final.live)}"
         return ""
 
     def _id_of(self, identity: Identity) -> str:
-        if outcome := self._ended.get(identity):
+        if outcome := self._outcomes.get(identity):
             return outcome.id
         live = current_run(self._runs.get(identity, []))
         return live.id if live else ""
 
-    def _wait(self, identity: Identity, identifier: str, until: Until) -> tuple[LiveJob | None, bool]:
+    def _wait(self, identity: Identity, identifier: str, until: Until) -> FinalLook:
+        """Wait until a job is as far as `until`, has failed, or is gone. Raises ApiError and Interrupted."""
         job = self._jobs[identity]
         path_values = KINDS[identity.kind].path_values(job.spec)
         context = self._context
-
         consistent_at = time.monotonic() + context.polling.consistency_delay
 
-        def is_done(live: LiveJob | None) -> bool:
+        def is_over(live: LiveJob | None) -> bool:
             if live is None:  # or what was sent just now is not shown yet
                 return time.monotonic() >= consistent_at
             return live.phase in FAILED_PHASES or has_reached(live, until)
 
         live = get_live_job(context.client, identity, identifier, path_values)
-        if is_done(live):
-            return live, True
+        if is_over(live):
+            return FinalLook(live, reached=True)
         context.say(f"{identity}: waiting until {identifier} is {_UNTIL_WORDS[until]}")
         return wait_until(
             lambda: get_live_job(context.client, identity, identifier, path_values),
-            is_done,
+            is_over,
             context.polling,
             context.stop_signal,
             seconds(job.lifecycle.timeout),
         )
 
-    def _wait_for_outcome(self, outcome: Outcome, until: Until) -> Outcome:
-        """Returns the outcome of a change once its job has reached the requested state."""
+    def _wait_for_job(self, outcome: Outcome, until: Until) -> Outcome:
+        """Wait for the job of a change that was carried out, and return the outcome of both."""
         job = outcome.change.job
         word = _UNTIL_WORDS[until]
         try:
-            live, reached = self._wait(job.identity, outcome.id, until)
+            final = self._wait(job.identity, outcome.id, until)
         except Interrupted:
             return replace(outcome, message=f"{outcome.message}; interrupted before it was {word}")
         except ApiError as error:
             message = f"{outcome.message}; whether it is {word} cannot be read: {error}"
             return replace(outcome, result=Result.TIMED_OUT, message=self._context.secrets.scrubbed(message))
-        state = live.state if live else "gone"
-        if not reached:
+        state = state_of(final.live)
+        if not final.reached:
             message = f"{outcome.message}; it is still {state} after {job.lifecycle.timeout}, and goes on"
             return replace(outcome, result=Result.TIMED_OUT, message=message)
-        if live is None or live.phase in FAILED_PHASES:
+        if _has_failed(final.live):
             message = f"{outcome.message}, but it is {state}"
             return replace(outcome, result=Result.FAILED, message=message, log=self._log(job, outcome.id))
         return replace(outcome, message=f"{outcome.message}; it is {state}")
 
     def _log(self, job: Job, identifier: str) -> tuple[str, ...]:
-        """Returns the last lines of a job's log, where its API gives them."""
+        """Return the last lines of a job's log, where its API gives them."""
         kind = KINDS[job.kind]
         if not kind.log:
             return ()
@@ -267,6 +269,10 @@ class _Scheduler:
         except ApiError as error:
             return (f"its log cannot be read: {error}",)
         return tuple(redact.text(self._context.secrets.scrubbed(line)) for line in page.lines)
+
+
+def _has_failed(live: LiveJob | None) -> bool:
+    return live is None or live.phase in FAILED_PHASES
 
 
 _UNTIL_WORDS: Mapping[Until, str] = {Until.RUNNING: "running", Until.SUCCEEDED: "succeeded"}

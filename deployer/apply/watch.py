@@ -1,4 +1,4 @@
-"""Waiting for several jobs at once: one look at each that is not so far yet, then a pause, and again."""
+"""Waiting for several jobs at once: one look at each that has not got there yet, then a pause, and again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _WORDS: Mapping[Until, str] = {Until.RUNNING: "runs", Until.SUCCEEDED: "has succ
 
 @dataclass(frozen=True, slots=True)
 class WaitRequest:
-    """A job to wait for and its run, if any; the state to reach, and the timeout in seconds."""
+    """A job whose run is waited for, `live` being None where there is none.
+
+    `timeout_seconds` is the timeout in seconds, and `timeout` the same in the words of whoever gave it.
+    """
 
     job: Job
     live: LiveJob | None
@@ -29,7 +32,7 @@ class WaitRequest:
 
 @dataclass(frozen=True, slots=True)
 class WaitResult:
-    """The result of waiting for one job: DONE, FAILED or TIMED_OUT."""
+    """The end of waiting for one job: DONE, FAILED or TIMED_OUT."""
 
     identity: Identity
     result: Result
@@ -38,41 +41,38 @@ class WaitResult:
 
 
 def get_run(client: Client, job: Job, live: LiveJob) -> LiveJob | None:
-    """Returns the current state of the run, None if it no longer exists; raises ApiError."""
+    """Read the run as it is now, None where it is gone; raises ApiError."""
     return get_live_job(client, live.identity, live.id, KINDS[job.kind].path_values(job.spec))
 
 
 def watch(
     client: Client, awaited: Sequence[WaitRequest], interval: float, say: Callable[[str], object] = str
 ) -> Iterator[WaitResult]:
-    """Waits for all requests, and yields their results in order.
-
-    `say` is told what is waited for.
-    """
-    ended: dict[Identity, WaitResult] = {}
-    latest: dict[Identity, LiveJob | None] = {request.job.identity: request.live for request in awaited}
-    begun = time.monotonic()
-    for request in awaited:
-        if request.live and not _result(request, request.live, 0.0):
-            say(f"{request.job.identity}: waiting until {request.live.id} {_WORDS[request.until]}")
+    """Wait for all of them, and yield the results in their order. `say` is told what is waited for."""
+    results: dict[Identity, WaitResult] = {}
+    latest: dict[Identity, LiveJob | None] = {wanted.job.identity: wanted.live for wanted in awaited}
+    started = time.monotonic()
+    for wanted in awaited:
+        if wanted.live and not _result(wanted, wanted.live, 0.0):
+            say(f"{wanted.job.identity}: waiting until {wanted.live.id} {_WORDS[wanted.until]}")
     left = list(awaited)
     order = iter(awaited)
     first = next(order, None)
     while left:
-        for request in left:
-            if arrival := _result(request, latest[request.job.identity], time.monotonic() - begun):
-                ended[request.job.identity] = arrival
-        left = [request for request in left if request.job.identity not in ended]
-        while first and first.job.identity in ended:
-            yield ended[first.job.identity]
+        for wanted in left:
+            if result := _result(wanted, latest[wanted.job.identity], time.monotonic() - started):
+                results[wanted.job.identity] = result
+        left = [wanted for wanted in left if wanted.job.identity not in results]
+        while first and first.job.identity in results:
+            yield results[first.job.identity]
             first = next(order, None)
         if left:
-            passed = time.monotonic() - begun
-            time.sleep(max(0.0, min(interval, *(request.timeout_seconds - passed for request in left))))
-            _refresh(client, left, latest, ended)
-            left = [request for request in left if request.job.identity not in ended]
+            passed = time.monotonic() - started
+            time.sleep(max(0.0, min(interval, *(wanted.timeout_seconds - passed for wanted in left))))
+            _refresh(client, left, latest, results)
+            left = [wanted for wanted in left if wanted.job.identity not in results]
     while first:
-        yield ended[first.job.identity]
+        yield results[first.job.identity]
         first = next(order, None)
 
 
@@ -80,33 +80,34 @@ def _refresh(
     client: Client,
     left: Sequence[WaitRequest],
     latest: dict[Identity, LiveJob | None],
-    ended: dict[Identity, WaitResult],
+    results: dict[Identity, WaitResult],
 ) -> None:
-    for request in left:
-        identity, live = request.job.identity, latest[request.job.identity]
+    """Bring `latest` up to date; a job that cannot be looked at gets its result."""
+    for wanted in left:
+        identity, live = wanted.job.identity, latest[wanted.job.identity]
         if live is None:
             continue
         try:
-            latest[identity] = get_run(client, request.job, live)
+            latest[identity] = get_run(client, wanted.job, live)
         except ApiError as error:
             message = f"its state cannot be read: {error}"
-            ended[identity] = WaitResult(identity, Result.FAILED, message, live.id)
+            results[identity] = WaitResult(identity, Result.FAILED, message, live.id)
 
 
-def _result(request: WaitRequest, live: LiveJob | None, passed: float) -> WaitResult | None:
-    """Returns the result by the latest state; None while there is reason to wait."""
-    identity, identifier = request.job.identity, request.live.id if request.live else ""
+def _result(wanted: WaitRequest, live: LiveJob | None, passed: float) -> WaitResult | None:
+    """Return the result by the latest look, None while there is reason to wait."""
+    identity, identifier = wanted.job.identity, wanted.live.id if wanted.live else ""
     if live is None:
-        message = "it is gone" if request.live else "it is not deployed"
+        message = "it is gone" if wanted.live else "it is not deployed"
         return WaitResult(identity, Result.FAILED, message, identifier)
-    now = f"it is {live.state}"
-    if has_reached(live, request.until):
-        return WaitResult(identity, Result.DONE, now, identifier)
+    state = f"it is {live.state}"
+    if has_reached(live, wanted.until):
+        return WaitResult(identity, Result.DONE, state, identifier)
     if live.phase is Phase.DRAFT:
-        return WaitResult(identity, Result.FAILED, f"{now}: a draft that nobody has started", identifier)
+        return WaitResult(identity, Result.FAILED, f"{state}: a draft that nobody has started", identifier)
     if live.phase in FAILED_PHASES:
-        return WaitResult(identity, Result.FAILED, now, identifier)
-    if passed >= request.timeout_seconds:
-        message = f"after {request.timeout} {now}, and goes on"
+        return WaitResult(identity, Result.FAILED, state, identifier)
+    if passed >= wanted.timeout_seconds:
+        message = f"after {wanted.timeout} {state}, and goes on"
         return WaitResult(identity, Result.TIMED_OUT, message, identifier)
     return None

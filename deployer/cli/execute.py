@@ -52,12 +52,12 @@ def execute(
     live: Live,
     secrets: Secrets,
     stop_signal: StopSignal,
-    apply_options: ApplyOptions,
+    options: ApplyOptions,
     verb: Verb,
 ) -> Exit:
     """Carries a plan out, prints what comes of it, and says how the command ends."""
+    from deployer.apply.context import ApplyContext
     from deployer.apply.journal import Journal
-    from deployer.apply.journaled import ApplyContext
     from deployer.apply.scheduler import apply
 
     ended: list[Outcome] = []
@@ -79,7 +79,7 @@ def execute(
             say=lambda words: err(text.note(words)),
         )
         bar(0, len(plan.steps))
-        outcomes = apply(context, plan, live, jobs, apply_options)
+        outcomes = apply(context, plan, live, jobs, options)
         try:
             for outcome in outcomes:
                 ended.append(outcome)

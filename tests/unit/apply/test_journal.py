@@ -20,7 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployer.apply import journal
-from deployer.apply import provenance as origin
 from deployer.apply.journal import Journal, read, unsettled
 from deployer.errors import DeployerError, Exit
 from deployer.model import Action, Change, Identity, Job, Source
@@ -54,7 +53,7 @@ def test_an_intent_is_there_before_its_outcome(tmp_path: Path) -> None:
         (told,) = read(tmp_path).intents
         assert (told.result, told.ended, told.settled) == ("", None, False)
         time.now += 2.5
-        entry.ended("done", id="b-1", message="submitted", request_id="r-1")
+        entry.record_outcome("done", id="b-1", message="submitted", request_id="r-1")
     assert lines(tmp_path) == [
         {
             "format": 1,
@@ -111,11 +110,11 @@ def test_it_is_only_appended_to_and_for_its_owner_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("torn", ['{"format": 1, "event": "int', '{"format": 1}', "\x00\x00", "\n\n"])
 def test_after_a_torn_line_a_new_one_begins(tmp_path: Path, torn: str) -> None:
     with opened(tmp_path) as log:
-        log.intent(change("before"), "create").ended("done")
+        log.intent(change("before"), "create").record_outcome("done")
     with (tmp_path / journal.FILE).open("a") as file:
         file.write(torn)
     with opened(tmp_path) as log:
-        log.intent(change("after"), "create").ended("done")
+        log.intent(change("after"), "create").record_outcome("done")
     found = read(tmp_path)
     assert [(one.identity.name, one.result) for one in found.intents] == [
         ("before", "done"),
@@ -131,7 +130,7 @@ def test_threads_and_other_processes_do_not_mix_their_lines(tmp_path: Path) -> N
         def write(log: Journal, name: str) -> None:
             ready.wait()
             for number in range(25):
-                log.intent(change(f"{name}{number}"), "create").ended("done", id=f"{name}{number}")
+                log.intent(change(f"{name}{number}"), "create").record_outcome("done", id=f"{name}{number}")
 
         for log, name in ((one, "a"), (one, "b"), (two, "c"), (two, "d")):
             pool.submit(write, log, name)
@@ -144,7 +143,9 @@ def test_threads_and_other_processes_do_not_mix_their_lines(tmp_path: Path) -> N
 def test_no_secret_is_written(tmp_path: Path) -> None:
     with opened(tmp_path, scrub=lambda text: text.replace("hunter2", "(secret)")) as log:
         entry = log.intent(change(reason="differs: hunter2"), "create", id="hunter2")
-        entry.ended("failed", "hunter2", "said hunter2, obs://AK:SK@host and --password x", "hunter2")
+        entry.record_outcome(
+            "failed", "hunter2", "said hunter2, obs://AK:SK@host and --password x", "hunter2"
+        )
     text = (tmp_path / journal.FILE).read_text()
     assert "said (secret)" in text
     assert not re.search("hunter2|AK:SK|password x", text)
@@ -152,7 +153,7 @@ def test_no_secret_is_written(tmp_path: Path) -> None:
 
 def test_a_line_is_never_long(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
-        log.intent(change(reason="\x00" * 100_000), "create").ended("failed", message="é" * 100_000)
+        log.intent(change(reason="\x00" * 100_000), "create").record_outcome("failed", message="é" * 100_000)
     found = read(tmp_path)
     assert (len(found.intents[0].message), found.broken) == (journal.MAX_TEXT, 0)
 
@@ -177,7 +178,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Journal.open(Path(sys.argv[1]), "prod", "pid", environment={"GITHUB_RUN_ID": "1"}) as log:
     entry = log.intent(change(), "create")
     resource.setrlimit(resource.RLIMIT_FSIZE, (Path(sys.argv[1], "journal.jsonl").stat().st_size + 9,) * 2)
-    entry.ended("done")
+    entry.record_outcome("done")
     log.intent(change(), "create")
 """
     ran = subprocess.run(
@@ -193,54 +194,6 @@ with Journal.open(Path(sys.argv[1]), "prod", "pid", environment={"GITHUB_RUN_ID"
     assert ([one.result for one in found.intents], found.broken) == ([""], 1)
 
 
-# --- who, and from which revision -------------------------------------------------------------------------
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
-    return subprocess.check_output(["git", *who, *arguments], cwd=folder, text=True).strip()
-
-
-def test_the_revision_is_what_is_checked_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project, ci = tmp_path / "repository" / "project", {"GITHUB_SHA": SHA}
-    project.mkdir(parents=True)
-    assert origin.revision(project, ci) == SHA
-    assert origin.revision(project, {}) == ""
-    assert origin.revision(project, {"CI_COMMIT_SHA": SHA}) == SHA
-    assert origin.revision(project, {"CI_COMMIT_SHA": "$(evil)"}) == ""
-    git(project.parent, "init", "-q")
-    (project / "a.yaml").write_text("a")
-    git(project, "add", ".")
-    git(project, "commit", "-q", "-m", "one")
-    head = git(project, "rev-parse", "HEAD")
-    assert origin.revision(project, ci) == head
-    (project.parent / "elsewhere").write_text("")
-    assert origin.revision(project, ci) == head
-    monkeypatch.setenv("GIT_DIR", str(tmp_path))  # as in a hook
-    (project / "b.yaml").write_text("b")
-    assert origin.revision(project, ci) == f"{head} dirty"
-
-
-def test_a_folder_that_looks_like_a_repository_runs_nothing(tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q", "plain")
-    git(tmp_path / "plain", "commit", "-q", "--allow-empty", "-m", "one")
-    git(tmp_path, "clone", "-q", "--bare", "plain", "bare")
-    evil = {"core.bare": "false", "core.worktree": ".", "core.fsmonitor": f"touch {tmp_path / 'ran'};:"}
-    for key, value in evil.items():
-        git(tmp_path / "bare", "config", key, value)
-    assert origin.revision(tmp_path / "bare", {}) == ""
-    assert not (tmp_path / "ran").exists()
-
-
-def test_who() -> None:
-    where = {"GITHUB_SERVER_URL": "https://github.example", "GITHUB_REPOSITORY": "o/r"}
-    assert origin.author(GITHUB) == "ann, GitHub run 77"
-    assert origin.author(GITHUB | where) == "ann, https://github.example/o/r/actions/runs/77"
-    gitlab = {"CI_JOB_URL": "https://u:pw@gitlab.example/1", "GITLAB_USER_LOGIN": "ben"}
-    assert origin.author(gitlab) == "ben, https://***@gitlab.example/1"
-    assert origin.author({}) == origin.user()
-
-
 # --- after a crash ----------------------------------------------------------------------------------------
 
 
@@ -252,7 +205,7 @@ def test_what_is_not_known(tmp_path: Path) -> None:
     assert names(tmp_path) == []
     with opened(tmp_path) as log:
         for name, result in (("a", "done"), ("b", "unknown"), ("c", "failed")):
-            log.intent(change(name), "create").ended(result)
+            log.intent(change(name), "create").record_outcome(result)
         log.intent(change("d"), "create")
     with opened(tmp_path, "other") as log:
         log.intent(change("e"), "create")
@@ -265,21 +218,21 @@ def test_a_later_run_settles_the_jobs_that_it_sent(tmp_path: Path) -> None:
         for name in ("a", "b", "c"):
             log.intent(change(name), "create")
     with opened(tmp_path) as log:
-        log.intent(change("a"), "create").ended("done")
-        log.intent(change("b"), "create").ended("unknown")
+        log.intent(change("a"), "create").record_outcome("done")
+        log.intent(change("b"), "create").record_outcome("unknown")
     assert names(tmp_path) == ["b", "c", "b"]
     with opened(tmp_path, "other") as log:
-        log.intent(change("b"), "create").ended("done")
+        log.intent(change("b"), "create").record_outcome("done")
     assert names(tmp_path) == ["b", "c", "b"]
     with opened(tmp_path) as log:
-        log.intent(change("b"), "create").ended("failed")
+        log.intent(change("b"), "create").record_outcome("failed")
     assert names(tmp_path) == ["c"]
 
 
 def test_the_same_run_settles_nothing_of_its_own(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
-        log.intent(change("a"), "create").ended("unknown")
-        log.intent(change("a"), "start").ended("done")
+        log.intent(change("a"), "create").record_outcome("unknown")
+        log.intent(change("a"), "start").record_outcome("done")
     assert names(tmp_path) == ["a"]
 
 
@@ -290,7 +243,7 @@ from pathlib import Path
 from deployer.apply.journal import Journal
 from unit.apply.test_journal import change
 log = Journal.open(Path(sys.argv[1]), "prod", "pid", environment={"GITHUB_RUN_ID": "1"})
-log.intent(change("a"), "create").ended("done")
+log.intent(change("a"), "create").record_outcome("done")
 log.intent(change("b"), "create")
 print("sent", flush=True)
 sys.stdin.read()
@@ -311,7 +264,7 @@ sys.stdin.read()
 def test_only_the_end_of_a_long_journal_is_read(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         for number in range(100):
-            log.intent(change(f"a{number}"), "create").ended("done")
+            log.intent(change(f"a{number}"), "create").record_outcome("done")
     size = (tmp_path / journal.FILE).stat().st_size
     found = read(tmp_path, most=size // 2)
     assert found.intents[-1].identity.name == "a99"
@@ -359,7 +312,7 @@ def test_any_line_can_be_read_or_is_counted(
 )
 def test_a_broken_line_is_counted(tmp_path: Path, line: bytes) -> None:
     with opened(tmp_path) as log:
-        log.intent(change(), "create").ended("done")
+        log.intent(change(), "create").record_outcome("done")
     with (tmp_path / journal.FILE).open("ab") as file:
         file.write(line + b"\n")
     found = read(tmp_path)
@@ -378,8 +331,8 @@ def state(bare: Workspace) -> Path:
 
 def test_history(bare: Workspace, state: Path) -> None:
     with opened(state) as log:
-        log.intent(change("a"), "create").ended("done", "b-1", "submitted", "r-1")
-        log.intent(change("b"), "create").ended("unknown", message="the answer was lost")
+        log.intent(change("a"), "create").record_outcome("done", "b-1", "submitted", "r-1")
+        log.intent(change("b"), "create").record_outcome("unknown", message="the answer was lost")
     with opened(state, "test") as log:
         log.intent(change("c"), "cancel", id="b-9")
     ran = bare.run("history")
@@ -443,7 +396,7 @@ def test_what_history_cannot_do(bare: Workspace, options: list[str]) -> None:
 
 def test_a_hostile_journal_is_printable(bare: Workspace, state: Path) -> None:
     with opened(state) as log:
-        log.intent(change("a"), "create").ended("done")
+        log.intent(change("a"), "create").record_outcome("done")
     text = (state / journal.FILE).read_text()
     evil = json.dumps("\x1b]0;x\x07\u202e\n##[group]")[1:-1]
     for word in (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.apply import provenance as origin
+from deployer.apply import provenance
 from deployer.apply.lock import hold
 from deployer.emulator import Emulator
 from deployer.errors import DeployerError, Exit
@@ -58,7 +58,7 @@ def test_who_holds_it_is_said(workspace: Workspace, state: Path) -> None:
         assert refused.code == Exit.ERROR
         assert re.search(
             r"another apply of this project to target 'test' is under way: "
-            rf"started \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC by {re.escape(origin.user())} "
+            rf"started \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC by {re.escape(provenance.user())} "
             rf"\(pid {process.pid}\): deployer apply -t test; nothing was done",
             refused.err,
         )
@@ -130,7 +130,7 @@ def test_what_a_stale_file_says_is_not_believed(tmp_path: Path, said: str | None
         if said == "a process that has ended":
             with subprocess.Popen([sys.executable, "-c", ""]) as gone:
                 gone.wait()
-            owner = {"user": origin.user(), "pid": gone.pid, "time": "then", "command": "deployer apply"}
+            owner = {"user": provenance.user(), "pid": gone.pid, "time": "then", "command": "deployer apply"}
             said = json.dumps(owner)
         if said is not None:
             file.write_text(said)

@@ -1,0 +1,48 @@
+"""Cancelling what was submitted: the run that counts in the plan, and other active runs of the same job."""
+
+from __future__ import annotations
+
+from deployer.apply.context import ChangeContext
+from deployer.apply.wait import state_of, wait_for
+from deployer.apply.writes import Write, execute, live_shows, may_be_carried_out
+from deployer.errors import RequestFailed
+from deployer.model import RUNNING_PHASES, LiveJob, Step
+
+
+def cancel(context: ChangeContext) -> str:
+    """Cancel all active runs of a job, and wait for their end. Raises ApiError and OutcomeUnknown."""
+    runs = (context.live, *context.change.other_runs)
+    messages = [_cancel_run(context, run) for run in runs]
+    context.progress.id = context.live.id
+    if len(runs) == 1:
+        return messages[0]
+    return ", ".join(f"{run.id} {message}" for run, message in zip(runs, messages, strict=True))
+
+
+def _cancel_run(context: ChangeContext, run: LiveJob) -> str:
+    kind, path_values = context.kind, context.kind.path_values(context.job.spec)
+    context.progress.id = run.id
+    if run.phase not in RUNNING_PHASES:
+        return f"had ended by itself ({run.state})"
+    try:
+        written = execute(
+            context,
+            Write(
+                Step.CANCEL,
+                lambda: context.client.cancel(kind, run.id, path_values),
+                live_shows(context, _has_ended),
+            ),
+        )
+    except RequestFailed as error:
+        # What has just ended cannot be cancelled.
+        live = context.look(run.id)
+        if not _has_ended(live):
+            raise
+        how = "has ended" if may_be_carried_out(error) else "had ended by itself"
+        return f"{how} ({state_of(live)})"
+    wait_for(context, _has_ended, "to end")
+    return f"cancelled{written.note}"
+
+
+def _has_ended(live: LiveJob | None) -> bool:
+    return live is None or live.phase not in RUNNING_PHASES

@@ -1,0 +1,88 @@
+"""Creating a job. The request is sent once; where its response is lost the job is looked for in the listing.
+
+An id that was not listed before, under the same name and with the same content, is the job. Anything else is
+an unknown outcome.
+"""
+
+from __future__ import annotations
+
+from deployer.apply.context import ChangeContext
+from deployer.apply.recheck import has_this_content, list_same_name
+from deployer.apply.writes import Evidence, Write, execute, find_lost
+from deployer.cloud.observe import list_candidates
+from deployer.errors import ApiError, ResponseLost
+from deployer.kinds.kind import Nature
+from deployer.kinds.ownership import with_ownership
+from deployer.model import Job, LiveJob, Spec, Step
+
+
+def create(context: ChangeContext) -> str:
+    """Create the job, and read it back. Raises ApiError and OutcomeUnknown."""
+    progress = context.progress
+    if context.change.steps[0] is not Step.CREATE:
+        list_same_name(context)  # the run before may have taken long to end
+    spec = context.shared.secrets.filled(with_ownership(context.kind, context.job, context.shared.owner))
+    progress.id, progress.live = "", None
+    write = Write(
+        Step.CREATE,
+        lambda: _send(context, spec),
+        lambda: _find(context),
+        repeatable=False,
+        doubt=lambda evidence: _doubt(context.job, evidence),
+    )
+    written = execute(context, write)
+    progress.id = written.id
+    notes = written.note
+    try:
+        progress.created = context.look(progress.id)
+    except ApiError as error:
+        progress.read_error = str(error)
+    if progress.created and progress.created.identity.name not in {"", context.job.name}:
+        other = f"{progress.created.id}, which is {progress.created.identity.name}"
+        progress.id = ""
+        lost = ResponseLost(f"the service answered with the id of another job, {other}")
+        found = find_lost(context, write, lost)
+        progress.id = found.id
+        notes += found.note
+        progress.created = context.look(progress.id)
+    word = "created" if context.kind.nature is Nature.DEFINITION else "submitted"
+    return f"{word}{notes}"
+
+
+def _send(context: ChangeContext, spec: Spec) -> str:
+    identifier = context.client.create(context.kind, context.job.name, spec)
+    if identifier in context.progress.known_ids:
+        raise ResponseLost(f"the service answered with the id of an earlier job, {identifier}")
+    return identifier
+
+
+def _find(context: ChangeContext) -> Evidence:
+    """Look in the listing for what a create has made. Raises ApiError."""
+    listed = list_candidates(context.client, context.job)
+    known_ids = context.progress.known_ids
+    new = [run for run in listed if run.id not in known_ids and _may_be_created(context, run)]
+    if len(new) == 1 and _is_created(context, new[0]):
+        return Evidence(new[0].id)
+    return Evidence(candidates=tuple(run.id for run in new))
+
+
+def _may_be_created(context: ChangeContext, live: LiveJob) -> bool:
+    identity = context.job.identity
+    unnamed = not context.kind.named_in_listing and not live.identity.name
+    return live.identity == identity or (unnamed and live.identity.place == identity.place)
+
+
+def _is_created(context: ChangeContext, live: LiveJob) -> bool:
+    """Tell whether a new live job is sure to be the one that was sent: of this name and with this content."""
+    return live.identity == context.job.identity and has_this_content(context.kind, context.job, live)
+
+
+def _doubt(job: Job, evidence: Evidence) -> str:
+    if evidence.error:
+        found = f"; and the listing cannot be read: {evidence.error}"
+    elif evidence.candidates:
+        found = f": the job may be {' or '.join(evidence.candidates)}"
+    else:
+        found = ": the job is not listed (yet)"
+    command = f"deployer plan --select kind={job.kind},name={job.name}"
+    return f"{found}; see what is there with: {command}"

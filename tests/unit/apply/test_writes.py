@@ -1,0 +1,309 @@
+"""One function carries out every write: what it sends, how often it looks, and what the journal says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from deployer.apply.context import ApplyContext, ChangeContext
+from deployer.apply.journal import Journal, read
+from deployer.apply.writes import Evidence, OutcomeUnknown, Write, Written, execute
+from deployer.clock import StopSignal
+from deployer.cloud.auth import LOCAL, AuthContext
+from deployer.cloud.client import Client
+from deployer.cloud.transport import Transport
+from deployer.errors import ApiError, Interrupted, NotSent, RequestFailed, ResponseLost
+from deployer.model import Action, Change, Identity, Job, LiveJob, Phase, Result, Source, Step
+from deployer.project.target import Polling, Target
+from deployer.secrets.store import Secrets
+
+_T = TypeVar("_T")
+
+ID = "7"  # of the job that is there; a create is answered with 9
+JOB = Job(Identity("FlinkJar", "", "alpha"), Source("jobs/a.yaml", 3), {"entrypoint": "a.jar"})
+LIVE = LiveJob(ID, JOB.identity, "job_running", Phase.ACTIVE, 0, {})
+
+LOST, REFUSED, FAILED_INSIDE = (
+    ResponseLost("reset"),
+    RequestFailed("no", status=400),
+    RequestFailed("oops", status=500),
+)
+REFUSED_WITH_200 = RequestFailed("is_success is false", status=200)
+UNREAD = ApiError("cannot be read", status=503)
+YES, NO, AMBIGUOUS = Evidence(ID), Evidence(), Evidence(candidates=("8", "9"))
+
+FOUND = " (its answer was lost; a look shows that it took)"
+LISTED = " (its answer was lost; found in the listing)"
+TOOK = " (a look shows that it took, although the service said: oops)"
+APPEARED = " (found in the listing, although the service said: oops)"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A write, what comes of each request and each look, and what carrying it out must come to.
+
+    Every response and every look must be asked for. `journal` has a result for each request.
+    """
+
+    name: str
+    responses: Sequence[str | ApiError | None]
+    confirm_delays: Sequence[Evidence | ApiError | Interrupted]
+    expected: Written | type[Exception]
+    journal: Sequence[tuple[Result, str]]
+    step: Step = Step.UPDATE
+    repeatable: bool = True
+    message: str = ""
+    may_lag: bool = False
+    is_stopped: bool = False
+    partial: str = ""
+
+
+DONE, UNKNOWN = (Result.DONE, ""), (Result.UNKNOWN, "reset; whether it was updated is not known")
+DONE_LOST = (Result.DONE, "its answer was lost")
+NOT_KNOWN, PART = "reset; whether it was updated is not known", "updated in part"
+
+CASES = [
+    Case("answered", [None], [], Written(ID), [DONE], partial=PART),
+    Case("a create is answered with an id", ["9"], [], Written("9"), [DONE], Step.CREATE),
+    Case("a delete leaves no part", [None], [], Written(ID), [DONE], Step.DELETE),
+    Case("lost, and found", [LOST], [YES], Written(ID, FOUND, True), [DONE_LOST], partial=PART),
+    Case(
+        "a lost create is found",
+        [LOST],
+        [Evidence("9")],
+        Written("9", LISTED, True),
+        [DONE_LOST],
+        Step.CREATE,
+        repeatable=False,
+    ),
+    Case(
+        "lost, and found late",
+        [LOST],
+        [NO, YES],
+        Written(ID, FOUND, True),
+        [DONE_LOST],
+        may_lag=True,
+        partial=PART,
+    ),
+    Case(
+        "lost, and found after a look that failed",
+        [LOST],
+        [UNREAD, YES],
+        Written(ID, FOUND, True),
+        [DONE_LOST],
+        may_lag=True,
+        partial=PART,
+    ),
+    Case(
+        "lost, not found, and must not be repeated",
+        [LOST],
+        [NO],
+        OutcomeUnknown,
+        [(Result.UNKNOWN, "reset; whether it was started is not known")],
+        Step.START,
+        repeatable=False,
+        message="reset; whether it was started is not known",
+    ),
+    Case("lost, not found, and repeated", [LOST, None], [NO], Written(ID), [UNKNOWN, DONE], partial=PART),
+    Case(
+        "lost twice, and found then",
+        [LOST, LOST],
+        [NO, YES],
+        Written(ID, FOUND, True),
+        [UNKNOWN, DONE_LOST],
+        partial=PART,
+    ),
+    Case(
+        "lost twice, and not repeated again",
+        [LOST, LOST],
+        [NO, NO],
+        OutcomeUnknown,
+        [UNKNOWN, UNKNOWN],
+        message=NOT_KNOWN,
+    ),
+    Case(
+        "lost, and the repeated one refused as the first was carried out",
+        [LOST, REFUSED],
+        [NO, YES],
+        Written(ID),
+        [UNKNOWN, (Result.FAILED, "no")],
+        partial=PART,
+    ),
+    Case(
+        "lost, and the repeated one refused",
+        [LOST, REFUSED],
+        [NO, NO],
+        RequestFailed,
+        [UNKNOWN, (Result.FAILED, "no")],
+        message="no",
+    ),
+    Case(
+        "lost after an interrupt", [LOST], [], OutcomeUnknown, [UNKNOWN], message=NOT_KNOWN, is_stopped=True
+    ),
+    Case(
+        "lost, and interrupted while it is looked for",
+        [LOST, None],
+        [Interrupted("interrupted")],
+        Written(ID),
+        [UNKNOWN, DONE],
+        may_lag=True,
+        partial=PART,
+    ),
+    Case(
+        "a lost create that may be one of two is not looked for any longer",
+        [LOST],
+        [AMBIGUOUS],
+        OutcomeUnknown,
+        [(Result.UNKNOWN, "reset; whether it was carried out is not known: 8, 9")],
+        Step.CREATE,
+        repeatable=False,
+        message="reset; whether it was carried out is not known: 8, 9",
+        may_lag=True,
+    ),
+    Case(
+        "what was last seen of a lost create is said",
+        [LOST],
+        [NO, UNREAD],
+        OutcomeUnknown,
+        [(Result.UNKNOWN, "reset; whether it was carried out is not known: cannot be read")],
+        Step.CREATE,
+        repeatable=False,
+        message="reset; whether it was carried out is not known: cannot be read",
+        may_lag=True,
+    ),
+    Case("refused", [REFUSED], [], RequestFailed, [(Result.FAILED, "no")], message="no"),
+    Case(
+        "not sent",
+        [NotSent("no route")],
+        [],
+        NotSent,
+        [(Result.FAILED, "no route")],
+        message="no route",
+    ),
+    Case("failed inside, and done", [FAILED_INSIDE], [YES], Written(ID, TOOK), [DONE], partial=PART),
+    Case(
+        "a create failed inside, and is listed",
+        [FAILED_INSIDE],
+        [Evidence("9")],
+        Written("9", APPEARED),
+        [DONE],
+        Step.CREATE,
+    ),
+    Case(
+        "failed inside, and one look does not show it",
+        [FAILED_INSIDE],
+        [NO],
+        RequestFailed,
+        [(Result.UNKNOWN, "oops")],
+        message="oops",
+        may_lag=True,
+    ),
+    Case(
+        "failed inside, and the look fails",
+        [FAILED_INSIDE],
+        [UNREAD],
+        RequestFailed,
+        [(Result.UNKNOWN, "oops")],
+        message="oops",
+    ),
+    Case(
+        "a create failed inside, and it may be one of two",
+        [FAILED_INSIDE],
+        [AMBIGUOUS],
+        RequestFailed,
+        [(Result.UNKNOWN, "oops")],
+        Step.CREATE,
+        message="oops",
+    ),
+    Case(
+        "refused with HTTP 200, and a look does not show it",
+        [REFUSED_WITH_200],
+        [NO],
+        RequestFailed,
+        [(Result.FAILED, "is_success is false")],
+        message="is_success is false",
+    ),
+    Case(
+        "a cancel looks for itself",
+        [FAILED_INSIDE],
+        [],
+        RequestFailed,
+        [(Result.UNKNOWN, "oops")],
+        Step.CANCEL,
+        message="oops",
+    ),
+    Case(
+        "failed inside after an interrupt",
+        [FAILED_INSIDE],
+        [],
+        RequestFailed,
+        [(Result.UNKNOWN, "oops")],
+        message="oops",
+        is_stopped=True,
+    ),
+    Case(
+        "a create that failed inside after an interrupt is looked for",
+        [FAILED_INSIDE],
+        [Evidence("9")],
+        Written("9", APPEARED),
+        [DONE],
+        Step.CREATE,
+        is_stopped=True,
+    ),
+]
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """A client that is not asked for anything: the tests send and look themselves."""
+    with Transport() as transport:
+        yield Client(Target("test"), AuthContext(LOCAL, "pid"), transport)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_write(case: Case, client: Client, tmp_path: Path) -> None:
+    responses, looks = iter(case.responses), iter(case.confirm_delays)
+
+    def send() -> str | None:
+        assert read(tmp_path).intents[-1].result == "", "the intent is on the disk before"
+        return given(next(responses))
+
+    def doubt(evidence: Evidence) -> str:
+        found = evidence.error or ", ".join(evidence.candidates)
+        return f": {found}" if found else ""
+
+    write = Write(case.step, send, lambda: given(next(looks)), repeatable=case.repeatable, doubt=doubt)
+    stop_signal = StopSignal()
+    if case.is_stopped:
+        stop_signal.set()
+    change = Change(Action.UPDATE, JOB, "it differs", live=LIVE, steps=(case.step,))
+    # Two looks are worth taking where a listing may lag, else one.
+    polling = Polling(consistency_delay=0.001 if case.may_lag else 0)
+    with Journal.open(tmp_path, "prod", "pid", environment={"GITHUB_RUN_ID": "1"}) as journal:
+        shared = ApplyContext(client, journal, Secrets({}, {}, tmp_path), None, polling, stop_signal)
+        context = ChangeContext.begin(shared, change, [ID])
+        if isinstance(case.expected, Written):
+            assert execute(context, write) == case.expected
+        else:
+            with pytest.raises(case.expected) as raised:
+                execute(context, write)
+            assert (type(raised.value), str(raised.value)) == (case.expected, case.message)
+    assert (list(responses), list(looks)) == ([], []), "not all of them were asked for"
+    assert [(intent.result, intent.message) for intent in read(tmp_path).intents] == case.journal
+    assert {intent.call for intent in read(tmp_path).intents} == {case.step}
+    if isinstance(case.expected, Written):
+        assert read(tmp_path).intents[-1].id == (
+            case.expected.id if case.journal[-1][0] == Result.DONE else ID
+        )
+    assert context.progress.partial == case.partial
+
+
+def given(answer: _T | Exception) -> _T:
+    """Return what a request or a look comes to, or raise it."""
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
