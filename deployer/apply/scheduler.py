@@ -260,7 +260,7 @@ class _Scheduler:
     def _log(self, job: Job, identifier: str) -> tuple[str, ...]:
         """Return the last lines of a job's log, where its API gives them."""
         kind = KINDS[job.kind]
-        if not kind.log:
+        if not kind.operations.log:
             return ()
         try:
             page = self._context.client.log(

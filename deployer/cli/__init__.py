@@ -103,9 +103,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _report(error: InvalidInput) -> None:
+    from deployer.cli.source_lines import with_source_lines
     from deployer.report import findings
 
-    for line in findings.text(findings.for_one_target(error.problems), error.folder):
+    for line in findings.text(with_source_lines(findings.for_one_target(error.problems), error.folder)):
         err(line)
 
 

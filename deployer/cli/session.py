@@ -113,7 +113,7 @@ def require_valid(loaded: LoadedProject, *, show_warnings: bool = False) -> None
     if _errors(loaded.problems):
         raise InvalidInput(loaded.problems, loaded.project.folder)
     if show_warnings:
-        for line in findings.text(findings.for_one_target(loaded.problems), None, in_full=()):
+        for line in findings.text(findings.for_one_target(loaded.problems), in_full=()):
             err(line)
 
 

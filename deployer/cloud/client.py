@@ -82,37 +82,37 @@ class Client:
 
         One id per call: the answer is a list in the order of the ids, and names none.
         """
-        self._batch_call(kind, kind.start, identifier, {"resume_savepoint": from_savepoint})
+        self._batch_call(kind, kind.operations.start, identifier, {"resume_savepoint": from_savepoint})
 
     def stop(self, kind: Kind, identifier: str, *, savepoint: bool) -> None:
         """Asks for the end of a definition's run; that it has ended only its state tells. Raises ApiError.
 
         One id per call, as for start. A job that does not run is Refused.
         """
-        self._batch_call(kind, kind.stop, identifier, {"trigger_savepoint": savepoint})
+        self._batch_call(kind, kind.operations.stop, identifier, {"trigger_savepoint": savepoint})
 
     def cancel(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> None:
         """Asks for the end of what was submitted; that it has ended only its state tells. Raises ApiError.
 
         A job that has ended is Refused, but for a session.
         """
-        self._change(kind, kind.cancel, identifier, path_values)
+        self._change(kind, kind.operations.cancel, identifier, path_values)
 
     def update(self, kind: Kind, identifier: str, body: Mapping[str, Any]) -> None:
         """Changes the fields of a definition that `body` holds, and no others. Raises ApiError."""
-        self._change(kind, kind.update, identifier, {}, body=body)
+        self._change(kind, kind.operations.update, identifier, {}, body=body)
 
     def delete(self, kind: Kind, identifier: str) -> None:
         """Deletes a definition in any state, for good. Raises ApiError."""
-        self._change(kind, kind.delete, identifier, {})
+        self._change(kind, kind.operations.delete, identifier, {})
 
     def tag(self, kind: Kind, identifier: str, tags: Mapping[str, str]) -> None:
         """Adds tags; a key that is there gets the new value. Raises ApiError."""
-        self._change(kind, kind.tag, identifier, {}, body=_tags(tags))
+        self._change(kind, kind.operations.add_tags, identifier, {}, body=_tags(tags))
 
     def untag(self, kind: Kind, identifier: str, tags: Mapping[str, str]) -> None:
         """Takes off tags, keys and values as the job has them. Raises ApiError."""
-        self._change(kind, kind.untag, identifier, {}, body=_tags(tags))
+        self._change(kind, kind.operations.remove_tags, identifier, {}, body=_tags(tags))
 
     def log(
         self, kind: Kind, identifier: str, path_values: Mapping[str, str], *, start: int, size: int
@@ -125,7 +125,7 @@ class Client:
             total = self.log(kind, identifier, path_values, start=0, size=1).total
             start = max(0, total + start)
         query = {"from": str(start), "size": str(size)}
-        answer = self._job_call(kind, kind.log, identifier, path_values, query=query)
+        answer = self._job_call(kind, kind.operations.log, identifier, path_values, query=query)
         lines, count = get_path(answer.value, "log"), _count(get_path(answer.value, "total"))
         if not isinstance(lines, list) or count is None:
             raise ResponseLost(f"{answer.request_line}: not a log: its lines or their total is missing")
@@ -134,12 +134,12 @@ class Client:
     def show(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> Mapping[str, Any] | None:
         """Returns the entry of one job, None if there is none. Raises ApiError."""
         try:
-            answer = self._job_call(kind, kind.show, identifier, path_values)
+            answer = self._job_call(kind, kind.operations.get, identifier, path_values)
         except RequestFailed as error:
             if find_hint(error.code, "").missing:
                 return None
             raise
-        entry = get_path(answer.value, kind.shown) if kind.shown else answer.value
+        entry = get_path(answer.value, kind.entry) if kind.entry else answer.value
         if not isinstance(entry, dict) or str(entry.get(kind.listing.id)) != identifier:
             raise ResponseLost(f"{answer.request_line}: the answer does not show the job {identifier}")
         return entry
@@ -231,8 +231,8 @@ class Client:
         return Page(entries, total, answer.request_line)
 
     def tags(self, kind: Kind, identifier: str) -> list[dict[str, str]]:
-        """Returns the tags of one job, as its spec has them: {key, value}. Raises ApiError."""
-        answer = self._job_call(kind, kind.tags, identifier, {})
+        """The tags of one job, as its spec has them: {key, value}. Raises ApiError."""
+        answer = self._job_call(kind, kind.operations.list_tags, identifier, {})
         tags, count = get_path(answer.value, "tags"), _count(get_path(answer.value, "count"))
         tags = [] if tags is None and count == 0 else tags
         if not isinstance(tags, list) or not all(isinstance(get_path(tag, "key"), str) for tag in tags):

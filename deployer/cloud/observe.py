@@ -174,7 +174,7 @@ def _maybe_owned(
     """
     query = ownership_filter(kind, owner)
     beside = {job.identity for job in live if TAGS in job.unobserved} - wanted
-    if not query or not kind.tags or not beside:
+    if not query or not kind.operations.list_tags or not beside:
         return set()
     try:
         page = client.first_page(kind, {}, query)
@@ -222,7 +222,10 @@ def _with_tags(
     asked = [
         job
         for job in live
-        if kind.tags and job.identity in wanted and job.spec is not None and TAGS in job.unobserved
+        if kind.operations.list_tags
+        and job.identity in wanted
+        and job.spec is not None
+        and TAGS in job.unobserved
     ]
     answers = dict(zip(map(id, asked), _in_parallel(tagged, asked), strict=True)) if asked else {}
     known: list[LiveJob] = []
@@ -266,7 +269,7 @@ def get_live_job(
 ) -> LiveJob | None:
     """Returns one live job by id, None if there is none. Raises ApiError."""
     kind = KINDS[identity.kind]
-    if kind.show:
+    if kind.operations.get:
         entry = client.show(kind, identifier, path_values)
     else:
         listed = client.entries(kind, path_values)
@@ -307,7 +310,7 @@ def _known_fields(kind: Kind) -> _Known:
     rows: Sequence[Row] = load_table(kind.listing.table).response
     for step in kind.listing.items.split("."):
         rows = next((row.fields for row in rows if row.name == step), ())
-    tags: _Known = {"tags": {}} if kind.tags else {}
+    tags: _Known = {"tags": {}} if kind.operations.list_tags else {}
     return {**_by_row_name(rows), **tags} if rows else {}
 
 

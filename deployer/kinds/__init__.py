@@ -1,11 +1,13 @@
-"""The kinds of job, by name."""
+"""What is known of each kind of job, all by name in `KINDS`: its table, operations, states and marks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from deployer.kinds import flink_jar, mrs_job, spark_batch, spark_session
-from deployer.kinds.kind import Kind
+from deployer.kinds.kind import Kind, Operations
+
+__all__ = ["KINDS", "Kind", "Operations"]
 
 KINDS: Mapping[str, Kind] = {
     "SparkBatch": spark_batch.KIND,

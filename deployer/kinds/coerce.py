@@ -1,4 +1,4 @@
-"""Values of listing entries in the types of the parameter tables: whatever way a service says them.
+"""Values of listing entries in the types of the parameter tables: whatever way a service shows them.
 
 Answers show numbers as text, `true` as "true", an object as its JSON text. What cannot be read as the type of
 its row is an error: it is never guessed at.
@@ -28,12 +28,12 @@ class ConversionError(ValueError):
 
 @cache
 def normalized_name(name: str) -> str:
-    """Normalizes a name: `className`, `class_name` and `ClassName` are equal."""
+    """Fold a name: `className`, `class_name` and `ClassName` are one."""
     return name.replace("_", "").casefold()
 
 
 def by_normalized_name(holder: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a mapping by normalized names; of duplicates the first non-null value wins."""
+    """Return a mapping by its folded names; of two spellings of a name the first that is not null counts."""
     found: dict[str, Any] = {}
     for name, value in holder.items():
         if found.get(key := normalized_name(str(name))) is None:
@@ -42,7 +42,7 @@ def by_normalized_name(holder: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def value_of(row: Row, value: Any) -> Any:
-    """Returns `value` in the type of `row`, None where it is unset. Raises NotUnderstoodError."""
+    """Return `value` in the type of `row`, None where it is unset. Raises NotUnderstoodError."""
     expected = json_type(row.type)["type"]
     if value is None or (value == "" and expected != "string"):
         return None
@@ -77,12 +77,12 @@ def _container(row: Row, value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """Returns a scalar as a settings file has it: `true`, `1024`, and text as it is."""
+    """Write a scalar as a settings file has it: `true`, `1024`, and text as it is."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def json_data(text: str) -> Any:
-    """Parses JSON text; None if it is invalid or nested too deeply."""
+    """Return the data of JSON text; None where it is no JSON, or nested too deep to be meant."""
     try:
         data = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -99,9 +99,9 @@ def _is_shallow(data: Any) -> bool:
     for _ in range(MAX_DEPTH):
         level = [
             item
-            for child in level
-            if isinstance(child, dict | list)
-            for item in (child.values() if isinstance(child, dict) else child)
+            for container in level
+            if isinstance(container, dict | list)
+            for item in (container.values() if isinstance(container, dict) else container)
         ]
         if not level:
             return True
@@ -126,7 +126,7 @@ def _item(value: Any) -> str:
 
 
 def _object(rows: Sequence[Row], value: Any) -> dict[str, Any]:
-    """Returns the fields of an object that `rows` name; others belong to the service."""
+    """Return what `rows` name of an object. The rest cannot be asked for: it is the service's own."""
     if not isinstance(value, Mapping):
         raise ConversionError(str(type(value)))
     held = by_normalized_name(value)

@@ -13,6 +13,7 @@ from deployer.kinds.kind import (
     Kind,
     Listing,
     Nature,
+    Operations,
     Paging,
     get_path,
     milliseconds,
@@ -50,12 +51,12 @@ V1_SIZES = {"cu_number", "manager_cu_number", "parallel_number", "tm_cus", "tm_s
 
 
 def observe(entry: Entry) -> LiveJob:
-    """Returns a live job from an entry of `job_list.jobs`, listed with show_detail=true."""
+    """Return the live job of an entry of `job_list.jobs`, listed with show_detail=true."""
     config = entry.get("job_config")
-    known = json_data(config) if isinstance(config, str) else config
-    if not isinstance(known, dict):
-        known = {}
-    spec, unobserved = read_back(KIND.rows, _normalized_entry(entry, known), whole=False)
+    settings = json_data(config) if isinstance(config, str) else config
+    if not isinstance(settings, dict):
+        settings = {}
+    spec, unobserved = read_back(KIND.rows, _as_listed(entry, settings), whole=False)
     if spec is not None and spec.get("resource_config_version") == "v2":
         unobserved |= V1_SIZES
     return LiveJob(
@@ -64,18 +65,18 @@ def observe(entry: Entry) -> LiveJob:
         state=text(entry.get("status")),
         phase=phase_of(STATES, entry.get("status")),
         submitted=milliseconds(entry.get("start_time")) or milliseconds(entry.get("create_time")),
-        spec=expect(spec) if known and spec is not None else None,
+        spec=expect(spec) if settings and spec is not None else None,
         unobserved=unobserved,
         savepoint=_savepoint(entry),
     )
 
 
-def _normalized_entry(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the entry with its fields where the table lists them, in the request's spelling."""
+def _as_listed(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry with each field where the table says it is listed, in the words of the request."""
     # Some editions show these beside job_config and not in it, or the other way round.
-    lifted = {key: entry.get(key) for key in ("feature", "flink_version", "image") if config.get(key) is None}
-    sunk = {key: config.get(key) for key in ("main_class", "entrypoint_args") if entry.get(key) is None}
-    moved = {**config, **_given(lifted)}
+    inner = {key: entry.get(key) for key in ("feature", "flink_version", "image") if config.get(key) is None}
+    outer = {key: config.get(key) for key in ("main_class", "entrypoint_args") if entry.get(key) is None}
+    moved = {**config, **_not_null(inner)}
     mode = moved.get("checkpoint_mode")
     if isinstance(mode, str):
         moved["checkpoint_mode"] = CHECKPOINT_MODES.get(mode.strip().casefold(), mode)
@@ -84,10 +85,10 @@ def _normalized_entry(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]
             moved[name] = json.dumps(moved[name])
     # Tags in another form than the request's are read through their own API.
     top = {key: value for key, value in entry.items() if key != "tags" or _are_tags(value)}
-    return {**top, **_given(sunk), "job_config": moved}
+    return {**top, **_not_null(outer), "job_config": moved}
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _not_null(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -103,13 +104,13 @@ def _savepoint(entry: Entry) -> str:
 
 
 def expect(spec: Spec) -> Spec:
-    """Returns the spec with its JSON texts as the data they say."""
+    """Return the spec with its JSON texts as the data they hold."""
     return {**spec, **{name: _parse_config(spec[name]) for name in JSON_TEXTS if name in spec}}
 
 
 def _parse_config(value: Any) -> Any:
-    """Parses JSON text, key-value lists, and lines of key=value, as the console
-    takes them; anything else is left as it is.
+    """Return the data of JSON text, a list of keys and values as a mapping, and so are lines of key=value, as
+    the console takes them; anything else is left as it is.
     """
     if not isinstance(value, str):
         return value
@@ -133,7 +134,17 @@ KIND = Kind(
     title="DLI Flink Jar job",
     nature=Nature.DEFINITION,
     service="dli",
-    table="dli.flink-jar.create",
+    operations=Operations(
+        create="dli.flink-jar.create",
+        get="dli.flink.get",
+        start="dli.flink.run",
+        stop="dli.flink.stop",
+        update="dli.flink-jar.update",
+        delete="dli.flink.delete",
+        list_tags="dli.flink-tags.list",
+        add_tags="dli.flink-tags.create",
+        remove_tags="dli.flink-tags.delete",
+    ),
     name_field="name",
     place="",
     id="job.job_id",
@@ -151,14 +162,6 @@ KIND = Kind(
     ),
     observe=observe,
     expect=expect,
-    start="dli.flink.run",
-    tags="dli.flink-tags.list",
-    stop="dli.flink.stop",
-    update="dli.flink-jar.update",
-    delete="dli.flink.delete",
-    tag="dli.flink-tags.create",
-    untag="dli.flink-tags.delete",
-    show="dli.flink.get",
-    shown="job_detail",
+    entry="job_detail",
     ownership_field=TAGS,
 )

@@ -59,8 +59,30 @@ class Listing:
     size: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The operations of a kind, by the names of their tables; all but `create` empty where the API has none.
+
+    `get` answers with the entry of one job, `log` with lines of its log. `start` runs what `create` only
+    drafts. `cancel` ends a run that was submitted, `stop` one of a definition, which `update` changes and
+    `delete` removes. Entries do not show tags: `list_tags` does.
+    """
+
+    create: str
+    get: str = ""
+    log: str = ""
+    start: str = ""
+    cancel: str = ""
+    stop: str = ""
+    update: str = ""
+    delete: str = ""
+    list_tags: str = ""
+    add_tags: str = ""
+    remove_tags: str = ""
+
+
 def expect_as_sent(spec: Spec) -> Spec:
-    """Returns the `expect` of a kind whose listing answers in the words it was asked in."""
+    """Return the spec as it is: the `expect` of a kind whose listing answers in the words it was asked in."""
     return spec
 
 
@@ -68,22 +90,17 @@ def expect_as_sent(spec: Spec) -> Spec:
 class Kind:
     """One kind of job.
 
-    `table` is the operation that creates a job: its rows are what `spec` may hold. `place` is the spec field
-    that belongs to the job's identity, empty where none does. `id` is a dotted path into the create answer,
-    and `accepted` what else that answer must say. `start` is the operation that runs what create only drafts.
-
-    The other operations are about one job, and empty where the API has none. `stop` ends a run of a
-    definition, `cancel` one that was submitted; `update` changes a definition, `delete` removes it; `tag` and
-    `untag` add and take off tags, and `tags` lists them,
-    for entries do not show them; `log` shows lines; `show` shows its entry, at the dotted path `shown` of
-    the answer, empty for all of it.
+    The rows of the create operation's table are what `spec` may hold. `place` is the spec field that belongs
+    to the job's identity, empty where none does. `id` is a dotted path into the response to create, and
+    `accepted` what else that response must say. `entry` is the dotted path of the entry in the response to
+    get, empty where it is all of it.
     """
 
     name: str
     title: str
     nature: Nature
     service: str
-    table: str
+    operations: Operations
     name_field: str
     place: str
     id: str
@@ -91,24 +108,15 @@ class Kind:
     observe: Callable[[Entry], LiveJob]
     expect: Callable[[Spec], Spec] = expect_as_sent
     accepted: Mapping[str, str] = field(default_factory=dict)
-    start: str = ""
-    tags: str = ""
-    stop: str = ""
-    cancel: str = ""
-    update: str = ""
-    delete: str = ""
-    tag: str = ""
-    untag: str = ""
-    log: str = ""
-    show: str = ""
-    shown: str = ""
+    entry: str = ""
     ownership_field: str = ""
     starting: frozenset[str] = frozenset()
     named_in_listing: bool = True
 
     @cached_property
     def create(self) -> Table:
-        return load_table(self.table)
+        """The table of the operation that creates a job."""
+        return load_table(self.operations.create)
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -135,7 +143,7 @@ class Kind:
         return {name: row for row in self.rows for name in (row.name, *row.aliases)}
 
     def names_of(self, name: str) -> tuple[str, ...]:
-        """Returns all names of the field that `name` names: its spellings, and the other official one."""
+        """Return all names of the field that `name` names: its spellings, and the other official one."""
         return self._names.get(name, (name,))
 
     @cached_property
@@ -146,7 +154,7 @@ class Kind:
         return {name: tuple(names) for names in groups.values() for name in names}
 
     def in_reference_spelling(self, spec: Spec) -> dict[str, Any]:
-        """Returns `spec` with aliases replaced, in the table's order; 2.0 is sent as 2."""
+        """Replace each alias by the reference's name, in the table's order; 2.0 is sent as 2."""
         named = {
             self.spellings[key].name if key in self.spellings else key: (
                 int(value) if isinstance(value, float) and value.is_integer() else value
@@ -157,17 +165,17 @@ class Kind:
         return {row.name: named.pop(row.name) for row in self.rows if row.name in named} | named
 
     def body(self, name: str, spec: Spec) -> dict[str, Any]:
-        """Returns the request body that creates the job."""
+        """Return the request body that creates the job."""
         in_body = {key: value for key, value in spec.items() if key not in self.path_fields}
         return {self.name_field: name} | in_body
 
     def path_values(self, spec: Spec) -> dict[str, str]:
-        """Returns the parts of the URL that the spec fills in."""
+        """Return the parts of the URL that the spec fills in."""
         return {name: spec[name] for name in self.path_fields}
 
 
 def get_path(value: Any, path: str) -> Any:
-    """Returns the value at a dotted path of mappings; None where there is nothing."""
+    """Return the value at a dotted path of mappings; None where there is nothing."""
     for key in path.split("."):
         if not isinstance(value, Mapping):
             return None
@@ -178,7 +186,7 @@ def get_path(value: Any, path: str) -> Any:
 def read_back(
     rows: tuple[Row, ...], entry: Entry, *, whole: bool
 ) -> tuple[dict[str, Any] | None, frozenset[str]]:
-    """Returns the spec in a listing entry, in any spelling, and the fields that it does not contain.
+    """Return the spec that a listing entry shows, in any spelling, and the fields of which it says nothing.
 
     `whole` says that the entry holds everything that was asked for, so that a missing field is an unset one.
     The spec is None, it cannot be compared, where a value is not what its row says, or where such an entry
@@ -199,7 +207,7 @@ def read_back(
         names = {normalized_name(name): None for name in (leaf, row.name, *row.aliases)}
         found = [held[name] for name in names if name in held]
         try:
-            value = next((value_of(row, candidate) for candidate in found if candidate is not None), None)
+            value = next((value_of(row, given) for given in found if given is not None), None)
         except ConversionError:
             return None, frozenset()
         if value is not None:
@@ -214,12 +222,12 @@ def read_back(
 
 
 def phase_of(states: Mapping[str, Phase], state: Any) -> Phase:
-    """Returns the phase of a state word in any case; one that the table does not know is UNKNOWN."""
+    """Return the phase of a state word in any case; one that the table does not know is UNKNOWN."""
     return states.get(str(state).strip().casefold(), Phase.UNKNOWN)
 
 
 def milliseconds(value: Any) -> int:
-    """Returns a time of an entry, which may be text; 0 where there is none, or none that a calendar knows."""
+    """Return a time of an entry, which may be text; 0 where there is none, or none that a calendar knows."""
     try:
         time = int(float(value or 0))
     except (TypeError, ValueError, OverflowError):
@@ -228,5 +236,5 @@ def milliseconds(value: Any) -> int:
 
 
 def text(value: Any) -> str:
-    """Returns a name or id of an entry as text; null is empty."""
+    """Return a name or id of an entry as text; null is empty."""
     return "" if value is None else str(value)

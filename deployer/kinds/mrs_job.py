@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deployer.kinds.coerce import as_text
-from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, read_back, text
+from deployer.kinds.kind import (
+    Entry,
+    Kind,
+    Listing,
+    Nature,
+    Operations,
+    Paging,
+    milliseconds,
+    read_back,
+    text,
+)
 from deployer.model import Identity, LiveJob, Phase, Spec
 
 # Success is the result's word: a job can be FINISHED and FAILED.
@@ -23,11 +33,11 @@ STATES = {
 
 
 def observe(entry: Entry) -> LiveJob:
-    """Returns a live job from an entry of `job_list`, which does not name its cluster."""
+    """Return the live job of an entry of `job_list`, which names no cluster: the place stays empty."""
     # Where they say nothing, null or an empty text, they are not there.
-    told = {key: value for key, value in entry.items() if key not in _PRINTED or value not in (None, "")}
-    printed = {key: _PRINTED[key](told[key]) for key in _PRINTED if key in told}
-    spec, unobserved = read_back(KIND.rows, {**told, **printed}, whole=False)
+    given = {key: value for key, value in entry.items() if key not in _PRINTED or value not in (None, "")}
+    printed = {key: _PRINTED[key](given[key]) for key in _PRINTED if key in given}
+    spec, unobserved = read_back(KIND.rows, {**given, **printed}, whole=False)
     return LiveJob(
         id=text(entry.get("job_id")),
         identity=Identity(KIND.name, "", text(entry.get("job_name"))),
@@ -40,24 +50,24 @@ def observe(entry: Entry) -> LiveJob:
     )
 
 
-def _list(value: Any) -> Any:
-    """Parses arguments: Java's text for a list, or a list; anything else is returned unchanged."""
+def _arguments(value: Any) -> Any:
+    """Read arguments as a list of text; anything but Java's text for a list, or a list, is left as it is."""
     is_printed = isinstance(value, str) and value.startswith("[") and value.endswith("]")
     return java_list(value) if is_printed or _is_flat(value, list) else value
 
 
-def _map(value: Any) -> Any:
+def _properties(value: Any) -> Any:
     is_printed = isinstance(value, str) and value.startswith("{") and value.endswith("}")
     return java_map(value) if is_printed or _is_flat(value, dict) else value
 
 
-def _is_flat(value: Any, sort: type[list[Any] | dict[str, Any]]) -> bool:
+def _is_flat(value: Any, container: type[list[Any] | dict[str, Any]]) -> bool:
     items = value.values() if isinstance(value, dict) else value
-    return isinstance(value, sort) and not any(isinstance(item, list | dict) for item in items)
+    return isinstance(value, container) and not any(isinstance(item, list | dict) for item in items)
 
 
 # How the fields are read that are listed as Java prints them, or, in some editions, as they are.
-_PRINTED: Mapping[str, Callable[[Any], Any]] = {"arguments": _list, "properties": _map}
+_PRINTED: Mapping[str, Callable[[Any], Any]] = {"arguments": _arguments, "properties": _properties}
 
 
 def _state(entry: Entry) -> str:
@@ -74,7 +84,7 @@ def _phase(entry: Entry) -> Phase:
 
 
 def expect(spec: Spec) -> Spec:
-    """Returns the spec as the listing shows it."""
+    """Return the spec as the listing shows it."""
     job_type = "SparkSubmit" if spec.get("job_type") == "SparkPython" else spec.get("job_type")
     arguments = java_list(f"[{', '.join(spec.get('arguments', []))}]")
     pairs = ", ".join(f"{key}={value}" for key, value in spec.get("properties", {}).items())
@@ -82,7 +92,7 @@ def expect(spec: Spec) -> Spec:
 
 
 def java_list(value: Any) -> list[str]:
-    """Parses Java's `[a, b]` at commas and blanks: equal exactly if the texts are equal."""
+    """Split Java's `[a, b]` at each comma and blank: two lists are equal exactly if their texts are."""
     if isinstance(value, list):
         value = f"[{', '.join(map(as_text, value))}]"
     inner = str(value).removeprefix("[").removesuffix("]")
@@ -90,7 +100,7 @@ def java_list(value: Any) -> list[str]:
 
 
 def java_map(value: Any) -> dict[str, str]:
-    """Parses Java's `{k=v, k2=v2}`: equal exactly if the texts are, except for the order.
+    """Read Java's `{k=v, k2=v2}`: two mappings are equal exactly if their texts are, but for the order.
 
     A value that holds `, x=` comes apart, but on both sides alike. A piece without `=` continues a value.
     """
@@ -116,7 +126,11 @@ KIND = Kind(
     title="MRS job",
     nature=Nature.RUN_ONCE,
     service="mrs",
-    table="mrs.job-executions.submit",
+    operations=Operations(
+        create="mrs.job-executions.submit",
+        get="mrs.job-executions.get",
+        cancel="mrs.job-executions.kill",
+    ),
     name_field="job_name",
     place="cluster_id",
     id="job_submit_result.job_id",
@@ -137,8 +151,6 @@ KIND = Kind(
     ),
     observe=observe,
     expect=expect,
-    cancel="mrs.job-executions.kill",
-    show="mrs.job-executions.get",
-    shown="job_detail",
+    entry="job_detail",
     starting=frozenset({"new", "new_saving", "submitted", "accepted"}),
 )

@@ -35,19 +35,19 @@ class Owner:
 
 
 def fingerprint(kind: Kind, job: Job) -> str:
-    """Returns a hash of the body as it is sent: secrets by their names, and without a mark."""
+    """Hash the body as it is sent: secrets by their names, and without a mark."""
     body = kind.body(job.name, job.spec)
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return f"{_VERSION}-{hashlib.sha256(canonical.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def with_ownership(kind: Kind, job: Job, owner: Owner | None) -> Spec:
-    """Returns the spec as it is sent: with the mark, if there is an owner and room for it."""
+    """Return the spec as it is sent: with the mark, if there is an owner and room for it."""
     if owner is None or kind.ownership_field not in {CONF, TAGS}:
         return job.spec
     if kind.ownership_field == CONF:
-        said = {"project": owner.project, "revision": owner.revision, "fingerprint": fingerprint(kind, job)}
-        keys = {f"{CONF_PREFIX}{key}": value for key, value in said.items() if value}
+        values = {"project": owner.project, "revision": owner.revision, "fingerprint": fingerprint(kind, job)}
+        keys = {f"{CONF_PREFIX}{key}": value for key, value in values.items() if value}
         return {**job.spec, CONF: {**job.spec.get(CONF, {}), **keys}}
     tags = job.spec.get(TAGS, [])
     if len(tags) >= MAX_TAGS:
@@ -56,12 +56,12 @@ def with_ownership(kind: Kind, job: Job, owner: Owner | None) -> Spec:
 
 
 def ownership_filter(kind: Kind, owner: Owner) -> Mapping[str, str]:
-    """Returns the list filter for an owner's jobs; empty if there is none."""
+    """Return the query that asks a listing for the jobs of an owner; empty where it knows no such filter."""
     return {TAGS: f"{TAG}={_tag_of(owner)}"} if kind.ownership_field == TAGS else {}
 
 
 def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
-    """Returns a live job with its mark taken off its spec."""
+    """Return a live job with its mark taken off its spec."""
     held = live.spec.get(kind.ownership_field) if live.spec and kind.ownership_field else None
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         mine = {key: value for key, value in held.items() if str(key).startswith(CONF_PREFIX)}
@@ -84,7 +84,7 @@ def _with(live: LiveJob, field: str, value: Any, ownership: Mapping[str, str]) -
 
 
 def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
-    """Yields the paths in a manifest's spec that stand where a mark of ours would."""
+    """Yield the paths in a manifest's spec that stand where a mark of ours would."""
     held = spec.get(kind.ownership_field) if kind.ownership_field else None
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         yield from ((CONF, key) for key in held if str(key).startswith(CONF_PREFIX))
@@ -95,12 +95,12 @@ def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
 
 
 def is_owned(live: LiveJob, owner: Owner | None) -> bool:
-    """Returns whether a live job carries the mark of an owner."""
+    """Return whether a live job carries the mark of an owner."""
     return owner is not None and live.ownership.get("project") in {owner.project, _tag_of(owner)}
 
 
 def matches_fingerprint(kind: Kind, job: Job, live: LiveJob) -> bool:
-    """Returns whether a live job's mark says that it was submitted with just this body."""
+    """Return whether a live job's mark says that it was submitted with just this body."""
     return live.ownership.get("fingerprint") == fingerprint(kind, job)
 
 

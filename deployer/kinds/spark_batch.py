@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployer.kinds.coerce import by_normalized_name, json_data
-from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, phase_of, read_back, text
+from deployer.kinds.kind import Entry, Kind, Listing, Nature, Operations, Paging, read_back, text
+from deployer.kinds.spark import live_job, queue_of
 from deployer.model import Identity, LiveJob, Phase
 
 # `dead` is failed and cancelled alike: DLI has no state of its own for a batch that was cancelled.
@@ -20,38 +21,28 @@ STATES = {
 
 
 def observe(entry: Entry) -> LiveJob:
-    """Returns a live job from an entry of `sessions` (that is the list's name for batches too)."""
-    echo = _echo(entry.get("req_body"))
-    said = by_normalized_name(echo or {})
+    """Return the live job of an entry of `sessions`."""
+    request = _echoed_request(entry.get("req_body"))
+    asked = by_normalized_name(request or {})
     # Old entries show neither a name nor, some of them, a queue.
-    queue = text(
-        entry.get("queue") or entry.get("cluster_name") or said.get("queue") or said.get("clustername")
+    queue = queue_of(entry) or text(asked.get("queue") or asked.get("clustername"))
+    name = text(entry.get("name") or asked.get("name"))
+    spec, unobserved = (
+        (None, frozenset[str]()) if request is None else read_back(KIND.rows, request, whole=True)
     )
-    spec, unobserved = (None, frozenset[str]()) if echo is None else read_back(KIND.rows, echo, whole=True)
     if spec is not None:
         spec.setdefault("queue", queue)
     if spec is not None and "sc_type" not in spec:
-        # The echo may leave the preset out; the entry says CUSTOMIZED when sizes were given beside it.
+        # The request may leave the preset out; the entry says CUSTOMIZED when sizes were given beside it.
         if (preset := text(entry.get("sc_type"))) in {"A", "B", "C"}:
             spec["sc_type"] = preset
         else:
             unobserved |= {"sc_type"}
-    phase = phase_of(STATES, entry.get("state"))
-    return LiveJob(
-        id=text(entry.get("id")),
-        identity=Identity(KIND.name, queue, text(entry.get("name") or said.get("name"))),
-        state=text(entry.get("state")),
-        phase=phase,
-        submitted=milliseconds(entry.get("create_time")),
-        # Nothing is updated after the end.
-        finished=0 if phase is Phase.ACTIVE else milliseconds(entry.get("update_time")),
-        spec=spec,
-        unobserved=unobserved,
-    )
+    return live_job(entry, Identity(KIND.name, queue, name), STATES, spec, unobserved)
 
 
-def _echo(value: Any) -> Mapping[str, Any] | None:
-    """Returns the request that the entry echoes. None: not readable.
+def _echoed_request(value: Any) -> Mapping[str, Any] | None:
+    """Return the request that the entry echoes; None where it cannot be read.
 
     Its JSON text is sometimes encoded twice, and the vendor's SDK shows one with its quotes escaped.
     """
@@ -68,7 +59,12 @@ KIND = Kind(
     title="DLI Spark batch",
     nature=Nature.RUN_ONCE,
     service="dli",
-    table="dli.batches.create",
+    operations=Operations(
+        create="dli.batches.create",
+        get="dli.batches.get",
+        log="dli.batches.log",
+        cancel="dli.batches.cancel",
+    ),
     name_field="name",
     place="queue",
     id="id",
@@ -85,9 +81,6 @@ KIND = Kind(
         active=tuple({"state": state} for state, phase in STATES.items() if phase is Phase.ACTIVE),
     ),
     observe=observe,
-    cancel="dli.batches.cancel",
-    log="dli.batches.log",
-    show="dli.batches.get",
     ownership_field="conf",
     starting=frozenset({"starting"}),
 )

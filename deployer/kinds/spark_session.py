@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, phase_of, read_back, text
+from deployer.kinds.kind import Entry, Kind, Listing, Nature, Operations, Paging, read_back, text
+from deployer.kinds.spark import live_job, queue_of
 from deployer.model import Identity, LiveJob, Phase
 
 STATES = {
@@ -19,23 +20,12 @@ STATES = {
 
 
 def observe(entry: Entry) -> LiveJob:
-    """Returns a live job from an entry of `sessions`, which shows little of what was asked for."""
-    queue = text(entry.get("queue") or entry.get("cluster_name"))
-    # CUSTOMIZED: sizes were given, and the preset they replaced is not told.
-    told = {key: value for key, value in entry.items() if key != "sc_type" or value in ("A", "B", "C")}
-    spec, unobserved = read_back(KIND.rows, {**told, "queue": queue}, whole=False)
-    phase = phase_of(STATES, entry.get("state"))
-    return LiveJob(
-        id=text(entry.get("id")),
-        identity=Identity(KIND.name, queue, text(entry.get("name"))),
-        state=text(entry.get("state")),
-        phase=phase,
-        submitted=milliseconds(entry.get("create_time")),
-        # Nothing is updated after the end.
-        finished=0 if phase is Phase.ACTIVE else milliseconds(entry.get("update_time")),
-        spec=spec,
-        unobserved=unobserved,
-    )
+    """Return the live job of an entry of `sessions`, which shows little of what was asked for."""
+    queue = queue_of(entry)
+    # CUSTOMIZED: sizes were given, and the preset they replaced is not listed.
+    listed = {key: value for key, value in entry.items() if key != "sc_type" or value in ("A", "B", "C")}
+    spec, unobserved = read_back(KIND.rows, {**listed, "queue": queue}, whole=False)
+    return live_job(entry, Identity(KIND.name, queue, text(entry.get("name"))), STATES, spec, unobserved)
 
 
 KIND = Kind(
@@ -43,7 +33,12 @@ KIND = Kind(
     title="DLI Spark session",
     nature=Nature.RUN_ONCE,
     service="dli",
-    table="dli.sessions.create",
+    operations=Operations(
+        create="dli.sessions.create",
+        get="dli.sessions.get",
+        log="dli.sessions.log",
+        cancel="dli.sessions.delete",
+    ),
     name_field="name",
     place="queue",
     id="id",
@@ -58,9 +53,6 @@ KIND = Kind(
         by_place="queue",
     ),
     observe=observe,
-    cancel="dli.sessions.delete",
-    log="dli.sessions.log",
-    show="dli.sessions.get",
     named_in_listing=False,
     starting=frozenset({"not_started", "starting"}),
 )

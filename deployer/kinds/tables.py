@@ -99,7 +99,7 @@ class TableError(ValueError):
 
 @cache
 def json_type(printed: str) -> Mapping[str, Any]:
-    """Returns the JSON Schema of a type as a page prints it; `JobSubmitResult object` is an Object."""
+    """Return the JSON Schema of a type as a page prints it; `JobSubmitResult object` is an Object."""
     text = " ".join(printed.split()).casefold().replace(", ", ",")
     if text.endswith(" object"):
         text = "object"
@@ -174,11 +174,11 @@ class Table:
         return tuple(row for row in self.request if f"{{{row.name}}}" in self.call)
 
     def spec_rows(self) -> Iterator[Row]:
-        """Returns the request rows that stand in a manifest's spec (path parameters from the target do not)."""
+        """Yield the request rows that stand in a manifest's spec (path parameters from the target do not)."""
         return (row for row in self.request if row.location != "target")
 
     def all_rows(self) -> Iterator[Row]:
-        """Yields every row, those of fields included."""
+        """Yield every row, those of fields included."""
         pending = [*self.request, *self.response]
         while pending:
             row = pending.pop()
@@ -191,7 +191,7 @@ _ROW_COLUMNS = {f.name for f in fields(Row)} | {"in", "sameAs", *LIMITS} - {"loc
 
 
 def parse_row(raw: Mapping[str, Any], where: str) -> Row:
-    """Parses a row. Raises TableError for an unknown column, or one without its reason."""
+    """Read a row. Raises TableError for an unknown column, or for one that lacks its reason."""
     where = f"{where}: {raw.get('name', '?')}"
     if unknown := set(raw) - _ROW_COLUMNS:
         raise TableError(f"{where}: unknown columns {sorted(unknown)}")
@@ -221,7 +221,7 @@ _TABLE_KEYS = {f.name for f in fields(Table)}
 
 
 def parse_table(raw: Mapping[str, Any]) -> Table:
-    """Parses a table. Raises TableError for an unknown key or edition."""
+    """Read a table. Raises TableError for an unknown key, or for a row of an edition that the table lacks."""
     operation = raw["operation"]
     if unknown := set(raw) - _TABLE_KEYS:
         raise TableError(f"{operation}: unknown keys {sorted(unknown)}")
@@ -243,13 +243,13 @@ def parse_table(raw: Mapping[str, Any]) -> Table:
 
 
 def schema_folder() -> Traversable:
-    """Returns the folder of tables and generated schemas, in a wheel or an editable install."""
+    """Return where tables and generated schemas are: in a wheel, and live in an editable install."""
     return resources.files("deployer_schemas")
 
 
 @cache
 def load_table(operation: str) -> Table:
-    """Returns the table of `operation`; raises TableError when it is missing or malformed."""
+    """Load the table of `operation`; raises TableError when it is missing or malformed."""
     file = schema_folder() / "tables" / f"{operation}.yaml"
     try:
         raw = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
@@ -259,6 +259,6 @@ def load_table(operation: str) -> Table:
 
 
 def operations() -> tuple[str, ...]:
-    """Returns the operations that have a table, sorted."""
+    """Return the operations that have a table, sorted."""
     files = (file.name for file in (schema_folder() / "tables").iterdir())
     return tuple(sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml")))

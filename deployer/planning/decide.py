@@ -83,7 +83,7 @@ class Comparison:
     def updatable_while_running(self) -> bool:
         """Returns whether all that differs can be changed while the job runs."""
         kind = KINDS[self.job.kind]
-        hot = {row.name for row in kind.rows if row.hot} | ({TAGS} if kind.tag else set())
+        hot = {row.name for row in kind.rows if row.hot} | ({TAGS} if kind.operations.add_tags else set())
         return all(field.path.split("/")[1] in hot for field in self.fields)
 
 

@@ -14,26 +14,19 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import accumulate
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import click
 
-from deployer.documents.files import read_text
 from deployer.errors import Problem
 from deployer.escape import COMMAND, COMMAND_ESCAPED, printable
-from deployer.kinds import KINDS
-from deployer.model import Location
 from deployer.planning.plan_json import FORMAT_VERSION
-from deployer.project.load import PROJECT_FILE
-from deployer.report.source_lines import masked_lines
 from deployer.report.text import SEVERITY_COLOURS, count, problem
 
 MAX_IN_FILE = 100
 MAX_SHOWN = 1000
-MAX_CHARACTERS = 400_000
 WIDTH = 100
 _BEFORE = 60
 
@@ -42,15 +35,27 @@ _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 @dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A line of an author's file as it may be shown, and the column that is meant, from 1; 0 for none."""
+
+    text: str
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem, and the targets that have it where not all do. `more` counts those that are just like it."""
+    """A problem, and the targets that have it where not all do. `more` counts those that are just like it.
+
+    `source` is the author's line, None where it is not shown.
+    """
 
     problem: Problem
     targets: tuple[str, ...] = ()
     more: int = 0
+    source: SourceLine | None = None
 
     def notes(self) -> Iterator[str]:
-        """Yields notes on a finding: its include path and how often it occurred."""
+        """Yield what is said beside its message: the way that led there, and how often it was found."""
         yield from self.problem.location.via
         if self.targets:
             yield f"for {'target' if len(self.targets) == 1 else 'targets'} {', '.join(self.targets)}"
@@ -59,12 +64,12 @@ class Finding:
 
 
 def for_one_target(problems: Iterable[Problem]) -> list[Finding]:
-    """Returns the findings of one target, or of none."""
+    """Return the findings of one target, or of none."""
     return [Finding(problem) for problem in sorted(problems)]
 
 
 def for_targets(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
-    """Returns the findings of several targets: one that all of them have is that of none."""
+    """Return the findings of several targets: one that all of them have is that of none."""
     targets: dict[Problem, dict[str, None]] = {}
     for target, target_problems in problems.items():
         for found_problem in target_problems:
@@ -78,28 +83,20 @@ def for_targets(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
     ]
 
 
-def text(
-    findings: Iterable[Finding], folder: Path | None, *, in_full: Collection[str] = ("error",)
-) -> Iterator[str]:
-    """Yields lines for a person.
-
-    Findings whose severity is `in_full` come with the author's line and their notes.
-
-    `folder` is the project's; without it there are no lines of authors.
-    """
+def text(findings: Iterable[Finding], *, in_full: Collection[str] = ("error",)) -> Iterator[str]:
+    """Yield lines for a person. Findings whose severity is `in_full` come with their source and notes."""
     shown, left_out = _limited(findings)
-    lines = _Lines(folder)
     for finding in shown:
         shown_problem = finding.problem
         yield problem(shown_problem)
         if shown_problem.severity in in_full:
-            excerpt = lines.excerpt(shown_problem.location)
-            gutter = " " * (len(str(shown_problem.location.line)) + 3 if excerpt else 4)
-            if excerpt:
-                line, before = excerpt
-                caret = click.style("^", fg=SEVERITY_COLOURS[shown_problem.severity], bold=True)
+            gutter = " " * (len(str(shown_problem.location.line)) + 3 if finding.source else 4)
+            if finding.source:
+                line, before = _clip(finding.source.text, max(0, finding.source.column - 1))
                 yield f"  {shown_problem.location.line} | {line}".rstrip()
-                yield f"{gutter}| {' ' * before}{caret}"
+                if finding.source.column:
+                    caret = click.style("^", fg=SEVERITY_COLOURS[shown_problem.severity], bold=True)
+                    yield f"{gutter}| {' ' * before}{caret}"
             yield from (f"{gutter}= {printable(note)}" for note in finding.notes())
         elif finding.more:
             yield f"    = ... and {finding.more} more like it"
@@ -109,11 +106,11 @@ def text(
 
 
 def github(findings: Iterable[Finding], root: str) -> Iterator[str]:
-    """Yields workflow commands that annotate the files; `root` leads from repository to project."""
+    """Yield workflow commands that annotate files; `root` is the way from the repository to the project."""
     shown, left_out = _limited(findings)
     for finding in shown:
         problem = finding.problem
-        properties = {"file": Path(root, problem.location.file).as_posix()}
+        properties = {"file": PurePath(root, problem.location.file).as_posix()}
         if problem.location.line:
             properties |= {"line": str(problem.location.line), "col": str(problem.location.column)}
         properties["title"] = " ".join(filter(None, (problem.code, problem.rule)))
@@ -134,10 +131,7 @@ def _property(value: str) -> str:
 
 
 def json(findings: Sequence[Finding], **about: Any) -> str:
-    """Returns all findings as a JSON document; `about` is told before them.
-
-    With `targets` in it each has its own.
-    """
+    """Write all findings as JSON, after what `about` says; with `targets` in it each has its own."""
     targets = about.get("targets")
     document = {
         "format_version": FORMAT_VERSION,
@@ -175,7 +169,7 @@ class _Omitted:
 
 
 def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], _Omitted]:
-    """Returns those that are shown, each once, in the order of all; and a word for the others."""
+    """Return those that are shown, each once, in the order of all; and a word for the others."""
     once = _deduplicate(findings)
     by_file: dict[str, list[Finding]] = {}
     for finding in once:
@@ -207,7 +201,7 @@ def _rank(finding: Finding) -> int:
 
 
 def _deduplicate(findings: Iterable[Finding]) -> list[Finding]:
-    """Returns each mistake once, with the first of the ways that led to it."""
+    """Return each mistake once, with the first of the ways that led to it."""
     same: dict[Finding, list[Finding]] = {}
     for finding in findings:
         location = finding.problem.location._replace(via=())
@@ -219,56 +213,8 @@ def _deduplicate(findings: Iterable[Finding]) -> list[Finding]:
 # --- the author's line ------------------------------------------------------------------------------------
 
 
-class _Lines:
-    """Lines of a project's files as they may be shown. A file is read when its first line is asked for.
-
-    Only so much is read: masking what must not be shown takes its time.
-    """
-
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-        self._room = MAX_CHARACTERS
-        self._files: dict[str, tuple[list[str], list[str]]] = {}
-
-    def excerpt(self, location: Location) -> tuple[str, int] | None:
-        """Returns a line of at most `WIDTH` columns, and how many of them stand before what is meant."""
-        written, shown = self._file(location.file)
-        if not 0 < location.line <= len(written):
-            return None
-        line, masked = written[location.line - 1], shown[location.line - 1]
-        at = max(0, min(location.column - 1, len(masked)))
-        if line[:at] != masked[:at]:
-            # What is meant is masked, or stands behind a mask.
-            at = next((n for n, (a, b) in enumerate(zip(line, masked, strict=False)) if a != b), at)
-        return _clip(masked, at)
-
-    def _file(self, file: str) -> tuple[list[str], list[str]]:
-        if file not in self._files:
-            text = read_text(self._folder, file) if self._folder else None
-            if isinstance(text, str) and len(text) <= self._room:
-                self._room -= len(text)
-                written = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-                self._files[file] = written, masked_lines(text, _sensitive(), declares=file == PROJECT_FILE)
-            else:
-                self._files[file] = [], []
-        return self._files[file]
-
-
-@cache
-def _sensitive() -> tuple[str, ...]:
-    """Returns the keys whose values are secret by the word of any table, in small letters."""
-    patterns: set[str] = set()
-    for kind in KINDS.values():
-        for row in kind.create.all_rows():
-            if row.sensitive is True:
-                patterns.update((row.name, *row.aliases))
-            elif row.sensitive:
-                patterns.update(row.sensitive)
-    return tuple(sorted(map(str.casefold, patterns)))
-
-
 def _clip(line: str, at: int) -> tuple[str, int]:
-    """Returns the part of a line around the character `at`, and how many columns stand before that."""
+    """Return the part of a line around the character `at`, and how many columns stand before that."""
     first = max(0, at - WIDTH)
     cells = _cells(line[first : at + WIDTH])
     begin, middle, end = 0, at - first, len(cells)
@@ -282,12 +228,12 @@ def _clip(line: str, at: int) -> tuple[str, int]:
 
 
 def _count_fitting(cells: Iterable[tuple[str, int]], room: int) -> int:
-    """Returns how many cells, from the first on, fit into the columns."""
+    """Count how many of the cells, from the first on, fit into so many columns."""
     return bisect_right([*accumulate(columns for _, columns in cells)], room)
 
 
 def _cells(text: str) -> list[tuple[str, int]]:
-    """Returns each character as it is shown, and how many columns that takes."""
+    """Return each character as it is shown, and how many columns that takes."""
     cells = [_cell(char) for char in text]
     for command in re.finditer(re.escape(COMMAND), text):
         last = COMMAND_ESCAPED[len(COMMAND) - 1 :]

@@ -9,5 +9,5 @@ from deployer.planning.plan_json import as_data
 
 
 def plan(plan: Plan) -> str:
-    """Returns the plan as a JSON document; `changes` holds all but the unchanged."""
+    """Write the plan as a JSON document; `changes` holds all but the unchanged."""
     return json.dumps(as_data(plan), indent=2)

@@ -16,7 +16,7 @@ _SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELE
 
 
 def plan(plan: Plan) -> str:
-    """Returns a heading, a table of counts, and the changes as a diff."""
+    """Write a heading, a table of counts, and the changes as a diff."""
     counts = {action: count for action, count in plan.summary.items() if count}
     counts |= {"could not be planned": len(plan.errors)} if plan.errors else {}
     what = "changes" if plan.pending else "could not be planned" if plan.errors else "no changes"

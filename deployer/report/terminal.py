@@ -17,19 +17,19 @@ from deployer.errors import DeployerError
 
 
 def prepare() -> None:
-    """Makes the streams write escapes for characters that their encoding lacks."""
+    """Have what an encoding lacks written as an escape; once, at the start of the process."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def out(text: str = "", *, newline: bool = True) -> bool:
-    """Writes a result; False when its reader has just gone away. Raises DeployerError where it cannot be."""
+    """Write a result; False when its reader has just gone away. Raises DeployerError where it cannot be."""
     return _write(text, newline=newline, stream=sys.stdout)
 
 
 def err(text: str) -> None:
-    """Writes a problem, a warning or progress."""
+    """Write a problem, a warning or progress."""
     _write(text, newline=True, stream=sys.stderr)
 
 
@@ -38,7 +38,7 @@ _shown = threading.Event()  # whether a bar stands on the last line of the termi
 
 
 def bar(done: int, total: int) -> None:
-    """Shows a progress bar on the last line of a terminal; nowhere else."""
+    """Show how far a command is on the last line of a terminal, until something else is written."""
     if total < 2 or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return
     _wipe()
@@ -69,10 +69,10 @@ def _write(text: str, *, newline: bool, stream: TextIO) -> bool:
 
 
 def _silence(stream: TextIO) -> None:
-    """Redirects further output to nowhere, including what Python writes at exit."""
+    """Send the rest nowhere, what Python still writes at exit included."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _colour() -> bool | None:
-    """Returns click's setting: False is never, None is on a terminal."""
+    """Return click's word: False is never, None is on a terminal."""
     return False if os.environ.get("NO_COLOR") else None

@@ -44,10 +44,7 @@ MAX_NOTES = 5
 
 
 def plan(plan: Plan, *, verbose: bool = False) -> str:
-    """Returns the changes with their reasons and fields, then what needs attention, errors.
-
-    And the counts.
-    """
+    """Write the changes with their reasons and fields, then what needs attention, errors, and the counts."""
     lines: list[str] = []
     for change in plan.changes if verbose else plan.pending:
         # A blank line sets off the changes that have fields to read; the others stand together.
@@ -104,7 +101,7 @@ def _change(change: Change) -> list[str]:
 
 
 def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
-    """Yields a line per field: `/numExecutors  2 -> 4`; paths are aligned."""
+    """Yield a line per field: `/numExecutors  2 -> 4`; paths are aligned."""
     width = min(max((len(printable(field.path)) for field in fields), default=0), 40)
     for field in fields[:MAX_FIELDS]:
         path = printable(field.path).ljust(width)
@@ -123,7 +120,7 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
 
 
 def _grouped(notes: Sequence[Note]) -> Iterator[str]:
-    """Yields a line for each, or one for all that failed for the same reason where they are many."""
+    """Yield a line for each, or one for all that failed for the same reason where they are many."""
     together: dict[str, list[Note]] = {}
     for note in notes:
         together.setdefault(note.message, []).append(note)
@@ -165,7 +162,7 @@ def wait_result(result: WaitResult) -> str:
 def outcomes(
     results: Iterable[Result], done: str = "applied", *, blocked: int, errors: int, not_started: int
 ) -> str:
-    """Returns the true counts at the end of an apply, or of what else `done` says."""
+    """Return the true counts at the end of an apply, or of what else `done` says."""
     ended = list(results)
     words = [f"{ended.count(result)} {result}" for result in Result if ended.count(result)]
     words += [f"{blocked} blocked"] if blocked else []

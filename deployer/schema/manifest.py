@@ -24,7 +24,7 @@ def manifest_schema(kind: Kind) -> Schema:
         apiVersion=API_VERSION,
         kind=kind.name,
         kinds=list(KINDS),
-        table=kind.table,
+        table=kind.operations.create,
         title=kind.title,
         call=kind.create.call,
         name=row_schema(kind.name_row),

@@ -83,7 +83,7 @@ def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -
         job, live, kind = change.job, change.live, KINDS[change.job.kind]
         if live is None:
             err(text.note(f"{job.identity}: not deployed, so there is no log"))
-        elif not kind.log:
+        elif not kind.operations.log:
             err(text.note(f"{job.identity}: its service has no API for logs of such jobs"))
         else:
             label = job.name if names[job.name] == 1 else str(job.identity)

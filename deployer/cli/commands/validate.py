@@ -13,6 +13,7 @@ import click
 from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
+from deployer.cli.source_lines import with_source_lines
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.escape import printable
 from deployer.project import load as project
@@ -68,7 +69,7 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
             for line in findings.github(found, _in_repository(folder)):
                 out(line)
         else:
-            for line in findings.text(found, folder, in_full=tuple(SEVERITY_COLOURS)):
+            for line in findings.text(with_source_lines(found, folder), in_full=tuple(SEVERITY_COLOURS)):
                 err(line)
         if verbose:
             for line in _sizes(checked):

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from deployer.kinds.kind import Entry, Kind, Listing, Nature, Paging, milliseconds, phase_of, read_back, text
+from deployer.kinds.kind import (
+    Entry,
+    Kind,
+    Listing,
+    Nature,
+    Operations,
+    Paging,
+    milliseconds,
+    phase_of,
+    read_back,
+    text,
+)
 from deployer.model import Identity, LiveJob, Phase
 
 STATES = {
@@ -14,7 +25,7 @@ STATES = {
 
 
 def observe(entry: Entry) -> LiveJob:
-    """A live job from an entry of `reports`."""
+    """Return the live job of an entry of `reports`."""
     spec, unobserved = read_back(KIND.rows, entry, whole=False)
     return LiveJob(
         id=text(entry.get("id")),
@@ -32,7 +43,7 @@ KIND = Kind(
     title="printed report",
     nature=Nature.RUN_ONCE,
     service="press",
-    table="press.reports.create",
+    operations=Operations(create="press.reports.create"),
     name_field="title",
     place="printer",
     id="id",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from html.parser import HTMLParser
 from typing import Any
 
@@ -54,7 +55,7 @@ def test_every_table_loads(operation: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_kind_has_its_tables(kind: Kind) -> None:
-    assert {kind.table, kind.listing.table, kind.start or kind.table} <= {*operations()}
+    assert {*filter(None, asdict(kind.operations).values()), kind.listing.table} <= {*operations()}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_what_a_table_calls_listed_is_in_the_rows_of_the_listing(kind: Kind) -> 
         if row.listed and row.location == "body":
             parent, _, leaf = row.listed.rpartition(".")
             # Tags may be there too: else they have an API of their own.
-            by_itself = kind.tags and leaf == TAGS
+            by_itself = kind.operations.list_tags and leaf == TAGS
             assert by_itself or leaf in {shown.name for shown in rows_below(entry, parent)}, row.name
 
 

@@ -273,7 +273,9 @@ def test_recorded_bodies_are_valid_manifests(kind: Kind, bare: Workspace) -> Non
     # Read from a docstring of the SDK, this is no request but what the service makes of one: it holds keys
     # that nothing can ask for.
     bodies = [
-        it["body"] for it in recorded if it["api"] == kind.table and it["origin"] != "from-sdk-docstring"
+        it["body"]
+        for it in recorded
+        if it["api"] == kind.create.operation and it["origin"] != "from-sdk-docstring"
     ]
     assert bodies
     for number, body in enumerate(bodies):

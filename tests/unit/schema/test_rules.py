@@ -224,7 +224,7 @@ def test_what_can_be_waived_is_in_the_schema(kind: str, bare: Workspace) -> None
     assert set(waivable(kind)) >= set(WAIVABLE)
 
 
-OPERATIONS = {kind.table: kind for kind in KINDS.values()}
+OPERATIONS = {kind.operations.create: kind for kind in KINDS.values()}
 
 
 @needs_shared

@@ -1,0 +1,49 @@
+"""The author's lines for findings: a file is read once, and shown as far as it holds no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from deployer.documents.files import read_text
+from deployer.model import Location
+from deployer.report.findings import Finding, SourceLine
+from deployer.secrets.excerpt import HIDDEN, sensitive_keys, shown_lines
+
+# Of all files together: to look for secrets takes its time.
+MAX_CHARACTERS = 400_000
+
+
+def with_source_lines(findings: Iterable[Finding], folder: Path | None) -> list[Finding]:
+    """Return the findings with the lines that they are about, as far as these can be shown.
+
+    `folder` is the project's; without it there are no lines. A file that would be too much is left out.
+    """
+    lines = _Lines(folder)
+    return [replace(finding, source=lines.at(finding.problem.location)) for finding in findings]
+
+
+class _Lines:
+    """The lines of a project's files. A file is read when its first line is asked for."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._left = MAX_CHARACTERS
+        self._files: dict[str, list[str]] = {}
+
+    def at(self, place: Location) -> SourceLine | None:
+        if place.file not in self._files:
+            self._files[place.file] = self._read(place.file)
+        lines = self._files[place.file]
+        if not 0 < place.line <= len(lines):
+            return None
+        line = lines[place.line - 1]
+        return SourceLine(line, 0 if line == HIDDEN else max(1, min(place.column, len(line) + 1)))
+
+    def _read(self, file: str) -> list[str]:
+        text = read_text(self._folder, file) if self._folder else None
+        if not isinstance(text, str) or len(text) > self._left:
+            return []
+        self._left -= len(text)
+        return shown_lines(text, sensitive_keys())
