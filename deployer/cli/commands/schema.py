@@ -27,7 +27,7 @@ EXAMPLES = examples(
 
 @click.group("schema", epilog=EXAMPLES)
 def command() -> None:
-    """Returns the JSON Schemas (draft 2020-12) that are generated from the parameter tables."""
+    """The JSON Schemas (draft 2020-12) that are generated from the parameter tables."""
 
 
 @command.command(
@@ -113,10 +113,10 @@ def _line(difference: Difference) -> str:
     return f"{subject}: {difference.column}: {what}{end}"
 
 
-def _describe(value: Any) -> str:
-    if value is None:
+def _describe(printed: Any) -> str:
+    if printed is None:
         return "nothing"
-    return value if isinstance(value, str) else value(value)
+    return printed if isinstance(printed, str) else value(printed)
 
 
 @command.command(

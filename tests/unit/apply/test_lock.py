@@ -24,8 +24,8 @@ from testing.workspace import SPECS, Workspace, manifest
 _HOLDER = """
 import sys
 from pathlib import Path
-from deployer.apply.lock import held
-with held(Path(sys.argv[1]), "test", "deployer apply -t test"):
+from deployer.apply.lock import hold
+with hold(Path(sys.argv[1]), "test", "deployer apply -t test"):
     print("held", flush=True)
     sys.stdin.readline()
 """

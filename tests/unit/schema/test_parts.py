@@ -30,7 +30,7 @@ def test_a_name_alone_takes_a_value_of_any_type() -> None:
 
 
 def test_a_name_inside_a_string_takes_text() -> None:
-    assert fill("A ${kind} of ${place}.", kind="job", location="a queue") == "A job of a queue."
+    assert fill("A ${kind} of ${place}.", kind="job", place="a queue") == "A job of a queue."
     assert fill("^[0-9]{1,4}$", kind="job") == "^[0-9]{1,4}$"
 
 
