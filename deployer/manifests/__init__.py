@@ -1,1 +1,1 @@
-"""Files -> Manifests -> checked Jobs."""
+"""Files -> Manifests (`read.read`) -> checked Jobs (`check.check`); what `init` writes (`scaffold.files`)."""

@@ -18,7 +18,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "changes": [_change(change) for change in plan.pending],
         "warnings": [_note(note) for note in plan.warnings],
         "errors": [_note(note) for note in plan.errors],
-        "orphans": [_live(live) for live in plan.orphans],
+        "orphans": [_orphan(live) for live in plan.orphans],
         "unmanaged": plan.unmanaged,
         "digest": plan.digest,
     }
@@ -43,7 +43,7 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def _live(live: LiveJob) -> dict[str, Any]:
+def _orphan(live: LiveJob) -> dict[str, Any]:
     kind, place, name = live.identity
     return {"kind": kind, "name": name, "place": place, "id": live.id, "state": live.state}
 

@@ -16,7 +16,7 @@ from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.model import Document
 from deployer.project.defaults import all_defaults, defaults, without_nulls
-from deployer.project.target import _EMULATED, UNLIMITED, Polling, Rate, Retry, Target, seconds
+from deployer.project.target import EMULATED, UNLIMITED, Polling, Rate, Retry, Target, seconds
 from deployer.schema.validate import violations
 from deployer.secrets.store import SecretSource
 
@@ -124,7 +124,7 @@ def _target(document: Document, name: str) -> Target:
         ca_file=raw.get("caFile", ""),
         rate=UNLIMITED if raw.get("emulator") else _rate(raw.get("rate", {})),
         retry=_retry(raw.get("retry", {})),
-        polling=_EMULATED if raw.get("emulator") else _polling(raw.get("polling", {})),
+        polling=EMULATED if raw.get("emulator") else _polling(raw.get("polling", {})),
         values=tuple(raw.get("values", ())),
         clusters=raw.get("clusters", {}),
         limits=raw.get("limits", {}),

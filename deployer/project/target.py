@@ -1,4 +1,4 @@
-"""A target of deployer.yaml, and its settings: rate, retry and waits."""
+"""A target of deployer.yaml and what it says of calls: their rate, retries and polling."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ from deployer.model import Document
 from deployer.project.regions import of_region
 from deployer.secrets.store import SecretSource
 
+# Between two looks for a state, at first and at most.
+FIRST_SECONDS = 0.25
+LONGEST_SECONDS = 3600.0
+
+_DURATION = re.compile(r"([0-9]+)([smh])")
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`attempts` is how often a call is sent at most, `full_seconds` how long a service may stay full."""
+    """How failed calls are retried: `attempts` in all, `capacity_seconds` while a service has no capacity."""
 
     attempts: int = 4
     capacity_seconds: float = 600
@@ -26,35 +33,12 @@ class Retry:
 class Rate:
     """The rate limit of one service.
 
-    No number is published for DLI and MRS. The gateway's default is said to be 200 requests per second for
-    each API (section 3), which all who use the account share.
+    No number is published for DLI and MRS. The default of the vendor's API gateway is said to be
+    200 requests per second for each API, which all who use the account share.
     """
 
     per_second: float = 50
     concurrent: int = 4
-
-
-UNLIMITED = Rate(math.inf, 1000)
-
-
-FIRST_SECONDS = 0.25
-
-
-LONGEST_SECONDS = 3600.0
-
-
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-
-
-_DURATION = re.compile(r"([0-9]+)([smh])")
-
-
-def seconds(duration: str) -> float:
-    """Returns `30m` in seconds; the schemas let nothing else through."""
-    match = _DURATION.fullmatch(duration)
-    if match is None:
-        raise ValueError(f"{duration!r} is not a duration")
-    return int(match[1]) * _UNITS[match[2]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +52,7 @@ class Polling:
     consistency_delay: float = 10.0
 
     def confirm_delays(self) -> Iterator[float]:
-        """Yields the pauses before each look for something that should be there.
-
-        At once, then ever longer.
-        """
+        """Yield the pauses before each look for something that should be there: at once, then ever longer."""
         yield 0.0
         left, pause = self.consistency_delay, FIRST_SECONDS
         while left > 0:
@@ -81,15 +62,11 @@ class Polling:
             pause *= 2
 
     def poll_delays(self) -> Iterator[float]:
-        """Yields the pauses between looks for something that takes its time."""
+        """Yield the pauses between looks for something that takes its time."""
         pause = FIRST_SECONDS
         while True:
             yield min(pause, self.interval)
             pause = min(2 * pause, LONGEST_SECONDS)
-
-
-# The emulator in the command shows at once what it was told.
-_EMULATED = Polling(interval=0.2, consistency_delay=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +98,22 @@ class Target:
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
 
     def endpoint(self, service: str) -> str:
-        """Returns the base URL of a service; raises UsageError without endpoint and region."""
+        """Return the base URL of a service; raises UsageError where there is neither endpoint nor region."""
         if service in self.endpoints:
             return self.endpoints[service].rstrip("/")
         if not self.region:
             raise UsageError(f"target '{self.name}' has neither a region nor an endpoint for {service}")
         return of_region(service, self.region)
+
+
+UNLIMITED = Rate(math.inf, 1000)
+# The emulator in the command shows at once what it was told.
+EMULATED = Polling(interval=0.2, consistency_delay=0)
+
+
+def seconds(duration: str) -> float:
+    """Convert a duration such as `30m`; raises ValueError for anything else, which no schema lets through."""
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        raise ValueError(f"{duration!r} is not a duration")
+    return int(match[1]) * _UNITS[match[2]]

@@ -17,7 +17,7 @@ RESERVED_VALUES = ("project", "target", "each", "secret", "dli_var")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merges `over` into `base`: mappings are merged, everything else is replaced."""
+    """Put `over` on top of `base`: mappings are merged, everything else is replaced."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
@@ -28,7 +28,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def value_layers(
     project: Project, target: Target, files: Sequence[str], settings: Sequence[str]
 ) -> list[Document]:
-    """Returns the project's values, the target's, `files`, then `settings` (`a.b=c`); a later one wins.
+    """Read the project's values, the target's, `files`, then `settings` (`a.b=c`); a later one wins.
 
     Raises InvalidInput for values files, UsageError for a setting.
     """
@@ -55,7 +55,7 @@ def value_layers(
 
 
 def template_values(project: Project, target: Target, layers: Iterable[Document]) -> dict[str, Any]:
-    """Returns the values that templates see: the layers merged, with project and target names."""
+    """Merge the layers into the values that templates see, with the names of project and target."""
     values: dict[str, Any] = {}
     for layer in layers:
         values = merge(values, layer.value)
@@ -63,7 +63,7 @@ def template_values(project: Project, target: Target, layers: Iterable[Document]
 
 
 def origins(layers: Iterable[Document]) -> dict[str, str]:
-    """Returns the source of each value by name, as `db.host`."""
+    """Tell where each value comes from, by its name, as `db.host`."""
     found: dict[str, str] = {}
 
     def note(layer: Document, value: Any, path: tuple[str, ...]) -> None:
@@ -79,7 +79,7 @@ def origins(layers: Iterable[Document]) -> dict[str, str]:
 
 
 def parse_assignment(setting: str) -> Document:
-    """Parses `a.b=3` to {'a': {'b': 3}}; the value is a YAML scalar. Raises UsageError."""
+    """Parse `a.b=3` as {'a': {'b': 3}}; the value is a YAML scalar. Raises UsageError."""
     key, equals, text = setting.partition("=")
     steps = key.split(".")
     if not equals or not all(steps):

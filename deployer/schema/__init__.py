@@ -1,1 +1,1 @@
-"""JSON Schemas, generated from the parameter tables, and what in a document breaks them."""
+"""JSON Schemas from the tables (`files.generate`), and what in a document breaks them (`validate`)."""

@@ -41,7 +41,7 @@ EDITIONS = {
 
 @cache
 def presets() -> Mapping[str, Mapping[str, Any]]:
-    """Returns the sizes that each `sc_type` stands for."""
+    """Read the sizes that each `sc_type` stands for."""
     file = schema_folder() / "presets.yaml"
     loaded: Mapping[str, Mapping[str, Any]] = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
     return loaded
@@ -49,7 +49,7 @@ def presets() -> Mapping[str, Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """The description of a code: an entry of `schemas/diagnostics.yaml`."""
+    """The explanation of a code: an entry of `schemas/diagnostics.yaml`, whose header says what it holds."""
 
     code: str
     title: str
@@ -62,13 +62,13 @@ class Diagnostic:
 
 @cache
 def diagnostics() -> Mapping[str, Diagnostic]:
-    """Returns the entry of each code that is not a rule's."""
+    """Read the entry of each code that is not a rule's."""
     raw = yaml.load((schema_folder() / "diagnostics.yaml").read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
     return {entry["code"]: Diagnostic(**entry) for entry in raw}
 
 
 def explain(subject: str) -> str:
-    """Describes a kind, a field (`FlinkJar.resource_config.max_slot`), a rule or a code.
+    """Describe `SparkBatch`, `FlinkJar.resource_config.max_slot`, the id of a rule, or a code.
 
     Raises UsageError.
     """
@@ -203,7 +203,7 @@ def _waiver(rule: str) -> list[str]:
 
 
 def sizes(job: Job) -> str:
-    """Returns the resources of a job's sc_type, with overrides of its spec; empty for other jobs."""
+    """Describe a job's sc_type, with the sizes that its spec sets over it; empty for jobs that have none."""
     if not any(row.name == "sc_type" for row in KINDS[job.kind].rows):
         return ""
     preset = job.spec.get("sc_type", "A")

@@ -56,10 +56,7 @@ class Rule:
     unique: Mapping[str, str] | None = None
 
     def is_broken(self, value: Any, rows: Sequence[Row]) -> bool:
-        """Returns whether the part of a manifest that the rule looks at breaks it.
-
-        `rows` give the defaults.
-        """
+        """Tell whether the part of a manifest that the rule looks at breaks it; `rows` give the defaults."""
         return _fits(self.id, "when", self.when, value) and not (
             _fits(self.id, "require", self.require, value)
             and (not self.more or _number(value, self.more[0], rows) > _number(value, self.more[1], rows))
@@ -75,17 +72,17 @@ def _rules() -> tuple[Rule, ...]:
 
 
 def rules(kind: str | None = None) -> tuple[Rule, ...]:
-    """Returns all rules, or those of one kind."""
+    """Return all rules, or those of one kind."""
     return tuple(rule for rule in _rules() if kind is None or kind in rule.kinds)
 
 
 def waivable(kind: str) -> list[str]:
-    """Returns the ids that a manifest of a kind may waive."""
+    """Return the ids that a manifest of a kind may waive."""
     return [*WAIVABLE, *(rule.id for rule in rules(kind))]
 
 
 def broken(kind: str, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Rule]:
-    """Yields the rules that a manifest breaks; its spec is in today's spelling."""
+    """Yield the rules that a manifest breaks; its spec is in today's spelling."""
     for rule in rules(kind):
         if rule.part in manifest and rule.is_broken(manifest[rule.part], rows):
             yield rule

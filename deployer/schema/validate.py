@@ -21,7 +21,7 @@ from deployer.secrets.references import has_reference
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    """Checks JSON Schema's `pattern`; unlike Python's, `$` does not match before a last newline."""
+    """Check JSON Schema's `pattern`, in which `$` is the end: Python's matches before a last newline too."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
@@ -40,7 +40,7 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 def violations(document: Document, value: Any, name: str) -> list[Problem]:
-    """Yields the schema violations of `value`, the data of `document`."""
+    """Find what in `value`, the data of `document`, does not fit the schema `name` (a kind, or Project)."""
     errors = [error for error in _validator(name).iter_errors(value) if not _of_a_secret(error)]
     # Of a value that has the wrong type, nothing else is worth saying.
     mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
@@ -102,7 +102,7 @@ _CODES = {ONE_SPELLING: Code.ONE_SPELLING, MEMORY_UNIT: Code.MEMORY_UNIT}
 
 
 def _spelling_problem(document: Document, error: ValidationError, path: Path) -> Location:
-    """Returns the location of the last synonym; if none is given, of the mapping that lacks one."""
+    """Return the last of the names that mean the same; where none is given, the mapping that lacks one."""
     schema: Any = error.schema
     alternatives: Any = schema.get("oneOf") or [schema["not"]]
     given: Any = error.instance
@@ -114,7 +114,7 @@ def _spelling_problem(document: Document, error: ValidationError, path: Path) ->
 
 
 def _closest_alternative(error: ValidationError) -> list[ValidationError]:
-    """Returns the errors of the one alternative that has the right type, if there is one."""
+    """Return the errors of the one alternative that has the right type, if there is one."""
     alternatives: dict[Any, list[ValidationError]] = {}
     for child in error.context or ():
         alternatives.setdefault(child.schema_path[0], []).append(child)
@@ -173,7 +173,7 @@ def _message(error: ValidationError, path: Path) -> str:
 
 
 def _example_suffix(schema: Any) -> str:
-    """Returns `, as in 30m`, where a pattern has an example or a default."""
+    """Return `, as in 30m`, where a pattern has an example or a default."""
     examples = [
         example
         for example in (*schema.get("examples", ()), schema.get("default"))
@@ -183,7 +183,7 @@ def _example_suffix(schema: Any) -> str:
 
 
 def describe(value: Any, *, quote: bool = False) -> str:
-    """Returns a value in the words of an error message."""
+    """Describe a value for an error message."""
     match value:
         case None:
             return "nothing"
@@ -204,6 +204,6 @@ def describe(value: Any, *, quote: bool = False) -> str:
 
 
 def _describe_path(path: Path) -> str:
-    """Returns `spec.groups[0].name`"""
+    """Format a path, as in `spec.groups[0].name`."""
     words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return words.removeprefix(".")

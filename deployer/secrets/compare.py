@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deployer.errors import DeployerError
-from deployer.secrets.references import _evaluated, has_reference
+from deployer.secrets.references import evaluate, has_reference
 
 MAX_PAIRS = 100_000
 
 
 def align_references(live: Any, desired: Any, *, unordered: bool = False) -> Any:
-    """Returns `desired`, with live text wherever it matches desired text with anything in the place of its marks.
+    """Return `desired` with live text where that matches, with anything in the place of the marks.
 
     What does not match stays as it is desired. Items are aligned by their index; those of an `unordered` list
     with any live item that fits and is not wanted by an item without marks.
@@ -39,9 +39,9 @@ def _by_index(live: list[Any], desired: list[Any]) -> list[Any]:
 
 
 def _matches(live: str, desired: str) -> bool:
-    """Returns whether `live` equals `desired` with any text for each reference."""
+    """Tell whether `live` is `desired` with any text, also none, in the place of each mark."""
     try:
-        first, *between, last = _evaluated(desired, lambda _word, _inside: "")[::2]
+        first, *between, last = evaluate(desired, lambda _word, _inside: "")[::2]
     except DeployerError:
         return False
     position, end = len(first), len(live) - len(last)
@@ -56,7 +56,7 @@ def _matches(live: str, desired: str) -> bool:
 
 
 def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
-    """Returns `desired` with a live item of its own for as many of the items with marks as can have one."""
+    """Return `desired` with a live item of its own for as many of the items with marks as can have one."""
     wanted = Counter(json.dumps(item, sort_keys=True) for item in desired if not has_reference(item))
     free: list[Any] = []
     for item in live:
@@ -79,7 +79,7 @@ def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
 
 
 def _matching(fits: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Returns a maximum bipartite matching; `fits[left]` are the candidates of `left`.
+    """Match as many of the right as can be to one of the left each; `fits[left]` are those it can have.
 
     Were each to take the first that is free, `*` could take what alone fits `a*`, and a job that is the same
     would look changed.

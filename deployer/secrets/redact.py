@@ -12,7 +12,7 @@ from typing import Any
 
 from deployer.kinds.tables import Row
 from deployer.model import Path
-from deployer.secrets import references as secrets
+from deployer.secrets.references import display_text, has_reference
 from deployer.secrets.scrub import MASK
 
 # What the name of a secret looks like, a value behind it, and an option of a command line.
@@ -41,7 +41,7 @@ _IN_NAMES = ("pass", "pwd", "secret", "token", "credential", "key", "ak", "sk")
 
 
 def text(value: str) -> str:
-    """Returns `value` with the credentials inside it masked."""
+    """Return `value` with the credentials inside it masked."""
     url, *named = _IN_TEXT
     if "://" in value:
         value = url.sub(MASK, value)
@@ -53,41 +53,41 @@ def text(value: str) -> str:
 
 
 def is_secret_option(value: object) -> bool:
-    """Returns whether an item of a list is an option whose value, the next item, is secret: `--password`."""
+    """Tell whether an item of a list is an option whose value, the next item, is secret: `--password`."""
     return isinstance(value, str) and bool(_IS_OPTION.fullmatch(value))
 
 
 def is_sensitive(row: Row, path: Path) -> bool:
-    """Returns whether the value at `path` below the field `row` is secret, by the table's word."""
+    """Tell whether the value at `path` below the field `row` is secret, by the table's word."""
     if isinstance(row.sensitive, bool):
         return row.sensitive
     return bool(path) and any(fnmatchcase(str(path[0]).casefold(), pattern) for pattern in row.sensitive)
 
 
 def masked(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a spec that can be shown; `rows` are those of its fields, by each of their names."""
+    """Return a spec that can be shown; `rows` are those of its fields, by each of their names."""
     return {name: _masked(rows.get(name), (), value) for name, value in spec.items()}
 
 
 def literal_secrets(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> Iterator[Path]:
-    """Yields paths of a spec that would be masked and are no secret references."""
+    """Yield the paths in a spec where something stands that would be masked, and is no mark of a secret."""
     return _differences(spec, masked(rows, spec), ())
 
 
-def _differences(value: Any, shown: Any, path: Path) -> Iterator[Path]:
-    if isinstance(value, Mapping) and isinstance(shown, Mapping):
+def _differences(value: Any, printed: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, Mapping) and isinstance(printed, Mapping):
         for key, item in value.items():
-            yield from _differences(item, shown[key], (*path, key))
-    elif isinstance(value, list) and isinstance(shown, list):
-        for index, (item, other) in enumerate(zip(value, shown, strict=True)):
+            yield from _differences(item, printed[key], (*path, key))
+    elif isinstance(value, list) and isinstance(printed, list):
+        for index, (item, other) in enumerate(zip(value, printed, strict=True)):
             yield from _differences(item, other, (*path, index))
-    elif value and value != shown and not secrets.has_reference(value):
+    elif value and value != printed and not has_reference(value):
         yield path
 
 
 def _masked(row: Row | None, path: Path, value: Any) -> Any:
     if _has_reference(value):
-        return secrets.display_text(value)
+        return display_text(value)
     if row is not None and is_sensitive(row, path):
         return MASK
     if row is not None and row.sensitive and not path and isinstance(value, str):
@@ -106,4 +106,4 @@ def _masked(row: Row | None, path: Path, value: Any) -> Any:
 
 
 def _has_reference(value: object) -> bool:
-    return isinstance(value, str) and secrets.has_reference(value)
+    return isinstance(value, str) and has_reference(value)

@@ -1,4 +1,12 @@
-"""References to secrets in text: the marks that `{{ secret("NAME") }}` leaves."""
+"""References to secrets in text: what `{{ secret("NAME") }}` leaves for a value that only `apply` sees.
+
+A mark stands inside a scalar and is made of characters that authors cannot write::
+
+    OPEN secret SEP NAME CLOSE      the value of NAME
+    OPEN FILTER SEP text CLOSE      what a filter makes of `text`, which holds marks itself
+
+A scalar that holds a mark is secret everywhere, its other text too.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +20,10 @@ from urllib.parse import quote
 from deployer.errors import DeployerError
 
 MAX_FILLED = 256 * 1024
-
-
 OPEN, SEP, CLOSE = "\ue004", "\ue005", "\ue006"
-
-
-RESERVED = re.compile(f"[{OPEN}-{CLOSE}]")
-
-
+SECRET = "secret"  # noqa: S105 - the word in a mark
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-
-
+RESERVED = re.compile(f"[{OPEN}-{CLOSE}]")
 FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
     {
         "b64encode": lambda text: base64.b64encode(text.encode()).decode(),
@@ -31,69 +32,49 @@ FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
     }
 )
 
-
-_SECRET = "secret"  # noqa: S105 - the word in a mark
-
-
-_SECRET_REFERENCE = re.compile(f"{OPEN}{_SECRET}{SEP}({NAME.pattern}){CLOSE}")
-
-
+_SECRET_REFERENCE = re.compile(f"{OPEN}{SECRET}{SEP}({NAME.pattern}){CLOSE}")
+_TOKEN = re.compile(f"({OPEN}{SECRET}{SEP}{NAME.pattern}{CLOSE}|{OPEN}(?:{'|'.join(FILTERS)}){SEP}|{CLOSE})")
 _DAMAGED_REFERENCE = "the mark of a secret is damaged"
 
 
-_TOKEN = re.compile(f"({OPEN}{_SECRET}{SEP}{NAME.pattern}{CLOSE}|{OPEN}(?:{'|'.join(FILTERS)}){SEP}|{CLOSE})")
-
-
 def reference(name: str) -> str:
-    """Returns the mark for the value of a secret; raises ValueError where `name` is none."""
+    """Return the mark for the value of a secret; raises ValueError where `name` is none."""
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a secret")
-    return f"{OPEN}{_SECRET}{SEP}{name}{CLOSE}"
+    return f"{OPEN}{SECRET}{SEP}{name}{CLOSE}"
 
 
 def deferred_reference(filter_name: str, text: str) -> str:
-    """Returns the mark for what one of `FILTERS` makes of `text` once its marks are filled."""
+    """Return the mark for what one of `FILTERS` makes of `text` once its marks are filled."""
     if filter_name not in FILTERS:
         raise ValueError(f"{filter_name!r} is not a filter for secrets")
     return f"{OPEN}{filter_name}{SEP}{text}{CLOSE}"
 
 
 def has_reference(value: object) -> bool:
-    """Returns whether any text in plain data holds a mark, or a part of one."""
+    """Tell whether any text in plain data holds a mark, or a part of one."""
     if isinstance(value, str):  # most are, and this is asked of every one
         return RESERVED.search(value) is not None
     return any(RESERVED.search(text) for text in _texts(value))
 
 
 def texts_with_references(value: object) -> list[str]:
-    """Returns the texts in plain data that hold marks, sorted."""
+    """Return the texts in plain data that hold marks, sorted."""
     return sorted(text for text in _texts(value) if RESERVED.search(text))
 
 
 def referenced_names(value: object) -> frozenset[str]:
-    """Returns the secrets that plain data asks for."""
+    """Return the names of the secrets that plain data refers to."""
     return frozenset(name for text in _texts(value) for name in _SECRET_REFERENCE.findall(text))
 
 
 def display_text(text: str) -> str:
-    """Returns a scalar with references as a person sees it: only the secret names."""
-    return f"{_SECRET}({', '.join(sorted(referenced_names(text)))})"
+    """Return what is printed for a scalar that holds marks: the names, and nothing else of it."""
+    return f"{SECRET}({', '.join(sorted(referenced_names(text)))})"
 
 
-def _texts(value: object) -> Iterator[str]:
-    pending = [value]
-    while pending:
-        match pending.pop():
-            case str() as text:
-                yield text
-            case Mapping() as mapping:
-                pending += [*mapping, *mapping.values()]
-            case list() | tuple() as items:
-                pending += items
-
-
-def _evaluated(text: str, value: Callable[[str, str], str]) -> list[str]:
-    """Returns the text in turns with what stands for its marks: literal, value, literal, ..., literal.
+def evaluate(text: str, value: Callable[[str, str], str]) -> list[str]:
+    """Return the text in turns with what stands for its marks: literal, value, literal, ..., literal.
 
     `value` takes the word of a mark, and the name or the evaluated text in it. Raises DeployerError for a
     mark that is damaged.
@@ -106,12 +87,12 @@ def _evaluated(text: str, value: Callable[[str, str], str]) -> list[str]:
                 raise DeployerError(_DAMAGED_REFERENCE)
             texts[-1].append(piece)
         elif secret := _SECRET_REFERENCE.fullmatch(piece):
-            texts[-1].append(value(_SECRET, secret[1]))
+            texts[-1].append(value(SECRET, secret[1]))
         elif piece != CLOSE:
             filters.append(piece[1:-1])
             texts.append([])
         elif filters:
-            inside = _joined(texts.pop())
+            inside = join(texts.pop())
             texts[-1].append(value(filters.pop(), inside))
         else:
             raise DeployerError(_DAMAGED_REFERENCE)
@@ -120,13 +101,22 @@ def _evaluated(text: str, value: Callable[[str, str], str]) -> list[str]:
     return texts[0]
 
 
-def _joined(pieces: Sequence[str]) -> str:
-    """Returns the pieces in one.
-
-    Values and filters can make a short text very long, so it is measured first.
-    """
+def join(pieces: Sequence[str]) -> str:
+    """Join the pieces. Values and filters can make a short text very long, so it is measured first."""
     if sum(map(len, pieces)) > MAX_FILLED:
         raise DeployerError(
             f"text with secrets is longer than {MAX_FILLED} characters once they are filled in"
         )
     return "".join(pieces)
+
+
+def _texts(value: object) -> Iterator[str]:
+    pending = [value]
+    while pending:
+        match pending.pop():
+            case str() as text:
+                yield text
+            case Mapping() as mapping:
+                pending += [*mapping, *mapping.values()]
+            case list() | tuple() as items:
+                pending += items

@@ -1,4 +1,4 @@
-"""Every form that the value of a secret can take inside other text."""
+"""Where the value of a secret stands in other text, in whatever form."""
 
 from __future__ import annotations
 
@@ -10,12 +10,63 @@ from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
-
-
-PART = 6
-
+PART = 6  # the least part of a value that is found for itself
 
 _ELLIPSIS = re.compile(r"(?=\.\.|\u2026)")
+
+
+def encoded_forms(value: str) -> Iterator[str]:
+    """Yield all forms that `value` may have in a message: alone, and encoded once or twice."""
+    # JSON stands in JSON, and all of that in a URL: the inner form, and then how it is written again.
+    inner = {value, *(nested(value) for nested in _NESTED)}
+    inner |= {nested(form) for nested in _NESTED for form in inner}
+    escaped = inner | {escape(form) for escape in _ESCAPES for form in inner}
+    yield from escaped
+    yield from (nested(form) for nested in _NESTED for form in escaped - inner)
+    for data in {text.encode() for text in (value, _json(value), _json_ascii(value))}:
+        yield from (data.hex(), data.hex().upper())
+        for form in set(_base64(data)):
+            yield from (form, *(escape(form) for escape in _ESCAPES))
+    lines = value.splitlines()
+    for line in map(str.strip, lines if len(lines) > 1 else ()):
+        if len(line) >= PART:
+            yield from (line, *(escape(line) for escape in _ESCAPES))
+
+
+def find(form: str, text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of `form` in `text`."""
+    at = text.find(form)
+    while at >= 0:
+        yield at, at + len(form)
+        at = text.find(form, at + len(form))
+
+
+def find_cut_off(forms: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans where `text` ends, or is cut off with `...`, after the beginning of one of `forms`."""
+    ends = [*(match.start() for match in _ELLIPSIS.finditer(text)), len(text)]
+    for form in forms:
+        head = form[:PART]
+        if len(form) <= PART or head not in text:
+            continue
+        for end in ends:
+            at = text.find(head, max(0, end - len(form)), end)
+            while at >= 0 and not form.startswith(text[at:end]):
+                at = text.find(head, at + 1, end)
+            if at >= 0:
+                yield at, end
+
+
+def _base64(data: bytes) -> Iterator[str]:
+    """Yield `data` in base64, alone and as it looks inside that of longer data, at three alignments."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        alone = encode(data).decode()
+        yield from (alone, alone.rstrip("="))
+        for before in range(3):
+            whole = encode(bytes(before) + data).decode()
+            # A character stands for 6 bits: those that hold bits of what is around it are left out.
+            inside = whole[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
+            if len(inside) >= PART:
+                yield inside
 
 
 def _lower(quoted: str) -> str:
@@ -40,8 +91,6 @@ def _repr_beside_quotes(text: str) -> str:
 
 # How text looks inside other text. JSON and repr are also found inside each other.
 _NESTED: tuple[Callable[[str], str], ...] = (_json_ascii, _json, _repr, _repr_beside_quotes)
-
-
 _ESCAPES: tuple[Callable[[str], str], ...] = (
     *_NESTED,
     lambda text: _json_ascii(text).replace("/", "\\/"),
@@ -58,59 +107,3 @@ _ESCAPES: tuple[Callable[[str], str], ...] = (
     lambda text: html.escape(text).replace("&#x27;", "&apos;"),
     lambda text: html.escape(text, quote=False),
 )
-
-
-def _forms(value: str) -> Iterator[str]:
-    """Returns all forms that `value` may have in a message."""
-    # JSON stands in JSON, and all of that in a URL: the inner form, and then how it is written again.
-    inner = {value, *(nested(value) for nested in _NESTED)}
-    inner |= {nested(form) for nested in _NESTED for form in inner}
-    escaped = inner | {escape(form) for escape in _ESCAPES for form in inner}
-    yield from escaped
-    yield from (nested(form) for nested in _NESTED for form in escaped - inner)
-    for data in {text.encode() for text in (value, _json(value), _json_ascii(value))}:
-        yield from (data.hex(), data.hex().upper())
-        for form in set(_base64(data)):
-            yield from (form, *(escape(form) for escape in _ESCAPES))
-    lines = value.splitlines()
-    for line in map(str.strip, lines if len(lines) > 1 else ()):
-        if len(line) >= PART:
-            yield from (line, *(escape(line) for escape in _ESCAPES))
-
-
-def _base64(data: bytes) -> Iterator[str]:
-    """Yields `data` in base64, alone and as it looks inside that of longer data.
-
-    At each of three alignments.
-    """
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        alone = encode(data).decode()
-        yield from (alone, alone.rstrip("="))
-        for before in range(3):
-            whole = encode(bytes(before) + data).decode()
-            # A character stands for 6 bits: those that hold bits of what is around it are left out.
-            inside = whole[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
-            if len(inside) >= PART:
-                yield inside
-
-
-def _found(form: str, text: str) -> Iterator[tuple[int, int]]:
-    at = text.find(form)
-    while at >= 0:
-        yield at, at + len(form)
-        at = text.find(form, at + len(form))
-
-
-def _cut_off(forms: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
-    """Yields where `text` ends, or is cut with `...`, after the beginning of one of `forms`."""
-    ends = [*(match.start() for match in _ELLIPSIS.finditer(text)), len(text)]
-    for form in forms:
-        head = form[:PART]
-        if len(form) <= PART or head not in text:
-            continue
-        for end in ends:
-            at = text.find(head, max(0, end - len(form)), end)
-            while at >= 0 and not form.startswith(text[at:end]):
-                at = text.find(head, at + 1, end)
-            if at >= 0:
-                yield at, end

@@ -1,12 +1,4 @@
-"""`{{ secret("NAME") }}`: marks in text for values that only `apply` sees, and those values.
-
-A mark stands inside a scalar and is made of characters that authors cannot write::
-
-    OPEN secret SEP NAME CLOSE      the value of NAME
-    OPEN FILTER SEP text CLOSE      what a filter makes of `text`, which holds marks itself
-
-A scalar that holds a mark is secret everywhere, its other text too.
-"""
+"""The values of secrets: read when they are asked for, filled into text, and scrubbed from messages."""
 
 from __future__ import annotations
 
@@ -17,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deployer.errors import DeployerError, nearest
-from deployer.secrets.references import _SECRET, FILTERS, _evaluated, _joined, has_reference
-from deployer.secrets.scrub import MASK, PART, _cut_off, _forms, _found
+from deployer.secrets.references import FILTERS, SECRET, evaluate, has_reference, join
+from deployer.secrets.scrub import MASK, PART, encoded_forms, find, find_cut_off
 
 MAX_BYTES = 64 * 1024
 
@@ -59,7 +51,7 @@ class Secrets:
         return f"Secrets({', '.join(sorted(self._sources))})"
 
     def missing(self, wanted: Iterable[str]) -> list[str]:
-        """Returns a line for each of the `wanted` names that has no value, and why."""
+        """Return a line for each of the `wanted` names that has no value, and why."""
         lines: list[str] = []
         for name in sorted(set(wanted)):
             try:
@@ -69,10 +61,10 @@ class Secrets:
         return lines
 
     def filled(self, value: Any) -> Any:
-        """Returns plain data with all references resolved. Raises DeployerError for a missing value."""
+        """Put values in the place of all marks in plain data. Raises DeployerError where one has none."""
         match value:
             case str() if has_reference(value):
-                return _joined(_evaluated(value, self._resolve_reference))
+                return join(evaluate(value, self._resolve_reference))
             case Mapping():
                 return {self.filled(key): self.filled(item) for key, item in value.items()}
             case list():
@@ -80,7 +72,7 @@ class Secrets:
         return value
 
     def scrubbed(self, text: str) -> str:
-        """Returns a message with all that was ever filled in replaced by `***`, however it is encoded.
+        """Return a message with all that was ever filled in replaced by `***`, however it is encoded.
 
         A value goes whole however short it is: then much else goes with it, but a garbled message is a
         smaller harm than a secret in a log. Parts of a value go when they have `PART` characters: its lines,
@@ -88,9 +80,9 @@ class Secrets:
         """
         forms = tuple(self._forms)  # another thread may add to them
         backwards = (form[::-1] for form in forms if form[-PART:] in text)
-        spans = [span for form in forms for span in _found(form, text)]
-        spans += _cut_off(forms, text)
-        spans += ((len(text) - end, len(text) - start) for start, end in _cut_off(backwards, text[::-1]))
+        spans = [span for form in forms for span in find(form, text)]
+        spans += find_cut_off(forms, text)
+        spans += ((len(text) - end, len(text) - start) for start, end in find_cut_off(backwards, text[::-1]))
         pieces: list[str] = []
         position = 0
         for start, end in sorted(spans):
@@ -100,8 +92,8 @@ class Secrets:
         return "".join([*pieces, text[position:]])
 
     def _resolve_reference(self, word: str, inside: str) -> str:
-        """Resolves a reference: `inside` is a secret's name, or the text for a filter."""
-        return self._value(inside) if word == _SECRET else self._remember(FILTERS[word](inside))
+        """Return what stands for a mark: `inside` is the name of a secret, or the text for a filter."""
+        return self._value(inside) if word == SECRET else self._remember(FILTERS[word](inside))
 
     def _value(self, name: str) -> str:
         source = self._sources.get(name)
@@ -115,10 +107,10 @@ class Secrets:
         return self._values[name]
 
     def _remember(self, value: str) -> str:
-        """Remembers a value, to scrub it."""
+        """Remember a value, to scrub it."""
         if not self._made_up and value not in self._kept_values:
             self._kept_values.add(value)
-            self._forms.update(filter(None, _forms(value)))
+            self._forms.update(filter(None, encoded_forms(value)))
         return value
 
 

@@ -1,1 +1,1 @@
-"""Jinja in a process of its own: text and values -> rendered text that knows its source positions."""
+"""Jinja in a process of its own (`sandbox.Sandbox`): text and values -> text that knows its positions."""

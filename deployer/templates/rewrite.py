@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jinja2 import TemplateSyntaxError, nodes
@@ -18,7 +18,7 @@ from jinja2.compiler import CodeGenerator, Frame
 from jinja2.visitor import NodeTransformer
 
 from deployer.templates.source_map import INCLUDE_END, Position, marker
-from deployer.templates.value_usage import Names, Scope
+from deployer.templates.value_usage import Names, bound_names, used_values
 
 # What Jinja itself binds; no value of the project.
 _SPECIAL = ("self", "super", "loop", "caller", "varargs", "kwargs")
@@ -65,7 +65,7 @@ class CaptureCodeGenerator(CodeGenerator):
 
 
 class _ConcatRewriter(NodeTransformer):
-    """`a ~ b` as a call, because Jinja makes text of everything in it."""
+    """A transformer of `a ~ b` into a call, because Jinja makes text of everything in it."""
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - the base's name
         self.generic_visit(node)
@@ -80,21 +80,22 @@ def rewrite(
     number: int,
     functions: Iterable[str],
 ) -> frozenset[str]:
-    """Rewrites `tree` in place, and gives the names that it binds. `number` stands for `file` in marks.
+    """Rewrite `tree` in place, and return the names that it binds. `number` stands for `file` in marks.
 
     `functions` are the names that are no values, though no template binds them.
     """
+    bound = bound_names(tree)
     layout = _Layout(source, tokens, file)
     if layout.joins:
         _ConcatRewriter().visit(tree)
     pieces = [piece for output in tree.find_all(nodes.Output) for piece in output.nodes]
     positions = dict(zip(map(id, pieces), layout.pieces, strict=True))
-    scope = Scope.without_values((*_SPECIAL, *functions))
+    rewriter = _Rewriter(file, number, positions, layout.tags, {*_SPECIAL, *functions, *bound})
     extends = [node for node in tree.body if isinstance(node, nodes.Extends)]
-    tree.body = _Rewriter(file, number, positions, layout.tags).body(tree.body, _Enclosing(scope))
+    tree.body = rewriter.body(tree.body, _Enclosing())
     # The template that is extended runs after the last statement: that one tells its place.
     tree.body += [_empty_statement(node.lineno) for node in extends[:1]]
-    return frozenset(scope.ever)
+    return bound
 
 
 class _Layout:
@@ -139,35 +140,35 @@ class _Enclosing(NamedTuple):
     what that writes is rewritten there.
     """
 
-    scope: Scope
     capturing: bool = False
     recursive: bool = False
-
-    def inside(self, scope: Scope | None = None) -> _Enclosing:
-        return self._replace(scope=scope or self.scope.inner())
 
 
 class _Rewriter:
     """A rewriter of the statements of one template; those without output stay."""
 
     def __init__(
-        self, file: str, number: int, positions: dict[int, Position], tags: dict[tuple[int, str], Position]
+        self,
+        file: str,
+        number: int,
+        positions: dict[int, Position],
+        tags: dict[tuple[int, str], Position],
+        no_values: Collection[str],
     ) -> None:
         self._file = file
         self._number = number
         self._positions = positions
         self._tags = tags
+        self._no_values = no_values
         self._blocks = 0
-        self._used: dict[str, None] = {}
         self._by_type: dict[type[nodes.Node], Callable[[Any, _Enclosing], list[nodes.Node]]] = {
             nodes.Output: self._output,
             nodes.Include: self._include,
             nodes.Import: self._import,
             nodes.FromImport: self._from_import,
             nodes.Extends: self._extends,
-            nodes.Assign: self._assign,
-            nodes.AssignBlock: self._assign_block,
-            nodes.Macro: self._macro,
+            nodes.AssignBlock: self._capture,
+            nodes.Macro: self._capture,
             nodes.CallBlock: self._call_block,
             nodes.FilterBlock: self._filter_block,
             nodes.Block: self._block,
@@ -206,59 +207,32 @@ class _Rewriter:
         return [node]
 
     def _for(self, node: nodes.For, around: _Enclosing) -> list[nodes.Node]:
-        scope = around.scope.inner()
-        scope.hide(node.target)
-        scope.bind_names(node.target, around.scope.of(node.iter))
-        node.body = self.body(node.body, _Enclosing(scope, around.capturing, node.recursive))
-        node.else_ = self.body(node.else_, around.inside())
+        node.body = self.body(node.body, _Enclosing(around.capturing, node.recursive))
+        node.else_ = self.body(node.else_, around)
         return [node]
 
     def _with(self, node: nodes.With, around: _Enclosing) -> list[nodes.Node]:
-        scope = around.scope.inner()
-        for target, value in zip(node.targets, node.values, strict=True):
-            scope.hide(target)
-            scope.bind_names(target, around.scope.of(value))
-        node.body = self.body(node.body, around.inside(scope))
+        node.body = self.body(node.body, around)
         return [_empty_statement(node.lineno), node]
 
-    def _block(self, node: nodes.Block, around: _Enclosing) -> list[nodes.Node]:
+    def _block(self, node: nodes.Block, _: _Enclosing) -> list[nodes.Node]:
         # What overrides it may stand elsewhere: that it is captured shows only when it is run.
-        node.body = self.body(node.body, _Enclosing(around.scope.inner()))
+        node.body = self.body(node.body, _Enclosing())
         return [node]
 
     # --- statements that capture
 
-    def _capturing(self, body: list[nodes.Node], scope: Scope) -> tuple[list[nodes.Node], Names]:
-        """Returns a body whose output is captured, and the names of the values that its output uses."""
-        before, self._used = self._used, {}
-        made = self.body(body, _Enclosing(scope, capturing=True))
-        used, self._used = tuple(self._used), before
-        return made, used
-
-    def _assign_block(self, node: nodes.AssignBlock, around: _Enclosing) -> list[nodes.Node]:
-        node.body, used = self._capturing(node.body, around.scope.inner())
-        around.scope.bind_names(node.target, (*used, *around.scope.of(node.filter)))
-        return [node]
-
-    def _macro(self, node: nodes.Macro, around: _Enclosing) -> list[nodes.Node]:
-        target = nodes.Name(node.name, "store")
-        around.scope.hide(target)
-        scope = around.scope.inner()
-        scope.hide(*node.args)
-        node.body, used = self._capturing(node.body, scope)
-        around.scope.bind_names(target, used)
+    def _capture(self, node: nodes.AssignBlock | nodes.Macro, _: _Enclosing) -> list[nodes.Node]:
+        node.body = self.body(node.body, _Enclosing(capturing=True))
         return [node]
 
     def _call_block(self, node: nodes.CallBlock, around: _Enclosing) -> list[nodes.Node]:
-        scope = around.scope.inner()
-        scope.hide(*node.args)
-        node.body, used = self._capturing(node.body, scope)
-        return self._captured([node], None, (*around.scope.of(node.call), *used), node.lineno, around)
+        node.body = self.body(node.body, _Enclosing(capturing=True))
+        return self._captured([node], None, self._used(node.call), node.lineno, around)
 
     def _filter_block(self, node: nodes.FilterBlock, around: _Enclosing) -> list[nodes.Node]:
-        body, used = self._capturing(node.body, around.scope.inner())
-        used = (*used, *around.scope.of(node.filter))
-        return self._captured(body, node.filter, used, node.lineno, around)
+        body = self.body(node.body, _Enclosing(capturing=True))
+        return self._captured(body, node.filter, self._used(node.filter), node.lineno, around)
 
     def _captured(
         self,
@@ -268,9 +242,8 @@ class _Rewriter:
         number: int,
         around: _Enclosing,
     ) -> list[nodes.Node]:
-        """Returns a body's filtered output as a value: `{% set it %}...{% endset %}{{ it | filter }}`."""
+        """Write what a body writes, filtered, as a value: `{% set it %}...{% endset %}{{ it | filter }}`."""
         self._blocks += 1
-        self._used |= dict.fromkeys(used)
         name = f"_captured_{self._blocks}"
         value: nodes.Expr = nodes.Name(name, "load", lineno=number)
         if filter_:
@@ -284,10 +257,6 @@ class _Rewriter:
 
     # --- statements without others inside
 
-    def _assign(self, node: nodes.Assign, around: _Enclosing) -> list[nodes.Node]:
-        around.scope.bind(node.target, node.node)
-        return [node]
-
     def _extends(self, node: nodes.Extends, _: _Enclosing) -> list[nodes.Node]:
         begins = nodes.TemplateData(marker(self._number, Position.of_number(node.lineno), "^"))
         return [nodes.Output([begins], lineno=node.lineno), node]
@@ -298,22 +267,20 @@ class _Rewriter:
         text = _call("included", *self._of_file(node), ignore_missing, lineno=node.lineno)
         return [nodes.Output([begins, text, nodes.TemplateData(INCLUDE_END)], lineno=node.lineno)]
 
-    def _import(self, node: nodes.Import, around: _Enclosing) -> list[nodes.Node]:
+    def _import(self, node: nodes.Import, _: _Enclosing) -> list[nodes.Node]:
         target = nodes.Name(node.target, "store", lineno=node.lineno)
-        around.scope.hide(target)
         call = _call("imported", *self._of_file(node), lineno=node.lineno)
         return [nodes.Assign(target, call, lineno=node.lineno)]
 
-    def _from_import(self, node: nodes.FromImport, around: _Enclosing) -> list[nodes.Node]:
+    def _from_import(self, node: nodes.FromImport, _: _Enclosing) -> list[nodes.Node]:
         pairs = [name if isinstance(name, tuple) else (name, name) for name in node.names]
         targets: list[nodes.Expr] = [nodes.Name(alias, "store", lineno=node.lineno) for _, alias in pairs]
-        around.scope.hide(*targets)
         names = nodes.Const(tuple(name for name, _ in pairs))
         call = _call("imported_names", *self._of_file(node), names, lineno=node.lineno)
         return [nodes.Assign(nodes.Tuple(targets, "store"), call, lineno=node.lineno)]
 
     def _of_file(self, node: nodes.Include | nodes.Import | nodes.FromImport) -> list[nodes.Expr]:
-        """Returns the arguments for loading a file: its name, the including file, the visible names."""
+        """Return what is needed to load a file: its name, who asks for it, and what that one lets it see."""
         context = nodes.DerivedContextReference() if node.with_context else nodes.Const(None)
         return [node.template, nodes.Const(self._file), context]
 
@@ -326,7 +293,7 @@ class _Rewriter:
         return [node]
 
     def _written(self, piece: nodes.Expr, position: Position, around: _Enclosing) -> Iterator[nodes.Expr]:
-        """Yields a piece of template text, or an expression that is written."""
+        """Yield what is written for a piece of template text or an expression."""
         if isinstance(piece, nodes.TemplateData):
             if not around.capturing:
                 piece.data = self._marked(piece.data, position)
@@ -334,8 +301,7 @@ class _Rewriter:
             return
         for part in nodes.Output([piece]).find_all((nodes.Filter, nodes.Test)):
             part.lineno = position.as_number  # where one is unknown, this is all that Jinja tells
-        used = around.scope.of(piece)
-        self._used |= dict.fromkeys(used)
+        used = self._used(piece)
         match piece:
             case nodes.Call(node=nodes.Name(name="loop") as it, args=[items], kwargs=[]) if around.recursive:
                 yield _call("recursed", it, items, lineno=position.as_number)
@@ -343,6 +309,9 @@ class _Rewriter:
                 yield _call("inherited", it, *_of_placeholder(position, used), lineno=position.as_number)
             case _:
                 yield from self._value(piece, position, used, capturing=around.capturing)
+
+    def _used(self, expression: nodes.Node) -> Names:
+        return used_values(expression, self._no_values)
 
     def _value(
         self, value: nodes.Expr, position: Position, used: Names, *, capturing: bool
@@ -363,7 +332,7 @@ class _Rewriter:
 
 
 def _empty_statement(lineno: int) -> nodes.ExprStmt:
-    """Returns an empty statement that carries a line number which Jinja omits."""
+    """Return a statement that does nothing, at a place: for those that Jinja forgets to note the place of."""
     return nodes.ExprStmt(nodes.Const(None), lineno=lineno)
 
 

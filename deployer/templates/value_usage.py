@@ -1,82 +1,48 @@
-"""Which of the project's values an expression of a template uses, as far as its tree tells."""
+"""The names of the project's values that stand in an expression of a template, as far as its tree tells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterator
 
 from jinja2 import nodes
 
 Names = tuple[str, ...]
 
 
-class _Bound(NamedTuple):
-    """The meaning of a name bound in a template; `exact` if it is another name for one value."""
+def bound_names(tree: nodes.Template) -> frozenset[str]:
+    """Return the names that a template binds itself, anywhere: by set, for, with, macro, call or import."""
+    found = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
+    found |= {macro.name for macro in tree.find_all(nodes.Macro)}
+    found |= {import_.target for import_ in tree.find_all(nodes.Import)}
+    for import_ in tree.find_all(nodes.FromImport):
+        found |= {name[1] if isinstance(name, tuple) else name for name in import_.names}
+    return frozenset(found)
 
-    names: Names = ()
-    exact: bool = False
 
+def used_values(expression: nodes.Node, no_values: Collection[str]) -> Names:
+    """Return the names that stand in `expression`, as `db.host`, without those that begin in `no_values`.
 
-class Scope:
-    """The names that a template has bound; any other is one of the project's values.
-
-    `ever` collects all that are bound in it and in what is inside.
+    What a name of the template's own was made of is not followed.
     """
+    used = (".".join(chain) for chain in _chains(expression) if chain[0] not in no_values)
+    return tuple(dict.fromkeys(used))
 
-    def __init__(self, bound: Mapping[str, _Bound], ever: set[str]) -> None:
-        self._bound = dict(bound)
-        self.ever = ever
 
-    @classmethod
-    def without_values(cls, names: Iterable[str]) -> Scope:
-        """Returns a scope in which `names` stand for no value."""
-        return cls(dict.fromkeys(names, _Bound()), set())
-
-    def inner(self) -> Scope:
-        return Scope(self._bound, self.ever)
-
-    def of(self, *expressions: nodes.Node | None) -> Names:
-        """Returns the names that expressions use, as `db.host`."""
-        found: dict[str, None] = {}
-        for expression in expressions:
-            if expression is not None:
-                found |= dict.fromkeys(self._of(expression))
-        return tuple(found)
-
-    def bind(self, target: nodes.Node, value: nodes.Node) -> None:
-        """Notes `target = value`; both branches of a condition may do that."""
-        chain = _attribute_path(value)
-        exact = chain is not None and self._bound.get(chain[0], _Bound(exact=True)).exact
-        self.bind_names(target, self.of(value), exact=exact and isinstance(target, nodes.Name))
-
-    def bind_names(self, target: nodes.Node, names: Names, *, exact: bool = False) -> None:
-        for name in _targets(target):
-            before = self._bound.get(name, _Bound())
-            both = tuple(dict.fromkeys((*before.names, *names)))
-            self._bound[name] = _Bound(both, exact and not before.names)
-            self.ever.add(name)
-
-    def hide(self, *targets: nodes.Node) -> None:
-        """Forgets what stood for the names that `targets` bind anew."""
-        for target in targets:
-            self._bound |= dict.fromkeys(_targets(target), _Bound())
-            self.ever.update(_targets(target))
-
-    def _of(self, node: nodes.Node) -> Names:
-        if chain := _attribute_path(node):
-            base, *steps = chain
-            bound = self._bound.get(base)
-            if bound is None:
-                return (".".join(chain),)
-            return (".".join([*bound.names, *steps]),) if bound.exact and bound.names else bound.names
-        if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
-            # The last step is a method, not a value.
-            return self.of(node.node.node, *node.args, *node.kwargs, node.dyn_args, node.dyn_kwargs)
-        return self.of(*node.iter_child_nodes())
+def _chains(node: nodes.Node) -> Iterator[list[str]]:
+    if chain := _attribute_path(node):
+        yield chain
+        return
+    children = node.iter_child_nodes()
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
+        # The last step is a method, not a value.
+        yield from _chains(node.node.node)
+        children = node.iter_child_nodes(exclude=("node",))
+    for child in children:
+        yield from _chains(child)
 
 
 def _attribute_path(node: nodes.Node) -> list[str] | None:
-    """Returns the steps of `db["main"].host`; None for anything computed."""
+    """Return the steps of `db["main"].host`; None for anything that is computed."""
     match node:
         case nodes.Name():
             return [node.name]
@@ -87,10 +53,3 @@ def _attribute_path(node: nodes.Node) -> list[str] | None:
             inner = _attribute_path(node.node)
             return inner and [*inner, str(step)]
     return None
-
-
-def _targets(target: nodes.Node) -> list[str]:
-    """Returns the names that are bound: one, those of a tuple, that of a namespace."""
-    if isinstance(target, nodes.Name | nodes.NSRef):
-        return [target.name]
-    return [name for child in target.iter_child_nodes() for name in _targets(child)]

@@ -45,7 +45,7 @@ class Grid:
 
 
 def blocks(text: str) -> Iterator[str | Grid]:
-    """Returns the format is told by what the text holds: `<table`, and then headings of Markdown."""
+    """Split a page into lines and tables. `<table`, and then headings of Markdown, tell its format."""
     if not re.search(r"<table\b", text, re.I):
         return _flat_blocks(text)
     if re.search(r"<(?:html|body|!doctype)\b", text, re.I) or not re.search(r"^#{1,6} ", text, re.M):
@@ -54,7 +54,7 @@ def blocks(text: str) -> Iterator[str | Grid]:
 
 
 def json_kind(printed: str) -> str | None:
-    """Returns the JSON type of a type as a page prints it; None when it is not known."""
+    """Return the JSON type of a type as a page prints it; None when it is not known."""
     try:
         return str(json_type(printed)["type"])
     except TableError:
@@ -101,7 +101,7 @@ def _is_heading(line: str) -> bool:
 
 
 def _header(cells: Sequence[str], at: int) -> tuple[str, ...]:
-    """Returns the columns of the table whose heading begins at `at`; none when no heading does."""
+    """Return the columns of the table whose heading begins at `at`; none when no heading does."""
     columns: list[str] = []
     for cell in cells[at : at + len(_COLUMNS)]:
         column = _column(cell)
@@ -122,7 +122,7 @@ def _ends_table(columns: Sequence[str], cells: Sequence[str], at: int) -> bool:
 
 
 def _flat_rows(columns: Sequence[str], cells: Sequence[str]) -> list[Mapping[str, str]]:
-    """Returns rows by shape (name, Yes or No, type); other text is prose of the row before."""
+    """Tell rows by their shape: a name, Yes or No, a type. All else is prose of the row before."""
     rows: list[tuple[dict[str, str], list[str]]] = []
     at = 0
     while at < len(cells):
@@ -137,7 +137,7 @@ def _flat_rows(columns: Sequence[str], cells: Sequence[str]) -> list[Mapping[str
 
 
 def _flat_row(columns: Sequence[str], cells: Sequence[str], at: int) -> dict[str, str]:
-    """Returns the cells of the row that begins at `at`, without its prose; none when no row does."""
+    """Return the cells of the row that begins at `at`, without its prose; none when no row does."""
     row: dict[str, str] = {}
     for column in columns[:-1]:
         cell = cells[at + len(row)] if at + len(row) < len(cells) else ""
@@ -149,7 +149,7 @@ def _flat_row(columns: Sequence[str], cells: Sequence[str], at: int) -> dict[str
 
 
 def _fits(column: str, cell: str, *, sure: bool) -> bool:
-    """Returns whether a line can be the cell of a column. `sure`: it is in a row, so any type will do."""
+    """Tell whether a line can be the cell of a column. `sure`: it is in a row, so any type will do."""
     match column:
         case "name":
             return bool(NAME.fullmatch(cell))
@@ -174,7 +174,7 @@ _ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+.!<>~|-])")
 
 
 def _markdown_blocks(text: str) -> Iterator[str | Grid]:
-    """Yields blocks outside fenced examples, which are full of lookalike markup."""
+    """Split a page in Markdown. Examples in fences are left out: they are full of what looks like markup."""
     kept: list[str] = []
     fenced = False
     for line in text.splitlines():
@@ -190,7 +190,7 @@ def _markdown_blocks(text: str) -> Iterator[str | Grid]:
 
 
 class _Text:
-    """A collector of text as lines. `keep_lines`: line breaks in the source count."""
+    """Text that is gathered, and given back as lines. `keep_lines`: line breaks in the source count."""
 
     def __init__(self, *, keep_lines: bool = False) -> None:
         self._parts: list[str] = []
@@ -213,7 +213,7 @@ class _Text:
         self._parts.append("\n")
 
     def take(self) -> list[str]:
-        """Returns the lines so far that are not empty; they are gone afterwards."""
+        """Take the lines so far that are not empty; they are gone afterwards."""
         lines = (" ".join(line.split()) for line in "".join(self._parts).splitlines())
         self._parts.clear()
         return [line for line in lines if line.strip("•# ")]
@@ -248,7 +248,7 @@ class _Cell:
 
 
 def _html_blocks(text: str, outside: _Text) -> Iterator[str | Grid]:
-    """Yields the tables, and the lines between them. Text beside cells is dropped."""
+    """Yield the tables, between them the lines that `outside` has gathered. Text beside cells is dropped."""
     tables: list[_Table] = []
     for event, tag, content in _events(_sanitize(text)):
         sink = tables[-1].sink if tables else outside
@@ -269,7 +269,7 @@ def _html_blocks(text: str, outside: _Text) -> Iterator[str | Grid]:
 
 
 def _sanitize(text: str) -> str:
-    """Removes all markup except well-formed tags that matter, so that no parser fails."""
+    """Return `text` with only the tags that count here, well-formed: no parser can stumble over it."""
     pieces = text.split("<!--")
     visible = pieces[0] + "".join(piece.partition("-->")[2] for piece in pieces[1:])
 
@@ -285,7 +285,7 @@ def _sanitize(text: str) -> str:
 
 
 def _events(markup: str) -> Iterator[tuple[str, str, Any]]:
-    """Yields (open, tag, attributes), (close, tag, None), (text, "", text) without recursion."""
+    """Yield (open, tag, attributes), (close, tag, None) and (text, "", text), in order; without recursion."""
     try:
         from bs4 import BeautifulSoup
         from bs4.element import NavigableString, Tag
@@ -329,7 +329,7 @@ def _grid(table: _Table) -> Grid:
 
 
 def _expand_spans(rows: Sequence[Sequence[_Cell]]) -> Iterator[list[_Cell]]:
-    """Yields each row with a cell in every column: one that spans several stands in each of them."""
+    """Yield each row with a cell in every column: one that spans several stands in each of them."""
     spanning: dict[int, tuple[_Cell, int]] = {}
     for cells in rows:
         line: list[_Cell] = []

@@ -37,7 +37,7 @@ class Difference:
 
 
 def tables_of(page: Page, tables: Sequence[Table]) -> list[Table]:
-    """Returns those of `tables` whose request the page documents; placeholder names do not matter."""
+    """Return those of `tables` whose call the page documents, whatever it names the placeholders."""
     calls = {_shape(call) for call in page.calls}
     return [table for table in tables if _shape(table.call) in calls]
 
@@ -47,7 +47,7 @@ def _shape(call: str) -> str:
 
 
 def compare(table: Table, page: Page) -> list[Difference]:
-    """Returns every difference, in the order of the page; what only the table has stands last."""
+    """Return every difference, in the order of the page; what only the table has stands last."""
     request = list(page.with_role(*_LOCATIONS))
     answer, repeated = _split(page.with_role(Role.RESPONSE))
     sent, received = _Checker(table, "request"), _Checker(table, "response")
@@ -61,7 +61,7 @@ def compare(table: Table, page: Page) -> list[Difference]:
 
 
 def _split(tables: Iterable[PageTable]) -> tuple[list[PageTable], list[PageTable]]:
-    """Splits tables into those of the response, and those that repeat rows of it, as for errors."""
+    """Return the tables that make up a response, and those that repeat rows of it, as that of an error."""
     first: list[PageTable] = []
     repeated: list[PageTable] = []
     names: set[str] = set()
@@ -84,7 +84,7 @@ class _Checker:
     def rows(
         self, above: str, rows: Sequence[Row], printed: Sequence[PageRow], *, whole: bool
     ) -> Iterator[Difference]:
-        """Yields `whole`: what is not among `printed` is not on the page."""
+        """Compare rows. `whole`: what is not among `printed` is not on the page."""
         ours = {row.name: row for row in rows}
         for page_row in printed:
             if row := ours.get(page_row.name):
@@ -100,7 +100,7 @@ class _Checker:
                 )
 
     def row(self, path: str, row: Row, page_row: PageRow, *, whole: bool) -> Iterator[Difference]:
-        """Yields the columns, and then the fields. Limits and fields of another type cannot be compared."""
+        """Compare the columns, and then the fields. Limits and fields of another type cannot be compared."""
         type_differs = self.column(path, row, "type", page_row.type, row.type)
         found = [type_differs, self.column(path, row, "required", page_row.required, row.required)]
         if type_differs and type_differs.reason is None:
@@ -118,7 +118,7 @@ class _Checker:
             yield from self.rows(f"{path}.", row.fields, page_row.fields, whole=whole)
 
     def column(self, path: str, row: Row, column: str, page: Any, ours: Any) -> Difference | None:
-        """Compares one column; None if both agree as expected."""
+        """Compare one column; None when both say the same, and the row expects no other of the page."""
         expected: tuple[Any, ...] = (row.page[column],) if column in row.page else ()
         same = _said(column, page) == _said(column, ours)
         if same and not expected:
@@ -137,7 +137,7 @@ class _Checker:
         return self.table.editions[row.since]
 
     def locations(self, rows: Sequence[Row], tables: Sequence[PageTable]) -> Iterator[Difference]:
-        """Yields body parameters that are sent in the URL, and vice versa."""
+        """Find parameters of the body that we send in the URL, and the other way round."""
         ours = {row.name: row.location for row in rows}
         for table in tables:
             for page_row in table.rows:
@@ -149,7 +149,7 @@ class _Checker:
 
 
 def _said(column: str, value: Any) -> Any:
-    """Returns a column's statement in normal form."""
+    """Return what a column says, in a form in which equal statements are equal."""
     match column:
         case "type":
             return _json_schema(value)

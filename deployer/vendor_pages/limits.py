@@ -131,12 +131,12 @@ MAX_PROSE = 20_000
 
 
 def normalize(text: str) -> str:
-    """Returns `text` with the punctuation of Chinese text, and quotes of every kind, as ASCII."""
+    """Return `text` with the punctuation of Chinese text, and quotes of every kind, as ASCII."""
     return text.translate(_PLAIN)
 
 
 def limits(prose: str, kind: str) -> dict[str, Any]:
-    """Returns the limits, and `excluded`, that `prose` states; `kind` is the JSON type.
+    """Return the limits and `excluded` that `prose` states, as in a table row; `kind` is the JSON type.
 
     A line that begins with • (or - or *) is an item of a list, with •• one of a list inside that.
     """
@@ -176,7 +176,7 @@ def _facts(groups: Mapping[str, str | None], kind: str) -> Iterator[tuple[str, A
 
 
 def _above(single: str, bound: str, kind: str) -> Iterator[tuple[str, Any]]:
-    """Handles `-1 or greater than 0`: a range from -1 without 0."""
+    """Read `-1 or greater than 0` as a range from -1 without 0. Among fractions no limit says "greater"."""
     lowest, above = _value(single, kind), _value(bound, kind)
     if kind != "integer" or above is None:
         return
@@ -188,7 +188,7 @@ def _above(single: str, bound: str, kind: str) -> Iterator[tuple[str, Any]]:
 
 
 def _value(text: str, kind: str) -> Any:
-    """Returns `text` as a value of a JSON type; None when it is none."""
+    """Return `text` as a value of a JSON type; None when it is none."""
     text = text.strip()
     match kind:
         case "integer":
@@ -203,7 +203,7 @@ def _value(text: str, kind: str) -> Any:
 
 
 def _typed(words: Sequence[str], kind: str) -> list[Any]:
-    """Returns the words as values; none when one of them cannot be a value."""
+    """Return the words as values; none when one of them cannot be a value."""
     values = [None if word.casefold() in {*_NO_VALUES, *_KIND_OF} else _value(word, kind) for word in words]
     return [] if None in values else list(dict.fromkeys(values))
 
@@ -217,7 +217,7 @@ def _pattern(words: str) -> str | None:
 
 
 def _choices(lines: Sequence[str], kind: str) -> list[Any]:
-    """Returns the values of the first list whose items all begin with one, as in `basic: ...`."""
+    """Return the values of the first list whose items each begin with one: `basic: the vendor's image`."""
     if kind not in _APPLIES["enum"]:
         return []
     for lead, items in _lists(lines):
@@ -235,7 +235,7 @@ def _choices(lines: Sequence[str], kind: str) -> list[Any]:
 
 
 def _lists(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yields each list of items, without the lists inside it, and the line before it."""
+    """Yield each list of items, without the lists inside it, and the line before it."""
     lead, items = "", list[str]()
     for line in [*lines, ""]:
         if bullet := _BULLET.fullmatch(line):

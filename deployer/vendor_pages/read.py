@@ -27,7 +27,7 @@ class PageError(DeployerError):
 
 
 class Role(StrEnum):
-    """The role of a table's rows; OTHER are states, presets and the like."""
+    """The use of the rows of a table; OTHER are states, presets and whatever else is no parameter."""
 
     REQUEST = "request"
     RESPONSE = "response"
@@ -69,12 +69,12 @@ class Page:
     tables: tuple[PageTable, ...]
 
     def with_role(self, *roles: Role) -> Iterator[PageTable]:
-        """Returns the tables with one of `roles`, in the order of the page."""
+        """Yield the tables with one of `roles`, in the order of the page."""
         return (table for table in self.tables if table.role in roles)
 
 
 def load_page(path: str) -> Page:
-    """Reads a page. Raises UsageError if it is not text, PageError if it has no parameters."""
+    """Read a page. Raises UsageError for a file that is no text, PageError for one without parameters."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -93,7 +93,7 @@ def load_page(path: str) -> Page:
 
 
 def read_page(text: str) -> Page:
-    """Raises PageError for a text that holds no table of parameters."""
+    """Parse a page. Raises PageError for a text that holds no table of parameters."""
     parts = list(blocks(phrases.normalize(text)))
     tables = _nest_tables(list(_drafts(parts)))
     if not any(table.rows for table in tables if table.role not in {Role.STATUS_CODES, Role.OTHER}):
@@ -107,7 +107,7 @@ _LOCATIONS: Mapping[Role, str] = {Role.URI: "path", Role.QUERY: "target", Role.H
 
 
 def as_table(page: Page) -> dict[str, Any]:
-    """Returns the page in the shape of a parameter table, to be completed by hand: no prose is copied."""
+    """Return the page in the shape of a parameter table, to be completed by hand: no prose is copied."""
     request: dict[str, dict[str, Any]] = {}
     for table in page.with_role(Role.URI, Role.QUERY, Role.HEADER, Role.REQUEST):
         location = _LOCATIONS.get(table.role)
@@ -121,7 +121,7 @@ def as_table(page: Page) -> dict[str, Any]:
 
 
 def _table_rows(rows: Iterable[PageRow]) -> dict[str, dict[str, Any]]:
-    """Returns rows by name; of duplicates the first wins, with the fields of both."""
+    """Return rows by name; a parameter of two tables keeps what the first says, with the fields of both."""
     merged: dict[str, dict[str, Any]] = {}
     fields: dict[str, list[PageRow]] = {}
     for row in rows:
@@ -228,7 +228,7 @@ def _rows(grid: Grid) -> Iterator[PageRow]:
 
 
 def _nest_tables(drafts: Sequence[_Draft]) -> tuple[PageTable, ...]:
-    """Nests tables that describe a field into its row. Raises PageError on a cycle."""
+    """Return the tables, those of a field's own in its row. Raises PageError where that finds no end."""
     indexes: dict[str, list[int]] = {}
     for index, draft in enumerate(drafts):
         if draft.subject and draft.table.rows:
@@ -256,7 +256,7 @@ def _nest_tables(drafts: Sequence[_Draft]) -> tuple[PageTable, ...]:
 
 
 def _find_subtable(row: PageRow, index: int, indexes: Mapping[str, Sequence[int]]) -> int | None:
-    """Returns the index of the table that describes the fields of `row`: the next, or the last before."""
+    """Find the table that describes the fields of `row`: the next one, or else the last one before."""
     printed = row.type or ""
     if json_kind(printed) in {"string", "integer", "number", "boolean"}:
         return None

@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 from deployer.errors import Exit
 from deployer.kinds import KINDS
 from deployer.kinds.tables import parse_table
-from deployer.manifests import scaffold as starter
+from deployer.manifests import scaffold
 from system.test_fifth_kind import copy
 from testing.workspace import ROOT, Workspace
 
@@ -55,7 +55,7 @@ def schema(name: str) -> Any:
 # --- it works as it is ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ci", starter.CI)
+@pytest.mark.parametrize("ci", scaffold.CI_FILES)
 @pytest.mark.parametrize("kinds", SETS, ids="+".join)
 def test_it_works_as_it_is(empty: Workspace, kinds: list[str], ci: str) -> None:
     init(empty, f"--ci={ci}", kinds=kinds)
@@ -152,7 +152,7 @@ def switched_on(text: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_line_can_be_used_that_is_commented_out(empty: Workspace, kind: str) -> None:
     init(empty, kinds=[kind])
-    text = (empty.folder / starter.EXAMPLES[kind].file).read_text()
+    text = (empty.folder / scaffold.examples()[kind].file).read_text()
     whole = rendered(empty.folder, text)
     # The first line begins with the kind.
     _, *lines = switched_on(text)
@@ -170,20 +170,20 @@ def test_each_line_can_be_used_that_is_commented_out(empty: Workspace, kind: str
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_field_stands_there_once(empty: Workspace, kind: str) -> None:
     init(empty, kinds=[kind])
-    text = (empty.folder / starter.EXAMPLES[kind].file).read_text()
+    text = (empty.folder / scaffold.examples()[kind].file).read_text()
     spec, lifecycle = text.split("\nspec:\n")[1].split("\nlifecycle:\n")
     fields = re.findall(r"^  (?:# )?([\w.-]+): ", spec, re.MULTILINE)
     rows = KINDS[kind].rows
     assert sorted(fields) == sorted(row.name for row in rows if not row.same_as and not row.deprecated)
     keys = re.findall(r"^  (?:# )?([\w.-]+): ", lifecycle, re.MULTILINE)
     assert sorted(keys) == sorted(schema(kind)["properties"]["lifecycle"]["properties"])
-    assert max(map(len, text.splitlines())) <= starter.WIDTH
-    assert {*starter.EXAMPLES[kind].spec} <= {*fields}
+    assert max(map(len, text.splitlines())) <= scaffold.WIDTH
+    assert {*scaffold.examples()[kind].spec} <= {*fields}
 
 
 def test_an_example_is_one_of_each_kind() -> None:
-    assert {*starter.EXAMPLES} == {*KINDS}
-    assert len({example.file for example in starter.EXAMPLES.values()}) == len(KINDS)
+    assert {*scaffold.examples()} == {*KINDS}
+    assert len({example.file for example in scaffold.examples().values()}) == len(KINDS)
 
 
 BRACES = "{{a}} {{ b }} {% c %} {# #} {{{"
@@ -232,7 +232,7 @@ def test_odd_tables_make_sound_manifests(monkeypatch: pytest.MonkeyPatch, empty:
     assert rendered(empty.folder, text)["spec"] == {"queue": "{{queue}}"}
     used = {name: rendered(empty.folder, changed)["spec"].get(name) for name, changed in switched_on(text)}
     assert {name: value for name, value in used.items() if name in ODD_VALUES} == ODD_VALUES
-    assert max(map(len, text.splitlines())) <= starter.WIDTH
+    assert max(map(len, text.splitlines())) <= scaffold.WIDTH
     words = jinja2.Template(text).render(team="")
     assert f"of {call}, " in words
     assert re.search(rf"# a: a +# {re.escape(BRACES)}$", words, re.MULTILINE)
@@ -258,7 +258,7 @@ def test_each_line_of_the_project_file_can_be_used(empty: Workspace) -> None:
 @pytest.mark.parametrize("kinds", SETS, ids="+".join)
 def test_each_value_is_used(empty: Workspace, kinds: list[str]) -> None:
     init(empty, kinds=kinds)
-    manifests = [(empty.folder / starter.EXAMPLES[kind].file).read_text() for kind in kinds]
+    manifests = [(empty.folder / scaffold.examples()[kind].file).read_text() for kind in kinds]
     used = {*re.findall(r"\{\{ (\w+) \}\}", "".join(manifests))}
     given = [
         yaml.safe_load((empty.folder / f"values/{name}.yaml").read_text()) or {}
@@ -296,7 +296,7 @@ def test_any_folder_can_be_a_project(empty: Workspace, folder: str, name: str) -
     text = (empty.folder / folder / "deployer.yaml").read_text()
     assert yaml.safe_load(text)["metadata"]["name"] == name
     assert empty.run("validate", "-C", folder, "-t", "local").code == Exit.DONE
-    assert starter.project_name(folder) == name
+    assert scaffold.project_name(folder) == name
 
 
 def test_a_name_can_be_given(empty: Workspace) -> None:
@@ -316,7 +316,7 @@ def test_a_name_must_be_fit(empty: Workspace, name: str) -> None:
 
 def ci_steps(workspace: Workspace, ci: str) -> list[dict[str, Any]]:
     """All steps of a CI file, in GitHub's form."""
-    (file,) = starter.CI[ci]
+    (file,) = scaffold.CI_FILES[ci]
     jobs = yaml.safe_load((workspace.folder / file).read_text())
     if ci == "github":
         return [step for job in jobs["jobs"].values() for step in job["steps"]]
@@ -388,7 +388,7 @@ def test_ci_can_be_left_out(empty: Workspace) -> None:
 def test_ci_below_the_top_of_a_repository_is_pointed_out(empty: Workspace, ci: str) -> None:
     (empty.folder / ".git").mkdir()
     ran = empty.run("init", "deep/jobs", f"--ci={ci}")
-    (file,) = starter.CI[ci]
+    (file,) = scaffold.CI_FILES[ci]
     assert f"note: {file} is read in {empty.folder} only" in ran.err
     assert "add -C deep/jobs to its commands" in ran.err
     assert empty.run("init", f"--ci={ci}").err == ""
@@ -457,7 +457,7 @@ def test_an_interrupted_one_is_not_left_behind(tmp_path: Path) -> None:
             return super().__getitem__(file)
 
     with pytest.raises(KeyboardInterrupt):
-        starter.write(tmp_path / "new" / "deep", Interrupted({"a": "", "b/b": "", "c": ""}))
+        scaffold.write(tmp_path / "new" / "deep", Interrupted({"a": "", "b/b": "", "c": ""}))
     assert [*tmp_path.iterdir()] == []
 
 

@@ -34,11 +34,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_schemas_and_tables(wheel: Path) -> None:
+def test_the_wheel_holds_all_data_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "deployer_schemas/SparkBatch.schema.json" in names
     assert "deployer_schemas/tables/dli.batches.create.yaml" in names
+    data = [path.relative_to(ROOT) for path in (ROOT / "deployer").rglob("*.yaml")]
+    assert len(data) >= 8
+    assert {*map(str, data)} <= names
     assert not [name for name in names if name.startswith(("tests", "jobs", "schemas/"))]
 
 
@@ -63,6 +65,8 @@ def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
     assert "7 jobs" in ran(sys.executable, script, "validate")
     assert "7 to create" in ran(sys.executable, script, "plan")
     assert "current" in ran(sys.executable, script, "schema", "check")
+    ran(sys.executable, script, "init", str(tmp_path / "new"))
+    assert "1 to create" in ran(sys.executable, script, "-C", str(tmp_path / "new"), "plan")
 
 
 def test_this_install_reads_the_schemas_where_they_are() -> None:

@@ -13,7 +13,7 @@ from deployer.cli.examples import examples
 from deployer.cli.options import change_folder
 from deployer.errors import DeployerError, Exit
 from deployer.escape import printable
-from deployer.manifests import scaffold as starter
+from deployer.manifests import scaffold
 from deployer.project.load import load, manifest_files
 from deployer.report import text
 from deployer.report.terminal import err, out
@@ -34,7 +34,7 @@ EXAMPLES = examples(
 @click.option("--name", metavar="NAME", help="The project's name; that of the folder, if none.")
 @click.option(
     "--ci",
-    type=click.Choice(list(starter.CI)),
+    type=click.Choice(list(scaffold.CI_FILES)),
     default="github",
     show_default=True,
     help="Whose CI file to write.",
@@ -52,8 +52,8 @@ def command(
     change_folder(ctx.obj["folder"])
     change_folder(folder)
     target_folder = Path(ctx.obj["folder"] or "", folder or "", where)
-    texts = starter.files(_name(where) if name is None else name, kinds or ("SparkBatch",), ci)
-    written = starter.write(where, texts)
+    texts = scaffold.files(_name(where) if name is None else name, kinds or ("SparkBatch",), ci)
+    written = scaffold.write(where, texts)
     for file in texts:
         shown = printable(str(target_folder / file))
         out(f"wrote {shown}" if file in written else f"kept {shown}, which was there")
@@ -73,7 +73,7 @@ Then fill in the target prod, in deployer.yaml and values/prod.yaml, and with a 
 
 def _name(folder: Path) -> str:
     try:
-        return starter.project_name(_real(folder).name)
+        return scaffold.project_name(_real(folder).name)
     except OSError as error:
         raise DeployerError(f"{folder}: {error.strerror}") from None
 
@@ -83,17 +83,17 @@ def _real(folder: Path) -> Path:
 
 
 def _warn_ci_location(folder: Path, ci: str) -> Iterator[str]:
-    """Says so where the CI file is not in the repository's top folder, the only place where it is read."""
+    """Warn where the CI file is not in the repository's top folder, the only place where it is read."""
     here = _real(folder)
     top = next((parent for parent in (here, *here.parents) if (parent / ".git").exists()), here)
     if top != here:
-        for file in starter.CI[ci]:
+        for file in scaffold.CI_FILES[ci]:
             words = f"move it there, and add -C {here.relative_to(top)} to its commands"
             yield f"{file} is read in {top} only: {words}"
 
 
 def _warn_other_manifests(folder: Path, texts: Collection[str]) -> Iterator[str]:
-    """Says so where other files of the folder are read as manifests."""
+    """Warn where other files of the folder are read as manifests."""
     others = [file for file in manifest_files(load(folder), ()) if file not in texts]
     if others:
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""

@@ -59,13 +59,13 @@ def _shown(manifest: Manifest) -> dict[str, Any]:
 
 
 def _yaml(value: Any) -> str:
-    """Returns a value as YAML, with escapes for what a terminal does not show as it is."""
+    """Format as YAML; what a terminal does not show as it is becomes an escape."""
     text = dump(value)
     return text if text.replace("\n", "").isprintable() else dump(value, allow_unicode=False)
 
 
 def _origins(document: Document, value: Any, values: Mapping[str, str]) -> Iterator[str]:
-    """Yields a line for every leaf: its path, its value, and the places that it comes from."""
+    """Yield a line for every leaf: its path, its value, and the places that it comes from."""
     rows = [
         (
             "/" + "/".join(map(str, path)),
@@ -91,23 +91,19 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _origin(document: Document, path: Path, values: Mapping[str, str]) -> str:
-    """Returns the source of a value, as `spark/a.yaml:3:9; queue: values/prod.yaml:2:8`."""
+    """Format the places of a leaf: `spark/a.yaml:3:9; queue: values/prod.yaml:2:8`."""
     while path not in document.values and path[:-1]:
         path = path[:-1]
     location = document.location(path)
     words = [
         str(location),
-        *(
-            f"{name}: {where}"
-            for name in document.names.get(path, ())
-            if (where := _value_origin(name, values))
-        ),
+        *(f"{name}: {where}" for name in document.names.get(path, ()) if (where := _origin_of(name, values))),
     ]
     return "; ".join([*words, *location.via])
 
 
-def _value_origin(name: str, values: Mapping[str, str]) -> str:
-    """Returns the source of a value: its own, or that of the mapping around it."""
+def _origin_of(name: str, values: Mapping[str, str]) -> str:
+    """Tell where a value comes from: its own place, or that of the mapping around it."""
     while name and name not in values:
         name = name.rpartition(".")[0]
     return values.get(name, "")

@@ -11,13 +11,12 @@ import yaml
 
 from deployer.cli.examples import examples
 from deployer.errors import DeployerError, Exit, UsageError, nearest
-from deployer.escape import printable
+from deployer.escape import printable, value
 from deployer.kinds import KINDS
 from deployer.kinds.tables import load_table, operations, schema_folder
 from deployer.report.terminal import err, out
 from deployer.schema import files as schema
-from deployer.vendor_pages.compare import Difference, compare, tables_of
-from deployer.vendor_pages.read import as_table, load_page
+from deployer.vendor_pages import Difference, as_table, compare, load_page, tables_of
 
 EXAMPLES = examples(
     ("Print the schema of a kind", "deployer schema show SparkBatch"),

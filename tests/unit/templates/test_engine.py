@@ -791,19 +791,21 @@ def test_filters_of_our_own_refuse(expression: str) -> None:
         ("{{ 'x' ~ 3 }}", ""),
         ("{{ db.values() | join(x) }}", "db x"),
         ("{{ range(x | length) }}{{ secret('S') }}{{ dli_var('v') }}", "x"),
-        ("{% for r in regions %}{{ r.name }}{% endfor %}", "regions"),
-        ("{% for k, v in db.items() %}{{ v }}{{ loop.index }}{% endfor %}", "db"),
-        ("{% set q = db %}{{ q.host }}", "db.host"),
-        ("{% if x %}{% set q = x %}{% else %}{% set q = y %}{% endif %}{{ q }}", "x y"),
-        ("{% set q = namespace(v=x) %}{% set q.v = y %}{{ q.v | string }}", "x y"),
-        ("{% set s %}{{ x }}-{{ db.host }}{% endset %}{{ s }}", "x db.host"),
-        ("{% macro m(a) %}{{ a }}{{ x }}{% endmacro %}{{ m(db.host) }}", "x db.host"),
-        ("{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}{{ x }}{% endcall %}", "x"),
-        ("{% filter replace('a', y) %}{{ x }}{% endfilter %}", "x y"),
-        ("{% with a = x %}{{ a }}{% endwith %}{{ each.b }}", "x each.b"),
+        # A name of the template's own is no value, even if there is a value of that name.
+        ("{% for r in regions %}{{ r.name }}{{ x }}{% endfor %}", "x"),
+        ("{% for k, x in db.items() %}{{ x }}{{ loop.index }}{% endfor %}", ""),
+        ("{% set x = db %}{{ x.host }}", ""),
+        ("{% if x %}{% set q = x %}{% else %}{% set q = y %}{% endif %}{{ q ~ x }}", "x"),
+        ("{% set q = namespace(v=x) %}{% set q.v = y %}{{ q.v | string }}", ""),
+        ("{% set s %}{{ x }}-{{ db.host }}{% endset %}{{ s }}", ""),
+        ("{% macro m(a) %}{{ a }}{{ x }}{% endmacro %}{{ m(db.host) }}", "db.host"),
+        ("{% macro x() %}{{ caller() }}{% endmacro %}{% call x() %}{{ db.host }}{% endcall %}", ""),
+        ("{% macro m(a) %}{{ caller() }}{% endmacro %}{% call m(x) %}{{ db.host }}{% endcall %}", "x"),
+        ("{% filter replace('a', y) %}{{ x }}{% endfilter %}", "y"),
+        ("{% with x = y %}{{ x }}{% endwith %}{{ each.b }}", "each.b"),
     ],
 )
-def test_the_names_of_the_values_that_a_scalar_uses(template: str, names: str) -> None:
+def test_the_names_that_stand_in_an_expression(template: str, names: str) -> None:
     values = {"x": "a", "y": [{"w": 1}], "db": {"host": "h"}, "regions": [{"name": "n"}]}
     engine = Engine(Path("no-such-folder"), values, {"S"})
     rendered = engine.render("f", template, {"each": {"b": 1}})
