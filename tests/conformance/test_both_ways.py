@@ -87,7 +87,7 @@ def test_an_mrs_job_of_the_sdk_is_seen_by_plan(workspace: Workspace, mrs: Any) -
 
 
 def test_what_apply_creates_is_seen_by_the_sdk(workspace: Workspace, dli: Any, mrs: Any) -> None:
-    kinds = {"SparkBatch": BATCH, "FlinkJar": FLINK, "MrsJob": MRS}
+    kinds: dict[str, dict[str, Any]] = {"SparkBatch": BATCH, "FlinkJar": FLINK, "MrsJob": MRS}
     workspace.write("jobs.yaml", [manifest(kind, "job", spec) for kind, spec in kinds.items()])
     assert workspace.apply().code == 0
 

@@ -135,11 +135,11 @@ def test_a_delay(start: Start, *, after: bool) -> None:
     seen: list[tuple[float, int]] = []
 
     def wait(seconds: float) -> None:
-        seen.append((seconds, api.get(BATCHES)["total"]))
+        seen.append((seconds, slow.get(BATCHES)["total"]))
 
-    api = start(wait=wait)
-    arm(api, method="POST", path="batches", delay=30.5, after=after)
-    assert requests.post(api.server.url + BATCHES, json=SMALL, timeout=10).status_code == 200
+    slow = start(wait=wait)
+    arm(slow, method="POST", path="batches", delay=30.5, after=after)
+    assert requests.post(slow.server.url + BATCHES, json=SMALL, timeout=10).status_code == 200
     assert seen == [(30.5, 1 if after else 0)]
 
 

@@ -5,7 +5,7 @@ import socket
 import sqlite3
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import requests
@@ -217,7 +217,7 @@ def test_a_client_that_goes_away_leaves_no_trace(server: Emulator, caplog: pytes
 
 
 def test_a_defect_of_the_server_is_logged(server: Emulator, caplog: pytest.LogCaptureFixture) -> None:
-    def fail(_call: object) -> tuple[int, Any]:
+    def fail(_call: object) -> NoReturn:
         raise RuntimeError("defect")
 
     server._http.respond = fail

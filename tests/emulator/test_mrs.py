@@ -235,7 +235,8 @@ def test_a_batch_of_jobs_is_deleted_or_none_of_it(api: Api, clock: Clock) -> Non
     assert (response.status_code, response.content) == (202, b"")
     assert names(api) == ["c"]
     assert api.refusal("GET", f"{JOBS}/{old[0]}") == (500, "0176")
-    for body in ({}, {"job_id_list": []}, {"job_id_list": "a"}):
+    wrong: list[dict[str, Any]] = [{}, {"job_id_list": []}, {"job_id_list": "a"}]
+    for body in wrong:
         assert api.refusal("POST", f"{JOBS}/batch-delete", json=body) == (400, "MRS.0002")
 
 

@@ -51,7 +51,7 @@ def api(start: Start, clock: Clock) -> Api:
 
 
 def sign(
-    method: str, path: str, body: bytes = b"", date: str = DATE, sk: str = SK, **more: str
+    method: str, path: str, body: bytes = b"", date: str = DATE, sk: str = SK, **more: Any
 ) -> dict[str, str]:
     """A signer in few lines, from the rules alone; it takes paths and queries that need no quoting."""
     headers = {"Host": "h", "X-Sdk-Date": date, **more}
@@ -195,12 +195,11 @@ def test_a_temporary_key_needs_its_token_among_the_signed_headers(start: Start, 
     def get(headers: dict[str, Any]) -> requests.Response:
         return api.call("GET", BATCHES, headers=headers)
 
-    token = {"X-Security-Token": "temporary"}
+    token: dict[str, Any] = {"X-Security-Token": "temporary"}
     assert get(sign("GET", BATCHES, **token)).status_code == 200
     assert refusal(get(sign("GET", BATCHES))) == "the security token is invalid"
-    assert (
-        refusal(get(sign("GET", BATCHES, **{"X-Security-Token": "older"}))) == "the security token is invalid"
-    )
+    older: dict[str, Any] = {"X-Security-Token": "older"}
+    assert refusal(get(sign("GET", BATCHES, **older))) == "the security token is invalid"
     unsigned = refusal(get({**sign("GET", BATCHES), **token}))
     assert unsigned == "the signed headers must be there, and host, x-sdk-date, x-security-token signed"
 

@@ -18,7 +18,7 @@ from testing.workspace import SPECS, Clock, Workspace, manifest
 Make = Callable[..., dict[str, Any]]
 
 # A field that a listing of the kind shows, and another value for it.
-OTHER = {
+OTHER: dict[str, dict[str, Any]] = {
     "SparkBatch": {"className": "com.example.Other"},
     "SparkSession": {"sc_type": "B"},
     "FlinkJar": {"parallel_number": 2},

@@ -28,7 +28,7 @@ HEADER = b"#! "
 
 @dataclass(frozen=True)
 class Case:
-    """A mistake: the files that make it, the code and words of its error, and what the author would point at."""
+    """A mistake: the files that make it, the code and words of its error, and its position."""
 
     name: str
     files: dict[str, bytes]
@@ -69,9 +69,9 @@ def read(path: Path) -> Case:
     return Case(path.stem, files, expected["code"], expected.get("message", ""), position)
 
 
-CASES = [read(path) for path in sorted(FOLDER.iterdir()) if path.name not in PROJECT]
-FILES = [case for case in CASES if len(case.files) == 1]
-FOLDERS = [case for case in CASES if len(case.files) > 1]
+PATHS = [path for path in sorted(FOLDER.iterdir()) if path.name not in PROJECT]
+FILES = [read(path) for path in PATHS if path.is_file()]
+FOLDERS = [read(path) for path in PATHS if path.is_dir()]
 
 Error = tuple[str, dict[str, Any]]
 

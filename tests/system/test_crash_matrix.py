@@ -24,6 +24,7 @@ from deployer.emulator import Emulator
 from deployer.emulator.flink_family import FAMILY as FLINK
 from testing.faults import Answer, Call, Fault, FaultProxy, cut, hangs_up, listed, says, truncated
 from testing.processes import Commands, commands
+from testing.slow import sampled
 from testing.workspace import SPECS, TOKEN, Clock, Ran, Workspace, manifest
 
 FULL = bool(os.environ.get("DEPLOYER_FULL_MATRIX"))
@@ -214,7 +215,7 @@ def seed(tmp_path_factory: pytest.TempPathFactory, runner: Commands, proxy: Matr
     folder = tmp_path_factory.mktemp("seed")
     with Emulator(folder / "emulator.db", token=TOKEN, clock=Clock(tick=0.1)) as server:
         proxy.upstream = server.url
-        workspace = Workspace(folder / "project", None, proxy.url)  # type: ignore[arg-type]
+        workspace = Workspace(folder / "project", None, proxy.url)
         workspace.write("jobs.yaml", BEFORE)
         assert runner.run(workspace.folder, "apply", "--yes").code == 0
     workspace.write("jobs.yaml", DESIRED)
@@ -229,7 +230,7 @@ def scene(tmp_path: Path, seed: Path, runner: Commands, proxy: Matrix) -> Iterat
     with Emulator(tmp_path / "s" / "emulator.db", token=TOKEN, clock=clock) as server:
         proxy.upstream = server.url
         proxy.clear()
-        workspace = Workspace(tmp_path / "s" / "project", None, proxy.url)  # type: ignore[arg-type]
+        workspace = Workspace(tmp_path / "s" / "project", None, proxy.url)
         yield Scene(workspace, runner, proxy, server, clock)
 
 
@@ -255,16 +256,15 @@ def kills() -> Iterator[tuple[Nth, int, str]]:
                 yield nth, SIGNALS[(nth.number + at) % 3], point
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("nth", "by", "point"), list(kills()), ids=str)
+@pytest.mark.parametrize(("nth", "by", "point"), sampled(kills(), 12), ids=str)
 def test_killed(scene: Scene, nth: Nth, by: int, point: str) -> None:
     ran = scene.killed(nth, by, point)
     assert scene.met == 1
     scene.converges(after=ran)
 
 
-@pytest.mark.parametrize("by", SIGNALS, ids=str)
-@pytest.mark.parametrize("number", [2, 6])
+@pytest.mark.parametrize("by", sampled(SIGNALS, 3), ids=str)
+@pytest.mark.parametrize("number", sampled([2, 6], 2))
 def test_killed_with_others_beside_it(scene: Scene, number: int, by: int) -> None:
     scene.fails(Nth(number), scene.sends(by, "sent"))
     scene.converges(after=scene.apply("--parallelism", "4"))
@@ -293,9 +293,8 @@ def code(failure: str, sort: str) -> int:
     return 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("sort", SORTS)
-@pytest.mark.parametrize("failure", FAILURES if FULL else [*FAILURES][:5])
+@pytest.mark.parametrize("sort", sampled(SORTS, 2))
+@pytest.mark.parametrize("failure", sampled(FAILURES if FULL else [*FAILURES][:5], 5))
 def test_writes_fail(scene: Scene, failure: str, sort: str) -> None:
     met = set()
 
@@ -313,8 +312,7 @@ def test_writes_fail(scene: Scene, failure: str, sort: str) -> None:
     scene.converges(after=ran)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("at", range(READS) if FULL else range(8))
+@pytest.mark.parametrize("at", sampled(range(READS) if FULL else range(8), 4))
 def test_reads_fail(scene: Scene, at: int) -> None:
     """Every eighth read, or each alone: before the first write, between two and after the last."""
     fault = list(FAILURES.values())[at % len(FAILURES)]
@@ -360,9 +358,8 @@ class Lag:
             self.emulator.faults.clear()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("nth", "killed"), [(SUBMITS["session"], False), *((nth, True) for nth in SUBMITS.values())]
+    ("nth", "killed"), sampled([(SUBMITS["session"], False), *((nth, True) for nth in SUBMITS.values())], 3)
 )
 def test_a_submit_is_lost_and_its_listing_lags(scene: Scene, nth: int, killed: bool) -> None:
     """It is found, or waited for, once the settling delay is over."""
@@ -370,10 +367,9 @@ def test_a_submit_is_lost_and_its_listing_lags(scene: Scene, nth: int, killed: b
     lag = Lag(scene.emulator)
     kill = scene.sends(signal.SIGKILL, "sent")
 
-    def fault(call: Call) -> Answer | None:
-        answer = kill(call) if killed else call.forward()
+    def fault(call: Call) -> None:
+        (kill if killed else Call.forward)(call)
         lag.begin()
-        del answer
 
     def meets(at: Nth, call: Call) -> bool:
         lag.look()

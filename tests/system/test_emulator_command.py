@@ -24,7 +24,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start(*options: str) -> subprocess.Popen[str]:
-            command = [sys.executable, "-m", "deployer", "emulator", "--db", tmp_path / "own.db", *options]
+            db = str(tmp_path / "own.db")
+            command = [sys.executable, "-m", "deployer", "emulator", "--db", db, *options]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)

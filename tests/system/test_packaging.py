@@ -14,6 +14,8 @@ import pytest
 from deployer.kinds.tables import schema_folder
 from testing.workspace import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def pip(*arguments: str | Path) -> None:
     """Runs pip without an index: whatever it would have to fetch is an error."""

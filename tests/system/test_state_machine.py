@@ -152,7 +152,7 @@ class Watched(FaultProxy):
         return killed
 
     def _write(self, call: Call) -> Write:
-        body = json.loads(call.body) if call.body else None
+        body: Any = json.loads(call.body) if call.body else None
         kind = next(
             (kind for kind, (path, _) in CREATES.items() if call.path.startswith(path.rpartition("/")[0])), ""
         )
@@ -165,7 +165,7 @@ class Watched(FaultProxy):
             return Write("create", kind, body[field_name], None, body)
         [identifier] = [
             *(part for part in call.path.split("/") if len(part) == 36 or part.isdecimal()),
-            *(map(str, body["job_ids"]) if body and "job_ids" in body else ()),
+            *(str(job_id) for job_id in (body or {}).get("job_ids", ())),
         ]
         key = int(identifier) if kind == "FlinkJar" else identifier
         before = self.emulator.store.get(FAMILIES[kind], "pid", key)

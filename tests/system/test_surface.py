@@ -404,7 +404,13 @@ class Service:
     url: str
 
     def answer(
-        self, operation: str, body: Any = None, query: Any = None, status: int = 200, **path: Any
+        self,
+        operation: str,
+        body: Any = None,
+        query: Any = None,
+        *,
+        path: Mapping[str, Any],
+        status: int = 200,
     ) -> Any:
         method, _, target = load_table(operation).call.partition(" ")
         with requests.Session() as session:
@@ -429,7 +435,7 @@ def test_what_the_emulator_answers_fits_the_tables(
 ) -> None:
     subject = SUBJECTS[kind]
     service = Service(emulator.url)
-    created = service.answer(subject.create, getattr(subject, size), **subject.path)
+    created = service.answer(subject.create, getattr(subject, size), path=subject.path)
     assert misfits(subject.create, created) == []
     number = subject.number(created)
 
@@ -437,13 +443,13 @@ def test_what_the_emulator_answers_fits_the_tables(
     if subject.start and phase != "fresh":
         # The second time it is refused, with the same fields.
         for _ in range(2):
-            assert misfits(subject.start, service.answer(subject.start, {"job_ids": [number]})) == []
+            assert misfits(subject.start, service.answer(subject.start, {"job_ids": [number]}, path={})) == []
     clock.forward(seconds)
     if ended:
         emulator.store.end(number, *subject.end)
 
     for operation, query in subject.reads:
-        answer = service.answer(operation, query=query, **subject.path, **{subject.ident: number})
+        answer = service.answer(operation, query=query, path={**subject.path, subject.ident: number})
         assert answer
         assert misfits(operation, answer) == [], operation
 
@@ -473,26 +479,27 @@ def test_what_the_emulator_answers_in_a_jobs_life_fits_the_tables(
     emulator: Emulator, clock: Clock, kind: str
 ) -> None:
     subject, service = SUBJECTS[kind], Service(emulator.url)
-    number = subject.number(service.answer(subject.create, subject.least, **subject.path))
+    number = subject.number(service.answer(subject.create, subject.least, path=subject.path))
     path = {"resource_type": "dli_flink_job", "resource_id": number, subject.ident: number, **subject.path}
     if subject.start:
-        service.answer(subject.start, {"job_ids": [number]})
+        service.answer(subject.start, {"job_ids": [number]}, path={})
     for operation, status, body in LIVES[kind]:
         clock.forward(5)
-        answer = service.answer(operation, body(number), status=status, **path)
+        answer = service.answer(operation, body(number), path=path, status=status)
         assert answer is None or misfits(operation, answer) == [], operation
 
 
 def test_what_else_the_emulator_answers_fits_the_tables(emulator: Emulator, clock: Clock) -> None:
     service = Service(emulator.url)
-    flink = service.answer("dli.flink-jar.create", {"name": "job"})["job"]["job_id"]
-    answer = service.answer("dli.flink.delete", job_id=flink)
+    flink = service.answer("dli.flink-jar.create", {"name": "job"}, path={})["job"]["job_id"]
+    answer = service.answer("dli.flink.delete", path={"job_id": flink})
     assert misfits("dli.flink.delete", answer) == []
     sql = {"job_type": "SparkSql", "job_name": "job", "arguments": ["show tables"]}
-    submitted = service.answer("mrs.job-executions.submit", sql, cluster_id="c")
+    submitted = service.answer("mrs.job-executions.submit", sql, path={"cluster_id": "c"})
     clock.forward(100)
     job, result = submitted["job_submit_result"]["job_id"], "mrs.job-executions.sql-result"
-    assert misfits(result, service.answer(result, cluster_id="c", job_execution_id=job)) == []
+    answer = service.answer(result, path={"cluster_id": "c", "job_execution_id": job})
+    assert misfits(result, answer) == []
 
 
 def test_every_call_that_the_emulator_serves_is_in_the_surface_and_checked() -> None:

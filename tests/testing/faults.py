@@ -72,7 +72,9 @@ class Call:
 Fault = Callable[[Call], Answer | None]
 
 
-def says(status: int, body: Any, headers: Mapping[str, str] | None = None, *, after: bool = False) -> Fault:
+def says(
+    status: int, body: Any, headers: Mapping[str, str] | None = None, *, after: bool = False
+) -> Callable[[Call], Answer]:
     """An answer of our own, `after` the call was carried out or instead of that; data is sent as JSON."""
     sent = body.encode() if isinstance(body, str) else json.dumps(body).encode()
 
@@ -93,10 +95,14 @@ def hangs_up(*, after: bool) -> Fault:
     return fault
 
 
+def half(answer: Answer) -> Answer:
+    """Half of an answer, under the Content-Length of the whole."""
+    return replace(answer, body=answer.body[: len(answer.body) // 2], length=len(answer.body))
+
+
 def cut(call: Call) -> Answer:
     """Half of the true answer, under the Content-Length of the whole."""
-    answer = call.forward()
-    return replace(answer, body=answer.body[: len(answer.body) // 2], length=len(answer.body))
+    return half(call.forward())
 
 
 def truncated(call: Call) -> Answer:

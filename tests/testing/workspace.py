@@ -60,7 +60,8 @@ class Workspace:
     """A project folder whose default target is `url`."""
 
     folder: Path
-    capture: pytest.CaptureFixture[str]
+    capture: pytest.CaptureFixture[str] | None
+    """What takes the output of `run`; without it the folder is for another process."""
     url: str = "http://127.0.0.1:9"
     targets: dict[str, Any] = field(default_factory=dict)
     project: dict[str, Any] = field(default_factory=dict)
@@ -103,6 +104,7 @@ class Workspace:
 
     def run(self, *arguments: str) -> Ran:
         """Runs `deployer ARGUMENTS` in this process, in the project folder."""
+        assert self.capture
         before = Path.cwd()
         os.chdir(self.folder)
         self.capture.readouterr()
@@ -129,7 +131,7 @@ _FINDING = re.compile(r"(.*: (?:error|warning|note): .*?) \[([EW][0-9]{3}) ?([a-
 def findings(err: str) -> list[str]:
     """The findings about files in what a command printed on stderr, without their codes and source lines."""
     found = [_FINDING.fullmatch(line) for line in err.splitlines()]
-    return [it[1] + (f" [{it[3]}]" if it[3] else "") for it in found if it]
+    return [finding[1] + (f" [{finding[3]}]" if finding[3] else "") for finding in found if finding]
 
 
 def manifest(kind: str, name: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -246,7 +246,7 @@ class Tokens:
         self.given += 1
         end = datetime.fromtimestamp(self.time.now, UTC) + timedelta(hours=self.hours)
         body = {"token": {"expires_at": f"{end:%Y-%m-%dT%H:%M:%S.%fZ}", "project": {"id": "pid-of-iam"}}}
-        return says(201, body, self.time.date() | {"X-Subject-Token": f"token-{self.given}"})(call)  # type: ignore[return-value]
+        return says(201, body, self.time.date() | {"X-Subject-Token": f"token-{self.given}"})(call)
 
 
 def sent_tokens(service: FaultProxy) -> list[str | None]:
@@ -454,7 +454,7 @@ def test_the_project_is_looked_up_by_the_region(
     ],
 )
 def test_a_project_that_is_given_is_not_looked_up(
-    service: FaultProxy, time: Time, target: dict[str, str], environment: dict[str, str], project: str
+    service: FaultProxy, time: Time, target: dict[str, Any], environment: dict[str, str], project: str
 ) -> None:
     assert connected(service, time, TOKEN | environment, **target).project_id == project
     assert service.calls == []

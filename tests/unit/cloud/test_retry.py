@@ -22,7 +22,7 @@ from deployer.kinds import KINDS
 from deployer.kinds.tables import schema_folder
 from deployer.project.target import Rate, Retry
 from testing.client import Time, connected
-from testing.faults import ERROR, HTML, Call, Fault, FaultProxy, cut, hangs_up, says
+from testing.faults import ERROR, HTML, Fault, FaultProxy, half, hangs_up, says
 from testing.workspace import SPECS, Workspace, manifest
 
 TOKEN = {"HW_AUTH_TOKEN": "hw-token"}
@@ -65,19 +65,9 @@ PASSING: dict[str, Fault] = {
     "503": says(503, ""),
     "504": says(504, {"error_code": "APIGW.0201", "error_msg": "timeout"}),
     "hangs up": hangs_up(after=False),
-    "half": lambda call: cut(_Whole(call)),
+    "half": lambda call: half(says(200, EMPTY)(call)),
     "html": says(200, HTML),
 }
-
-
-class _Whole:
-    """A call whose answer can be cut."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-
-    def forward(self) -> Any:
-        return says(200, EMPTY)(self.call)
 
 
 @pytest.mark.parametrize("fault", PASSING)
@@ -249,14 +239,15 @@ def test_nor_is_that_tried_for_ever(service: FaultProxy, time: Time) -> None:
     assert time.slept == [1, 2, 4]
 
 
-def test_an_interrupt_ends_a_wait(service: FaultProxy, time: Time) -> None:
-    def interrupt(_: float) -> None:
+class Interrupted(Time):
+    def sleep(self, _seconds: float) -> None:
         raise KeyboardInterrupt
 
+
+def test_an_interrupt_ends_a_wait(service: FaultProxy) -> None:
     service.rule("GET", "batches", says(503, ""))
-    time.sleep = interrupt  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        listing(connected(service, time, TOKEN))
+        listing(connected(service, Interrupted(), TOKEN))
     assert len(service.calls) == 1
 
 

@@ -110,7 +110,8 @@ def test_a_row_is_listed_under_its_name_unless_it_says_otherwise(
 
 
 @pytest.mark.parametrize(
-    ("printed", "expected"), [*PRINTED.items(), *((it, JSON_TYPES[it]["type"]) for it in JSON_TYPES)]
+    ("printed", "expected"),
+    [*PRINTED.items(), *((printed, schema["type"]) for printed, schema in JSON_TYPES.items())],
 )
 def test_every_printed_type_is_a_json_type(printed: str, expected: str) -> None:
     assert json_type(printed)["type"] == expected

@@ -1,95 +1,52 @@
-"""The two decision tables of the design, row by row, on the pure planner."""
+"""Both decision tables, row by row."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from deployer.kinds import KINDS
 from deployer.model import (
     Action,
-    Change,
-    Dependency,
-    Identity,
     Impact,
     Job,
-    Lifecycle,
-    Live,
     LiveJob,
     OnChange,
     OnFailure,
     OnMissing,
     Phase,
-    Plan,
-    Source,
-    Spec,
     State,
     Step,
-    Until,
 )
-from deployer.planning.plan import make_plan
-from testing.workspace import SPECS
-
-NOW = datetime(2024, 7, 3, 12, 0, tzinfo=UTC)
-BEFORE = datetime(2024, 7, 3, 10, 0, tzinfo=UTC)
-SUBMITTED = int(datetime(2024, 7, 3, 11, 0, tzinfo=UTC).timestamp() * 1000)
-AFTER = datetime(2024, 7, 3, 11, 30, tzinfo=UTC)
-FUTURE = datetime(2024, 7, 3, 12, 0, 1, tzinfo=UTC)
-PLACE = {"target": "test", "project": "pid"}
-RUN_ONCE = ["SparkBatch", "SparkSession", "MrsJob"]
-
-
-def job(
-    kind: str = "SparkBatch",
-    name: str = "alpha",
-    spec: Spec | None = None,
-    *,
-    after: tuple[Dependency, ...] = (),
-    **lifecycle: Any,
-) -> Job:
-    spec = {**SPECS[kind], **(spec or {})}
-    place = spec.get(KINDS[kind].place, "")
-    lifecycle.setdefault("state", State.RUNNING if kind == "FlinkJar" else State.PRESENT)
-    source = Source(f"{name}.yaml", 1)
-    return Job(Identity(kind, place, name), source, spec, Lifecycle(**lifecycle), depends_on=after)
-
-
-def run(of: Job, phase: Phase, *, differs: str = "", **more: Any) -> LiveJob:
-    """A live job that is as `of` says, but for the field `differs`."""
-    spec = dict(KINDS[of.kind].expect(of.spec))
-    if differs:
-        spec[differs] = ["x"] if isinstance(spec.get(differs), list) else "something else"
-    one = LiveJob("run-1", of.identity, f"{phase}-word", phase, SUBMITTED, spec)
-    return replace(one, **more)
-
-
-def plan_of(jobs: list[Job], *runs: LiveJob, selected: list[Job] | None = None, **live: Any) -> Plan:
-    chosen = {one.identity for one in (jobs if selected is None else selected)}
-    return make_plan("test", PLACE, jobs, Live(tuple(runs), **{"now": NOW, **live}), chosen)
-
-
-def decided(one: Job, *runs: LiveJob) -> tuple[Change, tuple[str, ...]]:
-    """The change of a single job, and the messages under attention."""
-    plan = plan_of([one], *runs)
-    assert not plan.errors
-    assert len(plan.changes) == 1
-    return plan.changes[0], tuple(note.message for note in plan.warnings)
-
+from testing.plans import AFTER, BEFORE, RUN_ONCE, decided, job, run
 
 # The field that a listing of the kind shows and that two manifests can differ in.
 DIFFERS = {"SparkBatch": "className", "SparkSession": "sc_type", "MrsJob": "arguments"}
 
+
 ABSENT = {"state": State.ABSENT}
+
+
 KEEP = {"on_change": OnChange.KEEP}
+
+
 REVIVE = {"on_failure": OnFailure.RESUBMIT}
+
+
 REPLACE = {"on_change": OnChange.REPLACE}
+
+
 BESIDE = {"on_change": OnChange.SUBMIT}
+
+
 NONE, RERUNS, CANCELS, DELETES = Impact.NONE, Impact.RERUNS, Impact.CANCELS, Impact.DELETES
+
+
 IN_PLACE, RESTART, STATE_LOST = Impact.IN_PLACE, Impact.RESTART, Impact.STATE_LOST
+
+
 BLOCKED, UNCHANGED, RESUBMIT = Action.BLOCKED, Action.UNCHANGED, Action.RESUBMIT
+
 
 RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
     # row, lifecycle, live phase, differs, action, impact, gist of the reason, needs attention
@@ -148,11 +105,22 @@ def test_what_cannot_be_compared_is_left_alone(phase: Phase) -> None:
 
 
 HOT = "smn_topic"
+
+
 OTHER = "main_class"
+
+
 STOPPED = {"state": State.STOPPED}
+
+
 SAVED = "stopped-with-savepoint"
+
+
 LOSE = {"savepoint": False}
+
+
 CREATE, CANCEL, STOP, UPDATE, START, DELETE = Step
+
 
 DEFINITION_ROWS: list[tuple[Any, ...]] = [
     # row, lifecycle, live phase, the field that differs, action, its steps, impact, gist of the reason
@@ -204,6 +172,7 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
     ("differs-lose", LOSE, Phase.ACTIVE, OTHER, Action.RESTART, [STOP, UPDATE, START], STATE_LOST, "is lost"),
 ]  # fmt: skip
 
+
 # Rows that a person is asked to look at.
 LOOK = {"absent-pending", "differs-pending", "unknown", "running-rerun", "failed", "failed-stopped"}
 
@@ -251,354 +220,3 @@ def test_a_create_tells_what_it_is_made_of_without_its_secrets() -> None:
     assert shown["/conf"] == {"fs.obs.secret.key": "***", "spark.x": "1"}
     assert shown["/args"] == ["--password", "***"]
     assert {field.live for field in change.fields} == {None}
-
-
-def test_a_job_that_is_active_elsewhere_is_pointed_out() -> None:
-    there = job(spec={"queue": "other"})
-    change, notes = decided(job(), run(there, Phase.ACTIVE))
-    assert change.action is Action.CREATE
-    assert len(notes) == 1
-    assert "is active elsewhere" in notes[0]
-    assert decided(job(), run(there, Phase.SUCCEEDED))[1] == ()
-
-
-@pytest.mark.parametrize(
-    ("runs", "words"),
-    [
-        ([], "the listing is empty"),
-        ([("other", SUBMITTED)], "the listing holds 1 job, back to 2024-07-03"),
-        ([("other", SUBMITTED), ("third", SUBMITTED - 86_400_000)], "holds 2 jobs, back to 2024-07-02"),
-        ([("other", 0)], "the listing holds 1 job"),
-        ([("other", 10**18)], "the listing holds 1 job"),
-        ([("other", -(10**18))], "the listing holds 1 job"),
-    ],
-)
-def test_a_create_says_how_far_back_the_listing_reaches(runs: list[tuple[str, int]], words: str) -> None:
-    live = [
-        run(job(name=name), Phase.SUCCEEDED, id=f"{name}-1", submitted=submitted) for name, submitted in runs
-    ]
-    change, _ = decided(job(), *live)
-    assert change.reason.endswith(words)
-
-
-def test_the_reach_of_an_mrs_listing_is_that_of_the_cluster() -> None:
-    elsewhere = run(job("MrsJob", spec={"cluster_id": "c-2"}), Phase.SUCCEEDED)
-    assert decided(job("MrsJob"), elsewhere)[0].reason.endswith("the listing is empty")
-
-
-# --- which run counts -------------------------------------------------------------------------------------
-
-
-def test_an_active_run_counts_before_a_newer_one_that_ended() -> None:
-    one = job()
-    old = run(one, Phase.ACTIVE, id="old", differs="className")
-    new = run(one, Phase.SUCCEEDED, id="new", submitted=SUBMITTED + 1)
-    change, _ = decided(one, new, old)
-    assert (change.action, change.live) == (BLOCKED, old)
-
-
-def test_the_newest_of_the_ended_counts() -> None:
-    one = job()
-    old = run(one, Phase.SUCCEEDED, id="old", differs="className")
-    new = run(one, Phase.SUCCEEDED, id="new", submitted=SUBMITTED + 1)
-    assert decided(one, new, old)[0].live == decided(one, old, new)[0].live == new
-
-
-def test_several_active_and_the_newest_is_the_same() -> None:
-    one = job()
-    old = run(one, Phase.ACTIVE, id="old", differs="className")
-    new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1)
-    change, notes = decided(one, old, new)
-    assert change.action is UNCHANGED
-    assert notes == ("more than one is active; beside it: old",)
-
-
-@pytest.mark.parametrize("on_change", OnChange)
-def test_several_active_and_the_newest_differs(on_change: OnChange) -> None:
-    one = job(on_change=on_change)
-    old = run(one, Phase.ACTIVE, id="old")
-    new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
-    change, notes = decided(one, old, new)
-    assert change.action is BLOCKED
-    assert "new, old" in change.reason
-    assert notes == ()
-
-
-def test_several_active_and_none_is_wanted() -> None:
-    one = job(state=State.ABSENT)
-    old = run(one, Phase.ACTIVE, id="old", differs="className")
-    new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
-    change, notes = decided(one, old, new)
-    assert (change.action, [one.id for one in change.other_runs]) == (Action.CANCEL, ["old"])
-    assert notes == ("more than one is active, and all are cancelled: new, old",)
-
-
-@pytest.mark.parametrize("state", State)
-def test_several_definitions_of_one_name(state: State) -> None:
-    one = job("FlinkJar", state=state)
-    change, _ = decided(one, run(one, Phase.DRAFT, id="1"), run(one, Phase.ACTIVE, id="2"))
-    assert change.action is BLOCKED
-    assert "several jobs have this name: 1, 2" in change.reason
-
-
-@pytest.mark.parametrize(
-    ("other", "is_it"),
-    [
-        ({"spec": {"queue": "elsewhere"}}, False),
-        ({"kind": "SparkSession"}, False),
-        ({"name": "Alpha"}, False),
-        ({}, True),
-    ],
-)
-def test_what_another_job_is(other: dict[str, Any], *, is_it: bool) -> None:
-    change, _ = decided(job(), run(job(**other), Phase.SUCCEEDED))
-    assert change.action is (UNCHANGED if is_it else Action.CREATE)
-
-
-def test_a_definition_keeps_its_identity_in_another_queue() -> None:
-    change, _ = decided(job("FlinkJar"), run(job("FlinkJar", spec={"queue_name": "other"}), Phase.ACTIVE))
-    assert [field.path for field in change.fields] == ["/queue_name"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "phase", "lifecycle", "action"),
-    [
-        ("SparkSession", Phase.ACTIVE, {}, BLOCKED),
-        ("SparkSession", Phase.PENDING, {}, BLOCKED),
-        ("SparkSession", Phase.SUCCEEDED, {}, Action.CREATE),
-        ("SparkSession", Phase.ACTIVE, {"on_missing": OnMissing.KEEP}, UNCHANGED),
-        ("SparkSession", Phase.ACTIVE, ABSENT, UNCHANGED),
-        ("SparkBatch", Phase.ACTIVE, {}, Action.CREATE),
-    ],
-)
-def test_an_unnamed_job_may_be_this_one(
-    kind: str, phase: Phase, lifecycle: dict[str, Any], action: Action
-) -> None:
-    one = job(kind, **lifecycle)
-    change, _ = decided(one, run(one, phase, identity=one.identity._replace(name=""), id="nameless"))
-    assert change.action is action
-    assert ("nameless" in change.reason) is (action is not Action.CREATE)
-
-
-# --- rerun ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("rerun", "now", "words"),
-    [
-        (FUTURE, NOW, "rerun is in the future: 2024-07-03T12:00:01"),
-        (AFTER, None, "the service does not say what time it is"),
-    ],
-)
-@pytest.mark.parametrize("runs", [(), (Phase.ACTIVE,), (Phase.SUCCEEDED,)])
-def test_a_rerun_that_is_an_error(
-    rerun: datetime, now: datetime | None, words: str, runs: tuple[Phase, ...]
-) -> None:
-    one = job(rerun=rerun)
-    plan = plan_of([one], *(run(one, phase) for phase in runs), now=now)
-    assert plan.changes == ()
-    assert [words in note.message for note in plan.errors] == [True]
-
-
-def test_a_rerun_of_this_very_moment() -> None:
-    one = job(rerun=NOW)
-    assert decided(one, run(one, Phase.SUCCEEDED))[0].action is RESUBMIT
-
-
-def test_a_rerun_at_the_instant_of_the_submission_is_done() -> None:
-    one = job(rerun=datetime.fromtimestamp(SUBMITTED / 1000, UTC))
-    assert decided(one, run(one, Phase.SUCCEEDED))[0].action is UNCHANGED
-
-
-@pytest.mark.parametrize("kind", ["SparkBatch", "FlinkJar"])
-def test_a_rerun_is_not_acted_on_when_the_listing_tells_no_time(kind: str) -> None:
-    one = job(kind, rerun=AFTER)
-    change, notes = decided(one, run(one, Phase.SUCCEEDED, submitted=0))
-    assert change.action is UNCHANGED
-    assert ["rerun is not acted on" in note for note in notes] == [True]
-
-
-# --- dependencies -----------------------------------------------------------------------------------------
-
-READY = {
-    Until.SUBMITTED: {Phase.DRAFT, Phase.PENDING, Phase.ACTIVE, Phase.SUCCEEDED, Phase.UNKNOWN},
-    Until.RUNNING: {Phase.ACTIVE, Phase.SUCCEEDED},
-    Until.SUCCEEDED: {Phase.SUCCEEDED},
-}
-
-
-@pytest.mark.parametrize("until", Until)
-@pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize("selected", [True, False])
-def test_until(until: Until, phase: Phase, *, selected: bool) -> None:
-    first = job(name="first")
-    second = job(name="second", after=(Dependency(first.identity, until),))
-    plan = plan_of([first, second], run(first, phase), selected=[second, first] if selected else [second])
-    change = plan.changes[-1]
-    never = phase in {Phase.FAILED, Phase.STOPPED} or (phase is Phase.DRAFT and until is not Until.SUBMITTED)
-    assert change.action is (BLOCKED if never else Action.CREATE)
-    if never:
-        word = "is a draft" if phase is Phase.DRAFT else f"has {phase}"
-        assert change.reason == f"it depends on first, which {word}"
-    else:
-        assert ("apply waits until first" in change.reason) is (phase not in READY[until])
-
-
-@pytest.mark.parametrize("until", Until)
-def test_a_dependency_that_is_sent_in_the_same_plan(until: Until) -> None:
-    first = job(name="first")
-    second = job(name="second", after=(Dependency(first.identity, until),))
-    change = plan_of([first, second]).changes[1]
-    assert change.action is Action.CREATE
-    assert ("apply waits until first" in change.reason) is (until is not Until.SUBMITTED)
-
-
-@pytest.mark.parametrize(
-    ("first", "live", "failures", "selected", "words"),
-    [
-        (job(name="first"), [("ACTIVE", "className")], False, True, "which is blocked"),
-        (job(name="first", on_missing=OnMissing.KEEP), [], False, True, "which is not there"),
-        (job(name="first"), [], False, False, "which is not deployed, and not selected"),
-        (job(name="first"), [], True, True, "which could not be planned"),
-        (job(name="first"), [], True, False, "which could not be looked up"),
-        (job(name="first", rerun=FUTURE), [("SUCCEEDED", "")], False, True, "which could not be planned"),
-    ],
-)
-def test_a_dependency_that_nothing_can_follow(
-    first: Job, live: list[tuple[str, str]], words: str, *, failures: bool, selected: bool
-) -> None:
-    second = job("MrsJob", name="second", after=(Dependency(first.identity),))
-    third = job("MrsJob", name="third", after=(Dependency(second.identity),))
-    plan = plan_of(
-        [first, second, third],
-        *(run(first, Phase[phase], differs=differs) for phase, differs in live),
-        failures={first.identity: "no listing"} if failures else {},
-        selected=[first, second, third] if selected else [second, third],
-    )
-    reasons = {change.job.name: change.reason for change in plan.changes if change.action is BLOCKED}
-    assert reasons["second"] == f"it depends on first, {words}"
-    assert reasons["third"] == "it depends on second, which is blocked"
-
-
-def test_a_failed_dependency_that_is_sent_again_is_no_failure() -> None:
-    first = job(name="first", on_failure=OnFailure.RESUBMIT)
-    second = job(name="second", after=(Dependency(first.identity),))
-    actions = [change.action for change in plan_of([first, second], run(first, Phase.FAILED)).changes]
-    assert actions == [RESUBMIT, Action.CREATE]
-
-
-def test_a_dependency_neither_triggers_nor_holds_up_what_is_unchanged() -> None:
-    first = job(name="first")
-    second = job(name="second", after=(Dependency(first.identity, Until.SUCCEEDED),))
-    plan = plan_of([first, second], run(second, Phase.SUCCEEDED))
-    assert [change.action for change in plan.changes] == [Action.CREATE, UNCHANGED]
-
-
-def test_a_dependency_that_is_not_selected_counts_by_its_active_run() -> None:
-    first = job(name="first")
-    second = job(name="second", after=(Dependency(first.identity, Until.RUNNING),))
-    old = run(first, Phase.ACTIVE, id="old")
-    new = run(first, Phase.FAILED, id="new", submitted=SUBMITTED + 1)
-    assert plan_of([first, second], old, new, selected=[second]).changes[0].action is Action.CREATE
-
-
-# --- the plan as a whole ----------------------------------------------------------------------------------
-
-
-def test_a_listing_that_failed_concerns_its_jobs_only() -> None:
-    lost, fine = job(name="lost"), job("MrsJob", name="fine")
-    plan = plan_of([lost, fine], failures={lost.identity: "HTTP 500"})
-    assert [(note.identity, note.message) for note in plan.errors] == [(lost.identity, "HTTP 500")]
-    assert [change.job for change in plan.changes] == [fine]
-
-
-def test_the_summary_counts_every_action() -> None:
-    jobs = [job(name=name) for name in ("new", "changed", "same", "busy")]
-    runs = [
-        run(jobs[1], Phase.SUCCEEDED, differs="className"),
-        run(jobs[2], Phase.SUCCEEDED),
-        run(jobs[3], Phase.ACTIVE, differs="className"),
-    ]
-    plan = plan_of(jobs, *runs)
-    assert set(plan.summary) == set(Action)
-    counted = {action: count for action, count in plan.summary.items() if count}
-    assert counted == {"create": 1, "resubmit": 1, "unchanged": 1, "blocked": 1}
-    assert [change.job.name for change in plan.pending] == ["new", "changed", "busy"]
-
-
-def digest(*jobs: Job, live: tuple[LiveJob, ...] = (), **place: str) -> str:
-    chosen = {one.identity for one in jobs}
-    return make_plan("test", {**PLACE, **place}, jobs, Live(live, now=NOW), chosen).digest
-
-
-def test_the_digest_knows_no_order_and_no_files() -> None:
-    one, two = job(name="one"), job("MrsJob", name="two")
-    moved = replace(one, source=Source("elsewhere.yaml", 7), labels={"a": "b"})
-    turned = replace(one, spec=dict(reversed(one.spec.items())))
-    assert digest(one, two) == digest(two, one) == digest(moved, two) == digest(turned, two)
-    assert len(digest(one)) == 64
-
-
-def test_the_digest_changes_with_what_is_done_where() -> None:
-    one = job()
-    ended = run(one, Phase.SUCCEEDED, differs="className")
-    digests = [
-        digest(),
-        digest(one),
-        digest(job(name="beta")),
-        digest(job(spec={"queue": "other"})),
-        digest(job(spec={"args": ["a", "b"]})),
-        digest(job(spec={"args": ["b", "a"]})),
-        digest(one, project="other"),
-        digest(one, live=(ended,)),
-        digest(one, live=(replace(ended, id="run-2"),)),
-        digest(one, live=(replace(ended, phase=Phase.ACTIVE),)),
-    ]
-    assert len(set(digests)) == len(digests)
-
-
-def test_the_digest_changes_with_how_it_is_done() -> None:
-    """Who has reviewed a draft has not agreed to a run, nor to lose a savepoint or to wait for nobody."""
-    drafted, started = job("FlinkJar", state=State.STOPPED), job("FlinkJar")
-    ended = run(drafted, Phase.STOPPED, differs="parallel_number", savepoint="obs://b/s")
-    kept, lost = (job("FlinkJar", state=State.ABSENT, savepoint=keeps) for keeps in (True, False))
-    active = (run(kept, Phase.ACTIVE),)
-    one = job(name="one")
-    waits = [replace(job(), depends_on=(Dependency(one.identity, until),)) for until in Until]
-    for pair in (
-        [digest(drafted), digest(started)],
-        [digest(drafted, live=(ended,)), digest(started, live=(ended,))],
-        [digest(kept, live=active), digest(lost, live=active)],
-        [digest(one, job()), *(digest(one, it) for it in waits)],
-    ):
-        assert len(set(pair)) == len(pair)
-
-
-def test_what_is_unchanged_is_not_in_the_digest() -> None:
-    one = job()
-    assert digest(one, live=(run(one, Phase.SUCCEEDED),)) == digest()
-
-
-@pytest.mark.parametrize(
-    ("kind", "field", "value"),
-    [
-        ("SparkBatch", "conf", {"spark.hadoop.fs.obs.secret.key": "{}"}),
-        ("MrsJob", "properties", {"fs.obs.access.key": "{}"}),
-        ("MrsJob", "arguments", ["--password={}"]),
-        ("MrsJob", "arguments", ["--password", "{}"]),
-        ("FlinkJar", "entrypoint_args", "--in obs://AK:{}@host/path"),
-    ],
-)
-def test_secrets_do_not_enter_the_digest(kind: str, field: str, value: Any) -> None:
-    def filled(item: Any, secret: str) -> Any:
-        if isinstance(item, dict):
-            return {key: filled(inner, secret) for key, inner in item.items()}
-        return [filled(inner, secret) for inner in item] if isinstance(item, list) else item.format(secret)
-
-    one, two = (digest(job(kind, spec={field: filled(value, secret)})) for secret in ("hunter2", "swordfish"))
-    assert one == two != digest(job(kind))
-
-
-def test_a_live_id_can_be_any_text() -> None:
-    one = job()
-    assert digest(one, live=(run(one, Phase.SUCCEEDED, differs="className", id="\ud800"),))

@@ -15,7 +15,7 @@ from deployer.errors import Code
 from deployer.templates.engine import Engine
 from deployer.templates.rendered import RenderedText
 
-FILES = {
+FILES: dict[str, str | bytes] = {
     "lib/macros.j2": "{% macro jar(name) %}obs://{{ bucket }}/{{ name }}.jar{% endmacro %}\n"
     "{% macro wrong(x) %}\n  {{ x.y }}{% endmacro %}\n"
     "{% set version = 3 %}{% set _hidden = 1 %}\nignored: {{ bucket }}\n",

@@ -10,7 +10,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -176,14 +175,17 @@ def test_long_texts_do_not_block_each_other() -> None:
             2,
             "text of more than",
         ),
-        ("a:\n{% for i in range(99999) %}\n  - {{ range(999) | list }}{% endfor %}", 3, "more than 1 s"),
-        (UNINTERRUPTED, 1, "more than 1 s of computing time"),
+        pytest.param(
+            "a:\n{% for i in range(99999) %}\n  - {{ range(999) | list }}{% endfor %}",
+            3,
+            "more than 1 s",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(UNINTERRUPTED, 1, "more than 1 s of computing time", marks=pytest.mark.slow),
     ],
 )
 def test_bombs(text: str, line: int, words: str) -> None:
-    begun = time.monotonic()
     before, bomb, after = render(SOUND, text, SOUND)
-    assert time.monotonic() - begun < 20  # against hangs; alone on a machine it is less than two seconds
     assert value_of(before) == value_of(after) == {"a": "q"}
     problem = problem_of(bomb)
     assert problem.location.file == "1.yaml"

@@ -1,0 +1,20 @@
+"""Secrets for tests: two marks, text without any, and a store of given values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from deployer.secrets.references import CLOSE, OPEN, SEP, reference
+from deployer.secrets.store import Secrets, SecretSource
+
+A, B = reference("A"), reference("B")
+
+
+PLAIN = st.text(st.characters(exclude_characters=OPEN + SEP + CLOSE, exclude_categories=["Cs"]))
+
+
+def secrets_of(**values: str) -> Secrets:
+    sources = {name: SecretSource(name, variable=f"V_{name}") for name in values}
+    return Secrets(sources, {f"V_{name}": value for name, value in values.items()}, Path())
