@@ -420,3 +420,29 @@ def test_a_values_file_may_be_empty(bare: Workspace, content: str) -> None:
     bare.write("common.yaml", content)
     bare.write_project(values=["common.yaml"])
     assert bare.run("validate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({"waits": {"poll": "1s"}}, "'waits' was renamed to 'polling'"),
+        ({"polling": {"poll": "1s"}}, "'poll' was renamed to 'interval'"),
+        ({"polling": {"settle": "1s"}}, "'settle' was renamed to 'consistencyDelay'"),
+        ({"retry": {"waitForPlace": "1m"}}, "'waitForPlace' was renamed to 'capacityTimeout'"),
+    ],
+)
+def test_a_renamed_key_is_an_error_that_names_the_new_one(
+    bare: Workspace, target: dict[str, Any], message: str
+) -> None:
+    bare.write_project(**target)
+    ran = bare.run("validate")
+    assert (ran.code, ran.err.count("error:")) == (4, 1)
+    assert f"error: {message} [E035]" in ran.err
+
+
+def test_a_renamed_key_is_not_suggested(bare: Workspace) -> None:
+    bare.write_project(wait={"poll": "1s"})
+    ran = bare.run("validate")
+    assert ran.code == 4
+    assert "unknown field 'wait'" in ran.err
+    assert "waits" not in ran.err
