@@ -1,1 +1,6 @@
-"""The one door to the network: calls, listings, credentials, retries."""
+"""The only access to the network: requests, listings, credentials and retries.
+
+Public: `client.Client`, the requests of all kinds; `transport.Transport`, one HTTP request with its retries;
+`credentials.find` and `auth.sign_in`; `observe.observe`, the live jobs of all kinds. They are not imported here: they
+need an HTTP library, and most verbs start without one.
+"""

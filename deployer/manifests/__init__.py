@@ -1,1 +1,4 @@
-"""Files -> Manifests (`read.read`) -> checked Jobs (`check.check`); what `init` writes (`scaffold.files`)."""
+"""Files -> Manifests -> checked Jobs, and the files of `init`.
+
+Public: `read.read`, `check.check` and `scaffold.files`.
+"""

@@ -1,1 +1,5 @@
-"""JSON Schemas from the tables (`files.generate`), and what in a document breaks them (`validate`)."""
+"""JSON Schemas from the parameter tables, and the violations and broken rules of a document.
+
+Public: `validate.violations`, `rules.broken`, `explain.explain`, `files.generate`. They are not imported here: most need
+the JSON Schema library, and `explain` does not.
+"""
