@@ -17,6 +17,10 @@ from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="Write what the scenarios print as expected.txt.")
+
+
 @pytest.fixture(autouse=True)
 def _not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same wherever the tests run: in CI a target that is only an emulator must be named."""
