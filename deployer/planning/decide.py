@@ -122,9 +122,7 @@ def run_once(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is 
     if live.phase is Phase.UNKNOWN:
         return _warn(f"state '{live.state}' is unknown to this version; skipped")
     if live.spec is None:
-        return _warn(
-            "the service does not return the submitted spec, so it cannot be compared; skipped"
-        )
+        return _warn("the service does not return the submitted spec, so it cannot be compared; skipped")
     if live.phase in RUNNING_PHASES:
         return _run_once_active(comparison, live)
     ended = f"last run {live.id}: {live.state}"
@@ -193,7 +191,9 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
         if live is None:
             return _unchanged("state is absent and the job does not exist")
         if live.phase is Phase.PENDING:
-            return _warn(f"state is absent, but the job is in transition ({live.state}); run plan again later")
+            return _warn(
+                f"state is absent, but the job is in transition ({live.state}); run plan again later"
+            )
         return _delete(comparison, live)
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:
@@ -209,9 +209,7 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
     if live.phase is Phase.UNKNOWN:
         return _warn(f"state '{live.state}' needs manual action; skipped")
     if live.spec is None:
-        return _warn(
-            "the service does not return the job's definition, so it cannot be compared; skipped"
-        )
+        return _warn("the service does not return the job's definition, so it cannot be compared; skipped")
     if comparison.is_unchanged:
         return _definition_same(comparison, live)
     changed = f"manifest changed; the job is {live.state}"
@@ -221,7 +219,9 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
     if comparison.updatable_while_running:
         if wants_run:
             return Decision(Action.UPDATE, changed, Impact.IN_PLACE, (Step.UPDATE,))
-        return _stop(comparison, f"{changed}; desired state is stopped", Action.UPDATE, (Step.UPDATE, Step.STOP))
+        return _stop(
+            comparison, f"{changed}; desired state is stopped", Action.UPDATE, (Step.UPDATE, Step.STOP)
+        )
     if wants_run:
         return _stop(comparison, changed, Action.RESTART, (Step.STOP, Step.UPDATE, Step.START))
     return _stop(comparison, f"{changed}; desired state is stopped", Action.STOP, (Step.STOP, Step.UPDATE))
@@ -244,7 +244,9 @@ def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa
         case Phase.DRAFT:
             return _then_start(comparison, live, replace(start, reason="created but never started"))
         case Phase.STOPPED:
-            return _then_start(comparison, live, replace(start, reason=f"desired state is running, but {now}"))
+            return _then_start(
+                comparison, live, replace(start, reason=f"desired state is running, but {now}")
+            )
         case Phase.SUCCEEDED if comparison.rerun_due:
             return _then_start(comparison, live, replace(start, reason=f"{comparison.rerun_reason}; {now}"))
         case Phase.SUCCEEDED:

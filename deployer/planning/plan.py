@@ -70,8 +70,7 @@ def make_plan(
         if run.phase in RUNNING_PHASES and run.identity not in planned:
             same_name_elsewhere[run.identity.kind, run.identity.name].append(run)
     extents = _listing_extents(live.jobs) | {
-        key: f"no match by name among {total} listed jobs"
-        for key, total in live.asked_by_name.items()
+        key: f"no match by name among {total} listed jobs" for key, total in live.asked_by_name.items()
     }
     moved_ids: set[str] = set()
     changes: list[Change] = []

@@ -72,9 +72,7 @@ def as_text(inputs: Inputs, plan: Plan) -> str:
     try:
         return json.dumps({**version, "inputs": asdict(inputs), **shown}, indent=2, allow_nan=False) + "\n"
     except ValueError:
-        raise DeployerError(
-            "plan not saved: a live job has a number that JSON cannot represent"
-        ) from None
+        raise DeployerError("plan not saved: a live job has a number that JSON cannot represent") from None
 
 
 def destination(file: str, folder: Path) -> Path:
@@ -107,9 +105,7 @@ def write(path: Path, text: str) -> None:
     """Writes the file atomically, readable by its owner only. Raises DeployerError."""
     content = text.encode()
     if len(content) > MAX_BYTES:
-        raise DeployerError(
-            f"plan not saved: it is larger than {MAX_BYTES // 2**20} MiB; select fewer jobs"
-        )
+        raise DeployerError(f"plan not saved: it is larger than {MAX_BYTES // 2**20} MiB; select fewer jobs")
     try:
         descriptor, name = tempfile.mkstemp(prefix=".plan-", suffix=".tmp", dir=path.parent)
         try:
@@ -191,7 +187,9 @@ def _parsed(file: str, text: str) -> Any:
     except RecursionError:
         value = None
     if value is None or _exceeds_depth(value):
-        raise BadPlanFile(f"{file} is not a saved plan: it is empty, or nested deeper than {MAX_DEPTH} levels")
+        raise BadPlanFile(
+            f"{file} is not a saved plan: it is empty, or nested deeper than {MAX_DEPTH} levels"
+        )
     return value
 
 
@@ -227,7 +225,9 @@ def _exceeds_depth(value: Any) -> bool:
 def _require_known_version(file: str, value: Any) -> None:
     version = value.get("format_version") if isinstance(value, dict) else None
     if not isinstance(version, str) or not re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", version):
-        raise BadPlanFile(f"{file} is not a saved plan: it has no 'format_version' such as \"{FORMAT_VERSION}\"")
+        raise BadPlanFile(
+            f"{file} is not a saved plan: it has no 'format_version' such as \"{FORMAT_VERSION}\""
+        )
     if version.partition(".")[0] != _MAJOR:
         made_by = (
             f"by deployer {truncate(made_with)}"

@@ -1,4 +1,4 @@
-"""The journal for a person, and for machines."""
+"""The journal as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from deployer.model import Result
 
 FORMAT_VERSION = "1.0"
 
-NO_OUTCOME = "no outcome recorded"
+NO_OUTCOME = "outcome not recorded"
 _COLOURS = {Result.DONE: "green", Result.FAILED: "red", Result.UNKNOWN: "magenta"}
 
 
 def text(intents: Iterable[Intent]) -> str:
-    """Returns each apply with its calls, in the order of the file."""
+    """Returns each apply with its requests, in the order of the file."""
     blocks = []
     for _, group in groupby(intents, key=lambda intent: intent.run):
         calls = list(group)
