@@ -342,7 +342,7 @@ def test_what_a_service_says_is_one_plain_line(
     batch(workspace)
     proxy.rule(method, "", says(400, {"error_code": HOSTILE, "error_msg": HOSTILE}))
     ran = workspace.run(*arguments)
-    assert "Applied: 9" in ran.out + ran.err
+    assert "Apply complete: 0 applied, 9" in ran.out + ran.err
     assert all(line.isprintable() for line in (ran.out + ran.err).split("\n") if line)
     assert "\nApplied: 9" not in ran.out + ran.err
 

@@ -73,7 +73,7 @@ def test_a_fifth_kind(copy: Path) -> None:
     assert "Report.schema.json is stale; run 'deployer schema generate'\n" in stale
     assert "wrote Report.schema.json" in deployer("schema", "generate")
     assert deployer("validate").startswith("0 Valid: 1 job ")
-    assert deployer("apply", "--yes").endswith("Applied: 1 done.\n")
+    assert deployer("apply", "--yes").endswith("Apply complete: 1 applied.\n")
     assert deployer("plan", "--detailed-exitcode") == "0 Plan for local: no changes; 1 unchanged.\n"
     (copy / "project" / "report.yaml").write_text(
         yaml.safe_dump(REPORT | {"spec": {"printer": "p1", "txet": "x"}})

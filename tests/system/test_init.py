@@ -105,7 +105,7 @@ def test_prod_is_reached_when_it_is_filled_in(workspace: Workspace) -> None:
     endpoints = json.dumps(dict.fromkeys(("dli", "mrs"), workspace.url))
     text = project.read_text().replace("# projectId:", "projectId:")
     project.write_text(text.replace("region: cn-north-4", f"endpoints: {endpoints}"))
-    assert workspace.apply("-t", "prod").out.endswith("Applied: 4 done.\n")
+    assert workspace.apply("-t", "prod").out.endswith("Apply complete: 4 applied.\n")
     assert "no changes" in workspace.run("plan", "-t", "prod").out
 
 
@@ -125,7 +125,7 @@ def test_a_fifth_kind_needs_only_its_table(copy: Path) -> None:
     assert deployer("schema", "generate").startswith("0 ")
     assert "wrote new/press/report.yaml\n" in deployer("init", "new", "--kind=Report", "--kind=MrsJob")
     assert deployer("validate", "new", "--strict", "-t", "local").startswith("0 Valid: 2 jobs ")
-    assert deployer("apply", "new", "--yes", "-t", "local").endswith("Applied: 2 done.\n")
+    assert deployer("apply", "new", "--yes", "-t", "local").endswith("Apply complete: 2 applied.\n")
     assert "no changes; 2 unchanged" in deployer("plan", "new", "-t", "local")
     text = (copy / "new" / "press" / "report.yaml").read_text()
     assert "  printer: printer  # Where it is printed.\n" in text

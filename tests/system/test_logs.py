@@ -148,7 +148,7 @@ def test_what_is_not_deployed(workspace: Workspace) -> None:
     write(workspace, "SparkBatch")
     ran = workspace.run("logs")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == "note: SparkBatch alpha in q: not deployed, so there is no log\n"
+    assert ran.err == "note: SparkBatch alpha in q: not deployed; no logs available\n"
 
 
 def test_a_log_that_cannot_be_read(deployed: Workspace, proxy: FaultProxy) -> None:

@@ -103,7 +103,7 @@ def test_live_jobs_of_ours_without_a_manifest_are_named(
 def test_jobs_of_others_are_counted(project: Workspace, emulator: Emulator) -> None:
     fill(emulator.url, "SparkBatch", ["theirs", "more"])
     project.write("one.yaml", manifest("SparkBatch", "alpha", BATCH))
-    assert "2 live jobs of others; nothing is done about them." in project.run("plan").out
+    assert "2 unmanaged live jobs; left unchanged." in project.run("plan").out
     planned = project.plan()
     assert (planned["unmanaged"], planned["orphans"]) == (2, [])
 
@@ -176,12 +176,12 @@ def test_rerun_for_once(project: Workspace, emulator: Emulator, clock: Clock) ->
     project.apply()
     blocked = project.apply("--rerun", "name=alpha")
     assert blocked.code == 5
-    assert "--rerun asks for it, but" in blocked.out
+    assert "rerun requested by --rerun, but" in blocked.out
     clock.forward(10_000)
     assert "no changes" in project.run("plan").out
-    assert "--rerun asks for it" in project.run("plan", "--rerun", "name=alpha").out
+    assert "rerun requested by --rerun" in project.run("plan", "--rerun", "name=alpha").out
     again = project.apply("--rerun", "name=alpha")
-    assert (again.code, again.out.splitlines()[-1]) == (0, "Applied: 1 done.")
+    assert (again.code, again.out.splitlines()[-1]) == (0, "Apply complete: 1 applied.")
     assert sorted(job["name"] for job in listed(emulator.url, "SparkBatch")) == ["alpha", "alpha", "beta"]
     clock.forward(10_000)
     assert "no changes" in project.run("plan").out

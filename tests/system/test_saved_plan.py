@@ -70,11 +70,11 @@ def test_a_plan_is_saved_and_applied_once(workspace: Workspace, emulator: Emulat
     ran = workspace.run("plan", "--out", FILE)
     assert ran.err.splitlines()[-1].endswith("to apply it: deployer apply --plan plan.json -t test")
     applied = apply(workspace)
-    assert (applied.code, applied.out.splitlines()[-1]) == (0, "Applied: 4 done.")
+    assert (applied.code, applied.out.splitlines()[-1]) == (0, "Apply complete: 4 applied.")
     again = apply(workspace)
     assert again.code == 6
     assert "SparkBatch job in q: planned create; now unchanged: " in again.err
-    assert again.err.endswith("Nothing was applied.\n")
+    assert again.err.endswith("No changes were applied.\n")
     assert names(emulator) == ["job"]
 
 
@@ -86,7 +86,7 @@ def test_a_rerun_must_be_said_again(workspace: Workspace, emulator: Emulator, cl
     refused = apply(workspace)
     assert (refused.code, "--rerun was name=alpha, and is not given now" in refused.err) == (3, True)
     assert "--rerun name=alpha, or plan again" in refused.err
-    assert apply(workspace, "--rerun", "name=alpha").out.endswith("Applied: 1 done.\n")
+    assert apply(workspace, "--rerun", "name=alpha").out.endswith("Apply complete: 1 applied.\n")
     assert names(emulator) == ["alpha", "alpha"]
 
 
@@ -223,8 +223,8 @@ def test_stale_by_a_manifest(workspace: Workspace, emulator: Emulator) -> None:
         "    - /numExecutors  planned null -> 2, now null -> 3",
         "  - SparkBatch gone in q: planned create; now no manifest that is selected has it",
         "  - SparkBatch new in q: not in the saved plan; now create",
-        "    now: no record of it: the listing is empty",
-        "Nothing was applied.",
+        "    now: not deployed: the service lists no jobs",
+        "No changes were applied.",
     ]
     assert names(emulator) == []
 
@@ -300,8 +300,8 @@ def test_stale_by_a_draft_that_is_to_be_run(workspace: Workspace, emulator: Emul
     workspace.write("a.yaml", manifest("FlinkJar", "alpha", flink))
     ran = apply(workspace)
     assert (ran.code, names(emulator, "FlinkJar")) == (6, [])
-    assert "planned: no record of it: the listing is empty; created as a draft, not run" in ran.err
-    assert "now: no record of it: the listing is empty; created, then run" in ran.err
+    assert "planned: not deployed: the service lists no jobs; creates a draft without starting it" in ran.err
+    assert "now: not deployed: the service lists no jobs; creates and starts it" in ran.err
 
 
 def test_a_difference_that_cannot_be_shown_is_said(workspace: Workspace) -> None:
@@ -463,7 +463,7 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
     ("inputs", "code", "words"),
     [
         ({"target": "evil"}, 3, "target was evil, and is test now"),
-        ({"project": "evil"}, 3, "was made for the project 'evil', not 'tests'"),
+        ({"project": "evil"}, 3, "was created for project 'evil', not 'tests'"),
         ({"settings": ["bucket"]}, 3, "--set was bucket, and is not given now"),
         ({"values": ["/etc/passwd"]}, 3, "--values was /etc/passwd, and is not given now"),
         ({"select": ["nosuch=x"]}, 3, "there is no selector 'nosuch'"),

@@ -28,11 +28,11 @@ def protected(workspace: Workspace) -> Workspace:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--yes"], "target 'test' is protected: not --yes, but --confirm test"),
+        (["--yes"], "target 'test' is protected: use --confirm test instead of --yes"),
         (["--yes", "--confirm", "prod"], "--confirm prod: the target is 'test'"),
         (["--confirm", "tes"], "--confirm tes: the target is 'test'"),
         (["--confirm", ""], "--confirm : the target is 'test'"),
-        ([], "there is no terminal to ask on; give --confirm test to apply without asking"),
+        ([], "cannot prompt without a terminal; use --confirm test to apply without confirmation"),
     ],
 )
 def test_a_protected_target_is_named(protected: Workspace, options: list[str], says: str) -> None:

@@ -57,7 +57,7 @@ def test_a_wait_that_ends_in_time_out_does_not_fail_the_job(workspace: Workspace
     assert "submitted; it is still starting after 1s, and goes on\n" in ran.out
     # Nothing is submitted again for that.
     again = workspace.apply("--wait=succeeded")
-    assert (again.code, again.out.splitlines()[-1]) == (0, "Applied: nothing to do.")
+    assert (again.code, again.out.splitlines()[-1]) == (0, "Apply complete: 0 applied.")
     assert len(listed(emulator.url, "SparkBatch")) == 1
 
 
