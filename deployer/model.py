@@ -303,7 +303,7 @@ class Note:
 class Plan:
     """The changes that apply would make, in order; `errors` are jobs that failed to plan.
 
-    `orphans` are live jobs that this project deployed and that have no manifest any more. `unmanaged` counts the
+    `orphans` are live jobs that this project deployed and that no longer have a manifest. `unmanaged` counts the
     other live jobs without a manifest, as far as the listings were read.
     """
 

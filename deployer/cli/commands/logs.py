@@ -157,5 +157,9 @@ def _follow(client: Client, found: Sequence[_RunLog], printed: _LogPrinter, inte
             if live is not None and live.phase in RUNNING_PHASES and run_log.live.id not in printed.broken:
                 still_running.append(run_log)
             elif run_log.live.id not in printed.broken:
-                err(text.note(f"{run_log.change.job.identity}: {live.state if live else 'no longer exists'}"))
+                err(
+                    text.note(
+                        f"{run_log.change.job.identity}: the run {f'is {live.state}' if live else 'no longer exists'}"
+                    )
+                )
         left = still_running

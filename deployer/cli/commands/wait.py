@@ -49,7 +49,7 @@ def command(options: Options, until: str | None, timeout: str | None) -> Exit:
         for change in plan.changes:
             state = change.job.lifecycle.state
             if state in {State.ABSENT, State.STOPPED}:
-                err(text.note(f"{change.job.identity}: skipped: its manifest sets state: {state}"))
+                err(text.note(f"{change.job.identity}: skipped (its manifest sets state: {state})"))
                 continue
             effective_timeout = timeout or change.job.lifecycle.timeout
             awaited.append(
