@@ -102,7 +102,7 @@ def _require_same_inputs(given: Inputs, saved: SavedPlan, folder: Path) -> None:
     ]
     if differ:
         raise UsageError(
-            f"{saved.file}: {'; '.join(differ)}. These options are not read from a plan file: repeat them, as "
+            f"{saved.file}: {'; '.join(differ)}. These options are not read from a saved plan: repeat them, as "
             f"in {apply_command(saved.file, planned, folder)}, or create a new plan"
         )
 

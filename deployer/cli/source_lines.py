@@ -32,14 +32,14 @@ class _Lines:
         self._left = MAX_CHARACTERS
         self._files: dict[str, list[str]] = {}
 
-    def at(self, place: Location) -> SourceLine | None:
-        if place.file not in self._files:
-            self._files[place.file] = self._read(place.file)
-        lines = self._files[place.file]
-        if not 0 < place.line <= len(lines):
+    def at(self, location: Location) -> SourceLine | None:
+        if location.file not in self._files:
+            self._files[location.file] = self._read(location.file)
+        lines = self._files[location.file]
+        if not 0 < location.line <= len(lines):
             return None
-        line = lines[place.line - 1]
-        return SourceLine(line, 0 if line == HIDDEN else max(1, min(place.column, len(line) + 1)))
+        line = lines[location.line - 1]
+        return SourceLine(line, 0 if line == HIDDEN else max(1, min(location.column, len(line) + 1)))
 
     def _read(self, file: str) -> list[str]:
         text = read_text(self._folder, file) if self._folder else None

@@ -48,7 +48,7 @@ def write(workspace: Workspace, kind: str, name: str = "alpha", **more: Any) -> 
 
 def status(workspace: Workspace) -> dict[str, Any]:
     """The rows of `status`, by name."""
-    return {row["name"]: row for row in workspace.run("status", "--format", "json").json}
+    return {row["name"]: row for row in workspace.run("status", "--format", "json").json["jobs"]}
 
 
 def actions(plan: Any) -> dict[str, str]:
@@ -324,7 +324,7 @@ def test_a_dependency_that_is_not_selected_is_not_sent(workspace: Workspace) -> 
     chain(workspace)
     applied = workspace.apply("--select", "name=second")
     assert applied.code == 5
-    assert "dependency first is not deployed, and not selected" in applied.out
+    assert "dependency first is not deployed and not selected" in applied.out
     workspace.apply("--select", "name=first")
     assert workspace.apply("--select", "name=second").code == 0
     assert {name for name, row in status(workspace).items() if row["id"]} == {"first", "second"}
@@ -336,7 +336,7 @@ def test_expect(workspace: Workspace, emulator: Emulator) -> None:
     write(workspace, "SparkBatch", "late")
     refused = workspace.apply("--expect", digest)
     assert refused.code == 6
-    assert f"expected {digest}, it is now {workspace.plan()['digest']}" in refused.err
+    assert f"expected digest {digest}, got {workspace.plan()['digest']}" in refused.err
     assert listed(emulator.url, "SparkBatch") == []
     assert workspace.apply("--expect", workspace.plan()["digest"]).code == 0
     # Its second use is no harm either: there is nothing left to do, and another digest.
@@ -359,7 +359,7 @@ def test_without_a_terminal_apply_wants_yes(bare: Workspace) -> None:
     refused = bare.run("apply")
     # A call to this target would have ended with 1: nothing listens there.
     assert (refused.code, refused.out) == (3, "")
-    assert "give --yes" in refused.err
+    assert "use --yes to apply without confirmation" in refused.err
 
 
 def test_plan_and_detailed_exitcode(workspace: Workspace, clock: Clock) -> None:

@@ -84,11 +84,20 @@ def test_live_jobs_without_a_manifest_go_on(running: Workspace, emulator: Emulat
     assert states(emulator) == {"alpha": "dead", "beta": "dead", "stranger": "running"}
 
 
-@pytest.mark.parametrize("arguments", [[], ["--all", "alpha.yaml"], ["--all", "--select", "name=alpha"]])
-def test_it_must_be_said_what_is_meant(running: Workspace, emulator: Emulator, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "no jobs selected: give PATH or --select, or --all"),
+        (["--all", "alpha.yaml"], "--all cannot be combined with PATH or --select"),
+        (["--all", "--select", "name=alpha"], "--all cannot be combined with PATH or --select"),
+    ],
+)
+def test_a_selection_is_required(
+    running: Workspace, emulator: Emulator, arguments: list[str], words: str
+) -> None:
     ran = running.run("cancel", "--yes", *arguments)
     assert (ran.code, ran.out) == (3, "")
-    assert "say what is to be cancelled by PATH or --select, or say --all" in ran.err
+    assert words in ran.err
     assert set(states(emulator).values()) == {"running"}
 
 
@@ -100,13 +109,13 @@ def test_a_selection_of_nothing(running: Workspace, emulator: Emulator) -> None:
 def test_without_a_terminal_it_wants_yes(bare: Workspace) -> None:
     write(bare, "SparkBatch")
     ran = bare.run("cancel", "--all")
-    assert (ran.code, ran.out, "give --yes to cancel without asking" in ran.err) == (3, "", True)
+    assert (ran.code, ran.out, "use --yes to cancel without confirmation" in ran.err) == (3, "", True)
 
 
 def test_a_protected_target_must_be_named(running: Workspace, emulator: Emulator) -> None:
     running.write_project(protected=True)
     ran = running.run("cancel", "--yes", "--all")
-    assert (ran.code, "not --yes, but --confirm test" in ran.err) == (3, True)
+    assert (ran.code, "use --confirm test instead of --yes" in ran.err) == (3, True)
     assert set(states(emulator).values()) == {"running"}
     assert running.run("cancel", "--confirm", "test", "--all").code == 0
     assert set(states(emulator).values()) == {"dead"}
@@ -116,7 +125,7 @@ def test_what_is_protected_goes_on(running: Workspace, emulator: Emulator) -> No
     write(running, "SparkBatch", lifecycle={"protect": True})
     ran = running.run("cancel", "--yes", "--all")
     assert (ran.code, ran.out.splitlines()[-1]) == (5, "Cancel complete: 1 cancelled, 1 blocked.")
-    assert "protect: true refuses to cancel it" in ran.out
+    assert "cancel prevented by lifecycle.protect: " in ran.out
     assert states(emulator) == {"alpha": "running", "beta": "dead"}
 
 
@@ -141,7 +150,7 @@ def test_one_at_a_time(running: Workspace, emulator: Emulator) -> None:
 
 def test_the_journal_tells_of_it(running: Workspace) -> None:
     running.run("cancel", "--yes", "alpha.yaml")
-    newest = json.loads(running.run("history", "--format", "json").out)[-1]
+    newest = json.loads(running.run("history", "--format", "json").out)["requests"][-1]
     told = (newest["call"], newest["action"], newest["name"], newest["result"])
     assert told == ("cancel", "cancel", "alpha", "done")
 
@@ -274,7 +283,7 @@ def test_a_state_of_tomorrow_is_pointed_out(running: Workspace, emulator: Emulat
     ran = running.run("cancel", "--yes", "alpha.yaml")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancel complete: 0 cancelled.")
     assert "Warnings:" in ran.out
-    assert "its state 'hibernating' is not known to this version" in ran.out
+    assert "state 'hibernating' is unknown to this version" in ran.out
 
 
 def test_what_differs_from_the_manifest_does_not_matter(running: Workspace, emulator: Emulator) -> None:

@@ -421,7 +421,7 @@ def test_a_gitignore_is_left_as_it_is(empty: Workspace) -> None:
     empty.write(".gitignore", "*.log\n")
     ran = empty.run("init")
     assert (ran.code, ran.err) == (Exit.DONE, "")
-    assert "kept .gitignore, which was there\n" in ran.out
+    assert "kept existing .gitignore\n" in ran.out
     assert (empty.folder / ".gitignore").read_text() == "*.log\n"
 
 

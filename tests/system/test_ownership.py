@@ -91,7 +91,7 @@ def test_live_jobs_of_ours_without_a_manifest_are_named(
     planned = project.plan()
     assert [one["name"] for one in planned["orphans"]] == ["FlinkJar", "SparkBatch"]
     text = project.run("plan").out
-    assert "there is no manifest any more (nothing is done about them):" in text
+    assert "no longer in a manifest; left unchanged):" in text
     assert re.search(r"^  FlinkJar FlinkJar: \d+, job_submitting$", text, re.MULTILINE)
     assert project.apply().code == 0
     assert [listed(emulator.url, kind) for kind in SPECS] == before
@@ -115,7 +115,7 @@ def test_a_stream_that_was_renamed_is_pointed_out(project: Workspace) -> None:
     planned = project.plan()
     assert [(change["name"], change["action"]) for change in planned["changes"]] == [("after", "create")]
     [note] = planned["warnings"]
-    assert "if it was renamed: before (1, job_submitting) has the same definition" in note["message"]
+    assert "possible rename: before (1, job_submitting) has the same definition" in note["message"]
 
 
 @pytest.mark.parametrize(
