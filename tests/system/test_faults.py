@@ -592,7 +592,7 @@ def test_fields_that_a_listing_shows_and_no_table_knows_are_named(
         proxy.rule("GET", "", changed(add))
         ran = workspace.run("plan", "--detailed-exitcode")
     assert ran.code == 0
-    assert f"note: the {kind} listing shows fields that this version ignores: mood" in ran.err
+    assert f"note: the {kind} list contains unknown fields, ignored: mood" in ran.err
 
 
 def test_many_jobs_that_fail_alike_are_one_line(bare: Workspace) -> None:

@@ -70,7 +70,7 @@ def test_a_fifth_kind(copy: Path) -> None:
 
     stale = deployer("schema", "check")
     assert stale.startswith("1 ")
-    assert "Report.schema.json is stale; run 'deployer schema generate'\n" in stale
+    assert "Report.schema.json is out of date; run 'deployer schema generate'\n" in stale
     assert "wrote Report.schema.json" in deployer("schema", "generate")
     assert deployer("validate").startswith("0 Valid: 1 job ")
     assert deployer("apply", "--yes").endswith("Apply complete: 1 applied.\n")

@@ -390,7 +390,7 @@ def test_ci_below_the_top_of_a_repository_is_pointed_out(empty: Workspace, ci: s
     (empty.folder / ".git").mkdir()
     ran = empty.run("init", "deep/jobs", f"--ci={ci}")
     (file,) = scaffold.CI_FILES[ci]
-    assert f"note: {file} is read in {empty.folder} only" in ran.err
+    assert f"note: {file} only takes effect in {empty.folder}: move it there" in ran.err
     assert "add -C deep/jobs to its commands" in ran.err
     assert empty.run("init", f"--ci={ci}").err == ""
     assert empty.run("init", "deep/others", "--ci=none").err == ""
@@ -437,7 +437,10 @@ def test_other_yaml_files_are_pointed_out(empty: Workspace) -> None:
         empty.write(f"other/{name}.yml", "x: 1\n")
     ran = empty.run("init")
     assert ran.code == Exit.DONE
-    assert "other/a.yml, other/b.yml, other/c.yml and 2 more: taken for manifests of this project" in ran.err
+    assert (
+        "other/a.yml, other/b.yml, other/c.yml and 2 more: existing files are treated as manifests of this project"
+        in ran.err
+    )
 
 
 def test_half_a_project_is_not_left_behind(empty: Workspace) -> None:

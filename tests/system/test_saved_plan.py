@@ -68,7 +68,7 @@ def names(emulator: Emulator, kind: str = "SparkBatch") -> list[str]:
 def test_a_plan_is_saved_and_applied_once(workspace: Workspace, emulator: Emulator) -> None:
     workspace.write("all.yaml", [manifest(kind, "job", spec) for kind, spec in SPECS.items()])
     ran = workspace.run("plan", "--out", FILE)
-    assert ran.err.splitlines()[-1].endswith("to apply it: deployer apply --plan plan.json -t test")
+    assert ran.err.splitlines()[-1].endswith("apply it with: deployer apply --plan plan.json -t test")
     applied = apply(workspace)
     assert (applied.code, applied.out.splitlines()[-1]) == (0, "Apply complete: 4 applied.")
     again = apply(workspace)
@@ -84,8 +84,8 @@ def test_a_rerun_must_be_said_again(workspace: Workspace, emulator: Emulator, cl
     clock.forward(10_000)
     save(workspace, "--rerun", "name=alpha")
     refused = apply(workspace)
-    assert (refused.code, "--rerun was name=alpha, and is not given now" in refused.err) == (3, True)
-    assert "--rerun name=alpha, or plan again" in refused.err
+    assert (refused.code, "--rerun was name=alpha, now (not set)" in refused.err) == (3, True)
+    assert "--rerun name=alpha, or create a new plan" in refused.err
     assert apply(workspace, "--rerun", "name=alpha").out.endswith("Apply complete: 1 applied.\n")
     assert names(emulator) == ["alpha", "alpha"]
 
@@ -243,7 +243,7 @@ def test_stale_by_a_live_job(workspace: Workspace, emulator: Emulator) -> None:
     assert ran.code == 6
     lines = ran.err.splitlines()
     assert lines[1] == "  - SparkBatch alpha in q: planned resubmit"
-    assert lines[2].startswith("    now blocked: the manifest changed while ")
+    assert lines[2].startswith("    now blocked: manifest changed while run ")
     assert lines[-4:-1] == [
         f"    live job was {first['id']} (success), now {second['id']} (starting)",
         '    - /className  planned "com.example.Job" -> "com.example.Other", '
@@ -367,7 +367,7 @@ def test_a_saved_plan_is_no_consent(workspace: Workspace) -> None:
     save(workspace)
     ran = workspace.run("apply", "--plan", FILE)
     assert ran.code == 3
-    assert "give --yes to apply without asking" in ran.err
+    assert "use --yes to apply without confirmation" in ran.err
 
 
 # --- what must be said again, and what is taken from the file -----------------------------------------------
@@ -384,8 +384,8 @@ def test_what_could_add_something_must_be_said_again(workspace: Workspace, emula
     save(workspace, *said)
     workspace.write("more.values", {"m": 1})
     for options, words in (
-        (said[2:], "target was other, and is test now"),
-        ([*said[:2], "--set", "m=1", *said[4:]], "--values was m.values, and is not given now"),
+        (said[2:], "target was other, now test"),
+        ([*said[:2], "--set", "m=1", *said[4:]], "--values was m.values, now (not set)"),
         ([*said[:3], "more.values", *said[4:]], "--values was m.values, and is more.values now"),
         ([*said, "--set", "x=1"], "--set was n, and is n, x now"),
     ):
@@ -433,7 +433,7 @@ def test_a_selection_that_is_gone_is_stale(workspace: Workspace) -> None:
     (workspace.folder / "beta.yaml").unlink()
     ran = apply(workspace)
     assert ran.code == 6
-    assert "no job is left of what this plan selects" in ran.err
+    assert "none of the jobs selected by this plan exist any more" in ran.err
 
 
 # --- files that were made to do harm ----------------------------------------------------------------------
@@ -465,15 +465,15 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
 @pytest.mark.parametrize(
     ("inputs", "code", "words"),
     [
-        ({"target": "evil"}, 3, "target was evil, and is test now"),
+        ({"target": "evil"}, 3, "target was evil, now test"),
         ({"project": "evil"}, 3, "was created for project 'evil', not 'tests'"),
-        ({"settings": ["bucket"]}, 3, "--set was bucket, and is not given now"),
-        ({"values": ["/etc/passwd"]}, 3, "--values was /etc/passwd, and is not given now"),
-        ({"select": ["nosuch=x"]}, 3, "there is no selector 'nosuch'"),
+        ({"settings": ["bucket"]}, 3, "--set was bucket, now (not set)"),
+        ({"values": ["/etc/passwd"]}, 3, "--values was /etc/passwd, now (not set)"),
+        ({"select": ["nosuch=x"]}, 3, "unknown selector 'nosuch'"),
         ({"paths": ["../other"]}, 4, "path '../other' is outside the project"),
         ({"paths": ["a/../../other"]}, 4, "is outside the project"),
         ({"paths": ["/etc"]}, 4, "path '/etc' is outside the project"),
-        ({"paths": ["link"]}, 3, "is not in the project"),
+        ({"paths": ["link"]}, 3, "is outside the project"),
         ({"paths": ["nested"]}, 3, "'nested' belongs to another project"),
         ({"paths": ["nested/evil.yaml"]}, 3, "'nested/evil.yaml' belongs to another project"),
         ({"paths": ["x\0y"]}, 4, "is outside the project"),
@@ -555,7 +555,7 @@ DEEP = '{"format_version": "1.0", "x": ' + "[" * 90 + "]" * 90 + "}"
         (b"[" * 100_000 + b"]" * 100_000, "nested deeper than"),
         (DEEP.encode(), "nested deeper than"),
         (b" " * (MAX_BYTES + 1), "is larger than 16 MiB"),
-        (b"[" + b"[]," * 1_000_001 + b"[]]", "holds more than 2000000 items"),
+        (b"[" + b"[]," * 1_000_001 + b"[]]", "is not a saved plan: it has more than 2000000 items"),
         (b'{"format_version": 1}', "it has no 'format_version'"),
         (b'{"format_version": "1"}', "it has no 'format_version'"),
         (b'{"format_version": "1.0"}', "is not a saved plan: /: 'target' is a required property"),

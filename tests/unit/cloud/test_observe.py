@@ -405,7 +405,7 @@ def test_a_job_of_ours_without_a_manifest_is_known_by_its_tag(
     workspace.write("jobs.yaml", tagged("alpha", TAGS))
     proxy.clear()
     said = workspace.run("plan").out
-    assert ["no manifest any more" in said, "beta" in said, "other-" in said] == [True, True, False]
+    assert ["no longer in a manifest" in said, "beta" in said, "other-" in said] == [True, True, False]
     assert proxy.count("GET", "/tags") == 2
     # A service that does not know the filter names all jobs as ours, and is not believed.
     proxy.clear()
