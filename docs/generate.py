@@ -336,7 +336,7 @@ def compared(kind: Kind, name: str) -> str:
 
 def can_change(kind: Kind, row: Row) -> bool:
     """Return whether a field can change while the job runs. Tags have an API of their own."""
-    return row.hot or (row.name == TAGS and bool(kind.tag))
+    return row.hot or (row.name == TAGS and bool(kind.operations.add_tags))
 
 
 def facts(kind: Kind, name: str, row: Row) -> list[str]:
