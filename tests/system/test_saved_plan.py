@@ -386,8 +386,8 @@ def test_what_could_add_something_must_be_said_again(workspace: Workspace, emula
     for options, words in (
         (said[2:], "target was other, now test"),
         ([*said[:2], "--set", "m=1", *said[4:]], "--values was m.values, now (not set)"),
-        ([*said[:3], "more.values", *said[4:]], "--values was m.values, and is more.values now"),
-        ([*said, "--set", "x=1"], "--set was n, and is n, x now"),
+        ([*said[:3], "more.values", *said[4:]], "--values was m.values, now more.values"),
+        ([*said, "--set", "x=1"], "--set was n, now n, x"),
     ):
         ran = apply(workspace, *options)
         assert ran.code == 3

@@ -415,7 +415,7 @@ def test_a_hostile_journal_is_printable(bare: Workspace, state: Path) -> None:
         text = text.replace(word, f"{word[:-1]}{evil}{word[-1]}")
     (state / journal.FILE).write_text(text + "not a line\n")
     ran = bare.run("history")
-    assert (ran.code, ran.err) == (Exit.DONE, "note: .deployer/journal.jsonl: 1 line cannot be read\n")
+    assert (ran.code, ran.err) == (Exit.DONE, "note: .deployer/journal.jsonl: 1 unreadable line\n")
     assert len(ran.out.splitlines()) == 3
     assert not re.search("\x1b|\x07|\u202e|##\\[", ran.out)
     assert "\\u001b]0;x" in ran.out

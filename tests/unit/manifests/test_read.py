@@ -222,7 +222,7 @@ def test_what_is_selected(many: Workspace, arguments: str, names: str) -> None:
         ("spark/deep --select kind=MrsJob", "no job is selected"),
         ("deployer.yaml", "no job is selected"),
         ("--select name", "expected kind=KIND, name=GLOB or label.KEY=VALUE"),
-        ("--select nam=b", "there is no selector 'nam'; did you mean 'name'?"),
+        ("--select nam=b", "unknown selector 'nam'; did you mean 'name'?"),
         ("--select name=b,", "expected kind=KIND"),
         ("spark/nothing.yaml", "spark/nothing.yaml: no such file or folder"),
     ],
