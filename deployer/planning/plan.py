@@ -224,12 +224,12 @@ def _describe_extent(times: Sequence[int]) -> str:
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
     if live is None or live.spec is None:
         return ()
-    moved_ids = live.identity.place != job.identity.place
-    if kind.nature is Nature.RUN_ONCE and not moved_ids and matches_fingerprint(kind, job, live):
+    has_moved = live.identity.place != job.identity.place
+    if kind.nature is Nature.RUN_ONCE and not has_moved and matches_fingerprint(kind, job, live):
         return ()  # whatever the service has filled in
     fields = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
     place_path = f"/{kind.place}"
-    if moved_ids and all(field.path != place_path for field in fields):
+    if has_moved and all(field.path != place_path for field in fields):
         fields = (FieldChange(place_path, live.identity.place, job.identity.place), *fields)
     return fields
 
