@@ -217,10 +217,10 @@ def test_what_is_selected(many: Workspace, arguments: str, names: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--select name=nothing", "no job is selected"),
-        ("--select label.team=x,label.team=y", "no job is selected"),
-        ("spark/deep --select kind=MrsJob", "no job is selected"),
-        ("deployer.yaml", "no job is selected"),
+        ("--select name=nothing", "PATH and --select match no jobs"),
+        ("--select label.team=x,label.team=y", "PATH and --select match no jobs"),
+        ("spark/deep --select kind=MrsJob", "PATH and --select match no jobs"),
+        ("deployer.yaml", "PATH and --select match no jobs"),
         ("--select name", "expected kind=KIND, name=GLOB or label.KEY=VALUE"),
         ("--select nam=b", "unknown selector 'nam'; did you mean 'name'?"),
         ("--select name=b,", "expected kind=KIND"),

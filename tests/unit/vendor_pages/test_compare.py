@@ -318,7 +318,7 @@ def test_check_against_a_page_that_agrees(page: Path, bare: Workspace) -> None:
     ran = bare.run("schema", "check", "--against", "list.html")
     assert (ran.code, ran.err) == (0, "")
     first, *lines, last = ran.out.splitlines()
-    assert "current" in first
+    assert "schemas are up to date" in first
     assert last == f"list.html: 0 unexplained and {len(lines)} intentional differences."
     assert (
         "dli.batches.list request size: default: page says nothing, table says 100 "
@@ -351,7 +351,7 @@ def test_check_against_several_pages(page: Path, bare: Workspace) -> None:
     for more in (["create.html"], ["--against", "create.html"]):
         ran = bare.run("schema", "check", "--against", "list.html", *more)
         assert ran.code == 0
-        assert re.findall(r"^(\S+): 0 diff", ran.out, re.MULTILINE) == ["list.html", "create.html"]
+        assert re.findall(r"^(\S+): 0 unexplained", ran.out, re.MULTILINE) == ["list.html", "create.html"]
 
 
 def test_what_a_page_says_cannot_write_to_the_terminal(page: Path, bare: Workspace) -> None:
@@ -398,7 +398,7 @@ def test_stale_schemas_are_told_beside_the_differences(
     monkeypatch.setattr("deployer.schema.files.stored", {}.get)
     ran = bare.run("schema", "check", "--against", "list.html")
     assert ran.code == 1
-    assert "SparkBatch.schema.json is stale" in ran.err
+    assert "SparkBatch.schema.json is out of date" in ran.err
     assert "list.html: 0 unexplained and " in ran.out
 
 
