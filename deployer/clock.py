@@ -1,4 +1,4 @@
-"""Time and chance, of which tests have their own so as not to sleep, and the signal that stops an apply."""
+"""Time and randomness, which tests replace so as not to sleep, and the signal that stops an apply."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deployer.errors import Interrupted
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`monotonic` measures, `utc` counts the seconds since 1970, `chance` is from 0 to 1."""
+    """A source of time and randomness: `utc` counts the seconds since 1970, `chance` is from 0 to 1."""
 
     monotonic: Callable[[], float] = time.monotonic
     utc: Callable[[], float] = time.time
@@ -22,7 +22,7 @@ class Clock:
 
 
 class StopSignal:
-    """Set by the first interrupt: running requests end, every wait ends at once, and nothing new begins."""
+    """A flag set by the first interrupt: running requests complete, waits end at once, and no change is started."""
 
     def __init__(self) -> None:
         self._event = threading.Event()

@@ -1,19 +1,19 @@
-"""Everything that can go wrong, and the exit code it ends with.
+"""Exceptions, exit codes, and the codes of findings.
 
 ::
 
     DeployerError                       1
-    +-- UsageError                      3   an option or a PATH makes no sense
-    |   +-- NothingSelected                 there are jobs, and none of them is meant
-    +-- InvalidInput                    4   manifests or the project file; holds every Problem found
-    +-- BadPlanFile                     4   a saved plan that cannot be used
-    +-- StalePlan                       6   a saved plan that can no longer be made
-    +-- Interrupted                   130   asked to stop, before the next call
-    +-- ApiError                        1   one call failed
-        +-- NothingArrived                  the request cannot have reached the service
-        +-- Refused                         the service answered, and said no
-        +-- AnswerLost                      whether it was carried out is not known
-            +-- NoAnswer                    nothing came within the time allowed
+    +-- UsageError                      3   invalid option or PATH
+    |   +-- NothingSelected                 no job matches PATH and --select
+    +-- InvalidInput                    4   invalid manifests or project files; has every Problem found
+    +-- BadPlanFile                     4   invalid saved plan
+    +-- StalePlan                       6   saved plan whose jobs no longer exist
+    +-- Interrupted                   130   stopped before the next request
+    +-- ApiError                        1   a request failed
+        +-- NotSent                         the request cannot have reached the service
+        +-- RequestFailed                   the service responded with an error
+        +-- ResponseLost                    outcome unknown: the request may have been executed
+            +-- ResponseTimeout             no response in time
 
 Errors are raised or collected where they happen; only `cli.main` turns them into exit codes.
 """
@@ -45,9 +45,9 @@ class Exit(IntEnum):
 
 
 class Code(StrEnum):
-    """The sorts of findings, for machines and for `explain`; `schemas/diagnostics.yaml` tells more of each.
+    """The codes of findings, for programs and for `explain`; `schemas/diagnostics.yaml` describes each.
 
-    A code keeps its meaning for ever. The rules between fields have theirs in `schemas/rules.yaml`.
+    The meaning of a code never changes. The codes of the rules are in `schemas/rules.yaml`.
     """
 
     UNREADABLE_FILE = "E001"
@@ -97,8 +97,8 @@ class Code(StrEnum):
 class Problem:
     """One finding about a file.
 
-    `code` is that of its sort: a `Code`, or that of a rule. `rule` is the id of the rule that is broken, for
-    findings that a manifest can waive.
+    `code` is a `Code`, or the code of a rule. `rule` is the id of the violated rule, for findings that a manifest
+    can waive.
     """
 
     location: Location
@@ -109,7 +109,7 @@ class Problem:
 
     @property
     def words(self) -> str:
-        """Returns the message, with its code and the rule that can be waived."""
+        """Returns the message with its code and, if it can be waived, its rule."""
         return f"{self.message} [{' '.join(filter(None, (self.code, self.rule)))}]"
 
     def __str__(self) -> str:
@@ -117,7 +117,7 @@ class Problem:
 
 
 class DeployerError(Exception):
-    """An expected failure: its text is one clear line for the user."""
+    """An expected error; its message is one line for the user."""
 
     exit_code: Exit = Exit.ERROR
 
@@ -127,7 +127,7 @@ class UsageError(DeployerError):
 
 
 class NothingSelected(UsageError):
-    """There are jobs, and PATH and --select leave none of them."""
+    """The project has jobs, but PATH and --select match none of them."""
 
 
 class BadPlanFile(DeployerError):
@@ -139,9 +139,9 @@ class StalePlan(DeployerError):
 
 
 class InvalidInput(DeployerError):
-    """The files cannot be used; `problems` holds all findings, sorted, warnings included.
+    """Invalid files; `problems` has all findings, sorted, including warnings.
 
-    `folder` is that of the project, from which their files are told; None where there is none.
+    `folder` is the project's, to which their paths are relative; None if there is no project.
     """
 
     exit_code = Exit.INVALID
@@ -157,7 +157,7 @@ class Interrupted(DeployerError):
 
 
 class ApiError(DeployerError):
-    """A call failed. `status` is 0 where there was no answer; `code` is the service's own, or empty."""
+    """A failed request. `status` is 0 without a response; `code` is the service's own, or empty."""
 
     def __init__(self, message: str, *, status: int = 0, code: str = "", request_id: str = "") -> None:
         super().__init__(message)
@@ -167,23 +167,23 @@ class ApiError(DeployerError):
 
 
 class NotSent(ApiError):
-    """The connection was refused or could not be made, so nothing can have been carried out."""
+    """A failed connection: the request cannot have been executed."""
 
 
 class RequestFailed(ApiError):
-    """The service answered with an error of its own."""
+    """An error response of the service."""
 
 
 class ResponseLost(ApiError):
-    """Sent, but the answer was lost, cut off or unreadable: it may have been carried out."""
+    """A request whose response was lost, truncated or unreadable: it may have been executed."""
 
 
 class ResponseTimeout(ResponseLost):
-    """Sent, but nothing came back within the time allowed."""
+    """A request without a response in time."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Returns `; did you mean 'x'?`, or the known words where none is near, for the end of a message."""
+    """Returns `; did you mean 'x'?`, or the known words if none is similar, for the end of a message."""
     folded = {name.casefold(): name for name in known}
     if close := difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5):
         return f"; did you mean '{folded[close[0]]}'?"

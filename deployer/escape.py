@@ -1,4 +1,4 @@
-"""Text that a terminal or a web page can be given, whatever a manifest or a service put into it."""
+"""Untrusted text made safe for a terminal or a web page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONTEXT = 40
 def printable(text: str) -> str:
     """Returns `text` on one line: control, bidirectional and other invisible characters become escapes.
 
-    So does the bracket of what a GitHub runner takes for a command wherever it stands.
+    So does the bracket of what a GitHub runner interprets as a command anywhere in a line.
     """
     if not text.isprintable():
         text = "".join(char if char.isprintable() else _escape(char) for char in text)
@@ -22,9 +22,9 @@ def printable(text: str) -> str:
 
 
 def log_lines(text: str, prefix: str = "") -> Iterator[str]:
-    """Yields a line of a log, which may hold breaks, as lines that neither a terminal nor a CI runner obeys.
+    """Yields the lines of a log line with breaks, such that neither a terminal nor a CI runner interprets them.
 
-    To a runner what begins with :: is a command.
+    A GitHub runner interprets a line that begins with :: as a command.
     """
     for line in text.splitlines() or [""]:
         clean = f"{prefix}{printable(line.expandtabs(4))}"

@@ -20,8 +20,8 @@ Spec = Mapping[str, Any]
 class Location(NamedTuple):
     """A location in an author's file: line and column count from 1.
 
-    The line is 0 where the file as a whole is meant. `via` is the way that led there, nearest first: the
-    `{% include %}`, the instance of a `forEach`, the default that was merged in.
+    The line is 0 for the file as a whole. `via` is the way to the location, nearest first: the `{% include %}`,
+    the instance of a `forEach`, the merged default.
     """
 
     file: str
@@ -45,11 +45,11 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document: plain data, and for each path in it where it stands.
+    """One YAML document: plain data, and the location of each path in it.
 
-    `keys` holds the place of a mapping key or list item, `values` that of its value, and `texts` the
-    text of each unquoted scalar; `names` tells of a filled-in scalar which of the project's values it uses.
-    What stands in an alias has the place of its anchor; a path inside a filled-in value is not in them.
+    `keys` has the location of a mapping key or list item, `values` that of its value, and `texts` the source of
+    each unquoted scalar; `names` has, for a rendered scalar, the project's values that it uses. The content of
+    an alias has the location of its anchor; paths inside a rendered value are not included.
     """
 
     value: Any
@@ -72,7 +72,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A document that names its kind; nothing else about it has been checked."""
+    """A document with a known kind; the rest is not checked yet."""
 
     document: Document
     kind: str
@@ -109,7 +109,7 @@ class OnMissing(StrEnum):
 
 
 class Until(StrEnum):
-    """The state that a dependency must reach before its dependents are sent."""
+    """The state that a dependency must reach before its dependents are applied."""
 
     SUBMITTED = "submitted"
     RUNNING = "running"
@@ -149,9 +149,9 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A checked manifest: what should be there. `spec` is in the API's reference spelling, without a name.
+    """A checked manifest: what should exist. `spec` uses the field names of the API reference, without the name.
 
-    `again` says that a newer run is asked for, whenever the last one was.
+    `rerun_requested` requests a new run, whenever the last one was submitted.
     """
 
     identity: Identity
@@ -187,10 +187,10 @@ class Phase(StrEnum):
 class LiveJob:
     """One job as its listing shows it.
 
-    `spec` is None when it cannot be compared; `unlisted` names the fields of which this entry says nothing.
-    `submitted` and `finished` are 0 when the entry does not tell. `savepoint` is where the job left its
-    state, or "yes" where the entry only says that it did. `mark` says who deployed it, if anything does: see
-    `ownership`.
+    `spec` is None if it cannot be compared; `unobserved` are the fields that this entry does not return.
+    `submitted` and `finished` are 0 if unknown. `savepoint` is the path of the job's savepoint, or "yes" if the
+    entry only reports that one exists. `ownership` is its ownership tag, empty if it has none: see
+    `deployer.kinds.ownership`.
     """
 
     id: str
@@ -209,10 +209,10 @@ class LiveJob:
 class Live:
     """The content of the listings. `failures` are the jobs whose listing could not be read, and why.
 
-    `unknown` names, by kind, the fields of entries that this version does not know; they are ignored.
-    `now` is the service's own clock, None where nothing was read. `asked_by_name` holds the listings, each by
-    its kind and the place in its URL, of which only the wanted names and what is active was read: how many
-    jobs each holds in all. `notes` tells of jobs that are known in part only.
+    `unknown` has, by kind, the fields of entries that this version does not know; they are ignored.
+    `now` is the service's own time, None if nothing was read. `asked_by_name` has the total number of jobs of
+    each listing, by its kind and the place in its URL, that was read by name and active state only. `notes` are
+    about jobs of which only a part is known.
     """
 
     jobs: tuple[LiveJob, ...] = ()
@@ -241,7 +241,7 @@ class Action(StrEnum):
 
 
 class Step(StrEnum):
-    """One step of a change. The next plan continues after a crash between two steps."""
+    """One step of a change. After a crash between two steps, the next plan continues."""
 
     CREATE = "create"
     CANCEL = "cancel"
@@ -277,7 +277,7 @@ class FieldChange:
 class Change:
     """A planned change to one job. `live` is the current run, if there is one.
 
-    `beside` are other active runs of the job, which a cancel ends too.
+    `other_runs` are other active runs of the job, which a cancel ends too.
     """
 
     action: Action
@@ -303,8 +303,8 @@ class Note:
 class Plan:
     """The changes that apply would make, in order; `errors` are jobs that failed to plan.
 
-    `orphans` are live jobs that this project deployed and has no manifest of any more. `others` counts the
-    live jobs that no manifest names, as far as the listings were read.
+    `orphans` are live jobs that this project deployed and that no longer have a manifest. `unmanaged` counts the
+    other live jobs without a manifest, as far as the listings were read.
     """
 
     target: str
@@ -317,7 +317,7 @@ class Plan:
 
     @property
     def pending(self) -> tuple[Change, ...]:
-        """Returns all but the unchanged."""
+        """Returns all changes except the unchanged."""
         return tuple(change for change in self.changes if change.action is not Action.UNCHANGED)
 
     @property
@@ -335,8 +335,8 @@ class Plan:
 class Result(StrEnum):
     """The result of a change.
 
-    REFUSED is by a rule of ours: the live job is not what the plan saw. TIMED_OUT is done, but what was
-    waited for did not come in time.
+    REFUSED: the live job is no longer as planned. TIMED_OUT: applied, but the job did not reach the awaited state
+    in time.
     """
 
     DONE = "done"
@@ -352,7 +352,7 @@ class Result(StrEnum):
 class Outcome:
     """The outcome of one change. `id` is the job's, if known, `log` the end of a failed job's log.
 
-    `begun` says that something of it was carried out, however it ended.
+    `begun` is true if a part of it was executed, however it ended.
     """
 
     change: Change
@@ -366,7 +366,7 @@ class Outcome:
 RUNNING_PHASES = {Phase.ACTIVE, Phase.PENDING}
 
 
-# The phases in which a job is as far as `until` asks, and those from which it never comes so far.
+# The phases in which a job has reached an `until`.
 REACHED_PHASES: Mapping[Until, frozenset[Phase]] = {
     Until.SUBMITTED: frozenset(Phase),
     Until.RUNNING: frozenset({Phase.ACTIVE, Phase.SUCCEEDED}),
@@ -374,4 +374,5 @@ REACHED_PHASES: Mapping[Until, frozenset[Phase]] = {
 }
 
 
+# The phases from which a job no longer reaches any.
 FAILED_PHASES = frozenset({Phase.FAILED, Phase.STOPPED})

@@ -1,4 +1,4 @@
-"""The command line: one module per verb, loaded when it is used. Errors become exit codes here only."""
+"""The command line: one module per verb, loaded on use. Only here errors become exit codes."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from deployer.report import text
 from deployer.report.terminal import err, prepare
 
 VERBS: Mapping[str, str] = {
-    "validate": "check all manifests, without network or credentials",
-    "render": "print the manifests after templates, as YAML",
-    "plan": "show what apply would do",
-    "apply": "plan, ask, and carry it out",
+    "validate": "validate all manifests offline",
+    "render": "print rendered manifests as YAML",
+    "plan": "show the changes that apply would make",
+    "apply": "plan, confirm and apply changes",
     "status": "show the live state of each job",
-    "logs": "show the logs of the jobs, or follow them",
-    "wait": "wait until the jobs run, or have succeeded",
-    "cancel": "end what runs of the selected jobs",
-    "history": "show what was sent, by whom, and what came of it",
-    "explain": "tell what is known about a kind, a field or a rule",
-    "schema": "generate, check or show the JSON Schemas; read vendor pages",
-    "init": "start a project that works as it is",
-    "emulator": "run the local DLI and MRS in the foreground",
+    "logs": "show or follow job logs",
+    "wait": "wait until jobs are running or have succeeded",
+    "cancel": "cancel or stop running jobs",
+    "history": "show past requests, authors and outcomes",
+    "explain": "describe a kind, a field, a rule or an error code",
+    "schema": "generate, check or print the JSON Schemas",
+    "init": "create a new project",
+    "emulator": "run the local DLI and MRS emulator",
 }
 
 
 class _Verbs(click.Group):
-    """A group that imports a verb's module only when needed: `validate` loads no HTTP client."""
+    """A group that imports a verb's module on use: `validate` loads no HTTP client."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(VERBS)
@@ -54,8 +54,8 @@ class _Verbs(click.Group):
 
 
 EXAMPLES = examples(
-    ("Start a project that works on an emulator", "deployer init shop"),
-    ("Show what would change in the target prod", "deployer plan -t prod"),
+    ("Create a project that runs on an emulator", "deployer init shop"),
+    ("Show the changes for the target prod", "deployer plan -t prod"),
     ("Apply it", "deployer apply -t prod"),
 )
 
@@ -67,13 +67,13 @@ EXAMPLES = examples(
 def cli(ctx: click.Context, /, **options: object) -> None:
     """Huawei Cloud big-data jobs under git: plan on the pull request, apply on merge.
 
-    Common options may stand before or after the verb.
+    Common options can be given before or after the verb.
     """
     ctx.obj = options | {"started_in": _current_folder()}
 
 
 def _current_folder() -> str:
-    """Returns the current folder, before -C changes it; empty when it has been removed."""
+    """Returns the current folder, before -C changes it; empty if it was removed."""
     try:
         return str(Path.cwd())
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def _current_folder() -> str:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code; every expected failure is reported on stderr."""
+    """Runs one command and returns its exit code; every expected error is reported on stderr."""
     try:
         result = cli.main(list(arguments), prog_name="deployer", standalone_mode=False)
     except click.UsageError as error:
@@ -111,9 +111,9 @@ def _report(error: InvalidInput) -> None:
 
 
 def main() -> None:
-    """Returns the `deployer` command."""
+    """Runs the `deployer` command."""
     prepare()
-    # As Ctrl-C: what runs ends with its exit code, and leaves nothing behind.
+    # Handled like Ctrl-C: the command cleans up and ends with its exit code.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = run(sys.argv[1:])
@@ -121,10 +121,10 @@ def main() -> None:
         if os.environ.get("DEPLOYER_DEBUG"):
             raise
         where = type(error).__name__
-        err(f"internal error: {where}; this is a bug. DEPLOYER_DEBUG=1 shows the traceback.")
+        err(f"internal error: {where}; please report this bug (DEPLOYER_DEBUG=1 shows the traceback)")
         code = Exit.ERROR
     if code == Exit.INTERRUPTED:
-        # A thread may still wait for the answer to a call; nobody waits for it any more.
+        # A thread may still wait for a response; the process does not wait for that thread.
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

@@ -1,4 +1,4 @@
-"""Whether a plan may be carried out: the agreement of who calls, and the limits of the target."""
+"""Approval of a plan: the confirmation of the user, and the limits of the target."""
 
 from __future__ import annotations
 
@@ -19,58 +19,63 @@ LIMITS = ("changes", "replace", "delete", "stateLoss")
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb in messages: `apply`, `applied`."""
+    """A verb in messages: `apply`, `applied`; `objects` are what it affects."""
 
     name: str
     past: str
+    objects: str
 
 
-APPLY = Verb("apply", "applied")
-CANCEL = Verb("cancel", "cancelled")
+APPLY = Verb("apply", "applied", "changes")
+CANCEL = Verb("cancel", "cancelled", "jobs")
 
 
 def preapproved(target: Target, verb: Verb, *, yes: bool, confirm: str | None) -> bool:
     """Returns whether the command line approves the plan already. Raises UsageError."""
     if confirm is not None and confirm != target.name:
-        raise UsageError(f"--confirm {confirm}: the target is '{target.name}'")
+        raise UsageError(f"--confirm {confirm} does not match the target '{target.name}'")
     if yes and target.protected and not confirm:
-        raise UsageError(f"target '{target.name}' is protected: not --yes, but --confirm {target.name}")
+        raise UsageError(f"target '{target.name}' is protected: use --confirm {target.name} instead of --yes")
     if not (yes or confirm) and not sys.stdin.isatty():
         option = f"--confirm {target.name}" if target.protected else "--yes"
-        raise UsageError(f"there is no terminal to ask on; give {option} to {verb.name} without asking")
+        raise UsageError(
+            f"cannot prompt without a terminal; use {option} to {verb.name} without confirmation"
+        )
     return yes or bool(confirm)
 
 
 def request_approval(target: Target, question: str) -> bool:
-    """Asks the person at the terminal whether to go on."""
+    """Asks at the terminal for confirmation."""
     if not target.protected:
         return click.confirm(f"\n{question}")
-    asked = f"\n{question} It is protected: type its name"
+    asked = f"\n{question} The target is protected; enter its name to confirm"
     answer: str = click.prompt(asked, default="", show_default=False)
     return answer.strip() == target.name
 
 
 def limits_for(target: Target, given: Sequence[str]) -> Mapping[str, int]:
-    """Returns the limits of a target, and those of `--limit delete=3`, which win; raises UsageError."""
+    """Returns the limits of a target, overridden by `--limit delete=3`; raises UsageError."""
     allowed = dict(target.limits)
     for item in given:
         name, _, number = item.partition("=")
         if name not in LIMITS or not number.isdecimal() or len(number) > 9:
-            raise UsageError(f"--limit {item}: expected NAME=NUMBER; names are {', '.join(LIMITS)}")
+            raise UsageError(
+                f"--limit {item}: expected NAME=NUMBER, where NAME is one of {', '.join(LIMITS)}"
+            )
         allowed[name] = int(number)
     return allowed
 
 
 def is_within(limits: Mapping[str, int], plan: Plan, verb: Verb) -> bool:
-    """Returns whether a plan keeps within the limits; tells where it does not."""
+    """Returns whether a plan is within the limits; reports those that it exceeds."""
     from deployer.planning.plan import exceeded_limits
 
     exceeded = exceeded_limits(limits, plan)
     if exceeded:
         words = "; ".join(exceeded)
-        err(text.error(f"the plan goes beyond the limits of target '{plan.target}': {words}"))
+        err(text.error(f"the plan exceeds the limits of target '{plan.target}': {words}"))
         err(
-            f"Nothing was {verb.past}. Select a part with --select, allow more once with --limit, "
+            f"No {verb.objects} were {verb.past}. Select fewer jobs with --select, override with --limit, "
             "or raise the limits in deployer.yaml."
         )
     return not exceeded

@@ -1,4 +1,4 @@
-"""A plan is carried out: with the journal, until the end or an interrupt, and with the true counts."""
+"""Execution of a plan: with the journal, until the end or an interrupt, and with the final counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def wait_for_consistency(loaded: session.LoadedProject) -> None:
-    """Waits out the settling delay after a run of which something is unknown: a listing may lag behind it."""
+    """Waits for the consistency delay after a command with an unknown outcome: a listing may lag behind it."""
     from deployer.apply import journal
 
     history = journal.read(session.state_folder(loaded.project))
@@ -39,7 +39,8 @@ def wait_for_consistency(loaded: session.LoadedProject) -> None:
     remaining = loaded.target.polling.consistency_delay - max(0.0, passed)
     if remaining > 0:
         words = (
-            f"an earlier apply does not know what came of a call; waiting {remaining:.0f} s for the listing"
+            f"the outcome of an earlier request is unknown; waiting {remaining:.0f} s for the job list to be "
+            "consistent"
         )
         err(text.note(words))
         time.sleep(remaining)
@@ -55,7 +56,7 @@ def execute(
     options: ApplyOptions,
     verb: Verb,
 ) -> Exit:
-    """Carries a plan out, prints what comes of it, and says how the command ends."""
+    """Executes a plan, prints the outcomes, and returns the exit code of the command."""
     from deployer.apply.context import ApplyContext
     from deployer.apply.journal import Journal
     from deployer.apply.scheduler import apply
@@ -93,14 +94,14 @@ def execute(
     results = [outcome.result for outcome in ended]
     not_started = len(plan.steps) - len(ended)
     counts = text.outcomes(
-        results, verb.past, blocked=blocked, errors=len(plan.errors), not_started=not_started
+        results, verb.name, verb.past, blocked=blocked, errors=len(plan.errors), not_started=not_started
     )
     printer(counts)
     return Exit.INTERRUPTED if stop_signal else exit_code(ended, blocked=blocked, errors=len(plan.errors))
 
 
 class _OutcomePrinter:
-    """A printer of outcomes, which falls back to stderr so that other changes are not stopped."""
+    """A printer of outcomes that falls back to stderr, so that other changes are not stopped."""
 
     def __init__(self) -> None:
         self._write: Callable[[str], object] = out
@@ -125,14 +126,14 @@ def unreported(outcomes: Generator[_T]) -> Iterator[_T]:
 
 @contextmanager
 def interruptible(stop_signal: StopSignal) -> Iterator[None]:
-    """Returns the first SIGINT or SIGTERM sets `halt`, the second is a KeyboardInterrupt."""
+    """Sets `stop_signal` on the first SIGINT or SIGTERM; raises KeyboardInterrupt on the second."""
 
     def handle(_number: int, _frame: object) -> None:
         if stop_signal:
             raise KeyboardInterrupt
         stop_signal.set()
-        # Not through the streams: the signal may have come while one of them was being written to.
-        os.write(2, b"interrupted: finishing the calls under way; once more stops at once\n")
+        # Not through the streams: the signal may interrupt a write to one of them.
+        os.write(2, b"interrupted: waiting for running requests; press Ctrl-C again to exit now\n")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -148,12 +149,12 @@ def exit_code(ended: list[Outcome], *, blocked: int, errors: int) -> Exit:
     if Result.UNKNOWN in results:
         return Exit.UNKNOWN
     if errors or results & {Result.FAILED, Result.SKIPPED, Result.TIMED_OUT}:
-        # What failed with an id has left something behind: a draft, a stopped job.
+        # A failed change with an id has had an effect: a draft, a stopped job.
         begun = [outcome for outcome in ended if outcome.result is Result.TIMED_OUT or _has_begun(outcome)]
         return Exit.PARTLY if begun or Result.DONE in results else Exit.ERROR
     return Exit.BLOCKED if blocked or Result.REFUSED in results else Exit.DONE
 
 
 def _has_begun(outcome: Outcome) -> bool:
-    is_there = outcome.change.action is Action.CREATE and bool(outcome.id)
-    return outcome.result is Result.FAILED and (outcome.begun or is_there)
+    was_created = outcome.change.action is Action.CREATE and bool(outcome.id)
+    return outcome.result is Result.FAILED and (outcome.begun or was_created)

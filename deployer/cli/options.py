@@ -1,4 +1,4 @@
-"""The options that every verb has, before or after the verb, and what they mean."""
+"""The options of every verb, given before or after the verb, and their meaning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SELECTORS = ("kind", "name", "label.KEY")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The common options, wherever they stood. `paths` are as given, relative to the working folder."""
+    """The common options, from before and after the verb. `paths` are relative to the working folder."""
 
     target: str | None
     settings: tuple[str, ...]
@@ -33,15 +33,17 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the common options to a click command."""
     for option in reversed(
         (
-            click.option("-C", "folder", metavar="DIR", help="Work as if started in DIR."),
-            click.option("-t", "--target", metavar="TARGET", help="The target in deployer.yaml."),
-            click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set one value."),
+            click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR."),
+            click.option("-t", "--target", metavar="TARGET", help="Target to use (see deployer.yaml)."),
+            click.option(
+                "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set a template value."
+            ),
             click.option("--values", metavar="FILE", multiple=True, help="Add a values file."),
             click.option(
                 "--select",
                 metavar="EXPR",
                 multiple=True,
-                help="Only jobs with kind=KIND, name=GLOB, label.KEY=VALUE; comma is and, repeated is or.",
+                help="Select jobs by kind=KIND, name=GLOB or label.KEY=VALUE (comma: and; repeat the option: or).",
             ),
         )
     ):
@@ -55,7 +57,7 @@ def rerun_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--rerun",
         metavar="EXPR",
         multiple=True,
-        help="Run the selected jobs that EXPR names again, once, if they have ended.",
+        help="Rerun the selected jobs that match EXPR, once, if they have ended.",
     )(function)
 
 
@@ -102,17 +104,17 @@ def _term(term: str, option: str) -> Callable[[Job], bool]:
         return lambda job: fnmatchcase(job.name, wanted)
     if key.startswith("label."):
         return lambda job: job.labels.get(key.removeprefix("label.")) == wanted
-    raise UsageError(f"{option} {term}: there is no selector '{key}'{nearest(key, SELECTORS)}")
+    raise UsageError(f"{option} {term}: unknown selector '{key}'{nearest(key, SELECTORS)}")
 
 
 def inside(paths: tuple[str, ...], folder: Path) -> Callable[[Job], bool]:
-    """Returns a test for jobs whose files `paths` name, or a folder above. Raises UsageError."""
+    """Returns a test for jobs in the files or folders `paths`. Raises UsageError."""
     named: list[Path] = []
     for path in paths:
         absolute = Path(path).absolute()
         if not absolute.exists():
-            raise UsageError(f"{path}: there is no such file or folder")
+            raise UsageError(f"{path}: no such file or folder")
         if not absolute.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"{path} is not in the project {folder}")
+            raise UsageError(f"{path} is outside the project {folder}")
         named.append(absolute.resolve().relative_to(folder.resolve()))
     return lambda job: not named or any(Path(job.source.file).is_relative_to(path) for path in named)

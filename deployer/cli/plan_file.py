@@ -1,7 +1,7 @@
-"""What `apply --plan FILE` takes from the file, and what must be said again.
+"""The options that `apply --plan FILE` reads from the file, and those that must be repeated.
 
-The file may be a stranger's. What could add or change something (the target, --set, --values, --rerun) is
-never taken from it, only compared; what narrows (PATH, --select) is.
+The file is untrusted. Options that could add or change something (the target, --set, --values, --rerun) are
+only compared; those that narrow the selection (PATH, --select) are read from it.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def _paths(paths: Sequence[str], folder: Path) -> tuple[str, ...]:
 
 
 def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.LoadedProject:
-    """The project as `session.load` reads it, with the selection of a saved plan.
+    """Loads the project like `session.load`, with the selection of a saved plan.
 
-    Raises UsageError where the options say something else than the plan was made with, and StalePlan where
-    what it selects is gone.
+    Raises UsageError if the options differ from those of the plan, and StalePlan if nothing of its selection
+    exists any more.
     """
     folder = session.project_folder(options)
     narrowed = _narrowed(options, saved, folder)
@@ -56,7 +56,7 @@ def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.Lo
         loaded = session.load(narrowed)
     except NothingSelected:
         raise StalePlan(
-            f"{saved.file}: no job is left of what this plan selects; nothing was applied"
+            f"{saved.file}: none of the jobs selected by this plan exist any more; no changes were applied"
         ) from None
     _require_same_inputs(inputs(narrowed, loaded, rerun), saved, folder)
     return loaded
@@ -70,40 +70,40 @@ def _narrowed(options: Options, saved: SavedPlan, folder: Path) -> Options:
     ):
         if given and set(given) != set(planned):
             raise UsageError(
-                f"{saved.file}: it was made for {what} {_words(planned)}, and not for {_words(given)}; "
-                f"leave {what} out, or plan again"
+                f"{saved.file}: created with {what} {_words(planned)}, not {_words(given)}; "
+                f"omit {what}, or create a new plan"
             )
     paths = [folder / path for path in saved.inputs.paths]
     for path, name in zip(paths, saved.inputs.paths, strict=True):
         try:
             path.lstat()
         except (OSError, ValueError):
-            words = f"{saved.file}: this plan selects '{_words([name])}', which is not there any more"
-            raise StalePlan(f"{words}; nothing was applied") from None
+            words = f"{saved.file}: selected path '{_words([name])}' no longer exists"
+            raise StalePlan(f"{words}; no changes were applied") from None
         if project.find(path if path.is_dir() else path.parent) != folder:
             raise UsageError(f"{saved.file}: '{_words([name])}' belongs to another project")
     return replace(options, paths=tuple(map(str, paths)), select=saved.inputs.select)
 
 
-def _require_same_inputs(said: Inputs, saved: SavedPlan, folder: Path) -> None:
+def _require_same_inputs(given: Inputs, saved: SavedPlan, folder: Path) -> None:
     planned = saved.inputs
-    if said.project != planned.project:
-        raise UsageError(f"{saved.file} was made for the project '{planned.project}', not '{said.project}'")
+    if given.project != planned.project:
+        raise UsageError(f"{saved.file} was created for project '{planned.project}', not '{given.project}'")
     pairs = (
-        ("target", [said.target], [planned.target]),
-        ("--values", said.values, planned.values),
-        ("--set", sorted(said.settings), sorted({*planned.settings})),
-        ("--rerun", said.rerun, tuple(sorted({*planned.rerun}))),
+        ("target", [given.target], [planned.target]),
+        ("--values", given.values, planned.values),
+        ("--set", sorted(given.settings), sorted({*planned.settings})),
+        ("--rerun", given.rerun, tuple(sorted({*planned.rerun}))),
     )
     differ = [
-        f"{what} was {_words(then)}, and is {_words(now)} now"
+        f"{what} was {_words(then)}, now {_words(now)}"
         for what, now, then in pairs
         if list(now) != list(then)
     ]
     if differ:
         raise UsageError(
-            f"{saved.file}: {'; '.join(differ)}. None of this is taken from a file: say the same, as in "
-            f"{apply_command(saved.file, planned, folder)}, or plan again"
+            f"{saved.file}: {'; '.join(differ)}. These options are not read from a saved plan: repeat them, as "
+            f"in {apply_command(saved.file, planned, folder)}, or create a new plan"
         )
 
 
@@ -120,4 +120,4 @@ def apply_command(file: str, planned: Inputs, folder: Path) -> str:
 
 
 def _words(names: Sequence[str]) -> str:
-    return truncate(", ".join(names)) or "not given"
+    return truncate(", ".join(names)) or "(not set)"

@@ -1,4 +1,4 @@
-"""The pipeline as the verbs walk it: options -> jobs -> client -> plan."""
+"""The stages that the verbs share: options -> jobs -> client -> plan."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class LoadedProject:
     """A project as the options select it. `jobs` are all jobs in order, `selected` the selected ones.
 
-    `values` are the layers of what templates see, and `named` says whether the target was named with -t.
+    `values` are the layers of template values; `target_is_named` is true if the target was set with -t.
     """
 
     project: Project
@@ -70,7 +70,7 @@ def project_folder(options: Options) -> Path:
 def load(options: Options) -> LoadedProject:
     """Reads and checks the whole project; problems of manifests are collected, not raised.
 
-    Raises UsageError, and InvalidInput when deployer.yaml or a values file cannot be used.
+    Raises UsageError, and InvalidInput if deployer.yaml or a values file is invalid.
     """
     found = project.load(project_folder(options))
     target = found.target(options.target)
@@ -83,9 +83,9 @@ def load(options: Options) -> LoadedProject:
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
     if not files:
-        err(text.note(f"there are no manifests in {found.folder}"))
+        err(text.note(f"no manifests found in {found.folder}"))
     if checked.jobs and not selected and not _errors(problems):
-        raise NothingSelected("no job is selected by the given PATH and --select")
+        raise NothingSelected("PATH and --select match no jobs")
     return LoadedProject(
         project=found,
         target=target,
@@ -123,7 +123,7 @@ def connected(
 ) -> Iterator[Client]:
     """Returns a client for the target; with `emulator: true` the emulator runs as long as it is open.
 
-    What was filled in from `secrets` appears in none of its errors. `halt` ends what it waits for.
+    Values of `secrets` never appear in its errors. `stop_signal` ends its waits.
     """
     from deployer.clock import Clock
     from deployer.cloud.auth import LOCAL, AuthContext, sign_in
@@ -134,7 +134,7 @@ def connected(
     target = loaded.target
     if target.emulator and not loaded.target_is_named and _in_ci(os.environ):
         raise UsageError(
-            f"in CI the target '{target.name}' must be named, as it is only an emulator: -t {target.name}"
+            f"the default target '{target.name}' is an emulator; in CI, select it explicitly with -t {target.name}"
         )
     scrub = secrets.scrubbed if secrets else str
     clock = Clock(sleep=stop_signal.sleep) if stop_signal else Clock()
@@ -142,7 +142,7 @@ def connected(
         found = find(target, os.environ)
         ca_file = loaded.project.folder / target.ca_file if target.ca_file else None
         with Transport(
-            scrub=lambda said: scrub(found.scrubbed(said)),
+            scrub=lambda message: scrub(found.scrubbed(message)),
             ca_file=ca_file,
             rate=target.rate,
             retry=target.retry,
@@ -176,7 +176,7 @@ def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager
 def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProject:
     """Returns the project with reruns requested for the selected jobs that --rerun matches.
 
-    Raises UsageError where they name none.
+    Raises UsageError if it matches none.
     """
     if not expressions:
         return loaded
@@ -186,18 +186,18 @@ def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProj
         for job in loaded.jobs
     ]
     if not any(job.rerun_requested for job in jobs) and not _errors(loaded.problems):
-        raise UsageError(f"--rerun {' '.join(expressions)}: no selected job is meant by that")
+        raise UsageError(f"--rerun {' '.join(expressions)}: matches no selected job")
     return replace(loaded, jobs=tuple(jobs))
 
 
 def secrets(loaded: LoadedProject) -> Secrets:
-    """Returns the secrets of the target; made-up ones for the embedded emulator, which stores them."""
+    """Returns the secrets of the target; invented values for the built-in emulator, which stores them."""
     target = loaded.target
     return Secrets(target.secrets, os.environ, loaded.project.folder, made_up=target.emulator)
 
 
 def emulator(database: Path) -> Emulator:
-    """Returns the emulator inside the command; raises DeployerError when its database cannot be had."""
+    """Returns the built-in emulator; raises DeployerError if its database cannot be opened."""
     import sqlite3
 
     from deployer.emulator import Emulator
@@ -205,22 +205,22 @@ def emulator(database: Path) -> Emulator:
     try:
         return Emulator(database)
     except (OSError, sqlite3.Error) as error:
-        raise DeployerError(f"the emulator cannot start ({database}): {error}") from None
+        raise DeployerError(f"cannot start the emulator ({database}): {error}") from None
 
 
 def state_folder(found: Project) -> Path:
-    """Returns `.deployer/` of the project, made when it is missing, and kept out of git."""
+    """Returns `.deployer/` of the project; creates it if missing, and excludes it from Git."""
     folder = found.folder / STATE_FOLDER
     if folder.is_symlink():
-        # Somebody may have committed it, to have files written elsewhere.
-        raise DeployerError(f"{folder} is a symbolic link; it must be a folder of the project")
+        # A committed link would redirect the files to a folder outside the project.
+        raise DeployerError(f"{folder} must be a folder in the project, not a symbolic link")
     try:
         folder.mkdir(exist_ok=True)
         ignore = folder / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
-        raise DeployerError(f"{folder} cannot be written: {error.strerror}") from None
+        raise DeployerError(f"cannot write {folder}: {error.strerror}") from None
     return folder
 
 
@@ -233,43 +233,43 @@ def owner(loaded: LoadedProject) -> Owner | None:
 
 
 def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> tuple[Plan, Live]:
-    """Reads the listings and plans the selected jobs, by the usual tables or another one."""
+    """Reads the listings and plans the selected jobs, with the default tables or `table`."""
     from deployer.planning.decide import decide
     from deployer.planning.plan import make_plan
 
     jobs = loaded.with_dependencies
-    mine = Owner(loaded.project.name) if loaded.project.records_ownership else None
-    live = _observe(client, loaded, jobs, mine)
+    project_owner = Owner(loaded.project.name) if loaded.project.records_ownership else None
+    live = _observe(client, loaded, jobs, project_owner)
     for kind, fields in live.unknown.items():
-        err(text.note(f"the {kind} listing shows fields that this version ignores: {', '.join(fields)}"))
+        err(text.note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}"))
     for identity, message in live.notes.items():
         err(text.note(f"{identity}: {message}"))
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
-        err(text.note(f"not selected, so only looked at: {_dependency_summary(left_out, live)}"))
+        err(text.note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}"))
     target = loaded.target
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
-    made = make_plan(
+    new_plan = make_plan(
         target.name,
         scope,
         jobs,
         live,
         loaded.selected,
         named={job.identity for job in loaded.jobs},
-        owner=mine,
+        owner=project_owner,
         table=table or decide,
     )
-    return made, live
+    return new_plan, live
 
 
 def without_ordering(loaded: LoadedProject) -> LoadedProject:
-    """Returns the jobs without `dependsOn` and `rerun`, which matter only when something is sent."""
+    """Returns the jobs without `dependsOn` and `rerun`, which matter only to apply."""
     jobs = tuple(
         replace(job, depends_on=(), lifecycle=replace(job.lifecycle, rerun=None)) for job in loaded.jobs
     )
     return replace(loaded, jobs=jobs)
 
 
-def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], mine: Owner | None) -> Live:
+def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], project_owner: Owner | None) -> Live:
     """Returns the live jobs, with those submitted recently that a listing may not show yet."""
     from deployer.apply import journal
     from deployer.cloud.observe import observe, with_submitted
@@ -278,15 +278,11 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], mine: O
     history = journal.read(loaded.project.folder / STATE_FOLDER)
     begun = datetime.now(UTC)
     submitted = journal.submitted(history, loaded.target.name, begun - consistency_delay)
-    live, missing = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
+    live, missing = with_submitted(client, observe(client, jobs, project_owner), submitted, jobs)
     if missing:
-        err(
-            text.note(
-                f"submitted just now, and not listed yet: {', '.join(missing)}; waiting for the listing"
-            )
-        )
+        err(text.note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting"))
         time.sleep(max(0.0, (begun + consistency_delay - datetime.now(UTC)).total_seconds()))
-        live, _ = with_submitted(client, observe(client, jobs, mine), submitted, jobs)
+        live, _ = with_submitted(client, observe(client, jobs, project_owner), submitted, jobs)
     lost = journal.without_savepoint(history, loaded.target.name)
     known = (replace(job, savepoint="") if job.identity in lost else job for job in live.jobs)
     return replace(live, jobs=tuple(known))
@@ -300,7 +296,7 @@ def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:
     for run in live.jobs:
         if run.identity in runs:
             runs[run.identity].append(run)
-    there = {identity: current_run(found) for identity, found in runs.items()}
+    current = {identity: current_run(found) for identity, found in runs.items()}
     return ", ".join(
-        f"{dependency.name} ({run.state if run else 'not deployed'})" for dependency, run in there.items()
+        f"{dependency.name} ({run.state if run else 'not deployed'})" for dependency, run in current.items()
     )

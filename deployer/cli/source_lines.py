@@ -1,4 +1,4 @@
-"""The author's lines for findings: a file is read once, and shown as far as it holds no secret."""
+"""The source lines for findings: each file is read once; lines with secrets are hidden."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from deployer.model import Location
 from deployer.report.findings import Finding, SourceLine
 from deployer.secrets.excerpt import HIDDEN, sensitive_keys, shown_lines
 
-# Of all files together: to look for secrets takes its time.
+# Of all files together: the search for secrets is slow.
 MAX_CHARACTERS = 400_000
 
 
 def with_source_lines(findings: Iterable[Finding], folder: Path | None) -> list[Finding]:
-    """Return the findings with the lines that they are about, as far as these can be shown.
+    """Return the findings with their source lines, as far as these can be shown.
 
-    `folder` is the project's; without it there are no lines. A file that would be too much is left out.
+    `folder` is the project's; without it there are no lines. Files beyond `MAX_CHARACTERS` are omitted.
     """
     lines = _Lines(folder)
     return [replace(finding, source=lines.at(finding.problem.location)) for finding in findings]
 
 
 class _Lines:
-    """The lines of a project's files. A file is read when its first line is asked for."""
+    """The lines of a project's files, read on first use."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._left = MAX_CHARACTERS
         self._files: dict[str, list[str]] = {}
 
-    def at(self, place: Location) -> SourceLine | None:
-        if place.file not in self._files:
-            self._files[place.file] = self._read(place.file)
-        lines = self._files[place.file]
-        if not 0 < place.line <= len(lines):
+    def at(self, location: Location) -> SourceLine | None:
+        if location.file not in self._files:
+            self._files[location.file] = self._read(location.file)
+        lines = self._files[location.file]
+        if not 0 < location.line <= len(lines):
             return None
-        line = lines[place.line - 1]
-        return SourceLine(line, 0 if line == HIDDEN else max(1, min(place.column, len(line) + 1)))
+        line = lines[location.line - 1]
+        return SourceLine(line, 0 if line == HIDDEN else max(1, min(location.column, len(line) + 1)))
 
     def _read(self, file: str) -> list[str]:
         text = read_text(self._folder, file) if self._folder else None

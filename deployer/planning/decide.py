@@ -1,8 +1,8 @@
-"""The decision tables: what is to be done about one job, and why. The first row that matches counts.
+"""The decision tables: the action for one job, and the reason. The first row that matches applies.
 
 `run_once` is the table for jobs that run when they are created, `definition` the one for those that are
-started and stopped; `cancellation` is the short one of `deployer cancel`. The functions are written so that
-they read like the tables in docs/planning.md, row by row.
+started and stopped; `cancellation` is the short table of `deployer cancel`. The functions follow the tables in
+docs/planning.md row by row.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from deployer.model import (
     Step,
 )
 
-# What needs the dependencies of a job. To end it needs none of them.
+# The steps that need the dependencies of a job; those that end it need none.
 DEPENDENT_STEPS = {Step.CREATE, Step.START, Step.UPDATE}
 
 
-# What `protect` refuses.
+# The steps that `protect` prevents.
 _STOPPING_STEPS = {Step.CANCEL, Step.STOP, Step.DELETE}
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The result of a row of a decision table. `attention` makes it a warning."""
+    """The result of a row of a decision table. `is_warning` makes it a warning."""
 
     action: Action
     reason: str
@@ -49,7 +49,7 @@ class Decision:
 class Comparison:
     """One job and its live state: `live` is the current run, `fields` the differences.
 
-    `listing` says how much its listing holds, for the reason of a create.
+    `listing` describes the size of its listing, for the reason of a create.
     """
 
     job: Job
@@ -63,7 +63,7 @@ class Comparison:
 
     @property
     def rerun_due(self) -> bool:
-        """Returns whether a newer run is asked for than the one that counts."""
+        """Returns whether a newer run than the current one is requested."""
         rerun = self.job.lifecycle.rerun
         if self.job.rerun_requested:
             return True
@@ -71,31 +71,33 @@ class Comparison:
 
     @property
     def rerun_undecidable(self) -> bool:
-        """Returns whether `rerun` cannot be judged: acting on it would run the job again at every apply."""
+        """Returns whether `rerun` cannot be evaluated: acting on it would run the job again at every apply."""
         rerun = self.job.lifecycle.rerun and not self.job.rerun_requested
         return bool(rerun and self.live and self.live.submitted <= 0)
 
     @property
     def rerun_reason(self) -> str:
-        return "--rerun asks for it" if self.job.rerun_requested else "rerun is later than its submission"
+        if self.job.rerun_requested:
+            return "rerun requested by --rerun"
+        return "lifecycle.rerun is later than the last submission"
 
     @property
     def updatable_while_running(self) -> bool:
-        """Returns whether all that differs can be changed while the job runs."""
+        """Returns whether all fields that differ can be changed while the job runs."""
         kind = KINDS[self.job.kind]
         hot = {row.name for row in kind.rows if row.hot} | ({TAGS} if kind.operations.add_tags else set())
         return all(field.path.split("/")[1] in hot for field in self.fields)
 
 
 def decide(comparison: Comparison) -> Decision:
-    """Returns the row of the table of a job's kind, and whether `protect` allows what it says."""
+    """Returns the row of the table of the job's kind; blocked where `protect` prevents it."""
     table = definition if KINDS[comparison.job.kind].nature is Nature.DEFINITION else run_once
     return _allowed(comparison.job, table(comparison))
 
 
 def _allowed(job: Job, decision: Decision) -> Decision:
     if job.lifecycle.protect and _STOPPING_STEPS & {*decision.steps}:
-        reason = f"protect: true refuses to {decision.action} it, although {decision.reason}"
+        reason = f"{decision.action} prevented by lifecycle.protect: {decision.reason}"
         return Decision(Action.BLOCKED, reason)
     return decision
 
@@ -107,57 +109,58 @@ def run_once(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is 
     lifecycle, live = comparison.job.lifecycle, comparison.live
     if lifecycle.state is State.ABSENT:
         if live and live.phase in RUNNING_PHASES:
-            return _cancel(f"state: absent, and {live.id} is {live.state}")
+            return _cancel(f"state is absent, but run {live.id} is {live.state}")
         if live and live.phase is Phase.UNKNOWN:
-            return _warn(f"state: absent, but its state '{live.state}' is not known to this version")
-        return _unchanged("state: absent, and nothing is active")
+            return _warn(
+                f"state is absent, but the live state '{live.state}' is unknown to this version; skipped"
+            )
+        return _unchanged("state is absent and no run is active")
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:
-            return _unchanged("not in the listing, and onMissing is keep")
-        return Decision(Action.CREATE, f"no record of it: {comparison.listing}", steps=(Step.CREATE,))
+            return _unchanged("not deployed; onMissing is keep")
+        return Decision(Action.CREATE, f"not deployed: {comparison.listing}", steps=(Step.CREATE,))
     if live.phase is Phase.UNKNOWN:
-        return _warn(f"its state '{live.state}' is not known to this version; nothing is done")
+        return _warn(f"state '{live.state}' is unknown to this version; skipped")
     if live.spec is None:
-        return _warn(
-            "the listing does not show what was submitted, so it cannot be compared; nothing is done"
-        )
+        return _warn("the service does not return the submitted spec, so it cannot be compared; skipped")
     if live.phase in RUNNING_PHASES:
         return _run_once_active(comparison, live)
-    ended = f"the last run ({live.id}) is {live.state}"
+    ended = f"last run {live.id}: {live.state}"
     if not comparison.is_unchanged:
         if lifecycle.on_change is OnChange.KEEP:
-            return _unchanged(f"{ended} and differs, and onChange is keep")
-        return _resubmit(f"the manifest changed; {ended}")
+            return _unchanged(f"{ended}; the spec differs, but onChange is keep")
+        return _resubmit(f"manifest changed; {ended}")
     if comparison.rerun_due:
         return _resubmit(f"{comparison.rerun_reason}; {ended}")
     if live.phase is Phase.SUCCEEDED:
         return _unchanged(ended)
     if live.phase is Phase.STOPPED:
-        return _warn(f"{ended}: somebody stopped it")
+        return _warn(f"{ended}; the run was stopped outside deployer")
     if lifecycle.on_failure is OnFailure.RESUBMIT:
-        return _resubmit(f"{ended}, and onFailure is resubmit")
+        return _resubmit(f"{ended}; onFailure is resubmit")
     return _warn(f"{ended}; onFailure is keep")
 
 
 def _run_once_active(comparison: Comparison, live: LiveJob) -> Decision:
-    now = f"{live.id} is {live.state}"
+    now = f"run {live.id} is {live.state}"
     if comparison.is_unchanged:
         if comparison.rerun_due:
-            return Decision(Action.BLOCKED, f"{comparison.rerun_reason}, but {now}")
+            reason = f"{comparison.rerun_reason}, but {now}; wait for it to end or cancel it"
+            return Decision(Action.BLOCKED, reason)
         return _unchanged(now)
     if live.identity.place != comparison.job.identity.place:
         now += f" in {live.identity.place}"
     match comparison.job.lifecycle.on_change:
         case OnChange.REPLACE:
-            reason = f"the manifest changed while {now}; it is cancelled, then submitted anew"
+            reason = f"manifest changed while {now}; cancels the run and submits a new one"
             return Decision(Action.REPLACE, reason, Impact.CANCELS, (Step.CANCEL, Step.CREATE))
         case OnChange.SUBMIT:
-            reason = f"the manifest changed; beside {live.id}, which goes on"
+            reason = f"manifest changed; submits a second run; {live.id} keeps running"
             return Decision(Action.SUBMIT, reason, Impact.RERUNS, (Step.CREATE,))
         case OnChange.KEEP:
-            return _unchanged(f"{now} and differs, and onChange is keep")
+            return _unchanged(f"{now}; the spec differs, but onChange is keep")
         case OnChange.BLOCK:
-            reason = f"the manifest changed while {now}; let it end, or set onChange"
+            reason = f"manifest changed while {now}; wait for it to end, or set lifecycle.onChange"
             return Decision(Action.BLOCKED, reason)
 
 
@@ -186,50 +189,52 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
     wants_run = lifecycle.state is State.RUNNING
     if lifecycle.state is State.ABSENT:
         if live is None:
-            return _unchanged("state: absent, and there is none")
+            return _unchanged("state is absent and the job does not exist")
         if live.phase is Phase.PENDING:
-            return _warn(f"state: absent, but it is in transition: {live.state}; plan again later")
+            return _warn(
+                f"state is absent, but the job is in transition ({live.state}); run plan again later"
+            )
         return _delete(comparison, live)
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:
-            return _unchanged("not in the listing, and onMissing is keep")
-        then = "created, then run" if wants_run else "created as a draft, not run"
+            return _unchanged("not deployed; onMissing is keep")
+        then = "creates and starts it" if wants_run else "creates a draft without starting it"
         steps = (Step.CREATE, Step.START) if wants_run else (Step.CREATE,)
-        return Decision(Action.CREATE, f"no record of it: {comparison.listing}; {then}", steps=steps)
+        return Decision(Action.CREATE, f"not deployed: {comparison.listing}; {then}", steps=steps)
     if live.phase is Phase.PENDING:
-        moving = f"in transition: {live.state}; plan again later"
-        return (
-            _unchanged(moving)
-            if comparison.is_unchanged
-            else _warn(f"the manifest changed, but it is {moving}")
-        )
+        moving = f"in transition ({live.state}); run plan again later"
+        if comparison.is_unchanged:
+            return _unchanged(moving)
+        return _warn(f"manifest changed, but the job is {moving}")
     if live.phase is Phase.UNKNOWN:
-        return _warn(f"its state '{live.state}' needs a person; nothing is done")
+        return _warn(f"state '{live.state}' needs manual action; skipped")
     if live.spec is None:
-        return _warn("the listing does not show its definition, so it cannot be compared; nothing is done")
+        return _warn("the service does not return the job's definition, so it cannot be compared; skipped")
     if comparison.is_unchanged:
         return _definition_same(comparison, live)
-    changed = f"the manifest changed; it is {live.state}"
+    changed = f"manifest changed; the job is {live.state}"
     if live.phase is not Phase.ACTIVE:
         update = Decision(Action.UPDATE, changed, Impact.IN_PLACE, (Step.UPDATE,))
         return _then_start(comparison, live, update) if wants_run else update
     if comparison.updatable_while_running:
         if wants_run:
             return Decision(Action.UPDATE, changed, Impact.IN_PLACE, (Step.UPDATE,))
-        return _stop(comparison, f"{changed}; state: stopped", Action.UPDATE, (Step.UPDATE, Step.STOP))
+        return _stop(
+            comparison, f"{changed}; desired state is stopped", Action.UPDATE, (Step.UPDATE, Step.STOP)
+        )
     if wants_run:
         return _stop(comparison, changed, Action.RESTART, (Step.STOP, Step.UPDATE, Step.START))
-    return _stop(comparison, f"{changed}; state: stopped", Action.STOP, (Step.STOP, Step.UPDATE))
+    return _stop(comparison, f"{changed}; desired state is stopped", Action.STOP, (Step.STOP, Step.UPDATE))
 
 
 def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa: C901 - one case is one row
-    lifecycle, now = comparison.job.lifecycle, f"it is {live.state}"
+    lifecycle, now = comparison.job.lifecycle, f"the job is {live.state}"
     start = Decision(Action.START, now, steps=())
     match live.phase:
         case Phase.ACTIVE if lifecycle.state is not State.RUNNING:
-            return _stop(comparison, f"state: stopped, and {now}", Action.STOP, (Step.STOP,))
+            return _stop(comparison, f"desired state is stopped, but {now}", Action.STOP, (Step.STOP,))
         case Phase.ACTIVE if comparison.rerun_due:
-            return _warn(f"{now}, and rerun does not restart what runs; stop it first, or change it")
+            return _warn(f"{now}; rerun does not restart a running job: stop it first")
         case Phase.ACTIVE:
             return _unchanged(now)
         case Phase.FAILED if lifecycle.state is not State.RUNNING:
@@ -237,52 +242,55 @@ def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa
         case _ if lifecycle.state is not State.RUNNING:
             return _unchanged(now)
         case Phase.DRAFT:
-            return _then_start(comparison, live, replace(start, reason="created, but it has never run"))
+            return _then_start(comparison, live, replace(start, reason="created but never started"))
         case Phase.STOPPED:
-            return _then_start(comparison, live, replace(start, reason=f"state: running, and {now}"))
+            return _then_start(
+                comparison, live, replace(start, reason=f"desired state is running, but {now}")
+            )
         case Phase.SUCCEEDED if comparison.rerun_due:
             return _then_start(comparison, live, replace(start, reason=f"{comparison.rerun_reason}; {now}"))
         case Phase.SUCCEEDED:
-            return _unchanged(f"{now}: it ran to its end")
+            return _unchanged(f"{now}: completed")
         case _ if lifecycle.on_failure is OnFailure.RESUBMIT:
-            return _then_start(comparison, live, replace(start, reason=f"{now}, and onFailure is resubmit"))
+            return _then_start(comparison, live, replace(start, reason=f"{now}; onFailure is resubmit"))
         case _:
             return _warn(f"{now}; onFailure is keep")
 
 
 def _then_start(comparison: Comparison, live: LiveJob, first: Decision) -> Decision:
-    """Adds a start to `first`: from the savepoint; without one only if no state can be lost, or may."""
+    """Adds a start to `first`: from the savepoint; without one only if no state is lost or the manifest allows it."""
     steps = (*first.steps, Step.START)
     match live.phase:
         case Phase.DRAFT:
             return replace(first, steps=steps)
         case Phase.SUCCEEDED:
-            reason = f"{first.reason}; it is started anew"
+            reason = f"{first.reason}; starts a new run"
             return replace(first, reason=reason, impact=Impact.RERUNS, steps=steps)
         case _ if live.savepoint:
-            reason = f"{first.reason}; it is started from its savepoint"
+            reason = f"{first.reason}; starts from the savepoint"
             return replace(first, reason=reason, steps=steps)
         case _ if not comparison.job.lifecycle.savepoint:
-            reason = f"{first.reason}; it has no savepoint, and savepoint is false: its state is lost"
+            reason = f"{first.reason}; no savepoint exists and savepoint is false: job state is lost"
             return replace(first, reason=reason, impact=Impact.STATE_LOST, steps=steps)
         case _:
-            reason = f"{first.reason}; it ran before and has no savepoint: to start it would lose its state"
-            return Decision(Action.BLOCKED, f"{reason} (savepoint: false consents)")
+            reason = f"{first.reason}; no savepoint exists, so starting it would lose job state"
+            return Decision(Action.BLOCKED, f"{reason}; set lifecycle.savepoint: false to allow this")
 
 
 def _stop(comparison: Comparison, reason: str, action: Action, steps: tuple[Step, ...]) -> Decision:
     if comparison.job.lifecycle.savepoint:
-        return Decision(action, f"{reason}; it is stopped with a savepoint", Impact.RESTART, steps)
-    reason = f"{reason}; savepoint is false: its state is lost"
+        return Decision(action, f"{reason}; stops with a savepoint", Impact.RESTART, steps)
+    reason = f"{reason}; stops without a savepoint (savepoint is false): job state is lost"
     return Decision(action, reason, Impact.STATE_LOST, steps)
 
 
 def _delete(comparison: Comparison, live: LiveJob) -> Decision:
-    reason = f"state: absent, and it is {live.state}"
+    reason = f"state is absent, but the job is {live.state}"
     if live.phase not in {Phase.ACTIVE, Phase.UNKNOWN}:
         return Decision(Action.DELETE, reason, Impact.DELETES, (Step.DELETE,))
-    how = "stopped with a savepoint" if comparison.job.lifecycle.savepoint else "stopped without a savepoint"
-    return Decision(Action.DELETE, f"{reason}; it is {how} first", Impact.DELETES, (Step.STOP, Step.DELETE))
+    how = "with" if comparison.job.lifecycle.savepoint else "without"
+    reason = f"{reason}; stops it first, {how} a savepoint"
+    return Decision(Action.DELETE, reason, Impact.DELETES, (Step.STOP, Step.DELETE))
 
 
 # --- deployer cancel --------------------------------------------------------------------------------------
@@ -292,13 +300,13 @@ def cancellation(comparison: Comparison) -> Decision:
     """Decides for `deployer cancel`: ends active runs, keeps records and definitions."""
     job, live = comparison.job, comparison.live
     if live is None:
-        return _unchanged("there is none")
+        return _unchanged("not deployed")
     if live.phase is Phase.UNKNOWN:
-        return _warn(f"its state '{live.state}' is not known to this version; nothing is done")
+        return _warn(f"state '{live.state}' is unknown to this version; skipped")
     if live.phase not in RUNNING_PHASES:
-        return _unchanged(f"it is {live.state}")
+        return _unchanged(f"the job is {live.state}")
     if KINDS[job.kind].nature is Nature.RUN_ONCE:
-        return _allowed(job, _cancel(f"{live.id} is {live.state}"))
+        return _allowed(job, _cancel(f"run {live.id} is {live.state}"))
     if live.phase is Phase.PENDING:
-        return Decision(Action.BLOCKED, f"in transition: {live.state}; try again later")
-    return _allowed(job, _stop(comparison, f"it is {live.state}", Action.STOP, (Step.STOP,)))
+        return Decision(Action.BLOCKED, f"in transition ({live.state}); try again later")
+    return _allowed(job, _stop(comparison, f"the job is {live.state}", Action.STOP, (Step.STOP,)))

@@ -1,6 +1,6 @@
 """Job and LiveJob -> field changes. The only module that knows deepdiff.
 
-Nothing here knows a kind: what varies from field to field is a column of the table.
+It does not depend on the kind: how a field is compared is a column of the parameter table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNITS = "KMGT"
 def compare(
     rows: Sequence[Row], live: Spec, desired: Spec, unobserved: frozenset[str]
 ) -> tuple[FieldChange, ...]:
-    """Returns the differences of two specs as listed. Fields in `unlisted` cannot drift."""
+    """Returns the differences of two specs as listed. Fields in `unobserved` cannot drift."""
     changes: list[FieldChange] = []
     for row in rows:
         if row.same_as or row.location != "body" or row.name in unobserved:
@@ -79,7 +79,7 @@ def _normalized(row: Row, value: Any) -> Any:
 
 
 def _memory(value: str) -> str:
-    """Returns a size in its largest unit: `4096M`, `4 GB` and `4` are all 4G. Other text is left as it is."""
+    """Returns a size in its largest unit: `4096M`, `4 GB` and `4` are all 4G. Other strings are unchanged."""
     match = _MEMORY.fullmatch(value)
     if not match:
         return value
@@ -92,7 +92,7 @@ def _memory(value: str) -> str:
 def _canonical_object(rows: Sequence[Row], value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    # What no row names cannot be asked for: it is the service's own.
+    # A key without a row cannot be set in a manifest: the service added it.
     settled = {row.name: normalize(row, value.get(row.name)) for row in rows}
     return {key: item for key, item in settled.items() if item is not None}
 
@@ -104,17 +104,17 @@ def _as_text(value: Any) -> str:
 def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterator[FieldChange]:
     """Yields the single differences inside one field; an unset side counts as an empty map or list.
 
-    A pointer leads into the desired value, and into the live one to what is desired no more. `marked` says
-    that a secret is asked for somewhere in the field: then the live value of what moved may be that secret.
+    A pointer is a path in the desired value, or in the live value for what was removed. `marked` means that the
+    field refers to a secret: then the live value of a moved item may be that secret.
     """
     empty: Any = {"object": {}, "array": []}.get(json_type(row.type)["type"])
     live = empty if live is None else live
     desired = empty if desired is None else desired
     if isinstance(live, list) and isinstance(desired, list) and max(len(live), len(desired)) > MAX_ITEMS:
-        # Item by item it would take minutes, and nobody would read it.
+        # Comparing item by item would take minutes, and the result would be unreadable.
         yield _change(row, (), live, desired, hidden=marked)
         return
-    # Its defaults pass over keys that begin with two underscores.
+    # By default DeepDiff ignores keys that begin with two underscores.
     difference = DeepDiff(
         live, desired, view="tree", ignore_private_variables=False, threshold_to_diff_deeper=0
     )
@@ -134,12 +134,12 @@ def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
 
 
 def _or_none(value: Any) -> Any:
-    """Returns None for deepdiff's object that means `not present`."""
+    """Returns None for deepdiff's `not present` object."""
     return None if type(value).__name__ == "NotPresent" else value
 
 
 def _follows_secret_option(value: Any, path: Path) -> bool:
-    """Returns whether the item at `path` of a list follows an option that says it is secret: `--password`."""
+    """Returns whether the item at `path` of a list follows an option for a secret, such as `--password`."""
     if not isinstance(value, list) or len(path) != 1 or not isinstance(path[0], int):
         return False
     return any(is_secret_option(item) for item in value[: path[0]][-1:])

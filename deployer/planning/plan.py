@@ -1,7 +1,7 @@
 """Jobs and LiveJobs -> Plan. Pure: no I/O, no clock, no order but that of the jobs.
 
-It finds out which live run counts for each job, has `decide` look it up in the tables, holds back what
-depends on what will not be there, and names what this project deployed and has no manifest of any more.
+It finds the current run of each job, looks up the action with `decide`, blocks changes whose dependencies will
+not exist, and lists the orphaned jobs: deployed by this project, without a manifest.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def make_plan(
 ) -> Plan:
     """Plans the changes for the `selected` of `jobs`, which are in dependency order.
 
-    The others are there as dependencies: they are looked at, and nothing is done about them. `place`
-    identifies the target in the digest. `named` are the jobs of all manifests, where `jobs` is a part of
-    them; `owner` is whose marks live jobs carry. What is done in which situation `table` says.
+    The others are dependencies: they are read, not changed. `scope` identifies the target in the digest.
+    `named` are the jobs of all manifests, where `jobs` is a part of them; `owner` is the owner in the ownership
+    tags of this project. `table` decides on the action for each comparison.
     """
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
     same_name_elsewhere: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
@@ -70,8 +70,7 @@ def make_plan(
         if run.phase in RUNNING_PHASES and run.identity not in planned:
             same_name_elsewhere[run.identity.kind, run.identity.name].append(run)
     extents = _listing_extents(live.jobs) | {
-        key: f"asked by name, the listing of {total} jobs holds none"
-        for key, total in live.asked_by_name.items()
+        key: f"no match by name among {total} listed jobs" for key, total in live.asked_by_name.items()
     }
     moved_ids: set[str] = set()
     changes: list[Change] = []
@@ -83,23 +82,23 @@ def make_plan(
         failure = live.failures.get(job.identity)
         if job.identity not in selected:
             current = current_run(own)
-            missing = "could not be looked up" if failure else "is not deployed, and not selected"
+            missing = "cannot be read" if failure else "is not deployed and not selected"
             dependency_phases[job.identity] = current.phase if current else missing
             continue
         if failure := failure or _rerun_in_future(job, live.now):
             errors.append(Note(job.identity, job.source, failure))
-            dependency_phases[job.identity] = "could not be planned"
+            dependency_phases[job.identity] = "failed to plan"
             continue
         unnamed = runs[job.identity._replace(name="")]
-        listing = extents.get(_listing_key(job.identity), "the listing is empty")
+        listing = extents.get(_listing_key(job.identity), "the service lists no jobs")
         same_name = same_name_elsewhere[job.kind, job.name]
         elsewhere = [run for run in same_name if is_owned(run, owner)]
         moved_ids |= {run.id for run in elsewhere}
-        situation, row = _decide(job, [*own, *elsewhere], unnamed, listing, table)
-        warnings += _notes(row, situation, [*own, *elsewhere], same_name)
+        comparison, row = _decide(job, [*own, *elsewhere], unnamed, listing, table)
+        warnings += _notes(row, comparison, [*own, *elsewhere], same_name)
         decision = _check_dependencies(job, row, dependency_phases)
-        dependency_phases[job.identity] = _planned_phase(decision, situation)
-        changes.append(_change(job, decision, situation, [*own, *elsewhere]))
+        dependency_phases[job.identity] = _planned_phase(decision, comparison)
+        changes.append(_change(job, decision, comparison, [*own, *elsewhere]))
     unmanaged = [
         run
         for run in live.jobs
@@ -118,16 +117,16 @@ def make_plan(
     return replace(plan, digest=digest(scope, plan))
 
 
-def _change(job: Job, decision: Decision, situation: Comparison, runs: Iterable[LiveJob]) -> Change:
+def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob]) -> Change:
     return Change(
         decision.action,
         job,
         decision.reason,
         decision.impact,
-        _all_fields(job) if decision.action is Action.CREATE else situation.fields,
-        situation.live,
+        _all_fields(job) if decision.action is Action.CREATE else comparison.fields,
+        comparison.live,
         decision.steps,
-        tuple(_other_runs(runs, situation.live)) if decision.action is Action.CANCEL else (),
+        tuple(_other_runs(runs, comparison.live)) if decision.action is Action.CANCEL else (),
     )
 
 
@@ -147,8 +146,8 @@ def _possible_renames(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> 
         for orphan in left:
             if orphan.identity.kind == job.kind and not _differences(KINDS[job.kind], job, orphan):
                 message = (
-                    f"if it was renamed: {orphan.identity.name} ({orphan.id}, {orphan.state}) has the same definition "
-                    "and no manifest any more; it would go on beside the new one"
+                    f"possible rename: {orphan.identity.name} ({orphan.id}, {orphan.state}) has the same "
+                    "definition but no manifest; it would be kept alongside the new job"
                 )
                 notes.append(Note(job.identity, job.source, message))
     return notes
@@ -162,29 +161,29 @@ def _listing_key(identity: Identity) -> tuple[str, str]:
 def _decide(
     job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob], listing: str, table: Table
 ) -> tuple[Comparison, Decision]:
-    """Returns the situation of one job, and the row of its kind's table that matches it.
+    """Returns the comparison of one job, and the row of its kind's table that matches it.
 
-    `unnamed` are live jobs of its kind and place without a name, `listing` how much was listed.
+    `unnamed` are live jobs of its kind and place without a name, `listing` describes the size of its listing.
     """
     kind = KINDS[job.kind]
     active = _active(runs)
     live = current_run(runs)
-    situation = Comparison(job, live, _differences(kind, job, live), listing)
+    comparison = Comparison(job, live, _differences(kind, job, live), listing)
     if kind.nature is Nature.DEFINITION:
         if len(runs) > 1:
-            return situation, Decision(Action.BLOCKED, f"several jobs have this name: {_ids(runs)}")
-        return situation, table(situation)
-    decision = table(situation)
-    if len(active) > 1 and situation.fields and decision.action is not Action.CANCEL:
-        reason = f"several are active, and the newest differs: {_ids(active)}"
-        return situation, Decision(Action.BLOCKED, reason)
+            return comparison, Decision(Action.BLOCKED, f"several live jobs have this name: {_ids(runs)}")
+        return comparison, table(comparison)
+    decision = table(comparison)
+    if len(active) > 1 and comparison.fields and decision.action is not Action.CANCEL:
+        reason = f"several runs are active and the newest one differs: {_ids(active)}"
+        return comparison, Decision(Action.BLOCKED, reason)
     candidates = [] if kind.named_in_listing else _active(unnamed)
     if live is None and candidates:
-        reason = f"an active job without a name in {job.identity.place} may be this one: {_ids(candidates)}"
+        reason = f"an unnamed active job in {job.identity.place} may be this job: {_ids(candidates)}"
         if decision.action is Action.CREATE:
-            return situation, Decision(Action.BLOCKED, reason)
-        decision = replace(decision, reason=f"{decision.reason}; but {reason}", is_warning=True)
-    return situation, decision
+            return comparison, Decision(Action.BLOCKED, reason)
+        decision = replace(decision, reason=f"{decision.reason}; however, {reason}", is_warning=True)
+    return comparison, decision
 
 
 def _active(runs: Iterable[LiveJob]) -> list[LiveJob]:
@@ -197,7 +196,7 @@ def current_run(runs: Sequence[LiveJob]) -> LiveJob | None:
 
 
 def _other_runs(runs: Iterable[LiveJob], live: LiveJob | None) -> list[LiveJob]:
-    """Returns the active runs beside the one that counts."""
+    """Returns the active runs other than the current one."""
     return [run for run in _active(runs) if live is None or run.id != live.id]
 
 
@@ -206,7 +205,7 @@ def _ids(runs: Iterable[LiveJob]) -> str:
 
 
 def _listing_extents(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
-    """Describes how many jobs each listing has, and since when: older records may have expired."""
+    """Describes how many jobs each listing has, and the oldest: older records may have expired."""
     times: dict[tuple[str, str], list[int]] = defaultdict(list)
     for job in jobs:
         times[_listing_key(job.identity)].append(job.submitted)
@@ -214,23 +213,23 @@ def _listing_extents(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
 
 
 def _describe_extent(times: Sequence[int]) -> str:
-    held = f"the listing holds {len(times)} {'job' if len(times) == 1 else 'jobs'}"
+    held = f"not found among {len(times)} listed {'job' if len(times) == 1 else 'jobs'}"
     try:
         oldest = datetime.fromtimestamp(min(filter(None, times)) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
-        return held  # it tells no time, or none that there is
-    return f"{held}, back to {oldest:%Y-%m-%d}"
+        return held  # no submission time, or none in the calendar
+    return f"{held} (oldest: {oldest:%Y-%m-%d})"
 
 
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
     if live is None or live.spec is None:
         return ()
-    moved_ids = live.identity.place != job.identity.place
-    if kind.nature is Nature.RUN_ONCE and not moved_ids and matches_fingerprint(kind, job, live):
+    has_moved = live.identity.place != job.identity.place
+    if kind.nature is Nature.RUN_ONCE and not has_moved and matches_fingerprint(kind, job, live):
         return ()  # whatever the service has filled in
     fields = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
     place_path = f"/{kind.place}"
-    if moved_ids and all(field.path != place_path for field in fields):
+    if has_moved and all(field.path != place_path for field in fields):
         fields = (FieldChange(place_path, live.identity.place, job.identity.place), *fields)
     return fields
 
@@ -238,27 +237,27 @@ def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChang
 def _rerun_in_future(job: Job, now: datetime | None) -> str:
     rerun = job.lifecycle.rerun
     if rerun and now is None:
-        return "rerun cannot be judged: the service does not say what time it is"
+        return "cannot evaluate rerun: the service did not report its time"
     if rerun and now and rerun > now:
-        return f"rerun is in the future: {rerun.isoformat()} (the service's clock says {now.isoformat()})"
+        return f"rerun is in the future: {rerun.isoformat()} (service time: {now.isoformat()})"
     return ""
 
 
-def _planned_phase(decision: Decision, situation: Comparison) -> Phase | str:
-    """Returns the phase that a dependent may count on, or why it cannot."""
+def _planned_phase(decision: Decision, comparison: Comparison) -> Phase | str:
+    """Returns the phase that a dependent can rely on, or the reason why it cannot."""
     if decision.action is Action.BLOCKED:
         return "is blocked"
     if {Step.CREATE, Step.START} & {*decision.steps}:
         return Phase.PENDING
     if {Step.CANCEL, Step.STOP, Step.DELETE} & {*decision.steps}:
         return Phase.STOPPED
-    return situation.live.phase if situation.live else "is not there"
+    return comparison.live.phase if comparison.live else "does not exist"
 
 
 def _check_dependencies(
     job: Job, decision: Decision, dependency_phases: Mapping[Identity, Phase | str]
 ) -> Decision:
-    """Blocks what would be sent although a dependency is not there, and says what apply will wait for."""
+    """Blocks a change whose dependency does not exist, and adds the dependencies that apply waits for."""
     if not DEPENDENT_STEPS & {*decision.steps}:
         return decision
     waits = []
@@ -266,15 +265,15 @@ def _check_dependencies(
         name = dependency.identity.name
         phase = dependency_phases[dependency.identity]
         if not isinstance(phase, Phase):
-            return Decision(Action.BLOCKED, f"it depends on {name}, which {phase}")
+            return Decision(Action.BLOCKED, f"dependency {name} {phase}")
         if phase in FAILED_PHASES:
-            return Decision(Action.BLOCKED, f"it depends on {name}, which has {phase}")
+            return Decision(Action.BLOCKED, f"dependency {name} has {phase}")
         enough = REACHED_PHASES[dependency.until]
         if phase is Phase.DRAFT and phase not in enough:
-            return Decision(Action.BLOCKED, f"it depends on {name}, which is a draft")
+            return Decision(Action.BLOCKED, f"dependency {name} is a draft")
         if phase not in enough:
             waits.append(f"{name} {_UNTIL_WORDS[dependency.until]}")
-    reason = f"{decision.reason}; apply waits until {' and '.join(waits)}" if waits else decision.reason
+    reason = f"{decision.reason}; waits until {' and '.join(waits)}" if waits else decision.reason
     return replace(decision, reason=reason)
 
 
@@ -285,24 +284,24 @@ def _all_fields(job: Job) -> tuple[FieldChange, ...]:
 
 
 def _notes(
-    row: Decision, situation: Comparison, runs: Iterable[LiveJob], same_name_elsewhere: Sequence[LiveJob]
+    row: Decision, comparison: Comparison, runs: Iterable[LiveJob], same_name_elsewhere: Sequence[LiveJob]
 ) -> list[Note]:
     """Returns the warnings of a job: of its row, and of other active runs.
 
-    `strays` are active jobs of the same kind and name, in places where no manifest has them.
+    `same_name_elsewhere` are active jobs of the same kind and name, in places that no manifest names.
     """
     messages = [row.reason] if row.is_warning else []
-    if situation.rerun_undecidable:
-        messages.append("rerun is not acted on: the listing does not say when the job was submitted")
-    others = _other_runs(runs, situation.live)
+    if comparison.rerun_undecidable:
+        messages.append("rerun ignored: the service does not report the submission time")
+    others = _other_runs(runs, comparison.live)
     if others and row.action is Action.CANCEL:
-        messages.append(f"more than one is active, and all are cancelled: {_ids(_active(runs))}")
+        messages.append(f"several runs are active; all of them are cancelled: {_ids(_active(runs))}")
     elif others and row.action is not Action.BLOCKED:
-        messages.append(f"more than one is active; beside it: {_ids(others)}")
-    if same_name_elsewhere and situation.live is None and row.action is Action.CREATE:
+        messages.append(f"several runs are active; other runs: {_ids(others)}")
+    if same_name_elsewhere and comparison.live is None and row.action is Action.CREATE:
         where = ", ".join(f"{run.id} in {run.identity.place}" for run in same_name_elsewhere)
-        messages.append(f"a job of this name is active elsewhere ({where}) and goes on beside it")
-    job = situation.job
+        messages.append(f"a job of the same name is active elsewhere ({where}) and keeps running")
+    job = comparison.job
     return [Note(job.identity, job.source, message) for message in messages]
 
 
@@ -311,8 +310,8 @@ def digest(scope: Mapping[str, str], plan: Plan) -> str:
     changes: list[Any] = [
         [
             change.action,
-            change.impact,  # who has reviewed a restart has not agreed to lose state
-            [_step_words(change, step) for step in change.steps],  # nor, with a draft, to a run
+            change.impact,  # approval of a restart is no approval to lose state
+            [_step_words(change, step) for step in change.steps],  # nor, of a draft, to start it
             sorted([*dependency.identity, dependency.until] for dependency in change.job.depends_on),
             *change.job.identity,
             *_shown_body(change.job),
@@ -331,7 +330,7 @@ def _step_words(change: Change, step: Step) -> str:
 
 
 def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:
-    """Returns a body without what is secret, and the texts in it that hold secrets, by their names."""
+    """Returns a body without its secrets, and the strings in it that refer to secrets, by name."""
     kind = KINDS[job.kind]
     body = kind.body(job.name, job.spec)
     return masked(kind.spellings, body), texts_with_references(body)
@@ -346,7 +345,7 @@ def exceeded_limits(limits: Mapping[str, int], plan: Plan) -> list[str]:
         "stateLoss": sum(change.impact is Impact.STATE_LOST for change in plan.steps),
     }
     return [
-        f"{counts[name]} {name}, where limits.{name} allows {most}"
+        f"limits.{name} is {most}, but the plan has {counts[name]}"
         for name, most in limits.items()
         if counts[name] > most
     ]

@@ -1,5 +1,5 @@
-"""The one door to the terminal: each module turns values into text of one format, and none reads a file.
+"""All output: each module formats values in one format, and none reads a file.
 
-`findings`, `history`, `json`, `markdown`, `stale`, `status` and `text` write, `terminal` shows: a command
+`findings`, `history`, `json`, `markdown`, `stale`, `status` and `text` format, `terminal` prints: a command
 imports those that it needs.
 """

@@ -1,8 +1,8 @@
-"""Findings about files: for a person, with the line that is meant; for a program; for GitHub.
+"""Findings about files: as text with the source line, as JSON, and as GitHub annotations.
 
-One mistake is shown once, however many instances of a `forEach`, turns of a loop or manifests with a default
-repeat it, and a project full of mistakes does not drown the log: see `MAX_IN_FILE` and `MAX_SHOWN`. Errors
-come before warnings where not all can be shown. The JSON has all.
+A mistake is shown once, however many instances of a `forEach`, iterations of a loop or manifests with a default
+repeat it, and the number of findings is limited: see `MAX_IN_FILE` and `MAX_SHOWN`. Errors take precedence over
+warnings where not all can be shown. The JSON has all.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """A line of an author's file as it may be shown, and the column that is meant, from 1; 0 for none."""
+    """A line of an author's file, safe to show, and the column of the finding, from 1; 0 for none."""
 
     text: str
     column: int
@@ -44,7 +44,7 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem, and the targets that have it where not all do. `more` counts those that are just like it.
+    """A problem, and the targets that have it where not all do. `more` counts its duplicates.
 
     `source` is the author's line, None where it is not shown.
     """
@@ -55,12 +55,12 @@ class Finding:
     source: SourceLine | None = None
 
     def notes(self) -> Iterator[str]:
-        """Yield what is said beside its message: the way that led there, and how often it was found."""
+        """Yield the additions to its message: the way to its location, and the number of duplicates."""
         yield from self.problem.location.via
         if self.targets:
             yield f"for {'target' if len(self.targets) == 1 else 'targets'} {', '.join(self.targets)}"
         if self.more:
-            yield f"... and {self.more} more like it"
+            yield f"... and {self.more} more of the same kind"
 
 
 def for_one_target(problems: Iterable[Problem]) -> list[Finding]:
@@ -69,7 +69,7 @@ def for_one_target(problems: Iterable[Problem]) -> list[Finding]:
 
 
 def for_targets(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
-    """Return the findings of several targets: one that all of them have is that of none."""
+    """Return the findings of several targets; a finding that all of them have names no target."""
     targets: dict[Problem, dict[str, None]] = {}
     for target, target_problems in problems.items():
         for found_problem in target_problems:
@@ -84,7 +84,7 @@ def for_targets(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
 
 
 def text(findings: Iterable[Finding], *, in_full: Collection[str] = ("error",)) -> Iterator[str]:
-    """Yield lines for a person. Findings whose severity is `in_full` come with their source and notes."""
+    """Yield lines of text. Findings whose severity is in `in_full` come with their source and notes."""
     shown, left_out = _limited(findings)
     for finding in shown:
         shown_problem = finding.problem
@@ -99,14 +99,14 @@ def text(findings: Iterable[Finding], *, in_full: Collection[str] = ("error",)) 
                     yield f"{gutter}| {' ' * before}{caret}"
             yield from (f"{gutter}= {printable(note)}" for note in finding.notes())
         elif finding.more:
-            yield f"    = ... and {finding.more} more like it"
+            yield f"    = ... and {finding.more} more of the same kind"
         if finding in left_out.ends:
             yield left_out.ends[finding]
     yield from left_out.rest
 
 
 def github(findings: Iterable[Finding], root: str) -> Iterator[str]:
-    """Yield workflow commands that annotate files; `root` is the way from the repository to the project."""
+    """Yield workflow commands that annotate files; `root` is the path of the project in the repository."""
     shown, left_out = _limited(findings)
     for finding in shown:
         problem = finding.problem
@@ -131,14 +131,14 @@ def _property(value: str) -> str:
 
 
 def json(findings: Sequence[Finding], **about: Any) -> str:
-    """Write all findings as JSON, after what `about` says; with `targets` in it each has its own."""
+    """Format all findings as JSON, after the items of `about`; with `targets` in it, each finding has its own."""
     targets = about.get("targets")
     document = {
         "format_version": FORMAT_VERSION,
         **about,
         "findings": [_as_data(finding, None if targets is None else tuple(targets)) for finding in findings],
     }
-    # The same JSON, without what a GitHub runner takes for a command wherever it stands.
+    # The same JSON, without what a GitHub runner interprets as a command anywhere in a line.
     return json_format.dumps(document, indent=2).replace(COMMAND, COMMAND_ESCAPED)
 
 
@@ -157,7 +157,7 @@ def _as_data(finding: Finding, targets: tuple[str, ...] | None) -> dict[str, Any
     }
 
 
-# --- how many ---------------------------------------------------------------------------------------------
+# --- limits -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class _Omitted:
 
 
 def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], _Omitted]:
-    """Return those that are shown, each once, in the order of all; and a word for the others."""
+    """Return the findings to show, without duplicates and in order, and notes on the omitted ones."""
     once = _deduplicate(findings)
     by_file: dict[str, list[Finding]] = {}
     for finding in once:
@@ -201,7 +201,7 @@ def _rank(finding: Finding) -> int:
 
 
 def _deduplicate(findings: Iterable[Finding]) -> list[Finding]:
-    """Return each mistake once, with the first of the ways that led to it."""
+    """Return each mistake once, with the first of its locations."""
     same: dict[Finding, list[Finding]] = {}
     for finding in findings:
         location = finding.problem.location._replace(via=())
@@ -214,7 +214,7 @@ def _deduplicate(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _clip(line: str, at: int) -> tuple[str, int]:
-    """Return the part of a line around the character `at`, and how many columns stand before that."""
+    """Return the part of a line around the character `at`, and the number of columns before it."""
     first = max(0, at - WIDTH)
     cells = _cells(line[first : at + WIDTH])
     begin, middle, end = 0, at - first, len(cells)
@@ -228,12 +228,12 @@ def _clip(line: str, at: int) -> tuple[str, int]:
 
 
 def _count_fitting(cells: Iterable[tuple[str, int]], room: int) -> int:
-    """Count how many of the cells, from the first on, fit into so many columns."""
+    """Count how many of the cells, from the first on, fit into `room` columns."""
     return bisect_right([*accumulate(columns for _, columns in cells)], room)
 
 
 def _cells(text: str) -> list[tuple[str, int]]:
-    """Return each character as it is shown, and how many columns that takes."""
+    """Return each character as it is shown, and the number of its columns."""
     cells = [_cell(char) for char in text]
     for command in re.finditer(re.escape(COMMAND), text):
         last = COMMAND_ESCAPED[len(COMMAND) - 1 :]

@@ -1,4 +1,4 @@
-"""The journal for a person, and for machines."""
+"""The journal as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from deployer.model import Result
 
 FORMAT_VERSION = "1.0"
 
-NO_OUTCOME = "no outcome recorded"
+NO_OUTCOME = "outcome not recorded"
 _COLOURS = {Result.DONE: "green", Result.FAILED: "red", Result.UNKNOWN: "magenta"}
 
 
 def text(intents: Iterable[Intent]) -> str:
-    """Returns each apply with its calls, in the order of the file."""
+    """Returns each apply with its requests, in the order of the file."""
     blocks = []
     for _, group in groupby(intents, key=lambda intent: intent.run):
-        calls = list(group)
-        first = calls[0]
+        requests = list(group)
+        first = requests[0]
         revision = f", revision {first.revision}" if first.revision else ""
         head = (
             f"{_time(first.time)} to {first.target} (project {first.project_id}) by {first.author}{revision}"
         )
-        blocks.append("\n".join([click.style(printable(head), bold=True), *(_call(call) for call in calls)]))
+        blocks.append(
+            "\n".join([click.style(printable(head), bold=True), *(_request(request) for request in requests)])
+        )
     return "\n\n".join(blocks)
 
 
-def _call(intent: Intent) -> str:
+def _request(intent: Intent) -> str:
     result = {"": NO_OUTCOME, Result.UNKNOWN: "outcome unknown"}.get(intent.result, intent.result)
     colour = _COLOURS.get(Result(intent.result)) if intent.result in {*Result} else "magenta"
     ids = ", ".join(

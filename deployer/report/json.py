@@ -1,4 +1,4 @@
-"""The plan for programs: `format_version` 1.0. Keys are added in minor versions, never changed."""
+"""The plan as JSON: `format_version` 1.0. Keys are added in minor versions, never changed."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from deployer.planning.plan_json import as_data
 
 
 def plan(plan: Plan) -> str:
-    """Write the plan as a JSON document; `changes` holds all but the unchanged."""
+    """Format the plan as a JSON document; `changes` has all except the unchanged."""
     return json.dumps(as_data(plan), indent=2)

@@ -1,6 +1,6 @@
-"""The plan for a pull request's comment: counts first, then everything that files or a service wrote, fenced.
+"""The plan for the comment on a pull request: counts first, then a fenced block.
 
-Nothing that a manifest can choose stands outside the fence, and the fence is longer than any run of
+Text from files or from a service appears only inside the fence, and the fence is longer than any sequence of
 backticks inside it.
 """
 
@@ -16,10 +16,10 @@ _SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELE
 
 
 def plan(plan: Plan) -> str:
-    """Write a heading, a table of counts, and the changes as a diff."""
+    """Format a heading, a table of counts, and the changes as a diff."""
     counts = {action: count for action, count in plan.summary.items() if count}
-    counts |= {"could not be planned": len(plan.errors)} if plan.errors else {}
-    what = "changes" if plan.pending else "could not be planned" if plan.errors else "no changes"
+    counts |= {"failed to plan": len(plan.errors)} if plan.errors else {}
+    what = "changes" if plan.pending else "failed to plan" if plan.errors else "no changes"
     target = re.sub(r"[^A-Za-z0-9._-]", "?", plan.target)
     lines = [f"### deployer plan for `{target}`: {what}", ""]
     if counts:
@@ -27,11 +27,15 @@ def plan(plan: Plan) -> str:
         lines += [f"| {' | '.join(map(str, counts.values()))} |", ""]
     body = [line for change in plan.pending for line in _change(change)]
     if plan.warnings:
-        body += ["# needs attention", *map(_note, plan.warnings), ""]
+        body += ["# warnings", *map(_note, plan.warnings), ""]
     if plan.orphans:
-        body += ["# deployed from here, but there is no manifest any more", *map(_orphan, plan.orphans), ""]
+        body += [
+            "# orphaned: deployed by this project, but no longer in a manifest",
+            *map(_orphan, plan.orphans),
+            "",
+        ]
     if plan.errors:
-        body += ["# could not be planned", *map(_note, plan.errors), ""]
+        body += ["# failed to plan", *map(_note, plan.errors), ""]
     if body:
         lines += _fenced(body[:-1])
     lines.append(f"Digest: `{plan.digest}`")
@@ -54,7 +58,7 @@ def _change(change: Change) -> list[str]:
     for field in change.fields[:MAX_FIELDS]:
         path = printable(field.path)
         if field.sensitive:
-            lines.append(f"!   {path}: (sensitive; it differs)")
+            lines.append(f"!   {path}: (sensitive value changed)")
             continue
         live, desired = pair(field.live, field.desired)
         lines += [f"-   {path}: {live}"] if field.live is not None else []

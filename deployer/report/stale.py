@@ -1,6 +1,6 @@
-"""Why a saved plan is stale: planned, then, and now, for a person.
+"""The differences between a saved plan and the current plan.
 
-What the file says is only shown. It may be a stranger's: there is an end to it, and no line begins with it.
+The content of the file is untrusted and only shown: at limited length, and never at the start of a line.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _Shown = Mapping[str, Any]
 
 
 def explanation(saved: SavedPlan, now: Plan) -> Iterator[str]:
-    """Yields lines that say how the plan of now is another one than the saved one; their digests differ."""
-    yield error(f"the plan {saved.file} is stale: its digest is {saved.digest}, it is now {now.digest}")
+    """Yields lines that describe how the current plan differs from the saved one; their digests differ."""
+    yield error(f"saved plan {saved.file} is stale: digest {saved.digest}, current digest {now.digest}")
     if saved.made_by != __version__:
-        yield f"  it was made by deployer {_cut(printable(saved.made_by))}; this is {__version__}"
+        yield f"  created by deployer {_cut(printable(saved.made_by))}; this is {__version__}"
     then = {_identity(change): change for change in saved.changes}
     present = {_identity(change): change for change in as_data(now)["changes"]}
-    told = [
+    differences = [
         lines
         for identity in sorted({*then, *present})
         if (lines := list(_difference(identity, then.get(identity), present.get(identity), now)))
     ]
-    for lines in told[:MAX_CHANGES]:
+    for lines in differences[:MAX_CHANGES]:
         yield f"  - {lines[0]}"
         yield from (f"    {line}" for line in lines[1:])
-    if len(told) > MAX_CHANGES:
-        yield f"  ... and {len(told) - MAX_CHANGES} more jobs"
-    if not told:
+    if len(differences) > MAX_CHANGES:
+        yield f"  ... and {len(differences) - MAX_CHANGES} more jobs"
+    if not differences:
         reasons = [
             lines
             for identity in sorted({*then} & {*present})
@@ -48,14 +48,14 @@ def explanation(saved: SavedPlan, now: Plan) -> Iterator[str]:
         for lines in reasons[:MAX_CHANGES]:
             yield from lines
         yield (
-            f"  {'Nothing else' if reasons else 'No difference'} can be shown. What differs is where the "
-            "target leads, or what a plan does not show: which secrets a job asks for, what is sensitive, "
-            "what it depends on, or a field that no listing tells."
+            f"  No {'other ' if reasons else ''}visible difference. What changed is the target itself, or "
+            "something that a plan does not display: secret references, sensitive values, dependencies, or a "
+            "field that the service does not return."
         )
 
 
 def _reasons(identity: Identity, then: _Shown, now: _Shown) -> Iterator[str]:
-    """Returns reasons that differ: a draft that is now started differs in nothing else."""
+    """Yields the reasons that differ: the only difference of a draft that is now started."""
     if then["reason"] != now["reason"]:
         yield f"  - {_cut(printable(str(identity)))}"
         yield f"    planned: {_cut(printable(then['reason']))}"
@@ -87,13 +87,13 @@ def _current_decision(identity: Identity, plan: Plan) -> str:
     """Describes the current decision for a job without a change."""
     for note in plan.errors:
         if note.identity == identity:
-            return f"it cannot be planned: {_cut(printable(note.message))}"
+            return f"failed to plan: {_cut(printable(note.message))}"
     unchanged: Change | None = next(
         (change for change in plan.changes if change.job.identity == identity), None
     )
     if unchanged:
         return f"{unchanged.action}: {_cut(printable(unchanged.reason))}"
-    return "no manifest that is selected has it"
+    return "not in a selected manifest"
 
 
 def _details(then: _Shown, now: _Shown) -> Iterator[str]:
@@ -102,9 +102,9 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
     if then["impact"] != now["impact"]:
         yield f"impact: planned {then['impact']}, now {now['impact']}"
     if then["live"] != now["live"]:
-        yield f"planned against {_run(then['live'])}, now {_run(now['live'])}"
+        yield f"live job was {_run(then['live'])}, now {_run(now['live'])}"
     if (were := _runs(then)) != (are := _runs(now)):
-        yield f"beside it were {_cut(were)}, now {_cut(are)}"
+        yield f"other runs were {_cut(were)}, now {_cut(are)}"
     planned = {field["path"]: field for field in then["fields"]}
     present = {field["path"]: field for field in now["fields"]}
     paths = [
@@ -140,7 +140,7 @@ def _run(live: _Shown | None) -> str:
 
 
 def _runs(change: _Shown) -> str:
-    """Returns the runs beside the one that counts, by their ids as in the digest."""
+    """Returns the IDs of the other runs, as in the digest."""
     return ", ".join(sorted(printable(run["id"]) for run in change["other_runs"])) or "no other runs"
 
 

@@ -1,4 +1,4 @@
-"""Where each job stands, for a person and for programs."""
+"""The status of each job as text and as JSON."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def _word(change: Change) -> str:
     if change.live is None:
         return "not deployed"
     if change.live.spec is None:
-        return "cannot be compared"
+        return "not comparable"
     return "differs" if change.fields else "same"
 
 
 def _drift(change: Change) -> list[str] | None:
-    """Returns the fields that differ, as JSON Pointers; None where there is nothing to compare with."""
+    """Returns the fields that differ, as JSON Pointers; None if the job is not comparable."""
     if change.live is None or change.live.spec is None:
         return None
     return list(dict.fromkeys(field.path for field in change.fields))
@@ -97,7 +97,7 @@ def _time(live: LiveJob | None) -> datetime | None:
 
 
 def time(milliseconds: int) -> datetime | None:
-    """Returns a time of a listing; None where it tells none."""
+    """Returns a time from a listing; None if it has none."""
     if not milliseconds:
         return None
     try:

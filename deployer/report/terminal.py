@@ -1,7 +1,7 @@
-"""Where text leaves the program: results on stdout, everything else on stderr.
+"""Output to the terminal: results on stdout, everything else on stderr.
 
-Colours only on a terminal, and not with NO_COLOR. A reader that goes away (`deployer plan | head`) must not
-stop an apply, and what the terminal's encoding lacks must not either.
+Colours only on a terminal, and not with NO_COLOR. Neither a closed pipe (`deployer plan | head`) nor a character
+that the terminal's encoding lacks may stop an apply.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from deployer.errors import DeployerError
 
 
 def prepare() -> None:
-    """Have what an encoding lacks written as an escape; once, at the start of the process."""
+    """Write characters that the encoding lacks as escapes; called once, at the start of the process."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def out(text: str = "", *, newline: bool = True) -> bool:
-    """Write a result; False when its reader has just gone away. Raises DeployerError where it cannot be."""
+    """Write a result; return False if the pipe is closed. Raises DeployerError if it cannot be written."""
     return _write(text, newline=newline, stream=sys.stdout)
 
 
@@ -34,11 +34,11 @@ def err(text: str) -> None:
 
 
 _BAR = 20
-_shown = threading.Event()  # whether a bar stands on the last line of the terminal
+_shown = threading.Event()  # set while the last line of the terminal is a bar
 
 
 def bar(done: int, total: int) -> None:
-    """Show how far a command is on the last line of a terminal, until something else is written."""
+    """Show the progress on the last line of a terminal, until something else is written."""
     if total < 2 or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return
     _wipe()
@@ -65,14 +65,14 @@ def _write(text: str, *, newline: bool, stream: TextIO) -> bool:
         _silence(stream)
         if stream is sys.stderr:
             return False
-        raise DeployerError(f"the output cannot be written: {error.strerror}") from None
+        raise DeployerError(f"cannot write output: {error.strerror}") from None
 
 
 def _silence(stream: TextIO) -> None:
-    """Send the rest nowhere, what Python still writes at exit included."""
+    """Discard all further output, including what Python writes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _colour() -> bool | None:
-    """Return click's word: False is never, None is on a terminal."""
+    """Return click's `color`: False is never, None is on a terminal."""
     return False if os.environ.get("NO_COLOR") else None

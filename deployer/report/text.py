@@ -1,7 +1,8 @@
-"""Reports for a person at a terminal."""
+"""Reports as text for a terminal."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -38,17 +39,19 @@ _RESULT_COLOURS = {
     Result.UNKNOWN: "magenta",
 }
 
+_RESULT_WORDS = {Result.UNKNOWN: "outcome unknown"}
+
 SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MAX_FIELDS = 40
 MAX_NOTES = 5
 
 
 def plan(plan: Plan, *, verbose: bool = False) -> str:
-    """Write the changes with their reasons and fields, then what needs attention, errors, and the counts."""
+    """Format the changes with their reasons and fields, then warnings, orphaned jobs, errors, and the counts."""
     lines: list[str] = []
     for change in plan.changes if verbose else plan.pending:
-        # A blank line sets off the changes that have fields to read; the others stand together.
-        # What a new job is made of stands in its manifest.
+        # A blank line separates changes with fields; the others form a block.
+        # The fields of a new job are in its manifest.
         fields = change.fields if verbose or change.live else ()
         if fields and lines and lines[-1]:
             lines.append("")
@@ -58,16 +61,16 @@ def plan(plan: Plan, *, verbose: bool = False) -> str:
             *([""] if fields else []),
         ]
     if plan.warnings:
-        lines += [*_gap(lines), click.style("Needs attention:", bold=True), *map(_note, plan.warnings)]
+        lines += [*_gap(lines), click.style("Warnings:", bold=True), *map(_note, plan.warnings)]
     if plan.orphans:
-        title = "Deployed from here, but there is no manifest any more (nothing is done about them):"
+        title = "Orphaned (deployed by this project, but no longer in a manifest; left unchanged):"
         lines += [*_gap(lines), click.style(title, bold=True), *_orphans(plan.orphans)]
     if plan.unmanaged and plan.pending:
-        lines += [*_gap(lines), f"{count(plan.unmanaged, 'live job')} of others; nothing is done about them."]
+        lines += [*_gap(lines), f"{count(plan.unmanaged, 'unmanaged live job')}; left unchanged."]
     if plan.errors:
         lines += [
             *_gap(lines),
-            click.style("Could not be planned:", bold=True, fg="red"),
+            click.style("Failed to plan:", bold=True, fg="red"),
             *_grouped(plan.errors),
         ]
     return "\n".join([*lines, *_gap(lines), counts(plan)])
@@ -84,9 +87,10 @@ def counts(plan: Plan) -> str:
         for action, count in plan.summary.items()
         if count
     ]
-    words += [f"{len(plan.errors)} could not be planned"] if plan.errors else []
-    no_changes = "" if plan.pending or plan.errors else "no changes; "
-    return f"Plan for {printable(plan.target)}: {no_changes}{', '.join(words) or 'nothing to do'}."
+    words += [f"{len(plan.errors)} failed to plan"] if plan.errors else []
+    parts = [] if plan.pending or plan.errors else ["no changes"]
+    parts += [", ".join(words)] if words else []
+    return f"Plan for {printable(plan.target)}: {'; '.join(parts)}."
 
 
 def _change(change: Change) -> list[str]:
@@ -106,7 +110,7 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
     for field in fields[:MAX_FIELDS]:
         path = printable(field.path).ljust(width)
         if field.sensitive:
-            yield f"{path}  (sensitive; it differs)"
+            yield f"{path}  (sensitive value changed)"
             continue
         live, desired = pair(field.live, field.desired)
         if field.live is None:
@@ -116,11 +120,11 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
         else:
             yield f"{path}  {live} -> {desired}"
     if len(fields) > MAX_FIELDS:
-        yield f"... and {len(fields) - MAX_FIELDS} more; --format json shows all"
+        yield f"... and {len(fields) - MAX_FIELDS} more (see --format json)"
 
 
 def _grouped(notes: Sequence[Note]) -> Iterator[str]:
-    """Yield a line for each, or one for all that failed for the same reason where they are many."""
+    """Yield a line for each note, or one for all with the same message if there are many."""
     together: dict[str, list[Note]] = {}
     for note in notes:
         together.setdefault(note.message, []).append(note)
@@ -140,7 +144,7 @@ def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
     for orphan in orphans[:MAX_FIELDS]:
         yield f"  {printable(str(orphan.identity))}: {printable(orphan.id)}, {printable(orphan.state)}"
     if len(orphans) > MAX_FIELDS:
-        yield f"  ... and {len(orphans) - MAX_FIELDS} more; --format json shows all"
+        yield f"  ... and {len(orphans) - MAX_FIELDS} more (see --format json)"
 
 
 def outcome(outcome: Outcome) -> str:
@@ -153,22 +157,30 @@ def outcome(outcome: Outcome) -> str:
 
 
 def wait_result(result: WaitResult) -> str:
-    """Returns one line for one job that was waited for."""
+    """Returns one line for the result of a wait."""
     word = click.style(f"{result.result:<9}", fg=_RESULT_COLOURS[result.result])
     identifier = f" {printable(result.id)}," if result.id else ""
     return f"{word} {printable(str(result.identity))}:{identifier} {printable(result.message)}"
 
 
 def outcomes(
-    results: Iterable[Result], done: str = "applied", *, blocked: int, errors: int, not_started: int
+    results: Iterable[Result],
+    verb: str = "apply",
+    past: str = "applied",
+    *,
+    blocked: int,
+    errors: int,
+    not_started: int,
 ) -> str:
-    """Return the true counts at the end of an apply, or of what else `done` says."""
-    ended = list(results)
-    words = [f"{ended.count(result)} {result}" for result in Result if ended.count(result)]
+    """Return the counts at the end of an apply or a cancel: `Apply complete: 2 applied, 1 blocked.`"""
+    ended = Counter(results)
+    words = [f"{ended.pop(Result.DONE, 0)} {past}"]
+    words += [f"{ended[result]} {_RESULT_WORDS.get(result, result)}" for result in Result if ended[result]]
     words += [f"{blocked} blocked"] if blocked else []
-    words += [f"{errors} could not be planned"] if errors else []
+    words += [f"{errors} failed to plan"] if errors else []
     words += [f"{not_started} not started"] if not_started else []
-    return f"{done.capitalize()}: {', '.join(words) or 'nothing to do'}."
+    end = "incomplete" if not_started or ended[Result.STOPPED] else "complete"
+    return f"{verb.capitalize()} {end}: {', '.join(words)}."
 
 
 def count(number: int, noun: str) -> str:
@@ -176,22 +188,19 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-# A GitHub runner takes it for the start of a command, wherever in a line it stands.
-
-
 def problem(problem: Problem) -> str:
     """Returns `file:line:col: error: message [E032 rule]`"""
     word = click.style(problem.severity, fg=SEVERITY_COLOURS[problem.severity], bold=True)
-    # To a runner a line that begins with :: is a command too, and a file can have such a name.
+    # A GitHub runner also interprets a line that begins with :: as a command, and a file can have such a name.
     here = "./" if problem.location.file.lstrip().startswith("::") else ""
     return f"{here}{printable(str(problem.location))}: {word}: {printable(problem.words)}"
 
 
 def error(message: str) -> str:
-    """Returns one line for a failure that is not a file's."""
+    """Returns one line for an error without a location."""
     return f"{click.style('error', fg='red', bold=True)}: {printable(message)}"
 
 
 def note(message: str) -> str:
-    """Returns one line for what is only good to know."""
+    """Returns one line for an informational message."""
     return f"note: {printable(message)}"

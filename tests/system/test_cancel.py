@@ -52,10 +52,10 @@ def test_what_runs_is_ended(workspace: Workspace, emulator: Emulator, clock: Clo
     clock.forward(5)
     clock.tick = 0.5
     ran = workspace.run("cancel", "--yes", "--all")
-    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancelled: 1 done.")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancel complete: 1 cancelled.")
     assert states(emulator, kind) == {"alpha": ENDED[kind]}
     again = workspace.run("cancel", "--yes", "--all")
-    assert (again.code, again.out.splitlines()[-1]) == (0, "Cancelled: nothing to do.")
+    assert (again.code, again.out.splitlines()[-1]) == (0, "Cancel complete: 0 cancelled.")
 
 
 @pytest.mark.parametrize("savepoint", [True, False])
@@ -84,11 +84,20 @@ def test_live_jobs_without_a_manifest_go_on(running: Workspace, emulator: Emulat
     assert states(emulator) == {"alpha": "dead", "beta": "dead", "stranger": "running"}
 
 
-@pytest.mark.parametrize("arguments", [[], ["--all", "alpha.yaml"], ["--all", "--select", "name=alpha"]])
-def test_it_must_be_said_what_is_meant(running: Workspace, emulator: Emulator, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "no jobs selected: give PATH or --select, or --all"),
+        (["--all", "alpha.yaml"], "--all cannot be combined with PATH or --select"),
+        (["--all", "--select", "name=alpha"], "--all cannot be combined with PATH or --select"),
+    ],
+)
+def test_a_selection_is_required(
+    running: Workspace, emulator: Emulator, arguments: list[str], words: str
+) -> None:
     ran = running.run("cancel", "--yes", *arguments)
     assert (ran.code, ran.out) == (3, "")
-    assert "say what is to be cancelled by PATH or --select, or say --all" in ran.err
+    assert words in ran.err
     assert set(states(emulator).values()) == {"running"}
 
 
@@ -100,13 +109,13 @@ def test_a_selection_of_nothing(running: Workspace, emulator: Emulator) -> None:
 def test_without_a_terminal_it_wants_yes(bare: Workspace) -> None:
     write(bare, "SparkBatch")
     ran = bare.run("cancel", "--all")
-    assert (ran.code, ran.out, "give --yes to cancel without asking" in ran.err) == (3, "", True)
+    assert (ran.code, ran.out, "use --yes to cancel without confirmation" in ran.err) == (3, "", True)
 
 
 def test_a_protected_target_must_be_named(running: Workspace, emulator: Emulator) -> None:
     running.write_project(protected=True)
     ran = running.run("cancel", "--yes", "--all")
-    assert (ran.code, "not --yes, but --confirm test" in ran.err) == (3, True)
+    assert (ran.code, "use --confirm test instead of --yes" in ran.err) == (3, True)
     assert set(states(emulator).values()) == {"running"}
     assert running.run("cancel", "--confirm", "test", "--all").code == 0
     assert set(states(emulator).values()) == {"dead"}
@@ -115,8 +124,8 @@ def test_a_protected_target_must_be_named(running: Workspace, emulator: Emulator
 def test_what_is_protected_goes_on(running: Workspace, emulator: Emulator) -> None:
     write(running, "SparkBatch", lifecycle={"protect": True})
     ran = running.run("cancel", "--yes", "--all")
-    assert (ran.code, ran.out.splitlines()[-1]) == (5, "Cancelled: 1 done, 1 blocked.")
-    assert "protect: true refuses to cancel it" in ran.out
+    assert (ran.code, ran.out.splitlines()[-1]) == (5, "Cancel complete: 1 cancelled, 1 blocked.")
+    assert "cancel prevented by lifecycle.protect: " in ran.out
     assert states(emulator) == {"alpha": "running", "beta": "dead"}
 
 
@@ -124,7 +133,7 @@ def test_what_is_protected_goes_on(running: Workspace, emulator: Emulator) -> No
 def test_limits(running: Workspace, emulator: Emulator, limits: dict[str, int]) -> None:
     running.write_project(limits=limits)
     ran = running.run("cancel", "--yes", "--all")
-    assert (ran.code, "Nothing was cancelled." in ran.err) == (5, True)
+    assert (ran.code, "No jobs were cancelled." in ran.err) == (5, True)
     assert "Plan for test: 2 to cancel." in ran.out
     assert set(states(emulator).values()) == {"running"}
     more = ",".join(limits)
@@ -180,7 +189,7 @@ def test_one_that_is_refused_does_not_stop_the_others(running: Workspace, emulat
         [alpha] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "alpha"]
         proxy.rule("DELETE", alpha, says(400, {"error_code": "DLI.0999", "error_msg": "no"}))
         ran = running.run("cancel", "--yes", "--all")
-    assert (ran.code, ran.out.splitlines()[-1]) == (8, "Cancelled: 1 done, 1 failed.")
+    assert (ran.code, ran.out.splitlines()[-1]) == (8, "Cancel complete: 1 cancelled, 1 failed.")
     assert states(emulator) == {"alpha": "running", "beta": "dead"}
 
 
@@ -215,7 +224,7 @@ def test_dependencies_and_rerun_do_not_matter(running: Workspace, emulator: Emul
     ran = running.run("cancel", "--yes", "--all")
     assert (ran.code, ran.out.splitlines()[-1], ran.err.count("waiting until")) == (
         0,
-        "Cancelled: 2 done.",
+        "Cancel complete: 2 cancelled.",
         0,
     )
     assert set(states(emulator).values()) == {"dead"}
@@ -246,16 +255,16 @@ def test_a_session_that_is_listed_without_a_name_is_pointed_out(
         ran = workspace.run("cancel", "--yes", "--all")
         assert proxy.count("DELETE") == 0
     [session] = listed(emulator.url, "SparkSession")
-    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancelled: nothing to do.")
-    assert f"an active job without a name in q may be this one: {session['id']}" in ran.out
-    assert "Needs attention:" in ran.out
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancel complete: 0 cancelled.")
+    assert f"an unnamed active job in q may be this job: {session['id']}" in ran.out
+    assert "Warnings:" in ran.out
 
 
 def test_all_runs_of_a_job_are_ended(running: Workspace, emulator: Emulator) -> None:
     fill(emulator.url, "SparkBatch", ["alpha"])
     ran = running.run("cancel", "--yes", "alpha.yaml")
     assert ran.code == 0
-    assert "more than one is active, and all are cancelled" in ran.out
+    assert "several runs are active; all of them are cancelled" in ran.out
     assert sorted(job["state"] for job in listed(emulator.url, "SparkBatch")) == ["dead", "dead", "running"]
 
 
@@ -263,7 +272,7 @@ def test_a_stream_in_transition_is_left(workspace: Workspace, emulator: Emulator
     write(workspace, "FlinkJar")
     workspace.apply()
     ran = workspace.run("cancel", "--yes", "--all")
-    assert (ran.code, "in transition: job_submitting; try again later" in ran.out) == (5, True)
+    assert (ran.code, "in transition (job_submitting); try again later" in ran.out) == (5, True)
     clock.forward(1)
     assert states(emulator, "FlinkJar") == {"alpha": "job_submitting"}
 
@@ -272,9 +281,9 @@ def test_a_state_of_tomorrow_is_pointed_out(running: Workspace, emulator: Emulat
     [alpha] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "alpha"]
     emulator.store.end(alpha, "hibernating")
     ran = running.run("cancel", "--yes", "alpha.yaml")
-    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancelled: nothing to do.")
-    assert "Needs attention:" in ran.out
-    assert "its state 'hibernating' is not known to this version" in ran.out
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancel complete: 0 cancelled.")
+    assert "Warnings:" in ran.out
+    assert "state 'hibernating' is unknown to this version" in ran.out
 
 
 def test_what_differs_from_the_manifest_does_not_matter(running: Workspace, emulator: Emulator) -> None:
@@ -299,6 +308,6 @@ def test_all_runs_of_a_job_that_moved_are_ended(
     workspace.write("a.yaml", manifest("SparkBatch", "alpha", spec, lifecycle={"state": "absent"}))
     planned = workspace.plan()
     assert [len(change["other_runs"]) for change in planned["changes"]] == [1]
-    assert "more than one is active, and all are cancelled" in planned["warnings"][0]["message"]
+    assert "several runs are active; all of them are cancelled" in planned["warnings"][0]["message"]
     assert workspace.apply().code == 0
     assert {job["state"] for job in listed(emulator.url, "SparkBatch")} == {"dead"}

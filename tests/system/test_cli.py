@@ -82,7 +82,7 @@ def test_a_terminal_shows_how_far_an_apply_is(workspace: Workspace) -> None:
     # The bar is wiped before each line that comes after it.
     assert re.search(r"\[\.{20}\] 0 of 2\r\x1b\[K.*alpha", shown)
     assert re.search(r"\[#{10}\.{10}\] 1 of 2\r\x1b\[K.*beta", shown)
-    assert shown.endswith("[####################] 2 of 2\r\x1b[KApplied: 2 done.\r\n")
+    assert shown.endswith("[####################] 2 of 2\r\x1b[KApply complete: 2 applied.\r\n")
     assert " of " not in in_process(workspace, "apply", "--yes").stderr
 
 
@@ -105,9 +105,9 @@ def test_a_disk_that_is_full_in_the_middle_of_an_apply(workspace: Workspace, emu
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
         )
     assert ran.returncode == 0
-    assert ran.stderr.startswith("error: the output cannot be written: File too large\n")
+    assert ran.stderr.startswith("error: cannot write output: File too large\n")
     assert "done     create SparkBatch beta" in ran.stderr
-    assert ran.stderr.endswith("Applied: 2 done.\n")
+    assert ran.stderr.endswith("Apply complete: 2 applied.\n")
     assert len(listed(emulator.url, "SparkBatch")) == 2
 
 
@@ -305,14 +305,14 @@ def test_attention_is_no_pending_change(workspace: Workspace, emulator: Emulator
     workspace.apply()
     emulator.store.end(listed(emulator.url, "SparkBatch")[0]["id"], "dead")
     ran = workspace.run("plan", "--detailed-exitcode")
-    assert (ran.code, "Needs attention:" in ran.out) == (0, True)
+    assert (ran.code, "Warnings:" in ran.out) == (0, True)
 
 
 def test_the_local_target_needs_nothing(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HW_AUTH_TOKEN")
     bare.write_project(emulator=True, endpoints={}, projectId="local")
     batch(bare)
-    assert bare.apply().out.endswith("Applied: 1 done.\n")
+    assert bare.apply().out.endswith("Apply complete: 1 applied.\n")
     assert bare.plan()["changes"] == []
 
 
@@ -348,9 +348,9 @@ def test_no_colour_in_a_terminal_when_asked(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("typed", "code", "words", "jobs"),
     [
-        ("y\n", 0, "Applied: 1 done.", 1),
-        ("n\n", 1, "Nothing was applied.", 0),
-        ("\n", 1, "Nothing was applied.", 0),
+        ("y\n", 0, "Apply complete: 1 applied.", 1),
+        ("n\n", 1, "No changes were applied.", 0),
+        ("\n", 1, "No changes were applied.", 0),
         ("\x04", 130, "interrupted", 0),
     ],
     ids=["yes", "no", "return", "end of file"],
@@ -385,7 +385,7 @@ def test_a_full_disk_is_no_bug(workspace: Workspace) -> None:
         ran = in_process(workspace, "plan", stdout=full.fileno())
     assert (ran.returncode, ran.stderr) == (
         1,
-        "error: the output cannot be written: No space left on device\n",
+        "error: cannot write output: No space left on device\n",
     )
 
 

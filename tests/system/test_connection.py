@@ -360,7 +360,9 @@ def test_a_date_header_can_be_anything(workspace: Workspace, proxy: FaultProxy, 
     if date.endswith("-0000"):
         assert planned["summary"]["create"] == 1
     else:
-        assert ["does not say what time it is" in note["message"] for note in planned["errors"]] == [True]
+        assert ["the service did not report its time" in note["message"] for note in planned["errors"]] == [
+            True
+        ]
 
 
 def _dated(call: Call, date: str) -> Any:

@@ -155,7 +155,7 @@ class Scene:
         for _ in range(4):
             rounds.append(self.apply("--parallelism", "1"))
             assert rounds[-1].code == 0, rounds
-            if rounds[-1].out.endswith("Applied: nothing to do.\n"):
+            if rounds[-1].out.endswith("Apply complete: 0 applied.\n"):
                 break
         else:
             pytest.fail(f"no end: {rounds}")
@@ -236,7 +236,7 @@ def scene(tmp_path: Path, seed: Path, runner: Commands, proxy: Matrix) -> Iterat
 
 def test_all_goes_well(scene: Scene) -> None:
     ran = scene.apply("--parallelism", "1")
-    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Applied: 7 done.")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Apply complete: 7 applied.")
     writes = [call for call in scene.wire if call.method != "GET"]
     assert (len(writes), len(scene.wire) - len(writes)) == (WRITES, READS)
     assert {name_of({"job_name": "", **writes[at].json}): at for at in SUBMITS.values()} == SUBMITS

@@ -145,7 +145,7 @@ def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, list(tmp_path.iterdir())) == (0, [])
-    assert "Applied: 7 done." in done.stdout
+    assert "Apply complete: 7 applied." in done.stdout
     assert sorted((ROOT / "jobs").rglob("*")) == before
 
 

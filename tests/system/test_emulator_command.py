@@ -100,12 +100,12 @@ def test_a_database_that_is_none(bare: Workspace) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--ak", "key"), "--ak and --sk belong together"),
-        (("--password", "secret"), "--user and --password belong together"),
+        (("--ak", "key"), "--ak and --sk must be given together"),
+        (("--password", "secret"), "--user and --password must be given together"),
         (("--running", "0"), "--running"),
         (("--faults", "none.yaml"), "none.yaml"),
         (("--faults", "broken.yaml"), "broken.yaml: "),
-        (("--faults", "one.yaml"), "one.yaml: a list of faults is expected"),
+        (("--faults", "one.yaml"), "one.yaml: expected a list of faults"),
         (("--faults", "wrong.yaml"), "wrong.yaml: fault 1: status must be an integer"),
     ],
 )

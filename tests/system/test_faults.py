@@ -77,7 +77,7 @@ def test_a_dead_server_is_one_clear_line_per_job(bare: Workspace) -> None:
         assert ran.code == 1
         lines = [line for line in ran.out.splitlines() if "connection refused" in line]
         assert sorted(re.findall(r"\w+", line)[0] for line in lines) == sorted(SPECS)
-    assert last(ran.out) == "Applied: 4 could not be planned."
+    assert last(ran.out) == "Apply complete: 0 applied, 4 failed to plan."
     status = bare.run("status")
     assert (status.code, status.err.count("connection refused")) == (1, 4)
 
@@ -109,7 +109,7 @@ def test_a_listing_that_fails_does_not_stop_the_others(
     assert planned.json["errors"][0]["message"].startswith(f"GET {proxy.url}/v2.0/pid/batches: ")
     assert [change["kind"] for change in planned.json["changes"]] == ["FlinkJar", "MrsJob", "SparkSession"]
     applied = all_kinds.apply()
-    assert (applied.code, last(applied.out)) == (8, "Applied: 3 done, 1 could not be planned.")
+    assert (applied.code, last(applied.out)) == (8, "Apply complete: 3 applied, 1 failed to plan.")
     assert proxy.count("POST", "batches") == 0
 
 
@@ -260,7 +260,7 @@ def test_a_create_whose_answer_is_lost_is_found(
     workspace.write("one.yaml", manifest(kind, "alpha", SPECS[kind]))
     proxy.rule("POST", CREATES[kind][0], ANSWERS_LOST[loss], nth=1)
     applied = workspace.apply()
-    assert (applied.code, last(applied.out)) == (0, "Applied: 1 done.")
+    assert (applied.code, last(applied.out)) == (0, "Apply complete: 1 applied.")
     assert "its answer was lost; found in the listing" in applied.out
     assert names_of(listed(emulator.url, kind)) == ["alpha"]
     assert proxy.count("POST", CREATES[kind][0]) == 1
@@ -275,7 +275,7 @@ def test_a_create_that_did_not_arrive_is_unknown_and_not_sent_again(
     batches(workspace, "alpha")
     proxy.rule("POST", "", LOSSES[loss](False))
     applied = workspace.apply()
-    assert (applied.code, last(applied.out)) == (7, "Applied: 1 unknown.")
+    assert (applied.code, last(applied.out)) == (7, "Apply complete: 0 applied, 1 outcome unknown.")
     assert "whether it was carried out is not known: the job is not listed (yet)" in applied.out
     assert proxy.count("POST") == 1
     proxy.clear()
@@ -293,7 +293,7 @@ def test_a_lost_create_is_unknown_when_the_listing_is_lost_too(
     assert applied.code == 7
     assert "and the listing cannot be read" in applied.out
     proxy.clear()
-    assert last(workspace.apply().out) == "Applied: nothing to do."
+    assert last(workspace.apply().out) == "Apply complete: 0 applied."
     assert names_of(listed(emulator.url, "SparkBatch")) == ["alpha"]
 
 
@@ -343,9 +343,9 @@ def test_a_refused_create_fails_alone(
 ) -> None:
     proxy.rule("POST", CREATES[kind][0], REFUSALS[refusal])
     alone = all_kinds.apply("--select", f"kind={kind}")
-    assert (alone.code, last(alone.out)) == (1, "Applied: 1 failed.")
+    assert (alone.code, last(alone.out)) == (1, "Apply complete: 0 applied, 1 failed.")
     applied = all_kinds.apply()
-    assert (applied.code, last(applied.out)) == (8, "Applied: 3 done, 1 failed.")
+    assert (applied.code, last(applied.out)) == (8, "Apply complete: 3 applied, 1 failed.")
     assert listed(emulator.url, kind) == []
     assert proxy.count("POST", CREATES[kind][0]) == 2
 
@@ -389,8 +389,8 @@ def test_the_ways_to_say_success(workspace: Workspace, proxy: FaultProxy, flag: 
 @pytest.mark.parametrize(
     ("fault", "code", "end"),
     [
-        (says(400, ERROR), 8, "Applied: 1 done, 1 failed, 1 skipped."),
-        (hangs_up(after=False), 7, "Applied: 1 done, 1 unknown, 1 skipped."),
+        (says(400, ERROR), 8, "Apply complete: 1 applied, 1 failed, 1 skipped."),
+        (hangs_up(after=False), 7, "Apply complete: 1 applied, 1 outcome unknown, 1 skipped."),
     ],
 )
 def test_the_dependents_of_a_job_that_failed_are_skipped(
@@ -433,7 +433,10 @@ def test_a_draft_left_behind_is_started_by_the_next_apply(
 ) -> None:
     proxy.rule("POST", RUN, RUN_FAULTS[fault], nth=1)
     applied = stream.apply()
-    assert (applied.code, last(applied.out)) == (8, "Applied: 1 failed.")  # a draft was created
+    assert (applied.code, last(applied.out)) == (
+        8,
+        "Apply complete: 0 applied, 1 failed.",
+    )  # a draft was created
     assert "1 created, but not started:" in applied.out
     assert [change["action"] for change in stream.plan()["changes"]] == ["start"]
     assert stream.apply().code == 0
@@ -445,7 +448,7 @@ def test_a_draft_left_behind_is_started_by_the_next_apply(
 def test_a_run_whose_answer_is_lost_is_seen(stream: Workspace, proxy: FaultProxy, loss: str) -> None:
     proxy.rule("POST", RUN, ANSWERS_LOST[loss])
     applied = stream.apply()
-    assert (applied.code, last(applied.out)) == (0, "Applied: 1 done.")
+    assert (applied.code, last(applied.out)) == (0, "Apply complete: 1 applied.")
     assert "created, started (its answer was lost;" in applied.out
     assert proxy.count("POST", RUN) == 1
 
@@ -456,7 +459,7 @@ def test_a_run_that_did_not_arrive_is_unknown(
 ) -> None:
     proxy.rule("POST", RUN, LOSSES[loss](False), nth=1)
     applied = stream.apply()
-    assert (applied.code, last(applied.out)) == (7, "Applied: 1 unknown.")
+    assert (applied.code, last(applied.out)) == (7, "Apply complete: 0 applied, 1 outcome unknown.")
     assert "1 created, but not started" not in applied.out
     assert "whether it was started is not known" in applied.out
     assert stream.apply().code == 0
@@ -521,12 +524,12 @@ def test_an_interrupt_tells_what_is_done_unknown_and_not_started(
     assert ran.returncode == 130
     assert "Traceback" not in ran.stderr + ran.stdout
     lines = ran.stdout.splitlines()
-    assert lines[-1] == "Applied: 1 done, 1 unknown, 2 not started."
+    assert lines[-1] == "Apply incomplete: 1 applied, 1 outcome unknown, 2 not started."
     assert [line.split()[0] for line in lines[-3:-1]] == ["done", "unknown"]
     assert "SparkBatch b" in lines[-2]
     assert proxy.count("POST") == 2
     proxy.clear()
-    assert last(workspace.apply().out) == f"Applied: {2 if after else 3} done."
+    assert last(workspace.apply().out) == f"Apply complete: {2 if after else 3} applied."
     assert Counter(names_of(listed(emulator.url, "SparkBatch"))) == Counter(names)
 
 
@@ -544,10 +547,10 @@ def test_one_interrupt_finishes_the_call_under_way(
     proxy.rule("POST", "", signals, nth=2)
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     ran = workspace.apply("--parallelism", "1")
-    assert (ran.code, last(ran.out)) == (130, "Applied: 2 done, 2 not started.")
+    assert (ran.code, last(ran.out)) == (130, "Apply incomplete: 2 applied, 2 not started.")
     assert names_of(listed(emulator.url, "SparkBatch")) == names[:2]
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
-    assert last(workspace.apply().out) == "Applied: 2 done."
+    assert last(workspace.apply().out) == "Apply complete: 2 applied."
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -589,7 +592,7 @@ def test_fields_that_a_listing_shows_and_no_table_knows_are_named(
         proxy.rule("GET", "", changed(add))
         ran = workspace.run("plan", "--detailed-exitcode")
     assert ran.code == 0
-    assert f"note: the {kind} listing shows fields that this version ignores: mood" in ran.err
+    assert f"note: the {kind} list contains unknown fields, ignored: mood" in ran.err
 
 
 def test_many_jobs_that_fail_alike_are_one_line(bare: Workspace) -> None:
@@ -597,7 +600,7 @@ def test_many_jobs_that_fail_alike_are_one_line(bare: Workspace) -> None:
     ran = bare.run("plan")
     assert ran.out.count("connection refused") == 1
     assert "6 jobs (SparkBatch job-0 in q, " in ran.out
-    assert last(ran.out) == "Plan for test: 6 could not be planned."
+    assert last(ran.out) == "Plan for test: 6 failed to plan."
 
 
 def test_a_service_that_is_not_there_is_asked_once(workspace: Workspace, emulator: Emulator) -> None:
@@ -609,4 +612,4 @@ def test_a_service_that_is_not_there_is_asked_once(workspace: Workspace, emulato
     ran = workspace.apply()
     assert ran.code == 8
     assert len(set(re.findall(r"GET http://127.0.0.1:9\S+", ran.out))) == 1
-    assert "Applied: 1 done, 3 could not be planned." in ran.out
+    assert "Apply complete: 1 applied, 3 failed to plan." in ran.out

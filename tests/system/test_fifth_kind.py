@@ -70,10 +70,10 @@ def test_a_fifth_kind(copy: Path) -> None:
 
     stale = deployer("schema", "check")
     assert stale.startswith("1 ")
-    assert "Report.schema.json is stale; run 'deployer schema generate'\n" in stale
+    assert "Report.schema.json is out of date; run 'deployer schema generate'\n" in stale
     assert "wrote Report.schema.json" in deployer("schema", "generate")
     assert deployer("validate").startswith("0 Valid: 1 job ")
-    assert deployer("apply", "--yes").endswith("Applied: 1 done.\n")
+    assert deployer("apply", "--yes").endswith("Apply complete: 1 applied.\n")
     assert deployer("plan", "--detailed-exitcode") == "0 Plan for local: no changes; 1 unchanged.\n"
     (copy / "project" / "report.yaml").write_text(
         yaml.safe_dump(REPORT | {"spec": {"printer": "p1", "txet": "x"}})

@@ -105,7 +105,7 @@ def test_prod_is_reached_when_it_is_filled_in(workspace: Workspace) -> None:
     endpoints = json.dumps(dict.fromkeys(("dli", "mrs"), workspace.url))
     text = project.read_text().replace("# projectId:", "projectId:")
     project.write_text(text.replace("region: cn-north-4", f"endpoints: {endpoints}"))
-    assert workspace.apply("-t", "prod").out.endswith("Applied: 4 done.\n")
+    assert workspace.apply("-t", "prod").out.endswith("Apply complete: 4 applied.\n")
     assert "no changes" in workspace.run("plan", "-t", "prod").out
 
 
@@ -125,7 +125,7 @@ def test_a_fifth_kind_needs_only_its_table(copy: Path) -> None:
     assert deployer("schema", "generate").startswith("0 ")
     assert "wrote new/press/report.yaml\n" in deployer("init", "new", "--kind=Report", "--kind=MrsJob")
     assert deployer("validate", "new", "--strict", "-t", "local").startswith("0 Valid: 2 jobs ")
-    assert deployer("apply", "new", "--yes", "-t", "local").endswith("Applied: 2 done.\n")
+    assert deployer("apply", "new", "--yes", "-t", "local").endswith("Apply complete: 2 applied.\n")
     assert "no changes; 2 unchanged" in deployer("plan", "new", "-t", "local")
     text = (copy / "new" / "press" / "report.yaml").read_text()
     assert "  printer: printer  # Where it is printed.\n" in text
@@ -390,7 +390,7 @@ def test_ci_below_the_top_of_a_repository_is_pointed_out(empty: Workspace, ci: s
     (empty.folder / ".git").mkdir()
     ran = empty.run("init", "deep/jobs", f"--ci={ci}")
     (file,) = scaffold.CI_FILES[ci]
-    assert f"note: {file} is read in {empty.folder} only" in ran.err
+    assert f"note: {file} only takes effect in {empty.folder}: move it there" in ran.err
     assert "add -C deep/jobs to its commands" in ran.err
     assert empty.run("init", f"--ci={ci}").err == ""
     assert empty.run("init", "deep/others", "--ci=none").err == ""
@@ -421,7 +421,7 @@ def test_a_gitignore_is_left_as_it_is(empty: Workspace) -> None:
     empty.write(".gitignore", "*.log\n")
     ran = empty.run("init")
     assert (ran.code, ran.err) == (Exit.DONE, "")
-    assert "kept .gitignore, which was there\n" in ran.out
+    assert "kept existing .gitignore\n" in ran.out
     assert (empty.folder / ".gitignore").read_text() == "*.log\n"
 
 
@@ -437,7 +437,10 @@ def test_other_yaml_files_are_pointed_out(empty: Workspace) -> None:
         empty.write(f"other/{name}.yml", "x: 1\n")
     ran = empty.run("init")
     assert ran.code == Exit.DONE
-    assert "other/a.yml, other/b.yml, other/c.yml and 2 more: taken for manifests of this project" in ran.err
+    assert (
+        "other/a.yml, other/b.yml, other/c.yml and 2 more: existing files are treated as manifests of this project"
+        in ran.err
+    )
 
 
 def test_half_a_project_is_not_left_behind(empty: Workspace) -> None:

@@ -103,7 +103,7 @@ def test_a_job_that_is_not_shown_yet_is_not_gone(workspace: Workspace, proxy: Fa
     proxy.rule("POST", "(batches|jobs/run)$", then_twice(proxy, path, missing))
     applied = workspace.apply("--wait")
     assert applied.code == 0, applied
-    assert applied.out.endswith("Applied: 2 done.\n")
+    assert applied.out.endswith("Apply complete: 2 applied.\n")
 
 
 def test_what_appears_while_a_replaced_run_ends_is_not_submitted_beside(

@@ -132,12 +132,16 @@ def test_kinds_without_logs(workspace: Workspace, clock: Clock, kind: str) -> No
     workspace.apply()
     ran = workspace.run("logs")
     assert (ran.code, ran.out, ran.err.count("note: ")) == (1, "", 1)
-    assert "its service has no API for logs" in ran.err
+    assert "logs are not available for this kind of job" in ran.err
     write(workspace, "SparkBatch")
     workspace.apply()
     clock.forward(5)
     beside = workspace.run("logs")
-    assert (beside.code, beside.out.startswith("alpha | "), "no API for logs" in beside.err) == (
+    assert (
+        beside.code,
+        beside.out.startswith("alpha | "),
+        "logs are not available for this kind of job" in beside.err,
+    ) == (
         0,
         True,
         True,
@@ -148,7 +152,7 @@ def test_what_is_not_deployed(workspace: Workspace) -> None:
     write(workspace, "SparkBatch")
     ran = workspace.run("logs")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == "note: SparkBatch alpha in q: not deployed, so there is no log\n"
+    assert ran.err == "note: SparkBatch alpha in q: not deployed; no logs available\n"
 
 
 def test_a_log_that_cannot_be_read(deployed: Workspace, proxy: FaultProxy) -> None:
@@ -156,7 +160,7 @@ def test_a_log_that_cannot_be_read(deployed: Workspace, proxy: FaultProxy) -> No
     for options in ([], ["-f"]):
         ran = deployed.run("logs", *options)
         assert (ran.code, ran.out) == (1, "")
-        assert ran.err.startswith("error: SparkBatch alpha in q: its log cannot be read: ")
+        assert ran.err.startswith("error: SparkBatch alpha in q: cannot read the log: ")
 
 
 # --- what nobody obeys ------------------------------------------------------------------------------------
@@ -201,7 +205,7 @@ def test_following_to_the_end(deployed: Workspace, clock: Clock) -> None:
     ran = deployed.run("logs", "-f")
     lines = ran.out.splitlines()
     seconds = [line.split()[1] for line in lines if "INFO" in line]
-    assert (ran.code, ran.err) == (0, "note: SparkBatch alpha in q: it is success\n")
+    assert (ran.code, ran.err) == (0, "note: SparkBatch alpha in q: the run is success\n")
     assert seconds[0] == "09:46:42"
     assert seconds[-1] == "09:47:39"
     assert seconds == sorted(set(seconds))
@@ -276,7 +280,7 @@ def test_a_follower_that_fails_does_not_stop_the_others(
         proxy.rule("GET", rf"/batches/{alpha}$", says(500, {"error_code": "DLI.0999", "error_msg": "no"}))
         ran = workspace.run("logs", "-f")
     assert (ran.code, ran.err.count("error: SparkBatch alpha in q: ")) == (1, 1)
-    assert "note: SparkBatch beta in q: it is success" in ran.err
+    assert "note: SparkBatch beta in q: the run is success" in ran.err
 
 
 def test_ctrl_c_ends_it(deployed: Workspace, proxy: FaultProxy) -> None:

@@ -146,7 +146,7 @@ def test_the_answers_of_two_submits_are_swapped(
             "one": "job_running",
             "two": "job_init",
         }
-    assert workspace.apply().out.endswith("Applied: nothing to do.\n")
+    assert workspace.apply().out.endswith("Apply complete: 0 applied.\n")
 
 
 def test_the_id_of_an_earlier_run_is_not_believed(
@@ -222,7 +222,7 @@ def test_what_was_carried_out_of_a_restart_is_told(
     clock.forward(10)
     assert workspace.apply().code == 0
     clock.forward(10)
-    assert workspace.apply().out.endswith("Applied: nothing to do.\n")
+    assert workspace.apply().out.endswith("Apply complete: 0 applied.\n")
 
 
 def test_an_apply_just_after_another_knows_what_is_not_listed_yet(
@@ -236,7 +236,7 @@ def test_an_apply_just_after_another_knows_what_is_not_listed_yet(
     emulator.faults.add({"method": "GET", "path": "/batches[?]", "stale": 5})
     assert "no changes" in workspace.run("plan").out
     again = workspace.apply()
-    assert again.out.endswith("Applied: nothing to do.\n")
+    assert again.out.endswith("Apply complete: 0 applied.\n")
     assert "waiting" not in again.err
 
 

@@ -212,7 +212,7 @@ def test_a_secret_that_is_not_there_stops_everything(
     ran = asking.apply()
     assert ran.code == 1
     assert "S" in ran.err
-    assert "Nothing was applied." in ran.err
+    assert "No changes were applied." in ran.err
     assert not any(listed(emulator.url, kind) for kind in SPECS)
     # Only what is sent needs its secrets.
     assert asking.apply("--select", "name=plain").code == 0

@@ -91,7 +91,7 @@ def test_live_jobs_of_ours_without_a_manifest_are_named(
     planned = project.plan()
     assert [one["name"] for one in planned["orphans"]] == ["FlinkJar", "SparkBatch"]
     text = project.run("plan").out
-    assert "there is no manifest any more (nothing is done about them):" in text
+    assert "no longer in a manifest; left unchanged):" in text
     assert re.search(r"^  FlinkJar FlinkJar: \d+, job_submitting$", text, re.MULTILINE)
     assert project.apply().code == 0
     assert [listed(emulator.url, kind) for kind in SPECS] == before
@@ -103,7 +103,7 @@ def test_live_jobs_of_ours_without_a_manifest_are_named(
 def test_jobs_of_others_are_counted(project: Workspace, emulator: Emulator) -> None:
     fill(emulator.url, "SparkBatch", ["theirs", "more"])
     project.write("one.yaml", manifest("SparkBatch", "alpha", BATCH))
-    assert "2 live jobs of others; nothing is done about them." in project.run("plan").out
+    assert "2 unmanaged live jobs; left unchanged." in project.run("plan").out
     planned = project.plan()
     assert (planned["unmanaged"], planned["orphans"]) == (2, [])
 
@@ -115,7 +115,7 @@ def test_a_stream_that_was_renamed_is_pointed_out(project: Workspace) -> None:
     planned = project.plan()
     assert [(change["name"], change["action"]) for change in planned["changes"]] == [("after", "create")]
     [note] = planned["warnings"]
-    assert "if it was renamed: before (1, job_submitting) has the same definition" in note["message"]
+    assert "possible rename: before (1, job_submitting) has the same definition" in note["message"]
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,12 @@ def test_rerun_for_once(project: Workspace, emulator: Emulator, clock: Clock) ->
     project.apply()
     blocked = project.apply("--rerun", "name=alpha")
     assert blocked.code == 5
-    assert "--rerun asks for it, but" in blocked.out
+    assert "rerun requested by --rerun, but" in blocked.out
     clock.forward(10_000)
     assert "no changes" in project.run("plan").out
-    assert "--rerun asks for it" in project.run("plan", "--rerun", "name=alpha").out
+    assert "rerun requested by --rerun" in project.run("plan", "--rerun", "name=alpha").out
     again = project.apply("--rerun", "name=alpha")
-    assert (again.code, again.out.splitlines()[-1]) == (0, "Applied: 1 done.")
+    assert (again.code, again.out.splitlines()[-1]) == (0, "Apply complete: 1 applied.")
     assert sorted(job["name"] for job in listed(emulator.url, "SparkBatch")) == ["alpha", "alpha", "beta"]
     clock.forward(10_000)
     assert "no changes" in project.run("plan").out

@@ -68,13 +68,13 @@ def names(emulator: Emulator, kind: str = "SparkBatch") -> list[str]:
 def test_a_plan_is_saved_and_applied_once(workspace: Workspace, emulator: Emulator) -> None:
     workspace.write("all.yaml", [manifest(kind, "job", spec) for kind, spec in SPECS.items()])
     ran = workspace.run("plan", "--out", FILE)
-    assert ran.err.splitlines()[-1].endswith("to apply it: deployer apply --plan plan.json -t test")
+    assert ran.err.splitlines()[-1].endswith("apply it with: deployer apply --plan plan.json -t test")
     applied = apply(workspace)
-    assert (applied.code, applied.out.splitlines()[-1]) == (0, "Applied: 4 done.")
+    assert (applied.code, applied.out.splitlines()[-1]) == (0, "Apply complete: 4 applied.")
     again = apply(workspace)
     assert again.code == 6
     assert "SparkBatch job in q: planned create; now unchanged: " in again.err
-    assert again.err.endswith("Nothing was applied.\n")
+    assert again.err.endswith("No changes were applied.\n")
     assert names(emulator) == ["job"]
 
 
@@ -84,9 +84,9 @@ def test_a_rerun_must_be_said_again(workspace: Workspace, emulator: Emulator, cl
     clock.forward(10_000)
     save(workspace, "--rerun", "name=alpha")
     refused = apply(workspace)
-    assert (refused.code, "--rerun was name=alpha, and is not given now" in refused.err) == (3, True)
-    assert "--rerun name=alpha, or plan again" in refused.err
-    assert apply(workspace, "--rerun", "name=alpha").out.endswith("Applied: 1 done.\n")
+    assert (refused.code, "--rerun was name=alpha, now (not set)" in refused.err) == (3, True)
+    assert "--rerun name=alpha, or create a new plan" in refused.err
+    assert apply(workspace, "--rerun", "name=alpha").out.endswith("Apply complete: 1 applied.\n")
     assert names(emulator) == ["alpha", "alpha"]
 
 
@@ -142,14 +142,14 @@ def test_both_plans_fit_the_published_schema(workspace: Workspace, emulator: Emu
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ("nowhere/plan.json", "there is no folder"),
-        (".", "it is not a file"),
-        ("/dev/null", "it is not a file"),
-        ("link.json", "it is a symbolic link"),
-        ("out/plan.json", "leads out of the project through a symbolic link"),
-        ("plan.yaml", "it would be read as a manifest"),
+        ("nowhere/plan.json", "nowhere does not exist"),
+        (".", "not a regular file"),
+        ("/dev/null", "not a regular file"),
+        ("link.json", "is a symbolic link; name the file itself"),
+        ("out/plan.json", "is outside the project after resolving symbolic links"),
+        ("plan.yaml", "would be read as a manifest"),
         ("x" * 300, "File name too long"),
-        ("", "it is not a file"),
+        ("", "not a regular file"),
     ],
 )
 def test_a_place_that_is_no_place(workspace: Workspace, tmp_path: Path, place: str, words: str) -> None:
@@ -221,10 +221,10 @@ def test_stale_by_a_manifest(workspace: Workspace, emulator: Emulator) -> None:
         "  - SparkBatch alpha in q: planned create",
         '    - /conf  planned no change, now null -> {"fs.obs.secret.key": "***"}',
         "    - /numExecutors  planned null -> 2, now null -> 3",
-        "  - SparkBatch gone in q: planned create; now no manifest that is selected has it",
+        "  - SparkBatch gone in q: planned create; now not in a selected manifest",
         "  - SparkBatch new in q: not in the saved plan; now create",
-        "    now: no record of it: the listing is empty",
-        "Nothing was applied.",
+        "    now: not deployed: the service lists no jobs",
+        "No changes were applied.",
     ]
     assert names(emulator) == []
 
@@ -243,9 +243,9 @@ def test_stale_by_a_live_job(workspace: Workspace, emulator: Emulator) -> None:
     assert ran.code == 6
     lines = ran.err.splitlines()
     assert lines[1] == "  - SparkBatch alpha in q: planned resubmit"
-    assert lines[2].startswith("    now blocked: the manifest changed while ")
+    assert lines[2].startswith("    now blocked: manifest changed while run ")
     assert lines[-4:-1] == [
-        f"    planned against {first['id']} (success), now {second['id']} (starting)",
+        f"    live job was {first['id']} (success), now {second['id']} (starting)",
         '    - /className  planned "com.example.Job" -> "com.example.Other", '
         'now "com.example.Job" -> "com.example.Third"',
         "    - /conf/a.password  planned (sensitive), now no change",
@@ -268,7 +268,7 @@ def test_stale_by_nothing_but_another_run(workspace: Workspace, emulator: Emulat
     assert ran.code == 6
     assert ran.err.splitlines()[1:-1] == [
         "  - SparkBatch alpha in q: planned resubmit",
-        f"    planned against {first['id']} (success), now {second['id']} (dead)",
+        f"    live job was {first['id']} (success), now {second['id']} (dead)",
     ]
     assert len(listed(emulator.url, "SparkBatch")) == 2
 
@@ -288,7 +288,7 @@ def test_stale_by_a_run_that_a_cancel_would_end_too(
     assert ran.code == 6
     assert ran.err.splitlines()[1:-1] == [
         "  - SparkBatch alpha in q: planned cancel",
-        f"    beside it were {first['id']}, now no other runs",
+        f"    other runs were {first['id']}, now no other runs",
     ]
     assert sorted(job["state"] for job in listed(emulator.url, "SparkBatch")) == ["starting", "success"]
 
@@ -300,8 +300,8 @@ def test_stale_by_a_draft_that_is_to_be_run(workspace: Workspace, emulator: Emul
     workspace.write("a.yaml", manifest("FlinkJar", "alpha", flink))
     ran = apply(workspace)
     assert (ran.code, names(emulator, "FlinkJar")) == (6, [])
-    assert "planned: no record of it: the listing is empty; created as a draft, not run" in ran.err
-    assert "now: no record of it: the listing is empty; created, then run" in ran.err
+    assert "planned: not deployed: the service lists no jobs; creates a draft without starting it" in ran.err
+    assert "now: not deployed: the service lists no jobs; creates and starts it" in ran.err
 
 
 def test_a_difference_that_cannot_be_shown_is_said(workspace: Workspace) -> None:
@@ -310,10 +310,13 @@ def test_a_difference_that_cannot_be_shown_is_said(workspace: Workspace) -> None
     workspace.write_project(projectId="another")
     ran = apply(workspace)
     assert ran.code == 6
-    assert "No difference can be shown. What differs is where the target leads" in ran.err
+    assert (
+        "No visible difference. What changed is the target itself, or something that a plan does not display"
+        in ran.err
+    )
     # With another version it may be that.
     forge(workspace, lambda plan: plan.update(deployer="0.0.1"))
-    assert f"it was made by deployer 0.0.1; this is {__version__}" in apply(workspace).err
+    assert f"created by deployer 0.0.1; this is {__version__}" in apply(workspace).err
 
 
 def test_a_job_that_cannot_be_planned_now(workspace: Workspace) -> None:
@@ -324,7 +327,7 @@ def test_a_job_that_cannot_be_planned_now(workspace: Workspace) -> None:
     )
     ran = apply(workspace)
     assert ran.code == 6
-    assert "planned create; now it cannot be planned: rerun is in the future" in ran.err
+    assert "planned create; now failed to plan: rerun is in the future" in ran.err
 
 
 def test_an_explanation_has_an_end(workspace: Workspace) -> None:
@@ -350,7 +353,7 @@ def test_plan_and_expect_are_both_checked(workspace: Workspace, emulator: Emulat
     digest = save(workspace)["digest"]
     refused = apply(workspace, "--expect", "0" * 64)
     assert refused.code == 6
-    assert f"it is now {digest}. The plan above is the one that is now." in refused.err
+    assert f"got {digest} (the plan above is the current one)" in refused.err
     assert "+ create    SparkBatch alpha" in refused.out
     forge(workspace, lambda plan: plan.update(digest="0" * 64))
     assert apply(workspace, "--expect", digest).code == 6
@@ -364,7 +367,7 @@ def test_a_saved_plan_is_no_consent(workspace: Workspace) -> None:
     save(workspace)
     ran = workspace.run("apply", "--plan", FILE)
     assert ran.code == 3
-    assert "give --yes to apply without asking" in ran.err
+    assert "use --yes to apply without confirmation" in ran.err
 
 
 # --- what must be said again, and what is taken from the file -----------------------------------------------
@@ -381,10 +384,10 @@ def test_what_could_add_something_must_be_said_again(workspace: Workspace, emula
     save(workspace, *said)
     workspace.write("more.values", {"m": 1})
     for options, words in (
-        (said[2:], "target was other, and is test now"),
-        ([*said[:2], "--set", "m=1", *said[4:]], "--values was m.values, and is not given now"),
-        ([*said[:3], "more.values", *said[4:]], "--values was m.values, and is more.values now"),
-        ([*said, "--set", "x=1"], "--set was n, and is n, x now"),
+        (said[2:], "target was other, now test"),
+        ([*said[:2], "--set", "m=1", *said[4:]], "--values was m.values, now (not set)"),
+        ([*said[:3], "more.values", *said[4:]], "--values was m.values, now more.values"),
+        ([*said, "--set", "x=1"], "--set was n, now n, x"),
     ):
         ran = apply(workspace, *options)
         assert ran.code == 3
@@ -402,9 +405,9 @@ def test_what_narrows_is_taken_from_the_file(workspace: Workspace, emulator: Emu
             workspace.write(f"{folder}/{name}.yaml", job)
     save(workspace, "a", "--select", "name=*-one")
     for options, words in (
-        (["b"], "it was made for PATH a, and not for b"),
-        (["a/one.yaml"], "it was made for PATH a, and not for a/one.yaml"),
-        (["--select", "name=*"], "it was made for --select name=*-one, and not for name=*"),
+        (["b"], "created with PATH a, not b; omit PATH"),
+        (["a/one.yaml"], "created with PATH a, not a/one.yaml; omit PATH"),
+        (["--select", "name=*"], "created with --select name=*-one, not name=*; omit --select"),
     ):
         ran = apply(workspace, *options)
         assert (ran.code, ran.out) == (3, "")
@@ -424,13 +427,13 @@ def test_a_selection_that_is_gone_is_stale(workspace: Workspace) -> None:
     (workspace.folder / "beta.yaml").unlink()
     ran = apply(workspace)
     assert ran.code == 6
-    assert "selects 'beta.yaml', which is not there any more" in ran.err
+    assert "selected path 'beta.yaml' no longer exists" in ran.err
     write(workspace, "beta")
     save(workspace, "--select", "name=beta")
     (workspace.folder / "beta.yaml").unlink()
     ran = apply(workspace)
     assert ran.code == 6
-    assert "no job is left of what this plan selects" in ran.err
+    assert "none of the jobs selected by this plan exist any more" in ran.err
 
 
 # --- files that were made to do harm ----------------------------------------------------------------------
@@ -451,7 +454,7 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
     forge(workspace, lambda plan: plan.update(digest="e" * 64))
     ran = apply(workspace)
     assert ran.code == 6
-    assert "SparkBatch evil in q: planned create; now no manifest that is selected has it" in ran.err
+    assert "SparkBatch evil in q: planned create; now not in a selected manifest" in ran.err
     assert names(emulator) == []
     forge(workspace, lambda plan: plan.update(digest=right))
     assert apply(workspace).code == 0
@@ -462,20 +465,20 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
 @pytest.mark.parametrize(
     ("inputs", "code", "words"),
     [
-        ({"target": "evil"}, 3, "target was evil, and is test now"),
-        ({"project": "evil"}, 3, "was made for the project 'evil', not 'tests'"),
-        ({"settings": ["bucket"]}, 3, "--set was bucket, and is not given now"),
-        ({"values": ["/etc/passwd"]}, 3, "--values was /etc/passwd, and is not given now"),
-        ({"select": ["nosuch=x"]}, 3, "there is no selector 'nosuch'"),
-        ({"paths": ["../other"]}, 4, "the path '../other' leads out of the project"),
-        ({"paths": ["a/../../other"]}, 4, "leads out of the project"),
-        ({"paths": ["/etc"]}, 4, "the path '/etc' leads out of the project"),
-        ({"paths": ["link"]}, 3, "is not in the project"),
+        ({"target": "evil"}, 3, "target was evil, now test"),
+        ({"project": "evil"}, 3, "was created for project 'evil', not 'tests'"),
+        ({"settings": ["bucket"]}, 3, "--set was bucket, now (not set)"),
+        ({"values": ["/etc/passwd"]}, 3, "--values was /etc/passwd, now (not set)"),
+        ({"select": ["nosuch=x"]}, 3, "unknown selector 'nosuch'"),
+        ({"paths": ["../other"]}, 4, "path '../other' is outside the project"),
+        ({"paths": ["a/../../other"]}, 4, "is outside the project"),
+        ({"paths": ["/etc"]}, 4, "path '/etc' is outside the project"),
+        ({"paths": ["link"]}, 3, "is outside the project"),
         ({"paths": ["nested"]}, 3, "'nested' belongs to another project"),
         ({"paths": ["nested/evil.yaml"]}, 3, "'nested/evil.yaml' belongs to another project"),
-        ({"paths": ["x\0y"]}, 4, "leads out of the project"),
-        ({"paths": ["\ud800"]}, 6, "which is not there any more"),
-        ({"paths": ["x" * 4000]}, 6, "which is not there any more"),
+        ({"paths": ["x\0y"]}, 4, "is outside the project"),
+        ({"paths": ["\ud800"]}, 6, "no longer exists; no changes were applied"),
+        ({"paths": ["x" * 4000]}, 6, "no longer exists; no changes were applied"),
         ({"target": "x" * 1000}, 4, "/inputs/target: "),
         ({"target": "\x1b[31m\u202e::error::##[x"}, 3, "target was \\u001b[31m\\u202e"),
         ({"settings": ["$(reboot); 'x' \x07"]}, 3, "--set was "),
@@ -525,7 +528,7 @@ def test_what_a_forged_plan_shows_is_tame(workspace: Workspace) -> None:
     forge(workspace, change)
     ran = apply(workspace)
     assert ran.code == 6
-    assert "planned against ::error::\\u001b[2J" in ran.err
+    assert "live job was ::error::\\u001b[2J" in ran.err
     assert_tame(ran)
 
 
@@ -535,27 +538,27 @@ DEEP = '{"format_version": "1.0", "x": ' + "[" * 90 + "]" * 90 + "}"
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "plan.json:1:1: this is not JSON"),
-        (b"{", "plan.json:1:2: this is not JSON"),
-        (b"apiVersion: deployer/v1", "this is not JSON"),
+        (b"", "plan.json:1:1: invalid JSON"),
+        (b"{", "plan.json:1:2: invalid JSON"),
+        (b"apiVersion: deployer/v1", "invalid JSON"),
         (b"\xff\xfe{}", "is not UTF-8 (byte 1)"),
-        (b"\xef\xbb\xbf{}", "this is not JSON"),
-        (b"null", "is not a plan"),
-        (b"[]", "is not a plan: it has no 'format_version'"),
+        (b"\xef\xbb\xbf{}", "invalid JSON"),
+        (b"null", "is not a saved plan"),
+        (b"[]", "is not a saved plan: it has no 'format_version'"),
         (b'{"a": NaN}', "nan"),
-        (b'{"a": -Infinity}', "-Infinity is not a number in JSON"),
-        (b'{"a": 1e999}', "1e999 is not a number in JSON, or too large"),
+        (b'{"a": -Infinity}', "-Infinity is not a JSON number"),
+        (b'{"a": 1e999}', "1e999 is not a JSON number, or too large"),
         (b'{"a": ' + b"9" * 5000 + b"}", "plan.json: "),
-        (b'{"digest": 1, "x": {"a": 1, "a": 2}}', "the key 'a' stands twice in one object"),
-        (b'{"\\u001b[2J": 1, "\\u001b[2J": 2}', "the key '\\u001b[2J' stands twice"),
+        (b'{"digest": 1, "x": {"a": 1, "a": 2}}', "duplicate key 'a'"),
+        (b'{"\\u001b[2J": 1, "\\u001b[2J": 2}', "duplicate key '\\u001b[2J'"),
         (b"[" * 100_000, "plan.json"),
         (b"[" * 100_000 + b"]" * 100_000, "nested deeper than"),
         (DEEP.encode(), "nested deeper than"),
         (b" " * (MAX_BYTES + 1), "is larger than 16 MiB"),
-        (b"[" + b"[]," * 1_000_001 + b"[]]", "holds more than 2000000 items"),
+        (b"[" + b"[]," * 1_000_001 + b"[]]", "is not a saved plan: it has more than 2000000 items"),
         (b'{"format_version": 1}', "it has no 'format_version'"),
         (b'{"format_version": "1"}', "it has no 'format_version'"),
-        (b'{"format_version": "1.0"}', "is not a plan: /: 'target' is a required property"),
+        (b'{"format_version": "1.0"}', "is not a saved plan: /: 'target' is a required property"),
     ],
 )
 def test_a_file_that_is_no_plan(bare: Workspace, content: bytes, words: str) -> None:
@@ -581,8 +584,11 @@ def test_a_file_that_is_no_plan(bare: Workspace, content: bytes, words: str) -> 
         ({"target": "other"}, "/target and /inputs/target differ"),
         ({"deployer": 1}, "/deployer: 1 is not of type 'string'"),
         ({"summary": {"create": -1}}, "/summary/create: -1 is less than the minimum of 0"),
-        ({"format_version": "2.0"}, "has format version 2.0, made by deployer 0."),
-        ({"format_version": "0.9", "deployer": None}, "has format version 0.9, made by an unknown one"),
+        ({"format_version": "2.0"}, "has format version 2.0, created by deployer 0."),
+        (
+            {"format_version": "0.9", "deployer": None},
+            "has format version 0.9, created by an unknown version",
+        ),
     ],
 )
 def test_a_plan_with_something_wrong(workspace: Workspace, change: Any, words: str) -> None:

@@ -187,7 +187,7 @@ def test_what_cannot_be_compared(workspace: Workspace, emulator: Emulator) -> No
 
         proxy.rule("GET", "/batches", changed(silent))
         told = row(workspace)
-    assert (told["manifest"], told["drift"], told["state"]) == ("cannot be compared", None, "starting")
+    assert (told["manifest"], told["drift"], told["state"]) == ("not comparable", None, "starting")
 
 
 def test_a_listing_that_fails_is_an_error_and_the_others_are_shown(

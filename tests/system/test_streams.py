@@ -123,7 +123,7 @@ def test_a_restart_without_its_state_is_said(running: Workspace, proxy: FaultPro
     running.write_project(limits={"stateLoss": 0})
     refused = running.apply()
     assert refused.code == 5
-    assert "1 stateLoss, where limits.stateLoss allows 0" in refused.err
+    assert "limits.stateLoss is 0, but the plan has 1" in refused.err
     assert writes(proxy) == []
     assert running.apply("--limit", "stateLoss=1").code == 0
     assert [b'"resume_savepoint": false' in it.body for it in proxy.calls if RUN in it.path] == [True]
@@ -152,7 +152,7 @@ def test_a_stop_without_a_savepoint_ends_the_restart(
     proxy.clear()
     again = running.apply()
     assert (again.code, writes(proxy)) == (5, [])
-    assert "ran before and has no savepoint" in again.out
+    assert "no savepoint exists, so starting it would lose job state" in again.out
     write(running, {"savepoint": False}, parallel_number=2)
     assert running.apply().code == 0
     assert is_done(running)
@@ -180,7 +180,7 @@ def test_an_older_savepoint_is_not_the_state_of_the_run(
     proxy.clear()
     again = running.apply()
     assert (again.code, writes(proxy)) == (5, [])
-    assert "ran before and has no savepoint" in again.out
+    assert "no savepoint exists, so starting it would lose job state" in again.out
     write(running, {"savepoint": False}, parallel_number=2)
     assert running.plan()["changes"][0]["impact"] == "state-lost"
     assert running.apply().code == 0
@@ -249,7 +249,7 @@ def test_protected_streams_go_on(running: Workspace, proxy: FaultProxy) -> None:
         write(running, {**lifecycle, "protect": True}, **spec)
         refused = running.apply()
         assert refused.code == 5
-        assert "protect: true refuses" in refused.out
+        assert " prevented by lifecycle.protect: " in refused.out
     assert writes(proxy) == []
 
 

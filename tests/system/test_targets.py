@@ -28,11 +28,11 @@ def protected(workspace: Workspace) -> Workspace:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--yes"], "target 'test' is protected: not --yes, but --confirm test"),
-        (["--yes", "--confirm", "prod"], "--confirm prod: the target is 'test'"),
-        (["--confirm", "tes"], "--confirm tes: the target is 'test'"),
-        (["--confirm", ""], "--confirm : the target is 'test'"),
-        ([], "there is no terminal to ask on; give --confirm test to apply without asking"),
+        (["--yes"], "target 'test' is protected: use --confirm test instead of --yes"),
+        (["--yes", "--confirm", "prod"], "--confirm prod does not match the target 'test'"),
+        (["--confirm", "tes"], "--confirm tes does not match the target 'test'"),
+        (["--confirm", ""], "--confirm  does not match the target 'test'"),
+        ([], "cannot prompt without a terminal; use --confirm test to apply without confirmation"),
     ],
 )
 def test_a_protected_target_is_named(protected: Workspace, options: list[str], says: str) -> None:
@@ -70,7 +70,7 @@ def local(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 def test_in_ci_the_emulator_is_named(local: Workspace, verb: list[str]) -> None:
     ran = local.run(*verb)
     assert (ran.code, ran.out) == (3, "")
-    assert "in CI the target 'test' must be named, as it is only an emulator: -t test" in ran.err
+    assert "the default target 'test' is an emulator; in CI, select it explicitly with -t test" in ran.err
     assert local.run(*verb, "-t", "local").code == 0
     assert local.run("-t", "local", *verb).code == 0
 

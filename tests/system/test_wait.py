@@ -57,7 +57,7 @@ def test_a_wait_that_ends_in_time_out_does_not_fail_the_job(workspace: Workspace
     assert "submitted; it is still starting after 1s, and goes on\n" in ran.out
     # Nothing is submitted again for that.
     again = workspace.apply("--wait=succeeded")
-    assert (again.code, again.out.splitlines()[-1]) == (0, "Applied: nothing to do.")
+    assert (again.code, again.out.splitlines()[-1]) == (0, "Apply complete: 0 applied.")
     assert len(listed(emulator.url, "SparkBatch")) == 1
 
 
@@ -174,7 +174,7 @@ def test_the_manifest_says_how_long(workspace: Workspace) -> None:
 @pytest.mark.parametrize("timeout", ["", "10", "1d", "-1s", "1.5h"])
 def test_a_timeout_that_is_none(bare: Workspace, timeout: str) -> None:
     ran = bare.run("wait", "--timeout", timeout)
-    assert (ran.code, "expected a time like 90s, 30m or 2h" in ran.err) == (3, True)
+    assert (ran.code, "expected a duration such as 90s, 30m or 2h" in ran.err) == (3, True)
 
 
 def test_a_draft_is_not_waited_for(workspace: Workspace, emulator: Emulator) -> None:
@@ -182,7 +182,7 @@ def test_a_draft_is_not_waited_for(workspace: Workspace, emulator: Emulator) -> 
     workspace.apply()
     ran = workspace.run("wait")
     assert (ran.code, ran.out) == (0, "")
-    assert "not waited for, as its manifest says state: stopped" in ran.err
+    assert "skipped (its manifest sets state: stopped)" in ran.err
     write(workspace, "FlinkJar")
     ran = workspace.run("wait")
     assert (ran.code, "it is job_init: a draft that nobody has started" in ran.out) == (1, True)

@@ -24,7 +24,7 @@ from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
 EXAMPLES = examples(
-    ("Show the plan, ask, and apply it", "deployer apply"),
+    ("Show the plan, ask for confirmation, and apply it", "deployer apply"),
     ("Apply to a protected target in CI", "deployer apply -t prod --confirm prod"),
     (
         "Apply a saved plan, and wait until the jobs have succeeded",
@@ -34,20 +34,24 @@ EXAMPLES = examples(
 
 
 @click.command("apply", epilog=EXAMPLES)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--confirm", metavar="TARGET", help="Do not ask; what a protected target needs for --yes.")
-@click.option("--expect", metavar="DIGEST", help="Refuse (exit 6) unless the plan has this digest.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
 @click.option(
-    "--plan", "plan_file", metavar="FILE", help="Refuse (exit 6) unless the plan is this saved one."
+    "--confirm",
+    metavar="TARGET",
+    help="Confirm by target name (required instead of --yes for protected targets).",
+)
+@click.option("--expect", metavar="DIGEST", help="Fail (exit 6) unless the plan has this digest.")
+@click.option(
+    "--plan", "plan_file", metavar="FILE", help="Apply this saved plan; fail (exit 6) if it is stale."
 )
 @rerun_option
-@click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Another limit than the target's.")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Override a limit of the target.")
 @click.option(
     "--wait",
     is_flag=False,
     flag_value="running",
     type=click.Choice(["running", "succeeded"]),
-    help="Wait until what was sent is so far; without a word until it is running.",
+    help="Wait until submitted jobs reach this state (default: running).",
 )
 @click.option(
     "--parallelism",
@@ -55,9 +59,9 @@ EXAMPLES = examples(
     metavar="N",
     default=4,
     show_default=True,
-    help="Carry out so many changes side by side.",
+    help="Number of changes applied concurrently.",
 )
-@click.option("--fail-fast", is_flag=True, help="Start nothing more after a failure.")
+@click.option("--fail-fast", is_flag=True, help="Stop starting new changes after the first failure.")
 @project_command
 def command(
     options: Options,
@@ -72,7 +76,10 @@ def command(
     parallelism: int,
     fail_fast: bool,
 ) -> Exit:
-    """Plan, ask, and carry the plan out. A create is sent once; a lost answer is looked up, not resent."""
+    """Create a plan, ask for confirmation and apply it.
+
+    A create request is sent once: if its response is lost, the job is looked up, not resubmitted.
+    """
     from deployer.apply.scheduler import ApplyOptions
 
     saved = read(plan_file) if plan_file is not None else None
@@ -88,16 +95,16 @@ def command(
         plan, live = session.plan(client, loaded)
         out(text.plan(plan))
         if not _is_expected(plan, expect, saved):
-            err("Nothing was applied.")
+            err("No changes were applied.")
             return Exit.STALE
         if not is_within(allowed, plan, APPLY):
             return Exit.BLOCKED
         if not _secrets_available(plan, secrets):
-            err("Nothing was applied.")
+            err("No changes were applied.")
             return Exit.ERROR
         question = f"Apply {count(len(plan.steps), 'change')} to {loaded.target.name}?"
         if plan.steps and not agreed and not request_approval(loaded.target, question):
-            out("Nothing was applied.")
+            out("No changes were applied.")
             return Exit.ERROR
         out()
         until = Until(wait) if wait else Until.SUBMITTED
@@ -106,7 +113,7 @@ def command(
 
 
 def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
-    """Returns whether what is to be sent can be filled in; tells what is missing."""
+    """Returns whether all secrets of the plan are available; reports those that are missing."""
     missing = secrets.missing(referenced_names([change.job.spec for change in plan.steps]))
     for message in missing:
         err(text.error(message))
@@ -114,13 +121,13 @@ def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
 
 
 def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> bool:
-    """Returns whether the plan is the one that was asked for; tells where it is not."""
+    """Returns whether the plan is the expected one; reports the differences."""
     from deployer.report import stale
 
     is_other = expect not in (None, plan.digest)
     if is_other:
-        now = "The plan above is the one that is now."
-        err(text.error(f"the plan has changed: expected {expect}, it is now {plan.digest}. {now}"))
+        message = f"the plan has changed: expected digest {expect}, got {plan.digest}"
+        err(text.error(f"{message} (the plan above is the current one)"))
     if saved and saved.digest != plan.digest:
         is_other = True
         for line in stale.explanation(saved, plan):

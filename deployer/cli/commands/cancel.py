@@ -24,30 +24,36 @@ PARALLELISM = 4
 
 EXAMPLES = examples(
     ("Cancel the runs of the jobs in one file", "deployer cancel spark/daily-orders.yaml"),
-    ("Cancel by name, without asking", "deployer cancel --yes --select name=daily-*"),
+    ("Cancel by name, without confirmation", "deployer cancel --yes --select name=daily-*"),
 )
 
 
 @click.command("cancel", epilog=EXAMPLES)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--confirm", metavar="TARGET", help="Do not ask; what a protected target needs for --yes.")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Another limit than the target's.")
-@click.option("--all", "everything", is_flag=True, help="All jobs of the project are meant.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
+@click.option(
+    "--confirm",
+    metavar="TARGET",
+    help="Confirm by target name (required instead of --yes for protected targets).",
+)
+@click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Override a limit of the target.")
+@click.option("--all", "everything", is_flag=True, help="Select all jobs of the project.")
 @project_command
 def command(
     options: Options, *, yes: bool, confirm: str | None, limits: Sequence[str], everything: bool
 ) -> Exit:
-    """End what runs of the selected jobs: batches, sessions and MRS jobs are cancelled, Flink jobs stopped.
+    """Cancel the active runs of the selected batches, sessions and MRS jobs, and stop Flink jobs.
 
-    Records and definitions stay. A Flink job leaves a savepoint unless its manifest says savepoint: false.
+    Job definitions and run records are kept. A Flink job is stopped with a savepoint unless its manifest sets
+    savepoint: false.
     """
     from deployer.apply.scheduler import ApplyOptions
     from deployer.planning.decide import cancellation
 
     selects = bool(options.paths or options.select)
     if selects is everything:
-        wrong = "--all and a PATH or --select contradict each other" if everything else "nothing is selected"
-        raise UsageError(f"{wrong}: say what is to be cancelled by PATH or --select, or say --all")
+        if everything:
+            raise UsageError("--all cannot be combined with PATH or --select")
+        raise UsageError("no jobs selected: give PATH or --select, or --all")
     loaded = session.without_ordering(session.load(options))
     agreed = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
     allowed = limits_of(loaded.target, limits)
@@ -57,14 +63,14 @@ def command(
     with session.locked(loaded, "cancel"), session.connected(loaded, secrets, stop_signal) as client:
         wait_for_consistency(loaded)
         plan, live = session.plan(client, loaded, table=cancellation)
-        # What differs from a manifest does not matter here.
+        # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
         out(text.plan(plan, verbose=True))
         if not is_within(allowed, plan, CANCEL):
             return Exit.BLOCKED
-        question = f"Cancel {count(len(plan.steps), 'job')} of {loaded.target.name}?"
+        question = f"Cancel {count(len(plan.steps), 'job')} in {loaded.target.name}?"
         if plan.steps and not agreed and not request_approval(loaded.target, question):
-            out("Nothing was cancelled.")
+            out("No jobs were cancelled.")
             return Exit.ERROR
         out()
         return execute(loaded, client, plan, live, secrets, stop_signal, ApplyOptions(PARALLELISM), CANCEL)

@@ -19,9 +19,10 @@ EXAMPLES = examples(
 @click.command("explain", epilog=EXAMPLES)
 @click.argument("subject")
 def command(subject: str) -> Exit:
-    """Tell what is known about a kind, a field or a rule.
+    """Describe a kind, a field, a rule or an error code.
 
-    SUBJECT is SparkBatch, SparkBatch.conf, FlinkJar.resource_config.max_slot, or a rule's id.
+    SUBJECT is a kind (SparkBatch), a field (SparkBatch.conf, FlinkJar.resource_config.max_slot), the ID of a rule
+    or a code (E032).
     """
     out(explain(subject))
     return Exit.DONE

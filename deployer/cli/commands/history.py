@@ -18,8 +18,8 @@ from deployer.report import history, text
 from deployer.report.terminal import err, out
 
 EXAMPLES = examples(
-    ("Show the last ten calls to prod", "deployer history -t prod --limit 10"),
-    ("Print the calls of one job as JSON", "deployer history --select name=daily-orders --format json"),
+    ("Show the last ten requests to prod", "deployer history -t prod --limit 10"),
+    ("Print the requests of one job as JSON", "deployer history --select name=daily-orders --format json"),
 )
 
 
@@ -33,16 +33,21 @@ EXAMPLES = examples(
     help="Output format.",
 )
 @click.option(
-    "--limit", metavar="N", type=click.IntRange(min=1), default=50, show_default=True, help="How many calls."
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Number of requests to show.",
 )
 @project_command
 def command(options: Options, style: str, limit: int) -> Exit:
-    """Show the calls that apply has sent from this folder, newest last, and what came of each.
+    """Show the requests that apply and cancel sent from this folder, newest last, with their outcomes.
 
-    PATH only says which project; -t and --select name=GLOB or kind=KIND choose among its calls.
+    PATH only selects the project; -t and --select name=GLOB or kind=KIND select among its requests.
     """
     if any("label." in expression for expression in options.select):
-        raise UsageError("--select: the journal keeps no labels; select by kind= or name=")
+        raise UsageError("--select: labels are not recorded in the journal; use kind= or name=")
     is_selected = selector(options.select)
     folder = session.project_folder(options) / STATE_FOLDER
     found = journal.read(folder)
@@ -56,15 +61,15 @@ def command(options: Options, style: str, limit: int) -> Exit:
     elif chosen:
         out(history.text(chosen))
     else:
-        out("No calls are recorded.")
+        out("No requests recorded.")
     file = Path(STATE_FOLDER) / journal.FILE
     if found.broken:
-        err(text.note(f"{file}: {text.count(found.broken, 'line')} cannot be read"))
+        err(text.note(f"{file}: {text.count(found.broken, 'unreadable line')}"))
     if found.cut:
-        err(text.note(f"{file}: the first {found.cut} bytes are left out"))
+        err(text.note(f"{file}: skipped the first {found.cut} bytes"))
     return Exit.DONE
 
 
 def _as_job(intent: journal.Intent) -> Job:
-    """Returns a job with the fields that a selector reads."""
+    """Returns a job with the fields that a selector uses."""
     return Job(intent.identity, Source(intent.source, 0), {})

@@ -19,9 +19,9 @@ from deployer.report import text
 from deployer.report.terminal import err, out
 
 EXAMPLES = examples(
-    ("Start a project in the current folder", "deployer init"),
+    ("Create a project in the current folder", "deployer init"),
     (
-        "Start one with two kinds of job and a GitLab CI file",
+        "Create one with two kinds of job and a GitLab CI pipeline",
         "deployer init shop --kind SparkBatch --kind MrsJob --ci gitlab",
     ),
 )
@@ -29,25 +29,29 @@ EXAMPLES = examples(
 
 @click.command("init", epilog=EXAMPLES)
 @click.option(
-    "--kind", "kinds", metavar="KIND", multiple=True, help="A kind of job to begin with; SparkBatch, if none."
+    "--kind",
+    "kinds",
+    metavar="KIND",
+    multiple=True,
+    help="Kind of the example manifest (default: SparkBatch; repeatable).",
 )
-@click.option("--name", metavar="NAME", help="The project's name; that of the folder, if none.")
+@click.option("--name", metavar="NAME", help="Project name (default: the folder's name).")
 @click.option(
     "--ci",
     type=click.Choice(list(scaffold.CI_FILES)),
     default="github",
     show_default=True,
-    help="Whose CI file to write.",
+    help="CI system to write a pipeline file for.",
 )
-@click.option("-C", "folder", metavar="DIR", help="Work as if started in DIR.")
+@click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR.")
 @click.argument("where", metavar="[DIR]", type=click.Path(path_type=Path), default=Path())
 @click.pass_context
 def command(
     ctx: click.Context, where: Path, kinds: tuple[str, ...], name: str | None, ci: str, folder: str | None
 ) -> Exit:
-    """Start a project in DIR: deployer.yaml, values, a commented manifest of each KIND, and a CI file.
+    """Create a project in DIR: deployer.yaml, values, a commented manifest of each KIND, and a CI pipeline.
 
-    It can be planned and applied as it is, on an emulator. Nothing is overwritten.
+    It is ready to plan and apply on a built-in emulator. No file is overwritten.
     """
     change_folder(ctx.obj["folder"])
     change_folder(folder)
@@ -56,7 +60,7 @@ def command(
     written = scaffold.write(where, texts)
     for file in texts:
         shown = printable(str(target_folder / file))
-        out(f"wrote {shown}" if file in written else f"kept {shown}, which was there")
+        out(f"wrote {shown}" if file in written else f"kept existing {shown}")
     for words in (*_warn_ci_location(where, ci), *_warn_other_manifests(where, texts)):
         err(text.note(words))
     folder_option = "" if target_folder == Path() else f" -C {printable(shlex.quote(str(target_folder)))}"
@@ -65,9 +69,9 @@ def command(
 
 
 _NEXT = """
-It works as it is, on an emulator that runs inside the command:
+The project is ready to run against a built-in emulator:
   deployer plan{there}
-Then fill in the target prod, in deployer.yaml and values/prod.yaml, and with a token in HW_AUTH_TOKEN:
+Then configure the target prod in deployer.yaml and values/prod.yaml, set HW_AUTH_TOKEN, and run:
   deployer plan{there} -t prod"""
 
 
@@ -83,18 +87,18 @@ def _real(folder: Path) -> Path:
 
 
 def _warn_ci_location(folder: Path, ci: str) -> Iterator[str]:
-    """Warn where the CI file is not in the repository's top folder, the only place where it is read."""
+    """Warn if the CI file is not in the repository's top folder, the only one where it takes effect."""
     here = _real(folder)
     top = next((parent for parent in (here, *here.parents) if (parent / ".git").exists()), here)
     if top != here:
         for file in scaffold.CI_FILES[ci]:
-            words = f"move it there, and add -C {here.relative_to(top)} to its commands"
-            yield f"{file} is read in {top} only: {words}"
+            words = f"move it there and add -C {here.relative_to(top)} to its commands"
+            yield f"{file} only takes effect in {top}: {words}"
 
 
 def _warn_other_manifests(folder: Path, texts: Collection[str]) -> Iterator[str]:
-    """Warn where other files of the folder are read as manifests."""
+    """Warn if other files of the folder are read as manifests."""
     others = [file for file in manifest_files(load(folder), ()) if file not in texts]
     if others:
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        yield f"{', '.join(others[:3])}{more}: taken for manifests of this project"
+        yield f"{', '.join(others[:3])}{more}: existing files are treated as manifests of this project"

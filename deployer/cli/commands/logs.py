@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _RunLog:
-    """A run whose log is shown; `prefix` stands before each line."""
+    """A run whose log is shown; `prefix` precedes each line."""
 
     change: Change
     live: LiveJob
@@ -49,12 +49,12 @@ EXAMPLES = examples(
     metavar="N",
     default=100,
     show_default=True,
-    help="How many of the last lines of each.",
+    help="Number of lines to show from the end of each log.",
 )
-@click.option("-f", "--follow", is_flag=True, help="Go on until the jobs have ended.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the logs until the jobs end.")
 @project_command
 def command(options: Options, *, lines: int, follow: bool) -> Exit:
-    """Show the logs of the selected jobs' runs, where the service's API gives them."""
+    """Show the logs of the selected jobs' runs, if the service's API returns them."""
     loaded = session.without_ordering(session.load(options))
     session.require_valid(loaded)
     with session.connected(loaded) as client:
@@ -74,7 +74,7 @@ def command(options: Options, *, lines: int, follow: bool) -> Exit:
 
 
 def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -> list[_RunLog]:
-    """Returns the runs that have a log to show; tells of the others why not."""
+    """Returns the runs with logs; reports why the other jobs have none."""
     from deployer.cloud.log_tail import Log
 
     names = Counter(change.job.name for change in changes)
@@ -82,9 +82,9 @@ def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -
     for change in changes:
         job, live, kind = change.job, change.live, KINDS[change.job.kind]
         if live is None:
-            err(text.note(f"{job.identity}: not deployed, so there is no log"))
+            err(text.note(f"{job.identity}: not deployed; no logs available"))
         elif not kind.operations.log:
-            err(text.note(f"{job.identity}: its service has no API for logs of such jobs"))
+            err(text.note(f"{job.identity}: logs are not available for this kind of job"))
         else:
             label = job.name if names[job.name] == 1 else str(job.identity)
             prefix = f"{printable(label)} | " if named else ""
@@ -93,11 +93,11 @@ def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -
 
 
 class _OutputClosed(Exception):
-    """The reader of our output has gone: `deployer logs -f | head`."""
+    """A closed pipe on stdout: `deployer logs -f | head`."""
 
 
 class _LogPrinter:
-    """A printer of logs, which counts what it has printed."""
+    """A printer of logs that counts the printed lines."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -108,7 +108,7 @@ class _LogPrinter:
         return bool(self.broken)
 
     def show(self, run_log: _RunLog, lines: int, *, follow: bool) -> None:
-        """Returns the end of a log."""
+        """Prints the end of a log."""
         try:
             self._print(run_log, run_log.log.first_lines(lines) if follow else run_log.log.last(lines))
         except ApiError as error:
@@ -122,7 +122,7 @@ class _LogPrinter:
 
     def report_failure(self, run_log: _RunLog, error: ApiError) -> None:
         self.broken.add(run_log.live.id)
-        err(text.error(f"{run_log.change.job.identity}: its log cannot be read: {error}"))
+        err(text.error(f"{run_log.change.job.identity}: cannot read the log: {error}"))
 
     def _print(self, run_log: _RunLog, lines: Iterable[str]) -> None:
         for line in lines:
@@ -133,7 +133,7 @@ class _LogPrinter:
 
 
 def _follow(client: Client, found: Sequence[_RunLog], printed: _LogPrinter, interval: float) -> None:
-    """Shows what comes, until all runs have ended."""
+    """Prints new lines until all runs have ended."""
     from deployer.apply.watch import get_run
     from deployer.model import RUNNING_PHASES
 
@@ -151,11 +151,15 @@ def _follow(client: Client, found: Sequence[_RunLog], printed: _LogPrinter, inte
             except ApiError as error:
                 printed.report_failure(run_log, error)
                 continue
-            # The look comes first: what a run writes before its end is then in the last page.
+            # The state is read first: everything that the run wrote before its end is then in the last page.
             if live is not None:
                 printed.show_new(run_log)
             if live is not None and live.phase in RUNNING_PHASES and run_log.live.id not in printed.broken:
                 still_running.append(run_log)
             elif run_log.live.id not in printed.broken:
-                err(text.note(f"{run_log.change.job.identity}: it is {live.state if live else 'gone'}"))
+                err(
+                    text.note(
+                        f"{run_log.change.job.identity}: the run {f'is {live.state}' if live else 'no longer exists'}"
+                    )
+                )
         left = still_running

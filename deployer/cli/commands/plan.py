@@ -21,7 +21,7 @@ EXAMPLES = examples(
     ("Plan for the target prod", "deployer plan -t prod"),
     ("Plan one folder with another value", "deployer plan spark --set executors=4"),
     (
-        "Save the plan for a later apply, and print it for a pull request",
+        "Save the plan for a later apply, and print it as Markdown for a pull request",
         "deployer plan -t prod --out plan.json --format markdown",
     ),
 )
@@ -31,10 +31,10 @@ EXAMPLES = examples(
 @click.option(
     "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
 )
-@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
-@click.option("--out", "out_file", metavar="FILE", help="Save the plan, for apply --plan.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
+@click.option("--out", "out_file", metavar="FILE", help="Save the plan to FILE (for apply --plan).")
 @rerun_option
-@click.option("-v", "--verbose", is_flag=True, help="Show unchanged jobs, and the fields of new ones.")
+@click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs and all fields of new jobs.")
 @project_command
 def command(
     options: Options,
@@ -45,7 +45,7 @@ def command(
     rerun: Sequence[str],
     verbose: bool,
 ) -> Exit:
-    """Show what apply would do, and why. Changes nothing."""
+    """Show the changes that apply would make, and the reason for each. Read-only."""
     loaded = session.with_reruns(session.load(options), rerun)
     session.require_valid(loaded, show_warnings=True)
     path = destination(out_file, loaded.project.folder) if out_file is not None else None
@@ -54,7 +54,7 @@ def command(
     from deployer.planning.plan import exceeded_limits
 
     for words in exceeded_limits(loaded.target.limits, plan):
-        err(text.note(f"apply would refuse: {words}"))
+        err(text.note(f"apply would fail: {words}"))
     from deployer.report import json, markdown
 
     match style:
@@ -68,7 +68,7 @@ def command(
         inputs = plan_file.inputs(options, loaded, rerun)
         write(path, as_text(inputs, plan))
         command_line = plan_file.apply_command(out_file, inputs, loaded.project.folder)
-        err(text.note(f"saved in {out_file}; to apply it: {command_line}"))
+        err(text.note(f"plan saved to {out_file}; apply it with: {command_line}"))
     if plan.errors:
         return Exit.ERROR
     return Exit.CHANGES if detailed_exitcode and plan.pending else Exit.DONE

@@ -25,16 +25,16 @@ MAX_VALUE = 48
 
 
 EXAMPLES = examples(
-    ("Print one file after templates", "deployer render spark/daily-orders.yaml"),
+    ("Print one rendered file", "deployer render spark/daily-orders.yaml"),
     ("Show where each value comes from", "deployer render -t prod --origins --select name=daily-orders"),
 )
 
 
 @click.command("render", epilog=EXAMPLES)
-@click.option("--origins", "show_origins", is_flag=True, help="Tell of every value where it comes from.")
+@click.option("--origins", "show_origins", is_flag=True, help="Show the source of each value.")
 @project_command
 def command(options: Options, *, show_origins: bool) -> Exit:
-    """Print the manifests after templates, as YAML; each with the place where it stands.
+    """Print the rendered manifests as YAML, each with its source location.
 
     Secrets and credentials are masked.
     """
@@ -59,13 +59,13 @@ def _shown(manifest: Manifest) -> dict[str, Any]:
 
 
 def _yaml(value: Any) -> str:
-    """Format as YAML; what a terminal does not show as it is becomes an escape."""
+    """Format as YAML; characters that are not printable become escapes."""
     text = dump(value)
     return text if text.replace("\n", "").isprintable() else dump(value, allow_unicode=False)
 
 
 def _origins(document: Document, value: Any, values: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for every leaf: its path, its value, and the places that it comes from."""
+    """Yield a line for every leaf: its path, its value, and its sources."""
     rows = [
         (
             "/" + "/".join(map(str, path)),
@@ -91,7 +91,7 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _origin(document: Document, path: Path, values: Mapping[str, str]) -> str:
-    """Format the places of a leaf: `spark/a.yaml:3:9; queue: values/prod.yaml:2:8`."""
+    """Format the sources of a leaf: `spark/a.yaml:3:9; queue: values/prod.yaml:2:8`."""
     while path not in document.values and path[:-1]:
         path = path[:-1]
     location = document.location(path)
@@ -103,7 +103,7 @@ def _origin(document: Document, path: Path, values: Mapping[str, str]) -> str:
 
 
 def _origin_of(name: str, values: Mapping[str, str]) -> str:
-    """Tell where a value comes from: its own place, or that of the mapping around it."""
+    """Return the source of a value, or of the mapping around it."""
     while name and name not in values:
         name = name.rpartition(".")[0]
     return values.get(name, "")

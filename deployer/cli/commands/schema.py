@@ -20,30 +20,30 @@ from deployer.vendor_pages import Difference, as_table, compare, load_page, tabl
 
 EXAMPLES = examples(
     ("Print the schema of a kind", "deployer schema show SparkBatch"),
-    ("Check that the stored schemas are current", "deployer schema check"),
+    ("Check that the stored schemas are up to date", "deployer schema check"),
 )
 
 
 @click.group("schema", epilog=EXAMPLES)
 def command() -> None:
-    """The JSON Schemas (draft 2020-12) that are generated from the parameter tables."""
+    """The JSON Schemas (draft 2020-12), generated from the parameter tables."""
 
 
 @command.command(
     "generate",
     epilog=examples(
         ("Write the schemas after a table has changed", "deployer schema generate"),
-        ("Then check that all schemas are current", "deployer schema check"),
+        ("Then check that all schemas are up to date", "deployer schema check"),
     ),
 )
 def generate() -> Exit:
-    """Write the schemas from the tables, into the folder of the tables."""
+    """Generate the schemas from the tables, in the folder of the tables."""
     for name, text in schema.generate().items():
         file = Path(str(schema_folder() / name))
         try:
             file.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise DeployerError(f"{file} cannot be written: {error.strerror}") from None
+            raise DeployerError(f"cannot write {file}: {error.strerror}") from None
         out(f"wrote {name}")
     return Exit.DONE
 
@@ -51,7 +51,7 @@ def generate() -> Exit:
 @command.command(
     "check",
     epilog=examples(
-        ("Check that the stored schemas are current", "deployer schema check"),
+        ("Check that the stored schemas are up to date", "deployer schema check"),
         (
             "Compare the tables with pages of the vendor",
             "deployer schema check --against batches.html sessions.md",
@@ -61,36 +61,36 @@ def generate() -> Exit:
 @click.option("--against", metavar="PAGE...", multiple=True, help="Compare the tables with vendor pages.")
 @click.argument("more", metavar="", nargs=-1)
 def check(against: tuple[str, ...], more: tuple[str, ...]) -> Exit:
-    """Fail when a generated schema is missing or not what the tables say.
+    """Fail if a generated schema is missing or out of date.
 
-    With --against, also list where the tables and vendor pages differ, and fail when the tables do not
+    With --against, also list the differences between the tables and vendor pages, and fail if the tables do not
     explain a difference.
     """
     if more and not against:
-        raise UsageError(f"what is {more[0]} for? Pages to compare with follow --against")
+        raise UsageError(f"unexpected argument {more[0]}: pages follow --against")
     compared = [_compared(path) for path in (*against, *more)]
     stale = schema.stale()
     for name in stale:
-        err(f"{name} is stale; run 'deployer schema generate'")
+        err(f"{name} is out of date; run 'deployer schema generate'")
     if not stale:
-        out(f"The {len(schema.generate())} schemas are current.")
+        out(f"The {len(schema.generate())} schemas are up to date.")
     for path, differences in compared:
         for difference in differences:
             out(printable(_line(difference)))
-        open_ones = sum(difference.reason is None for difference in differences)
-        on_purpose = len(differences) - open_ones
-        out(printable(f"{path}: {open_ones} differences are unexplained, {on_purpose} are on purpose."))
-    unexplained = any(difference.reason is None for _, found in compared for difference in found)
-    return Exit.ERROR if stale or unexplained else Exit.DONE
+        unexplained = sum(difference.reason is None for difference in differences)
+        intentional = len(differences) - unexplained
+        out(printable(f"{path}: {unexplained} unexplained and {intentional} intentional differences."))
+    is_unexplained = any(difference.reason is None for _, found in compared for difference in found)
+    return Exit.ERROR if stale or is_unexplained else Exit.DONE
 
 
 def _compared(path: str) -> tuple[str, list[Difference]]:
     page = load_page(path)
     if not page.calls:
-        raise DeployerError(f"{path} names no call, as in 'POST /v2.0/{{project_id}}/batches'")
+        raise DeployerError(f"{path} contains no request line such as 'POST /v2.0/{{project_id}}/batches'")
     tables = tables_of(page, [load_table(operation) for operation in operations()])
     if not tables:
-        raise DeployerError(f"{path} documents {', '.join(page.calls)}, for which there is no table")
+        raise DeployerError(f"no table for {', '.join(page.calls)}, documented in {path}")
     return path, [difference for table in tables for difference in compare(table, page)]
 
 
@@ -103,9 +103,9 @@ def _line(difference: Difference) -> str:
         case _:
             what = f"page says {_describe(difference.page)}, table says {_describe(difference.table)}"
     if difference.reason is not None:
-        end = f" (on purpose: {difference.reason})"
+        end = f" (intentional: {difference.reason})"
     elif difference.expected:
-        end = f" (unexplained: its 'page' says {_describe(difference.expected[0])})"
+        end = f" (unexplained: 'page' in the table says {_describe(difference.expected[0])})"
     else:
         end = " (unexplained)"
     subject = f"{difference.operation} {difference.side} {difference.path}"
@@ -159,6 +159,6 @@ def show(kind: str) -> Exit:
     """Print the schema of KIND (or of Project, for deployer.yaml, or Plan, for a saved plan)."""
     known = [*KINDS, "Project", "Plan"]
     if kind not in known:
-        raise UsageError(f"there is no kind '{kind}'{nearest(kind, known)}")
+        raise UsageError(f"unknown kind '{kind}'{nearest(kind, known)}")
     out((schema_folder() / f"{kind}.schema.json").read_text(encoding="utf-8"), newline=False)
     return Exit.DONE

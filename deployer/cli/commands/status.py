@@ -30,7 +30,7 @@ EXAMPLES = examples(
 )
 @project_command
 def command(options: Options, style: str) -> Exit:
-    """Show the live state of each job that the manifests name, and whether it is as its manifest says."""
+    """Show the live state of each job, and whether it matches its manifest."""
     loaded = session.load(options)
     session.require_valid(loaded)
     with session.connected(loaded) as client:

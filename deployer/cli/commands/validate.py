@@ -37,26 +37,26 @@ class _TargetResult:
 
 
 EXAMPLES = examples(
-    ("Check the project for every target", "deployer validate --all-targets"),
+    ("Validate the project for every target", "deployer validate --all-targets"),
     ("Treat warnings as errors, and annotate a pull request", "deployer validate --strict --format github"),
 )
 
 
 @click.command("validate", epilog=EXAMPLES)
-@click.option("--strict", is_flag=True, help="Take warnings for errors.")
-@click.option("--all-targets", is_flag=True, help="Check for every target of deployer.yaml.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
+@click.option("--all-targets", is_flag=True, help="Validate for every target in deployer.yaml.")
 @click.option(
     "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
 )
-@click.option("-v", "--verbose", is_flag=True, help="Tell what each job's sc_type amounts to.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the resources of each job's sc_type.")
 @project_command
 def command(options: Options, style: str, *, strict: bool, all_targets: bool, verbose: bool) -> Exit:
-    """Check all manifests: templates, YAML, schema and lifecycle. No credentials, no network.
+    """Validate all manifests offline: templates, YAML, schema, rules and lifecycle.
 
-    The whole project is checked, whatever PATH selects.
+    The whole project is validated, whatever PATH selects.
     """
     if all_targets and options.target:
-        raise UsageError("--all-targets means every target, and -t one; give one of the two")
+        raise UsageError("--all-targets and -t cannot be combined")
     folder = session.project_folder(options)
     checked = _for_all(folder, options) if all_targets else _for_one(options)
     found = findings.for_targets({target: result.problems for target, result in checked.items()})
@@ -79,7 +79,7 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
             f"{count(result.jobs, 'job')} for target {printable(target)}"
             for target, result in checked.items()
         )
-        out(f"Not valid: {counted}." if errors else f"Valid: {jobs}; {counted}.")
+        out(f"Invalid: {counted}." if errors else f"Valid: {jobs}; {counted}.")
     return Exit.INVALID if errors else Exit.DONE
 
 
@@ -140,9 +140,9 @@ def _sizes(checked: Mapping[str, _TargetResult]) -> Iterator[str]:
 
 
 def _in_repository(folder: Path) -> str:
-    """Returns the project's folder as seen from where GitHub looks for files: the repository's top folder.
+    """Returns the project's folder relative to the folder that GitHub resolves paths in: the repository's top folder.
 
-    Outside of GitHub, or of its checkout, that is taken to be where the command was started.
+    Outside of GitHub or of its checkout, that is the folder where the command was started.
     """
     real = os.path.realpath(folder)
     workspace = os.environ.get("GITHUB_WORKSPACE")

@@ -28,12 +28,14 @@ EXAMPLES = examples(
 @click.option(
     "--until",
     type=click.Choice(["running", "succeeded"]),
-    help="How far; without it Flink jobs until they run, the others until they have succeeded.",
+    help="State to wait for (default: running for Flink jobs, succeeded for others).",
 )
-@click.option("--timeout", metavar="TIME", help="How long, like 90s, 30m or 2h, for lifecycle.timeout.")
+@click.option(
+    "--timeout", metavar="TIME", help="Maximum time, such as 90s, 30m or 2h (default: lifecycle.timeout)."
+)
 @project_command
 def command(options: Options, until: str | None, timeout: str | None) -> Exit:
-    """Wait until the selected jobs run, or have succeeded. Changes nothing, and ends no job."""
+    """Wait until the selected jobs are running or have succeeded. Read-only."""
     from deployer.apply.watch import WaitRequest, watch
 
     if timeout is not None:
@@ -47,7 +49,7 @@ def command(options: Options, until: str | None, timeout: str | None) -> Exit:
         for change in plan.changes:
             state = change.job.lifecycle.state
             if state in {State.ABSENT, State.STOPPED}:
-                err(text.note(f"{change.job.identity}: not waited for, as its manifest says state: {state}"))
+                err(text.note(f"{change.job.identity}: skipped (its manifest sets state: {state})"))
                 continue
             effective_timeout = timeout or change.job.lifecycle.timeout
             awaited.append(
@@ -73,7 +75,7 @@ def _check(timeout: str) -> None:
     try:
         seconds(timeout)
     except ValueError:
-        raise UsageError(f"--timeout {timeout}: expected a time like 90s, 30m or 2h") from None
+        raise UsageError(f"--timeout {timeout}: expected a duration such as 90s, 30m or 2h") from None
 
 
 def _until(change: Change, until: str | None) -> Until:

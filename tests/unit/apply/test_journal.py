@@ -345,7 +345,7 @@ def test_history(bare: Workspace, state: Path) -> None:
         "      jobs/a.yaml:3: it is not there\n"
         "\n"
         f"2024-07-03 09:46:40 UTC to test (project pid) by ann, GitHub run 77, revision {SHA}\n"
-        "  2024-07-03 09:46:40 UTC cancel (submit) SparkBatch c in q: no outcome recorded, id b-9\n"
+        "  2024-07-03 09:46:40 UTC cancel (submit) SparkBatch c in q: outcome not recorded, id b-9\n"
         "      jobs/a.yaml:3: it is not there\n"
     )
     told = bare.run("history", "--format", "json").json["requests"]
@@ -379,7 +379,7 @@ def test_which_calls_are_shown(bare: Workspace, state: Path, options: list[str],
 
 def test_a_project_without_a_journal(bare: Workspace) -> None:
     ran = bare.run("history")
-    assert (ran.code, ran.out, ran.err) == (Exit.DONE, "No calls are recorded.\n", "")
+    assert (ran.code, ran.out, ran.err) == (Exit.DONE, "No requests recorded.\n", "")
     assert bare.run("history", "--format", "json").json == {"format_version": "1.0", "requests": []}
     assert not (bare.folder / ".deployer").exists()
 
@@ -415,7 +415,7 @@ def test_a_hostile_journal_is_printable(bare: Workspace, state: Path) -> None:
         text = text.replace(word, f"{word[:-1]}{evil}{word[-1]}")
     (state / journal.FILE).write_text(text + "not a line\n")
     ran = bare.run("history")
-    assert (ran.code, ran.err) == (Exit.DONE, "note: .deployer/journal.jsonl: 1 line cannot be read\n")
+    assert (ran.code, ran.err) == (Exit.DONE, "note: .deployer/journal.jsonl: 1 unreadable line\n")
     assert len(ran.out.splitlines()) == 3
     assert not re.search("\x1b|\x07|\u202e|##\\[", ran.out)
     assert "\\u001b]0;x" in ran.out

@@ -162,4 +162,4 @@ def test_a_state_folder_that_leads_elsewhere_is_refused(workspace: Workspace, tm
     workspace.write("a.yaml", manifest("SparkBatch", "alpha", SPECS["SparkBatch"]))
     applied = workspace.apply()
     assert (applied.code, applied.out, list(elsewhere.iterdir())) == (1, "", [])
-    assert ".deployer is a symbolic link; it must be a folder of the project" in applied.err
+    assert ".deployer must be a folder in the project, not a symbolic link" in applied.err

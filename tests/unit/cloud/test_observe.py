@@ -91,7 +91,7 @@ def test_a_long_listing_is_asked_by_name(workspace: Workspace, proxy: FaultProxy
     assert (planned["summary"]["unchanged"], planned["errors"]) == (1, [])
     [created] = planned["changes"]
     assert (created["name"], created["action"]) == ("beta", "create")
-    assert created["reason"].startswith("no record of it: asked by name, the listing of 67 jobs holds none")
+    assert created["reason"].startswith("not deployed: no match by name among 67 listed jobs")
     queries = asked(proxy, kind)
     by_name, by_state = LONG[kind]
     assert sorted({query[by_name] for query in queries if by_name in query}) == ["alpha", "beta"]
@@ -136,7 +136,7 @@ def test_a_service_without_these_filters_is_read_to_the_end(
     proxy.rule("GET", "", without(*LONG[kind]))
     planned = workspace.plan()
     assert (planned["summary"]["create"], planned["summary"]["unchanged"]) == (1, 1)
-    assert "the listing holds 67 jobs" in planned["changes"][0]["reason"]
+    assert "not found among 67 listed jobs" in planned["changes"][0]["reason"]
     assert proxy.count("GET", PATHS[kind]) == 15
 
 
@@ -405,7 +405,7 @@ def test_a_job_of_ours_without_a_manifest_is_known_by_its_tag(
     workspace.write("jobs.yaml", tagged("alpha", TAGS))
     proxy.clear()
     said = workspace.run("plan").out
-    assert ["no manifest any more" in said, "beta" in said, "other-" in said] == [True, True, False]
+    assert ["no longer in a manifest" in said, "beta" in said, "other-" in said] == [True, True, False]
     assert proxy.count("GET", "/tags") == 2
     # A service that does not know the filter names all jobs as ours, and is not believed.
     proxy.clear()

@@ -64,7 +64,7 @@ def test_a_file_may_be_empty(bare: Workspace, text: str) -> None:
 def test_a_project_may_be_empty(bare: Workspace, verb: str) -> None:
     ran = bare.run(verb)
     assert ran.code == 0
-    assert ran.err.startswith("note: there are no manifests in ")
+    assert ran.err.startswith("note: no manifests found in ")
 
 
 def test_an_empty_project_is_planned_and_applied(workspace: Workspace) -> None:
@@ -217,14 +217,14 @@ def test_what_is_selected(many: Workspace, arguments: str, names: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--select name=nothing", "no job is selected"),
-        ("--select label.team=x,label.team=y", "no job is selected"),
-        ("spark/deep --select kind=MrsJob", "no job is selected"),
-        ("deployer.yaml", "no job is selected"),
+        ("--select name=nothing", "PATH and --select match no jobs"),
+        ("--select label.team=x,label.team=y", "PATH and --select match no jobs"),
+        ("spark/deep --select kind=MrsJob", "PATH and --select match no jobs"),
+        ("deployer.yaml", "PATH and --select match no jobs"),
         ("--select name", "expected kind=KIND, name=GLOB or label.KEY=VALUE"),
-        ("--select nam=b", "there is no selector 'nam'; did you mean 'name'?"),
+        ("--select nam=b", "unknown selector 'nam'; did you mean 'name'?"),
         ("--select name=b,", "expected kind=KIND"),
-        ("spark/nothing.yaml", "spark/nothing.yaml: there is no such file or folder"),
+        ("spark/nothing.yaml", "spark/nothing.yaml: no such file or folder"),
     ],
 )
 def test_what_selects_nothing(many: Workspace, arguments: str, words: str) -> None:

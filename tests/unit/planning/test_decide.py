@@ -50,34 +50,34 @@ BLOCKED, UNCHANGED, RESUBMIT = Action.BLOCKED, Action.UNCHANGED, Action.RESUBMIT
 
 RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
     # row, lifecycle, live phase, differs, action, impact, gist of the reason, needs attention
-    ("absent-none", ABSENT, None, False, UNCHANGED, NONE, "nothing is active", False),
+    ("absent-none", ABSENT, None, False, UNCHANGED, NONE, "no run is active", False),
     ("absent-active", ABSENT, Phase.ACTIVE, False, Action.CANCEL, CANCELS, "run-1 is active-word", False),
     ("absent-pending", ABSENT, Phase.PENDING, True, Action.CANCEL, CANCELS, "run-1 is pending-word", False),
-    ("absent-ended", ABSENT, Phase.SUCCEEDED, True, UNCHANGED, NONE, "nothing is active", False),
-    ("absent-unknown", ABSENT, Phase.UNKNOWN, False, UNCHANGED, NONE, "is not known to this", True),
-    ("unknown", {}, Phase.UNKNOWN, True, UNCHANGED, NONE, "not known to this version", True),
-    ("none", {}, None, False, Action.CREATE, NONE, "the listing is empty", False),
+    ("absent-ended", ABSENT, Phase.SUCCEEDED, True, UNCHANGED, NONE, "no run is active", False),
+    ("absent-unknown", ABSENT, Phase.UNKNOWN, False, UNCHANGED, NONE, "is unknown to this version", True),
+    ("unknown", {}, Phase.UNKNOWN, True, UNCHANGED, NONE, "unknown to this version", True),
+    ("none", {}, None, False, Action.CREATE, NONE, "the service lists no jobs", False),
     ("none-keep", {"on_missing": OnMissing.KEEP}, None, False, UNCHANGED, NONE, "onMissing is keep", False),
     ("active-same", {}, Phase.ACTIVE, False, UNCHANGED, NONE, "run-1 is active-word", False),
     ("pending-same", {}, Phase.PENDING, False, UNCHANGED, NONE, "run-1 is pending-word", False),
-    ("active-rerun", {"rerun": AFTER}, Phase.ACTIVE, False, BLOCKED, NONE, "rerun is later", False),
+    ("active-rerun", {"rerun": AFTER}, Phase.ACTIVE, False, BLOCKED, NONE, "rerun is later than the last", False),
     ("active-rerun-done", {"rerun": BEFORE}, Phase.ACTIVE, False, UNCHANGED, NONE, "run-1 is active", False),
-    ("active-differs", {}, Phase.ACTIVE, True, BLOCKED, NONE, "let it end, or set onChange", False),
-    ("active-replace", REPLACE, Phase.ACTIVE, True, Action.REPLACE, CANCELS, "is cancelled, then", False),
-    ("active-submit", BESIDE, Phase.ACTIVE, True, Action.SUBMIT, RERUNS, "beside run-1", False),
+    ("active-differs", {}, Phase.ACTIVE, True, BLOCKED, NONE, "wait for it to end, or set lifecycle.onChange", False),
+    ("active-replace", REPLACE, Phase.ACTIVE, True, Action.REPLACE, CANCELS, "cancels the run and", False),
+    ("active-submit", BESIDE, Phase.ACTIVE, True, Action.SUBMIT, RERUNS, "run-1 keeps running", False),
     ("active-keep", KEEP, Phase.ACTIVE, True, UNCHANGED, NONE, "onChange is keep", False),
-    ("ended-differs", {}, Phase.SUCCEEDED, True, RESUBMIT, RERUNS, "the manifest changed", False),
-    ("failed-differs", {}, Phase.FAILED, True, RESUBMIT, RERUNS, "the manifest changed", False),
-    ("killed-differs", {}, Phase.STOPPED, True, RESUBMIT, RERUNS, "the manifest changed", False),
+    ("ended-differs", {}, Phase.SUCCEEDED, True, RESUBMIT, RERUNS, "manifest changed", False),
+    ("failed-differs", {}, Phase.FAILED, True, RESUBMIT, RERUNS, "manifest changed", False),
+    ("killed-differs", {}, Phase.STOPPED, True, RESUBMIT, RERUNS, "manifest changed", False),
     ("ended-keep", KEEP, Phase.FAILED, True, UNCHANGED, NONE, "onChange is keep", False),
-    ("ended-rerun", {"rerun": AFTER}, Phase.SUCCEEDED, False, RESUBMIT, RERUNS, "rerun is later", False),
-    ("failed-rerun", {"rerun": AFTER}, Phase.FAILED, False, RESUBMIT, RERUNS, "rerun is later", False),
-    ("killed-rerun", {"rerun": AFTER}, Phase.STOPPED, False, RESUBMIT, RERUNS, "rerun is later", False),
-    ("ended-rerun-done", {"rerun": BEFORE}, Phase.SUCCEEDED, False, UNCHANGED, NONE, "the last run", False),
-    ("succeeded", REVIVE, Phase.SUCCEEDED, False, UNCHANGED, NONE, "the last run (run-1)", False),
+    ("ended-rerun", {"rerun": AFTER}, Phase.SUCCEEDED, False, RESUBMIT, RERUNS, "rerun is later than the last", False),
+    ("failed-rerun", {"rerun": AFTER}, Phase.FAILED, False, RESUBMIT, RERUNS, "rerun is later than the last", False),
+    ("killed-rerun", {"rerun": AFTER}, Phase.STOPPED, False, RESUBMIT, RERUNS, "rerun is later than the last", False),
+    ("ended-rerun-done", {"rerun": BEFORE}, Phase.SUCCEEDED, False, UNCHANGED, NONE, "last run run-1: ", False),
+    ("succeeded", REVIVE, Phase.SUCCEEDED, False, UNCHANGED, NONE, "last run run-1: succeeded-word", False),
     ("failed", {}, Phase.FAILED, False, UNCHANGED, NONE, "onFailure is keep", True),
     ("failed-resubmit", REVIVE, Phase.FAILED, False, RESUBMIT, RERUNS, "onFailure is resubmit", False),
-    ("killed", REVIVE, Phase.STOPPED, False, UNCHANGED, NONE, "somebody stopped it", True),
+    ("killed", REVIVE, Phase.STOPPED, False, UNCHANGED, NONE, "the run was stopped outside deployer", True),
 ]  # fmt: skip
 
 
@@ -124,52 +124,52 @@ CREATE, CANCEL, STOP, UPDATE, START, DELETE = Step
 
 DEFINITION_ROWS: list[tuple[Any, ...]] = [
     # row, lifecycle, live phase, the field that differs, action, its steps, impact, gist of the reason
-    ("absent-none", ABSENT, None, "", UNCHANGED, [], NONE, "there is none"),
+    ("absent-none", ABSENT, None, "", UNCHANGED, [], NONE, "the job does not exist"),
     ("absent-pending", ABSENT, Phase.PENDING, "", UNCHANGED, [], NONE, "in transition"),
     ("absent-running", ABSENT, Phase.ACTIVE, "", Action.DELETE, [STOP, DELETE], DELETES, "with a savepoint"),
     ("absent-lose", ABSENT | LOSE, Phase.ACTIVE, "", Action.DELETE, [STOP, DELETE], DELETES, "without a"),
-    ("absent-draft", ABSENT, Phase.DRAFT, "", Action.DELETE, [DELETE], DELETES, "it is draft-word"),
-    ("absent-stopped", ABSENT, Phase.STOPPED, OTHER, Action.DELETE, [DELETE], DELETES, "it is stopped-word"),
-    ("absent-unknown", ABSENT, Phase.UNKNOWN, "", Action.DELETE, [STOP, DELETE], DELETES, "savepoint first"),
-    ("none", {}, None, "", Action.CREATE, [CREATE, START], NONE, "created, then run"),
-    ("none-stopped", STOPPED, None, "", Action.CREATE, [CREATE], NONE, "not run"),
+    ("absent-draft", ABSENT, Phase.DRAFT, "", Action.DELETE, [DELETE], DELETES, "the job is draft-word"),
+    ("absent-stopped", ABSENT, Phase.STOPPED, OTHER, Action.DELETE, [DELETE], DELETES, "the job is stopped-word"),
+    ("absent-unknown", ABSENT, Phase.UNKNOWN, "", Action.DELETE, [STOP, DELETE], DELETES, "stops it first, with"),
+    ("none", {}, None, "", Action.CREATE, [CREATE, START], NONE, "creates and starts it"),
+    ("none-stopped", STOPPED, None, "", Action.CREATE, [CREATE], NONE, "a draft without starting it"),
     ("none-keep", {"on_missing": OnMissing.KEEP}, None, "", UNCHANGED, [], NONE, "onMissing is keep"),
     ("pending", {}, Phase.PENDING, "", UNCHANGED, [], NONE, "in transition"),
-    ("differs-pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "changed, but it is in transition"),
-    ("unknown", {}, Phase.UNKNOWN, OTHER, UNCHANGED, [], NONE, "needs a person"),
-    ("draft", {}, Phase.DRAFT, "", Action.START, [START], NONE, "never run"),
-    ("draft-stopped", STOPPED, Phase.DRAFT, "", UNCHANGED, [], NONE, "it is draft-word"),
-    ("stopped", {}, SAVED, "", Action.START, [START], NONE, "from its savepoint"),
-    ("stopped-bare", {}, Phase.STOPPED, "", BLOCKED, [], NONE, "has no savepoint"),
-    ("stopped-lose", LOSE, Phase.STOPPED, "", Action.START, [START], STATE_LOST, "is lost"),
-    ("stopped-lose-saved", LOSE, SAVED, "", Action.START, [START], NONE, "from its savepoint"),
-    ("stopped-stopped", STOPPED, Phase.STOPPED, "", UNCHANGED, [], NONE, "it is stopped-word"),
-    ("running", {}, Phase.ACTIVE, "", UNCHANGED, [], NONE, "it is active-word"),
+    ("differs-pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "changed, but the job is in transition"),
+    ("unknown", {}, Phase.UNKNOWN, OTHER, UNCHANGED, [], NONE, "needs manual action"),
+    ("draft", {}, Phase.DRAFT, "", Action.START, [START], NONE, "never started"),
+    ("draft-stopped", STOPPED, Phase.DRAFT, "", UNCHANGED, [], NONE, "the job is draft-word"),
+    ("stopped", {}, SAVED, "", Action.START, [START], NONE, "from the savepoint"),
+    ("stopped-bare", {}, Phase.STOPPED, "", BLOCKED, [], NONE, "no savepoint exists"),
+    ("stopped-lose", LOSE, Phase.STOPPED, "", Action.START, [START], STATE_LOST, "job state is lost"),
+    ("stopped-lose-saved", LOSE, SAVED, "", Action.START, [START], NONE, "from the savepoint"),
+    ("stopped-stopped", STOPPED, Phase.STOPPED, "", UNCHANGED, [], NONE, "the job is stopped-word"),
+    ("running", {}, Phase.ACTIVE, "", UNCHANGED, [], NONE, "the job is active-word"),
     ("running-rerun", {"rerun": AFTER}, Phase.ACTIVE, "", UNCHANGED, [], NONE, "rerun does not restart"),
     ("running-stopped", STOPPED, Phase.ACTIVE, "", Action.STOP, [STOP], RESTART, "with a savepoint"),
-    ("running-stopped-lose", STOPPED | LOSE, Phase.ACTIVE, "", Action.STOP, [STOP], STATE_LOST, "is lost"),
-    ("finished", {}, Phase.SUCCEEDED, "", UNCHANGED, [], NONE, "it ran to its end"),
-    ("finished-rerun", {"rerun": AFTER}, Phase.SUCCEEDED, "", Action.START, [START], RERUNS, "rerun is"),
-    ("finished-rerun-done", {"rerun": BEFORE}, Phase.SUCCEEDED, "", UNCHANGED, [], NONE, "to its end"),
+    ("running-stopped-lose", STOPPED | LOSE, Phase.ACTIVE, "", Action.STOP, [STOP], STATE_LOST, "job state is lost"),
+    ("finished", {}, Phase.SUCCEEDED, "", UNCHANGED, [], NONE, "the job is succeeded-word: completed"),
+    ("finished-rerun", {"rerun": AFTER}, Phase.SUCCEEDED, "", Action.START, [START], RERUNS, "rerun is later"),
+    ("finished-rerun-done", {"rerun": BEFORE}, Phase.SUCCEEDED, "", UNCHANGED, [], NONE, "succeeded-word: completed"),
     ("failed", {}, Phase.FAILED, "", UNCHANGED, [], NONE, "onFailure is keep"),
-    ("failed-stopped", STOPPED, Phase.FAILED, "", UNCHANGED, [], NONE, "it is failed-word"),
-    ("failed-resubmit", REVIVE, Phase.FAILED, "", BLOCKED, [], NONE, "has no savepoint"),
-    ("failed-resubmit-lose", REVIVE | LOSE, Phase.FAILED, "", Action.START, [START], STATE_LOST, "is lost"),
-    ("hot-running", {}, Phase.ACTIVE, HOT, Action.UPDATE, [UPDATE], IN_PLACE, "the manifest changed"),
-    ("hot-tags", {}, Phase.ACTIVE, "tags", Action.UPDATE, [UPDATE], IN_PLACE, "the manifest changed"),
+    ("failed-stopped", STOPPED, Phase.FAILED, "", UNCHANGED, [], NONE, "the job is failed-word"),
+    ("failed-resubmit", REVIVE, Phase.FAILED, "", BLOCKED, [], NONE, "no savepoint exists"),
+    ("failed-resubmit-lose", REVIVE | LOSE, Phase.FAILED, "", Action.START, [START], STATE_LOST, "job state is lost"),
+    ("hot-running", {}, Phase.ACTIVE, HOT, Action.UPDATE, [UPDATE], IN_PLACE, "manifest changed"),
+    ("hot-tags", {}, Phase.ACTIVE, "tags", Action.UPDATE, [UPDATE], IN_PLACE, "manifest changed"),
     ("hot-to-stop", STOPPED, Phase.ACTIVE, HOT, Action.UPDATE, [UPDATE, STOP], RESTART, "with a savepoint"),
-    ("hot-stopped", STOPPED, Phase.STOPPED, HOT, Action.UPDATE, [UPDATE], IN_PLACE, "it is stopped-word"),
-    ("hot-to-run", {}, SAVED, HOT, Action.UPDATE, [UPDATE, START], IN_PLACE, "from its savepoint"),
-    ("hot-to-run-bare", {}, Phase.STOPPED, HOT, BLOCKED, [], NONE, "has no savepoint"),
-    ("differs-draft", {}, Phase.DRAFT, OTHER, Action.UPDATE, [UPDATE, START], IN_PLACE, "it is draft-word"),
+    ("hot-stopped", STOPPED, Phase.STOPPED, HOT, Action.UPDATE, [UPDATE], IN_PLACE, "the job is stopped-word"),
+    ("hot-to-run", {}, SAVED, HOT, Action.UPDATE, [UPDATE, START], IN_PLACE, "from the savepoint"),
+    ("hot-to-run-bare", {}, Phase.STOPPED, HOT, BLOCKED, [], NONE, "no savepoint exists"),
+    ("differs-draft", {}, Phase.DRAFT, OTHER, Action.UPDATE, [UPDATE, START], IN_PLACE, "the job is draft-word"),
     ("differs-draft-stopped", STOPPED, Phase.DRAFT, OTHER, Action.UPDATE, [UPDATE], IN_PLACE, "draft-word"),
-    ("differs-saved", {}, SAVED, OTHER, Action.UPDATE, [UPDATE, START], IN_PLACE, "from its savepoint"),
-    ("differs-finished", {}, Phase.SUCCEEDED, OTHER, Action.UPDATE, [UPDATE, START], RERUNS, "started anew"),
-    ("differs-failed", {}, Phase.FAILED, OTHER, BLOCKED, [], NONE, "has no savepoint"),
-    ("differs-failed-lose", LOSE, Phase.FAILED, OTHER, Action.UPDATE, [UPDATE, START], STATE_LOST, "is lost"),
+    ("differs-saved", {}, SAVED, OTHER, Action.UPDATE, [UPDATE, START], IN_PLACE, "from the savepoint"),
+    ("differs-finished", {}, Phase.SUCCEEDED, OTHER, Action.UPDATE, [UPDATE, START], RERUNS, "starts a new run"),
+    ("differs-failed", {}, Phase.FAILED, OTHER, BLOCKED, [], NONE, "no savepoint exists"),
+    ("differs-failed-lose", LOSE, Phase.FAILED, OTHER, Action.UPDATE, [UPDATE, START], STATE_LOST, "job state is lost"),
     ("differs-to-stop", STOPPED, Phase.ACTIVE, OTHER, Action.STOP, [STOP, UPDATE], RESTART, "with a"),
     ("differs-running", {}, Phase.ACTIVE, OTHER, Action.RESTART, [STOP, UPDATE, START], RESTART, "savepoint"),
-    ("differs-lose", LOSE, Phase.ACTIVE, OTHER, Action.RESTART, [STOP, UPDATE, START], STATE_LOST, "is lost"),
+    ("differs-lose", LOSE, Phase.ACTIVE, OTHER, Action.RESTART, [STOP, UPDATE, START], STATE_LOST, "job state is lost"),
 ]  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def test_a_protected_definition_is_not_stopped_nor_deleted(row: tuple[Any, ...])
     change, _ = decided(one, *definitions(one, phase, differs))
     refused = {STOP, DELETE} & {*steps}
     assert change.action is (BLOCKED if refused else action)
-    assert ("protect: true refuses" in change.reason) is bool(refused)
+    assert ("prevented by lifecycle.protect" in change.reason) is bool(refused)
 
 
 @pytest.mark.parametrize(("lifecycle", "differs"), [(ABSENT, ""), (REPLACE, "className")])
@@ -210,7 +210,7 @@ def test_a_protected_run_is_not_cancelled(lifecycle: dict[str, Any], differs: st
     one = job(**lifecycle, protect=True)
     change, _ = decided(one, run(one, Phase.ACTIVE, differs=differs))
     assert change.action is BLOCKED
-    assert "protect: true refuses" in change.reason
+    assert "prevented by lifecycle.protect" in change.reason
 
 
 def test_a_create_tells_what_it_is_made_of_without_its_secrets() -> None:

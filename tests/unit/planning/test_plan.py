@@ -38,12 +38,15 @@ def test_a_job_that_is_active_elsewhere_is_pointed_out() -> None:
 @pytest.mark.parametrize(
     ("runs", "words"),
     [
-        ([], "the listing is empty"),
-        ([("other", SUBMITTED)], "the listing holds 1 job, back to 2024-07-03"),
-        ([("other", SUBMITTED), ("third", SUBMITTED - 86_400_000)], "holds 2 jobs, back to 2024-07-02"),
-        ([("other", 0)], "the listing holds 1 job"),
-        ([("other", 10**18)], "the listing holds 1 job"),
-        ([("other", -(10**18))], "the listing holds 1 job"),
+        ([], "the service lists no jobs"),
+        ([("other", SUBMITTED)], "not found among 1 listed job (oldest: 2024-07-03)"),
+        (
+            [("other", SUBMITTED), ("third", SUBMITTED - 86_400_000)],
+            "among 2 listed jobs (oldest: 2024-07-02)",
+        ),
+        ([("other", 0)], "not found among 1 listed job"),
+        ([("other", 10**18)], "not found among 1 listed job"),
+        ([("other", -(10**18))], "not found among 1 listed job"),
     ],
 )
 def test_a_create_says_how_far_back_the_listing_reaches(runs: list[tuple[str, int]], words: str) -> None:
@@ -56,7 +59,7 @@ def test_a_create_says_how_far_back_the_listing_reaches(runs: list[tuple[str, in
 
 def test_the_reach_of_an_mrs_listing_is_that_of_the_cluster() -> None:
     elsewhere = run(job("MrsJob", spec={"cluster_id": "c-2"}), Phase.SUCCEEDED)
-    assert decided(job("MrsJob"), elsewhere)[0].reason.endswith("the listing is empty")
+    assert decided(job("MrsJob"), elsewhere)[0].reason.endswith("the service lists no jobs")
 
 
 # --- which run counts -------------------------------------------------------------------------------------
@@ -83,7 +86,7 @@ def test_several_active_and_the_newest_is_the_same() -> None:
     new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1)
     change, notes = decided(one, old, new)
     assert change.action is Action.UNCHANGED
-    assert notes == ("more than one is active; beside it: old",)
+    assert notes == ("several runs are active; other runs: old",)
 
 
 @pytest.mark.parametrize("on_change", OnChange)
@@ -103,7 +106,7 @@ def test_several_active_and_none_is_wanted() -> None:
     new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
     change, notes = decided(one, old, new)
     assert (change.action, [live.id for live in change.other_runs]) == (Action.CANCEL, ["old"])
-    assert notes == ("more than one is active, and all are cancelled: new, old",)
+    assert notes == ("several runs are active; all of them are cancelled: new, old",)
 
 
 @pytest.mark.parametrize("state", State)
@@ -111,7 +114,7 @@ def test_several_definitions_of_one_name(state: State) -> None:
     one = job("FlinkJar", state=state)
     change, _ = decided(one, run(one, Phase.DRAFT, id="1"), run(one, Phase.ACTIVE, id="2"))
     assert change.action is Action.BLOCKED
-    assert "several jobs have this name: 1, 2" in change.reason
+    assert "several live jobs have this name: 1, 2" in change.reason
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,7 @@ def test_an_unnamed_job_may_be_this_one(
     ("rerun", "now", "words"),
     [
         (FUTURE, NOW, "rerun is in the future: 2024-07-03T12:00:01"),
-        (AFTER, None, "the service does not say what time it is"),
+        (AFTER, None, "the service did not report its time"),
     ],
 )
 @pytest.mark.parametrize("runs", [(), (Phase.ACTIVE,), (Phase.SUCCEEDED,)])
@@ -188,7 +191,7 @@ def test_a_rerun_is_not_acted_on_when_the_listing_tells_no_time(kind: str) -> No
     one = job(kind, rerun=AFTER)
     change, notes = decided(one, run(one, Phase.SUCCEEDED, submitted=0))
     assert change.action is Action.UNCHANGED
-    assert ["rerun is not acted on" in note for note in notes] == [True]
+    assert ["rerun ignored: the service does not report" in note for note in notes] == [True]
 
 
 # --- dependencies -----------------------------------------------------------------------------------------
@@ -212,9 +215,9 @@ def test_until(until: Until, phase: Phase, *, selected: bool) -> None:
     assert change.action is (Action.BLOCKED if never else Action.CREATE)
     if never:
         word = "is a draft" if phase is Phase.DRAFT else f"has {phase}"
-        assert change.reason == f"it depends on first, which {word}"
+        assert change.reason == f"dependency first {word}"
     else:
-        assert ("apply waits until first" in change.reason) is (phase not in READY[until])
+        assert ("waits until first" in change.reason) is (phase not in READY[until])
 
 
 @pytest.mark.parametrize("until", Until)
@@ -223,18 +226,18 @@ def test_a_dependency_that_is_sent_in_the_same_plan(until: Until) -> None:
     second = job(name="second", after=(Dependency(first.identity, until),))
     change = plan_of([first, second]).changes[1]
     assert change.action is Action.CREATE
-    assert ("apply waits until first" in change.reason) is (until is not Until.SUBMITTED)
+    assert ("waits until first" in change.reason) is (until is not Until.SUBMITTED)
 
 
 @pytest.mark.parametrize(
     ("first", "live", "failures", "selected", "words"),
     [
-        (job(name="first"), [("ACTIVE", "className")], False, True, "which is blocked"),
-        (job(name="first", on_missing=OnMissing.KEEP), [], False, True, "which is not there"),
-        (job(name="first"), [], False, False, "which is not deployed, and not selected"),
-        (job(name="first"), [], True, True, "which could not be planned"),
-        (job(name="first"), [], True, False, "which could not be looked up"),
-        (job(name="first", rerun=FUTURE), [("SUCCEEDED", "")], False, True, "which could not be planned"),
+        (job(name="first"), [("ACTIVE", "className")], False, True, "is blocked"),
+        (job(name="first", on_missing=OnMissing.KEEP), [], False, True, "does not exist"),
+        (job(name="first"), [], False, False, "is not deployed and not selected"),
+        (job(name="first"), [], True, True, "failed to plan"),
+        (job(name="first"), [], True, False, "cannot be read"),
+        (job(name="first", rerun=FUTURE), [("SUCCEEDED", "")], False, True, "failed to plan"),
     ],
 )
 def test_a_dependency_that_nothing_can_follow(
@@ -249,8 +252,8 @@ def test_a_dependency_that_nothing_can_follow(
         selected=[first, second, third] if selected else [second, third],
     )
     reasons = {change.job.name: change.reason for change in plan.changes if change.action is Action.BLOCKED}
-    assert reasons["second"] == f"it depends on first, {words}"
-    assert reasons["third"] == "it depends on second, which is blocked"
+    assert reasons["second"] == f"dependency first {words}"
+    assert reasons["third"] == "dependency second is blocked"
 
 
 def test_a_failed_dependency_that_is_sent_again_is_no_failure() -> None:

@@ -82,8 +82,8 @@ def test_the_project_is_looked_up_upwards(bare: Workspace, arguments: tuple[str,
     [
         (("-C", "..", "validate"), "there is no deployer.yaml in"),
         (("validate", "-C", "nowhere"), "-C nowhere: No such file or directory"),
-        (("validate", "nowhere.yaml"), "nowhere.yaml: there is no such file or folder"),
-        (("validate", "deployer.yaml", ".."), ".. is not in the project"),
+        (("validate", "nowhere.yaml"), "nowhere.yaml: no such file or folder"),
+        (("validate", "deployer.yaml", ".."), ".. is outside the project"),
         (("validate", "-t", "tets"), "there is no target 'tets' in deployer.yaml; did you mean 'test'?"),
         (("validate", "--values", "nowhere.yaml", "--nonsense"), "--nonsense"),
     ],
@@ -378,7 +378,7 @@ def test_a_values_file_is_no_manifest_however_it_is_named(bare: Workspace, name:
     bare.write_project(values=[name.replace("ABSOLUTE", str(file))])
     ran = bare.run("validate", "--values", "b.yaml", "-C", "values")
     assert ran.code == 0
-    assert ran.err.startswith("note: there are no manifests in ")
+    assert ran.err.startswith("note: no manifests found in ")
 
 
 @pytest.mark.parametrize("target", ["../outside.yaml", "/etc/hostname", "sub/../../outside.yaml"])

@@ -251,11 +251,11 @@ def test_the_same_mistake_is_shown_once() -> None:
         "f.yaml:3:1: error: other [E035]",
         "f.yaml:3:1: error: wrong [E035]",
         "    = the instance n = 1000 of the forEach at f.yaml:1:1",
-        "    = ... and 199 more like it",
+        "    = ... and 199 more of the same kind",
         "f.yaml:3:2: error: wrong [E035]",
     ]
     warnings = [Problem(it.location, "wrong", "W108", "warning") for it in same]
-    assert lines(warnings) == ["f.yaml:3:1: warning: wrong [W108]", "    = ... and 199 more like it"]
+    assert lines(warnings) == ["f.yaml:3:1: warning: wrong [W108]", "    = ... and 199 more of the same kind"]
     as_json = json.loads(findings.json(findings.for_one_target(same)))["findings"]
     assert [it["via"] for it in as_json] == [[*via] for via in ways]
 
@@ -263,12 +263,12 @@ def test_the_same_mistake_is_shown_once() -> None:
 def test_a_mistake_of_all_instances_is_shown_once_and_counted_truly(bare: Workspace) -> None:
     bare.write("a.yaml", "forEach: {{ range(200) | list }}\n" + BAD.replace("daily}", "'n-{{ each }}'}"))
     ran = bare.run("validate")
-    assert ran.out == "Not valid: 200 errors, 0 warnings.\n"
+    assert ran.out == "Invalid: 200 errors, 0 warnings.\n"
     head, source, _, via, more = ran.err.splitlines()
     assert head.startswith("a.yaml:5:40: error: unknown field 'numExecutor'")
     assert source == "  5 | spec: {file: daily.py, queue: general, numExecutor: 4}"
     assert "forEach at a.yaml:1:1" in via
-    assert more == "    = ... and 199 more like it"
+    assert more == "    = ... and 199 more of the same kind"
 
 
 def heads(shown: list[str]) -> list[str]:
@@ -360,10 +360,10 @@ def test_the_format_counts_where_the_project_cannot_be_read(
     ran = shop.run("validate", target, "--format", "github")
     assert (ran.code, ran.err) == (4, "")
     assert ran.out.startswith(f"::error file={file},line=1,col=")
-    assert ran.out.endswith("\nNot valid: 1 error, 0 warnings.\n")
+    assert ran.out.endswith("\nInvalid: 1 error, 0 warnings.\n")
     ran = shop.run("validate", target)
     assert ran.err.startswith(f"{file}:1:")
-    assert ran.out == "Not valid: 1 error, 0 warnings.\n"
+    assert ran.out == "Invalid: 1 error, 0 warnings.\n"
 
 
 def test_json_of_a_valid_project(bare: Workspace) -> None:
@@ -498,7 +498,7 @@ def test_a_target_is_named_where_not_all_have_the_finding(shop: Workspace) -> No
     shop.write("a.yaml", SESSION)
     shop.write("b.yaml", f"{HEAD}spec: {{file: a.py, queue: q, numExecutors: {{{{ executors }}}} }}\n")
     ran = shop.run("validate", "--all-targets")
-    assert (ran.code, ran.out) == (4, "Not valid: 1 error, 1 warning.\n")
+    assert (ran.code, ran.out) == (4, "Invalid: 1 error, 1 warning.\n")
     session, source, caret, error, *_, last = ran.err.splitlines()
     assert session.startswith("a.yaml:2:1: warning")
     assert (source, caret) == ("  2 | kind: SparkSession", "    | ^")

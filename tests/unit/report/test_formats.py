@@ -75,7 +75,7 @@ def rich_plan() -> Plan:
     return Plan(
         "prod",
         (
-            Change(Action.CREATE, new, "no record of it: the listing is empty"),
+            Change(Action.CREATE, new, "not deployed: the service lists no jobs"),
             Change(Action.RESUBMIT, changed, "the manifest changed", Impact.RERUNS, differs, run(changed)),
             Change(Action.BLOCKED, busy, "the manifest changed while it runs", live=run(busy)),
             Change(Action.SUBMIT, hostile, HOSTILE, Impact.RERUNS, spill, run(hostile, HOSTILE, HOSTILE)),
@@ -100,7 +100,7 @@ def test_golden(file: str) -> None:
 
 def test_nothing_to_do() -> None:
     empty = Plan("prod", (), digest="5f" * 32)
-    assert text.plan(empty) == "Plan for prod: no changes; nothing to do."
+    assert text.plan(empty) == "Plan for prod: no changes."
     assert markdown.plan(empty).startswith("### deployer plan for `prod`: no changes\n\nDigest: ")
     assert json.loads(json_report.plan(empty))["changes"] == []
 
@@ -205,7 +205,7 @@ def test_nothing_leaves_the_fence_of_the_markdown(plan: Plan) -> None:
         assert not any(fence in line for line in inside)
         outside = lines[:opened] + lines[closed + 1 :]
         assert len(inside) >= len(plan.pending) + len(plan.warnings) + len(plan.errors)
-    title = r"### deployer plan for `[A-Za-z0-9._?-]*`: ((no )?changes|could not be planned)"
+    title = r"### deployer plan for `[A-Za-z0-9._?-]*`: ((no )?changes|failed to plan)"
     ours = re.compile(rf"{title}|\|[ |a-z0-9-]+\||Digest: `[0-9a-f]{{64}}`|")
     assert all(ours.fullmatch(line) for line in outside)
 
@@ -283,4 +283,4 @@ def test_many_fields_are_cut_short() -> None:
     fields = [FieldChange(f"/args/{n}", None, "x") for n in range(100)]
     lines = list(text.field_lines(fields))
     assert len(lines) == text.MAX_FIELDS + 1
-    assert lines[-1] == "... and 60 more; --format json shows all"
+    assert lines[-1] == "... and 60 more (see --format json)"

@@ -318,13 +318,13 @@ def test_check_against_a_page_that_agrees(page: Path, bare: Workspace) -> None:
     ran = bare.run("schema", "check", "--against", "list.html")
     assert (ran.code, ran.err) == (0, "")
     first, *lines, last = ran.out.splitlines()
-    assert "current" in first
-    assert last == f"list.html: 0 differences are unexplained, {len(lines)} are on purpose."
+    assert "schemas are up to date" in first
+    assert last == f"list.html: 0 unexplained and {len(lines)} intentional differences."
     assert (
         "dli.batches.list request size: default: page says nothing, table says 100 "
-        "(on purpose: The vendor's SDK states it, the page says nothing.)" in lines
+        "(intentional: The vendor's SDK states it, the page says nothing.)" in lines
     )
-    assert all(line.endswith(".)") and " (on purpose: " in line for line in lines)
+    assert all(line.endswith(".)") and " (intentional: " in line for line in lines)
 
 
 def test_check_against_a_page_that_changed(page: Path, bare: Workspace) -> None:
@@ -338,7 +338,7 @@ def test_check_against_a_page_that_changed(page: Path, bare: Workspace) -> None:
     assert ran.code == 1
     place = "dli.batches.list"
     assert [line for line in ran.out.splitlines() if "(unexplained" in line] == [
-        f"{place} request size: default: page says 7, table says 100 (unexplained: its 'page' says nothing)",
+        f"{place} request size: default: page says 7, table says 100 (unexplained: 'page' in the table says nothing)",
         f"{place} request possessor: missing: on the page, not in the table (unexplained)",
         f"{place} request owner: extra: in the table, not on the page (unexplained)",
         f"{place} response total: type: page says String, table says Integer (unexplained)",
@@ -351,7 +351,7 @@ def test_check_against_several_pages(page: Path, bare: Workspace) -> None:
     for more in (["create.html"], ["--against", "create.html"]):
         ran = bare.run("schema", "check", "--against", "list.html", *more)
         assert ran.code == 0
-        assert re.findall(r"^(\S+): 0 diff", ran.out, re.MULTILINE) == ["list.html", "create.html"]
+        assert re.findall(r"^(\S+): 0 unexplained", ran.out, re.MULTILINE) == ["list.html", "create.html"]
 
 
 def test_what_a_page_says_cannot_write_to_the_terminal(page: Path, bare: Workspace) -> None:
@@ -365,8 +365,12 @@ def test_what_a_page_says_cannot_write_to_the_terminal(page: Path, bare: Workspa
     ("content", "code", "message"),
     [
         ("nothing", 1, "page.txt holds no table of parameters"),
-        (FLAT, 1, "page.txt documents GET /v1/{project_id}/kites, for which there is no table"),
-        (FLAT.replace("GET", "MEET"), 1, "page.txt names no call, as in 'POST /v2.0/{project_id}/batches'"),
+        (FLAT, 1, "no table for GET /v1/{project_id}/kites, documented in page.txt"),
+        (
+            FLAT.replace("GET", "MEET"),
+            1,
+            "page.txt contains no request line such as 'POST /v2.0/{project_id}/batches'",
+        ),
         (b"\xff", 3, "page.txt is not UTF-8 text"),
         (None, 3, "page.txt cannot be read: No such file or directory"),
     ],
@@ -384,7 +388,7 @@ def test_check_takes_pages_only_after_against(page: Path, bare: Workspace) -> No
     ran = bare.run("schema", "check", "list.html")
     assert (ran.code, ran.err) == (
         3,
-        "error: what is list.html for? Pages to compare with follow --against\n",
+        "error: unexpected argument list.html: pages follow --against\n",
     )
 
 
@@ -394,8 +398,8 @@ def test_stale_schemas_are_told_beside_the_differences(
     monkeypatch.setattr("deployer.schema.files.stored", {}.get)
     ran = bare.run("schema", "check", "--against", "list.html")
     assert ran.code == 1
-    assert "SparkBatch.schema.json is stale" in ran.err
-    assert "list.html: 0 differences are unexplained" in ran.out
+    assert "SparkBatch.schema.json is out of date" in ran.err
+    assert "list.html: 0 unexplained and " in ran.out
 
 
 # --- the vendor's pages -----------------------------------------------------------------------------------
@@ -413,7 +417,7 @@ def test_all_five_pages_have_nothing_unexplained(bare: Workspace) -> None:
     assert len(VENDOR) == 5
     ran = bare.run("schema", "check", "--against", *(str(vendor_page(number)) for number in VENDOR))
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.count(": 0 differences are unexplained, ") == 5
+    assert ran.out.count(": 0 unexplained and ") == 5
     assert "(unexplained" not in ran.out
 
 
