@@ -22,17 +22,17 @@ def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
         if inside:
             real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
             if not real.is_relative_to(root):
-                return Problem(Location(file), "leads out of the project folder", Code.OUTSIDE_PROJECT)
+                return Problem(Location(file), "is outside the project folder", Code.OUTSIDE_PROJECT)
             if is_hidden(real.relative_to(root)):
-                return Problem(Location(file), "leads to a hidden file or folder", Code.OUTSIDE_PROJECT)
+                return Problem(Location(file), "refers to a hidden file or folder", Code.OUTSIDE_PROJECT)
         if path.exists() and not path.is_file():
-            return _unreadable(file, "it is not a file")
+            return _unreadable(file, "not a file")
         with path.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
     except OSError as error:
         return _unreadable(file, error.strerror)
     except ValueError:
-        return _unreadable(file, "this is not a file name")
+        return _unreadable(file, "not a valid file name")
     if len(content) > MAX_BYTES:
         return Problem(Location(file), f"larger than {MAX_BYTES // 2**20} MiB", Code.TOO_LARGE)
     return decode(file, content)
@@ -44,7 +44,7 @@ def is_hidden(path: PurePath) -> bool:
 
 
 def _unreadable(file: str, why: str | None) -> Problem:
-    return Problem(Location(file), f"cannot be read: {why}", Code.UNREADABLE_FILE)
+    return Problem(Location(file), f"cannot read file: {why}", Code.UNREADABLE_FILE)
 
 
 def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
@@ -58,6 +58,6 @@ def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
     if not documents:
         return Document({}, Location(file, 1, 1), {}, {}, {})
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        message = "expected one YAML document that is a mapping"
+        message = "expected a single YAML mapping"
         raise InvalidInput([Problem(Location(file, 1, 1), message, Code.ONE_MAPPING)], folder)
     return documents[0]

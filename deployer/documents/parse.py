@@ -124,7 +124,7 @@ def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
     for number, (line, text) in enumerate(_split(source.text)):
         if size > MAX_FILE_NODES or number > MAX_DOCUMENTS:
             message = (
-                f"the file holds more than {MAX_DOCUMENTS} documents, or {MAX_FILE_NODES} values in them"
+                f"the file has more than {MAX_DOCUMENTS} documents or {MAX_FILE_NODES} values"
             )
             problems.append(Problem(source.location(line, 0), message, Code.YAML_LIMIT))
             break
@@ -244,7 +244,7 @@ class _Reader:
                 text.count("\n", 0, bad.start()),
                 bad.start() - text.rfind("\n", 0, bad.start()) - 1,
             )
-            message = f"the character {bad[0]!a} is not allowed; in double quotes it can be an escape"
+            message = f"character {bad[0]!a} is not allowed; use an escape in double quotes"
             self._problem(self.source.location(self.first_line + line, column), message, Code.YAML_CHARACTER)
             return
         handlers: dict[type, Callable[[Any], None]] = {
@@ -328,7 +328,7 @@ class _Reader:
             return location
         parent = self.stack[-1]
         if parent.wants_key:
-            raise self._stop(event, "a mapping key must be text", Code.YAML_KEY)
+            raise self._stop(event, "mapping keys must be strings", Code.YAML_KEY)
         path = parent.next_path()
         self.values[path] = location
         if isinstance(parent.tree, list):
@@ -338,7 +338,7 @@ class _Reader:
     def _no_tag(self, event: Any) -> None:
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
-            message = f"the tag {tag!r} is not supported; leave it out (quotes make a value text)"
+            message = f"YAML tag {tag!r} is not supported; remove it (quote a value to make it a string)"
             self._problem(self._location(event.start_mark), message, Code.YAML_TAG)
 
     def _open(self, event: Any, tree: dict[str, _Tree] | list[_Tree]) -> None:
@@ -377,7 +377,7 @@ class _Reader:
 
     def _no_reserved(self, event: Any) -> None:
         if _RESERVED.search(event.value):
-            message = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
+            message = "characters U+E000 to U+E007 are reserved for internal use"
             self._problem(self._location(event.start_mark), message, Code.RESERVED_CHARACTER)
 
     def _filled(self, event: Any) -> Any:
@@ -399,12 +399,12 @@ class _Reader:
         if isinstance(value, str):
             key = value
         else:
-            self._problem(location, "a mapping key must be text; put it in quotes", Code.YAML_KEY)
+            self._problem(location, "mapping keys must be strings; quote the key", Code.YAML_KEY)
         if event.anchor:
             self.anchors[event.anchor] = _Built(_Leaf(key))
         if first := parent.keys.get(key):
             where = "" if first.file == location.file else f"{first.file}:"
-            message = f"the key '{key}' stands twice; first at {where}{first.line}:{first.column}"
+            message = f"duplicate key '{key}', first defined at {where}{first.line}:{first.column}"
             self._problem(location, message, Code.DUPLICATE_KEY)
         parent.keys.setdefault(key, location)
         parent.key = key
@@ -413,15 +413,15 @@ class _Reader:
     def _alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:
             own = any(node.anchor == event.anchor for node in self.stack)
-            why = "stands inside its own anchor" if own else "has no anchor before it"
-            raise self._stop(event, f"the alias '*{event.anchor}' {why}", Code.YAML_ALIAS)
+            why = "is inside its own anchor" if own else "has no preceding anchor"
+            raise self._stop(event, f"alias '*{event.anchor}' {why}", Code.YAML_ALIAS)
         self._begin(event)
         self._add(event, self.anchors[event.anchor], None)
 
     def _add(self, event: Any, built: _Built, anchor: str | None) -> None:
         """Puts a finished value into the collection around it."""
         if len(self.stack) + built.depth > MAX_DEPTH:
-            message = f"nested deeper than {MAX_DEPTH} levels after its aliases are expanded"
+            message = f"nested deeper than {MAX_DEPTH} levels after alias expansion"
             raise self._stop(event, message, Code.YAML_LIMIT)
         if anchor:
             self.anchors[anchor] = built
@@ -433,7 +433,7 @@ class _Reader:
         parent.size += built.size
         parent.depth = max(parent.depth, built.depth + 1)
         if parent.size > MAX_NODES:
-            message = f"more than {MAX_NODES} values after its aliases are expanded (long text counts more)"
+            message = f"more than {MAX_NODES} values after alias expansion (long strings count as several)"
             raise self._stop(event, message, Code.YAML_LIMIT)
         if isinstance(parent.tree, list):
             parent.tree.append(built.tree)
@@ -448,5 +448,5 @@ class _Reader:
             if isinstance(source, dict):
                 parent.merged.append(source)
             else:
-                message = "'<<' merges a mapping, or a list of mappings"
+                message = "'<<' requires a mapping or a list of mappings"
                 self._problem(self.values[path], message, Code.YAML_SYNTAX)

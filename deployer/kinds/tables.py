@@ -108,7 +108,7 @@ def json_type(printed: str) -> Mapping[str, Any]:
     try:
         return JSON_TYPES[text]
     except KeyError:
-        raise TableError(f"no JSON type is known for the printed type {printed!r}") from None
+        raise TableError(f"unknown printed type {printed!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +196,11 @@ def parse_row(raw: Mapping[str, Any], where: str) -> Row:
     if unknown := set(raw) - _ROW_COLUMNS:
         raise TableError(f"{where}: unknown columns {sorted(unknown)}")
     if unknown := set(raw.get("page", {})) - set(PAGE_COLUMNS):
-        raise TableError(f"{where}: a page does not print {sorted(unknown)}")
+        raise TableError(f"{where}: unknown page columns {sorted(unknown)}")
     reasons = raw.get("reasons", {})
     unexplained = {*raw.get("page", {}), *(set(raw) & set(BEHAVIOUR))} - set(reasons)
     if unexplained:
-        raise TableError(f"{where}: no reason is given for {sorted(unexplained)}")
+        raise TableError(f"{where}: missing reasons for {sorted(unexplained)}")
     listed = raw.get("listed", raw["name"])
     sensitive = raw.get("sensitive", False)
     columns = {_YAML_TO_ROW.get(key, key): value for key, value in raw.items() if key not in LIMITS}
@@ -238,7 +238,7 @@ def parse_table(raw: Mapping[str, Any]) -> Table:
     )
     known = {table.edition, *table.editions}
     if table.edition and (unknown := {row.since for row in table.all_rows()} - known):
-        raise TableError(f"{operation}: no edition is called {', '.join(sorted(unknown))}")
+        raise TableError(f"{operation}: unknown editions {', '.join(sorted(unknown))}")
     return table
 
 
@@ -254,7 +254,7 @@ def load_table(operation: str) -> Table:
     try:
         raw = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
     except FileNotFoundError:
-        raise TableError(f"there is no parameter table {operation}.yaml") from None
+        raise TableError(f"parameter table {operation}.yaml not found") from None
     return parse_table(raw)
 
 

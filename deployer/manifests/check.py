@@ -63,9 +63,9 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
         for job in checked.jobs:
             if job.identity in jobs:
                 first = jobs[job.identity][0].source
-                message = f"{job.identity} is also at {first}"
+                message = f"duplicate job {job.identity}, first defined at {first}"
                 if first == manifest.source:
-                    message += "; each instance needs a name of its own, as in name: load-{{ each }}"
+                    message += "; give each forEach instance a unique name, such as load-{{ each }}"
                 location = manifest.document.location(("metadata", "name"))
                 problems.append(Problem(location, message, Code.DUPLICATE_JOB))
             else:
@@ -86,7 +86,7 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
     problems: list[Problem] = []
     spec = value.get("spec")
     if isinstance(spec, dict) and kind.name_field in spec:
-        message = f"'{kind.name_field}' is filled in from metadata.name; take it out of spec"
+        message = f"'{kind.name_field}' is set from metadata.name; remove it from spec"
         location = document.location(("spec", kind.name_field), of_key=True)
         problems.append(Problem(location, message, Code.NAME_IN_SPEC))
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
@@ -105,12 +105,12 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
     blocked = any(problem.severity == "error" for problem in problems)
     # A waiver must not hide the next typo, nor outlive its reason.
     notes = [
-        replace(unknown_field, severity="note", message=f"{unknown_field.message}; sent as written")
+        replace(unknown_field, severity="note", message=f"{unknown_field.message}; sent unchanged")
         for unknown_field in sent
     ]
     for rule in waived - {problem.rule for problem in (*broken_rules, *sent)}:
         location = document.location(("waive", rule), of_key=True)
-        message = f"'{rule}' is waived, but not broken here"
+        message = f"waived rule '{rule}' is not violated"
         notes.append(Problem(location, message, Code.UNUSED_WAIVER, "note"))
     jobs = () if blocked else (job,)
     if not value.get("enabled", True):
@@ -119,7 +119,7 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
 
 
 _IN_PLAIN_TEXT = (
-    f'a secret in plain text; write {{{{ secret("NAME") }}}}, and NAME under secrets in {PROJECT_FILE}'
+    f'plain-text secret; use {{{{ secret("NAME") }}}} and list NAME under secrets in {PROJECT_FILE}'
 )
 
 
@@ -130,7 +130,7 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
         for alias in row.aliases:
             if alias in value["spec"]:
                 written[row.name] = alias
-                message = f"'{alias}' is an older spelling; '{row.name}' is sent"
+                message = f"'{alias}' is a deprecated name; '{row.name}' is sent"
                 location = document.location(("spec", alias), of_key=True)
                 yield Problem(location, message, Code.OLDER_SPELLING, "warning", OLDER_SPELLING)
     for path in literal_secrets(kind.spellings, value["spec"]):
@@ -150,14 +150,14 @@ def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
     for path, value in _leaves(document.value, ()):
         keys = any(isinstance(step, str) and secrets.has_reference(step) for step in path)
         if keys or (secrets.has_reference(value) and (path[0] != "spec" or path in known)):
-            message = "a secret cannot stand here: only in spec, and not in a key or in what tells jobs apart"
+            message = "a secret is not allowed here: only in values of spec, not in keys or identifying fields"
             yield Problem(document.location(path, of_key=keys), message, Code.SECRET_USE)
 
 
 def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
     """Yields fields that are reserved for ownership metadata."""
     for path in reserved(kind, spec) if isinstance(spec, dict) else ():
-        message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for the mark of who deployed the job"
+        message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for ownership metadata"
         location = document.location(("spec", *path), of_key=path[0] == CONF)
         yield Problem(location, message, Code.WRONG_VALUE)
 
@@ -189,7 +189,7 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
     try:
         datetime.fromisoformat(rerun)
     except ValueError as error:
-        message = f"'rerun' is not an instant, as in 2024-07-05T09:00:00Z: {error}"
+        message = f"invalid timestamp for 'rerun', expected for example 2024-07-05T09:00:00Z: {error}"
         return [Problem(location, message, Code.WRONG_VALUE)]
     return []
 
@@ -270,11 +270,11 @@ def _dependencies(
             dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
         elif found:
             advice = (
-                "name its kind"
+                "add its kind"
                 if len({candidate.kind for candidate in found}) == len(found)
                 else "rename one"
             )
-            message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; {advice}"
+            message = f"'{wanted['name']}' is ambiguous: {' or '.join(map(str, found))}; {advice}"
             problems.append(Problem(manifest.document.location(path), message, Code.AMBIGUOUS_DEPENDENCY))
         elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
             others = sorted({identity.kind for identity in known if identity.name == wanted["name"]})
@@ -282,9 +282,9 @@ def _dependencies(
             if any(identity.name == wanted["name"] for identity in disabled):
                 hint = "; it is disabled"
             elif others:
-                hint = f"; that is a {' and a '.join(others)}"
+                hint = f"; it is a {' and a '.join(others)}"
             what = wanted.get("kind", "job")
-            message = f"there is no {what} '{wanted['name']}' to depend on{hint}"
+            message = f"dependency not found: {what} '{wanted['name']}'{hint}"
             problems.append(Problem(manifest.document.location(path), message, Code.UNKNOWN_DEPENDENCY))
     return tuple(dependencies), problems
 
@@ -309,5 +309,5 @@ def _ordered(
         path = " -> ".join(identity.name for identity in cycle)
         location = manifests[cycle[0]].document.location(("dependsOn",))
         return list(jobs.values()), [
-            Problem(location, f"a circle of dependsOn: {path}", Code.DEPENDENCY_CYCLE)
+            Problem(location, f"dependency cycle: {path}", Code.DEPENDENCY_CYCLE)
         ]

@@ -68,7 +68,7 @@ def read(project: Project, target: Target, files: Sequence[str], values: Mapping
             documents, found = parse(rendered)
             problems += found
             if task.each is not None and len(documents) > 1:
-                message = "a file with forEach holds one document; put the others into files of their own"
+                message = "a file with forEach must contain a single document; move the others to separate files"
                 problems.append(Problem(documents[1].start, message, Code.FOR_EACH))
                 continue
             for document in documents:
@@ -118,7 +118,7 @@ def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[P
                 continue
             location = document.location(("forEach",), of_key=True)
             for item in items:
-                via = f"the instance {_describe_item(item)} of the forEach at {location}"
+                via = f"instance {_describe_item(item)} of forEach at {location}"
                 tasks.append(Task(file.name, file.text, {"each": item}, (via,)))
     return tasks, problems
 
@@ -137,13 +137,13 @@ def _items(document: Document) -> list[Any] | Problem:
             return _too_many(location, count)
         items = [dict(zip(value, row, strict=True)) for row in itertools.product(*value.values())]
     else:
-        message = "'forEach' must be a list, or a mapping of lists whose combinations are meant"
+        message = "'forEach' must be a list, or a mapping of lists (all combinations are used)"
         return Problem(location, message, Code.FOR_EACH)
     return items if len(items) <= MAX_INSTANCES else _too_many(location, len(items))
 
 
 def _too_many(location: Location, count: int) -> Problem:
-    return Problem(location, f"'forEach' makes {count} jobs; at most {MAX_INSTANCES} are made", Code.FOR_EACH)
+    return Problem(location, f"'forEach' creates {count} jobs; the maximum is {MAX_INSTANCES}", Code.FOR_EACH)
 
 
 def _describe_item(item: Any) -> str:
@@ -163,13 +163,13 @@ def _manifest(document: Document, target: Target) -> Manifest | Problem:
         return Problem(document.start, message, Code.NO_MANIFEST)
     kind = value.get("kind")
     if kind is None:
-        message = f"the manifest lacks 'kind'{nearest('', list(KINDS))}"
+        message = f"missing required field 'kind'{nearest('', list(KINDS))}"
         return Problem(document.start, message, Code.MISSING_FIELD)
     if not isinstance(kind, str) or kind not in KINDS:
-        message = f"there is no kind {kind!r}{nearest(str(kind), list(KINDS))}"
+        message = f"unknown kind {kind!r}{nearest(str(kind), list(KINDS))}"
         return Problem(document.location(("kind",)), message, Code.UNKNOWN_KIND)
     if "forEach" in value:
-        message = "'forEach' must begin its line, in a file of one document"
+        message = "'forEach' must start a line in a single-document file"
         return Problem(document.location(("forEach",), of_key=True), message, Code.FOR_EACH)
     if kind in target.defaults:
         document = merged(document, target.defaults[kind], KINDS[kind])

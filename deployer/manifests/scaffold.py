@@ -71,16 +71,16 @@ def examples() -> Mapping[str, Example]:
 def files(name: str, kinds: Sequence[str], ci: str) -> dict[str, str]:
     """Return the text of each file of a new project, in an order to read them in. Raises UsageError."""
     if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise UsageError(f"there is no kind '{unknown[0]}'{nearest(unknown[0], list(KINDS))}")
+        raise UsageError(f"unknown kind '{unknown[0]}'{nearest(unknown[0], list(KINDS))}")
     pattern = project_schema()["properties"]["metadata"]["properties"]["name"]["pattern"]
     if not re.fullmatch(pattern, name):
-        raise UsageError(f"'{name}' cannot be a project's name; expected {pattern}")
+        raise UsageError(f"'{name}' is not a valid project name; expected {pattern}")
     manifests = dict(_manifest(kind) for kind in KINDS.values() if kind.name in kinds)
     used = set(re.findall(r"\{\{ (\w+) \}\}", "".join(manifests.values())))
     values = {file: _used_values(_starter(file), used) for file in VALUES_FILES}
     project = {PROJECT_FILE: Template(_starter("deployer.yaml")).substitute(name=_inline(name))}
     pipeline = {file: _starter(template) for file, template in CI_FILES[ci].items()}
-    ignored = {GITIGNORE: f"# What deployer keeps for itself.\n{STATE_FOLDER}/\n"}
+    ignored = {GITIGNORE: f"# State of deployer.\n{STATE_FOLDER}/\n"}
     return {**project, **values, **manifests, **pipeline, **ignored}
 
 
@@ -97,7 +97,7 @@ def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
     """
     missing = [file for file in texts if not os.path.lexists(folder / file)]
     if taken := [str(folder / file) for file in texts if file not in (*missing, GITIGNORE)]:
-        raise UsageError(f"nothing was written, because there is already {', '.join(taken)}")
+        raise UsageError(f"no files written; files already exist: {', '.join(taken)}")
     made: list[Path] = []
     path = folder
     try:
@@ -115,7 +115,7 @@ def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
             with suppress(OSError):
                 begun.rmdir() if begun.is_dir() else begun.unlink()
         if isinstance(error, OSError):
-            message = f"{path} cannot be written: {error.strerror}; nothing was written"
+            message = f"cannot write {path}: {error.strerror}; no files written"
             raise DeployerError(message) from None
         raise
     return missing
@@ -149,13 +149,13 @@ def _manifest(kind: Kind) -> tuple[str, str]:
         ),
         spec=_lines(
             _aligned([(f"  {name}: {value}", _comment(fields[name])) for name, value in spec.items()]),
-            _commented_out("More fields, each with an example", without_default),
-            _commented_out("Fields with a default, which stands here", with_default),
+            _commented_out("Optional fields with an example", without_default),
+            _commented_out("Optional fields with their defaults", with_default),
         ),
         lifecycle=_lines(
             _aligned([(f"  state: {_inline(_sample(state, 'state'))}", _comment(state))]),
             _commented_out(
-                "With the default, or an example",
+                "Optional fields with their default or an example",
                 {name: field for name, field in lifecycle.items() if name != "state"},
             ),
         ),
@@ -189,7 +189,7 @@ def _lines(*groups: Iterable[str]) -> str:
 def _commented_out(title: str, fields: Mapping[str, Schema]) -> Iterator[str]:
     """Yield the lines of fields that are commented out, each for itself; none where there are no fields."""
     if fields:
-        yield f'  # {title}; take the "# " before one away to use it:'
+        yield f"  # {title}; uncomment a line to use it:"
     values = {name: _required_part(schema, _sample(schema, name)) for name, schema in fields.items()}
     yield from _aligned(
         [(f"  # {_inline(name)}: {_inline(value)}", _comment(fields[name])) for name, value in values.items()]

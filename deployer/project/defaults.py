@@ -107,7 +107,7 @@ class _Merge:
         self.values = dict(document.values)
         self.texts = dict(document.texts)
         where = f"{document.start.file}:{document.start.line}"
-        self.via = (f"a default of the manifest at {where}", *document.start.via)
+        self.via = (f"default for the manifest at {where}", *document.start.via)
 
     def mappings(self, over: Mapping[str, Any], under: Mapping[str, Any], path: Path) -> dict[str, Any]:
         result = dict(over)

@@ -39,10 +39,10 @@ class Project:
         """Returns the target `name`, or the default one; raises UsageError when there is none."""
         wanted = name or self.default_target or (next(iter(self.targets)) if len(self.targets) == 1 else "")
         if not wanted:
-            raise UsageError(f"name a target with -t: {', '.join(self.targets)}")
+            raise UsageError(f"select a target with -t: {', '.join(self.targets)}")
         if wanted not in self.targets:
             hint = nearest(wanted, list(self.targets))
-            raise UsageError(f"there is no target '{wanted}' in {PROJECT_FILE}{hint}")
+            raise UsageError(f"unknown target '{wanted}' in {PROJECT_FILE}{hint}")
         return self.targets[wanted]
 
 
@@ -55,7 +55,7 @@ def find(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / PROJECT_FILE).is_file():
             return folder
-    raise UsageError(f"there is no {PROJECT_FILE} in {start} or a folder above it")
+    raise UsageError(f"no {PROJECT_FILE} found in {start} or its parent folders")
 
 
 def load(folder: Path) -> Project:
@@ -70,7 +70,7 @@ def load(folder: Path) -> Project:
     targets = {name: _target(document, name) for name in raw["targets"]}
     default = raw.get("defaultTarget", "")
     if default and default not in targets:
-        message = f"there is no target '{default}'{nearest(default, list(targets))}"
+        message = f"unknown target '{default}'{nearest(default, list(targets))}"
         raise InvalidInput(
             [Problem(document.location(("defaultTarget",)), message, Code.UNKNOWN_TARGET)], folder
         )
@@ -88,9 +88,9 @@ def _wrong_version(document: Document) -> list[Problem]:
         if SpecifierSet(required).contains(__version__, prereleases=True):
             return []
     except InvalidSpecifier:
-        message = f"'requiredVersion' must be versions as in >=0.3,<2; it is {required!r}"
+        message = f"'requiredVersion' must be a version specifier, for example >=0.3,<2, got {required!r}"
         return [Problem(location, message, Code.WRONG_VALUE)]
-    message = f"this project asks for deployer {required}; this is {__version__}"
+    message = f"this project requires deployer {required}; this is {__version__}"
     return [Problem(location, message, Code.REQUIRED_VERSION)]
 
 

@@ -102,7 +102,7 @@ class Target:
         if service in self.endpoints:
             return self.endpoints[service].rstrip("/")
         if not self.region:
-            raise UsageError(f"target '{self.name}' has neither a region nor an endpoint for {service}")
+            raise UsageError(f"target '{self.name}' has no region and no endpoint for {service}")
         return of_region(service, self.region)
 
 

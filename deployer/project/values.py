@@ -47,7 +47,7 @@ def value_layers(
         for name in RESERVED_VALUES:
             if name in layer.value:
                 location = layer.location((name,), of_key=True)
-                message = f"the value '{name}' is set by deployer"
+                message = f"value '{name}' is reserved"
                 problems.append(Problem(location, message, Code.RESERVED_VALUE))
     if problems:
         raise InvalidInput(problems, project.folder)
@@ -83,15 +83,15 @@ def parse_assignment(setting: str) -> Document:
     key, equals, text = setting.partition("=")
     steps = key.split(".")
     if not equals or not all(steps):
-        raise UsageError(f"--set {setting}: expected KEY=VALUE, as in --set executors=4")
+        raise UsageError(f"--set {setting}: expected KEY=VALUE, for example --set executors=4")
     if steps[0] in RESERVED_VALUES:
-        raise UsageError(f"--set {key}: '{steps[0]}' is set by deployer")
+        raise UsageError(f"--set {key}: value '{steps[0]}' is reserved")
     if len(steps) > MAX_DEPTH:
         raise UsageError(f"--set: nested deeper than {MAX_DEPTH} levels")
     documents, problems = parse(PlainText("--set", text))
     value = documents[0].value if documents else None
     if problems or len(documents) > 1 or isinstance(value, dict | list):
-        raise UsageError(f"--set {key}: the value must be a YAML scalar; put it in quotes")
+        raise UsageError(f"--set {key}: the value must be a YAML scalar; quote it")
     nested: Any = value
     for step in reversed(steps):
         nested = {step: nested}

@@ -17,9 +17,9 @@ UNKNOWN_FIELD = "unknown-field"
 OLDER_SPELLING = "older-spelling"
 LITERAL_SECRET = "literal-secret"  # noqa: S105 - the id of a rule
 WAIVABLE: Mapping[str, str] = {
-    UNKNOWN_FIELD: "The API may know a field that this version does not: it is sent, and not compared.",
-    LITERAL_SECRET: "What stands in a manifest can be read by all who can read the repository, for ever.",
-    OLDER_SPELLING: "Older editions of the API spelled some fields otherwise; today's spelling is sent.",
+    UNKNOWN_FIELD: "The API may support a field that this version does not know: it is sent, but not compared.",
+    LITERAL_SECRET: "Anything in a manifest can be read by everyone with access to the repository.",
+    OLDER_SPELLING: "Older API editions used other field names; the current name is sent.",
 }
 
 # Rules that the schemas hold themselves, where an editor sees them too: they cannot be waived.
@@ -27,12 +27,12 @@ ONE_SPELLING = "one-spelling"
 MEMORY_UNIT = "memory-unit"
 OF_THE_SCHEMA: Mapping[str, tuple[str, str]] = {
     ONE_SPELLING: (
-        "give one of the names that mean the same",
-        "Two of them could disagree, and the API takes one: queue or cluster_name, className or class_name.",
+        "give exactly one of these synonyms",
+        "The values could conflict, and the API accepts one: queue or cluster_name, className or class_name.",
     ),
     MEMORY_UNIT: (
-        "a size of memory is a number and its unit, as in 4G",
-        "DLI takes a number without a unit, and then the job does not start.",
+        "a memory size needs a unit, such as 4G",
+        "DLI accepts a number without a unit, but then the job does not start.",
     ),
 }
 

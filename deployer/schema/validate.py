@@ -83,7 +83,8 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
                 yield Problem(location, message, Code.UNKNOWN_FIELD, rule=rule)
     elif error.validator == "required":
         missing = error.message.split("'")[1]
-        message = f"{_describe_path(path) or 'the manifest'} lacks '{missing}'"
+        where = f" in {_describe_path(path)}" if path else ""
+        message = f"missing required field '{missing}'{where}"
         yield Problem(document.location(path, of_key=True), message, Code.MISSING_FIELD)
     elif error.validator == "anyOf" and (inner := _closest_alternative(error)):
         for child in inner:
@@ -127,8 +128,8 @@ def _closest_alternative(error: ValidationError) -> list[ValidationError]:
 
 
 _TYPES = {
-    "string": "text",
-    "integer": "a whole number",
+    "string": "a string",
+    "integer": "an integer",
     "number": "a number",
     "boolean": "true or false",
     "array": "a list",
@@ -149,46 +150,46 @@ def _message(error: ValidationError, path: Path) -> str:
             fits = re.search(schema.get("pattern", ""), str(value))
             example = "" if fits else _example_suffix(schema)
             quote = "string" in wanted and not example
-            return f"{what} must be {words}{example}, not {describe(value, quote=quote)}"
+            return f"{what} must be {words}{example}, got {describe(value, quote=quote)}"
         case "enum":
             hint = nearest(value, limit) if isinstance(value, str) else ""
             hint = hint if "did you mean" in hint else ""
-            return f"{what} must be one of {', '.join(map(str, limit))}, not {describe(value)}{hint}"
+            return f"{what} must be one of {', '.join(map(str, limit))}, got {describe(value)}{hint}"
         case "const":
-            return f"{what} must be {limit!r}, not {describe(value)}"
+            return f"{what} must be {limit!r}, got {describe(value)}"
         case "maxLength" | "minLength":
             word = "at most" if error.validator == "maxLength" else "at least"
-            return f"{what} must have {word} {limit} characters; it has {len(value)}"
+            return f"{what} must have {word} {limit} characters, got {len(value)}"
         case "maximum" | "minimum":
             word = "at most" if error.validator == "maximum" else "at least"
-            return f"{what} must be {word} {limit}, not {value}"
+            return f"{what} must be {word} {limit}, got {value}"
         case "minProperties":
             return f"{what} must not be empty"
         case "pattern" if (rule := schema.get("$comment")) in OF_THE_SCHEMA:
-            return f"{what}: {OF_THE_SCHEMA[rule][0]}; it is {describe(value)}"
+            return f"{what}: {OF_THE_SCHEMA[rule][0]}; got {describe(value)}"
         case "pattern":
-            return f"{what} must match {limit}{_example_suffix(schema)}; it is {describe(value)}"
+            return f"{what} must match {limit}{_example_suffix(schema)}; got {describe(value)}"
         case _:
             return str(schema.get("description") or error.message)
 
 
 def _example_suffix(schema: Any) -> str:
-    """Return `, as in 30m`, where a pattern has an example or a default."""
+    """Return `, for example 30m`, where a pattern has an example or a default."""
     examples = [
         example
         for example in (*schema.get("examples", ()), schema.get("default"))
         if isinstance(example, str)
     ]
-    return f", as in {examples[0]}" if "pattern" in schema and examples else ""
+    return f", for example {examples[0]}" if "pattern" in schema and examples else ""
 
 
 def describe(value: Any, *, quote: bool = False) -> str:
     """Describe a value for an error message."""
     match value:
         case None:
-            return "nothing"
+            return "null"
         case bool():
-            words = f"the truth value {str(value).lower()}"
+            words = f"the boolean {str(value).lower()}"
         case int() | float():
             words = f"the number {value}"
         case str() if has_reference(value):
@@ -200,7 +201,7 @@ def describe(value: Any, *, quote: bool = False) -> str:
             return "a list"
         case _:
             return "a mapping"
-    return f"{words} (put it in quotes)" if quote else words
+    return f"{words} (quote it)" if quote else words
 
 
 def _describe_path(path: Path) -> str:

@@ -34,7 +34,7 @@ FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
 
 _SECRET_REFERENCE = re.compile(f"{OPEN}{SECRET}{SEP}({NAME.pattern}){CLOSE}")
 _TOKEN = re.compile(f"({OPEN}{SECRET}{SEP}{NAME.pattern}{CLOSE}|{OPEN}(?:{'|'.join(FILTERS)}){SEP}|{CLOSE})")
-_DAMAGED_REFERENCE = "the mark of a secret is damaged"
+_DAMAGED_REFERENCE = "damaged secret reference"
 
 
 def reference(name: str) -> str:
@@ -105,7 +105,7 @@ def join(pieces: Sequence[str]) -> str:
     """Join the pieces. Values and filters can make a short text very long, so it is measured first."""
     if sum(map(len, pieces)) > MAX_FILLED:
         raise DeployerError(
-            f"text with secrets is longer than {MAX_FILLED} characters once they are filled in"
+            f"a string with secrets exceeds {MAX_FILLED} characters after substitution"
         )
     return "".join(pieces)
 

@@ -60,7 +60,7 @@ MAX_LISTED = 10
 MAX_NEIGHBOURS = 1000
 MAX_NAME = 200
 
-_RESERVED_WORDS = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
+_RESERVED_WORDS = "characters U+E000 to U+E007 are reserved for internal use"
 _EARLY_END = "Unexpected end of template"
 _UNKNOWN = re.compile(r"No (filter|test) named '(.*?)'")
 _ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
@@ -176,7 +176,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             tag = unclosed(source, self._tokens) if (error.message or "").startswith(_EARLY_END) else None
             if not tag:
                 raise
-            message = f"this '{tag.word}' has no '{{% end{tag.word} %}}'"
+            message = f"missing '{{% end{tag.word} %}}' for this '{tag.word}'"
             raise LocatedError(message, Code.TEMPLATE_SYNTAX, file, tag.position) from None
         self._files.append(file)
         number = len(self._files) - 1
@@ -238,11 +238,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         if isinstance(name, Secret):
             expressions.reject_secret()
         if not isinstance(name, str):
-            raise LocatedError("the name of a file must be text", Code.INCLUDE)
+            raise LocatedError("file names must be strings", Code.INCLUDE)
         file = _resolved(name, parent or "")
         template = self._loaded(file)
         if template is None:
-            raise LocatedError(f"there is no file '{_cut(name)}'{self._neighbour(name, file)}", Code.INCLUDE)
+            raise LocatedError(f"file '{_cut(name)}' not found{self._neighbour(name, file)}", Code.INCLUDE)
         return template
 
     def _chosen(self, names: Any, parent: str, *, ignore_missing: bool) -> Template | None:
@@ -254,7 +254,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         if ignore_missing and (several or isinstance(names, str)):
             return None
         if several:
-            raise LocatedError("none of these files is there", Code.INCLUDE)
+            raise LocatedError("none of these files exists", Code.INCLUDE)
         return self.get_template(names, parent)
 
     def _loaded(self, file: str) -> Template | None:
@@ -346,7 +346,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def recursed(self, loop: Any, items: Any) -> str:
         """Handles `{{ loop(...) }}`, which is structure where the recursive loop is."""
         if not isinstance(loop, LoopContext):
-            raise InvalidValue("'loop' is something else here than the loop", Code.TEMPLATE_ERROR)
+            raise InvalidValue("'loop' is not the loop variable here", Code.TEMPLATE_ERROR)
         return loop(items)
 
     # --- expressions
@@ -365,7 +365,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call(_self, _context: Context, _callee: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         if "caller" in kwargs and not isinstance(_callee, Macro):
-            raise InvalidValue("'{% call %}' calls macros only", Code.TEMPLATE_ERROR)
+            raise InvalidValue("'{% call %}' supports macros only", Code.TEMPLATE_ERROR)
         if _self._run.has_secrets and not _is_transparent(_callee):
             given = [
                 argument for name, argument in kwargs.items() if name not in ("_loop_vars", "_block_vars")
@@ -379,7 +379,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             name._fail_with_undefined_error()
         if not isinstance(name, str) or name not in self._names:
             hint = nearest(name, sorted(self._names)) if isinstance(name, str) else ""
-            self._report(InvalidValue(f"deployer.yaml lists no secret {name!r}{hint}", Code.SECRET_NAME))
+            self._report(InvalidValue(f"secret {name!r} is not defined in deployer.yaml{hint}", Code.SECRET_NAME))
             name = "UNKNOWN"
         self._run.has_secrets = True
         return Secret(secrets.reference(name))
@@ -415,7 +415,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         if not unknown:
             return error
         known = self.filters if unknown[1] == "filter" else self.tests
-        message = f"there is no {unknown[1]} '{unknown[2]}'{_near(unknown[2], sorted(known), ())}"
+        message = f"unknown {unknown[1]} '{unknown[2]}'{_near(unknown[2], sorted(known), ())}"
         if isinstance(error, TemplateSyntaxError):
             error.args = (message,)
             return error
@@ -487,7 +487,7 @@ def _required(context: Context, value: Any, message: str = "") -> Any:
     if isinstance(value, Undefined):
         words = value._undefined_message
     elif value is None or (isinstance(value, str) and not value):
-        words = f"a value is required here, and it is {'null' if value is None else 'empty'}"
+        words = f"a required value is {'null' if value is None else 'empty'}"
     else:
         return value
     words = str(message) or words

@@ -30,7 +30,7 @@ _QUOTED = re.compile(r"""(?<![^\s\[{,:(])("(?:\\.|[^"\\])*"|'(?:''|[^'])*')|\{#.
 _COMMENT = re.compile(r"(?:^|\s)#")
 # Tags that have an end of their own.
 _WITH_END = {"autoescape", "block", "call", "filter", "for", "if", "macro", "with"}
-_COMMENT_HINT = "; Jinja reads the comments of YAML too: a comment that it leaves out is written {# ... #}"
+_COMMENT_HINT = "; Jinja also evaluates YAML comments; use {# ... #} to comment out a template"
 
 Frames = Sequence[tuple[FrameType, int]]
 
@@ -171,9 +171,9 @@ def _reason(error: BaseException) -> str:
         case SyntaxError():
             words = error.msg
         case RecursionError():
-            words = "it calls itself too often, or is nested too deeply"
+            words = "recursion or nesting too deep"
         case MemoryError():
-            words = "it needs more memory than a template is given"
+            words = "template memory limit exceeded"
         case InvalidValue() | LocatedError() | TimeLimitExceeded():
             words = str(error)
         case _:

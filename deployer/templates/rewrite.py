@@ -120,7 +120,7 @@ class _Layout:
                     self.pieces.append(position)
             elif tag and kind == "name":
                 if text == "print":
-                    message = "there is no tag 'print'; write '{{ ... }}'"
+                    message = "unknown tag 'print'; use '{{ ... }}'"
                     raise TemplateSyntaxError(message, number, file, file)
                 self.tags.setdefault((number, text), tag)
                 tag = None

@@ -116,7 +116,7 @@ class Sandbox:
 
     def _send(self, pending: _Pending) -> None:
         if self._stops >= MAX_STOPS:
-            pending.refuse(f"not rendered: {MAX_STOPS} templates before it took too much time or memory")
+            pending.refuse(f"not rendered: {MAX_STOPS} earlier templates exceeded time or memory limits")
             return
         task = pending.task
         self._child = self._child or _Child(self._common)
@@ -178,7 +178,7 @@ class _Child:
         if not self._is_ready:
             if self._next(START_SECONDS) != wire.READY:
                 self.end()
-                raise DeployerError("the process that renders templates does not start")
+                raise DeployerError("cannot start the template renderer")
             self._is_ready = True
         return self._next(seconds)
 
@@ -193,8 +193,8 @@ class _Child:
             thread.join()
         code = self._process.wait()
         if late:
-            return "the process that renders the template gave no answer in time"
-        return _cause(code) if died else "the process that renders the template gave no sound answer"
+            return "the template renderer timed out"
+        return _cause(code) if died else "the template renderer returned an invalid response"
 
     def _next(self, seconds: float | None) -> bytes | None:
         try:
@@ -241,13 +241,13 @@ def _process() -> subprocess.Popen[bytes]:
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
     except OSError as error:
-        raise DeployerError(f"the process that renders templates does not start: {error.strerror}") from None
+        raise DeployerError(f"cannot start the template renderer: {error.strerror}") from None
 
 
 def _cause(code: int) -> str:
     """Returns why the process ended on its own."""
     if code in (wire.OUT_OF_TIME, -getattr(signal, "SIGPROF", 0)):
-        return f"the template took more than {wire.SECONDS:g} s of computing time"
+        return f"the template exceeded {wire.SECONDS:g} s of CPU time"
     if code == wire.OUT_OF_MEMORY:
-        return f"the template needs more than {wire.MEMORY // 2**20} MiB of memory"
-    return f"the process that renders the template ended with {code}"
+        return f"the template exceeded {wire.MEMORY // 2**20} MiB of memory"
+    return f"the template renderer exited with {code}"

@@ -81,7 +81,7 @@ def _answer(engine: Engine, file: str, text: str, each: Any) -> bytes:
         answer = wire.encoded({"rendered": result.to_json()})
         if len(answer) <= wire.MAX_ANSWER:
             return answer
-        result = (Problem(Location(file, 1, 1), "the template gives too much", Code.TEMPLATE_LIMIT),)
+        result = (Problem(Location(file, 1, 1), "template output too large", Code.TEMPLATE_LIMIT),)
     costly = time.process_time() - begun > INTERRUPTED_AFTER / 2
     return wire.encoded({"problems": [wire.from_problem(problem) for problem in result], "costly": costly})
 
@@ -103,4 +103,4 @@ def _limited() -> Iterator[None]:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    raise TimeLimitExceeded(f"the template took more than {wire.SECONDS:g} s of computing time")
+    raise TimeLimitExceeded(f"the template exceeded {wire.SECONDS:g} s of CPU time")
