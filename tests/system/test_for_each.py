@@ -125,8 +125,8 @@ def test_the_instance_is_named(bare: Workspace) -> None:
     bare.write("job.yaml", "forEach: [a, b]\n" + BODY + "  numExecutors: {{ 1 if each == 'a' else 'two' }}\n")
     ran = bare.run("validate")
     (finding,) = findings(ran.err)
-    assert finding.startswith("job.yaml:9:17: error: 'numExecutors' must be a whole number, not 'two'")
-    assert "the instance each = b of the forEach at job.yaml:1:1" in ran.err
+    assert finding.startswith("job.yaml:9:17: error: 'numExecutors' must be an integer, got 'two'")
+    assert "instance each = b of forEach at job.yaml:1:1" in ran.err
 
 
 def test_each_is_not_there_without_it(bare: Workspace) -> None:
@@ -134,7 +134,7 @@ def test_each_is_not_there_without_it(bare: Workspace) -> None:
     assert "job.yaml:4:14: error: 'each' is undefined" in bare.run("validate").err
     bare.write("values.yaml", {"each": 1})
     ran = bare.run("validate", "--values", "values.yaml")
-    assert (ran.code, "the value 'each' is set by deployer" in ran.err) == (4, True)
+    assert (ran.code, "value 'each' is reserved" in ran.err) == (4, True)
 
 
 @pytest.mark.parametrize("hostile", ["x\nqueue: prod", "a: b", "'", '"', "{{ 1 }}", "[", "#", "\u202e"])

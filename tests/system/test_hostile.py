@@ -285,13 +285,13 @@ def test_a_file(case: Case, found: Mapping[str, list[str]]) -> None:
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        ("link.yaml", "leads out of the project folder"),
-        ("environment.yaml", "leads out of the project folder"),
-        ("zero.yaml", "leads out of the project folder"),
+        ("link.yaml", "is outside the project folder"),
+        ("environment.yaml", "is outside the project folder"),
+        ("zero.yaml", "is outside the project folder"),
         ("hidden.yaml", "leads to a hidden file"),
         ("loop.yaml", "cannot be read"),
         ("fifo.yaml", "it is not a file"),
-        *((name, "the manifest lacks 'kind'") for name in NAMES),
+        *((name, "missing required field 'kind'") for name in NAMES),
     ],
 )
 def test_what_is_no_file_or_has_an_odd_name(file: str, words: str, found: Mapping[str, list[str]]) -> None:
@@ -453,13 +453,13 @@ def test_a_plan_of_injected_values(workspace: Workspace) -> None:
 SLOW = {
     "three-loops.yaml": (
         "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}" + "{% endfor %}" * 3,
-        "took more than 1 s of computing time",
+        "exceeded 1 s of CPU time",
     ),
     "one-instruction.yaml": (
         "{{ [1] | slice(10 ** 10, 0) | list }}",
-        "took more than 1 s of computing time",
+        "exceeded 1 s of CPU time",
     ),
-    "comments.yaml": ("{#" * 50_000, "took more than 1 s of computing time"),
+    "comments.yaml": ("{#" * 50_000, "exceeded 1 s of CPU time"),
     "memory.yaml": (
         "{% set n = namespace(x=1) %}{% for i in range(99) %}{% set n.x = [n.x] * 2 %}{% endfor %}{{ n.x }}",
         "nested deeper than 64 levels",

@@ -495,7 +495,7 @@ def test_a_folder_that_is_gone(empty: Workspace, monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_kind(empty: Workspace, kind: str, hint: str) -> None:
     ran = empty.run("init", "new", "--kind", "MrsJob", "--kind", kind)
     assert (ran.code, files(empty.folder)) == (Exit.USAGE, set())
-    assert f"there is no kind '{kind}'; {hint}" in ran.err
+    assert f"unknown kind '{kind}'; {hint}" in ran.err
     assert not (empty.folder / "new").exists()
 
 

@@ -217,20 +217,20 @@ def test_crlf_lines() -> None:
 @pytest.mark.parametrize(
     ("template", "place", "words"),
     [
-        ("a: 1\nb: x {{ items }}", "2:6", "a list cannot stand inside text; use '| tojson'"),
-        ("a: '{{ mapping }}'", "1:5", "a mapping cannot stand inside text"),
-        ("a: |\n  x\n  y {{ items }}\n", "3:5", "a list cannot stand inside text"),
+        ("a: 1\nb: x {{ items }}", "2:6", "a list cannot be used inside a string; use '| tojson'"),
+        ("a: '{{ mapping }}'", "1:5", "a mapping cannot be used inside a string"),
+        ("a: |\n  x\n  y {{ items }}\n", "3:5", "a list cannot be used inside a string"),
         (
             "{% macro m(x) %}\n-{{ x }}{% endmacro %}\na: {{ m(items) }}",
             "2:2",
-            "a list cannot stand inside text",
+            "a list cannot be used inside a string",
         ),
-        ("{{ number }}: 1", "1:1", "a mapping key must be text"),
-        ("a: 1\n{{ items }}: 1", "2:1", "a mapping key must be text"),
-        ("{{ mapping | tojson }}: 1", "1:1", "a mapping key must be text"),
-        ("a: {{ {1: 2} }}", "1:4", "a mapping key must be text"),
-        ("a: {{ {1: 2} | tojson }}", "1:4", "a mapping key must be text"),
-        ("a: {{ mapping.items }}", "1:4", "a function; a key of that name is written x['name']"),
+        ("{{ number }}: 1", "1:1", "mapping keys must be strings"),
+        ("a: 1\n{{ items }}: 1", "2:1", "mapping keys must be strings"),
+        ("{{ mapping | tojson }}: 1", "1:1", "mapping keys must be strings"),
+        ("a: {{ {1: 2} }}", "1:4", "mapping keys must be strings"),
+        ("a: {{ {1: 2} | tojson }}", "1:4", "mapping keys must be strings"),
+        ("a: {{ mapping.items }}", "1:4", "a function; access a key of that name with x['name']"),
         ("a: {{ mapping.items() }}", "1:4", "a dict_items, which is not data; try '| list'"),
         ("a: {{ items | map('upper') }}", "1:4", "a generator, which is not data; try '| list'"),
         ("a: {{ name.encode() }}", "1:4", "a bytes, which is not data"),
@@ -318,11 +318,11 @@ def test_refused(template: str, place: str, words: str) -> None:
         # syntax
         ("a: 1\nb: {{ 1 +", "2:4", "unexpected 'end of template'"),
         ("a: 1\nb: {{ 1 + }}", "2:4", "unexpected 'end of print statement'"),
-        ("a: 1\nb: {{ name | nosuch }}", "2:4", "there is no filter 'nosuch'"),
-        ("a: 1\nb: {{ name is nosuch }}", "2:4", "there is no test 'nosuch'"),
+        ("a: 1\nb: {{ name | nosuch }}", "2:4", "unknown filter 'nosuch'"),
+        ("a: 1\nb: {{ name is nosuch }}", "2:4", "unknown test 'nosuch'"),
         ("a: 1\n\n{% nosuch %}", "3:1", "unknown tag 'nosuch'"),
         ("a: 1\n{% endif %}\n", "2:1", "unknown tag 'endif'"),
-        ("a: 1\n{% if yes %}\nb: 1\n\n", "2:1", "this 'if' has no '{% endif %}'"),
+        ("a: 1\n{% if yes %}\nb: 1\n\n", "2:1", "missing '{% endif %}' for this 'if'"),
         ("a: 1\nb: {{ name }}\nc: {{ name }", "3:4", "unexpected '}'"),
         ("a: {# x", "1:4", "Missing end of comment tag"),
         ("a: 1\nb: {{ $ }}", "2:4", "unexpected char '$'"),
@@ -641,7 +641,7 @@ def test_every_undefined_name_is_told() -> None:
     assert problems == [
         "1:4: 'nam' is undefined; did you mean 'name'?",
         "2:4: 'dict object' has no attribute 'aa'; did you mean 'a'?",
-        "2:30: the expression gives a function; a key of that name is written x['name']",
+        "2:30: the expression returns a function; access a key of that name with x['name']",
         "3:12: 'itms' is undefined; did you mean 'items'?",
         "4:28: 'nam' is undefined; did you mean 'name'?",
     ]
@@ -689,7 +689,7 @@ def test_the_nearest_name_is_told(template: str, words: str) -> None:
 def test_in_a_comment_the_error_tells_that_jinja_reads_it(template: str, hint: bool) -> None:
     problem = problem_of(template)
     assert problem.endswith("written {# ... #}") is hint
-    assert ("Jinja reads the comments of YAML too" in problem) is hint
+    assert ("Jinja also evaluates YAML comments" in problem) is hint
 
 
 @pytest.mark.parametrize(
@@ -736,8 +736,8 @@ def test_what_is_required() -> None:
     assert problems == [
         "1:4: 'nmae' is undefined; did you mean 'name'?",
         "2:4: say which",
-        "3:4: a value is required here, and it is null",
-        "4:1: a value is required here, and it is empty",
+        "3:4: a required value is null",
+        "4:1: a required value is empty",
     ]
 
 

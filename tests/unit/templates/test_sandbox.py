@@ -225,7 +225,7 @@ def test_a_process_that_hangs_is_ended() -> None:
         assert len(rest) == 39
         assert [it[0].message for it in stopped] in (
             [],
-            ["the process that renders the template gave no answer in time"],
+            ["the template renderer timed out"],
         )
 
 
