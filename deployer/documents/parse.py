@@ -123,9 +123,7 @@ def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
     size = 0
     for number, (line, text) in enumerate(_split(source.text)):
         if size > MAX_FILE_NODES or number > MAX_DOCUMENTS:
-            message = (
-                f"the file has more than {MAX_DOCUMENTS} documents or {MAX_FILE_NODES} values"
-            )
+            message = f"the file has more than {MAX_DOCUMENTS} documents or {MAX_FILE_NODES} values"
             problems.append(Problem(source.location(line, 0), message, Code.YAML_LIMIT))
             break
         reader = _Reader(source, line)

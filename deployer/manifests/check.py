@@ -150,7 +150,9 @@ def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
     for path, value in _leaves(document.value, ()):
         keys = any(isinstance(step, str) and secrets.has_reference(step) for step in path)
         if keys or (secrets.has_reference(value) and (path[0] != "spec" or path in known)):
-            message = "a secret is not allowed here: only in values of spec, not in keys or identifying fields"
+            message = (
+                "a secret is not allowed here: only in values of spec, not in keys or identifying fields"
+            )
             yield Problem(document.location(path, of_key=keys), message, Code.SECRET_USE)
 
 
@@ -189,7 +191,7 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
     try:
         datetime.fromisoformat(rerun)
     except ValueError as error:
-        message = f"invalid timestamp for 'rerun', expected for example 2024-07-05T09:00:00Z: {error}"
+        message = f"'rerun' must be a valid timestamp, for example 2024-07-05T09:00:00Z: {error}"
         return [Problem(location, message, Code.WRONG_VALUE)]
     return []
 
@@ -270,9 +272,7 @@ def _dependencies(
             dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
         elif found:
             advice = (
-                "add its kind"
-                if len({candidate.kind for candidate in found}) == len(found)
-                else "rename one"
+                "add its kind" if len({candidate.kind for candidate in found}) == len(found) else "rename one"
             )
             message = f"'{wanted['name']}' is ambiguous: {' or '.join(map(str, found))}; {advice}"
             problems.append(Problem(manifest.document.location(path), message, Code.AMBIGUOUS_DEPENDENCY))
@@ -308,6 +308,4 @@ def _ordered(
         cycle = cycle[first:] + cycle[: first + 1]
         path = " -> ".join(identity.name for identity in cycle)
         location = manifests[cycle[0]].document.location(("dependsOn",))
-        return list(jobs.values()), [
-            Problem(location, f"dependency cycle: {path}", Code.DEPENDENCY_CYCLE)
-        ]
+        return list(jobs.values()), [Problem(location, f"dependency cycle: {path}", Code.DEPENDENCY_CYCLE)]

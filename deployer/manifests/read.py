@@ -68,7 +68,9 @@ def read(project: Project, target: Target, files: Sequence[str], values: Mapping
             documents, found = parse(rendered)
             problems += found
             if task.each is not None and len(documents) > 1:
-                message = "a file with forEach must contain a single document; move the others to separate files"
+                message = (
+                    "a file with forEach must contain a single document; move the others to separate files"
+                )
                 problems.append(Problem(documents[1].start, message, Code.FOR_EACH))
                 continue
             for document in documents:

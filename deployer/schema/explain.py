@@ -117,7 +117,9 @@ def _find(kind: Kind, path: Sequence[str]) -> Row:
     while True:
         spellings = {name: row for row in rows for name in (row.name, *row.aliases)}
         if steps[0] not in spellings:
-            raise UsageError(f"unknown field '{steps[0]}' in {field_path}{nearest(steps[0], list(spellings))}")
+            raise UsageError(
+                f"unknown field '{steps[0]}' in {field_path}{nearest(steps[0], list(spellings))}"
+            )
         row = spellings[steps.pop(0)]
         if not steps:
             return row

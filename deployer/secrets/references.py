@@ -104,9 +104,7 @@ def evaluate(text: str, value: Callable[[str, str], str]) -> list[str]:
 def join(pieces: Sequence[str]) -> str:
     """Join the pieces. Values and filters can make a short text very long, so it is measured first."""
     if sum(map(len, pieces)) > MAX_FILLED:
-        raise DeployerError(
-            f"a string with secrets exceeds {MAX_FILLED} characters after substitution"
-        )
+        raise DeployerError(f"a string with secrets exceeds {MAX_FILLED} characters after substitution")
     return "".join(pieces)
 
 

@@ -379,7 +379,9 @@ class _Environment(ImmutableSandboxedEnvironment):
             name._fail_with_undefined_error()
         if not isinstance(name, str) or name not in self._names:
             hint = nearest(name, sorted(self._names)) if isinstance(name, str) else ""
-            self._report(InvalidValue(f"secret {name!r} is not defined in deployer.yaml{hint}", Code.SECRET_NAME))
+            self._report(
+                InvalidValue(f"secret {name!r} is not defined in deployer.yaml{hint}", Code.SECRET_NAME)
+            )
             name = "UNKNOWN"
         self._run.has_secrets = True
         return Secret(secrets.reference(name))

@@ -32,7 +32,9 @@ def as_text(value: Any) -> str:
     """Returns plain data as it is written inside text. Raises Unusable."""
     if isinstance(value, dict | list):
         what = "mapping" if isinstance(value, dict) else "list"
-        raise InvalidValue(f"a {what} cannot be used inside a string; use '| tojson', '| to_yaml' or '| join(...)'")
+        raise InvalidValue(
+            f"a {what} cannot be used inside a string; use '| tojson', '| to_yaml' or '| join(...)'"
+        )
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -64,7 +64,7 @@ def test_every_kind_has_its_tables(kind: Kind) -> None:
         ({"requird": True}, r"unknown columns \['requird'\]"),
         ({"aliases": ["amount"]}, r"missing reasons for \['aliases'\]"),
         ({"page": {"type": "String"}}, r"missing reasons for \['type'\]"),
-        ({"page": {"type": None}, "hot": True, "reasons": {"type": "So."}}, r"no reason .* \['hot'\]"),
+        ({"page": {"type": None}, "hot": True, "reasons": {"type": "So."}}, r"missing reasons .* \['hot'\]"),
         ({"type": "Strnig"}, "unknown printed type 'Strnig'"),
         ({"fields": [{**PLAIN, "type": "?"}]}, "unknown printed type '\\?'"),
         ({"fields": [{**PLAIN, "filled": True}]}, r"size: size: missing reasons for \['filled'\]"),

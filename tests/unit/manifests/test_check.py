@@ -88,7 +88,7 @@ def batch(name: str, *needs: Any, queue: str = "q") -> dict[str, Any]:
         (BATCH + "  name: y\n", "7:3: error: 'name' is set from metadata.name; remove it from spec"),
         (BATCH + "  class: y\n", "7:3: error: unknown field 'class' in spec; did you mean 'className'?"),
         (BATCH + "  cluster_name: y\n", "exactly one of 'queue' and 'cluster_name' is required"),
-        (BATCH + "  className: a\n  class_name: a\n", "give only one of 'className' and 'class_name'"),
+        (BATCH + "  className: a\n  class_name: a\n", "only one of 'className' and 'class_name'"),
         (BATCH + "  '': 1\n", "7:3: error: unknown field '' in spec"),
         (BATCH + "  numExecutors: '2'\n", "7:17: error: 'numExecutors' must be an integer, got '2'"),
         (
@@ -101,8 +101,8 @@ def batch(name: str, *needs: Any, queue: str = "q") -> dict[str, Any]:
             "7:17: error: 'numExecutors' must be an integer, got '9999",
         ),
         (BATCH + "  numExecutors: .nan\n", "7:17: error: 'numExecutors' must be an integer, got '.nan'"),
-        (BATCH + "  conf: {a: ~}\n", "7:13: error: 'a' must be text"),
-        (BATCH + "  conf: {a: [1]}\n", "7:13: error: 'a' must be text"),
+        (BATCH + "  conf: {a: ~}\n", "7:13: error: 'a' must be a string"),
+        (BATCH + "  conf: {a: [1]}\n", "7:13: error: 'a' must be a string"),
         (
             BATCH + "  args: [1]\n",
             "7:10: error: spec.args[0] must be a string, got the number 1 (quote it)",
@@ -136,7 +136,7 @@ def batch(name: str, *needs: Any, queue: str = "q") -> dict[str, Any]:
         (FLINK.replace("name: z", 'name: "z\\n"'), "3:18: error: 'name' must match"),
         (BATCH + "dependsOn: a\n", "7:12: error: 'dependsOn' must be a list"),
         (BATCH + "dependsOn:\n", "7:11: error: 'dependsOn' must be a list, got null"),
-        (BATCH + "dependsOn: [3]\n", "7:13: error: expected a job's name, or a mapping with name"),
+        (BATCH + "dependsOn: [3]\n", "7:13: error: expected a job name, or a mapping with name"),
         (
             BATCH + "dependsOn: [{nam: a}]\n",
             "7:14: error: unknown field 'nam' in dependsOn[0]; did you mean 'name'?",
@@ -187,7 +187,7 @@ def test_what_is_no_instant(bare: Workspace, instant: str, template: bool) -> No
 @pytest.mark.parametrize("rerun", ["5", "[a]", "", "{a: b}"])
 def test_an_instant_is_text(bare: Workspace, text: str, rerun: str) -> None:
     (problem,) = problems(bare, text + f"lifecycle: {{rerun: {rerun}}}")
-    assert "'rerun' must be text" in problem
+    assert "'rerun' must be a string" in problem
 
 
 # --- what a job holds -------------------------------------------------------------------------------------
@@ -293,7 +293,9 @@ def test_the_clusters_of_the_target_count(bare: Workspace) -> None:
     bare.write_project(clusters={"reports": "c-1"})
     bare.write("a.yaml", manifest("MrsJob", "a", SPECS["MrsJob"] | {"cluster_id": "reports"}))
     bare.write("b.yaml", manifest("MrsJob", "a", SPECS["MrsJob"]))
-    assert findings(bare.run("validate").err) == ["b.yaml:4:9: error: MrsJob a in c-1 is also at a.yaml:1"]
+    assert findings(bare.run("validate").err) == [
+        "b.yaml:4:9: error: duplicate job MrsJob a in c-1, first defined at a.yaml:1"
+    ]
 
 
 # --- identities -------------------------------------------------------------------------------------------
@@ -304,8 +306,8 @@ def test_one_identity_has_one_manifest(bare: Workspace) -> None:
     alike = batch("b") | {"spec": {"file": "f.py", "cluster_name": "q"}}
     bare.write("c/d.yaml", [alike, batch("a")])
     assert findings(bare.run("validate").err) == [
-        "c/d.yaml:4:9: error: SparkBatch b in q is also at b.yaml:10",
-        "c/d.yaml:12:9: error: SparkBatch a in q is also at b.yaml:1",
+        "c/d.yaml:4:9: error: duplicate job SparkBatch b in q, first defined at b.yaml:10",
+        "c/d.yaml:12:9: error: duplicate job SparkBatch a in q, first defined at b.yaml:1",
     ]
 
 
@@ -315,7 +317,7 @@ def test_other_kinds_and_places_are_other_jobs(bare: Workspace) -> None:
     assert len(jobs(bare, batch("a"), batch("a", queue="r"), *mrs, flink)) == 5
     again = manifest("FlinkJar", "a", SPECS["FlinkJar"] | {"queue_name": "elsewhere"})
     bare.write("a.yaml", [flink, again])
-    assert "FlinkJar a is also at a.yaml:1" in bare.run("validate").err
+    assert "duplicate job FlinkJar a, first defined at a.yaml:1" in bare.run("validate").err
 
 
 # --- dependencies -----------------------------------------------------------------------------------------

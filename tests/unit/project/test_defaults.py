@@ -150,7 +150,7 @@ def test_a_changed_default_changes_every_job(workspace: Workspace) -> None:
             {"SparkBatch": {"spec": {"numExecutors": "two"}}},
             "must be an integer, got 'two'",
         ),
-        ({"SparkBatch": {"spec": {"queue": "a", "cluster_name": "b"}}}, "give only one of 'queue'"),
+        ({"SparkBatch": {"spec": {"queue": "a", "cluster_name": "b"}}}, "only one of 'queue'"),
         ({"SparkBatch": {"spec": {"name": "x"}}}, "unknown field 'name'"),
         ({"SparkBatch": {"spec": {"queue": None}}}, "'queue' must be a string, got null"),
         ({"SparkBatch": {"metadata": {"name": "x"}}}, "unknown field 'name' in defaults.SparkBatch.metadata"),
@@ -178,7 +178,7 @@ def test_a_default_that_breaks_a_rule_only_together_with_a_manifest(bare: Worksp
     ran = bare.run("validate")
     assert ran.code == 4
     (finding,) = findings(ran.err)
-    assert finding.startswith(f"deployer.yaml:{line}:7: error: image counts only with feature: custom")
+    assert finding.startswith(f"deployer.yaml:{line}:7: error: image takes effect only with feature: custom")
     assert "default for the manifest at a.yaml:1" in ran.err
 
 

@@ -80,7 +80,7 @@ def test_the_project_is_looked_up_upwards(bare: Workspace, arguments: tuple[str,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("-C", "..", "validate"), "there is no deployer.yaml in"),
+        (("-C", "..", "validate"), "no deployer.yaml found in"),
         (("validate", "-C", "nowhere"), "-C nowhere: No such file or directory"),
         (("validate", "nowhere.yaml"), "nowhere.yaml: there is no such file or folder"),
         (("validate", "deployer.yaml", ".."), ".. is not in the project"),
@@ -135,7 +135,11 @@ def test_a_folder_of_that_name_is_not_a_project(bare: Workspace) -> None:
         ("  prod:", "  p rod:", "10:3: error: 'p rod' must match"),
         ("  prod:", "  test:", "10:3: error: duplicate key 'test', first defined at 7:3"),
         ("    clusters", "   clusters", "14:4: error: "),
-        ("kind: Project", "kind: Project\n---\na: 1", "deployer.yaml:1:1: error: expected one YAML document"),
+        (
+            "kind: Project",
+            "kind: Project\n---\na: 1",
+            "deployer.yaml:1:1: error: expected a single YAML mapping",
+        ),
         (PROJECT, "", "deployer.yaml:1:1: error: missing required field 'targets'"),
         (PROJECT, "- a", "deployer.yaml:1:1: error: expected a single YAML mapping"),
         (PROJECT, "a: \udcff", "deployer.yaml:1:4: error: not UTF-8: byte 0xff"),
@@ -181,7 +185,7 @@ def test_a_target_has_endpoints(shop: Workspace) -> None:
     target = project.load(shop.folder).target("prod")
     assert target.endpoint("dli") == "https://dli.example.com"
     assert target.endpoint("mrs") == "https://mrs.cn-north-4.myhuaweicloud.com"
-    with pytest.raises(UsageError, match="neither a region nor an endpoint for dli"):
+    with pytest.raises(UsageError, match="no region and no endpoint for dli"):
         project.load(shop.folder).target("test").endpoint("dli")
 
 
@@ -280,7 +284,7 @@ def test_a_setting_that_makes_no_sense(bare: Workspace, setting: str) -> None:
         ("a: 1\na: 2\n", "common.yaml:2:1: error: duplicate key 'a', first defined at 1:1"),
         ("a: 1\n1: 2\n", "common.yaml:2:1: error: mapping keys must be strings; quote the key"),
         ("- a\n", "common.yaml:1:1: error: expected a single YAML mapping"),
-        ("a: 1\n---\nb: 1\n", "common.yaml:1:1: error: expected one YAML document"),
+        ("a: 1\n---\nb: 1\n", "common.yaml:1:1: error: expected a single YAML mapping"),
         (b"a: \xe9\n", "common.yaml:1:4: error: not UTF-8: byte 0xe9"),
         (None, "common.yaml: error: cannot read file: No such file or directory"),
     ],
@@ -300,8 +304,8 @@ def test_problems_of_a_values_file(shop: Workspace, content: Any, problem: str) 
         ("../outside.yaml", "../outside.yaml: error: is outside the project folder"),
         ("OUTSIDE", "outside.yaml: error: is outside the project folder"),
         ("link.yaml", "link.yaml: error: is outside the project folder"),
-        ("folder/link.yaml", "folder/link.yaml: error: leads out"),
-        ("loop.yaml", "loop.yaml: error: cannot be read: "),
+        ("folder/link.yaml", "folder/link.yaml: error: is outside"),
+        ("loop.yaml", "loop.yaml: error: cannot read file: "),
         ("jobs", "jobs: error: cannot read file: not a file"),
         ("jobs/../nowhere.yaml", "error: cannot read file: No such file"),
     ],
@@ -320,7 +324,7 @@ def test_values_stay_in_the_project(bare: Workspace, name: str, words: str, opti
     ran = bare.run("validate", *(("--values", name) if option else ()))
     if option and Path(name).name == "outside.yaml":
         # Who gives the command may read any file; who writes the project may not.
-        assert f"{Path(name).name}: error: leads out" not in ran.err
+        assert f"{Path(name).name}: error: is outside" not in ran.err
         return
     assert ran.code == 4
     assert words in ran.err
@@ -332,7 +336,7 @@ def test_a_values_file_with_no_file_name(bare: Workspace, name: str) -> None:
     bare.write_project(values=[name])
     ran = bare.run("validate")
     assert ran.code == 4
-    assert "cannot be read: " in ran.err
+    assert "cannot read file: " in ran.err
 
 
 # --- which files are manifests ----------------------------------------------------------------------------
@@ -397,8 +401,8 @@ def test_manifests_that_cannot_be_read(bare: Workspace) -> None:
     bare.write("c.yaml", b"a: \xff")
     ran = bare.run("validate")
     assert ran.code == 4
-    assert [line.split("error: ")[1][:15] for line in ran.err.splitlines()] == ["cannot be read:"] * 2 + [
-        "not UTF-8: byte"
+    assert [line.split("error: ")[1][:17] for line in ran.err.splitlines()] == ["cannot read file:"] * 2 + [
+        "not UTF-8: byte 0"
     ]
 
 

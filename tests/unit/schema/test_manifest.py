@@ -93,12 +93,12 @@ def test_the_smallest_specs_are_valid(kind: str, bare: Workspace) -> None:
             "MrsJob",
             {"job_type": "hiveSql"},
             "'job_type' must be one of MapReduce, SparkSubmit, SparkPython, HiveScript, HiveSql, DistCp, "
-            "SparkScript, SparkSql, Flink, not 'hiveSql'; did you mean 'HiveSql'?",
+            "SparkScript, SparkSql, Flink, got 'hiveSql'; did you mean 'HiveSql'?",
         ),
         ("SparkBatch", {"file": ""}, "'file' must have at least 1 characters, got 0"),
         ("FlinkJar", {"desc": "d" * 513}, "'desc' must have at most 512 characters, got 513"),
         ("SparkBatch", {"max_retry_times": 101}, "'max_retry_times' must be at most 100, got 101"),
-        ("SparkBatch", {"numExecutors": -1}, "'numExecutors' must be at least 0, not -1"),
+        ("SparkBatch", {"numExecutors": -1}, "'numExecutors' must be at least 0, got -1"),
         ("FlinkJar", {"resume_max_num": 0}, "'resume_max_num' must not be 0"),
         (
             "SparkBatch",
@@ -190,7 +190,10 @@ def test_something_missing_is_said_of_what_lacks_it(bare: Workspace) -> None:
     content = (
         "apiVersion: deployer/v1\nkind: FlinkJar\nmetadata:\n  labels: {a: b}\nspec:\n  tags: [{key: a}]\n"
     )
-    assert errors(bare, content) == ["3:1: missing required field 'name' in metadata", "6:10: missing required field 'value' in spec.tags[0]"]
+    assert errors(bare, content) == [
+        "3:1: missing required field 'name' in metadata",
+        "6:10: missing required field 'value' in spec.tags[0]",
+    ]
 
 
 # --- what is accepted, and how it is sent -----------------------------------------------------------------

@@ -207,7 +207,7 @@ def test_an_unknown_field_can_be_waived_and_is_sent(workspace: Workspace) -> Non
         ({"distcp-takes-too": "x"}, "did you mean 'distcp-takes-two'?"),
         ({"class-name-for-a-jar": "x"}, "'class-name-for-a-jar' must be one of"),
         ({"distcp-takes-two": ""}, "must have at least 1 characters"),
-        ({"distcp-takes-two": None}, "must be text"),
+        ({"distcp-takes-two": None}, "must be a string"),
     ],
 )
 def test_a_waiver_names_a_rule_of_its_kind_and_a_reason(bare: Workspace, waive: Any, says: str) -> None:

@@ -239,7 +239,7 @@ def test_crlf_lines() -> None:
         ("a: {{ 10 ** 40 }}", "1:4", "more than 40 digits"),
         ("a: {{ number / 1e-320 }}", "1:4", "not finite"),
         ("a: {{ 'nan' | float | abs }}", "1:4", ""),
-        ("a: {{ '\\ud800' }}", "1:4", "half a character"),
+        ("a: {{ '\\ud800' }}", "1:4", "an unpaired surrogate"),
         ("a: {{ '\\ue001' }}", "1:4", "U+E000 to U+E007"),
         ("a: 1\nb: {{ v }}", "2:4", "U+E000 to U+E007"),
         ("a: {{ [v] }}", "1:4", "U+E000 to U+E007"),
@@ -255,12 +255,12 @@ def test_crlf_lines() -> None:
         # Text that would be another each time.
         ("a: {{ items | map('upper') ~ '' }}", "1:4", "a generator, which is not data"),
         ("a: {{ range ~ '' }}", "1:4", "a function"),
-        ("a: {{ (range | string)[10:] }}", "1:4", "the address of an object"),
-        ("a: {{ items | map('upper') | string | upper }}", "1:4", "the address of an object"),
-        ("a: {{ ('%s' % name.upper) | length }}", "1:4", "the address of an object"),
-        ("a: {{ '{}'.format(name.upper) | reverse }}", "1:4", "the address of an object"),
-        ("a: {{ ['%s'] | map('format', name.upper) | list | length }}", "1:4", "the address of an object"),
-        ("a: {{ (mapping.keys() - ['a']) | list }}", "1:4", "a set has no order"),
+        ("a: {{ (range | string)[10:] }}", "1:4", "an object's memory address"),
+        ("a: {{ items | map('upper') | string | upper }}", "1:4", "an object's memory address"),
+        ("a: {{ ('%s' % name.upper) | length }}", "1:4", "an object's memory address"),
+        ("a: {{ '{}'.format(name.upper) | reverse }}", "1:4", "an object's memory address"),
+        ("a: {{ ['%s'] | map('format', name.upper) | list | length }}", "1:4", "an object's memory address"),
+        ("a: {{ (mapping.keys() - ['a']) | list }}", "1:4", "returns an unordered set"),
         ("a: {{ 1 }}\nb: !{{ name }} x", "2:5", "while scanning a tag"),
         ("a: &{{ name }} 1", "1:5", "while scanning an anchor"),
         ("a: {{ 1 }}\nb: \0", "2:4", "'\\x00' is not allowed"),
@@ -311,8 +311,8 @@ def test_refused(template: str, place: str, words: str) -> None:
         ("a: 1\n{% set x, y = [1] %}", "2:1", "ValueError"),
         ("a: 1\n{% for x in 3 %}\n{% endfor %}", "2:1", "not iterable"),
         ("a: 1\n{% for x in range(10 ** 9) %}\n{% endfor %}", "2:1", "OverflowError"),
-        ("{% macro m() %}\n{{ m() }}{% endmacro %}\na: {{ m() }}", "2:1", "calls itself too often"),
-        ("a: {{ 1 }}\nb: {{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "1:4", "nested too deeply"),
+        ("{% macro m() %}\n{{ m() }}{% endmacro %}\na: {{ m() }}", "2:1", "recursion or nesting too deep"),
+        ("a: {{ 1 }}\nb: {{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "1:4", "nesting too deep"),
         ("{% for x in items %}" * 30 + "{% endfor %}" * 30, "1:1", "too many statically nested blocks"),
         ("a: 1\nb: {% include 'x' %}", "2:4", ""),
         # syntax
@@ -688,7 +688,7 @@ def test_the_nearest_name_is_told(template: str, words: str) -> None:
 )
 def test_in_a_comment_the_error_tells_that_jinja_reads_it(template: str, hint: bool) -> None:
     problem = problem_of(template)
-    assert problem.endswith("written {# ... #}") is hint
+    assert problem.endswith("use {# ... #} to comment out a template") is hint
     assert ("Jinja also evaluates YAML comments" in problem) is hint
 
 
