@@ -1,4 +1,4 @@
-"""The files of a project, read as text: nothing outside of it, nothing hidden, nothing that is too large."""
+"""Reads the files of a project as text; refuses files outside of it, hidden files and large files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_BYTES = 2 * 2**20
 def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
     """Reads `file`, relative to `folder`. With `inside`, paths and links must stay in the folder.
 
-    Nor to a hidden file: `.git/config` holds a token on many CI machines, and a pull request could print it.
+    Hidden files are refused too: `.git/config` has a token on many CI machines, and a pull request could print it.
     """
     path = folder / file
     try:
@@ -39,7 +39,7 @@ def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
 
 
 def is_hidden(path: PurePath) -> bool:
-    """Returns whether a name in a relative path begins with a dot."""
+    """Returns whether a name in a relative path starts with a dot."""
     return any(part.startswith(".") for part in path.parts)
 
 
@@ -48,7 +48,7 @@ def _unreadable(file: str, why: str | None) -> Problem:
 
 
 def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
-    """Returns the only document of a file, a mapping; an empty file is an empty one. Raises InvalidInput."""
+    """Returns the only document of a file, a mapping; an empty file is an empty mapping. Raises InvalidInput."""
     text = read_text(folder, file, inside=inside)
     if isinstance(text, Problem):
         raise InvalidInput([text], folder)

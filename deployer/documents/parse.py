@@ -1,9 +1,9 @@
-"""Strict YAML: text -> Document, with the author's place of everything in it.
+"""Strict YAML: text -> Document, with the author's location of every key and value.
 
-Scalars are those of the YAML 1.2 core schema, and what could surprise stays text: `no`, `on`, dates, `1:30`,
-`0123`, `.inf`. A duplicate key, a tag and a key that is not text are errors. Anchors, aliases and merge keys
-(`<<`) work, up to `MAX_NODES` and `MAX_DEPTH` after expansion. It is built from parser events and not from
-composed nodes, so that depth and expansion are bounded before anything can recurse.
+Scalars are those of the YAML 1.2 core schema, and ambiguous scalars stay strings: `no`, `on`, dates, `1:30`,
+`0123`, `.inf`. A duplicate key, a tag and a key that is not a string are errors. Anchors, aliases and merge keys
+(`<<`) work, up to `MAX_NODES` and `MAX_DEPTH` after expansion. It is built from parser events instead of
+composed nodes, so that depth and expansion are limited before any recursion.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-# YAML's printable characters, but for those that libyaml takes for a line break where editors do not.
+# YAML's printable characters, except those that are a line break for libyaml but not for editors.
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-# Templates and secrets mark places in a text with them.
+# Used for placeholders and secret references.
 _RESERVED = re.compile("[\ue000-\ue007]")
 _PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*")
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 
 class InvalidPlaceholder(ValueError):
-    """A placeholder has no value for where it stands; `place` is that of its expression."""
+    """An invalid value of a placeholder; `location` is that of its expression."""
 
     def __init__(self, message: str, location: Location, code: Code = Code.NOT_DATA) -> None:
         super().__init__(message)
@@ -50,28 +50,28 @@ class InvalidPlaceholder(ValueError):
 
 
 class YamlText(Protocol):
-    """A text to parse: its locations in the author's file, and the values of its placeholders."""
+    """A text to parse, with its locations in the author's file and the values of its placeholders."""
 
     @property
     def text(self) -> str:
         """Returns the text that YAML reads."""
 
     def location(self, line: int, column: int) -> Location:
-        """Returns the author's place of a position in `text`, counted from 0."""
+        """Returns the author's location of a position in the text, counted from 0."""
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
-        """Returns the value of a scalar that holds placeholders: plain data. Raises Unfillable."""
+        """Returns the value of a scalar with placeholders: plain data. Raises InvalidPlaceholder."""
 
     def is_filled(self, scalar: str) -> bool:
-        """Returns whether a scalar holds a placeholder."""
+        """Returns whether a scalar has a placeholder."""
 
     def names(self, scalar: str) -> tuple[str, ...]:
-        """Returns the names of the project's values that the placeholders of a scalar use, as `db.host`."""
+        """Returns the names of the project's values that the placeholders of a scalar use, such as `db.host`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    """Text without a template in it."""
+    """Text without a template."""
 
     file: str
     text: str
@@ -145,7 +145,7 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
 
 
 class _Leaf(NamedTuple):
-    """A scalar. `text` is what the author wrote, None where it is quoted or filled in."""
+    """A scalar. `text` is the author's text, None if it is quoted or filled in."""
 
     value: Any
     text: str | None = None
@@ -190,7 +190,7 @@ def _built(value: Any) -> _Built:
 
 @dataclass(slots=True)
 class _Node:
-    """A collection under construction. `key` is the mapping key that waits for its value."""
+    """A collection under construction. `key` is the mapping key without its value yet."""
 
     path: Path
     tree: dict[str, _Tree] | list[_Tree]
@@ -211,7 +211,7 @@ class _Node:
 
 
 class _UnreadableDocument(Exception):
-    """The rest of the document cannot be read; its problem is recorded."""
+    """A problem that stops the parsing of a document; it is recorded already."""
 
 
 class _Reader:
@@ -269,7 +269,7 @@ class _Reader:
             return
 
     def _unreadable(self, error: yaml.MarkedYAMLError, text: str) -> None:
-        """Reports libyaml's error where it was noticed, or where an unclosed construct began."""
+        """Reports libyaml's error where it was detected, or where an unclosed construct starts."""
         begun: Any = error.context_mark or error.problem_mark
         mark: Any = error.problem_mark or begun
         message = " ".join(filter(None, (error.problem, error.context)))
@@ -290,7 +290,7 @@ class _Reader:
         self._problem(location, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
-        """Returns the data of a tree; notes the texts in it, and of what an alias repeats where it stands."""
+        """Returns the data of a tree; records its texts, and the locations of values repeated by aliases."""
         if path and (found := self.written.get(id(tree))) and found[1] != path:
             self._copy_locations(tree, found[1], path)
         if isinstance(tree, dict):
@@ -302,7 +302,7 @@ class _Reader:
         return tree.value
 
     def _copy_locations(self, tree: _Tree, written: Path, path: Path) -> None:
-        """Gives the places of what stands in the tree at `written` to the same at `path`."""
+        """Copies the locations below `written` to the same keys below `path`."""
         for step in tree if isinstance(tree, dict) else range(len(tree)):
             for locations in (self.keys, self.values):
                 if (location := locations.get((*written, step))) and (*path, step) not in locations:
@@ -319,7 +319,7 @@ class _Reader:
         return _UnreadableDocument()
 
     def _begin(self, event: Any) -> Location:
-        """Notes where a value stands. A document starts at its first value, not at the `---` before it."""
+        """Records the location of a value. A document starts at its first value, not at the `---` before it."""
         location = self._location(event.start_mark)
         if not self.stack:
             self.start = location
@@ -417,7 +417,7 @@ class _Reader:
         self._add(event, self.anchors[event.anchor], None)
 
     def _add(self, event: Any, built: _Built, anchor: str | None) -> None:
-        """Puts a finished value into the collection around it."""
+        """Adds a finished value to the enclosing collection."""
         if len(self.stack) + built.depth > MAX_DEPTH:
             message = f"nested deeper than {MAX_DEPTH} levels after alias expansion"
             raise self._stop(event, message, Code.YAML_LIMIT)

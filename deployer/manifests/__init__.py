@@ -1,1 +1,1 @@
-"""Files -> Manifests (`read.read`) -> checked Jobs (`check.check`); what `init` writes (`scaffold.files`)."""
+"""Files -> Manifests (`read.read`) -> checked Jobs (`check.check`); the files of `init` (`scaffold.files`)."""

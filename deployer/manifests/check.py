@@ -1,6 +1,6 @@
-"""Manifest -> Job: the schema, one spelling per field, identities, and dependencies.
+"""Manifest -> Job: validates the schema, normalizes field names, resolves identities and dependencies.
 
-What comes out of here can be sent as it is; everything wrong is reported at once, each at its place.
+The resulting jobs can be sent unchanged; all problems are reported together, each with its location.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from deployer.secrets.redact import literal_secrets
 class CheckResult:
     """The jobs that can be deployed, dependencies first, and the problems of the manifests that cannot.
 
-    `disabled` are those whose manifests say `enabled: false`.
+    `disabled` are those with `enabled: false`.
     """
 
     jobs: tuple[Job, ...]
@@ -103,7 +103,7 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
     broken_rules = list(_broken_rules(document, kind, value, job))
     problems = [problem for problem in broken_rules if problem.rule not in waived]
     blocked = any(problem.severity == "error" for problem in problems)
-    # A waiver must not hide the next typo, nor outlive its reason.
+    # A waiver must neither hide the next typo nor stay without need.
     notes = [
         replace(unknown_field, severity="note", message=f"{unknown_field.message}; sent unchanged")
         for unknown_field in sent
@@ -143,7 +143,7 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
 
 
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
-    """Yields secrets where the value must be known before it is sent."""
+    """Yields secrets in fields whose value must be known before the request."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
     if not secrets.has_reference(document.value):
         return
@@ -176,13 +176,13 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _name(manifest: Manifest) -> Any:
-    """Returns the name of a manifest that need not be valid."""
+    """Returns the name of a possibly invalid manifest."""
     metadata = manifest.document.value.get("metadata")
     return metadata.get("name") if isinstance(metadata, dict) else None
 
 
 def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Problem]:
-    """Returns a problem for an invalid timestamp such as 2024-02-30T00:00:00Z. `problems` are known."""
+    """Returns a problem for an invalid timestamp such as 2024-02-30T00:00:00Z, unless `problems` has one for it."""
     lifecycle = document.value.get("lifecycle")
     rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
     location = document.location(("lifecycle", "rerun"))
@@ -197,7 +197,7 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
 
 
 def with_texts(manifest: Manifest) -> dict[str, Any]:
-    """Returns the data of a manifest, with unquoted scalars of text maps as the text that was written."""
+    """Returns the data of a manifest, with unquoted scalars of string maps as their source text."""
     kind, document = KINDS[manifest.kind], manifest.document
     value = dict(document.value)
     spec = value.get("spec")
@@ -257,7 +257,7 @@ def _dependencies(
     disabled: Sequence[Identity],
     invalid: Sequence[tuple[str, Any]],
 ) -> tuple[tuple[Dependency, ...], list[Problem]]:
-    """Returns the dependencies of a manifest. `invalid` are kinds and names reported already."""
+    """Returns the dependencies of a manifest. `invalid` are the kinds and names of manifests with reported problems."""
     dependencies: list[Dependency] = []
     problems: list[Problem] = []
     for index, raw in enumerate(manifest.document.value.get("dependsOn", ())):
@@ -302,7 +302,7 @@ def _ordered(
     try:
         return [jobs[identity] for identity in sorter.static_order()], []
     except CycleError as error:
-        # graphlib goes from what comes first to what depends on it, and ends where it began.
+        # graphlib lists dependencies before dependents, and repeats the first job at the end.
         *cycle, _ = reversed(error.args[1])
         first = cycle.index(min(cycle))
         cycle = cycle[first:] + cycle[: first + 1]

@@ -1,7 +1,7 @@
-"""Files of a project -> Manifests: read, render, parse, and put the defaults of its kind under each document.
+"""Files of a project -> Manifests: read, render, parse, and merge the defaults of the kind into each document.
 
-A file with `forEach` is rendered once for each of its items. What stands under that key is rendered first,
-as a template of its own; so the text of the file is cut where it ends, before anything is parsed.
+A file with `forEach` is rendered once for each of its items. The value of that key is rendered first, as a
+separate template, so the text of the file is split there before it is parsed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from deployer.templates.sandbox import Sandbox, Task
 MAX_INSTANCES = 10_000
 
 _FOR_EACH = re.compile(r"^(?:forEach|\"forEach\"|'forEach')[ \t]*:", re.MULTILINE)
-# What goes on under a key: what is indented, the items of a list, and the end of a bracket.
+# Lines that continue a key's value: indented lines, list items, and closing brackets.
 _GOES_ON = re.compile(r"[ \t]+\S|-[ \t\r\n]|[\]}]|\{%[-+]?\s*end")
 _MAY_GO_ON = re.compile(r"\s*(?:#|$)|\{[%#]")
 
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """The manifests of a project, and everything that is wrong with the files they are in."""
+    """The manifests of a project, and all problems of their files."""
 
     manifests: tuple[Manifest, ...]
     problems: tuple[Problem, ...]
@@ -48,7 +48,7 @@ class _File:
 
 
 def read(project: Project, target: Target, files: Sequence[str], values: Mapping[str, Any]) -> Manifests:
-    """Returns all manifests in `files`. A broken file or document does not hide the others."""
+    """Returns all manifests in `files`. An invalid file or document does not affect the others."""
     manifests: list[Manifest] = []
     problems: list[Problem] = []
     readable: list[_File] = []

@@ -26,7 +26,7 @@ STATE_FOLDER = ".deployer"
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project folder and what its `deployer.yaml` says."""
+    """A project folder and the settings of its `deployer.yaml`."""
 
     folder: Path
     name: str
@@ -36,7 +36,7 @@ class Project:
     records_ownership: bool = True
 
     def target(self, name: str | None) -> Target:
-        """Returns the target `name`, or the default one; raises UsageError when there is none."""
+        """Returns the target `name`, or the default one; raises UsageError if it does not exist."""
         wanted = name or self.default_target or (next(iter(self.targets)) if len(self.targets) == 1 else "")
         if not wanted:
             raise UsageError(f"select a target with -t: {', '.join(self.targets)}")
@@ -47,7 +47,7 @@ class Project:
 
 
 def find(start: Path) -> Path:
-    """Returns the nearest folder from `start` upwards that holds a deployer.yaml; raises UsageError."""
+    """Returns the nearest folder from `start` upwards with a deployer.yaml; raises UsageError."""
     try:
         start = start.absolute()
     except FileNotFoundError:
@@ -61,7 +61,7 @@ def find(start: Path) -> Path:
 def load(folder: Path) -> Project:
     """Reads `folder`'s deployer.yaml; raises InvalidInput."""
     document = read_mapping(folder, PROJECT_FILE)
-    # First: a newer project file may hold what this version does not know.
+    # First: a newer project file may have fields that this version does not know.
     if problems := _wrong_version(document):
         raise InvalidInput(problems, folder)
     if problems := violations(document, _without_removals(document.value), "Project"):
@@ -79,7 +79,7 @@ def load(folder: Path) -> Project:
 
 
 def _wrong_version(document: Document) -> list[Problem]:
-    """Returns whether `requiredVersion` asks for another version of deployer, or cannot be understood."""
+    """Returns a problem if `requiredVersion` excludes this version of deployer, or is invalid."""
     required = document.value.get("requiredVersion")
     if not isinstance(required, str):
         return []

@@ -1,1 +1,1 @@
-"""JSON Schemas from the tables (`files.generate`), and what in a document breaks them (`validate`)."""
+"""JSON Schemas from the tables (`files.generate`), and validation of documents against them (`validate`)."""

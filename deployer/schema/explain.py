@@ -1,4 +1,4 @@
-"""What is known about a field, a kind, a rule or the code of a finding, in words for a terminal."""
+"""Describes a field, a kind, a rule or the code of a finding for a terminal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EDITIONS = {
 
 @cache
 def presets() -> Mapping[str, Mapping[str, Any]]:
-    """Read the sizes that each `sc_type` stands for."""
+    """Read the sizes of each preset of `sc_type`."""
     file = schema_folder() / "presets.yaml"
     loaded: Mapping[str, Mapping[str, Any]] = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
     return loaded
@@ -49,7 +49,7 @@ def presets() -> Mapping[str, Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """The explanation of a code: an entry of `schemas/diagnostics.yaml`, whose header says what it holds."""
+    """The explanation of a code: an entry of `schemas/diagnostics.yaml`, whose header documents its keys."""
 
     code: str
     title: str
@@ -62,7 +62,7 @@ class Diagnostic:
 
 @cache
 def diagnostics() -> Mapping[str, Diagnostic]:
-    """Read the entry of each code that is not a rule's."""
+    """Read the entry of each code except those of rules."""
     raw = yaml.load((schema_folder() / "diagnostics.yaml").read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
     return {entry["code"]: Diagnostic(**entry) for entry in raw}
 
@@ -205,7 +205,7 @@ def _waiver(rule: str) -> list[str]:
 
 
 def sizes(job: Job) -> str:
-    """Describe a job's sc_type, with the sizes that its spec sets over it; empty for jobs that have none."""
+    """Describe a job's sc_type, with the sizes that its spec overrides; empty for jobs without sc_type."""
     if not any(row.name == "sc_type" for row in KINDS[job.kind].rows):
         return ""
     preset = job.spec.get("sc_type", "A")

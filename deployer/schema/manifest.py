@@ -1,7 +1,7 @@
 """Parameter table -> JSON Schema of a manifest (draft 2020-12).
 
-The generated files in `schemas/` are for editors as much as for us: `schema generate` writes them,
-`schema check` fails when they are stale. Nothing else is checked against but these files.
+The generated files in `schemas/` are used by editors and by deployer: `schema generate` writes them,
+`schema check` fails when they are stale. Manifests are validated only against these files.
 """
 
 from __future__ import annotations

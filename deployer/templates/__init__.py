@@ -1,1 +1,1 @@
-"""Jinja in a process of its own (`sandbox.Sandbox`): text and values -> text that knows its positions."""
+"""Jinja in a process of its own (`sandbox.Sandbox`): text and values -> text with source locations."""

@@ -1,7 +1,7 @@
-"""What the expressions of templates work with: plain data, secrets, and filters and functions of our own.
+"""Values of template expressions: plain data, secrets, and our own filters and functions.
 
-All give the same answer each time: nothing here, or in what Jinja is left with, reads a clock, the
-environment or the network, or tells where in memory an object is.
+All are deterministic: neither these nor the remaining ones of Jinja read a clock, the environment or the
+network, or expose the memory address of an object.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_DIGITS = 40
 MAX_TEXT = 2 * 2**20
 MAX_BITS = 10_000
 
-# Jinja's own names that give another answer each time, or only decoration.
+# Jinja's own names that are not deterministic, or only decoration.
 UNREPEATABLE_FILTERS = ("random",)
 UNREPEATABLE_GLOBALS = ("lipsum", "cycler", "joiner")
 
@@ -47,7 +47,7 @@ def reject_secret(*_: object) -> NoReturn:
 
 
 class Secret:
-    """Text with marks of secrets in it. A template can hand it on, but learns nothing of it."""
+    """A string with secret references. A template can pass it on, but cannot inspect it."""
 
     __slots__ = ("text",)
 
@@ -56,7 +56,7 @@ class Secret:
 
     @classmethod
     def joined(cls, parts: Iterable[Any], between: Any = "") -> str | Secret:
-        """Joins `parts` to text; a secret if one of them is. Raises Unusable."""
+        """Joins `parts` to a string; to a secret if one of them is one. Raises InvalidValue."""
         parts = list(parts)
         text = _marked(between).join(map(_marked, parts))
         if any(isinstance(part, Secret) for part in (*parts, between)):
@@ -77,7 +77,7 @@ class Secret:
 
 
 class Dumped(str):
-    """Text that is also data: alone in an unquoted scalar it is the structure, elsewhere its text."""
+    """A string that is also data: the data if it is the whole of an unquoted scalar, else the string."""
 
     __slots__ = ("data",)
     data: Any
@@ -88,7 +88,7 @@ def _marked(part: Any) -> str:
 
 
 def to_data(value: Any, depth: int = 0, *, as_references: bool = True) -> Any:
-    """Converts a template's value to plain data, secrets `as_marks`. Raises Unusable, UndefinedError."""
+    """Converts a template's value to plain data, secrets `as_references`. Raises InvalidValue, UndefinedError."""
     if depth > MAX_DEPTH:
         raise InvalidValue(f"the value is nested deeper than {MAX_DEPTH} levels")
     match value:
@@ -151,7 +151,7 @@ def too_long() -> InvalidValue:
 
 
 def without_secrets(function: Callable[..., Any], *, takes_secrets: bool = False) -> Callable[..., Any]:
-    """Wraps a filter or test: it gets no secrets unless it `takes_secrets`; its result is checked."""
+    """Wraps a filter or test to reject secrets unless it `takes_secrets`, and to check its result."""
 
     @functools.wraps(function)
     def guard(*args: Any, **kwargs: Any) -> Any:
@@ -163,7 +163,7 @@ def without_secrets(function: Callable[..., Any], *, takes_secrets: bool = False
 
 
 def holds_secret(value: Any) -> bool:
-    """Returns whether there is a secret in a value, at any depth."""
+    """Returns whether a value contains a secret, at any depth."""
     if isinstance(value, Mapping):
         value = list(value.values())
     return isinstance(value, Secret) or (isinstance(value, list | tuple) and any(map(holds_secret, value)))
@@ -227,7 +227,7 @@ def _to_json(value: Any, indent: int | None = None) -> Dumped:
 
 
 def _to_yaml(value: Any) -> Dumped:
-    # Templates that do without it do not load the parser of YAML.
+    # Imported here, so that other templates do not load the YAML parser.
     from deployer.documents.dump import dump
 
     data = to_data(value, as_references=False)
@@ -235,7 +235,7 @@ def _to_yaml(value: Any) -> Dumped:
 
 
 def _deferrable_filter(name: str) -> Callable[[Any], Any]:
-    """Returns a filter of text, which waits where there is a secret in the text."""
+    """Returns a filter of strings, which is deferred for a string with a secret."""
 
     def filter_(value: Any) -> Any:
         if isinstance(value, Secret):
