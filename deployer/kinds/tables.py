@@ -139,7 +139,7 @@ class Row:
 
     @property
     def default(self) -> Any:
-        """Returns the documented default of the service; None if there is none."""
+        """Returns the documented default of the service, or None."""
         return self.limits.get("default")
 
     @property
