@@ -1,4 +1,4 @@
-"""Strict YAML (`parse.parse`): files -> Documents that know the line and column of all that is in them."""
+"""Strict YAML (`parse.parse`): files -> Documents with the line and column of every key and value."""
 
 from deployer.documents.files import read_mapping, read_text
 from deployer.documents.parse import PlainText, YamlText

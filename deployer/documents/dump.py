@@ -1,4 +1,4 @@
-"""Plain data -> YAML that our own reader takes for the same data."""
+"""Plain data -> YAML that our own reader parses to the same data."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deployer.escape import COMMAND, COMMAND_ESCAPED
 
 # Line breaks for YAML 1.1 and PyYAML; our reader takes them as escapes only.
 _BREAKS = "[\x85\u2028\u2029\ufeff]"
-# What a GitHub runner takes for a command: at the beginning of a line, or anywhere.
+# Text that a GitHub runner interprets as a command: at the start of a line, or anywhere.
 _COMMANDS = rf"(?:^|\s)::|{re.escape(COMMAND)}"
 _ESCAPED = re.compile(f"{_BREAKS}|{_COMMANDS}")
 _OBEYED = re.compile(_COMMANDS, re.MULTILINE)
 
 
 class _Dumper(yaml.SafeDumper):
-    """A dumper that quotes text which our reader would read as another type."""
+    """A dumper that quotes strings which our reader would resolve to another type."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base's signature
         return True
@@ -42,12 +42,10 @@ def _dumped(value: Any, allow_unicode: bool, width: float) -> str:
 def dump(value: Any, *, allow_unicode: bool = True) -> str:
     """Returns `value` in block style, mappings in their order.
 
-    Without `allow_unicode` all but ASCII is escaped.
-
-    No line of it is a command to a CI runner.
+    Without `allow_unicode` non-ASCII characters are escaped. No line is a command to a CI runner.
     """
     text = _dumped(value, allow_unicode, width=80)
     if _OBEYED.search(text):
-        # What could be one is in double quotes, where it can be an escape, and on the line of its quote.
+        # A possible command is in double quotes, where it can be escaped, and on the line of its quote.
         text = _dumped(value, allow_unicode, width=math.inf).replace(COMMAND, COMMAND_ESCAPED)
-    return text[:-4] if text.endswith("\n...\n") else text  # a scalar alone ends with that
+    return text[:-4] if text.endswith("\n...\n") else text  # the end of a document that is a scalar

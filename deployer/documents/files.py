@@ -1,4 +1,4 @@
-"""The files of a project, read as text: nothing outside of it, nothing hidden, nothing that is too large."""
+"""Reads the files of a project as text; refuses files outside of it, hidden files and large files."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ MAX_BYTES = 2 * 2**20
 def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
     """Reads `file`, relative to `folder`. With `inside`, paths and links must stay in the folder.
 
-    Nor to a hidden file: `.git/config` holds a token on many CI machines, and a pull request could print it.
+    Hidden files are refused too: `.git/config` has a token on many CI machines, and a pull request could print it.
     """
     path = folder / file
     try:
         if inside:
             real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
             if not real.is_relative_to(root):
-                return Problem(Location(file), "leads out of the project folder", Code.OUTSIDE_PROJECT)
+                return Problem(Location(file), "is outside the project folder", Code.OUTSIDE_PROJECT)
             if is_hidden(real.relative_to(root)):
-                return Problem(Location(file), "leads to a hidden file or folder", Code.OUTSIDE_PROJECT)
+                return Problem(Location(file), "refers to a hidden file or folder", Code.OUTSIDE_PROJECT)
         if path.exists() and not path.is_file():
-            return _unreadable(file, "it is not a file")
+            return _unreadable(file, "not a file")
         with path.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
     except OSError as error:
         return _unreadable(file, error.strerror)
     except ValueError:
-        return _unreadable(file, "this is not a file name")
+        return _unreadable(file, "not a valid file name")
     if len(content) > MAX_BYTES:
         return Problem(Location(file), f"larger than {MAX_BYTES // 2**20} MiB", Code.TOO_LARGE)
     return decode(file, content)
 
 
 def is_hidden(path: PurePath) -> bool:
-    """Returns whether a name in a relative path begins with a dot."""
+    """Returns whether a name in a relative path starts with a dot."""
     return any(part.startswith(".") for part in path.parts)
 
 
 def _unreadable(file: str, why: str | None) -> Problem:
-    return Problem(Location(file), f"cannot be read: {why}", Code.UNREADABLE_FILE)
+    return Problem(Location(file), f"cannot read file: {why}", Code.UNREADABLE_FILE)
 
 
 def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
-    """Returns the only document of a file, a mapping; an empty file is an empty one. Raises InvalidInput."""
+    """Returns the only document of a file, a mapping; an empty file is an empty mapping. Raises InvalidInput."""
     text = read_text(folder, file, inside=inside)
     if isinstance(text, Problem):
         raise InvalidInput([text], folder)
@@ -58,6 +58,6 @@ def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
     if not documents:
         return Document({}, Location(file, 1, 1), {}, {}, {})
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        message = "expected one YAML document that is a mapping"
+        message = "expected a single YAML mapping"
         raise InvalidInput([Problem(Location(file, 1, 1), message, Code.ONE_MAPPING)], folder)
     return documents[0]

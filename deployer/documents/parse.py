@@ -1,9 +1,9 @@
-"""Strict YAML: text -> Document, with the author's place of everything in it.
+"""Strict YAML: text -> Document, with the author's location of every key and value.
 
-Scalars are those of the YAML 1.2 core schema, and what could surprise stays text: `no`, `on`, dates, `1:30`,
-`0123`, `.inf`. A duplicate key, a tag and a key that is not text are errors. Anchors, aliases and merge keys
-(`<<`) work, up to `MAX_NODES` and `MAX_DEPTH` after expansion. It is built from parser events and not from
-composed nodes, so that depth and expansion are bounded before anything can recurse.
+Scalars are those of the YAML 1.2 core schema, and ambiguous scalars stay strings: `no`, `on`, dates, `1:30`,
+`0123`, `.inf`. A duplicate key, a tag and a key that is not a string are errors. Anchors, aliases and merge keys
+(`<<`) work, up to `MAX_NODES` and `MAX_DEPTH` after expansion. It is built from parser events instead of
+composed nodes, so that depth and expansion are limited before any recursion.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-# YAML's printable characters, but for those that libyaml takes for a line break where editors do not.
+# YAML's printable characters, except those that are a line break for libyaml but not for editors.
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-# Templates and secrets mark places in a text with them.
+# Used for placeholders and secret references.
 _RESERVED = re.compile("[\ue000-\ue007]")
 _PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*")
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 
 class InvalidPlaceholder(ValueError):
-    """A placeholder has no value for where it stands; `place` is that of its expression."""
+    """An invalid value of a placeholder; `location` is that of its expression."""
 
     def __init__(self, message: str, location: Location, code: Code = Code.NOT_DATA) -> None:
         super().__init__(message)
@@ -50,28 +50,28 @@ class InvalidPlaceholder(ValueError):
 
 
 class YamlText(Protocol):
-    """A text to parse: its locations in the author's file, and the values of its placeholders."""
+    """A text to parse, with its locations in the author's file and the values of its placeholders."""
 
     @property
     def text(self) -> str:
         """Returns the text that YAML reads."""
 
     def location(self, line: int, column: int) -> Location:
-        """Returns the author's place of a position in `text`, counted from 0."""
+        """Returns the author's location of a position in the text, counted from 0."""
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
-        """Returns the value of a scalar that holds placeholders: plain data. Raises Unfillable."""
+        """Returns the value of a scalar with placeholders: plain data. Raises InvalidPlaceholder."""
 
     def is_filled(self, scalar: str) -> bool:
-        """Returns whether a scalar holds a placeholder."""
+        """Returns whether a scalar has a placeholder."""
 
     def names(self, scalar: str) -> tuple[str, ...]:
-        """Returns the names of the project's values that the placeholders of a scalar use, as `db.host`."""
+        """Returns the names of the project's values that the placeholders of a scalar use, such as `db.host`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    """Text without a template in it."""
+    """Text without a template."""
 
     file: str
     text: str
@@ -123,9 +123,7 @@ def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
     size = 0
     for number, (line, text) in enumerate(_split(source.text)):
         if size > MAX_FILE_NODES or number > MAX_DOCUMENTS:
-            message = (
-                f"the file holds more than {MAX_DOCUMENTS} documents, or {MAX_FILE_NODES} values in them"
-            )
+            message = f"the file has more than {MAX_DOCUMENTS} documents or {MAX_FILE_NODES} values"
             problems.append(Problem(source.location(line, 0), message, Code.YAML_LIMIT))
             break
         reader = _Reader(source, line)
@@ -147,7 +145,7 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
 
 
 class _Leaf(NamedTuple):
-    """A scalar. `text` is what the author wrote, None where it is quoted or filled in."""
+    """A scalar. `text` is the author's text, None if it is quoted or filled in."""
 
     value: Any
     text: str | None = None
@@ -192,7 +190,7 @@ def _built(value: Any) -> _Built:
 
 @dataclass(slots=True)
 class _Node:
-    """A collection under construction. `key` is the mapping key that waits for its value."""
+    """A collection under construction. `key` is the mapping key without its value yet."""
 
     path: Path
     tree: dict[str, _Tree] | list[_Tree]
@@ -213,7 +211,7 @@ class _Node:
 
 
 class _UnreadableDocument(Exception):
-    """The rest of the document cannot be read; its problem is recorded."""
+    """A problem that stops the parsing of a document; it is recorded already."""
 
 
 class _Reader:
@@ -244,7 +242,7 @@ class _Reader:
                 text.count("\n", 0, bad.start()),
                 bad.start() - text.rfind("\n", 0, bad.start()) - 1,
             )
-            message = f"the character {bad[0]!a} is not allowed; in double quotes it can be an escape"
+            message = f"character {bad[0]!a} is not allowed; use an escape in double quotes"
             self._problem(self.source.location(self.first_line + line, column), message, Code.YAML_CHARACTER)
             return
         handlers: dict[type, Callable[[Any], None]] = {
@@ -271,7 +269,7 @@ class _Reader:
             return
 
     def _unreadable(self, error: yaml.MarkedYAMLError, text: str) -> None:
-        """Reports libyaml's error where it was noticed, or where an unclosed construct began."""
+        """Reports libyaml's error where it was detected, or where an unclosed construct starts."""
         begun: Any = error.context_mark or error.problem_mark
         mark: Any = error.problem_mark or begun
         message = " ".join(filter(None, (error.problem, error.context)))
@@ -292,7 +290,7 @@ class _Reader:
         self._problem(location, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
-        """Returns the data of a tree; notes the texts in it, and of what an alias repeats where it stands."""
+        """Returns the data of a tree; records its texts, and the locations of values repeated by aliases."""
         if path and (found := self.written.get(id(tree))) and found[1] != path:
             self._copy_locations(tree, found[1], path)
         if isinstance(tree, dict):
@@ -304,7 +302,7 @@ class _Reader:
         return tree.value
 
     def _copy_locations(self, tree: _Tree, written: Path, path: Path) -> None:
-        """Gives the places of what stands in the tree at `written` to the same at `path`."""
+        """Copies the locations below `written` to the same keys below `path`."""
         for step in tree if isinstance(tree, dict) else range(len(tree)):
             for locations in (self.keys, self.values):
                 if (location := locations.get((*written, step))) and (*path, step) not in locations:
@@ -321,14 +319,14 @@ class _Reader:
         return _UnreadableDocument()
 
     def _begin(self, event: Any) -> Location:
-        """Notes where a value stands. A document starts at its first value, not at the `---` before it."""
+        """Records the location of a value. A document starts at its first value, not at the `---` before it."""
         location = self._location(event.start_mark)
         if not self.stack:
             self.start = location
             return location
         parent = self.stack[-1]
         if parent.wants_key:
-            raise self._stop(event, "a mapping key must be text", Code.YAML_KEY)
+            raise self._stop(event, "mapping keys must be strings", Code.YAML_KEY)
         path = parent.next_path()
         self.values[path] = location
         if isinstance(parent.tree, list):
@@ -338,7 +336,7 @@ class _Reader:
     def _no_tag(self, event: Any) -> None:
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
-            message = f"the tag {tag!r} is not supported; leave it out (quotes make a value text)"
+            message = f"YAML tag {tag!r} is not supported; remove it (quote a value to make it a string)"
             self._problem(self._location(event.start_mark), message, Code.YAML_TAG)
 
     def _open(self, event: Any, tree: dict[str, _Tree] | list[_Tree]) -> None:
@@ -377,7 +375,7 @@ class _Reader:
 
     def _no_reserved(self, event: Any) -> None:
         if _RESERVED.search(event.value):
-            message = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
+            message = "characters U+E000 to U+E007 are reserved for internal use"
             self._problem(self._location(event.start_mark), message, Code.RESERVED_CHARACTER)
 
     def _filled(self, event: Any) -> Any:
@@ -399,12 +397,12 @@ class _Reader:
         if isinstance(value, str):
             key = value
         else:
-            self._problem(location, "a mapping key must be text; put it in quotes", Code.YAML_KEY)
+            self._problem(location, "mapping keys must be strings; quote the key", Code.YAML_KEY)
         if event.anchor:
             self.anchors[event.anchor] = _Built(_Leaf(key))
         if first := parent.keys.get(key):
             where = "" if first.file == location.file else f"{first.file}:"
-            message = f"the key '{key}' stands twice; first at {where}{first.line}:{first.column}"
+            message = f"duplicate key '{key}', first defined at {where}{first.line}:{first.column}"
             self._problem(location, message, Code.DUPLICATE_KEY)
         parent.keys.setdefault(key, location)
         parent.key = key
@@ -413,15 +411,15 @@ class _Reader:
     def _alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:
             own = any(node.anchor == event.anchor for node in self.stack)
-            why = "stands inside its own anchor" if own else "has no anchor before it"
-            raise self._stop(event, f"the alias '*{event.anchor}' {why}", Code.YAML_ALIAS)
+            why = "is inside its own anchor" if own else "has no preceding anchor"
+            raise self._stop(event, f"alias '*{event.anchor}' {why}", Code.YAML_ALIAS)
         self._begin(event)
         self._add(event, self.anchors[event.anchor], None)
 
     def _add(self, event: Any, built: _Built, anchor: str | None) -> None:
-        """Puts a finished value into the collection around it."""
+        """Adds a finished value to the enclosing collection."""
         if len(self.stack) + built.depth > MAX_DEPTH:
-            message = f"nested deeper than {MAX_DEPTH} levels after its aliases are expanded"
+            message = f"nested deeper than {MAX_DEPTH} levels after alias expansion"
             raise self._stop(event, message, Code.YAML_LIMIT)
         if anchor:
             self.anchors[anchor] = built
@@ -433,7 +431,7 @@ class _Reader:
         parent.size += built.size
         parent.depth = max(parent.depth, built.depth + 1)
         if parent.size > MAX_NODES:
-            message = f"more than {MAX_NODES} values after its aliases are expanded (long text counts more)"
+            message = f"more than {MAX_NODES} values after alias expansion (long strings count as several)"
             raise self._stop(event, message, Code.YAML_LIMIT)
         if isinstance(parent.tree, list):
             parent.tree.append(built.tree)
@@ -448,5 +446,5 @@ class _Reader:
             if isinstance(source, dict):
                 parent.merged.append(source)
             else:
-                message = "'<<' merges a mapping, or a list of mappings"
+                message = "'<<' requires a mapping or a list of mappings"
                 self._problem(self.values[path], message, Code.YAML_SYNTAX)

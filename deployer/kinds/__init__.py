@@ -1,4 +1,4 @@
-"""What is known of each kind of job, all by name in `KINDS`: its table, operations, states and marks."""
+"""The kinds of jobs, by name in `KINDS`: table, operations, states and ownership of each."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Values of listing entries in the types of the parameter tables: whatever way a service shows them.
+"""Converts values of listing entries to the types of the parameter tables, however a service formats them.
 
-Answers show numbers as text, `true` as "true", an object as its JSON text. What cannot be read as the type of
-its row is an error: it is never guessed at.
+Responses have numbers as strings, `true` as "true", an object as a JSON string. A value that cannot be
+converted to the type of its row is an error: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class ConversionError(ValueError):
 
 @cache
 def normalized_name(name: str) -> str:
-    """Fold a name: `className`, `class_name` and `ClassName` are one."""
+    """Normalize a name: `className`, `class_name` and `ClassName` become equal."""
     return name.replace("_", "").casefold()
 
 
 def by_normalized_name(holder: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping by its folded names; of two spellings of a name the first that is not null counts."""
+    """Return a mapping by its normalized names; of two spellings the first that is not null is used."""
     found: dict[str, Any] = {}
     for name, value in holder.items():
         if found.get(key := normalized_name(str(name))) is None:
@@ -42,7 +42,7 @@ def by_normalized_name(holder: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def value_of(row: Row, value: Any) -> Any:
-    """Return `value` in the type of `row`, None where it is unset. Raises NotUnderstoodError."""
+    """Return `value` in the type of `row`, None where it is unset. Raises ConversionError."""
     expected = json_type(row.type)["type"]
     if value is None or (value == "" and expected != "string"):
         return None
@@ -77,12 +77,12 @@ def _container(row: Row, value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """Write a scalar as a settings file has it: `true`, `1024`, and text as it is."""
+    """Format a scalar as in a settings file: `true`, `1024`, and strings unchanged."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def json_data(text: str) -> Any:
-    """Return the data of JSON text; None where it is no JSON, or nested too deep to be meant."""
+    """Parse a JSON string; None if it is not JSON, or nested too deeply."""
     try:
         data = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -91,7 +91,7 @@ def json_data(text: str) -> Any:
 
 
 def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not JSON")
 
 
 def _is_shallow(data: Any) -> bool:
@@ -126,7 +126,7 @@ def _item(value: Any) -> str:
 
 
 def _object(rows: Sequence[Row], value: Any) -> dict[str, Any]:
-    """Return what `rows` name of an object. The rest cannot be asked for: it is the service's own."""
+    """Return the fields of an object that have a row. Other fields cannot be requested: the service adds them."""
     if not isinstance(value, Mapping):
         raise ConversionError(str(type(value)))
     held = by_normalized_name(value)

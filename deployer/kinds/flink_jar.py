@@ -1,4 +1,4 @@
-"""DLI Flink Jar jobs: a long-lived definition. Creating one makes a draft; running it is a second call."""
+"""DLI Flink Jar jobs: a long-lived definition. Creating a job makes a draft; a second request starts it."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ STATES = {
     "job_savepointing": Phase.PENDING,
     "job_arrearage_recovering": Phase.PENDING,
     "job_finish": Phase.SUCCEEDED,
-    # job_idle and job_arrearage_stopped are left to UNKNOWN: nobody but a person can tell what to do.
+    # job_idle and job_arrearage_stopped are UNKNOWN: they need manual action.
 }
 
-# Written as a number, read back as a word.
+# Sent as a number, listed as a word.
 CHECKPOINT_MODES = {"exactly_once": 1, "at_least_once": 2}
 
-# JSON text: blanks and the order of keys mean nothing in it.
+# JSON strings: whitespace and the order of keys are not significant.
 JSON_TEXTS = ("runtime_config", "flink_log_config")
 
-# Sizes that count with resource_config_version v1 only; with v2 the listing may show anything for them.
+# Sizes that apply with resource_config_version v1 only; with v2 the listed values are arbitrary.
 V1_SIZES = {"cu_number", "manager_cu_number", "parallel_number", "tm_cus", "tm_slot_num"}
 
 
@@ -72,8 +72,8 @@ def observe(entry: Entry) -> LiveJob:
 
 
 def _as_listed(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry with each field where the table says it is listed, in the words of the request."""
-    # Some editions show these beside job_config and not in it, or the other way round.
+    """Return the entry with each field at its listed path of the table, in the format of the request."""
+    # Some editions show these outside job_config instead of in it, or the other way round.
     inner = {key: entry.get(key) for key in ("feature", "flink_version", "image") if config.get(key) is None}
     outer = {key: config.get(key) for key in ("main_class", "entrypoint_args") if entry.get(key) is None}
     moved = {**config, **_not_null(inner)}
@@ -83,7 +83,7 @@ def _as_listed(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]:
     for name in JSON_TEXTS:
         if isinstance(moved.get(name), dict | list):
             moved[name] = json.dumps(moved[name])
-    # Tags in another form than the request's are read through their own API.
+    # Tags in a format other than that of the request are read through their own API.
     top = {key: value for key, value in entry.items() if key != "tags" or _are_tags(value)}
     return {**top, **_not_null(outer), "job_config": moved}
 
@@ -104,13 +104,14 @@ def _savepoint(entry: Entry) -> str:
 
 
 def expect(spec: Spec) -> Spec:
-    """Return the spec with its JSON texts as the data they hold."""
+    """Return the spec with its JSON strings parsed."""
     return {**spec, **{name: _parse_config(spec[name]) for name in JSON_TEXTS if name in spec}}
 
 
 def _parse_config(value: Any) -> Any:
-    """Return the data of JSON text, a list of keys and values as a mapping, and so are lines of key=value, as
-    the console takes them; anything else is left as it is.
+    """Return the data of a JSON string, with a list of keys and values as a mapping.
+
+    Lines of key=value, as the console accepts them, become a mapping too; anything else stays unchanged.
     """
     if not isinstance(value, str):
         return value

@@ -1,4 +1,4 @@
-"""What a kind is: data, and two small pure functions. `README.md` beside this file tells how to add one."""
+"""The description of a kind: data, and two small pure functions. `README.md` in this folder explains how to add one."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Paging(Enum):
 class Listing:
     """The list operation of a kind: `items` and `total` are dotted paths into the response.
 
-    `id` is the field of an entry that tells it from the others. `query` is always sent, and so is `only`: an
-    entry that says otherwise is not of this kind. `by_name` and `by_place` are the parameters that filter,
-    empty where there is none, and `active` are queries that together find every active job: with them a long
-    listing need not be read to its end. Filters may be fuzzy, so what they find is looked through again.
+    `id` is the field that identifies an entry. `query` is always sent, and so is `only`: an entry with other
+    values is not of this kind. `by_name` and `by_place` are the filter parameters, empty if the API has none,
+    and `active` are queries that together find every active job: with them a long listing need not be read
+    completely. Filters may be fuzzy, so their results are filtered again.
     """
 
     table: str
@@ -61,11 +61,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """The operations of a kind, by the names of their tables; all but `create` empty where the API has none.
+    """The operations of a kind, by the names of their tables; all but `create` are empty if the API has none.
 
-    `get` answers with the entry of one job, `log` with lines of its log. `start` runs what `create` only
-    drafts. `cancel` ends a run that was submitted, `stop` one of a definition, which `update` changes and
-    `delete` removes. Entries do not show tags: `list_tags` does.
+    `get` returns the entry of one job, `log` lines of its log. `start` runs a draft of `create`. `cancel` ends a
+    submitted run, `stop` the run of a definition, which `update` changes and `delete` removes. Entries have no
+    tags: `list_tags` returns them.
     """
 
     create: str
@@ -82,7 +82,7 @@ class Operations:
 
 
 def expect_as_sent(spec: Spec) -> Spec:
-    """Return the spec as it is: the `expect` of a kind whose listing answers in the words it was asked in."""
+    """Return the spec unchanged: the `expect` of a kind whose listing has the format of the request."""
     return spec
 
 
@@ -90,10 +90,10 @@ def expect_as_sent(spec: Spec) -> Spec:
 class Kind:
     """One kind of job.
 
-    The rows of the create operation's table are what `spec` may hold. `place` is the spec field that belongs
-    to the job's identity, empty where none does. `id` is a dotted path into the response to create, and
-    `accepted` what else that response must say. `entry` is the dotted path of the entry in the response to
-    get, empty where it is all of it.
+    The rows of the create operation's table are the fields of `spec`. `place` is the spec field that is part of
+    the job's identity, empty if none is. `id` is a dotted path into the response to create, and `accepted` the
+    other values that this response must have. `entry` is the dotted path of the entry in the response to get,
+    empty if it is the whole response.
     """
 
     name: str
@@ -120,7 +120,7 @@ class Kind:
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """Returns the rows of `spec`: without the name, which stands in the manifest's metadata."""
+        """Returns the rows of `spec`: without the name, which is in the manifest's metadata."""
         return tuple(row for row in self.create.spec_rows() if row.name != self.name_field)
 
     @cached_property
@@ -139,11 +139,11 @@ class Kind:
 
     @cached_property
     def spellings(self) -> Mapping[str, Row]:
-        """Returns the row of each name that a spec may hold: the reference's, and the older ones."""
+        """Returns the row of each field name of a spec: those of the reference, and deprecated ones."""
         return {name: row for row in self.rows for name in (row.name, *row.aliases)}
 
     def names_of(self, name: str) -> tuple[str, ...]:
-        """Return all names of the field that `name` names: its spellings, and the other official one."""
+        """Return all names of a field: its deprecated names and its synonym."""
         return self._names.get(name, (name,))
 
     @cached_property
@@ -161,7 +161,7 @@ class Kind:
             )
             for key, value in spec.items()
         }
-        # A field that no row names is one whose rule was waived: it is sent as written.
+        # A field without a row is a waived unknown field: it is sent unchanged.
         return {row.name: named.pop(row.name) for row in self.rows if row.name in named} | named
 
     def body(self, name: str, spec: Spec) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class Kind:
 
 
 def get_path(value: Any, path: str) -> Any:
-    """Return the value at a dotted path of mappings; None where there is nothing."""
+    """Return the value at a dotted path of mappings; None if there is no value."""
     for key in path.split("."):
         if not isinstance(value, Mapping):
             return None
@@ -186,11 +186,11 @@ def get_path(value: Any, path: str) -> Any:
 def read_back(
     rows: tuple[Row, ...], entry: Entry, *, whole: bool
 ) -> tuple[dict[str, Any] | None, frozenset[str]]:
-    """Return the spec that a listing entry shows, in any spelling, and the fields of which it says nothing.
+    """Return the spec that a listing entry shows, in any spelling, and the fields that it does not show.
 
-    `whole` says that the entry holds everything that was asked for, so that a missing field is an unset one.
-    The spec is None, it cannot be compared, where a value is not what its row says, or where such an entry
-    lacks what every job has.
+    With `whole` the entry has the complete request, so that a missing field is an unset one. The spec is None
+    and cannot be compared if a value does not match the type of its row, or if such an entry has no value for
+    a required field.
     """
     spec: dict[str, Any] = {}
     unobserved = set()
@@ -222,12 +222,12 @@ def read_back(
 
 
 def phase_of(states: Mapping[str, Phase], state: Any) -> Phase:
-    """Return the phase of a state word in any case; one that the table does not know is UNKNOWN."""
+    """Return the phase of a state, ignoring case; UNKNOWN for an unknown state."""
     return states.get(str(state).strip().casefold(), Phase.UNKNOWN)
 
 
 def milliseconds(value: Any) -> int:
-    """Return a time of an entry, which may be text; 0 where there is none, or none that a calendar knows."""
+    """Return a time of an entry, which may be a string; 0 if it is missing or out of range."""
     try:
         time = int(float(value or 0))
     except (TypeError, ValueError, OverflowError):
@@ -236,5 +236,5 @@ def milliseconds(value: Any) -> int:
 
 
 def text(value: Any) -> str:
-    """Return a name or id of an entry as text; null is empty."""
+    """Return a name or id of an entry as a string; null is empty."""
     return "" if value is None else str(value)

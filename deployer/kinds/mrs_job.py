@@ -19,7 +19,7 @@ from deployer.kinds.kind import (
 )
 from deployer.model import Identity, LiveJob, Phase, Spec
 
-# Success is the result's word: a job can be FINISHED and FAILED.
+# Success is in the result: a job can be FINISHED and FAILED.
 RESULTS = {"succeeded": Phase.SUCCEEDED, "failed": Phase.FAILED, "killed": Phase.STOPPED}
 STATES = {
     "new": Phase.ACTIVE,
@@ -33,8 +33,8 @@ STATES = {
 
 
 def observe(entry: Entry) -> LiveJob:
-    """Return the live job of an entry of `job_list`, which names no cluster: the place stays empty."""
-    # Where they say nothing, null or an empty text, they are not there.
+    """Return the live job of an entry of `job_list`, which has no cluster: the place stays empty."""
+    # Null and an empty string are treated as missing.
     given = {key: value for key, value in entry.items() if key not in _PRINTED or value not in (None, "")}
     printed = {key: _PRINTED[key](given[key]) for key in _PRINTED if key in given}
     spec, unobserved = read_back(KIND.rows, {**given, **printed}, whole=False)
@@ -51,7 +51,7 @@ def observe(entry: Entry) -> LiveJob:
 
 
 def _arguments(value: Any) -> Any:
-    """Read arguments as a list of text; anything but Java's text for a list, or a list, is left as it is."""
+    """Read arguments as a list of strings; anything but a list, or Java's text of one, stays unchanged."""
     is_printed = isinstance(value, str) and value.startswith("[") and value.endswith("]")
     return java_list(value) if is_printed or _is_flat(value, list) else value
 
@@ -66,7 +66,7 @@ def _is_flat(value: Any, container: type[list[Any] | dict[str, Any]]) -> bool:
     return isinstance(value, container) and not any(isinstance(item, list | dict) for item in items)
 
 
-# How the fields are read that are listed as Java prints them, or, in some editions, as they are.
+# The readers of the fields that are listed as Java prints them, or, in some editions, unchanged.
 _PRINTED: Mapping[str, Callable[[Any], Any]] = {"arguments": _arguments, "properties": _properties}
 
 
@@ -92,7 +92,7 @@ def expect(spec: Spec) -> Spec:
 
 
 def java_list(value: Any) -> list[str]:
-    """Split Java's `[a, b]` at each comma and blank: two lists are equal exactly if their texts are."""
+    """Split Java's `[a, b]` at each comma and space: two lists are equal exactly if their texts are."""
     if isinstance(value, list):
         value = f"[{', '.join(map(as_text, value))}]"
     inner = str(value).removeprefix("[").removesuffix("]")
@@ -100,9 +100,9 @@ def java_list(value: Any) -> list[str]:
 
 
 def java_map(value: Any) -> dict[str, str]:
-    """Read Java's `{k=v, k2=v2}`: two mappings are equal exactly if their texts are, but for the order.
+    """Read Java's `{k=v, k2=v2}`: two mappings are equal exactly if their texts are, except for the order.
 
-    A value that holds `, x=` comes apart, but on both sides alike. A piece without `=` continues a value.
+    A value with `, x=` is split, but on both sides alike. A piece without `=` continues a value.
     """
     if isinstance(value, dict):
         value = f"{{{', '.join(f'{key}={as_text(item)}' for key, item in value.items())}}}"
@@ -116,7 +116,7 @@ def java_map(value: Any) -> dict[str, str]:
     values: dict[str, str] = {}
     for entry in sorted(entries):
         key, _, item = entry.partition("=")
-        # A key that stands twice is left as Java would print it.
+        # A duplicate key stays as Java would print it.
         values[key] = f"{values[key]}, {entry}" if key in values else item
     return values
 

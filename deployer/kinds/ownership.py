@@ -1,8 +1,8 @@
-"""Marks that deployed jobs carry where the API has room: whose they are, and what was asked for.
+"""Ownership metadata of deployed jobs, where the API allows it: the project, and a fingerprint of the request.
 
-A batch holds three keys in its `conf`, a Flink job one tag; sessions and MRS jobs nothing. A mark can only
-say "same", never "different": it may be missing, cut off or copied. It is added to the body as it is sent,
-and taken off what the listing shows, so that it is never drift.
+A batch has three keys in its `conf`, a Flink job one tag; sessions and MRS jobs nothing. The metadata can only
+prove "same", never "different": it may be missing, truncated or copied. It is added to the request body, and
+removed from the listed spec, so that it is never drift.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from deployer.kinds.kind import TAGS, Kind
 from deployer.model import Job, LiveJob, Spec
 
 CONF = "conf"
-CONF_PREFIX = "spark.deployer."  # Spark passes on what begins with "spark." only
+CONF_PREFIX = "spark.deployer."  # Spark passes on keys that start with "spark." only
 TAG = "deployer"
 MAX_TAGS = 20
-MAX_TAG = 43  # the shortest length that an edition allows for a tag's value
+MAX_TAG = 43  # the shortest maximum length of a tag's value in any edition
 
-# The version of what is hashed: another one says nothing about this one.
+# The version of the hashed data: fingerprints of different versions are not comparable.
 _VERSION = "v1"
 
 
@@ -35,14 +35,14 @@ class Owner:
 
 
 def fingerprint(kind: Kind, job: Job) -> str:
-    """Hash the body as it is sent: secrets by their names, and without a mark."""
+    """Hash the request body: with the names of secrets, and without ownership metadata."""
     body = kind.body(job.name, job.spec)
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return f"{_VERSION}-{hashlib.sha256(canonical.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def with_ownership(kind: Kind, job: Job, owner: Owner | None) -> Spec:
-    """Return the spec as it is sent: with the mark, if there is an owner and room for it."""
+    """Return the spec of the request: with ownership metadata, if there is an owner and the API allows it."""
     if owner is None or kind.ownership_field not in {CONF, TAGS}:
         return job.spec
     if kind.ownership_field == CONF:
@@ -56,12 +56,12 @@ def with_ownership(kind: Kind, job: Job, owner: Owner | None) -> Spec:
 
 
 def ownership_filter(kind: Kind, owner: Owner) -> Mapping[str, str]:
-    """Return the query that asks a listing for the jobs of an owner; empty where it knows no such filter."""
+    """Return the query that lists the jobs of an owner; empty if the API has no such filter."""
     return {TAGS: f"{TAG}={_tag_of(owner)}"} if kind.ownership_field == TAGS else {}
 
 
 def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
-    """Return a live job with its mark taken off its spec."""
+    """Return a live job with the ownership metadata moved out of its spec."""
     held = live.spec.get(kind.ownership_field) if live.spec and kind.ownership_field else None
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         mine = {key: value for key, value in held.items() if str(key).startswith(CONF_PREFIX)}
@@ -84,7 +84,7 @@ def _with(live: LiveJob, field: str, value: Any, ownership: Mapping[str, str]) -
 
 
 def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
-    """Yield the paths in a manifest's spec that stand where a mark of ours would."""
+    """Yield the paths in a manifest's spec that are reserved for ownership metadata."""
     held = spec.get(kind.ownership_field) if kind.ownership_field else None
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         yield from ((CONF, key) for key in held if str(key).startswith(CONF_PREFIX))
@@ -95,12 +95,12 @@ def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
 
 
 def is_owned(live: LiveJob, owner: Owner | None) -> bool:
-    """Return whether a live job carries the mark of an owner."""
+    """Return whether a live job has the ownership metadata of an owner."""
     return owner is not None and live.ownership.get("project") in {owner.project, _tag_of(owner)}
 
 
 def matches_fingerprint(kind: Kind, job: Job, live: LiveJob) -> bool:
-    """Return whether a live job's mark says that it was submitted with just this body."""
+    """Return whether the fingerprint of a live job is that of this request body."""
     return live.ownership.get("fingerprint") == fingerprint(kind, job)
 
 

@@ -1,4 +1,4 @@
-"""What the DLI Spark kinds share: an entry of a listing shows both alike, but for the spec."""
+"""Shared by the DLI Spark kinds: listing entries have the same format, except for the spec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deployer.model import Identity, LiveJob, Phase
 
 
 def queue_of(entry: Entry) -> str:
-    """Return the queue that an entry names; empty where it names none."""
+    """Return the queue of an entry; empty if it has none."""
     return text(entry.get("queue") or entry.get("cluster_name"))
 
 
@@ -21,7 +21,7 @@ def live_job(
     spec: dict[str, Any] | None,
     unobserved: frozenset[str],
 ) -> LiveJob:
-    """Return the live job of an entry of `sessions`: that is the list's name for batches too."""
+    """Return the live job of an entry of `sessions`: batches are listed under this name too."""
     phase = phase_of(states, entry.get("state"))
     return LiveJob(
         id=text(entry.get("id")),
@@ -29,7 +29,7 @@ def live_job(
         state=text(entry.get("state")),
         phase=phase,
         submitted=milliseconds(entry.get("create_time")),
-        # Nothing is updated after the end.
+        # An ended run is not updated.
         finished=0 if phase is Phase.ACTIVE else milliseconds(entry.get("update_time")),
         spec=spec,
         unobserved=unobserved,

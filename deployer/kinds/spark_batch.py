@@ -1,4 +1,4 @@
-"""DLI Spark batches: submitted to a queue, run once. Listed with what was asked, as JSON text."""
+"""DLI Spark batches: submitted to a queue, run once. Listed with the request, as a JSON string."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deployer.kinds.kind import Entry, Kind, Listing, Nature, Operations, Paging
 from deployer.kinds.spark import live_job, queue_of
 from deployer.model import Identity, LiveJob, Phase
 
-# `dead` is failed and cancelled alike: DLI has no state of its own for a batch that was cancelled.
+# `dead` is failed or cancelled: DLI has no separate state for a cancelled batch.
 STATES = {
     "starting": Phase.ACTIVE,
     "running": Phase.ACTIVE,
@@ -33,7 +33,7 @@ def observe(entry: Entry) -> LiveJob:
     if spec is not None:
         spec.setdefault("queue", queue)
     if spec is not None and "sc_type" not in spec:
-        # The request may leave the preset out; the entry says CUSTOMIZED when sizes were given beside it.
+        # The request may omit the preset; the entry has CUSTOMIZED when sizes were set individually.
         if (preset := text(entry.get("sc_type"))) in {"A", "B", "C"}:
             spec["sc_type"] = preset
         else:
@@ -42,9 +42,9 @@ def observe(entry: Entry) -> LiveJob:
 
 
 def _echoed_request(value: Any) -> Mapping[str, Any] | None:
-    """Return the request that the entry echoes; None where it cannot be read.
+    """Return the request that the entry echoes; None if it cannot be parsed.
 
-    Its JSON text is sometimes encoded twice, and the vendor's SDK shows one with its quotes escaped.
+    Its JSON string is sometimes encoded twice, and the vendor's SDK shows one with escaped quotes.
     """
     if isinstance(value, str) and value.lstrip().startswith('{\\"'):
         value = f'"{value.strip()}"'

@@ -20,9 +20,9 @@ STATES = {
 
 
 def observe(entry: Entry) -> LiveJob:
-    """Return the live job of an entry of `sessions`, which shows little of what was asked for."""
+    """Return the live job of an entry of `sessions`, which shows few fields of the request."""
     queue = queue_of(entry)
-    # CUSTOMIZED: sizes were given, and the preset they replaced is not listed.
+    # CUSTOMIZED: sizes were set individually, and the preset is not listed.
     listed = {key: value for key, value in entry.items() if key != "sc_type" or value in ("A", "B", "C")}
     spec, unobserved = read_back(KIND.rows, {**listed, "queue": queue}, whole=False)
     return live_job(entry, Identity(KIND.name, queue, text(entry.get("name"))), STATES, spec, unobserved)

@@ -1,4 +1,4 @@
-"""Parameter tables: what an API operation takes and answers, one row per parameter.
+"""Parameter tables: the request and response of an API operation, one row per parameter.
 
 A table is a YAML file in `schemas/tables/`, named after its operation (`dli.batches.create.yaml`)::
 
@@ -7,41 +7,41 @@ A table is a YAML file in `schemas/tables/`, named after its operation (`dli.bat
     title: Creating a batch processing job     # of the vendor's page about it
     page: "000"                   # which of the pages it was first read from
     edition: D18                  # the edition of that page
-    editions:                     # where the rows of other editions come from, a sentence each
+    editions:                     # the sources of the rows of other editions, a sentence each
       D21: The reference of 2021 added them.
-    bodiless: true                # a success may be answered without a body; default false
+    bodiless: true                # a successful response may have no body; default false
     request:
       - name: className           # as the API spells it
         type: String              # as the page prints it; JSON_TYPES maps it
         required: false           # default false
-        since: D18                # the edition it came with
+        since: D18                # the edition that introduced it
         description: Main class of the program.
-        page: {required: true}    # what the page prints where we know better
+        page: {required: true}    # what the page prints where it is wrong
         reasons: {required: A .py program has no main class.}
     response:
       - ...
 
-Columns of a row, beside those: the limits `default enum minLength maxLength minimum maximum excluded
+Other columns of a row: the limits `default enum minLength maxLength minimum maximum excluded
 pattern` (excluded: single values inside the range that are not allowed); `example`; `deprecated` (true);
 `fields` (rows of an object, or of the objects in an array); and how the parameter behaves:
 
 =========== ==========================================================================================
-in          `body` (default), `path` (stands in spec, goes into the URL) or `target` (not in a manifest)
-aliases     older spellings a manifest may use; sent under `name`
-sameAs      another official name for the same thing: sent as written, compared as that one;
-            of the two exactly one is given
-listed      where a listing entry holds it: a dotted path, or false when it is not read back
-filled      the service may fill it in, or add keys to it: what is left out is not compared
-memory      text that is a size of memory, compared as such; without a unit it counts gigabytes
-unordered   the order of the list means nothing
+in          `body` (default), `path` (a spec field, part of the URL) or `target` (not in a manifest)
+aliases     deprecated names that a manifest can use; sent under `name`
+sameAs      another official name of the field: sent unchanged, compared as that field;
+            exactly one of the two is set
+listed      its dotted path in a listing entry, or false when it is not read back
+filled      the service may fill it in, or add keys to it: unset values are not compared
+memory      a string with a memory size, compared as such; in gigabytes without a unit
+unordered   the order of the list is not significant
 sensitive   true, or for a map the key patterns whose values are secret
-hot         can be changed while the job runs
+hot         can be updated while the job runs
 =========== ==========================================================================================
 
-Each key of `page`, and each of the columns that say how a parameter behaves, has its reason in `reasons`. The
+Each key of `page`, and each of the columns of a parameter's behaviour, has its reason in `reasons`. The
 keys of `page` are `type`, `required`, `fields` and the limits, its values what the page prints, null for
-nothing (`fields: null`: the page has no table of the fields). `reasons` may also say under `since` why a row
-is not on the page of its own edition. `deployer schema check --against PAGE` holds both to the page.
+nothing (`fields: null`: the page has no table of the fields). `reasons` may also explain under `since` why
+a row is not on the page of its own edition. `deployer schema check --against PAGE` compares both with the page.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from typing import Any
 
 import yaml
 
-# libyaml where it is there: the pure Python loader takes ten times as long.
+# libyaml if available: the pure Python loader is ten times slower.
 YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 LIMITS = ("enum", "minLength", "maxLength", "minimum", "maximum", "pattern", "default")
@@ -66,7 +66,7 @@ _TEXT_LIST = {"type": "array", "items": {"type": "string"}}
 _OBJECT_LIST = {"type": "array", "items": {"type": "object"}}
 _TEXT_MAP = {"type": "object", "additionalProperties": {"type": "string"}}
 
-# Each way in which the pages print a type, case-folded.
+# The types as the pages print them, case-folded.
 JSON_TYPES: Mapping[str, Mapping[str, Any]] = {
     "string": {"type": "string"},
     "字符串": {"type": "string"},
@@ -108,7 +108,7 @@ def json_type(printed: str) -> Mapping[str, Any]:
     try:
         return JSON_TYPES[text]
     except KeyError:
-        raise TableError(f"no JSON type is known for the printed type {printed!r}") from None
+        raise TableError(f"unknown printed type {printed!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +139,12 @@ class Row:
 
     @property
     def default(self) -> Any:
-        """Returns the value that the service takes when the parameter is left out.
-
-        None when none is stated.
-        """
+        """Returns the documented default of the service, or None."""
         return self.limits.get("default")
 
     @property
     def text_map(self) -> bool:
-        """Returns whether this is a map of text, in which an unquoted scalar is taken as its text."""
+        """Returns whether this is a map of strings, in which an unquoted scalar is taken as it is written."""
         return json_type(self.type) is _TEXT_MAP
 
 
@@ -155,7 +152,7 @@ class Row:
 class Table:
     """One API operation: `call` is `METHOD /path` with `{placeholders}`.
 
-    `edition` is that of the page, and `editions` says where the rows of each other edition come from.
+    `edition` is that of the page, and `editions` are the sources of the rows of other editions.
     """
 
     operation: str
@@ -170,11 +167,11 @@ class Table:
 
     @property
     def placeholders(self) -> tuple[Row, ...]:
-        """Returns the request rows that stand in the call's path."""
+        """Returns the request rows in the path of the URL."""
         return tuple(row for row in self.request if f"{{{row.name}}}" in self.call)
 
     def spec_rows(self) -> Iterator[Row]:
-        """Yield the request rows that stand in a manifest's spec (path parameters from the target do not)."""
+        """Yield the request rows of a manifest's spec, without path parameters from the target."""
         return (row for row in self.request if row.location != "target")
 
     def all_rows(self) -> Iterator[Row]:
@@ -191,16 +188,16 @@ _ROW_COLUMNS = {f.name for f in fields(Row)} | {"in", "sameAs", *LIMITS} - {"loc
 
 
 def parse_row(raw: Mapping[str, Any], where: str) -> Row:
-    """Read a row. Raises TableError for an unknown column, or for one that lacks its reason."""
+    """Read a row. Raises TableError for an unknown column, or for a missing reason."""
     where = f"{where}: {raw.get('name', '?')}"
     if unknown := set(raw) - _ROW_COLUMNS:
         raise TableError(f"{where}: unknown columns {sorted(unknown)}")
     if unknown := set(raw.get("page", {})) - set(PAGE_COLUMNS):
-        raise TableError(f"{where}: a page does not print {sorted(unknown)}")
+        raise TableError(f"{where}: unknown page columns {sorted(unknown)}")
     reasons = raw.get("reasons", {})
     unexplained = {*raw.get("page", {}), *(set(raw) & set(BEHAVIOUR))} - set(reasons)
     if unexplained:
-        raise TableError(f"{where}: no reason is given for {sorted(unexplained)}")
+        raise TableError(f"{where}: missing reasons for {sorted(unexplained)}")
     listed = raw.get("listed", raw["name"])
     sensitive = raw.get("sensitive", False)
     columns = {_YAML_TO_ROW.get(key, key): value for key, value in raw.items() if key not in LIMITS}
@@ -221,7 +218,7 @@ _TABLE_KEYS = {f.name for f in fields(Table)}
 
 
 def parse_table(raw: Mapping[str, Any]) -> Table:
-    """Read a table. Raises TableError for an unknown key, or for a row of an edition that the table lacks."""
+    """Read a table. Raises TableError for an unknown key, or for a row of an unknown edition."""
     operation = raw["operation"]
     if unknown := set(raw) - _TABLE_KEYS:
         raise TableError(f"{operation}: unknown keys {sorted(unknown)}")
@@ -238,12 +235,12 @@ def parse_table(raw: Mapping[str, Any]) -> Table:
     )
     known = {table.edition, *table.editions}
     if table.edition and (unknown := {row.since for row in table.all_rows()} - known):
-        raise TableError(f"{operation}: no edition is called {', '.join(sorted(unknown))}")
+        raise TableError(f"{operation}: unknown editions {', '.join(sorted(unknown))}")
     return table
 
 
 def schema_folder() -> Traversable:
-    """Return where tables and generated schemas are: in a wheel, and live in an editable install."""
+    """Return the folder of tables and generated schemas, in a wheel or an editable install."""
     return resources.files("deployer_schemas")
 
 
@@ -254,7 +251,7 @@ def load_table(operation: str) -> Table:
     try:
         raw = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
     except FileNotFoundError:
-        raise TableError(f"there is no parameter table {operation}.yaml") from None
+        raise TableError(f"parameter table {operation}.yaml not found") from None
     return parse_table(raw)
 
 

@@ -1,6 +1,6 @@
-"""Manifest -> Job: the schema, one spelling per field, identities, and dependencies.
+"""Manifest -> Job: validates the schema, normalizes field names, resolves identities and dependencies.
 
-What comes out of here can be sent as it is; everything wrong is reported at once, each at its place.
+The resulting jobs can be sent unchanged; all problems are reported together, each with its location.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from deployer.secrets.redact import literal_secrets
 class CheckResult:
     """The jobs that can be deployed, dependencies first, and the problems of the manifests that cannot.
 
-    `disabled` are those whose manifests say `enabled: false`.
+    `disabled` are those with `enabled: false`.
     """
 
     jobs: tuple[Job, ...]
@@ -63,9 +63,9 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
         for job in checked.jobs:
             if job.identity in jobs:
                 first = jobs[job.identity][0].source
-                message = f"{job.identity} is also at {first}"
+                message = f"duplicate job {job.identity}, first defined at {first}"
                 if first == manifest.source:
-                    message += "; each instance needs a name of its own, as in name: load-{{ each }}"
+                    message += "; give each forEach instance a unique name, such as load-{{ each }}"
                 location = manifest.document.location(("metadata", "name"))
                 problems.append(Problem(location, message, Code.DUPLICATE_JOB))
             else:
@@ -86,7 +86,7 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
     problems: list[Problem] = []
     spec = value.get("spec")
     if isinstance(spec, dict) and kind.name_field in spec:
-        message = f"'{kind.name_field}' is filled in from metadata.name; take it out of spec"
+        message = f"'{kind.name_field}' is set from metadata.name; remove it from spec"
         location = document.location(("spec", kind.name_field), of_key=True)
         problems.append(Problem(location, message, Code.NAME_IN_SPEC))
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
@@ -103,14 +103,14 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
     broken_rules = list(_broken_rules(document, kind, value, job))
     problems = [problem for problem in broken_rules if problem.rule not in waived]
     blocked = any(problem.severity == "error" for problem in problems)
-    # A waiver must not hide the next typo, nor outlive its reason.
+    # A waiver must neither hide the next typo nor stay without need.
     notes = [
-        replace(unknown_field, severity="note", message=f"{unknown_field.message}; sent as written")
+        replace(unknown_field, severity="note", message=f"{unknown_field.message}; sent unchanged")
         for unknown_field in sent
     ]
     for rule in waived - {problem.rule for problem in (*broken_rules, *sent)}:
         location = document.location(("waive", rule), of_key=True)
-        message = f"'{rule}' is waived, but not broken here"
+        message = f"waived rule '{rule}' is not violated"
         notes.append(Problem(location, message, Code.UNUSED_WAIVER, "note"))
     jobs = () if blocked else (job,)
     if not value.get("enabled", True):
@@ -119,7 +119,7 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
 
 
 _IN_PLAIN_TEXT = (
-    f'a secret in plain text; write {{{{ secret("NAME") }}}}, and NAME under secrets in {PROJECT_FILE}'
+    f'plain-text secret; use {{{{ secret("NAME") }}}} and list NAME under secrets in {PROJECT_FILE}'
 )
 
 
@@ -130,7 +130,7 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
         for alias in row.aliases:
             if alias in value["spec"]:
                 written[row.name] = alias
-                message = f"'{alias}' is an older spelling; '{row.name}' is sent"
+                message = f"'{alias}' is a deprecated name; '{row.name}' is sent"
                 location = document.location(("spec", alias), of_key=True)
                 yield Problem(location, message, Code.OLDER_SPELLING, "warning", OLDER_SPELLING)
     for path in literal_secrets(kind.spellings, value["spec"]):
@@ -143,21 +143,23 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
 
 
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
-    """Yields secrets where the value must be known before it is sent."""
+    """Yields secrets in fields whose value must be known before the request."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
     if not secrets.has_reference(document.value):
         return
     for path, value in _leaves(document.value, ()):
         keys = any(isinstance(step, str) and secrets.has_reference(step) for step in path)
         if keys or (secrets.has_reference(value) and (path[0] != "spec" or path in known)):
-            message = "a secret cannot stand here: only in spec, and not in a key or in what tells jobs apart"
+            message = (
+                "a secret is not allowed here: only in values of spec, not in keys or identifying fields"
+            )
             yield Problem(document.location(path, of_key=keys), message, Code.SECRET_USE)
 
 
 def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
     """Yields fields that are reserved for ownership metadata."""
     for path in reserved(kind, spec) if isinstance(spec, dict) else ():
-        message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for the mark of who deployed the job"
+        message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for ownership metadata"
         location = document.location(("spec", *path), of_key=path[0] == CONF)
         yield Problem(location, message, Code.WRONG_VALUE)
 
@@ -174,13 +176,13 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _name(manifest: Manifest) -> Any:
-    """Returns the name of a manifest that need not be valid."""
+    """Returns the name of a possibly invalid manifest."""
     metadata = manifest.document.value.get("metadata")
     return metadata.get("name") if isinstance(metadata, dict) else None
 
 
 def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Problem]:
-    """Returns a problem for an invalid timestamp such as 2024-02-30T00:00:00Z. `problems` are known."""
+    """Returns a problem for an invalid timestamp such as 2024-02-30T00:00:00Z, unless `problems` has one for it."""
     lifecycle = document.value.get("lifecycle")
     rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
     location = document.location(("lifecycle", "rerun"))
@@ -189,13 +191,13 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
     try:
         datetime.fromisoformat(rerun)
     except ValueError as error:
-        message = f"'rerun' is not an instant, as in 2024-07-05T09:00:00Z: {error}"
+        message = f"'rerun' must be a valid timestamp, for example 2024-07-05T09:00:00Z: {error}"
         return [Problem(location, message, Code.WRONG_VALUE)]
     return []
 
 
 def with_texts(manifest: Manifest) -> dict[str, Any]:
-    """Returns the data of a manifest, with unquoted scalars of text maps as the text that was written."""
+    """Returns the data of a manifest, with unquoted scalars of string maps as their source text."""
     kind, document = KINDS[manifest.kind], manifest.document
     value = dict(document.value)
     spec = value.get("spec")
@@ -255,7 +257,7 @@ def _dependencies(
     disabled: Sequence[Identity],
     invalid: Sequence[tuple[str, Any]],
 ) -> tuple[tuple[Dependency, ...], list[Problem]]:
-    """Returns the dependencies of a manifest. `invalid` are kinds and names reported already."""
+    """Returns the dependencies of a manifest. `invalid` are the kinds and names of manifests with reported problems."""
     dependencies: list[Dependency] = []
     problems: list[Problem] = []
     for index, raw in enumerate(manifest.document.value.get("dependsOn", ())):
@@ -270,11 +272,9 @@ def _dependencies(
             dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
         elif found:
             advice = (
-                "name its kind"
-                if len({candidate.kind for candidate in found}) == len(found)
-                else "rename one"
+                "add its kind" if len({candidate.kind for candidate in found}) == len(found) else "rename one"
             )
-            message = f"'{wanted['name']}' could be {' or '.join(map(str, found))}; {advice}"
+            message = f"'{wanted['name']}' is ambiguous: {' or '.join(map(str, found))}; {advice}"
             problems.append(Problem(manifest.document.location(path), message, Code.AMBIGUOUS_DEPENDENCY))
         elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
             others = sorted({identity.kind for identity in known if identity.name == wanted["name"]})
@@ -282,9 +282,9 @@ def _dependencies(
             if any(identity.name == wanted["name"] for identity in disabled):
                 hint = "; it is disabled"
             elif others:
-                hint = f"; that is a {' and a '.join(others)}"
+                hint = f"; it is a {' and a '.join(others)}"
             what = wanted.get("kind", "job")
-            message = f"there is no {what} '{wanted['name']}' to depend on{hint}"
+            message = f"dependency not found: {what} '{wanted['name']}'{hint}"
             problems.append(Problem(manifest.document.location(path), message, Code.UNKNOWN_DEPENDENCY))
     return tuple(dependencies), problems
 
@@ -302,12 +302,10 @@ def _ordered(
     try:
         return [jobs[identity] for identity in sorter.static_order()], []
     except CycleError as error:
-        # graphlib goes from what comes first to what depends on it, and ends where it began.
+        # graphlib lists dependencies before dependents, and repeats the first job at the end.
         *cycle, _ = reversed(error.args[1])
         first = cycle.index(min(cycle))
         cycle = cycle[first:] + cycle[: first + 1]
         path = " -> ".join(identity.name for identity in cycle)
         location = manifests[cycle[0]].document.location(("dependsOn",))
-        return list(jobs.values()), [
-            Problem(location, f"a circle of dependsOn: {path}", Code.DEPENDENCY_CYCLE)
-        ]
+        return list(jobs.values()), [Problem(location, f"dependency cycle: {path}", Code.DEPENDENCY_CYCLE)]

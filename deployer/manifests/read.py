@@ -1,7 +1,7 @@
-"""Files of a project -> Manifests: read, render, parse, and put the defaults of its kind under each document.
+"""Files of a project -> Manifests: read, render, parse, and merge the defaults of the kind into each document.
 
-A file with `forEach` is rendered once for each of its items. What stands under that key is rendered first,
-as a template of its own; so the text of the file is cut where it ends, before anything is parsed.
+A file with `forEach` is rendered once for each of its items. The value of that key is rendered first, as a
+separate template, so the text of the file is split there before it is parsed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from deployer.templates.sandbox import Sandbox, Task
 MAX_INSTANCES = 10_000
 
 _FOR_EACH = re.compile(r"^(?:forEach|\"forEach\"|'forEach')[ \t]*:", re.MULTILINE)
-# What goes on under a key: what is indented, the items of a list, and the end of a bracket.
+# Lines that continue a key's value: indented lines, list items, and closing brackets.
 _GOES_ON = re.compile(r"[ \t]+\S|-[ \t\r\n]|[\]}]|\{%[-+]?\s*end")
 _MAY_GO_ON = re.compile(r"\s*(?:#|$)|\{[%#]")
 
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """The manifests of a project, and everything that is wrong with the files they are in."""
+    """The manifests of a project, and all problems of their files."""
 
     manifests: tuple[Manifest, ...]
     problems: tuple[Problem, ...]
@@ -48,7 +48,7 @@ class _File:
 
 
 def read(project: Project, target: Target, files: Sequence[str], values: Mapping[str, Any]) -> Manifests:
-    """Returns all manifests in `files`. A broken file or document does not hide the others."""
+    """Returns all manifests in `files`. An invalid file or document does not affect the others."""
     manifests: list[Manifest] = []
     problems: list[Problem] = []
     readable: list[_File] = []
@@ -68,7 +68,9 @@ def read(project: Project, target: Target, files: Sequence[str], values: Mapping
             documents, found = parse(rendered)
             problems += found
             if task.each is not None and len(documents) > 1:
-                message = "a file with forEach holds one document; put the others into files of their own"
+                message = (
+                    "a file with forEach must contain a single document; move the others to separate files"
+                )
                 problems.append(Problem(documents[1].start, message, Code.FOR_EACH))
                 continue
             for document in documents:
@@ -118,7 +120,7 @@ def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[P
                 continue
             location = document.location(("forEach",), of_key=True)
             for item in items:
-                via = f"the instance {_describe_item(item)} of the forEach at {location}"
+                via = f"instance {_describe_item(item)} of forEach at {location}"
                 tasks.append(Task(file.name, file.text, {"each": item}, (via,)))
     return tasks, problems
 
@@ -137,13 +139,13 @@ def _items(document: Document) -> list[Any] | Problem:
             return _too_many(location, count)
         items = [dict(zip(value, row, strict=True)) for row in itertools.product(*value.values())]
     else:
-        message = "'forEach' must be a list, or a mapping of lists whose combinations are meant"
+        message = "'forEach' must be a list, or a mapping of lists (all combinations are used)"
         return Problem(location, message, Code.FOR_EACH)
     return items if len(items) <= MAX_INSTANCES else _too_many(location, len(items))
 
 
 def _too_many(location: Location, count: int) -> Problem:
-    return Problem(location, f"'forEach' makes {count} jobs; at most {MAX_INSTANCES} are made", Code.FOR_EACH)
+    return Problem(location, f"'forEach' creates {count} jobs; the maximum is {MAX_INSTANCES}", Code.FOR_EACH)
 
 
 def _describe_item(item: Any) -> str:
@@ -163,13 +165,13 @@ def _manifest(document: Document, target: Target) -> Manifest | Problem:
         return Problem(document.start, message, Code.NO_MANIFEST)
     kind = value.get("kind")
     if kind is None:
-        message = f"the manifest lacks 'kind'{nearest('', list(KINDS))}"
+        message = f"missing required field 'kind'{nearest('', list(KINDS))}"
         return Problem(document.start, message, Code.MISSING_FIELD)
     if not isinstance(kind, str) or kind not in KINDS:
-        message = f"there is no kind {kind!r}{nearest(str(kind), list(KINDS))}"
+        message = f"unknown kind {kind!r}{nearest(str(kind), list(KINDS))}"
         return Problem(document.location(("kind",)), message, Code.UNKNOWN_KIND)
     if "forEach" in value:
-        message = "'forEach' must begin its line, in a file of one document"
+        message = "'forEach' must start a line in a single-document file"
         return Problem(document.location(("forEach",), of_key=True), message, Code.FOR_EACH)
     if kind in target.defaults:
         document = merged(document, target.defaults[kind], KINDS[kind])

@@ -1,7 +1,7 @@
 """The files that start a project: deployer.yaml, values, a commented manifest per kind, a CI file.
 
-Their text stands in `starter/`. What a manifest says of its fields comes from the kind's table, so that it
-cannot go stale: only the values of `starter/examples.yaml` are written by hand.
+Their text is in `starter/`. The comments about fields come from the kind's table, so that they stay current:
+only the values of `starter/examples.yaml` are maintained by hand.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from deployer.schema.parts import Schema
 from deployer.schema.project import project_schema
 
 WIDTH = 110
-COMMENT_COLUMN = 44  # where the comments beside fields begin, if the fields leave them room
-MIN_COMMENT = 24  # the room without which a comment is not worth cutting
+COMMENT_COLUMN = 44  # the column of comments after fields, if the fields are short enough
+MIN_COMMENT = 24  # the minimum width of a shortened comment
 GITIGNORE = ".gitignore"
 VALUES_FILES = ("values/common.yaml", "values/local.yaml", "values/prod.yaml")
 CI_FILES: Mapping[str, Mapping[str, str]] = {
@@ -49,7 +49,7 @@ _UNQUOTED = re.compile(r"(?=.*[A-Za-z])[\w/][\w./-]*( [\w./-]+)*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A manifest to begin with: `spec` holds what everybody sets, each value as text for a template."""
+    """A starter manifest: `spec` has the common fields, each value as text for a template."""
 
     file: str
     name: str
@@ -58,7 +58,7 @@ class Example:
 
 @cache
 def examples() -> Mapping[str, Example]:
-    """Read the manifest to begin with of each kind that has one."""
+    """Read the starter manifest of each kind that has one."""
     raw = yaml.load(_starter("examples.yaml"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
     return {
         kind: Example(
@@ -69,18 +69,18 @@ def examples() -> Mapping[str, Example]:
 
 
 def files(name: str, kinds: Sequence[str], ci: str) -> dict[str, str]:
-    """Return the text of each file of a new project, in an order to read them in. Raises UsageError."""
+    """Return the text of each file of a new project, in reading order. Raises UsageError."""
     if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise UsageError(f"there is no kind '{unknown[0]}'{nearest(unknown[0], list(KINDS))}")
+        raise UsageError(f"unknown kind '{unknown[0]}'{nearest(unknown[0], list(KINDS))}")
     pattern = project_schema()["properties"]["metadata"]["properties"]["name"]["pattern"]
     if not re.fullmatch(pattern, name):
-        raise UsageError(f"'{name}' cannot be a project's name; expected {pattern}")
+        raise UsageError(f"'{name}' is not a valid project name; expected {pattern}")
     manifests = dict(_manifest(kind) for kind in KINDS.values() if kind.name in kinds)
     used = set(re.findall(r"\{\{ (\w+) \}\}", "".join(manifests.values())))
     values = {file: _used_values(_starter(file), used) for file in VALUES_FILES}
     project = {PROJECT_FILE: Template(_starter("deployer.yaml")).substitute(name=_inline(name))}
     pipeline = {file: _starter(template) for file, template in CI_FILES[ci].items()}
-    ignored = {GITIGNORE: f"# What deployer keeps for itself.\n{STATE_FOLDER}/\n"}
+    ignored = {GITIGNORE: f"# State of deployer.\n{STATE_FOLDER}/\n"}
     return {**project, **values, **manifests, **pipeline, **ignored}
 
 
@@ -91,13 +91,13 @@ def project_name(folder: str) -> str:
 
 
 def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
-    """Write all files or none, and return those written: an existing .gitignore is left as it is.
+    """Write all files or none, and return those written: an existing .gitignore is kept.
 
-    Raises UsageError naming all other files that are there, DeployerError when one cannot be written.
+    Raises UsageError with all other existing files, DeployerError when one cannot be written.
     """
     missing = [file for file in texts if not os.path.lexists(folder / file)]
     if taken := [str(folder / file) for file in texts if file not in (*missing, GITIGNORE)]:
-        raise UsageError(f"nothing was written, because there is already {', '.join(taken)}")
+        raise UsageError(f"no files written; files already exist: {', '.join(taken)}")
     made: list[Path] = []
     path = folder
     try:
@@ -115,7 +115,7 @@ def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
             with suppress(OSError):
                 begun.rmdir() if begun.is_dir() else begun.unlink()
         if isinstance(error, OSError):
-            message = f"{path} cannot be written: {error.strerror}; nothing was written"
+            message = f"cannot write {path}: {error.strerror}; no files written"
             raise DeployerError(message) from None
         raise
     return missing
@@ -149,13 +149,13 @@ def _manifest(kind: Kind) -> tuple[str, str]:
         ),
         spec=_lines(
             _aligned([(f"  {name}: {value}", _comment(fields[name])) for name, value in spec.items()]),
-            _commented_out("More fields, each with an example", without_default),
-            _commented_out("Fields with a default, which stands here", with_default),
+            _commented_out("Optional fields with an example", without_default),
+            _commented_out("Optional fields with their defaults", with_default),
         ),
         lifecycle=_lines(
             _aligned([(f"  state: {_inline(_sample(state, 'state'))}", _comment(state))]),
             _commented_out(
-                "With the default, or an example",
+                "Optional fields with their default or an example",
                 {name: field for name, field in lifecycle.items() if name != "state"},
             ),
         ),
@@ -172,7 +172,7 @@ def _manifest(kind: Kind) -> tuple[str, str]:
 
 
 def _starter(name: str) -> str:
-    """Read a file that stands beside this module, in `starter/`."""
+    """Read a file of `starter/`."""
     return resources.files("deployer.manifests").joinpath("starter", name).read_text(encoding="utf-8")
 
 
@@ -187,9 +187,9 @@ def _lines(*groups: Iterable[str]) -> str:
 
 
 def _commented_out(title: str, fields: Mapping[str, Schema]) -> Iterator[str]:
-    """Yield the lines of fields that are commented out, each for itself; none where there are no fields."""
+    """Yield the lines of commented-out fields; none if there are no fields."""
     if fields:
-        yield f'  # {title}; take the "# " before one away to use it:'
+        yield f"  # {title}; uncomment a line to use it:"
     values = {name: _required_part(schema, _sample(schema, name)) for name, schema in fields.items()}
     yield from _aligned(
         [(f"  # {_inline(name)}: {_inline(value)}", _comment(fields[name])) for name, value in values.items()]
@@ -197,21 +197,21 @@ def _commented_out(title: str, fields: Mapping[str, Schema]) -> Iterator[str]:
 
 
 def _required_part(schema: Schema, value: Any) -> Any:
-    """Return `value`, of a long mapping only what is required."""
+    """Return `value`, a long mapping with its required keys only."""
     if not isinstance(value, dict) or len(_inline(value)) <= WIDTH - COMMENT_COLUMN:
         return value
     return {key: value[key] for key in schema.get("required", [*value][:1])}
 
 
 def _comment(schema: Schema) -> str:
-    """Return the values that a field can have, and the first sentence about it."""
+    """Return the allowed values of a field, and the first sentence of its description."""
     sentence = re.split(r"(?<=\.)\s+(?=[A-Z])", schema["description"])[0]
     choice = schema.get("enum", ())
     return f"{' | '.join(map(str, choice))}. {sentence}" if len(choice) > 1 else sentence
 
 
 def _aligned(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Yield texts with comments beside them, cut to the width; none where there is hardly room for one."""
+    """Yield texts with comments after them, shortened to the width; without a comment if there is too little room."""
     column = min(COMMENT_COLUMN, max((len(text) for text, _ in pairs), default=0))
     for text, comment in pairs:
         room = WIDTH - len(f"{text:{column}}  # ")
@@ -224,7 +224,7 @@ def _aligned(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def _sample(schema: Schema, name: str) -> Any:
-    """Return a value that a field could have: its default, an example, or what its type allows."""
+    """Return a valid value of a field: its default, an example, or one that its type allows."""
     known = [schema.get("default"), *schema.get("examples", ()), *schema.get("enum", ())]
     if any(value is not None for value in known):
         return next(value for value in known if value is not None)
@@ -258,5 +258,5 @@ def _inline(value: Any) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape `text` for a template: Jinja reads comments too. It adds no blanks to be cut at."""
+    """Escape `text` for a template, as Jinja evaluates comments too. Adds no spaces to break lines at."""
     return re.sub(r"\{\{\w*\}\}|\{[{%#]", lambda match: f'{{{{"{match[0]}"}}}}', text)

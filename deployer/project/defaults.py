@@ -1,6 +1,7 @@
-"""Defaults of `deployer.yaml` -> under every manifest of their kind. The manifest wins, and null removes one.
+"""Merges the defaults of `deployer.yaml` into every manifest of their kind; the manifest takes precedence, and
+null removes a default.
 
-A default is told by its own place in deployer.yaml, so that what is wrong with it is said there.
+A default keeps its location in deployer.yaml, so that its problems are reported there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _T = TypeVar("_T")
 
 
 def defaults(project: Document, target: str, kind: Kind) -> Document | None:
-    """Returns the defaults for `kind`, the target's on top of the project's; None without any."""
+    """Returns the defaults for `kind`, the target's merged over the project's; None without any."""
     common = _part(project, ("defaults", kind.name))
     special = _part(project, ("targets", target, "defaults", kind.name))
     if common and special:
@@ -33,7 +34,7 @@ def all_defaults(project: Document, kind: Kind) -> tuple[Mapping[str, Any], ...]
 
 
 def _part(document: Document, path: Path) -> Document | None:
-    """Returns the part of a document at `path` as a document; None if there is nothing."""
+    """Returns the part of a document at `path` as a document; None if it is missing or empty."""
     value = document.value
     for step in path:
         if not isinstance(value, Mapping) or not value.get(step):
@@ -64,9 +65,9 @@ def without_nulls(value: Any) -> Any:
 
 
 def merged(document: Document, default: Document, kind: Kind) -> Document:
-    """Merges `document`, a manifest or a layer, into `default`: mappings are merged, lists not.
+    """Merges `document`, a manifest or a layer, over `default`: mappings are merged, lists replaced.
 
-    In a spec the names of one field count as one: a manifest's `cluster_name` wins over a default `queue`.
+    In a spec the synonyms of a field count as one: a manifest's `cluster_name` overrides a default `queue`.
     """
     merge = _Merge(document, default, kind)
     value = merge.mappings(document.value, default.value, ())
@@ -76,7 +77,7 @@ def merged(document: Document, default: Document, kind: Kind) -> Document:
 def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], kind: Kind) -> Document:
     """Returns `document` without the nulls that remove a default of one of the `layers`.
 
-    A manifest serves every target: its null is right where only another target has that default.
+    A manifest applies to every target: its null is valid even if only another target has that default.
     """
     value = document.value
     for layer in layers:
@@ -107,7 +108,7 @@ class _Merge:
         self.values = dict(document.values)
         self.texts = dict(document.texts)
         where = f"{document.start.file}:{document.start.line}"
-        self.via = (f"a default of the manifest at {where}", *document.start.via)
+        self.via = (f"default for the manifest at {where}", *document.start.via)
 
     def mappings(self, over: Mapping[str, Any], under: Mapping[str, Any], path: Path) -> dict[str, Any]:
         result = dict(over)
@@ -124,7 +125,7 @@ class _Merge:
         return result
 
     def _adopt(self, path: Path) -> None:
-        """Takes over where the default at `path`, and all below it, stand."""
+        """Copies the locations of the default at `path` and of everything below it."""
         for mine, theirs in ((self.keys, self.default.keys), (self.values, self.default.values)):
             for key_path, location in theirs.items():
                 if key_path[: len(path)] == path:

@@ -26,7 +26,7 @@ STATE_FOLDER = ".deployer"
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project folder and what its `deployer.yaml` says."""
+    """A project folder and the settings of its `deployer.yaml`."""
 
     folder: Path
     name: str
@@ -36,18 +36,18 @@ class Project:
     records_ownership: bool = True
 
     def target(self, name: str | None) -> Target:
-        """Returns the target `name`, or the default one; raises UsageError when there is none."""
+        """Returns the target `name`, or the default one; raises UsageError if it does not exist."""
         wanted = name or self.default_target or (next(iter(self.targets)) if len(self.targets) == 1 else "")
         if not wanted:
-            raise UsageError(f"name a target with -t: {', '.join(self.targets)}")
+            raise UsageError(f"select a target with -t: {', '.join(self.targets)}")
         if wanted not in self.targets:
             hint = nearest(wanted, list(self.targets))
-            raise UsageError(f"there is no target '{wanted}' in {PROJECT_FILE}{hint}")
+            raise UsageError(f"unknown target '{wanted}' in {PROJECT_FILE}{hint}")
         return self.targets[wanted]
 
 
 def find(start: Path) -> Path:
-    """Returns the nearest folder from `start` upwards that holds a deployer.yaml; raises UsageError."""
+    """Returns the nearest folder from `start` upwards with a deployer.yaml; raises UsageError."""
     try:
         start = start.absolute()
     except FileNotFoundError:
@@ -55,13 +55,13 @@ def find(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / PROJECT_FILE).is_file():
             return folder
-    raise UsageError(f"there is no {PROJECT_FILE} in {start} or a folder above it")
+    raise UsageError(f"no {PROJECT_FILE} found in {start} or its parent folders")
 
 
 def load(folder: Path) -> Project:
     """Reads `folder`'s deployer.yaml; raises InvalidInput."""
     document = read_mapping(folder, PROJECT_FILE)
-    # First: a newer project file may hold what this version does not know.
+    # First: a newer project file may have fields that this version does not know.
     if problems := _wrong_version(document):
         raise InvalidInput(problems, folder)
     if problems := violations(document, _without_removals(document.value), "Project"):
@@ -70,7 +70,7 @@ def load(folder: Path) -> Project:
     targets = {name: _target(document, name) for name in raw["targets"]}
     default = raw.get("defaultTarget", "")
     if default and default not in targets:
-        message = f"there is no target '{default}'{nearest(default, list(targets))}"
+        message = f"unknown target '{default}'{nearest(default, list(targets))}"
         raise InvalidInput(
             [Problem(document.location(("defaultTarget",)), message, Code.UNKNOWN_TARGET)], folder
         )
@@ -79,7 +79,7 @@ def load(folder: Path) -> Project:
 
 
 def _wrong_version(document: Document) -> list[Problem]:
-    """Returns whether `requiredVersion` asks for another version of deployer, or cannot be understood."""
+    """Returns a problem if `requiredVersion` excludes this version of deployer, or is invalid."""
     required = document.value.get("requiredVersion")
     if not isinstance(required, str):
         return []
@@ -88,9 +88,9 @@ def _wrong_version(document: Document) -> list[Problem]:
         if SpecifierSet(required).contains(__version__, prereleases=True):
             return []
     except InvalidSpecifier:
-        message = f"'requiredVersion' must be versions as in >=0.3,<2; it is {required!r}"
+        message = f"'requiredVersion' must be a version specifier, for example >=0.3,<2, got {required!r}"
         return [Problem(location, message, Code.WRONG_VALUE)]
-    message = f"this project asks for deployer {required}; this is {__version__}"
+    message = f"this project requires deployer {required}; this is {__version__}"
     return [Problem(location, message, Code.REQUIRED_VERSION)]
 
 

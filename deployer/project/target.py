@@ -1,4 +1,4 @@
-"""A target of deployer.yaml and what it says of calls: their rate, retries and polling."""
+"""A target of deployer.yaml and its request settings: rate limit, retries and polling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deployer.model import Document
 from deployer.project.regions import of_region
 from deployer.secrets.store import SecretSource
 
-# Between two looks for a state, at first and at most.
+# First and longest pause between two requests for a state.
 FIRST_SECONDS = 0.25
 LONGEST_SECONDS = 3600.0
 
@@ -23,7 +23,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How failed calls are retried: `attempts` in all, `capacity_seconds` while a service has no capacity."""
+    """The retry settings: `attempts` in total, `capacity_seconds` to wait for capacity."""
 
     attempts: int = 4
     capacity_seconds: float = 600
@@ -33,8 +33,8 @@ class Retry:
 class Rate:
     """The rate limit of one service.
 
-    No number is published for DLI and MRS. The default of the vendor's API gateway is said to be
-    200 requests per second for each API, which all who use the account share.
+    No limit is published for DLI and MRS. The default of the vendor's API gateway is documented as
+    200 requests per second for each API, shared by all users of the account.
     """
 
     per_second: float = 50
@@ -45,14 +45,14 @@ class Rate:
 class Polling:
     """The polling settings, in seconds: the interval, and how long a listing may lag.
 
-    At first it is asked for more often: much is done in a moment.
+    The first polls are more frequent, as many changes complete quickly.
     """
 
     interval: float = 5.0
     consistency_delay: float = 10.0
 
     def confirm_delays(self) -> Iterator[float]:
-        """Yield the pauses before each look for something that should be there: at once, then ever longer."""
+        """Yield the pauses before each lookup of an expected job: none at first, then increasing."""
         yield 0.0
         left, pause = self.consistency_delay, FIRST_SECONDS
         while left > 0:
@@ -62,7 +62,7 @@ class Polling:
             pause *= 2
 
     def poll_delays(self) -> Iterator[float]:
-        """Yield the pauses between looks for something that takes its time."""
+        """Yield the pauses between polls of a state."""
         pause = FIRST_SECONDS
         while True:
             yield min(pause, self.interval)
@@ -71,11 +71,11 @@ class Polling:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployment target. `auth` is the authentication, empty to detect it from the environment.
+    """A deployment target. `auth` is the authentication method, empty to detect it from the environment.
 
-    `variable` names the environment variable that holds the token, `ca_file` is a path from the project.
-    `defaults` are those of the project and the target, by kind, and `removable` what any target has as
-    such; `secrets` say where each one comes from.
+    `variable` names the environment variable with the token, `ca_file` is relative to the project. `defaults`
+    are those of the project and the target, by kind, and `removable` those of all targets; `secrets` are the
+    sources of the secrets.
     """
 
     name: str
@@ -98,21 +98,21 @@ class Target:
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
 
     def endpoint(self, service: str) -> str:
-        """Return the base URL of a service; raises UsageError where there is neither endpoint nor region."""
+        """Return the base URL of a service; raises UsageError without endpoint and region."""
         if service in self.endpoints:
             return self.endpoints[service].rstrip("/")
         if not self.region:
-            raise UsageError(f"target '{self.name}' has neither a region nor an endpoint for {service}")
+            raise UsageError(f"target '{self.name}' has no region and no endpoint for {service}")
         return of_region(service, self.region)
 
 
 UNLIMITED = Rate(math.inf, 1000)
-# The emulator in the command shows at once what it was told.
+# The built-in emulator is consistent immediately.
 EMULATED = Polling(interval=0.2, consistency_delay=0)
 
 
 def seconds(duration: str) -> float:
-    """Convert a duration such as `30m`; raises ValueError for anything else, which no schema lets through."""
+    """Convert a duration such as `30m`; raises ValueError for anything else, which the schema excludes."""
     match = _DURATION.fullmatch(duration)
     if match is None:
         raise ValueError(f"{duration!r} is not a duration")

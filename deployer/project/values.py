@@ -1,4 +1,4 @@
-"""Values files and settings -> the values that templates see, and where each of them comes from."""
+"""Values files and settings -> the values of templates, and the source of each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from deployer.model import Document, Location
 from deployer.project.load import Project
 from deployer.project.target import Target
 
-# The names that templates see besides the project's values.
+# The names available in templates in addition to the project's values.
 RESERVED_VALUES = ("project", "target", "each", "secret", "dli_var")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Put `over` on top of `base`: mappings are merged, everything else is replaced."""
+    """Merge `over` into `base`: mappings are merged, everything else is replaced."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
@@ -28,7 +28,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def value_layers(
     project: Project, target: Target, files: Sequence[str], settings: Sequence[str]
 ) -> list[Document]:
-    """Read the project's values, the target's, `files`, then `settings` (`a.b=c`); a later one wins.
+    """Read the project's values, the target's, `files`, then `settings` (`a.b=c`); later ones take precedence.
 
     Raises InvalidInput for values files, UsageError for a setting.
     """
@@ -37,7 +37,7 @@ def value_layers(
     named = [*project.values, *target.values]
     for number, file in enumerate([*named, *files]):
         try:
-            # A file of the command line may stand outside; but one inside may not lead there.
+            # A file of the command line may be outside the project, but not a link from inside to outside.
             inside = number < len(named) or not file.startswith("..")
             layer = read_mapping(project.folder, file, inside=inside)
         except InvalidInput as error:
@@ -47,7 +47,7 @@ def value_layers(
         for name in RESERVED_VALUES:
             if name in layer.value:
                 location = layer.location((name,), of_key=True)
-                message = f"the value '{name}' is set by deployer"
+                message = f"value '{name}' is reserved"
                 problems.append(Problem(location, message, Code.RESERVED_VALUE))
     if problems:
         raise InvalidInput(problems, project.folder)
@@ -55,7 +55,7 @@ def value_layers(
 
 
 def template_values(project: Project, target: Target, layers: Iterable[Document]) -> dict[str, Any]:
-    """Merge the layers into the values that templates see, with the names of project and target."""
+    """Merge the layers into the values of templates, with the names of project and target."""
     values: dict[str, Any] = {}
     for layer in layers:
         values = merge(values, layer.value)
@@ -63,7 +63,7 @@ def template_values(project: Project, target: Target, layers: Iterable[Document]
 
 
 def origins(layers: Iterable[Document]) -> dict[str, str]:
-    """Tell where each value comes from, by its name, as `db.host`."""
+    """Return the source of each value, by its name, such as `db.host`."""
     found: dict[str, str] = {}
 
     def note(layer: Document, value: Any, path: tuple[str, ...]) -> None:
@@ -83,15 +83,15 @@ def parse_assignment(setting: str) -> Document:
     key, equals, text = setting.partition("=")
     steps = key.split(".")
     if not equals or not all(steps):
-        raise UsageError(f"--set {setting}: expected KEY=VALUE, as in --set executors=4")
+        raise UsageError(f"--set {setting}: expected KEY=VALUE, for example --set executors=4")
     if steps[0] in RESERVED_VALUES:
-        raise UsageError(f"--set {key}: '{steps[0]}' is set by deployer")
+        raise UsageError(f"--set {key}: value '{steps[0]}' is reserved")
     if len(steps) > MAX_DEPTH:
         raise UsageError(f"--set: nested deeper than {MAX_DEPTH} levels")
     documents, problems = parse(PlainText("--set", text))
     value = documents[0].value if documents else None
     if problems or len(documents) > 1 or isinstance(value, dict | list):
-        raise UsageError(f"--set {key}: the value must be a YAML scalar; put it in quotes")
+        raise UsageError(f"--set {key}: the value must be a YAML scalar; quote it")
     nested: Any = value
     for step in reversed(steps):
         nested = {step: nested}

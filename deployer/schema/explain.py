@@ -1,4 +1,4 @@
-"""What is known about a field, a kind, a rule or the code of a finding, in words for a terminal."""
+"""Describes a field, a kind, a rule or the code of a finding for a terminal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EDITIONS = {
 
 @cache
 def presets() -> Mapping[str, Mapping[str, Any]]:
-    """Read the sizes that each `sc_type` stands for."""
+    """Read the sizes of each preset of `sc_type`."""
     file = schema_folder() / "presets.yaml"
     loaded: Mapping[str, Mapping[str, Any]] = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
     return loaded
@@ -49,7 +49,7 @@ def presets() -> Mapping[str, Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """The explanation of a code: an entry of `schemas/diagnostics.yaml`, whose header says what it holds."""
+    """The explanation of a code: an entry of `schemas/diagnostics.yaml`, whose header documents its keys."""
 
     code: str
     title: str
@@ -62,7 +62,7 @@ class Diagnostic:
 
 @cache
 def diagnostics() -> Mapping[str, Diagnostic]:
-    """Read the entry of each code that is not a rule's."""
+    """Read the entry of each code except those of rules."""
     raw = yaml.load((schema_folder() / "diagnostics.yaml").read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
     return {entry["code"]: Diagnostic(**entry) for entry in raw}
 
@@ -81,7 +81,7 @@ def explain(subject: str) -> str:
         return "\n".join(_rule(rule))
     if subject in OF_THE_SCHEMA:
         message, reason = OF_THE_SCHEMA[subject]
-        return f"{subject} (error; part of the schema, cannot be waived)\n  {message}\n  {reason}"
+        return f"{subject} (error; enforced by the schema, cannot be waived)\n  {message}\n  {reason}"
     if subject in WAIVABLE:
         return "\n".join([f"{subject} (can be waived)", f"  {WAIVABLE[subject]}", "", *_waiver(subject)])
     name, *path = subject.split(".")
@@ -89,7 +89,7 @@ def explain(subject: str) -> str:
         known = [*KINDS, *by_id, *OF_THE_SCHEMA, *WAIVABLE, *diagnostics(), *by_code]
         hint = nearest(subject, known)
         hint = hint if "did you mean" in hint else ""
-        raise UsageError(f"there is no kind, rule or code '{subject}'{hint}")
+        raise UsageError(f"unknown kind, rule or code '{subject}'{hint}")
     kind = KINDS[name]
     if not path:
         return "\n".join(_kind(kind))
@@ -117,7 +117,9 @@ def _find(kind: Kind, path: Sequence[str]) -> Row:
     while True:
         spellings = {name: row for row in rows for name in (row.name, *row.aliases)}
         if steps[0] not in spellings:
-            raise UsageError(f"{field_path} has no field '{steps[0]}'{nearest(steps[0], list(spellings))}")
+            raise UsageError(
+                f"unknown field '{steps[0]}' in {field_path}{nearest(steps[0], list(spellings))}"
+            )
         row = spellings[steps.pop(0)]
         if not steps:
             return row
@@ -134,7 +136,7 @@ def _kind(kind: Kind) -> Iterator[str]:
         required = f", {' or '.join(['required', *others])}" if row.required else ""
         yield f"  {row.name.ljust(width)}  {row.type}{required}"
     yield ""
-    yield f"  'deployer explain {kind.name}.FIELD' tells more."
+    yield f"  Run 'deployer explain {kind.name}.FIELD' for details."
 
 
 def _field(kind: Kind, subject: str, row: Row) -> Iterator[str]:
@@ -145,11 +147,11 @@ def _field(kind: Kind, subject: str, row: Row) -> Iterator[str]:
     facts |= {_LIMIT_WORDS[key]: _plain(value) for key, value in row.limits.items()}
     facts |= {"not": _plain(list(row.excluded))} if row.excluded else {}
     facts |= {"example": _plain(row.example)} if row.example is not None else {}
-    facts |= {"older spellings": ", ".join(row.aliases)} if row.aliases else {}
-    facts |= {"same as": f"{row.same_as}; give exactly one of the two"} if row.same_as else {}
+    facts |= {"deprecated names": ", ".join(row.aliases)} if row.aliases else {}
+    facts |= {"synonym of": f"{row.same_as}; give exactly one"} if row.same_as else {}
     facts |= {"fields": ", ".join(inner.name for inner in row.fields)} if row.fields else {}
     facts["compared"] = _compared(row)
-    facts["while running"] = "can be changed" if row.hot else ""
+    facts["while running"] = "updatable" if row.hot else ""
     facts["secret"] = _secret(row)
     facts["since"] = EDITIONS.get(row.since, row.since)
     facts["page"] = _page(kind.create)
@@ -165,10 +167,10 @@ def _field(kind: Kind, subject: str, row: Row) -> Iterator[str]:
 
 def _compared(row: Row) -> str:
     if row.location == "path":
-        return "no, it says where the job runs"
+        return "no, part of the job's identity"
     if row.listed is None:
-        return "no, the listing does not return it"
-    return "yes, where the manifest gives it" if row.filled else "yes"
+        return "no, not returned by the service"
+    return "yes, if set in the manifest" if row.filled else "yes"
 
 
 def _secret(row: Row) -> str:
@@ -198,12 +200,12 @@ def _rule(rule: Rule) -> Iterator[str]:
 def _waiver(rule: str) -> list[str]:
     return [
         "  A manifest can waive it, with a reason:",
-        f'    waive: {{{rule}: "why it does not hold here"}}',
+        f'    waive: {{{rule}: "reason"}}',
     ]
 
 
 def sizes(job: Job) -> str:
-    """Describe a job's sc_type, with the sizes that its spec sets over it; empty for jobs that have none."""
+    """Describe a job's sc_type, with the sizes that its spec overrides; empty for jobs without sc_type."""
     if not any(row.name == "sc_type" for row in KINDS[job.kind].rows):
         return ""
     preset = job.spec.get("sc_type", "A")

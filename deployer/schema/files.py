@@ -1,4 +1,4 @@
-"""The generated schema files: written, read, and compared with what the tables say."""
+"""The generated schema files: written, read, and compared with the tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def generate() -> Mapping[str, str]:
 
 
 def stale() -> list[str]:
-    """List the generated files that are missing, or differ from what the tables say now."""
+    """List the generated files that are missing, or differ from the tables."""
     return [name for name, text in generate().items() if stored(name) != text]
 
 

@@ -1,7 +1,7 @@
 """Parameter table -> JSON Schema of a manifest (draft 2020-12).
 
-The generated files in `schemas/` are for editors as much as for us: `schema generate` writes them,
-`schema check` fails when they are stale. Nothing else is checked against but these files.
+The generated files in `schemas/` are used by editors and by deployer: `schema generate` writes them,
+`schema check` fails when they are stale. Manifests are validated only against these files.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def rows_schema(rows: Sequence[Row], *, partial: bool = False) -> Schema:
     for row in rows:
         properties[row.name] = row_schema(row)
         for alias in row.aliases:
-            older = {"title": alias, "description": f"Older spelling of {row.name}.", "deprecated": True}
+            older = {"title": alias, "description": f"Deprecated name of {row.name}.", "deprecated": True}
             properties[alias] = properties[row.name] | older
         others = [*row.aliases, *(other.name for other in rows if other.same_as == row.name)]
         if others:
@@ -73,14 +73,14 @@ def _spellings(names: Sequence[str], *, required: bool) -> Schema:
     if required:
         return {
             "$comment": ONE_SPELLING,
-            "description": f"give exactly one of {words}",
+            "description": f"exactly one of {words} is required",
             "oneOf": [{"required": [name]} for name in names],
         }
     # Not oneOf with "none of them" as an alternative: that takes five times as long to check.
     both = [{"required": list(pair)} for pair in combinations(names, 2)]
     return {
         "$comment": ONE_SPELLING,
-        "description": f"give only one of {words}: they mean the same",
+        "description": f"only one of {words} is allowed (they are synonyms)",
         "not": both[0] if len(both) == 1 else {"anyOf": both},
     }
 
@@ -93,7 +93,7 @@ def row_schema(row: Row) -> Schema:
         **copy.deepcopy(dict(json_type(row.type))),
     }
     if row.text_map:
-        # An unquoted number or truth value is taken as its text.
+        # An unquoted number or boolean is taken as it is written.
         schema["additionalProperties"] = {"type": ["string", "number", "boolean"]}
     if row.fields:
         inner = rows_schema(row.fields)

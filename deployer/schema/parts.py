@@ -1,4 +1,4 @@
-"""The fragments of JSON Schema in `schemas/parts.yaml`, whose header says how they are written."""
+"""The fragments of JSON Schema in `schemas/parts.yaml`, whose header documents their format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = re.compile(r"\$\{(\w+)\}")
 
 
 def fill(part: Any, **values: Any) -> Any:
-    """Return `part` with each `${name}` replaced by its value. Raises KeyError for one without a value."""
+    """Return `part` with each `${name}` replaced by its value. Raises KeyError for a name without a value."""
     match part:
         case dict():
             return {key: fill(item, **values) for key, item in part.items()}
@@ -33,7 +33,7 @@ def fill(part: Any, **values: Any) -> Any:
 
 @cache
 def parts() -> Mapping[str, Any]:
-    """Read the fragments, by name. Only what generates schemas needs them: to check, the files are enough."""
+    """Read the fragments, by name. Needed only to generate schemas; validation uses the generated files."""
     file = schema_folder() / "parts.yaml"
     loaded: Mapping[str, Any] = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
     return loaded

@@ -1,4 +1,4 @@
-"""The JSON Schema of a saved plan. Its `$defs` hold that of `plan --format json`, a part of it."""
+"""The JSON Schema of a saved plan. Its `$defs` have the schema of `plan --format json`, a part of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds between the fields of a manifest: `schemas/rules.yaml`, whose header says what a rule holds."""
+"""Rules between the fields of a manifest: `schemas/rules.yaml`, whose header documents the keys of a rule."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from jsonschema import Draft202012Validator
 
 from deployer.kinds.tables import YAML_LOADER, Row, schema_folder
 
-# Findings that are no rule of the file, but can be waived like one.
+# Findings outside rules.yaml that can be waived like a rule.
 UNKNOWN_FIELD = "unknown-field"
 OLDER_SPELLING = "older-spelling"
 LITERAL_SECRET = "literal-secret"  # noqa: S105 - the id of a rule
 WAIVABLE: Mapping[str, str] = {
-    UNKNOWN_FIELD: "The API may know a field that this version does not: it is sent, and not compared.",
-    LITERAL_SECRET: "What stands in a manifest can be read by all who can read the repository, for ever.",
-    OLDER_SPELLING: "Older editions of the API spelled some fields otherwise; today's spelling is sent.",
+    UNKNOWN_FIELD: "The API may support a field that this version does not know: it is sent, but not compared.",
+    LITERAL_SECRET: "Anything in a manifest can be read by everyone with access to the repository.",
+    OLDER_SPELLING: "Older API editions used other field names; the current name is sent.",
 }
 
-# Rules that the schemas hold themselves, where an editor sees them too: they cannot be waived.
+# Rules in the schemas themselves, where editors check them too: they cannot be waived.
 ONE_SPELLING = "one-spelling"
 MEMORY_UNIT = "memory-unit"
 OF_THE_SCHEMA: Mapping[str, tuple[str, str]] = {
     ONE_SPELLING: (
-        "give one of the names that mean the same",
-        "Two of them could disagree, and the API takes one: queue or cluster_name, className or class_name.",
+        "give exactly one of these synonyms",
+        "The values could conflict, and the API accepts one: queue or cluster_name, className or class_name.",
     ),
     MEMORY_UNIT: (
-        "a size of memory is a number and its unit, as in 4G",
-        "DLI takes a number without a unit, and then the job does not start.",
+        "a memory size needs a unit, such as 4G",
+        "DLI accepts a number without a unit, but then the job does not start.",
     ),
 }
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule; `part` and `at` say where its finding is shown."""
+    """A rule; `part` and `at` are the location of its finding."""
 
     id: str
     code: str
@@ -56,7 +56,7 @@ class Rule:
     unique: Mapping[str, str] | None = None
 
     def is_broken(self, value: Any, rows: Sequence[Row]) -> bool:
-        """Tell whether the part of a manifest that the rule looks at breaks it; `rows` give the defaults."""
+        """Return whether the checked part of a manifest violates the rule; `rows` have the defaults."""
         return _fits(self.id, "when", self.when, value) and not (
             _fits(self.id, "require", self.require, value)
             and (not self.more or _number(value, self.more[0], rows) > _number(value, self.more[1], rows))
@@ -77,12 +77,12 @@ def rules(kind: str | None = None) -> tuple[Rule, ...]:
 
 
 def waivable(kind: str) -> list[str]:
-    """Return the ids that a manifest of a kind may waive."""
+    """Return the ids of the rules that a manifest of a kind can waive."""
     return [*WAIVABLE, *(rule.id for rule in rules(kind))]
 
 
 def broken(kind: str, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Rule]:
-    """Yield the rules that a manifest breaks; its spec is in today's spelling."""
+    """Yield the rules that a manifest violates; its spec has the current field names."""
     for rule in rules(kind):
         if rule.part in manifest and rule.is_broken(manifest[rule.part], rows):
             yield rule

@@ -1,4 +1,4 @@
-"""What in a document does not fit its schema: the errors of jsonschema, in plain words and at their place."""
+"""Validates a document against its schema: the errors of jsonschema as problems with messages and locations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from deployer.secrets.references import has_reference
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    """Check JSON Schema's `pattern`, in which `$` is the end: Python's matches before a last newline too."""
+    """Check JSON Schema's `pattern`, in which `$` is the end; Python's also matches before a final newline."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
@@ -40,9 +40,9 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 def violations(document: Document, value: Any, name: str) -> list[Problem]:
-    """Find what in `value`, the data of `document`, does not fit the schema `name` (a kind, or Project)."""
+    """Find the violations of the schema `name` (a kind, or Project) in `value`, the data of `document`."""
     errors = [error for error in _validator(name).iter_errors(value) if not _of_a_secret(error)]
-    # Of a value that has the wrong type, nothing else is worth saying.
+    # For a value of the wrong type, other errors are not useful.
     mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
     return [
         problem
@@ -52,7 +52,7 @@ def violations(document: Document, value: Any, name: str) -> list[Problem]:
     ]
 
 
-# What can only be said of the value itself, which is not known before it is sent.
+# Keywords that depend on the value itself, which is unknown before the request.
 _OF_VALUES = {"pattern", "enum", "const", "minLength", "maxLength", "not"}
 
 
@@ -65,31 +65,32 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     schema: Any = error.schema
     instance: Any = error.instance
     if "propertyNames" in error.schema_path:
-        # jsonschema gives it the path of the mapping, and the key as the instance.
+        # The error has the path of the mapping, and the key as its instance.
         location = document.location((*path, instance), of_key=True)
         yield Problem(location, _message(error, (*path, instance)), Code.WRONG_VALUE)
     elif error.validator == "additionalProperties":
         known = schema["properties"]
-        # A renamed field is known so that its error can name the new one; it is no suggestion.
+        # A renamed field is known so that its error can name the new one; it is not suggested.
         current = [name for name in known if known[name].get("not") != {}]
         for key in instance:
             if key not in known:
                 where = f" in {_describe_path(path)}" if path else ""
                 message = f"unknown field '{key}'{where}{nearest(str(key), current)}"
-                # Only the API's own part of a manifest can have fields that we do not know of.
+                # Only the API's own part of a manifest can have valid unknown fields.
                 rule = UNKNOWN_FIELD if path[:1] == ("spec",) else ""
-                # In what a template filled in, the key stands nowhere.
+                # A key from a template's value has no location.
                 location = document.keys.get((*path, key)) or document.location(path)
                 yield Problem(location, message, Code.UNKNOWN_FIELD, rule=rule)
     elif error.validator == "required":
         missing = error.message.split("'")[1]
-        message = f"{_describe_path(path) or 'the manifest'} lacks '{missing}'"
+        where = f" in {_describe_path(path)}" if path else ""
+        message = f"missing required field '{missing}'{where}"
         yield Problem(document.location(path, of_key=True), message, Code.MISSING_FIELD)
     elif error.validator == "anyOf" and (inner := _closest_alternative(error)):
         for child in inner:
             yield from _problems(document, child)
     else:
-        # The comment of a schema is the rule that it stands for.
+        # The $comment of a schema is the id of its rule.
         rule = schema.get("$comment", "") if error.validator in {"oneOf", "not", "pattern"} else ""
         code = _CODES.get(rule, Code.WRONG_TYPE if error.validator == "type" else Code.WRONG_VALUE)
         location = (
@@ -102,7 +103,7 @@ _CODES = {ONE_SPELLING: Code.ONE_SPELLING, MEMORY_UNIT: Code.MEMORY_UNIT}
 
 
 def _spelling_problem(document: Document, error: ValidationError, path: Path) -> Location:
-    """Return the last of the names that mean the same; where none is given, the mapping that lacks one."""
+    """Return the location of the last synonym that is set; if none is, that of the mapping."""
     schema: Any = error.schema
     alternatives: Any = schema.get("oneOf") or [schema["not"]]
     given: Any = error.instance
@@ -114,7 +115,7 @@ def _spelling_problem(document: Document, error: ValidationError, path: Path) ->
 
 
 def _closest_alternative(error: ValidationError) -> list[ValidationError]:
-    """Return the errors of the one alternative that has the right type, if there is one."""
+    """Return the errors of the only alternative with the right type, if any."""
     alternatives: dict[Any, list[ValidationError]] = {}
     for child in error.context or ():
         alternatives.setdefault(child.schema_path[0], []).append(child)
@@ -127,8 +128,8 @@ def _closest_alternative(error: ValidationError) -> list[ValidationError]:
 
 
 _TYPES = {
-    "string": "text",
-    "integer": "a whole number",
+    "string": "a string",
+    "integer": "an integer",
     "number": "a number",
     "boolean": "true or false",
     "array": "a list",
@@ -145,50 +146,50 @@ def _message(error: ValidationError, path: Path) -> str:
         case "type":
             wanted = [limit] if isinstance(limit, str) else limit
             words = " or ".join(_TYPES[name] for name in wanted)
-            # In quotes a number may still be none of what is taken: 5 is no time, and 5s is.
+            # Quotes may not be enough: "5" is no duration, 5s is.
             fits = re.search(schema.get("pattern", ""), str(value))
             example = "" if fits else _example_suffix(schema)
             quote = "string" in wanted and not example
-            return f"{what} must be {words}{example}, not {describe(value, quote=quote)}"
+            return f"{what} must be {words}{example}, got {describe(value, quote=quote)}"
         case "enum":
             hint = nearest(value, limit) if isinstance(value, str) else ""
             hint = hint if "did you mean" in hint else ""
-            return f"{what} must be one of {', '.join(map(str, limit))}, not {describe(value)}{hint}"
+            return f"{what} must be one of {', '.join(map(str, limit))}, got {describe(value)}{hint}"
         case "const":
-            return f"{what} must be {limit!r}, not {describe(value)}"
+            return f"{what} must be {limit!r}, got {describe(value)}"
         case "maxLength" | "minLength":
             word = "at most" if error.validator == "maxLength" else "at least"
-            return f"{what} must have {word} {limit} characters; it has {len(value)}"
+            return f"{what} must have {word} {limit} characters, got {len(value)}"
         case "maximum" | "minimum":
             word = "at most" if error.validator == "maximum" else "at least"
-            return f"{what} must be {word} {limit}, not {value}"
+            return f"{what} must be {word} {limit}, got {value}"
         case "minProperties":
             return f"{what} must not be empty"
         case "pattern" if (rule := schema.get("$comment")) in OF_THE_SCHEMA:
-            return f"{what}: {OF_THE_SCHEMA[rule][0]}; it is {describe(value)}"
+            return f"{what}: {OF_THE_SCHEMA[rule][0]}; got {describe(value)}"
         case "pattern":
-            return f"{what} must match {limit}{_example_suffix(schema)}; it is {describe(value)}"
+            return f"{what} must match {limit}{_example_suffix(schema)}; got {describe(value)}"
         case _:
             return str(schema.get("description") or error.message)
 
 
 def _example_suffix(schema: Any) -> str:
-    """Return `, as in 30m`, where a pattern has an example or a default."""
+    """Return `, for example 30m`, where a pattern has an example or a default."""
     examples = [
         example
         for example in (*schema.get("examples", ()), schema.get("default"))
         if isinstance(example, str)
     ]
-    return f", as in {examples[0]}" if "pattern" in schema and examples else ""
+    return f", for example {examples[0]}" if "pattern" in schema and examples else ""
 
 
 def describe(value: Any, *, quote: bool = False) -> str:
     """Describe a value for an error message."""
     match value:
         case None:
-            return "nothing"
+            return "null"
         case bool():
-            words = f"the truth value {str(value).lower()}"
+            words = f"the boolean {str(value).lower()}"
         case int() | float():
             words = f"the number {value}"
         case str() if has_reference(value):
@@ -200,7 +201,7 @@ def describe(value: Any, *, quote: bool = False) -> str:
             return "a list"
         case _:
             return "a mapping"
-    return f"{words} (put it in quotes)" if quote else words
+    return f"{words} (quote it)" if quote else words
 
 
 def _describe_path(path: Path) -> str:

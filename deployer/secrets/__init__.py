@@ -1,4 +1,4 @@
-"""Secret references, their values, and the masking of whatever looks like a credential."""
+"""Secret references, their values, and the masking of credentials."""
 
 from deployer.secrets.compare import align_references
 from deployer.secrets.references import (

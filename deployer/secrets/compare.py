@@ -1,4 +1,4 @@
-"""Desired text with secret references against live text."""
+"""Compares desired strings with secret references to live strings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_PAIRS = 100_000
 
 
 def align_references(live: Any, desired: Any, *, unordered: bool = False) -> Any:
-    """Return `desired` with live text where that matches, with anything in the place of the marks.
+    """Return `desired` with the live strings that match, whatever the values of the references.
 
-    What does not match stays as it is desired. Items are aligned by their index; those of an `unordered` list
-    with any live item that fits and is not wanted by an item without marks.
+    A string that does not match stays as desired. Items are aligned by their index; those of an `unordered`
+    list with any matching live item that equals no item without references.
     """
     match live, desired:
         case Mapping(), Mapping():
@@ -39,7 +39,7 @@ def _by_index(live: list[Any], desired: list[Any]) -> list[Any]:
 
 
 def _matches(live: str, desired: str) -> bool:
-    """Tell whether `live` is `desired` with any text, also none, in the place of each mark."""
+    """Return whether `live` matches `desired` with any value, possibly empty, for each reference."""
     try:
         first, *between, last = evaluate(desired, lambda _word, _inside: "")[::2]
     except DeployerError:
@@ -56,7 +56,7 @@ def _matches(live: str, desired: str) -> bool:
 
 
 def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
-    """Return `desired` with a live item of its own for as many of the items with marks as can have one."""
+    """Return `desired` with as many of the items with references as possible replaced by a distinct live item."""
     wanted = Counter(json.dumps(item, sort_keys=True) for item in desired if not has_reference(item))
     free: list[Any] = []
     for item in live:
@@ -79,10 +79,9 @@ def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
 
 
 def _matching(fits: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Match as many of the right as can be to one of the left each; `fits[left]` are those it can have.
+    """Return a maximum matching from right to left items; `fits[left]` are the candidates of an item.
 
-    Were each to take the first that is free, `*` could take what alone fits `a*`, and a job that is the same
-    would look changed.
+    A greedy assignment could assign to `*` the only candidate of `a*`, and an unchanged job would look changed.
     """
     owner: dict[int, int] = {}
     lost: set[int] = set()
@@ -99,5 +98,5 @@ def _matching(fits: Sequence[Sequence[int]]) -> dict[int, int]:
     for left in range(len(fits)):
         seen = set(lost)
         if not find_partner(left, seen):
-            lost = seen  # all of these are taken by such as can have no other
+            lost = seen  # all of these are assigned to items without another candidate
     return owner

@@ -1,7 +1,7 @@
-"""The lines of an author's file as they may be shown.
+"""The lines of an author's file, with those hidden that may contain a secret.
 
-The file may be one that nothing can parse. So a line that names a secret is hidden whole, and so is what may
-belong to it below; in doubt a line is hidden.
+The file may be invalid. So a line that names a secret is hidden completely, and so are the lines below that may
+belong to it; in doubt a line is hidden.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ HIDDEN = "(hidden: may hold a secret)"
 def shown_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
     """Return the lines of an author's file, each as it is or `HIDDEN`.
 
-    The values of keys with the name of a secret are secret, and of those that match a pattern of `sensitive`,
-    which is in small letters; so is what follows an option with such a name, and what is masked in any text.
+    The values of keys with the name of a secret are secret, and of keys that match a pattern of `sensitive`,
+    which is in lower case; so is the value of an option with such a name, and whatever is masked in any text.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     hider = _Hider(text, sensitive)
@@ -31,7 +31,7 @@ def shown_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
 
 @cache
 def sensitive_keys() -> tuple[str, ...]:
-    """Return patterns of the keys whose values any parameter table calls sensitive, in small letters."""
+    """Return patterns of the keys that any parameter table marks as sensitive, in lower case."""
     patterns: set[str] = set()
     for kind in KINDS.values():
         for row in kind.create.all_rows():
@@ -42,14 +42,14 @@ def sensitive_keys() -> tuple[str, ...]:
     return tuple(sorted(map(str.casefold, patterns)))
 
 
-# Only what stands for one character is repeated possessively here: with groups Python 3.11 gets that wrong
+# Only single characters are repeated possessively here: with groups it is broken in Python 3.11
 # before 3.11.5, and Debian 12 has 3.11.2.
 _PLAIN = r"[^\s\"'{}\[\],:\\]"
 _IN_DOUBLE = r"[^\"\\]*+(?:\\.[^\"\\]*+)*"
 _IN_SINGLE = r"[^']*+(?:''[^']*+)*"
 
 _KEY = re.compile(rf"(?<!{_PLAIN})({_PLAIN}++)[\\\"'\s)}}\]]*+:(?=[\s\"'{{\[|>&!*\\]|$)")
-# A mapping may hold a name and a value as two entries.
+# A mapping may have a name and a value as two entries.
 _NAMED = re.compile(rf"(?<!{_PLAIN})(?:key|name)[\\\"']*+\s*+:[\s\\\"']*+(?=({_PLAIN}++))", re.IGNORECASE)
 _KEY_FILE = r"-----BEGIN [A-Z0-9 ]{0,64}PRIVATE KEY"
 _SET_BLOCK = rf"\{{%[-+]?\s*+set\s+[\w.]{{0,64}}?{NAME}\s*+[-+]?%\}}"
@@ -62,21 +62,21 @@ _NAMES = re.compile(
 _BLOCK = re.compile(rf"(?:{_KEY_FILE}|{_SET_BLOCK})(?!.*(?:-----END|endset))", re.IGNORECASE)
 _ENDS_IN_OPTION = re.compile(rf"{OPTION}[\"']?\s*+[,\\]?\s*+(?:#.*)?$", re.IGNORECASE)
 _EXPRESSION = re.compile(r"\{\{[^{}]*+\}\}")
-# The rule that a manifest waives with a reason, which is no secret.
+# A waived rule, whose reason is not a secret.
 _WAIVER = re.compile(r"(?<![\w.-])literal-secret(?=[\"']?\s*+:\s)")
 
 _DOCUMENT = re.compile(r"(?:---|\.\.\.)(?:\s|$)")
 _LEAD = re.compile(r"\s*+(?:-\s++)*")
-# A comment, or nothing but tags: it neither ends a value nor is one.
+# A comment, or only template tags: neither a value nor the end of one.
 _ASIDE = re.compile(r"\s*+(?:#.*|(?:\{[%#][^{}]*+\}\s*+)+)$")
-# What can stand after a value that has ended: an item, a closing bracket, a key.
+# The start of a line after the end of a value: an item, a closing bracket, a key.
 _NEXT = re.compile(
     rf"[-?](?:\s|$)|[}}\])]|(?:\"{_IN_DOUBLE}\"|'[^']*+')\s*+:"
     r"|(?![:\"'])(?:[^:,{}\[\]]++|:(?!\s|$)|\{\{[^{}]*+\}\})+:(?=\s|$)"
 )
 _QUOTED = re.compile(rf"(?<![^\s\[{{,:])(?:\"{_IN_DOUBLE}\"|'{_IN_SINGLE}'(?!'))")
 _OPEN_QUOTE = re.compile(r"(?<![^\s\[{,:])[\"']")
-# How what is open on earlier lines ends: a quoted text, by its quote, or a block.
+# The end of an open construct of earlier lines: a quoted string or a block.
 _END = {
     '"': re.compile(rf"{_IN_DOUBLE}\""),
     "'": re.compile(rf"{_IN_SINGLE}'(?!')"),
@@ -85,11 +85,11 @@ _END = {
 
 
 class _Hider:
-    """Tells which lines of one file are hidden, asked in their order.
+    """A filter that decides for each line of a file, in order, whether it is hidden.
 
-    `below` is the column where a hidden line begins, in half columns, as a dash counts half a column more
-    than other text: what stands right of it may belong to that line. `open` holds what may be open, a quote,
-    a block or nothing, and with it the number of brackets; in doubt, it holds several.
+    `below` is the start column of a hidden line, in half columns, as a dash counts half a column more than
+    other text: a line that starts right of it may belong to that line. `open` has the possibly open constructs,
+    a quote, a block or nothing, each with the number of open brackets.
     """
 
     def __init__(self, text: str, sensitive: Sequence[str]) -> None:
@@ -126,7 +126,7 @@ class _Hider:
         return names or belongs
 
     def _names_secret(self, line: str) -> tuple[bool, bool]:
-        """Return whether a key of the line names a secret, and whether anything on it does."""
+        """Return whether a key of the line names a secret, and whether any part of the line does."""
         line = _WAIVER.sub("x", line)
         if any(self._secret_key.match(key[1].casefold()) for key in _KEY.finditer(line)):
             return True, True
@@ -144,7 +144,7 @@ class _Hider:
         return self.below is not None and (goes_on or 2 * indent + has_dash > self.below)
 
     def _note(self, line: str, *, has_key: bool, names: bool, belongs: bool) -> None:
-        """Note what may belong to a hidden line."""
+        """Record which following lines may belong to a hidden line."""
         # Where an option is an item of a list, its value is the next item: another line continues the option.
         is_item = self.below is not None and self.below % 2 == 1
         continues = self.is_next and is_item and not line.lstrip().startswith("-")
@@ -153,7 +153,7 @@ class _Hider:
             dash = line.rfind("-", 0, start)
             column = 2 * start if has_key or dash < 0 else 2 * dash + 1
             self.below = min(column, self.below) if belongs and self.below is not None else column
-        # The line may begin inside a quoted text that is no secret, and so was not followed.
+        # The line may start inside a quoted string that is not secret, and so was not tracked.
         begins = ["", *(quote for quote in "\"'" if names and _END[quote].match(line))]
         self.open = {what: 0 for what in begins if names or not self.open} | self.open
         self.is_next = continues or bool(_ENDS_IN_OPTION.search(line))
@@ -168,12 +168,12 @@ class _Hider:
 
 
 def _open_after(line: str, what: str, brackets: int) -> Iterator[tuple[str, int]]:
-    """Yield what may be open after a line, and how many brackets, where `what` is open before it."""
+    """Yield the possibly open constructs after a line, with the number of brackets, if `what` is open before it."""
     if what:
         if not (end := _END[what].match(line)):
             yield what, brackets
             return
-        line = f"x{line[end.end() :]}"  # what follows a closing quote opens none
+        line = f"x{line[end.end() :]}"  # text after a closing quote opens no quote
     if _BLOCK.search(line):
         yield "block", brackets
     rest = _QUOTED.sub("", line)

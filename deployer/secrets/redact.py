@@ -1,4 +1,4 @@
-"""What must not be shown: which fields are secret, and credentials inside text.
+"""Masks secret fields, and credentials inside text.
 
 The same rules mask both sides of a diff, so that a masked value never looks like a change.
 """
@@ -15,7 +15,7 @@ from deployer.model import Path
 from deployer.secrets.references import display_text, has_reference
 from deployer.secrets.scrub import MASK
 
-# What the name of a secret looks like, a value behind it, and an option of a command line.
+# The name of a secret, a value after it, and a command-line option with such a name.
 NAME = (
     r"(?:password|passwd|passphrase|pwd|secret|token|credentials?|(?:access|secret|api|private)[._-]?key"
     r"|(?<![a-z0-9])[as]k)"
@@ -36,7 +36,7 @@ _IN_TEXT = (
 )
 _IS_OPTION = re.compile(OPTION, re.IGNORECASE)
 
-# One of these is in every NAME. To look for them first is many times faster, and most text has none.
+# One of these is in every NAME. Searching them first is many times faster, and most text has none.
 _IN_NAMES = ("pass", "pwd", "secret", "token", "credential", "key", "ak", "sk")
 
 
@@ -53,24 +53,24 @@ def text(value: str) -> str:
 
 
 def is_secret_option(value: object) -> bool:
-    """Tell whether an item of a list is an option whose value, the next item, is secret: `--password`."""
+    """Return whether an item of a list is an option whose value, the next item, is secret: `--password`."""
     return isinstance(value, str) and bool(_IS_OPTION.fullmatch(value))
 
 
 def is_sensitive(row: Row, path: Path) -> bool:
-    """Tell whether the value at `path` below the field `row` is secret, by the table's word."""
+    """Return whether the table marks the value at `path` below the field `row` as secret."""
     if isinstance(row.sensitive, bool):
         return row.sensitive
     return bool(path) and any(fnmatchcase(str(path[0]).casefold(), pattern) for pattern in row.sensitive)
 
 
 def masked(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a spec that can be shown; `rows` are those of its fields, by each of their names."""
+    """Return a spec with secrets masked; `rows` are those of its fields, by each of their names."""
     return {name: _masked(rows.get(name), (), value) for name, value in spec.items()}
 
 
 def literal_secrets(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield the paths in a spec where something stands that would be masked, and is no mark of a secret."""
+    """Yield the paths in a spec of values that would be masked and are no secret reference."""
     return _differences(spec, masked(rows, spec), ())
 
 
@@ -91,7 +91,7 @@ def _masked(row: Row | None, path: Path, value: Any) -> Any:
     if row is not None and is_sensitive(row, path):
         return MASK
     if row is not None and row.sensitive and not path and isinstance(value, str):
-        return MASK  # a map that is written as text: its keys cannot be told apart
+        return MASK  # a map in a string: its keys cannot be distinguished
     if isinstance(value, Mapping):
         return {key: _masked(row, (*path, key), item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,11 +1,11 @@
-"""References to secrets in text: what `{{ secret("NAME") }}` leaves for a value that only `apply` sees.
+"""References to secrets in strings: the result of `{{ secret("NAME") }}`, whose value only `apply` reads.
 
-A mark stands inside a scalar and is made of characters that authors cannot write::
+A reference is part of a scalar and has characters that authors cannot use::
 
     OPEN secret SEP NAME CLOSE      the value of NAME
-    OPEN FILTER SEP text CLOSE      what a filter makes of `text`, which holds marks itself
+    OPEN FILTER SEP text CLOSE      the result of a filter for `text`, which has references itself
 
-A scalar that holds a mark is secret everywhere, its other text too.
+A scalar with a reference is secret as a whole, including its other text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deployer.errors import DeployerError
 
 MAX_FILLED = 256 * 1024
 OPEN, SEP, CLOSE = "\ue004", "\ue005", "\ue006"
-SECRET = "secret"  # noqa: S105 - the word in a mark
+SECRET = "secret"  # noqa: S105 - the word in a reference
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 RESERVED = re.compile(f"[{OPEN}-{CLOSE}]")
 FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
@@ -34,32 +34,32 @@ FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
 
 _SECRET_REFERENCE = re.compile(f"{OPEN}{SECRET}{SEP}({NAME.pattern}){CLOSE}")
 _TOKEN = re.compile(f"({OPEN}{SECRET}{SEP}{NAME.pattern}{CLOSE}|{OPEN}(?:{'|'.join(FILTERS)}){SEP}|{CLOSE})")
-_DAMAGED_REFERENCE = "the mark of a secret is damaged"
+_DAMAGED_REFERENCE = "damaged secret reference"
 
 
 def reference(name: str) -> str:
-    """Return the mark for the value of a secret; raises ValueError where `name` is none."""
+    """Return the reference to a secret; raises ValueError for an invalid name."""
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a secret")
     return f"{OPEN}{SECRET}{SEP}{name}{CLOSE}"
 
 
 def deferred_reference(filter_name: str, text: str) -> str:
-    """Return the mark for what one of `FILTERS` makes of `text` once its marks are filled."""
+    """Return the reference to the result of one of `FILTERS` for `text` after substitution."""
     if filter_name not in FILTERS:
         raise ValueError(f"{filter_name!r} is not a filter for secrets")
     return f"{OPEN}{filter_name}{SEP}{text}{CLOSE}"
 
 
 def has_reference(value: object) -> bool:
-    """Tell whether any text in plain data holds a mark, or a part of one."""
-    if isinstance(value, str):  # most are, and this is asked of every one
+    """Return whether any string in plain data has a reference, or a part of one."""
+    if isinstance(value, str):  # most are, and this is called for every value
         return RESERVED.search(value) is not None
     return any(RESERVED.search(text) for text in _texts(value))
 
 
 def texts_with_references(value: object) -> list[str]:
-    """Return the texts in plain data that hold marks, sorted."""
+    """Return the strings with references in plain data, sorted."""
     return sorted(text for text in _texts(value) if RESERVED.search(text))
 
 
@@ -69,15 +69,15 @@ def referenced_names(value: object) -> frozenset[str]:
 
 
 def display_text(text: str) -> str:
-    """Return what is printed for a scalar that holds marks: the names, and nothing else of it."""
+    """Return the printed form of a scalar with references: the names of the secrets only."""
     return f"{SECRET}({', '.join(sorted(referenced_names(text)))})"
 
 
 def evaluate(text: str, value: Callable[[str, str], str]) -> list[str]:
-    """Return the text in turns with what stands for its marks: literal, value, literal, ..., literal.
+    """Return the text alternating with the values of its references: literal, value, literal, ..., literal.
 
-    `value` takes the word of a mark, and the name or the evaluated text in it. Raises DeployerError for a
-    mark that is damaged.
+    `value` gets the word of a reference, and the name or the evaluated text in it. Raises DeployerError for a
+    damaged reference.
     """
     texts: list[list[str]] = [[]]
     filters: list[str] = []
@@ -102,11 +102,9 @@ def evaluate(text: str, value: Callable[[str, str], str]) -> list[str]:
 
 
 def join(pieces: Sequence[str]) -> str:
-    """Join the pieces. Values and filters can make a short text very long, so it is measured first."""
+    """Join the pieces. Values and filters can make a short text very long, so its length is checked first."""
     if sum(map(len, pieces)) > MAX_FILLED:
-        raise DeployerError(
-            f"text with secrets is longer than {MAX_FILLED} characters once they are filled in"
-        )
+        raise DeployerError(f"a string with secrets exceeds {MAX_FILLED} characters after substitution")
     return "".join(pieces)
 
 

@@ -1,4 +1,4 @@
-"""Where the value of a secret stands in other text, in whatever form."""
+"""Finds the value of a secret in other text, in any encoding."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
-PART = 6  # the least part of a value that is found for itself
+PART = 6  # the shortest part of a value that is searched separately
 
 _ELLIPSIS = re.compile(r"(?=\.\.|\u2026)")
 
 
 def encoded_forms(value: str) -> Iterator[str]:
-    """Yield all forms that `value` may have in a message: alone, and encoded once or twice."""
-    # JSON stands in JSON, and all of that in a URL: the inner form, and then how it is written again.
+    """Yield all forms of `value` in a message: plain, and encoded once or twice."""
+    # JSON can be nested in JSON, and both in a URL: the inner form, and its encodings.
     inner = {value, *(nested(value) for nested in _NESTED)}
     inner |= {nested(form) for nested in _NESTED for form in inner}
     escaped = inner | {escape(form) for escape in _ESCAPES for form in inner}
@@ -42,7 +42,7 @@ def find(form: str, text: str) -> Iterator[tuple[int, int]]:
 
 
 def find_cut_off(forms: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans where `text` ends, or is cut off with `...`, after the beginning of one of `forms`."""
+    """Yield the spans where `text` ends, or is cut off with `...`, after the start of one of `forms`."""
     ends = [*(match.start() for match in _ELLIPSIS.finditer(text)), len(text)]
     for form in forms:
         head = form[:PART]
@@ -57,13 +57,13 @@ def find_cut_off(forms: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
 
 
 def _base64(data: bytes) -> Iterator[str]:
-    """Yield `data` in base64, alone and as it looks inside that of longer data, at three alignments."""
+    """Yield `data` in base64, alone and as part of longer data, at three alignments."""
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         alone = encode(data).decode()
         yield from (alone, alone.rstrip("="))
         for before in range(3):
             whole = encode(bytes(before) + data).decode()
-            # A character stands for 6 bits: those that hold bits of what is around it are left out.
+            # A character encodes 6 bits: those shared with the surrounding data are omitted.
             inside = whole[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
             if len(inside) >= PART:
                 yield inside
@@ -89,7 +89,7 @@ def _repr_beside_quotes(text: str) -> str:
     return repr(f'"{text}')[2:-1]
 
 
-# How text looks inside other text. JSON and repr are also found inside each other.
+# The encodings of text inside other text. JSON and repr are also nested in each other.
 _NESTED: tuple[Callable[[str], str], ...] = (_json_ascii, _json, _repr, _repr_beside_quotes)
 _ESCAPES: tuple[Callable[[str], str], ...] = (
     *_NESTED,

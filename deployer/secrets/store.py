@@ -1,4 +1,4 @@
-"""The values of secrets: read when they are asked for, filled into text, and scrubbed from messages."""
+"""The values of secrets: read on demand, substituted into strings, and scrubbed from messages."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class SecretSource:
 
 
 class Secrets:
-    """The values of secrets. Each is read when it is first asked for, and once.
+    """The values of secrets. Each is read once, when first used.
 
-    `folder` is what the files are relative to. With `made_up` nothing is read: the value of NAME is
-    `emulated-NAME`, which is no secret and is not scrubbed.
+    Files are relative to `folder`. With `made_up` nothing is read: the value of NAME is `emulated-NAME`, which is
+    not secret and not scrubbed.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Secrets:
         return f"Secrets({', '.join(sorted(self._sources))})"
 
     def missing(self, wanted: Iterable[str]) -> list[str]:
-        """Return a line for each of the `wanted` names that has no value, and why."""
+        """Return the reason for each of the `wanted` names without a value."""
         lines: list[str] = []
         for name in sorted(set(wanted)):
             try:
@@ -61,7 +61,7 @@ class Secrets:
         return lines
 
     def filled(self, value: Any) -> Any:
-        """Put values in the place of all marks in plain data. Raises DeployerError where one has none."""
+        """Replace all references in plain data by values. Raises DeployerError for one without a value."""
         match value:
             case str() if has_reference(value):
                 return join(evaluate(value, self._resolve_reference))
@@ -72,11 +72,11 @@ class Secrets:
         return value
 
     def scrubbed(self, text: str) -> str:
-        """Return a message with all that was ever filled in replaced by `***`, however it is encoded.
+        """Return a message with all values used so far replaced by `***`, in any encoding.
 
-        A value goes whole however short it is: then much else goes with it, but a garbled message is a
-        smaller harm than a secret in a log. Parts of a value go when they have `PART` characters: its lines,
-        the inside of longer base64, and what is left of it where the text begins, ends or says `...`.
+        A complete value is replaced however short it is, together with unrelated matches: a garbled message
+        is less harmful than a secret in a log. Parts of a value are replaced if they have `PART` characters:
+        its lines, the inside of longer base64, and its rest where the text starts, ends or is cut off with `...`.
         """
         forms = tuple(self._forms)  # another thread may add to them
         backwards = (form[::-1] for form in forms if form[-PART:] in text)
@@ -92,7 +92,7 @@ class Secrets:
         return "".join([*pieces, text[position:]])
 
     def _resolve_reference(self, word: str, inside: str) -> str:
-        """Return what stands for a mark: `inside` is the name of a secret, or the text for a filter."""
+        """Return the value of a reference: `inside` is the name of a secret, or the text for a filter."""
         return self._value(inside) if word == SECRET else self._remember(FILTERS[word](inside))
 
     def _value(self, name: str) -> str:
@@ -119,7 +119,7 @@ def _read(source: SecretSource, environment: Mapping[str, str], folder: Path) ->
     try:
         if source.variable:
             value = environment[source.variable]
-            value.encode()  # what is not UTF-8 in the environment is half characters in Python
+            value.encode()  # bytes that are not UTF-8 are unpaired surrogates in Python
         else:
             value = _content(folder / source.file)
     except KeyError:
@@ -134,7 +134,7 @@ def _read(source: SecretSource, environment: Mapping[str, str], folder: Path) ->
         if value:
             return value
         reason = "is empty"
-    # Raised out here, so that no exception with the content in it is its context.
+    # Raised here, so that no exception with the content is its context.
     raise DeployerError(f"secret '{source.name}': {where} {reason}")
 
 

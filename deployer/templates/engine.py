@@ -1,12 +1,12 @@
-"""Jinja over the text of a file, hygienic: text -> text with placeholders, and the author's place of it all.
+"""Renders the text of a file with Jinja, hygienically: text -> text with placeholders and source locations.
 
 The value of an expression never becomes document text. Top-level output is replaced by a placeholder of
 private-use characters, the rendered text is parsed as YAML, and the placeholders in its scalars are then
-filled: so a value can hold newlines, colons or quotes without changing the structure around it. Loops,
-conditions, includes and inheritance make structure. Text captured by a macro, call, set or filter block is a
+filled: so a value can contain newlines, colons or quotes without changing the structure around it. Loops,
+conditions, includes and inheritance create structure. Text captured by a macro, call, set or filter block is a
 value like any other.
 
-Templates come from strangers. `deployer.templates.sandbox` runs this in a process of its own.
+Templates are untrusted: `deployer.templates.sandbox` runs this module in a separate process.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ MAX_LISTED = 10
 MAX_NEIGHBOURS = 1000
 MAX_NAME = 200
 
-_RESERVED_WORDS = "the characters U+E000 to U+E007 are reserved for marks of deployer's own"
+_RESERVED_WORDS = "characters U+E000 to U+E007 are reserved for internal use"
 _EARLY_END = "Unexpected end of template"
 _UNKNOWN = re.compile(r"No (filter|test) named '(.*?)'")
 _ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
@@ -72,7 +72,7 @@ class _AlreadyReported(TemplateRuntimeError):
 
 @dataclass(slots=True)
 class _Run:
-    """One file while it is rendered. `seen` is the code that has been found to be wrong."""
+    """The state of rendering one file. `seen` is the code whose problems have been reported."""
 
     file: str
     text: str
@@ -93,14 +93,14 @@ class Engine:
     def render(
         self, file: str, text: str, each: Mapping[str, Any] | None = None
     ) -> RenderedText | tuple[Problem, ...]:
-        """Returns `text`, with `each` on top of the values; or everything that was found wrong with it."""
+        """Returns `text`, with `each` on top of the values; or all of its problems."""
         return self._environment.rendered(file, _with_newlines(text), each or {})
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja as the templates of a project see it.
+    """The Jinja environment of a project's templates.
 
-    Compiled templates call what stands under "other files" and "output"; see `deployer.templates.rewrite`.
+    Compiled templates call the methods under "other files" and "output"; see `deployer.templates.rewrite`.
     """
 
     code_generator_class = CaptureCodeGenerator
@@ -150,7 +150,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- compiling
 
     def _root(self, file: str, text: str) -> Template:
-        """Returns the template of a file; the instances of one `forEach` have the same."""
+        """Returns the template of a file; the instances of one `forEach` share it."""
         if self._last and self._last[:2] == (file, text):
             return self._last[2]
         if self._last and self._last[0] not in self._templates:
@@ -164,7 +164,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         if bad := expressions.RESERVED.search(text):
             line, column = _line_and_column(text, bad.start())
             raise LocatedError(_RESERVED_WORDS, Code.RESERVED_CHARACTER, file, Position(line + 1, column + 1))
-        # Not `compile`, which would make up a traceback with as many lines as a spot's number.
+        # Not `compile`, which would create a traceback with as many lines as the encoded position.
         python = self._generate(self._parse(text, file, file), file, file)
         return self.template_class.from_code(self, self._compile(python, file), {}, None)
 
@@ -176,7 +176,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             tag = unclosed(source, self._tokens) if (error.message or "").startswith(_EARLY_END) else None
             if not tag:
                 raise
-            message = f"this '{tag.word}' has no '{{% end{tag.word} %}}'"
+            message = f"missing '{{% end{tag.word} %}}' for this '{tag.word}'"
             raise LocatedError(message, Code.TEMPLATE_SYNTAX, file, tag.position) from None
         self._files.append(file)
         number = len(self._files) - 1
@@ -207,7 +207,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return _bounded(template.root_render_func(self._context(template, visible)))
 
     def imported(self, name: Any, parent: str, context: Context | None) -> TemplateModule:
-        """Handles `{% import %}`; a file that sees only the values is run once."""
+        """Handles `{% import %}`; a file without context is run once."""
         template = self.get_template(name, parent)
         if context:
             return TemplateModule(template, self._context(template, context.get_all()))
@@ -238,11 +238,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         if isinstance(name, Secret):
             expressions.reject_secret()
         if not isinstance(name, str):
-            raise LocatedError("the name of a file must be text", Code.INCLUDE)
+            raise LocatedError("file names must be strings", Code.INCLUDE)
         file = _resolved(name, parent or "")
         template = self._loaded(file)
         if template is None:
-            raise LocatedError(f"there is no file '{_cut(name)}'{self._neighbour(name, file)}", Code.INCLUDE)
+            raise LocatedError(f"file '{_cut(name)}' not found{self._neighbour(name, file)}", Code.INCLUDE)
         return template
 
     def _chosen(self, names: Any, parent: str, *, ignore_missing: bool) -> Template | None:
@@ -254,12 +254,12 @@ class _Environment(ImmutableSandboxedEnvironment):
         if ignore_missing and (several or isinstance(names, str)):
             return None
         if several:
-            raise LocatedError("none of these files is there", Code.INCLUDE)
+            raise LocatedError("none of these files exists", Code.INCLUDE)
         return self.get_template(names, parent)
 
     def _loaded(self, file: str) -> Template | None:
-        """Returns the template in a file; None where there is no such file."""
-        # Templates that include nothing do without the parser of YAML, which this loads.
+        """Returns the template in a file; None if the file does not exist."""
+        # Imported here, as it loads the YAML parser, which templates without includes do not need.
         from deployer.documents.files import read_text
 
         if file not in self._templates:
@@ -274,7 +274,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self._templates[file]
 
     def _neighbour(self, name: str, file: str) -> str:
-        """Returns a hint at a file in the same folder that may have been meant."""
+        """Returns a suggestion of a similar file in the same folder."""
         folder = (self._folder / file).parent
         try:
             if not folder.resolve().is_relative_to(self._folder.resolve()):
@@ -286,7 +286,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             return ""
         before = name.removesuffix(posixpath.basename(name))
         known = {PurePath(entry).stem: before + entry for entry in sorted(names) if not entry.startswith(".")}
-        # The ending, which all have, makes no name near.
+        # The extension, common to all, makes no name similar.
         close = difflib.get_close_matches(PurePath(name).stem, known, n=1)
         if close:
             return f"; did you mean '{known[close[0]]}'?"
@@ -295,7 +295,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- output
 
     def slot(self, value: Any, number: int, used: Sequence[str]) -> str:
-        """Keeps the value of an expression for later, and gives its placeholder."""
+        """Stores the value of an expression, and returns its placeholder."""
         placeholders = self._run.placeholders
         placeholder = Placeholder()
         if not self._is_reported(sys._getframe(1)):
@@ -321,7 +321,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return Secret.joined(values)
 
     def concatenated(self, parts: Iterable[Any]) -> str | Secret:
-        """Returns captured output; includes and nested blocks leave markers and placeholders."""
+        """Returns captured output; resolves the markers and placeholders of includes and nested blocks."""
         text = _bounded(parts)
         if RESERVED.search(text):
             made = resolve_markers(text, self._run.file, self._files, self._run.placeholders)
@@ -346,7 +346,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def recursed(self, loop: Any, items: Any) -> str:
         """Handles `{{ loop(...) }}`, which is structure where the recursive loop is."""
         if not isinstance(loop, LoopContext):
-            raise InvalidValue("'loop' is something else here than the loop", Code.TEMPLATE_ERROR)
+            raise InvalidValue("'loop' is not the loop variable here", Code.TEMPLATE_ERROR)
         return loop(items)
 
     # --- expressions
@@ -365,7 +365,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call(_self, _context: Context, _callee: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         if "caller" in kwargs and not isinstance(_callee, Macro):
-            raise InvalidValue("'{% call %}' calls macros only", Code.TEMPLATE_ERROR)
+            raise InvalidValue("'{% call %}' supports macros only", Code.TEMPLATE_ERROR)
         if _self._run.has_secrets and not _is_transparent(_callee):
             given = [
                 argument for name, argument in kwargs.items() if name not in ("_loop_vars", "_block_vars")
@@ -379,7 +379,9 @@ class _Environment(ImmutableSandboxedEnvironment):
             name._fail_with_undefined_error()
         if not isinstance(name, str) or name not in self._names:
             hint = nearest(name, sorted(self._names)) if isinstance(name, str) else ""
-            self._report(InvalidValue(f"deployer.yaml lists no secret {name!r}{hint}", Code.SECRET_NAME))
+            self._report(
+                InvalidValue(f"secret {name!r} is not defined in deployer.yaml{hint}", Code.SECRET_NAME)
+            )
             name = "UNKNOWN"
         self._run.has_secrets = True
         return Secret(secrets.reference(name))
@@ -387,11 +389,11 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- problems
 
     def _is_reported(self, frame: FrameType) -> bool:
-        """Returns whether the expression that is run has been found to be wrong before, in a loop."""
+        """Returns whether a problem of the running expression was reported in an earlier iteration."""
         return (frame.f_code, frame.f_lineno) in self._run.seen
 
     def _report(self, error: Exception, number: int = 0, location: Location | None = None) -> None:
-        """Notes a problem of the expression that is run, or of one at `place` in what it has captured."""
+        """Records a problem of the running expression, or of a captured one at `location`."""
         run = self._run
         if isinstance(error, _AlreadyReported) or len(run.problems) >= MAX_PROBLEMS:
             return
@@ -407,25 +409,22 @@ class _Environment(ImmutableSandboxedEnvironment):
         run.problems.append(self._tracer.problem(error, here))
 
     def _named(self, error: BaseException) -> BaseException:
-        """Returns the error; with the nearest name that there is, where a filter or test is unknown.
+        """Returns the error; with the nearest known name, if a filter or test is unknown.
 
-        Jinja tells it while compiling, or while running where the filter stands under a condition.
+        Jinja reports it while compiling, or while running if the filter is in a conditional block.
         """
         unknown = _UNKNOWN.match(error.message or "") if isinstance(error, TemplateError) else None
         if not unknown:
             return error
         known = self.filters if unknown[1] == "filter" else self.tests
-        message = f"there is no {unknown[1]} '{unknown[2]}'{_near(unknown[2], sorted(known), ())}"
+        message = f"unknown {unknown[1]} '{unknown[2]}'{_near(unknown[2], sorted(known), ())}"
         if isinstance(error, TemplateSyntaxError):
             error.args = (message,)
             return error
         return LocatedError(message, Code.TEMPLATE_SYNTAX).with_traceback(error.__traceback__)
 
     def _hint(self, obj: Any, name: Any) -> str:
-        """Returns a hint at what may have been meant: in `obj`.
-
-        Or of all that is visible where that is `missing`.
-        """
+        """Returns a suggestion for an unknown name: a member of `obj`, or a visible name if `obj` is `missing`."""
         if not isinstance(name, str):
             return ""
         if obj is missing:
@@ -469,10 +468,7 @@ def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
 
 
 def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
-    """Returns a hint at the nearest of `known`.
-
-    Where none is near at all that are `listed`, if these are few.
-    """
+    """Returns a suggestion of the nearest of `known`, or else all of `listed` if these are few."""
     hint = nearest(name, known)
     if not hint.startswith("; known"):
         return hint
@@ -487,7 +483,7 @@ def _required(context: Context, value: Any, message: str = "") -> Any:
     if isinstance(value, Undefined):
         words = value._undefined_message
     elif value is None or (isinstance(value, str) and not value):
-        words = f"a value is required here, and it is {'null' if value is None else 'empty'}"
+        words = f"a required value is {'null' if value is None else 'empty'}"
     else:
         return value
     words = str(message) or words
@@ -497,7 +493,7 @@ def _required(context: Context, value: Any, message: str = "") -> Any:
 
 
 def _is_transparent(callee: Any) -> bool:
-    """Returns whether what is called only hands on what it is given."""
+    """Returns whether a callee only passes on its arguments."""
     own = isinstance(callee, Macro) or callee in (dict, Namespace)
     return own or isinstance(getattr(callee, "__self__", None), LoopContext)
 
@@ -532,7 +528,7 @@ def _bounded(parts: Iterable[Any]) -> str:
         size += len(texts[-1])
         if size > expressions.MAX_TEXT:
             if isinstance(parts, Generator):
-                parts.throw(expressions.too_long())  # where the template is, so that its line is known
+                parts.throw(expressions.too_long())  # in the running template, so that its line is known
             raise expressions.too_long()
     return "".join(texts)
 

@@ -1,7 +1,7 @@
-"""What the expressions of templates work with: plain data, secrets, and filters and functions of our own.
+"""Values of template expressions: plain data, secrets, and our own filters and functions.
 
-All give the same answer each time: nothing here, or in what Jinja is left with, reads a clock, the
-environment or the network, or tells where in memory an object is.
+All are deterministic: neither these nor the remaining ones of Jinja read a clock, the environment or the
+network, or expose the memory address of an object.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_DIGITS = 40
 MAX_TEXT = 2 * 2**20
 MAX_BITS = 10_000
 
-# Jinja's own names that give another answer each time, or only decoration.
+# Jinja's own names that are not deterministic, or only decoration.
 UNREPEATABLE_FILTERS = ("random",)
 UNREPEATABLE_GLOBALS = ("lipsum", "cycler", "joiner")
 
@@ -40,14 +40,14 @@ _DLI_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 def reject_secret(*_: object) -> NoReturn:
     """Raises the error for an unsupported operation on a secret."""
     raise InvalidValue(
-        "a secret can stand in text, in a list or mapping, be joined (~, +, join), be captured, or pass"
-        " b64encode, sha256 and urlencode; nothing else can be done with it",
+        "a secret can be used in a string, list or mapping, concatenated (~, +, join), captured, or passed to"
+        " b64encode, sha256 or urlencode; other operations are not supported",
         Code.SECRET_USE,
     )
 
 
 class Secret:
-    """Text with marks of secrets in it. A template can hand it on, but learns nothing of it."""
+    """A string with secret references. A template can pass it on, but cannot inspect it."""
 
     __slots__ = ("text",)
 
@@ -56,7 +56,7 @@ class Secret:
 
     @classmethod
     def joined(cls, parts: Iterable[Any], between: Any = "") -> str | Secret:
-        """Joins `parts` to text; a secret if one of them is. Raises Unusable."""
+        """Joins `parts` to a string; to a secret if one of them is one. Raises InvalidValue."""
         parts = list(parts)
         text = _marked(between).join(map(_marked, parts))
         if any(isinstance(part, Secret) for part in (*parts, between)):
@@ -77,7 +77,7 @@ class Secret:
 
 
 class Dumped(str):
-    """Text that is also data: alone in an unquoted scalar it is the structure, elsewhere its text."""
+    """A string that is also data: the data if it is the whole of an unquoted scalar, else the string."""
 
     __slots__ = ("data",)
     data: Any
@@ -88,7 +88,7 @@ def _marked(part: Any) -> str:
 
 
 def to_data(value: Any, depth: int = 0, *, as_references: bool = True) -> Any:
-    """Converts a template's value to plain data, secrets `as_marks`. Raises Unusable, UndefinedError."""
+    """Converts a template's value to plain data, secrets `as_references`. Raises InvalidValue, UndefinedError."""
     if depth > MAX_DEPTH:
         raise InvalidValue(f"the value is nested deeper than {MAX_DEPTH} levels")
     match value:
@@ -109,21 +109,21 @@ def to_data(value: Any, depth: int = 0, *, as_references: bool = True) -> Any:
                 _key(key): to_data(item, depth + 1, as_references=as_references)
                 for key, item in value.items()
             }
-    raise InvalidValue(f"the expression gives {_describe(value)}")
+    raise InvalidValue(f"the expression returns {_describe(value)}")
 
 
 def _valid_text(text: str) -> str:
     if RESERVED.search(text):
-        message = "the text holds one of the characters U+E000 to U+E007, which are reserved"
+        message = "the string contains one of the reserved characters U+E000 to U+E007"
         raise InvalidValue(message, Code.RESERVED_CHARACTER)
     if _HALF.search(text):
-        raise InvalidValue("the text holds half a character")
+        raise InvalidValue("the string contains an unpaired surrogate")
     return str(checked(text))
 
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise InvalidValue("a mapping key must be text")
+        raise InvalidValue("mapping keys must be strings")
     return _valid_text(key)
 
 
@@ -132,7 +132,7 @@ def _describe(value: Any) -> str:
     if isinstance(value, int | float):
         return f"a number that is not finite, or has more than {MAX_DIGITS} digits"
     if callable(value):
-        return "a function; a key of that name is written x['name']"
+        return "a function; access a key of that name with x['name']"
     return f"a {type(value).__name__}, which is not data; try '| list'"
 
 
@@ -142,16 +142,16 @@ def checked(result: Any) -> Any:
         if len(result) > MAX_TEXT:
             raise too_long()
         if _ADDRESS.search(result):
-            raise InvalidValue("the text holds the address of an object in memory; try '| list'")
+            raise InvalidValue("the string contains an object's memory address; try '| list'")
     return result
 
 
 def too_long() -> InvalidValue:
-    return InvalidValue(f"this makes text of more than {MAX_TEXT:,} characters", Code.TEMPLATE_LIMIT)
+    return InvalidValue(f"the result exceeds {MAX_TEXT:,} characters", Code.TEMPLATE_LIMIT)
 
 
 def without_secrets(function: Callable[..., Any], *, takes_secrets: bool = False) -> Callable[..., Any]:
-    """Wraps a filter or test: it gets no secrets unless it `takes_secrets`; its result is checked."""
+    """Wraps a filter or test to reject secrets unless it `takes_secrets`, and to check its result."""
 
     @functools.wraps(function)
     def guard(*args: Any, **kwargs: Any) -> Any:
@@ -163,7 +163,7 @@ def without_secrets(function: Callable[..., Any], *, takes_secrets: bool = False
 
 
 def holds_secret(value: Any) -> bool:
-    """Returns whether there is a secret in a value, at any depth."""
+    """Returns whether a value contains a secret, at any depth."""
     if isinstance(value, Mapping):
         value = list(value.values())
     return isinstance(value, Secret) or (isinstance(value, list | tuple) and any(map(holds_secret, value)))
@@ -176,7 +176,7 @@ def _multiply(left: Any, right: Any) -> Any:
     for operand, count in ((left, right), (right, left)):
         if isinstance(count, int) and isinstance(operand, str | bytes | list | tuple):
             if len(operand) * count > MAX_TEXT:
-                raise OverflowError(f"this repeats it to more than {MAX_TEXT:,} characters or items")
+                raise OverflowError(f"the result exceeds {MAX_TEXT:,} characters or items")
         elif isinstance(count, int) and isinstance(operand, int):
             _bounded(count.bit_length() + operand.bit_length())
     return left * right
@@ -190,13 +190,13 @@ def _power(left: Any, right: Any) -> Any:
 
 def _bounded(bits: int) -> None:
     if bits > MAX_BITS:
-        raise OverflowError(f"this makes a number of more than {MAX_BITS * 3 // 10:,} digits")
+        raise OverflowError(f"the result exceeds {MAX_BITS * 3 // 10:,} digits")
 
 
 def _minus(left: Any, right: Any) -> Any:
     result = left - right
     if isinstance(result, set | frozenset):
-        raise InvalidValue("'-' gives a set here, and a set has no order; use \"| reject('in', ...) | list\"")
+        raise InvalidValue("'-' returns an unordered set here; use \"| reject('in', ...) | list\"")
     return result
 
 
@@ -227,7 +227,7 @@ def _to_json(value: Any, indent: int | None = None) -> Dumped:
 
 
 def _to_yaml(value: Any) -> Dumped:
-    # Templates that do without it do not load the parser of YAML.
+    # Imported here, so that other templates do not load the YAML parser.
     from deployer.documents.dump import dump
 
     data = to_data(value, as_references=False)
@@ -235,7 +235,7 @@ def _to_yaml(value: Any) -> Dumped:
 
 
 def _deferrable_filter(name: str) -> Callable[[Any], Any]:
-    """Returns a filter of text, which waits where there is a secret in the text."""
+    """Returns a filter of strings, which is deferred for a string with a secret."""
 
     def filter_(value: Any) -> Any:
         if isinstance(value, Secret):
@@ -278,5 +278,5 @@ def tests(jinja: Mapping[str, Any]) -> dict[str, Any]:
 def dli_var(name: Any) -> str:
     """Returns `{{name}}`, a variable of DLI."""
     if not isinstance(name, str) or not _DLI_NAME.fullmatch(name):
-        raise InvalidValue(f"{name!r} is not the name of a DLI variable", Code.TEMPLATE_ERROR)
+        raise InvalidValue(f"{name!r} is not a valid DLI variable name", Code.TEMPLATE_ERROR)
     return f"{{{{{name}}}}}"

@@ -1,4 +1,4 @@
-"""What went wrong in a template, and where: from Python's frames to the author's file, line and column."""
+"""Problems of templates: Python exceptions and frames -> message, and the author's file, line and column."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MAX_WORDS = 500
 _TAG = re.compile(r"\{[{%#]")
 _STATEMENT = re.compile(r"\{%[-+]?\s*(\w+)")
 _LED_TO = {"include": "included", "import": "imported", "from": "imported", "extends": "extended"}
-# What Jinja puts in the place of a filter that there is not.
+# Jinja's substitute for an unknown filter.
 _OF_JINJA = re.compile("t_[0-9]+")
-# What may hold a `#` that begins no comment.
+# May contain a `#` that starts no comment.
 _QUOTED = re.compile(r"""(?<![^\s\[{,:(])("(?:\\.|[^"\\])*"|'(?:''|[^'])*')|\{#.*?#\}""")
 _COMMENT = re.compile(r"(?:^|\s)#")
-# Tags that have an end of their own.
+# Tags with an end tag.
 _WITH_END = {"autoescape", "block", "call", "filter", "for", "if", "macro", "with"}
-_COMMENT_HINT = "; Jinja reads the comments of YAML too: a comment that it leaves out is written {# ... #}"
+_COMMENT_HINT = "; Jinja also evaluates YAML comments; use {# ... #} to comment out a template"
 
 Frames = Sequence[tuple[FrameType, int]]
 
@@ -50,7 +50,7 @@ class LocatedError(Exception):
 
 
 class UndefinedName(UndefinedError):
-    """The use of an undefined value, and where it came up: it may have been passed on since."""
+    """The use of an undefined value, with the frames of its origin: it may have been passed on since."""
 
     def __init__(self, message: str, frames: Frames) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class UndefinedName(UndefinedError):
 
 
 def running_frames() -> Frames:
-    """Returns the templates that are running, outermost first, and the lines of their code."""
+    """Returns the running templates, outermost first, and the lines of their code."""
     frames: list[FrameType] = []
     frame: FrameType | None = sys._getframe(1)
     while frame:
@@ -76,7 +76,7 @@ def _of_templates(frames: Iterable[tuple[FrameType, int]]) -> Iterator[tuple[Fra
 
 
 class Tracer:
-    """A finder of locations in the files whose text `text_of` gives."""
+    """A finder of locations in files; `text_of` returns the text of a file."""
 
     def __init__(self, text_of: Callable[[str], str]) -> None:
         self._text_of = text_of
@@ -96,13 +96,13 @@ class Tracer:
         elif isinstance(error, TemplateSyntaxError):
             where = error.filename or file, Position.of_number(error.lineno or 1)
         if where:
-            # A file that could not be compiled; a tag made that necessary, if rendering had begun.
+            # A file that could not be compiled; if rendering had started, a tag loaded it.
             via = self._led_to(location) if frames else ()
             location = self._at(*where)._replace(via=via)
         return self.problem(error, self.begun(error, location))
 
     def begun(self, error: BaseException, location: Location) -> Location:
-        """Returns where a problem shown at `place` began, if on another line."""
+        """Returns the origin of a problem at `location`, if on another line."""
         came_up = self.location(error.frames) if isinstance(error, UndefinedName) else None
         return location if not came_up or came_up[:2] == location[:2] else came_up
 
@@ -127,13 +127,13 @@ class Tracer:
         return location
 
     def _led_to(self, tag: Location) -> tuple[str, ...]:
-        """Returns the way to a file that is loaded by `tag`."""
+        """Returns the include path of a file that is loaded by `tag`."""
         statement = _STATEMENT.match(self._line(tag), tag.column - 1)
         word = _LED_TO.get(statement[1] if statement else "", "included")
         return (f"{word} at {tag}", *tag.via)[:MAX_VIA]
 
     def _at(self, file: str, position: Position) -> Location:
-        """Returns a place in a file; where only the line is known, at its first tag."""
+        """Returns a location in a file; if only the line is known, that of its first tag."""
         line = min(position.line, self._text_of(file).rstrip().count("\n") + 1)
         if position.column:
             return Location(file, line, position.column)
@@ -171,9 +171,9 @@ def _reason(error: BaseException) -> str:
         case SyntaxError():
             words = error.msg
         case RecursionError():
-            words = "it calls itself too often, or is nested too deeply"
+            words = "recursion or nesting too deep"
         case MemoryError():
-            words = "it needs more memory than a template is given"
+            words = "template memory limit exceeded"
         case InvalidValue() | LocatedError() | TimeLimitExceeded():
             words = str(error)
         case _:
@@ -181,11 +181,11 @@ def _reason(error: BaseException) -> str:
     return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}..."
 
 
-# --- a tag that lacks its end; Jinja only says where it noticed, at the end of the file
+# --- a tag without its end tag; Jinja reports only the end of the file
 
 
 class Tag(NamedTuple):
-    """A tag that has an end of its own. `indent` is its column where it stands first on its line, else 0."""
+    """A tag with an end tag. `indent` is its column if it is the first text of its line, else 0."""
 
     word: str
     position: Position
@@ -193,10 +193,10 @@ class Tag(NamedTuple):
 
 
 def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
-    """Returns the innermost tag that is open at the end of a template; None where none is.
+    """Returns the innermost tag that is open at the end of a template; None if all are closed.
 
-    An end goes to the innermost tag, so it may have been meant for the one around it: where such an end is
-    indented otherwise than its tag, that tag is the one which lacks its end.
+    An end tag closes the innermost tag, although it may be intended for an outer one: if such an end tag is
+    indented differently from its tag, that tag is the one without its end.
     """
     lines = [0, *(newline.end() for newline in re.finditer("\n", source))]
     opened: list[Tag] = []
@@ -226,6 +226,6 @@ def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
 
 
 def _is_block_set(words: list[str]) -> bool:
-    """Returns whether these are the words of `{% set x %}` or `{% set x | filter %}`, which have an end."""
+    """Returns whether these are the words of `{% set x %}` or `{% set x | filter %}`, which have an end tag."""
     rest = words[: words.index("|")] if "|" in words else words
     return words[0] == "set" and "=" not in rest

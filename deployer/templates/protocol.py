@@ -1,6 +1,6 @@
-"""What passes between a run and the process that renders its templates: JSON, after its length in bytes.
+"""The protocol between the command and its template renderer: JSON, prefixed with its length in bytes.
 
-JSON and not pickle: whoever breaks out of a template must not get into the run.
+JSON instead of pickle: a template that escapes the sandbox must not get into the command.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from deployer.errors import Code, Problem
 from deployer.model import Location
 
 MAX_ANSWER = 16 * 2**20
-# What one file may take, and how the process ends that notices that it took more.
+# The limits of one file, and the exit codes of a process that exceeds them.
 SECONDS = 1.0
 MEMORY = 512 * 2**20
 OUT_OF_TIME, OUT_OF_MEMORY = 3, 4
-# What it says once it can be given tasks.
+# The message of the renderer when it accepts tasks.
 READY = b"ready"
 
 _LENGTH = struct.Struct(">I")
 
 
 def encoded(data: Any) -> bytes:
-    """Returns `data` as JSON; half characters, which a template can make, come through."""
+    """Returns `data` as JSON; unpaired surrogates, which a template can create, are preserved."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
@@ -39,7 +39,7 @@ def write(stream: IO[bytes], message: bytes) -> None:
 
 
 def read(stream: IO[bytes], limit: int | None = None) -> bytes | None:
-    """Returns the next message; None at the end, or where what comes is none."""
+    """Returns the next message; None at the end, or for an invalid message."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -55,7 +55,7 @@ def from_problem(problem: Problem) -> list[Any]:
 
 
 def to_problem(data: Any, via: tuple[str, ...]) -> Problem:
-    """Restores what `from_problem` returned, with `via` added; raises ValueError or TypeError."""
+    """Restores the result of `from_problem`, with `via` added; raises ValueError or TypeError."""
     (file, line, column, chain), message, code = data
     if not all(isinstance(text, str) for text in (file, message, *chain)) or line + column < 0:
         raise ValueError("not a problem")

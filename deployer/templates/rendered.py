@@ -1,6 +1,6 @@
-"""What a template gives: text with placeholders, what these hold, and the author's place of all of it.
+"""The output of a template: text with placeholders, their values, and the author's locations.
 
-Nothing of Jinja is in here: templates are rendered in a process of their own, from which only data comes.
+Independent of Jinja: templates are rendered in a separate process, which returns only data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PLACEHOLDER = re.compile(f"{PLACEHOLDER_OPEN}([0-9]+){PLACEHOLDER_CLOSE}")
 
 
 class InvalidValue(ValueError):
-    """A value that cannot be used where it stands."""
+    """A value that is not allowed at its location."""
 
     def __init__(self, message: str, code: Code = Code.NOT_DATA) -> None:
         super().__init__(message)
@@ -29,17 +29,19 @@ class InvalidValue(ValueError):
 
 
 def as_text(value: Any) -> str:
-    """Returns plain data as it is written inside text. Raises Unusable."""
+    """Returns plain data as it is written inside a string. Raises InvalidValue."""
     if isinstance(value, dict | list):
         what = "mapping" if isinstance(value, dict) else "list"
-        raise InvalidValue(f"a {what} cannot stand inside text; use '| tojson', '| to_yaml' or '| join(...)'")
+        raise InvalidValue(
+            f"a {what} cannot be used inside a string; use '| tojson', '| to_yaml' or '| join(...)'"
+        )
     return value if isinstance(value, str) else json.dumps(value)
 
 
 class Placeholder(NamedTuple):
-    """The content of a placeholder. `text` is its text, if that is not simply the value's.
+    """The content of a placeholder. `text` is its text, if different from that of the value.
 
-    `way`, `line` and `column` are the place of its expression; `names` those of the values it uses.
+    `chain`, `line` and `column` are the location of its expression; `names` those of the values it uses.
     """
 
     value: Any = None
@@ -51,7 +53,7 @@ class Placeholder(NamedTuple):
 
     @property
     def as_text(self) -> str:
-        """Returns the content as it is written inside text. Raises Unusable."""
+        """Returns the content as it is written inside a string. Raises InvalidValue."""
         return as_text(self.value) if self.text is None else self.text
 
 
@@ -69,7 +71,7 @@ _Placed = TypeVar("_Placed", Segment, Placeholder)
 
 @dataclass(frozen=True, slots=True)
 class RenderedText:
-    """A rendered template. `pieces` are those of each line; a `way` is a file and how it was come to."""
+    """A rendered template. `segments` are those of each line; a chain is a file and its include path."""
 
     text: str
     chains: Sequence[tuple[str, tuple[str, ...]]]
@@ -107,7 +109,7 @@ class RenderedText:
         return Location(file, line, column, via)
 
     def _text(self, placeholder: Placeholder) -> str:
-        # The process that renders never fills, and can do without the parser of YAML.
+        # Imported here, as the renderer never fills placeholders and does not need the YAML parser.
         from deployer.documents.parse import InvalidPlaceholder
 
         try:
@@ -120,7 +122,7 @@ class RenderedText:
 
     @classmethod
     def from_json(cls, data: Any, via: tuple[str, ...]) -> RenderedText:
-        """Restores what `to_json` returned, with `via` added; raises for anything else."""
+        """Restores the result of `to_json`, with `via` added; raises for anything else."""
         chains = [(_text_of(file), (*map(_text_of, chain), *via)) for file, chain in data["ways"]]
         segments = [[_validated(Segment(*segment), chains) for segment in line] for line in data["pieces"]]
         placeholders = [_validated(Placeholder(*placeholder), chains) for placeholder in data["slots"]]
@@ -129,11 +131,11 @@ class RenderedText:
 
 def _text_of(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError("expected text")
+        raise TypeError("expected a string")
     return value
 
 
 def _validated(item: _Placed, chains: Sequence[Any]) -> _Placed:
     if not 0 <= item.chain < len(chains) or item.line + item.column < 0:
-        raise ValueError("a place without a file")
+        raise ValueError("a location without a file")
     return item

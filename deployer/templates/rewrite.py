@@ -1,8 +1,8 @@
-"""The tree of a template, rewritten so that the value of an expression never becomes text of the document.
+"""Rewrites the tree of a template, so that the value of an expression never becomes text of the document.
 
-Top-level output is replaced by placeholders, and marks tell where each piece of text, and each new line in
-it, stands in the author's file. Text that is captured is a value like any other. The tree that comes out
-calls methods of the environment: `slot`, `captured`, `joined`, `included`, `imported`, `imported_names`,
+Top-level output is replaced by placeholders, and markers encode the location of each piece of text, and of
+each new line in it, in the author's file. Captured text is a value like any other. The rewritten tree calls
+methods of the environment: `slot`, `captured`, `joined`, `included`, `imported`, `imported_names`,
 `inherited` and `recursed`.
 """
 
@@ -20,7 +20,7 @@ from jinja2.visitor import NodeTransformer
 from deployer.templates.source_map import INCLUDE_END, Position, marker
 from deployer.templates.value_usage import Names, bound_names, used_values
 
-# What Jinja itself binds; no value of the project.
+# Names that Jinja binds; no values of the project.
 _SPECIAL = ("self", "super", "loop", "caller", "varargs", "kwargs")
 _BEGINS = frozenset(("data", "variable_begin", "block_begin"))
 _WORDS: dict[type[nodes.Node], Sequence[str]] = {
@@ -42,7 +42,7 @@ _WORDS: dict[type[nodes.Node], Sequence[str]] = {
 
 
 class CaptureCodeGenerator(CodeGenerator):
-    """Jinja's, but the text of a recursive loop stays as it is: other text that Jinja buffers is captured."""
+    """Jinja's code generator, except that the text of a recursive loop is not captured like other buffered text."""
 
     def return_buffer_contents(self, frame: Frame, force_unescaped: bool = False) -> None:
         if force_unescaped:
@@ -65,7 +65,7 @@ class CaptureCodeGenerator(CodeGenerator):
 
 
 class _ConcatRewriter(NodeTransformer):
-    """A transformer of `a ~ b` into a call, because Jinja makes text of everything in it."""
+    """A transformer of `a ~ b` into a call, because Jinja converts all operands to strings."""
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - the base's name
         self.generic_visit(node)
@@ -80,9 +80,9 @@ def rewrite(
     number: int,
     functions: Iterable[str],
 ) -> frozenset[str]:
-    """Rewrite `tree` in place, and return the names that it binds. `number` stands for `file` in marks.
+    """Rewrite `tree` in place, and return the names that it binds. `number` is that of `file` in markers.
 
-    `functions` are the names that are no values, though no template binds them.
+    `functions` are names of functions, which are not values either.
     """
     bound = bound_names(tree)
     layout = _Layout(source, tokens, file)
@@ -93,7 +93,7 @@ def rewrite(
     rewriter = _Rewriter(file, number, positions, layout.tags, {*_SPECIAL, *functions, *bound})
     extends = [node for node in tree.body if isinstance(node, nodes.Extends)]
     tree.body = rewriter.body(tree.body, _Enclosing())
-    # The template that is extended runs after the last statement: that one tells its place.
+    # The extended template runs after the last statement, which gives its location.
     tree.body += [_empty_statement(node.lineno) for node in extends[:1]]
     return bound
 
@@ -109,7 +109,7 @@ class _Layout:
         offset = 0
         tag: Position | None = None
         for number, kind, text in tokens:
-            # Only blanks that `{%-` takes away can stand between two tokens.
+            # Only spaces that `{%-` removes can be between two tokens.
             offset = source.index(text, offset)
             if kind in _BEGINS:
                 line = bisect_right(lines, offset)
@@ -120,7 +120,7 @@ class _Layout:
                     self.pieces.append(position)
             elif tag and kind == "name":
                 if text == "print":
-                    message = "there is no tag 'print'; write '{{ ... }}'"
+                    message = "unknown tag 'print'; use '{{ ... }}'"
                     raise TemplateSyntaxError(message, number, file, file)
                 self.tags.setdefault((number, text), tag)
                 tag = None
@@ -136,8 +136,8 @@ def _call(method: str, *arguments: nodes.Expr, lineno: int) -> nodes.Call:
 class _Enclosing(NamedTuple):
     """The context around a statement.
 
-    `capturing`: a block that captures what is written. `recursive`: `loop(...)` calls a recursive loop, and
-    what that writes is rewritten there.
+    `capturing`: inside a block that captures its output. `recursive`: `loop(...)` calls a recursive loop, whose
+    output is rewritten there.
     """
 
     capturing: bool = False
@@ -145,7 +145,7 @@ class _Enclosing(NamedTuple):
 
 
 class _Rewriter:
-    """A rewriter of the statements of one template; those without output stay."""
+    """A rewriter of the statements of one template; those without output are unchanged."""
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ class _Rewriter:
         return [_empty_statement(node.lineno), node]
 
     def _block(self, node: nodes.Block, _: _Enclosing) -> list[nodes.Node]:
-        # What overrides it may stand elsewhere: that it is captured shows only when it is run.
+        # Its override may be in another file: whether it is captured is known only at run time.
         node.body = self.body(node.body, _Enclosing())
         return [node]
 
@@ -242,7 +242,7 @@ class _Rewriter:
         number: int,
         around: _Enclosing,
     ) -> list[nodes.Node]:
-        """Write what a body writes, filtered, as a value: `{% set it %}...{% endset %}{{ it | filter }}`."""
+        """Return statements that output a body as a value: `{% set x %}...{% endset %}{{ x | filter }}`."""
         self._blocks += 1
         name = f"_captured_{self._blocks}"
         value: nodes.Expr = nodes.Name(name, "load", lineno=number)
@@ -280,7 +280,7 @@ class _Rewriter:
         return [nodes.Assign(nodes.Tuple(targets, "store"), call, lineno=node.lineno)]
 
     def _of_file(self, node: nodes.Include | nodes.Import | nodes.FromImport) -> list[nodes.Expr]:
-        """Return what is needed to load a file: its name, who asks for it, and what that one lets it see."""
+        """Return the arguments for loading a file: its name, the parent file, and the context of the parent."""
         context = nodes.DerivedContextReference() if node.with_context else nodes.Const(None)
         return [node.template, nodes.Const(self._file), context]
 
@@ -293,20 +293,24 @@ class _Rewriter:
         return [node]
 
     def _written(self, piece: nodes.Expr, position: Position, around: _Enclosing) -> Iterator[nodes.Expr]:
-        """Yield what is written for a piece of template text or an expression."""
+        """Yield the output nodes for a piece of template text or an expression."""
         if isinstance(piece, nodes.TemplateData):
             if not around.capturing:
                 piece.data = self._marked(piece.data, position)
             yield piece
             return
         for part in nodes.Output([piece]).find_all((nodes.Filter, nodes.Test)):
-            part.lineno = position.as_number  # where one is unknown, this is all that Jinja tells
+            part.lineno = position.as_number  # for an unknown one, Jinja reports only this
         used = self._used(piece)
         match piece:
-            case nodes.Call(node=nodes.Name(name="loop") as it, args=[items], kwargs=[]) if around.recursive:
-                yield _call("recursed", it, items, lineno=position.as_number)
-            case nodes.Call(node=nodes.Name(name="super") as it, args=[], kwargs=[]):
-                yield _call("inherited", it, *_of_placeholder(position, used), lineno=position.as_number)
+            case nodes.Call(node=nodes.Name(name="loop") as function, args=[items], kwargs=[]) if (
+                around.recursive
+            ):
+                yield _call("recursed", function, items, lineno=position.as_number)
+            case nodes.Call(node=nodes.Name(name="super") as function, args=[], kwargs=[]):
+                yield _call(
+                    "inherited", function, *_of_placeholder(position, used), lineno=position.as_number
+                )
             case _:
                 yield from self._value(piece, position, used, capturing=around.capturing)
 
@@ -332,7 +336,7 @@ class _Rewriter:
 
 
 def _empty_statement(lineno: int) -> nodes.ExprStmt:
-    """Return a statement that does nothing, at a place: for those that Jinja forgets to note the place of."""
+    """Return a statement without effect, for locations that Jinja does not record."""
     return nodes.ExprStmt(nodes.Const(None), lineno=lineno)
 
 

@@ -1,7 +1,7 @@
-"""Templates rendered in a process of its own: they come from strangers, and may want all time and memory.
+"""Renders templates in a separate process: they are untrusted, and may use excessive time and memory.
 
-The process has no environment and no credentials, and is started for the first text that holds a template. It
-renders ahead while its answers are used.
+The process has no environment and no credentials, and is started for the first text with a template. It
+renders ahead while its responses are processed.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ AHEAD_CHARACTERS = 4 * 2**20
 
 _SYNTAX = re.compile(r"\{[{%#]")
 _BOOT = "import sys; sys.path += sys.argv[1:]; from deployer.templates.worker import main; main()"
-# What Python may need to start.
+# Variables that Python may need to start.
 _KEPT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A text to render. `each` is visible in it beside the values; `via` is how all of it was come to."""
+    """A text to render. `each` has additional values; `via` is the include path of the text."""
 
     file: str
     text: str
@@ -63,10 +63,10 @@ class _Pending:
 
 
 class Sandbox:
-    """A renderer with fixed values and secret names. A context manager, which ends the process.
+    """A renderer with fixed values and secret names. A context manager that ends the process.
 
-    A text that takes too much time or memory is an error of its file only. After `MAX_STOPS` of them no more
-    is rendered: each takes its time. `wall_seconds` is the maximum time to wait for a response.
+    A text that exceeds the limits is an error of its file only. After `MAX_STOPS` of them rendering stops, as
+    each takes its time. `wall_seconds` is the maximum time to wait for a response.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Sandbox:
 
     def _send(self, pending: _Pending) -> None:
         if self._stops >= MAX_STOPS:
-            pending.refuse(f"not rendered: {MAX_STOPS} templates before it took too much time or memory")
+            pending.refuse(f"not rendered: {MAX_STOPS} earlier templates exceeded time or memory limits")
             return
         task = pending.task
         self._child = self._child or _Child(self._common)
@@ -124,7 +124,7 @@ class Sandbox:
         self._sent.append(pending)
 
     def _receive(self) -> None:
-        """Takes the next answer; it is that of the first task that was sent."""
+        """Receives the next response, which is that of the oldest pending task."""
         child, pending = self._child, self._sent.popleft()
         answer = child.receive(self._wall_seconds) if child else None
         try:
@@ -156,7 +156,7 @@ def _result(data: Any, via: tuple[str, ...]) -> tuple[Result, bool]:
 
 
 class _Child:
-    """The process, and the threads that keep its pipes moving: else each side could wait for the other."""
+    """The process, and the threads that serve its pipes: otherwise both sides could wait for each other."""
 
     def __init__(self, common: Mapping[str, Any]) -> None:
         self._process = _process()
@@ -174,18 +174,18 @@ class _Child:
         self._messages.put(wire.encoded(data))
 
     def receive(self, seconds: float) -> bytes | None:
-        """Returns the next answer; None where none comes."""
+        """Returns the next response; None after a timeout."""
         if not self._is_ready:
             if self._next(START_SECONDS) != wire.READY:
                 self.end()
-                raise DeployerError("the process that renders templates does not start")
+                raise DeployerError("cannot start the template renderer")
             self._is_ready = True
         return self._next(seconds)
 
     def end(self) -> str:
-        """Ends it; says why, if it was not asked to."""
+        """Ends the process; returns the cause if it ended by itself."""
         died, late = self._at_end, self._is_late
-        self._process.kill()  # changes nothing where it has ended by itself
+        self._process.kill()  # without effect if it has ended by itself
         self._messages.put(None)
         while not self._at_end:
             self._next(None)
@@ -193,8 +193,8 @@ class _Child:
             thread.join()
         code = self._process.wait()
         if late:
-            return "the process that renders the template gave no answer in time"
-        return _cause(code) if died else "the process that renders the template gave no sound answer"
+            return "the template renderer timed out"
+        return _cause(code) if died else "the template renderer returned an invalid response"
 
     def _next(self, seconds: float | None) -> bytes | None:
         try:
@@ -235,19 +235,19 @@ def _process() -> subprocess.Popen[bytes]:
             [sys.executable, *flags, "-c", _BOOT, *path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**kept, "PYTHONHASHSEED": "0"},  # the order of a set is the same each time
-            # Ctrl-C is for us alone.
+            env={**kept, "PYTHONHASHSEED": "0"},  # sets have a deterministic order
+            # Ctrl-C is handled by the parent.
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
     except OSError as error:
-        raise DeployerError(f"the process that renders templates does not start: {error.strerror}") from None
+        raise DeployerError(f"cannot start the template renderer: {error.strerror}") from None
 
 
 def _cause(code: int) -> str:
-    """Returns why the process ended on its own."""
+    """Returns the reason for which the process ended by itself."""
     if code in (wire.OUT_OF_TIME, -getattr(signal, "SIGPROF", 0)):
-        return f"the template took more than {wire.SECONDS:g} s of computing time"
+        return f"the template exceeded {wire.SECONDS:g} s of CPU time"
     if code == wire.OUT_OF_MEMORY:
-        return f"the template needs more than {wire.MEMORY // 2**20} MiB of memory"
-    return f"the process that renders the template ended with {code}"
+        return f"the template exceeded {wire.MEMORY // 2**20} MiB of memory"
+    return f"the template renderer exited with {code}"

@@ -1,7 +1,7 @@
-"""Marks that carry the author's places through rendering: characters that authors cannot write.
+"""Markers that carry the author's locations through rendering: characters that authors cannot use.
 
-A mark holds the number of a file, a line and a column. `+` marks the begin of an include, `-` its end, `^`
-that from here on text can come from the template that is extended.
+A marker has the number of a file, a line and a column. `+` is the start of an include, `-` its end, and `^`
+the point after which text can come from the extended template.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MARKER = re.compile(f"{MARKER_OPEN}([-+^]?)(?:([0-9]+):([0-9]+):([0-9]+))?{MARK
 
 
 class Position(NamedTuple):
-    """A line and a column of a template, from 1. The column is 0 where only the line is known."""
+    """A line and a column of a template, from 1. The column is 0 if only the line is known."""
 
     line: int
     column: int
@@ -55,7 +55,7 @@ def resolve_markers(
 
 
 class _Level:
-    """A template and those that it extends, as far as they are included by one tag."""
+    """A template and the templates that it extends, within one include."""
 
     def __init__(self, via: tuple[str, ...]) -> None:
         self.via = via
@@ -117,7 +117,7 @@ class _MarkerResolver:
         return RenderedText("".join(self._clean), tuple(self._chains), self._segments, placeholders)
 
     def _chain(self, file: int) -> int:
-        """Returns the number of a file together with how it is come to here."""
+        """Returns the number of a file with its current include path."""
         if file not in self._known:
             chain = self._files[file], self._levels[-1].via_of(file)
             self._known[file] = self._chains.setdefault(chain, len(self._chains))

@@ -1,4 +1,4 @@
-"""The names of the project's values that stand in an expression of a template, as far as its tree tells."""
+"""Finds the names of the project's values in an expression of a template, from its syntax tree."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def bound_names(tree: nodes.Template) -> frozenset[str]:
 
 
 def used_values(expression: nodes.Node, no_values: Collection[str]) -> Names:
-    """Return the names that stand in `expression`, as `db.host`, without those that begin in `no_values`.
+    """Return the names in `expression`, such as `db.host`, except those that start with one of `no_values`.
 
-    What a name of the template's own was made of is not followed.
+    Names bound by the template are not resolved.
     """
     used = (".".join(chain) for chain in _chains(expression) if chain[0] not in no_values)
     return tuple(dict.fromkeys(used))
@@ -42,7 +42,7 @@ def _chains(node: nodes.Node) -> Iterator[list[str]]:
 
 
 def _attribute_path(node: nodes.Node) -> list[str] | None:
-    """Return the steps of `db["main"].host`; None for anything that is computed."""
+    """Return the steps of `db["main"].host`; None for a computed step."""
     match node:
         case nodes.Name():
             return [node.name]

@@ -1,7 +1,7 @@
-"""The process that renders templates: it gets tasks, gives answers, and can do little else.
+"""The template renderer process: it receives tasks, returns responses, and has few other permissions.
 
-What is computed for one file is limited. A template that runs on is interrupted, and its line is known; one
-that hangs in a single instruction dies with the process, and `deployer.templates.sandbox` starts another.
+The CPU time for one file is limited. A template that exceeds it is interrupted, and its line is known; one
+that hangs in a single instruction ends the process, and `deployer.templates.sandbox` starts another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_OPEN_FILES = 16
 
 
 def main() -> None:
-    """Serves stdin and stdout; the first message is what all tasks have in common."""
+    """Serves stdin and stdout; the first message has the settings of all tasks."""
     setup = wire.read(sys.stdin.buffer)
     if setup is None:
         return
@@ -41,7 +41,7 @@ def main() -> None:
     except MemoryError:
         os._exit(wire.OUT_OF_MEMORY)
     except OSError:
-        os._exit(0)  # nobody listens any more
+        os._exit(0)  # the parent has closed the pipe
 
 
 def _limit_process() -> None:
@@ -61,12 +61,12 @@ def _limit_process() -> None:
     for kind, limit in limits.items():
         try:
             resource.setrlimit(kind, (limit, limit))
-        except (OSError, ValueError):  # the system has no such limit, or a lower one
+        except (OSError, ValueError):  # the system does not support the limit, or has a lower one
             continue
 
 
 def serve(engine: Engine, tasks: IO[bytes], answers: IO[bytes]) -> None:
-    """Answers tasks until there are no more."""
+    """Processes tasks until the end of the input."""
     wire.write(answers, wire.READY)
     while (task := wire.read(tasks)) is not None:
         with _limited():
@@ -81,7 +81,7 @@ def _answer(engine: Engine, file: str, text: str, each: Any) -> bytes:
         answer = wire.encoded({"rendered": result.to_json()})
         if len(answer) <= wire.MAX_ANSWER:
             return answer
-        result = (Problem(Location(file, 1, 1), "the template gives too much", Code.TEMPLATE_LIMIT),)
+        result = (Problem(Location(file, 1, 1), "template output too large", Code.TEMPLATE_LIMIT),)
     costly = time.process_time() - begun > INTERRUPTED_AFTER / 2
     return wire.encoded({"problems": [wire.from_problem(problem) for problem in result], "costly": costly})
 
@@ -89,7 +89,7 @@ def _answer(engine: Engine, file: str, text: str, each: Any) -> bytes:
 @contextmanager
 def _limited() -> Iterator[None]:
     if sys.platform == "win32":
-        yield  # there the only limit is how long an answer is waited for
+        yield  # no limit here but the timeout of the parent
         return
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGVTALRM, _interrupt)
@@ -103,4 +103,4 @@ def _limited() -> Iterator[None]:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    raise TimeLimitExceeded(f"the template took more than {wire.SECONDS:g} s of computing time")
+    raise TimeLimitExceeded(f"the template exceeded {wire.SECONDS:g} s of CPU time")

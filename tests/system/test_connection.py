@@ -136,7 +136,7 @@ def test_a_target_without_an_address(bare: Workspace) -> None:
     bare.write_project(endpoints={})
     batch(bare)
     ran = bare.run("plan")
-    assert (ran.code, "has neither a region nor an endpoint for dli" in ran.err) == (3, True)
+    assert (ran.code, "has no region and no endpoint for dli" in ran.err) == (3, True)
 
 
 @pytest.fixture

@@ -97,18 +97,21 @@ def test_instances_are_applied_and_stay(workspace: Workspace) -> None:
         ("forEach: {a: 1}\n" + BODY, "1:10: error: 'forEach' must be a list"),
         ("forEach: [a, [\n" + BODY, "1:14: error: "),
         ("forEach: {{ nosuch }}\n" + BODY, "1:10: error: 'nosuch' is undefined"),
-        ("forEach: {{ range(20000) }}\n" + BODY, "error: 'forEach' makes 20000 jobs; at most 10000"),
+        ("forEach: {{ range(20000) }}\n" + BODY, "error: 'forEach' creates 20000 jobs; the maximum is 10000"),
         (
             "forEach: {a: {{ range(200) }}, b: {{ range(200) }}}\n" + BODY,
-            "1:10: error: 'forEach' makes 40000 jobs",
+            "1:10: error: 'forEach' creates 40000 jobs",
         ),
-        ("forEach: [a]\n" + BODY + "---\nkind: x\n", "10:1: error: a file with forEach holds one document"),
-        ("forEach: [a]\n" + BODY + "forEach: [b]\n", "9:1: error: 'forEach' must begin its line"),
-        ("{forEach: [a], kind: SparkBatch}\n", "1:2: error: 'forEach' must begin its line"),
+        (
+            "forEach: [a]\n" + BODY + "---\nkind: x\n",
+            "10:1: error: a file with forEach must contain a single document",
+        ),
+        ("forEach: [a]\n" + BODY + "forEach: [b]\n", "9:1: error: 'forEach' must start a line"),
+        ("{forEach: [a], kind: SparkBatch}\n", "1:2: error: 'forEach' must start a line"),
         ("kind: SparkBatch\n---\nforEach: [a]\nkind: SparkBatch\n", "error: "),
         (
             "forEach: [a, a]\n" + BODY,
-            "5:9: error: SparkBatch load-a in q is also at job.yaml:2; each instance",
+            "5:9: error: duplicate job SparkBatch load-a in q, first defined at job.yaml:2; give each forEach instance",
         ),
         ("forEach: [a]\n" + BODY.replace("queue", "queu"), "8:3: error: unknown field 'queu' in spec"),
         ("forEach: [a]\n" + BODY + "dependsOn: [{{ each.x }}]\n", "9:13: error: "),
@@ -125,8 +128,8 @@ def test_the_instance_is_named(bare: Workspace) -> None:
     bare.write("job.yaml", "forEach: [a, b]\n" + BODY + "  numExecutors: {{ 1 if each == 'a' else 'two' }}\n")
     ran = bare.run("validate")
     (finding,) = findings(ran.err)
-    assert finding.startswith("job.yaml:9:17: error: 'numExecutors' must be a whole number, not 'two'")
-    assert "the instance each = b of the forEach at job.yaml:1:1" in ran.err
+    assert finding.startswith("job.yaml:9:17: error: 'numExecutors' must be an integer, got 'two'")
+    assert "instance each = b of forEach at job.yaml:1:1" in ran.err
 
 
 def test_each_is_not_there_without_it(bare: Workspace) -> None:
@@ -134,7 +137,7 @@ def test_each_is_not_there_without_it(bare: Workspace) -> None:
     assert "job.yaml:4:14: error: 'each' is undefined" in bare.run("validate").err
     bare.write("values.yaml", {"each": 1})
     ran = bare.run("validate", "--values", "values.yaml")
-    assert (ran.code, "the value 'each' is set by deployer" in ran.err) == (4, True)
+    assert (ran.code, "value 'each' is reserved" in ran.err) == (4, True)
 
 
 @pytest.mark.parametrize("hostile", ["x\nqueue: prod", "a: b", "'", '"', "{{ 1 }}", "[", "#", "\u202e"])

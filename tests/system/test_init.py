@@ -235,7 +235,7 @@ def test_odd_tables_make_sound_manifests(monkeypatch: pytest.MonkeyPatch, empty:
     assert {name: value for name, value in used.items() if name in ODD_VALUES} == ODD_VALUES
     assert max(map(len, text.splitlines())) <= scaffold.WIDTH
     words = jinja2.Template(text).render(team="")
-    assert f"of {call}, " in words
+    assert f"of {call}." in words
     assert re.search(rf"# a: a +# {re.escape(BRACES)}$", words, re.MULTILINE)
     assert "old" not in words
 
@@ -309,7 +309,7 @@ def test_a_name_can_be_given(empty: Workspace) -> None:
 def test_a_name_must_be_fit(empty: Workspace, name: str) -> None:
     ran = empty.run("init", f"--name={name}")
     assert (ran.code, files(empty.folder)) == (Exit.USAGE, set())
-    assert "cannot be a project's name" in ran.err
+    assert "is not a valid project name" in ran.err
 
 
 # --- CI ---------------------------------------------------------------------------------------------------
@@ -407,7 +407,7 @@ def test_nothing_is_overwritten(empty: Workspace) -> None:
     before = files(empty.folder)
     ran = empty.run("init")
     assert (ran.code, ran.out, files(empty.folder)) == (Exit.USAGE, "", before)
-    assert "already deployer.yaml, values/prod.yaml, spark/daily-orders.yaml\n" in ran.err
+    assert "already exist: deployer.yaml, values/prod.yaml, spark/daily-orders.yaml\n" in ran.err
     assert (empty.folder / "values/prod.yaml").read_text() == "mine: 1\n"
 
 
@@ -447,7 +447,7 @@ def test_half_a_project_is_not_left_behind(empty: Workspace) -> None:
     empty.write("spark", "a file where a folder should be\n")
     ran = empty.run("init")
     assert (ran.code, files(empty.folder)) == (Exit.ERROR, {"spark"})
-    assert "spark/daily-orders.yaml cannot be written" in ran.err
+    assert "cannot write spark/daily-orders.yaml" in ran.err
     assert [path.name for path in empty.folder.iterdir()] == ["spark"]
     ran = empty.run("init", "spark")
     assert ran.code == Exit.ERROR
@@ -473,7 +473,7 @@ def test_a_folder_that_is_read_only(empty: Workspace) -> None:
     finally:
         empty.folder.chmod(0o755)
     assert (ran.code, files(empty.folder)) == (Exit.ERROR, set())
-    assert "deployer.yaml cannot be written: Permission denied; nothing was written" in ran.err
+    assert "deployer.yaml: Permission denied; no files written" in ran.err
 
 
 def test_a_folder_that_is_gone(empty: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,7 +498,7 @@ def test_a_folder_that_is_gone(empty: Workspace, monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_kind(empty: Workspace, kind: str, hint: str) -> None:
     ran = empty.run("init", "new", "--kind", "MrsJob", "--kind", kind)
     assert (ran.code, files(empty.folder)) == (Exit.USAGE, set())
-    assert f"there is no kind '{kind}'; {hint}" in ran.err
+    assert f"unknown kind '{kind}'; {hint}" in ran.err
     assert not (empty.folder / "new").exists()
 
 

@@ -164,7 +164,7 @@ def test_a_manifest_cannot_hold_a_mark(
 ) -> None:
     project.write("one.yaml", manifest(kind, "alpha", {**SPECS[kind], **more}))
     ran = project.run("validate")
-    words = "is reserved for the mark of who deployed the job"
+    words = "is reserved for ownership metadata"
     assert (ran.code, findings(ran.err)) == (4, [f"{place}: error: '{name}' {words}"])
 
 

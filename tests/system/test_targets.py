@@ -90,10 +90,10 @@ def test_what_counts_as_ci(local: Workspace, monkeypatch: pytest.MonkeyPatch, va
         (f">={__version__}", None),
         (f"=={__version__}", None),
         (">=0,<99", None),
-        (">=99", f"this project asks for deployer >=99; this is {__version__}"),
-        ("<0.0.1", "this project asks for deployer <0.0.1"),
-        ("newest", "'requiredVersion' must be versions as in >=0.3,<2; it is 'newest'"),
-        (1.0, "'requiredVersion' must be text, not the number 1.0"),
+        (">=99", f"this project requires deployer >=99; this is {__version__}"),
+        ("<0.0.1", "this project requires deployer <0.0.1"),
+        ("newest", "'requiredVersion' must be a version specifier, for example >=0.3,<2, got 'newest'"),
+        (1.0, "'requiredVersion' must be a string, got the number 1.0"),
     ],
 )
 def test_the_version_that_a_project_asks_for(bare: Workspace, required: Any, says: str | None) -> None:
@@ -130,14 +130,14 @@ def test_a_disabled_manifest_is_checked_all_the_same(bare: Workspace) -> None:
     bare.write("off.yaml", job("b", enabled=False) | {"lifecycle": {"onChange": "x"}})
     assert bare.run("validate").code == 4
     bare.write("off.yaml", job("b", enabled="no"))
-    assert "'enabled' must be true or false, not 'no'" in bare.run("validate").err
+    assert "'enabled' must be true or false, got 'no'" in bare.run("validate").err
 
 
 def test_nothing_depends_on_a_disabled_job(bare: Workspace) -> None:
     bare.write("jobs.yaml", [job("a", enabled=False), job("b", dependsOn=["a"])])
     ran = bare.run("validate")
     assert ran.code == 4
-    assert "there is no job 'a' to depend on; it is disabled" in ran.err
+    assert "dependency not found: job 'a'; it is disabled" in ran.err
 
 
 # --- where values come from -------------------------------------------------------------------------------
@@ -172,11 +172,11 @@ def test_origins(bare: Workspace) -> None:
     assert shown["/spec/jars/1"][1].startswith("job.yaml:9:9; db")
     assert shown["/spec/conf/a"] == [
         '"1"',
-        f"deployer.yaml:{line}:17; a default of the manifest at job.yaml:1",
+        f"deployer.yaml:{line}:17; default for the manifest at job.yaml:1",
     ]
 
 
 def test_origins_of_an_instance(bare: Workspace) -> None:
     bare.write("job.yaml", "forEach: [a, b]\n" + yaml.safe_dump(job("x-{{ each }}")))
     ran = bare.run("render", "--origins")
-    assert ran.out.count("the instance each = b of the forEach at job.yaml:1:1") > 3
+    assert ran.out.count("instance each = b of forEach at job.yaml:1:1") > 3

@@ -450,7 +450,7 @@ def test_a_hint_is_shown_and_the_request_id_too(service: FaultProxy, time: Time)
         ({"rate": {"concurrent": 0}}, "'concurrent' must be at least 1"),
         (
             {"auth": {"method": "aksk", "variable": "HW_AUTH_TOKEN"}},
-            "'variable' is for the method token only",
+            "'variable' is allowed with method token only",
         ),
         ({"auth": {"insecure": True}}, "unknown field 'insecure'"),
     ],

@@ -145,28 +145,28 @@ def test_several_documents() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        ("a: 1\nb: 2\na: 3", "3:1", "the key 'a' stands twice; first at 1:1"),
-        ("x: {a: 1, 'a': {}}", "1:11", "the key 'a' stands twice; first at 1:5"),
-        ("a: {x: 1}\na: {x: 2}", "2:1", "'a' stands twice"),
-        ("<<: {a: 1}\n<<: {b: 1}", "2:1", "'<<' stands twice"),
-        ("a: !!str 1", "1:4", "the tag"),
-        ("a: ! 1", "1:4", "the tag"),
-        ("a: !!python/object/apply:os.system [x]", "1:4", "the tag"),
-        ("!!map {a: 1}", "1:1", "the tag"),
-        ("a: !!binary aGk=", "1:4", "the tag"),
-        ("1: x", "1:1", "a mapping key must be text; put it in quotes"),
-        ("a: {true: x}", "1:5", "a mapping key must be text"),
-        ("~: x", "1:1", "a mapping key must be text"),
+        ("a: 1\nb: 2\na: 3", "3:1", "duplicate key 'a', first defined at 1:1"),
+        ("x: {a: 1, 'a': {}}", "1:11", "duplicate key 'a', first defined at 1:5"),
+        ("a: {x: 1}\na: {x: 2}", "2:1", "duplicate key 'a'"),
+        ("<<: {a: 1}\n<<: {b: 1}", "2:1", "duplicate key '<<'"),
+        ("a: !!str 1", "1:4", "YAML tag"),
+        ("a: ! 1", "1:4", "YAML tag"),
+        ("a: !!python/object/apply:os.system [x]", "1:4", "YAML tag"),
+        ("!!map {a: 1}", "1:1", "YAML tag"),
+        ("a: !!binary aGk=", "1:4", "YAML tag"),
+        ("1: x", "1:1", "mapping keys must be strings; quote the key"),
+        ("a: {true: x}", "1:5", "mapping keys must be strings"),
+        ("~: x", "1:1", "mapping keys must be strings"),
         ("a: 1\nb:\n  - [\n\n", "3:5", "did not find expected node content"),
-        ("1.5: x", "1:1", "a mapping key must be text"),
-        ("? [a]\n: 1", "1:3", "a mapping key must be text"),
-        ("? {a: 1}\n: 1", "1:3", "a mapping key must be text"),
-        ("a: &x b\n*x : 1", "2:1", "a mapping key must be text"),
-        ("<<: 3", "1:5", "'<<' merges a mapping, or a list of mappings"),
-        ("<<: [{a: 1}, 2]", "1:5", "'<<' merges"),
-        ("a: *x", "1:4", "the alias '*x' has no anchor before it"),
-        ("a: &x {b: *x}", "1:11", "the alias '*x' stands inside its own anchor"),
-        ("&x [*x]", "1:5", "stands inside its own anchor"),
+        ("1.5: x", "1:1", "mapping keys must be strings"),
+        ("? [a]\n: 1", "1:3", "mapping keys must be strings"),
+        ("? {a: 1}\n: 1", "1:3", "mapping keys must be strings"),
+        ("a: &x b\n*x : 1", "2:1", "mapping keys must be strings"),
+        ("<<: 3", "1:5", "'<<' requires a mapping or a list of mappings"),
+        ("<<: [{a: 1}, 2]", "1:5", "'<<' requires a mapping"),
+        ("a: *x", "1:4", "alias '*x' has no preceding anchor"),
+        ("a: &x {b: *x}", "1:11", "alias '*x' is inside its own anchor"),
+        ("&x [*x]", "1:5", "is inside its own anchor"),
         ("a: 1\n\tb: 2", "2:1", "a tab character"),
         ("a:\n\t- b", "2:1", "a tab character"),
         ("a: @b", "1:4", "cannot start any token"),
@@ -192,7 +192,7 @@ def test_refused(text: str, place: str, words: str) -> None:
 )
 @pytest.mark.parametrize("text", ["a: 1\nbc: {}", "a: 1\n# x {}", "a: 1\n'y ' {}"])
 def test_characters_that_are_no_text(char: str, text: str) -> None:
-    assert problem_of(text.format(char)).startswith(f"2:{text.index('{') - 4}: the character '\\")
+    assert problem_of(text.format(char)).startswith(f"2:{text.index('{') - 4}: character '\\")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_broken_document_does_not_hide_the_others() -> None:
 def test_an_anchor_ends_with_its_document() -> None:
     documents, problems = read("a: &x 1\n---\nb: *x\n")
     assert [it.value for it in documents] == [{"a": 1}]
-    assert problems == ["3:4: the alias '*x' has no anchor before it"]
+    assert problems == ["3:4: alias '*x' has no preceding anchor"]
 
 
 # --- limits -----------------------------------------------------------------------------------------------

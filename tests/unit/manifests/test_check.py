@@ -62,52 +62,52 @@ def batch(name: str, *needs: Any, queue: str = "q") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (BATCH.replace("v1", "v2"), "1:13: error: 'apiVersion' must be 'deployer/v1', not 'deployer/v2'"),
-        (BATCH.replace("apiVersion: deployer/v1\n", ""), "1:1: error: the manifest lacks 'apiVersion'"),
-        (BATCH.replace("metadata: {name: z}\n", ""), "1:1: error: the manifest lacks 'metadata'"),
-        (BATCH.replace("{name: z}", "[z]"), "3:11: error: 'metadata' must be a mapping, not a list"),
-        (BATCH.replace("{name: z}", ""), "3:10: error: 'metadata' must be a mapping, not nothing"),
+        (BATCH.replace("v1", "v2"), "1:13: error: 'apiVersion' must be 'deployer/v1', got 'deployer/v2'"),
+        (BATCH.replace("apiVersion: deployer/v1\n", ""), "1:1: error: missing required field 'apiVersion'"),
+        (BATCH.replace("metadata: {name: z}\n", ""), "1:1: error: missing required field 'metadata'"),
+        (BATCH.replace("{name: z}", "[z]"), "3:11: error: 'metadata' must be a mapping, got a list"),
+        (BATCH.replace("{name: z}", ""), "3:10: error: 'metadata' must be a mapping, got null"),
         (
             BATCH.replace("name: z", "nmae: z"),
             "3:12: error: unknown field 'nmae' in metadata; did you mean 'name'?",
         ),
         (
             BATCH.replace("name: z", "name: 7"),
-            "3:18: error: 'name' must be text, not the number 7 (put it in quotes)",
+            "3:18: error: 'name' must be a string, got the number 7 (quote it)",
         ),
         (
             BATCH.replace("name: z", "name: true"),
-            "'name' must be text, not the truth value true (put it in quotes)",
+            "'name' must be a string, got the boolean true (quote it)",
         ),
         (
             BATCH.replace("z}", "z, labels: {tier: 1}}"),
-            "'tier' must be text, not the number 1 (put it in quotes)",
+            "'tier' must be a string, got the number 1 (quote it)",
         ),
-        (BATCH.replace("z}", "z, labels: [a]}"), "3:29: error: 'labels' must be a mapping, not a list"),
-        (BATCH[: BATCH.index("  file")], "'spec' must be a mapping, not nothing"),
-        (BATCH + "  name: y\n", "7:3: error: 'name' is filled in from metadata.name; take it out of spec"),
+        (BATCH.replace("z}", "z, labels: [a]}"), "3:29: error: 'labels' must be a mapping, got a list"),
+        (BATCH[: BATCH.index("  file")], "'spec' must be a mapping, got null"),
+        (BATCH + "  name: y\n", "7:3: error: 'name' is set from metadata.name; remove it from spec"),
         (BATCH + "  class: y\n", "7:3: error: unknown field 'class' in spec; did you mean 'className'?"),
-        (BATCH + "  cluster_name: y\n", "give exactly one of 'queue' and 'cluster_name'"),
-        (BATCH + "  className: a\n  class_name: a\n", "give only one of 'className' and 'class_name'"),
+        (BATCH + "  cluster_name: y\n", "exactly one of 'queue' and 'cluster_name' is required"),
+        (BATCH + "  className: a\n  class_name: a\n", "only one of 'className' and 'class_name'"),
         (BATCH + "  '': 1\n", "7:3: error: unknown field '' in spec"),
-        (BATCH + "  numExecutors: '2'\n", "7:17: error: 'numExecutors' must be a whole number, not '2'"),
+        (BATCH + "  numExecutors: '2'\n", "7:17: error: 'numExecutors' must be an integer, got '2'"),
         (
             BATCH + "  numExecutors: 2.5\n",
-            "7:17: error: 'numExecutors' must be a whole number, not the number 2.5",
+            "7:17: error: 'numExecutors' must be an integer, got the number 2.5",
         ),
-        (BATCH + "  numExecutors: 0x2\n", "7:17: error: 'numExecutors' must be a whole number, not '0x2'"),
+        (BATCH + "  numExecutors: 0x2\n", "7:17: error: 'numExecutors' must be an integer, got '0x2'"),
         (
             BATCH + f"  numExecutors: {'9' * 41}\n",
-            "7:17: error: 'numExecutors' must be a whole number, not '9999",
+            "7:17: error: 'numExecutors' must be an integer, got '9999",
         ),
-        (BATCH + "  numExecutors: .nan\n", "7:17: error: 'numExecutors' must be a whole number, not '.nan'"),
-        (BATCH + "  conf: {a: ~}\n", "7:13: error: 'a' must be text"),
-        (BATCH + "  conf: {a: [1]}\n", "7:13: error: 'a' must be text"),
+        (BATCH + "  numExecutors: .nan\n", "7:17: error: 'numExecutors' must be an integer, got '.nan'"),
+        (BATCH + "  conf: {a: ~}\n", "7:13: error: 'a' must be a string"),
+        (BATCH + "  conf: {a: [1]}\n", "7:13: error: 'a' must be a string"),
         (
             BATCH + "  args: [1]\n",
-            "7:10: error: spec.args[0] must be text, not the number 1 (put it in quotes)",
+            "7:10: error: spec.args[0] must be a string, got the number 1 (quote it)",
         ),
-        (BATCH + "lifecycle:\n", "7:11: error: 'lifecycle' must be a mapping, not nothing"),
+        (BATCH + "lifecycle:\n", "7:11: error: 'lifecycle' must be a mapping, got null"),
         (
             BATCH + "lifecycle: {onChange: blok}\n",
             "7:23: error: 'onChange' must be one of block, replace, submit, keep",
@@ -118,14 +118,14 @@ def batch(name: str, *needs: Any, queue: str = "q") -> dict[str, Any]:
         ),
         (BATCH + "lifecycle: {state: running}\n", "7:20: error: 'state' must be one of present, absent"),
         (BATCH + "lifecycle: {savepoint: true}\n", "7:13: error: unknown field 'savepoint' in lifecycle"),
-        (BATCH + "lifecycle: {protect: yes}\n", "7:22: error: 'protect' must be true or false, not 'yes'"),
+        (BATCH + "lifecycle: {protect: yes}\n", "7:22: error: 'protect' must be true or false, got 'yes'"),
         (
             BATCH + "lifecycle: {timeout: 30}\n",
-            "7:22: error: 'timeout' must be text, as in 30m, not the number 30",
+            "7:22: error: 'timeout' must be a string, for example 30m, got the number 30",
         ),
         (
             BATCH + "lifecycle: {timeout: 30d}\n",
-            "7:22: error: 'timeout' must match ^[1-9][0-9]*[smh]$, as in 30m; it is '30d'",
+            "7:22: error: 'timeout' must match ^[1-9][0-9]*[smh]$, for example 30m; got '30d'",
         ),
         (BATCH + 'lifecycle: {timeout: "30m\\n"}\n', "7:22: error: 'timeout' must match"),
         (
@@ -135,8 +135,8 @@ def batch(name: str, *needs: Any, queue: str = "q") -> dict[str, Any]:
         (FLINK + "lifecycle: {onChange: keep}\n", "7:13: error: unknown field 'onChange' in lifecycle"),
         (FLINK.replace("name: z", 'name: "z\\n"'), "3:18: error: 'name' must match"),
         (BATCH + "dependsOn: a\n", "7:12: error: 'dependsOn' must be a list"),
-        (BATCH + "dependsOn:\n", "7:11: error: 'dependsOn' must be a list, not nothing"),
-        (BATCH + "dependsOn: [3]\n", "7:13: error: expected a job's name, or a mapping with name"),
+        (BATCH + "dependsOn:\n", "7:11: error: 'dependsOn' must be a list, got null"),
+        (BATCH + "dependsOn: [3]\n", "7:13: error: expected a job name, or a mapping with name"),
         (
             BATCH + "dependsOn: [{nam: a}]\n",
             "7:14: error: unknown field 'nam' in dependsOn[0]; did you mean 'name'?",
@@ -187,7 +187,7 @@ def test_what_is_no_instant(bare: Workspace, instant: str, template: bool) -> No
 @pytest.mark.parametrize("rerun", ["5", "[a]", "", "{a: b}"])
 def test_an_instant_is_text(bare: Workspace, text: str, rerun: str) -> None:
     (problem,) = problems(bare, text + f"lifecycle: {{rerun: {rerun}}}")
-    assert "'rerun' must be text" in problem
+    assert "'rerun' must be a string" in problem
 
 
 # --- what a job holds -------------------------------------------------------------------------------------
@@ -293,7 +293,9 @@ def test_the_clusters_of_the_target_count(bare: Workspace) -> None:
     bare.write_project(clusters={"reports": "c-1"})
     bare.write("a.yaml", manifest("MrsJob", "a", SPECS["MrsJob"] | {"cluster_id": "reports"}))
     bare.write("b.yaml", manifest("MrsJob", "a", SPECS["MrsJob"]))
-    assert findings(bare.run("validate").err) == ["b.yaml:4:9: error: MrsJob a in c-1 is also at a.yaml:1"]
+    assert findings(bare.run("validate").err) == [
+        "b.yaml:4:9: error: duplicate job MrsJob a in c-1, first defined at a.yaml:1"
+    ]
 
 
 # --- identities -------------------------------------------------------------------------------------------
@@ -304,8 +306,8 @@ def test_one_identity_has_one_manifest(bare: Workspace) -> None:
     alike = batch("b") | {"spec": {"file": "f.py", "cluster_name": "q"}}
     bare.write("c/d.yaml", [alike, batch("a")])
     assert findings(bare.run("validate").err) == [
-        "c/d.yaml:4:9: error: SparkBatch b in q is also at b.yaml:10",
-        "c/d.yaml:12:9: error: SparkBatch a in q is also at b.yaml:1",
+        "c/d.yaml:4:9: error: duplicate job SparkBatch b in q, first defined at b.yaml:10",
+        "c/d.yaml:12:9: error: duplicate job SparkBatch a in q, first defined at b.yaml:1",
     ]
 
 
@@ -315,7 +317,7 @@ def test_other_kinds_and_places_are_other_jobs(bare: Workspace) -> None:
     assert len(jobs(bare, batch("a"), batch("a", queue="r"), *mrs, flink)) == 5
     again = manifest("FlinkJar", "a", SPECS["FlinkJar"] | {"queue_name": "elsewhere"})
     bare.write("a.yaml", [flink, again])
-    assert "FlinkJar a is also at a.yaml:1" in bare.run("validate").err
+    assert "duplicate job FlinkJar a, first defined at a.yaml:1" in bare.run("validate").err
 
 
 # --- dependencies -----------------------------------------------------------------------------------------
@@ -352,15 +354,15 @@ def test_the_order_does_not_hang_on_that_of_the_files(bare: Workspace) -> None:
 @pytest.mark.parametrize(
     ("need", "problem"),
     [
-        ("load-rwa", "8:3: error: there is no job 'load-rwa' to depend on; did you mean 'load-raw'?"),
+        ("load-rwa", "8:3: error: dependency not found: job 'load-rwa'; did you mean 'load-raw'?"),
         (
             {"name": "load-raw", "kind": "MrsJob"},
-            "there is no MrsJob 'load-raw' to depend on; that is a SparkBatch",
+            "dependency not found: MrsJob 'load-raw'; it is a SparkBatch",
         ),
-        ("both", "8:3: error: 'both' could be SparkBatch both in q or FlinkJar both; name its kind"),
-        ("twice", "'twice' could be SparkBatch twice in q or SparkBatch twice in r; rename one"),
+        ("both", "8:3: error: 'both' is ambiguous: SparkBatch both in q or FlinkJar both; add its kind"),
+        ("twice", "'twice' is ambiguous: SparkBatch twice in q or SparkBatch twice in r; rename one"),
         ({"kind": "SparkBatch", "name": "twice"}, "; rename one"),
-        ("a", "8:1: error: a circle of dependsOn: a -> a"),
+        ("a", "8:1: error: dependency cycle: a -> a"),
     ],
 )
 def test_dependencies_that_cannot_be_found(bare: Workspace, need: Any, problem: str) -> None:
@@ -378,7 +380,7 @@ def test_a_circle_shows_its_way(bare: Workspace) -> None:
         "b.yaml", [batch("d", "b"), batch("b", "c"), batch("c", "x", "d"), batch("x"), batch("a", "b")]
     )
     ran = bare.run("validate")
-    assert findings(ran.err) == ["b.yaml:21:1: error: a circle of dependsOn: b -> c -> d -> b"]
+    assert findings(ran.err) == ["b.yaml:21:1: error: dependency cycle: b -> c -> d -> b"]
 
 
 def test_a_dependency_that_is_not_valid_is_reported_once(bare: Workspace) -> None:
@@ -388,7 +390,7 @@ def test_a_dependency_that_is_not_valid_is_reported_once(bare: Workspace) -> Non
             bare, yaml.safe_dump_all([batch("a", "b"), batch("c", {"kind": "SparkBatch", "name": "b"})])
         )
     ]
-    assert found == ["b.yaml:7:10: error: 'queue' must be text, not the number 3 (put it in quotes)"]
+    assert found == ["b.yaml:7:10: error: 'queue' must be a string, got the number 3 (quote it)"]
     assert len(problems(bare, yaml.safe_dump(batch("a", {"kind": "MrsJob", "name": "b"})))) == 2
 
 

@@ -25,15 +25,15 @@ def problems(bare: Workspace, *arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("kind: SparkBach", "1:7: error: there is no kind 'SparkBach'; did you mean 'SparkBatch'?"),
-        ("kind: flinkjar", "1:7: error: there is no kind 'flinkjar'; did you mean 'FlinkJar'?"),
-        ("kind: Deployment", "1:7: error: there is no kind 'Deployment'; "),
-        ("kind: 3", "1:7: error: there is no kind 3; known: SparkBatch, SparkSession, FlinkJar, MrsJob"),
-        ("kind: [a]", "1:7: error: there is no kind ['a']"),
-        ("kind: {a: 1}", "1:7: error: there is no kind {'a': 1}"),
-        ("kind: Project", "1:7: error: there is no kind 'Project'"),
-        ("a: 1\nkind: ", "1:1: error: the manifest lacks 'kind'; known: SparkBatch, "),
-        ("# c\n---\n\na: 1", "4:1: error: the manifest lacks 'kind'; known: SparkBatch, "),
+        ("kind: SparkBach", "1:7: error: unknown kind 'SparkBach'; did you mean 'SparkBatch'?"),
+        ("kind: flinkjar", "1:7: error: unknown kind 'flinkjar'; did you mean 'FlinkJar'?"),
+        ("kind: Deployment", "1:7: error: unknown kind 'Deployment'; "),
+        ("kind: 3", "1:7: error: unknown kind 3; known: SparkBatch, SparkSession, FlinkJar, MrsJob"),
+        ("kind: [a]", "1:7: error: unknown kind ['a']"),
+        ("kind: {a: 1}", "1:7: error: unknown kind {'a': 1}"),
+        ("kind: Project", "1:7: error: unknown kind 'Project'"),
+        ("a: 1\nkind: ", "1:1: error: missing required field 'kind'; known: SparkBatch, "),
+        ("# c\n---\n\na: 1", "4:1: error: missing required field 'kind'; known: SparkBatch, "),
         (
             "- kind: SparkBatch",
             "1:1: error: expected a manifest: a mapping with apiVersion, kind, metadata and spec",
@@ -237,4 +237,4 @@ def test_what_is_not_a_file_is_not_read(bare: Workspace) -> None:
     os.mkfifo(bare.folder / "pipe.yaml")
     ran = bare.run("validate")
     assert ran.code == 4
-    assert findings(ran.err) == ["pipe.yaml: error: cannot be read: it is not a file"]
+    assert findings(ran.err) == ["pipe.yaml: error: cannot read file: not a file"]

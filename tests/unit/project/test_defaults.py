@@ -148,11 +148,11 @@ def test_a_changed_default_changes_every_job(workspace: Workspace) -> None:
         ({"SparkBatch": {"spec": {"queu": "q"}}}, "unknown field 'queu' in defaults.SparkBatch.spec"),
         (
             {"SparkBatch": {"spec": {"numExecutors": "two"}}},
-            "must be a whole number, not 'two'",
+            "must be an integer, got 'two'",
         ),
-        ({"SparkBatch": {"spec": {"queue": "a", "cluster_name": "b"}}}, "give only one of 'queue'"),
+        ({"SparkBatch": {"spec": {"queue": "a", "cluster_name": "b"}}}, "only one of 'queue'"),
         ({"SparkBatch": {"spec": {"name": "x"}}}, "unknown field 'name'"),
-        ({"SparkBatch": {"spec": {"queue": None}}}, "'queue' must be text, not nothing"),
+        ({"SparkBatch": {"spec": {"queue": None}}}, "'queue' must be a string, got null"),
         ({"SparkBatch": {"metadata": {"name": "x"}}}, "unknown field 'name' in defaults.SparkBatch.metadata"),
         ({"SparkBatch": {"lifecycle": {"savepoint": True}}}, "unknown field 'savepoint'"),
         ({"FlinkJar": {"lifecycle": {"onChange": "keep"}}}, "unknown field 'onChange'"),
@@ -178,8 +178,8 @@ def test_a_default_that_breaks_a_rule_only_together_with_a_manifest(bare: Worksp
     ran = bare.run("validate")
     assert ran.code == 4
     (finding,) = findings(ran.err)
-    assert finding.startswith(f"deployer.yaml:{line}:7: error: image counts only with feature: custom")
-    assert "a default of the manifest at a.yaml:1" in ran.err
+    assert finding.startswith(f"deployer.yaml:{line}:7: error: image takes effect only with feature: custom")
+    assert "default for the manifest at a.yaml:1" in ran.err
 
 
 def test_the_editor_knows_the_defaults(bare: Workspace) -> None:

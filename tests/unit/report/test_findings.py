@@ -244,13 +244,13 @@ def test_lines_are_those_of_the_project_that_is_meant(bare: Workspace, tmp_path:
 
 
 def test_the_same_mistake_is_shown_once() -> None:
-    ways = [(f"the instance n = {n} of the forEach at f.yaml:1:1",) for n in range(1000, 1200)]
+    ways = [(f"instance n = {n} of forEach at f.yaml:1:1",) for n in range(1000, 1200)]
     same = [Problem(Location("f.yaml", 3, 1, via), "wrong", "E035") for via in ways]
     other = [problem(3, 1, message="other"), problem(3, 2)]
     assert lines([*same, *other]) == [
         "f.yaml:3:1: error: other [E035]",
         "f.yaml:3:1: error: wrong [E035]",
-        "    = the instance n = 1000 of the forEach at f.yaml:1:1",
+        "    = instance n = 1000 of forEach at f.yaml:1:1",
         "    = ... and 199 more of the same kind",
         "f.yaml:3:2: error: wrong [E035]",
     ]

@@ -17,7 +17,7 @@ from deployer.kinds.tables import Row, json_type, schema_folder
 from deployer.schema import files as schema
 from testing.workspace import SHARED, SPECS, TOKEN, Workspace, findings, manifest, needs_shared
 
-BOTH_QUEUES = "give exactly one of 'queue' and 'cluster_name' [one-spelling]"
+BOTH_QUEUES = "exactly one of 'queue' and 'cluster_name' is required [one-spelling]"
 
 FILE = "job.yaml"
 
@@ -88,33 +88,33 @@ def test_the_smallest_specs_are_valid(kind: str, bare: Workspace) -> None:
 @pytest.mark.parametrize(
     ("kind", "change", "expected"),
     [
-        ("SparkBatch", {"sc_type": "D"}, "'sc_type' must be one of A, B, C, not 'D'"),
+        ("SparkBatch", {"sc_type": "D"}, "'sc_type' must be one of A, B, C, got 'D'"),
         (
             "MrsJob",
             {"job_type": "hiveSql"},
             "'job_type' must be one of MapReduce, SparkSubmit, SparkPython, HiveScript, HiveSql, DistCp, "
-            "SparkScript, SparkSql, Flink, not 'hiveSql'; did you mean 'HiveSql'?",
+            "SparkScript, SparkSql, Flink, got 'hiveSql'; did you mean 'HiveSql'?",
         ),
-        ("SparkBatch", {"file": ""}, "'file' must have at least 1 characters; it has 0"),
-        ("FlinkJar", {"desc": "d" * 513}, "'desc' must have at most 512 characters; it has 513"),
-        ("SparkBatch", {"max_retry_times": 101}, "'max_retry_times' must be at most 100, not 101"),
-        ("SparkBatch", {"numExecutors": -1}, "'numExecutors' must be at least 0, not -1"),
+        ("SparkBatch", {"file": ""}, "'file' must have at least 1 characters, got 0"),
+        ("FlinkJar", {"desc": "d" * 513}, "'desc' must have at most 512 characters, got 513"),
+        ("SparkBatch", {"max_retry_times": 101}, "'max_retry_times' must be at most 100, got 101"),
+        ("SparkBatch", {"numExecutors": -1}, "'numExecutors' must be at least 0, got -1"),
         ("FlinkJar", {"resume_max_num": 0}, "'resume_max_num' must not be 0"),
         (
             "SparkBatch",
             {"driverMemory": "2"},
-            "'driverMemory': a size of memory is a number and its unit, as in 4G; it is '2' [memory-unit]",
+            "'driverMemory': a memory size needs a unit, such as 4G; got '2' [memory-unit]",
         ),
-        ("SparkBatch", {"driverCores": "2"}, "'driverCores' must be a whole number, not '2'"),
-        ("SparkBatch", {"args": [7]}, "spec.args[0] must be text, not the number 7 (put it in quotes)"),
-        ("SparkBatch", {"resources": [{"type": "jar"}]}, "spec.resources[0] lacks 'name'"),
-        ("SparkBatch", {"conf": {"a": None}}, "'a' must be text or a number or true or false, not nothing"),
-        ("SparkBatch", {"conf": {"a": ["b"]}}, "'a' must be text or a number or true or false, not a list"),
-        ("FlinkJar", {"resource_config": {"max_slot": 0}}, "'max_slot' must be at least 1, not 0"),
+        ("SparkBatch", {"driverCores": "2"}, "'driverCores' must be an integer, got '2'"),
+        ("SparkBatch", {"args": [7]}, "spec.args[0] must be a string, got the number 7 (quote it)"),
+        ("SparkBatch", {"resources": [{"type": "jar"}]}, "missing required field 'name' in spec.resources[0]"),
+        ("SparkBatch", {"conf": {"a": None}}, "'a' must be a string or a number or true or false, got null"),
+        ("SparkBatch", {"conf": {"a": ["b"]}}, "'a' must be a string or a number or true or false, got a list"),
+        ("FlinkJar", {"resource_config": {"max_slot": 0}}, "'max_slot' must be at least 1, got 0"),
         (
             "MrsJob",
             {"cluster_id": ".."},
-            "'cluster_id' must match [^.], as in 0f9c2c48-7658-4f48-8148-0c7db940d640; it is '..'",
+            "'cluster_id' must match [^.], for example 0f9c2c48-7658-4f48-8148-0c7db940d640; got '..'",
         ),
         (
             "MrsJob",
@@ -122,12 +122,12 @@ def test_the_smallest_specs_are_valid(kind: str, bare: Workspace) -> None:
             "unknown field 'argumets' in spec; did you mean 'arguments'? [unknown-field]",
         ),
         ("MrsJob", {"arg": []}, "unknown field 'arg' in spec; did you mean 'arguments'? [unknown-field]"),
-        ("SparkBatch", {"name": "job"}, "'name' is filled in from metadata.name; take it out of spec"),
-        ("MrsJob", {"job_name": "job"}, "'job_name' is filled in from metadata.name; take it out of spec"),
+        ("SparkBatch", {"name": "job"}, "'name' is set from metadata.name; remove it from spec"),
+        ("MrsJob", {"job_name": "job"}, "'job_name' is set from metadata.name; remove it from spec"),
         (
             "SparkBatch",
             {"className": "A", "class_name": "A"},
-            "give only one of 'className' and 'class_name': they mean the same [one-spelling]",
+            "only one of 'className' and 'class_name' is allowed (they are synonyms) [one-spelling]",
         ),
         ("SparkBatch", {"cluster_name": "q"}, BOTH_QUEUES),
         ("SparkSession", {"cluster_name": "q"}, BOTH_QUEUES),
@@ -161,7 +161,7 @@ def test_a_newline_at_the_end_does_not_match_a_pattern(kind: str, field: str, ba
 
 def test_a_spec_that_is_no_mapping_is_said_once(bare: Workspace) -> None:
     content = manifest("SparkBatch", "job", {}) | {"spec": ["a"]}
-    assert messages(bare, content) == ["'spec' must be a mapping, not a list"]
+    assert messages(bare, content) == ["'spec' must be a mapping, got a list"]
 
 
 PLACES = """\
@@ -190,7 +190,10 @@ def test_something_missing_is_said_of_what_lacks_it(bare: Workspace) -> None:
     content = (
         "apiVersion: deployer/v1\nkind: FlinkJar\nmetadata:\n  labels: {a: b}\nspec:\n  tags: [{key: a}]\n"
     )
-    assert errors(bare, content) == ["3:1: metadata lacks 'name'", "6:10: spec.tags[0] lacks 'value'"]
+    assert errors(bare, content) == [
+        "3:1: missing required field 'name' in metadata",
+        "6:10: missing required field 'value' in spec.tags[0]",
+    ]
 
 
 # --- what is accepted, and how it is sent -----------------------------------------------------------------

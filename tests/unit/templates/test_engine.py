@@ -217,20 +217,20 @@ def test_crlf_lines() -> None:
 @pytest.mark.parametrize(
     ("template", "place", "words"),
     [
-        ("a: 1\nb: x {{ items }}", "2:6", "a list cannot stand inside text; use '| tojson'"),
-        ("a: '{{ mapping }}'", "1:5", "a mapping cannot stand inside text"),
-        ("a: |\n  x\n  y {{ items }}\n", "3:5", "a list cannot stand inside text"),
+        ("a: 1\nb: x {{ items }}", "2:6", "a list cannot be used inside a string; use '| tojson'"),
+        ("a: '{{ mapping }}'", "1:5", "a mapping cannot be used inside a string"),
+        ("a: |\n  x\n  y {{ items }}\n", "3:5", "a list cannot be used inside a string"),
         (
             "{% macro m(x) %}\n-{{ x }}{% endmacro %}\na: {{ m(items) }}",
             "2:2",
-            "a list cannot stand inside text",
+            "a list cannot be used inside a string",
         ),
-        ("{{ number }}: 1", "1:1", "a mapping key must be text"),
-        ("a: 1\n{{ items }}: 1", "2:1", "a mapping key must be text"),
-        ("{{ mapping | tojson }}: 1", "1:1", "a mapping key must be text"),
-        ("a: {{ {1: 2} }}", "1:4", "a mapping key must be text"),
-        ("a: {{ {1: 2} | tojson }}", "1:4", "a mapping key must be text"),
-        ("a: {{ mapping.items }}", "1:4", "a function; a key of that name is written x['name']"),
+        ("{{ number }}: 1", "1:1", "mapping keys must be strings"),
+        ("a: 1\n{{ items }}: 1", "2:1", "mapping keys must be strings"),
+        ("{{ mapping | tojson }}: 1", "1:1", "mapping keys must be strings"),
+        ("a: {{ {1: 2} }}", "1:4", "mapping keys must be strings"),
+        ("a: {{ {1: 2} | tojson }}", "1:4", "mapping keys must be strings"),
+        ("a: {{ mapping.items }}", "1:4", "a function; access a key of that name with x['name']"),
         ("a: {{ mapping.items() }}", "1:4", "a dict_items, which is not data; try '| list'"),
         ("a: {{ items | map('upper') }}", "1:4", "a generator, which is not data; try '| list'"),
         ("a: {{ name.encode() }}", "1:4", "a bytes, which is not data"),
@@ -239,7 +239,7 @@ def test_crlf_lines() -> None:
         ("a: {{ 10 ** 40 }}", "1:4", "more than 40 digits"),
         ("a: {{ number / 1e-320 }}", "1:4", "not finite"),
         ("a: {{ 'nan' | float | abs }}", "1:4", ""),
-        ("a: {{ '\\ud800' }}", "1:4", "half a character"),
+        ("a: {{ '\\ud800' }}", "1:4", "an unpaired surrogate"),
         ("a: {{ '\\ue001' }}", "1:4", "U+E000 to U+E007"),
         ("a: 1\nb: {{ v }}", "2:4", "U+E000 to U+E007"),
         ("a: {{ [v] }}", "1:4", "U+E000 to U+E007"),
@@ -255,12 +255,12 @@ def test_crlf_lines() -> None:
         # Text that would be another each time.
         ("a: {{ items | map('upper') ~ '' }}", "1:4", "a generator, which is not data"),
         ("a: {{ range ~ '' }}", "1:4", "a function"),
-        ("a: {{ (range | string)[10:] }}", "1:4", "the address of an object"),
-        ("a: {{ items | map('upper') | string | upper }}", "1:4", "the address of an object"),
-        ("a: {{ ('%s' % name.upper) | length }}", "1:4", "the address of an object"),
-        ("a: {{ '{}'.format(name.upper) | reverse }}", "1:4", "the address of an object"),
-        ("a: {{ ['%s'] | map('format', name.upper) | list | length }}", "1:4", "the address of an object"),
-        ("a: {{ (mapping.keys() - ['a']) | list }}", "1:4", "a set has no order"),
+        ("a: {{ (range | string)[10:] }}", "1:4", "an object's memory address"),
+        ("a: {{ items | map('upper') | string | upper }}", "1:4", "an object's memory address"),
+        ("a: {{ ('%s' % name.upper) | length }}", "1:4", "an object's memory address"),
+        ("a: {{ '{}'.format(name.upper) | reverse }}", "1:4", "an object's memory address"),
+        ("a: {{ ['%s'] | map('format', name.upper) | list | length }}", "1:4", "an object's memory address"),
+        ("a: {{ (mapping.keys() - ['a']) | list }}", "1:4", "returns an unordered set"),
         ("a: {{ 1 }}\nb: !{{ name }} x", "2:5", "while scanning a tag"),
         ("a: &{{ name }} 1", "1:5", "while scanning an anchor"),
         ("a: {{ 1 }}\nb: \0", "2:4", "'\\x00' is not allowed"),
@@ -311,18 +311,18 @@ def test_refused(template: str, place: str, words: str) -> None:
         ("a: 1\n{% set x, y = [1] %}", "2:1", "ValueError"),
         ("a: 1\n{% for x in 3 %}\n{% endfor %}", "2:1", "not iterable"),
         ("a: 1\n{% for x in range(10 ** 9) %}\n{% endfor %}", "2:1", "OverflowError"),
-        ("{% macro m() %}\n{{ m() }}{% endmacro %}\na: {{ m() }}", "2:1", "calls itself too often"),
-        ("a: {{ 1 }}\nb: {{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "1:4", "nested too deeply"),
+        ("{% macro m() %}\n{{ m() }}{% endmacro %}\na: {{ m() }}", "2:1", "recursion or nesting too deep"),
+        ("a: {{ 1 }}\nb: {{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "1:4", "nesting too deep"),
         ("{% for x in items %}" * 30 + "{% endfor %}" * 30, "1:1", "too many statically nested blocks"),
         ("a: 1\nb: {% include 'x' %}", "2:4", ""),
         # syntax
         ("a: 1\nb: {{ 1 +", "2:4", "unexpected 'end of template'"),
         ("a: 1\nb: {{ 1 + }}", "2:4", "unexpected 'end of print statement'"),
-        ("a: 1\nb: {{ name | nosuch }}", "2:4", "there is no filter 'nosuch'"),
-        ("a: 1\nb: {{ name is nosuch }}", "2:4", "there is no test 'nosuch'"),
+        ("a: 1\nb: {{ name | nosuch }}", "2:4", "unknown filter 'nosuch'"),
+        ("a: 1\nb: {{ name is nosuch }}", "2:4", "unknown test 'nosuch'"),
         ("a: 1\n\n{% nosuch %}", "3:1", "unknown tag 'nosuch'"),
         ("a: 1\n{% endif %}\n", "2:1", "unknown tag 'endif'"),
-        ("a: 1\n{% if yes %}\nb: 1\n\n", "2:1", "this 'if' has no '{% endif %}'"),
+        ("a: 1\n{% if yes %}\nb: 1\n\n", "2:1", "missing '{% endif %}' for this 'if'"),
         ("a: 1\nb: {{ name }}\nc: {{ name }", "3:4", "unexpected '}'"),
         ("a: {# x", "1:4", "Missing end of comment tag"),
         ("a: 1\nb: {{ $ }}", "2:4", "unexpected char '$'"),
@@ -641,7 +641,7 @@ def test_every_undefined_name_is_told() -> None:
     assert problems == [
         "1:4: 'nam' is undefined; did you mean 'name'?",
         "2:4: 'dict object' has no attribute 'aa'; did you mean 'a'?",
-        "2:30: the expression gives a function; a key of that name is written x['name']",
+        "2:30: the expression returns a function; access a key of that name with x['name']",
         "3:12: 'itms' is undefined; did you mean 'items'?",
         "4:28: 'nam' is undefined; did you mean 'name'?",
     ]
@@ -688,8 +688,8 @@ def test_the_nearest_name_is_told(template: str, words: str) -> None:
 )
 def test_in_a_comment_the_error_tells_that_jinja_reads_it(template: str, hint: bool) -> None:
     problem = problem_of(template)
-    assert problem.endswith("written {# ... #}") is hint
-    assert ("Jinja reads the comments of YAML too" in problem) is hint
+    assert problem.endswith("use {# ... #} to comment out a template") is hint
+    assert ("Jinja also evaluates YAML comments" in problem) is hint
 
 
 @pytest.mark.parametrize(
@@ -736,8 +736,8 @@ def test_what_is_required() -> None:
     assert problems == [
         "1:4: 'nmae' is undefined; did you mean 'name'?",
         "2:4: say which",
-        "3:4: a value is required here, and it is null",
-        "4:1: a value is required here, and it is empty",
+        "3:4: a required value is null",
+        "4:1: a required value is empty",
     ]
 
 

@@ -205,7 +205,7 @@ def test_refused(expression: str) -> None:
     documents, problems = read(f"a: 1\nb: {{{{ {expression} }}}}")
     assert not documents
     assert [(it.location, it.code) for it in problems] == [(("f", 2, 4, ()), Code.SECRET_USE)]
-    assert "b64encode, sha256 and urlencode" in problems[0].message
+    assert "b64encode, sha256 or urlencode" in problems[0].message
 
 
 @pytest.mark.parametrize(
