@@ -1,1 +1,1 @@
-"""The one door to the network: calls, listings, credentials, retries."""
+"""The only package that opens connections: requests, listings, credentials, retries."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Regions of other clouds than myhuaweicloud.com, and what stands elsewhere in one that is. Section 2.4: the
-# SDK's region files, and for eu-de the documents of the Open Telekom Cloud.
+# Regions of other clouds than myhuaweicloud.com, and services with another domain. From the region files of
+# huaweicloudsdkdli and huaweicloudsdkmrs (`dli_region.py`, `mrs_region.py`), for eu-de from the documentation of
+# the Open Telekom Cloud.
 _CLOUDS: Mapping[str, str] = {"eu-west-101": "myhuaweicloud.eu", "eu-de": "otc.t-systems.com"}
 _ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("mrs", "ap-southeast-1"): "myhuaweicloud.cn",
