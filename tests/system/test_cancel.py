@@ -141,7 +141,7 @@ def test_one_at_a_time(running: Workspace, emulator: Emulator) -> None:
 
 def test_the_journal_tells_of_it(running: Workspace) -> None:
     running.run("cancel", "--yes", "alpha.yaml")
-    newest = json.loads(running.run("history", "--format", "json").out)[-1]
+    newest = json.loads(running.run("history", "--format", "json").out)["requests"][-1]
     told = (newest["call"], newest["action"], newest["name"], newest["result"])
     assert told == ("cancel", "cancel", "alpha", "done")
 

@@ -59,7 +59,7 @@ def test_who_holds_it_is_said(workspace: Workspace, state: Path) -> None:
         assert re.search(
             r"another apply of this project to target 'test' is running: "
             rf"started \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC by {re.escape(provenance.user())} "
-            rf"\(pid {process.pid}\): deployer apply -t test; nothing was done",
+            rf"\(pid {process.pid}\): deployer apply -t test; no changes made",
             refused.err,
         )
         process.communicate("\n")
