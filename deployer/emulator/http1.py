@@ -41,7 +41,7 @@ class _Lines(io.BufferedReader):
     def readline(self, size: int | None = -1) -> bytes:
         line = super().readline(size)
         if not line.endswith(b"\n") and len(line) != size:
-            raise ConnectionError("the client is gone")
+            raise ConnectionError("the client has closed the connection")
         return line
 
 
@@ -105,7 +105,7 @@ class Connection(BaseHTTPRequestHandler):
             return None
         body = self.rfile.read(left)
         if len(body) < left:
-            raise ConnectionError("the client is gone")
+            raise ConnectionError("the client has closed the connection")
         return body
 
     def _send(self, request_id: str, reply: Reply) -> None:

@@ -156,7 +156,7 @@ def test_a_log_that_cannot_be_read(deployed: Workspace, proxy: FaultProxy) -> No
     for options in ([], ["-f"]):
         ran = deployed.run("logs", *options)
         assert (ran.code, ran.out) == (1, "")
-        assert ran.err.startswith("error: SparkBatch alpha in q: cannot read the log: ")
+        assert ran.err.startswith("error: SparkBatch alpha in q: its log cannot be read: ")
 
 
 # --- what nobody obeys ------------------------------------------------------------------------------------

@@ -24,11 +24,11 @@ import deployer.cli, deployer.cli.commands.apply, deployer.cli.commands.plan
 import deployer.cloud.transport, deployer.cloud.client, deployer.cloud.auth
 import deployer.apply.scheduler, deployer.apply.deployment, deployer.apply.journal, deployer.apply.provenance
 import deployer.apply.lock, deployer.cloud.credentials
-from deployer.cloud.error_codes import hint_of
+from deployer.cloud.error_codes import find_hint
 from deployer.kinds import KINDS
 for kind in KINDS.values():
     kind.rows
-hint_of("", "")
+find_hint("", "")
 
 def command(order):
     os.chdir(order["folder"])
