@@ -169,7 +169,7 @@ class _Scheduler:
         for dependency in _dependencies(change):
             outcome = self._outcomes.get(dependency.identity)
             if outcome and outcome.result is not Result.DONE:
-                return f"dependency {dependency.identity.name}: {outcome.result}"
+                return f"outcome of dependency {dependency.identity.name}: {outcome.result}"
         return ""
 
     # --- in a thread of the pool

@@ -401,7 +401,7 @@ def test_the_dependents_of_a_job_that_failed_are_skipped(
     proxy.rule("POST", "", changed_body("first", fault))
     applied = workspace.apply()
     assert (applied.code, last(applied.out)) == (code, end)
-    assert "second in q: dependency first: " in applied.out
+    assert "second in q: outcome of dependency first: " in applied.out
 
 
 def changed_body(name: str, fault: Fault) -> Fault:
