@@ -1,16 +1,16 @@
-"""Cancelling what was submitted: the run that counts in the plan, and other active runs of the same job."""
+"""Cancelling a submitted job: the run in the plan, and the other active runs of the same job."""
 
 from __future__ import annotations
 
 from deployer.apply.context import ChangeContext
 from deployer.apply.wait import state_of, wait_for
-from deployer.apply.writes import Write, execute, live_shows, may_be_carried_out
+from deployer.apply.writes import Write, execute, live_shows, may_be_executed
 from deployer.errors import RequestFailed
 from deployer.model import RUNNING_PHASES, LiveJob, Step
 
 
 def cancel(context: ChangeContext) -> str:
-    """Cancel all active runs of a job, and wait for their end. Raises ApiError and OutcomeUnknown."""
+    """Cancel all active runs of a job, and wait until they have ended. Raises ApiError and OutcomeUnknown."""
     runs = (context.live, *context.change.other_runs)
     messages = [_cancel_run(context, run) for run in runs]
     context.progress.id = context.live.id
@@ -23,7 +23,7 @@ def _cancel_run(context: ChangeContext, run: LiveJob) -> str:
     kind, path_values = context.kind, context.kind.path_values(context.job.spec)
     context.progress.id = run.id
     if run.phase not in RUNNING_PHASES:
-        return f"had ended by itself ({run.state})"
+        return f"had already ended ({run.state})"
     try:
         written = execute(
             context,
@@ -34,12 +34,12 @@ def _cancel_run(context: ChangeContext, run: LiveJob) -> str:
             ),
         )
     except RequestFailed as error:
-        # What has just ended cannot be cancelled.
+        # A run that has just ended cannot be cancelled.
         live = context.look(run.id)
         if not _has_ended(live):
             raise
-        how = "has ended" if may_be_carried_out(error) else "had ended by itself"
-        return f"{how} ({state_of(live)})"
+        verb = "ended" if may_be_executed(error) else "had already ended"
+        return f"{verb} ({state_of(live)})"
     wait_for(context, _has_ended, "to end")
     return f"cancelled{written.note}"
 

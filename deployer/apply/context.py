@@ -1,4 +1,4 @@
-"""What the steps of a change work with: what all changes of an apply share, and how far this one has come."""
+"""The context of the steps of a change: what all changes of an apply share, and the progress of this one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deployer.secrets.store import Secrets
 
 @dataclass(frozen=True, slots=True)
 class ApplyContext:
-    """What all changes of one apply share. `say` is told what is waited for."""
+    """The context that all changes of one apply share. `say` receives messages about waiting."""
 
     client: Client
     journal: Journal
@@ -32,13 +32,13 @@ class ApplyContext:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a change has come.
+    """The progress of a change.
 
-    `id` is that of its job, empty until a create has given one. `live` is the last look at the job that
-    tells how it ran before. `known_ids` are what the listing showed just before the first write.
+    `id` is that of its job, empty until a create has returned one. `live` is the job as it was last read before
+    it changed. `known_ids` are the ids in the listing just before the first write.
 
-    `messages` has one entry for each finished step, and `partial` says what the current one has done already.
-    `created` is what was read back after a create, `read_error` why nothing could be.
+    `messages` has one entry for each finished step, and `partial` describes what the current step has done.
+    `created` is the job as read back after a create, `read_error` the error if it could not be read.
     """
 
     id: str
@@ -51,13 +51,13 @@ class Progress:
 
     @property
     def has_begun(self) -> bool:
-        """At least one write has been carried out."""
+        """Returns whether at least one write was executed."""
         return bool(self.messages or self.partial)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeContext:
-    """One change that is carried out. `planned_ids` are the ids of all live jobs that the plan knew."""
+    """The context of one change. `planned_ids` are the ids of all live jobs in the plan."""
 
     shared: ApplyContext
     change: Change
@@ -66,8 +66,8 @@ class ChangeContext:
 
     @classmethod
     def begin(cls, shared: ApplyContext, change: Change, planned_ids: Collection[str]) -> ChangeContext:
-        """Return the context of a change of which nothing is done yet."""
-        # Where a create fails, the id of an earlier run would pass for that of a new job.
+        """Return the context of a change that has not started."""
+        # If a create fails, the id of an earlier run would be mistaken for that of a new job.
         planned_id = change.live.id if change.live and change.steps[:1] != (Step.CREATE,) else ""
         return cls(shared, change, planned_ids, Progress(planned_id, change.live))
 
@@ -85,12 +85,12 @@ class ChangeContext:
 
     @property
     def live(self) -> LiveJob:
-        """The live job, for the steps that only changes with one have."""
+        """Return the live job, for the steps that require one."""
         if self.progress.live is None:
             raise RuntimeError("planned without a live job")
         return self.progress.live
 
     def look(self, identifier: str, identity: Identity | None = None) -> LiveJob | None:
-        """Read a job by its id, None where it is gone; raises ApiError. Without `identity` it is this one."""
+        """Read a job by its id, None if it does not exist; raises ApiError. `identity` defaults to this job."""
         path_values = self.kind.path_values(self.job.spec)
         return get_live_job(self.client, identity or self.job.identity, identifier, path_values)

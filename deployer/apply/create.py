@@ -1,7 +1,6 @@
-"""Creating a job. The request is sent once; where its response is lost the job is looked for in the listing.
+"""Creating a job. The request is sent once; if its response is lost, the job is looked up in the listing.
 
-An id that was not listed before, under the same name and with the same content, is the job. Anything else is
-an unknown outcome.
+A new id with the same name and the same content is the job. Otherwise the outcome is unknown.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ def create(context: ChangeContext) -> str:
     """Create the job, and read it back. Raises ApiError and OutcomeUnknown."""
     progress = context.progress
     if context.change.steps[0] is not Step.CREATE:
-        list_same_name(context)  # the run before may have taken long to end
+        list_same_name(context)  # the previous run may have taken long to end
     spec = context.shared.secrets.filled(with_ownership(context.kind, context.job, context.shared.owner))
     progress.id, progress.live = "", None
     write = Write(
@@ -38,9 +37,9 @@ def create(context: ChangeContext) -> str:
     except ApiError as error:
         progress.read_error = str(error)
     if progress.created and progress.created.identity.name not in {"", context.job.name}:
-        other = f"{progress.created.id}, which is {progress.created.identity.name}"
+        other = f"{progress.created.id} ({progress.created.identity.name})"
         progress.id = ""
-        lost = ResponseLost(f"the service answered with the id of another job, {other}")
+        lost = ResponseLost(f"the service returned the id of another job: {other}")
         found = find_lost(context, write, lost)
         progress.id = found.id
         notes += found.note
@@ -52,12 +51,12 @@ def create(context: ChangeContext) -> str:
 def _send(context: ChangeContext, spec: Spec) -> str:
     identifier = context.client.create(context.kind, context.job.name, spec)
     if identifier in context.progress.known_ids:
-        raise ResponseLost(f"the service answered with the id of an earlier job, {identifier}")
+        raise ResponseLost(f"the service returned the id of an existing job, {identifier}")
     return identifier
 
 
 def _find(context: ChangeContext) -> Evidence:
-    """Look in the listing for what a create has made. Raises ApiError."""
+    """Look for the created job in the listing. Raises ApiError."""
     listed = list_candidates(context.client, context.job)
     known_ids = context.progress.known_ids
     new = [run for run in listed if run.id not in known_ids and _may_be_created(context, run)]
@@ -73,16 +72,16 @@ def _may_be_created(context: ChangeContext, live: LiveJob) -> bool:
 
 
 def _is_created(context: ChangeContext, live: LiveJob) -> bool:
-    """Tell whether a new live job is sure to be the one that was sent: of this name and with this content."""
+    """Return whether a new live job is certainly the created one: with this name and this content."""
     return live.identity == context.job.identity and has_this_content(context.kind, context.job, live)
 
 
 def _doubt(job: Job, evidence: Evidence) -> str:
     if evidence.error:
-        found = f"; and the listing cannot be read: {evidence.error}"
+        found = f"; cannot read the job list: {evidence.error}"
     elif evidence.candidates:
-        found = f": the job may be {' or '.join(evidence.candidates)}"
+        found = f"; possible matches: {', '.join(evidence.candidates)}"
     else:
-        found = ": the job is not listed (yet)"
+        found = "; the job is not listed yet"
     command = f"deployer plan --select kind={job.kind},name={job.name}"
-    return f"{found}; see what is there with: {command}"
+    return f"{found}; check with: {command}"

@@ -1,6 +1,6 @@
-"""The steps of definitions, which stay when their run ends: stop, update, start and delete.
+"""The steps of definitions, which remain after their run has ended: stop, update, start and delete.
 
-All can be repeated without harm, but for a start: two of them would run the job twice.
+All of them can be repeated safely, except a start: two starts would run the job twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deployer.model import LiveJob, Phase, Result, Step
 def stop(context: ChangeContext) -> str:
     """Stop a run, and wait for its end and its savepoint. Raises ApiError and OutcomeUnknown.
 
-    Raises ChangedMeanwhile where it has ended by itself, and more steps were to follow.
+    Raises ChangedMeanwhile if it ended on its own and more steps were planned.
     """
     progress, before = context.progress, context.live
     savepoint = context.job.lifecycle.savepoint
@@ -35,29 +35,29 @@ def stop(context: ChangeContext) -> str:
             ),
         )
     except RequestFailed as error:
-        # Only what runs can be stopped. A job in a state that nobody understands may well not.
+        # Only a running job can be stopped. A job in an unknown state may not be running.
         if before.phase is Phase.UNKNOWN and error.status == 400:
-            return "it does not run"
+            return "not running"
         raise
     stopped = wait_for(context, _is_not_pending, "to stop", Phase.ACTIVE)
     if stopped is None:
-        raise RequestFailed(f"{progress.id} is gone after it was stopped")
+        raise RequestFailed(f"{progress.id} no longer exists after the stop")
     if stopped.phase is Phase.ACTIVE:
-        raise RequestFailed(f"it could not be stopped: it is {stopped.state}")
+        raise RequestFailed(f"stop failed: the job is {stopped.state}")
     progress.live = stopped
     if stopped.phase is not Phase.STOPPED:
         if context.change.steps[-1] is Step.STOP:
             return f"ended ({stopped.state})"
-        raise ChangedMeanwhile(f"it ended by itself ({stopped.state}) while it was to be stopped; plan again")
+        raise ChangedMeanwhile(f"ended on its own ({stopped.state}) before it was stopped; run plan again")
     if not savepoint:
         return f"stopped without a savepoint{written.note}"
-    # "yes" is all that a listing says of any savepoint: it cannot be told from an older one.
+    # A listing shows "yes" for any savepoint: a new one cannot be distinguished from an older one.
     if not stopped.savepoint or (stopped.savepoint == before.savepoint and stopped.savepoint != "yes"):
-        message = "it was stopped, but left no savepoint"
-        # An older savepoint may be there: the next plan must not take it for the state of this run.
+        message = "stopped, but no savepoint was created"
+        # An older savepoint may exist: the next plan must not use it as the state of this run.
         entry = context.shared.journal.intent(context.change, journal.SAVEPOINT, progress.id)
         entry.record_outcome(Result.FAILED, progress.id, message)
-        raise RequestFailed(f"{message}; it stays stopped, and nothing else was done")
+        raise RequestFailed(f"{message}; remaining steps skipped, the job stays stopped")
     return f"stopped with a savepoint{written.note}"
 
 
@@ -92,7 +92,7 @@ def _update_tags(context: ChangeContext) -> None:
     desired = _tag_map(context.shared.secrets.filled({TAGS: context.job.spec.get(TAGS)})[TAGS])
     removed = {key: value for key, value in live.items() if key not in desired}
     added = {key: value for key, value in desired.items() if live.get(key) != value}
-    # Either can be sent again: a tag that is gone is no error, and one that is there is replaced.
+    # Both can be repeated: removing a missing tag is not an error, and an existing one is replaced.
     kind, identifier = context.kind, context.progress.id
     shows_no_tags = live_shows(context, lambda _: False)
     if removed:
@@ -104,15 +104,15 @@ def _update_tags(context: ChangeContext) -> None:
 
 
 def start(context: ChangeContext) -> str:
-    """Start a run, from the savepoint of the one before. Raises ApiError and OutcomeUnknown."""
+    """Start a run, from the savepoint of the previous one. Raises ApiError and OutcomeUnknown."""
     progress = context.progress
-    # What an update has done to the state says nothing about whether the job has run.
+    # The state after an update does not show whether the job has run before.
     before = progress.live
     from_savepoint = False
     if before is not None and before.phase not in {Phase.DRAFT, Phase.SUCCEEDED}:
         from_savepoint = bool(before.savepoint)
         if not from_savepoint and context.job.lifecycle.savepoint:
-            raise RequestFailed("it has no savepoint: it would start without its state")
+            raise RequestFailed("no savepoint exists: starting would lose job state")
     phase = _phase_before_start(context)
     written = execute(
         context,
@@ -126,7 +126,7 @@ def start(context: ChangeContext) -> str:
     if context.change.steps[0] is Step.STOP:
         live = wait_for(context, _is_not_pending, "to run", phase)
         if live is None or live.phase in {Phase.FAILED, Phase.STOPPED, Phase.DRAFT}:
-            raise RequestFailed(f"after its restart it is {state_of(live)}")
+            raise RequestFailed(f"{state_of(live)} after the restart")
     return f"started{' from its savepoint' if from_savepoint else ''}{written.note}"
 
 
@@ -154,7 +154,7 @@ def _is_not_pending(live: LiveJob | None) -> bool:
 
 
 def _value_or_empty(kind: Kind, name: str, value: Any) -> Any:
-    """Return a value to send; one that the manifest no longer has is set back to its default, or emptied."""
+    """Return a value to send; one that was removed from the manifest is reset to its default, or emptied."""
     if value is not None:
         return value
     row = kind.spellings[name]

@@ -1,4 +1,4 @@
-"""One change -> its Outcome: the steps that were planned, in their order, and no other call."""
+"""One change -> its Outcome: sends the requests of the planned steps in their order, and no others."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from deployer.apply.cancel import cancel
 from deployer.apply.context import ApplyContext, ChangeContext
 from deployer.apply.create import create
 from deployer.apply.recheck import ChangedMeanwhile, read_back, recheck
-from deployer.apply.writes import DONE_WORDS, OutcomeUnknown
+from deployer.apply.writes import OutcomeUnknown
 from deployer.errors import DeployerError, Interrupted
 from deployer.model import Change, Outcome, Result, Step
 
-# Each carries out its step, and returns what there is to say of it.
+# Each executes its step and returns its message.
 _STEPS: Mapping[Step, Callable[[ChangeContext], str]] = {
     Step.CREATE: create,
     Step.CANCEL: cancel,
@@ -25,9 +25,9 @@ _STEPS: Mapping[Step, Callable[[ChangeContext], str]] = {
 
 
 def deploy(shared: ApplyContext, change: Change, planned_ids: Collection[str]) -> Outcome:
-    """Carry out a change. Never raises: what went wrong is in the outcome.
+    """Apply a change. Never raises: errors are in the outcome.
 
-    `planned_ids` are the ids of all live jobs that the plan knew.
+    `planned_ids` are the ids of all live jobs in the plan.
     """
     context = ChangeContext.begin(shared, change, planned_ids)
     progress = context.progress
@@ -38,8 +38,8 @@ def deploy(shared: ApplyContext, change: Change, planned_ids: Collection[str]) -
             progress.messages.append(_STEPS[step](context))
             progress.partial = ""
     except Interrupted as error:
-        left = "the rest was not done" if progress.has_begun else "nothing was done"
-        message = f"{left}: {error}; the next apply goes on from here"
+        left = "remaining steps skipped" if progress.has_begun else "no changes made"
+        message = f"{left}: {error}; the next apply continues from here"
         return _outcome(context, Result.STOPPED, progress.partial, message)
     except ChangedMeanwhile as error:
         return _outcome(context, Result.REFUSED, str(error))
@@ -47,8 +47,8 @@ def deploy(shared: ApplyContext, change: Change, planned_ids: Collection[str]) -
         return _outcome(context, Result.UNKNOWN, str(error))
     except DeployerError as error:
         return _outcome(context, Result.FAILED, _failure(context, error))
-    except Exception as error:  # noqa: BLE001 - the other changes go on, and this one is told of
-        message = f"{type(error).__name__} inside deployer, which is a bug"
+    except Exception as error:  # noqa: BLE001 - the other changes continue, and this one is reported
+        message = f"internal error {type(error).__name__}; please report this bug"
         return _outcome(context, Result.UNKNOWN, progress.partial, message)
     return _outcome(context, Result.DONE, read_back(context))
 
@@ -59,12 +59,12 @@ def _failure(context: ChangeContext, error: DeployerError) -> str:
         return f"{progress.partial}, but {error}"
     if progress.messages:
         step = context.change.steps[len(progress.messages)]
-        return f"but not {DONE_WORDS[step]}: {error}"
+        return f"but failed to {step}: {error}"
     return str(error)
 
 
 def _outcome(context: ChangeContext, result: Result, *messages: str) -> Outcome:
-    """Return the outcome whose message tells the finished steps, and then `messages`."""
+    """Return the outcome; its message lists the finished steps, and then `messages`."""
     progress = context.progress
     message = ", ".join(filter(None, (*progress.messages, *messages)))
     return Outcome(

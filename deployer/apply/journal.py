@@ -1,11 +1,11 @@
 """The journal of one project: each write before it is sent, and its outcome after.
 
 `.deployer/journal.jsonl` is only ever appended to. A line is a JSON object with a `format` and an `event`:
-an `intent` before each call that writes, and an `outcome` after it, which names its intent by `run` and
-`number`. Each line is one write, and on the disk before the call is sent, so that after a crash the file
-tells what may have been carried out.
+an `intent` before each write request, and an `outcome` after it, which refers to its intent by `run` and
+`number`. Each line is written at once and is on the disk before the request is sent, so after a crash the file
+shows what may have been executed.
 
-It holds names, ids and messages, and never what a job is made of.
+It contains names, ids and messages, never the spec of a job.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from deployer.secrets import redact
 
 FILE = "journal.jsonl"
 
-# What stands in the place of a call where a stop was to leave a savepoint, and left none.
+# Recorded as `call` when a stop should have created a savepoint, but created none.
 SAVEPOINT = "savepoint"
 
 FORMAT = 1
 MAX_TEXT = 2000
-MAX_READ = 16 * 1024 * 1024  # of the end of the file; the rest is kept, and left out
+MAX_READ = 16 * 1024 * 1024  # of the end of the file; the rest is kept, but not read
 MAX_LINE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A call that was about to be sent, and its outcome: `result` is empty where none is recorded.
+    """A request that was about to be sent, and its outcome: `result` is empty if none is recorded.
 
     `author` is a user or a CI job. `run` is one per apply.
     """
@@ -66,13 +66,13 @@ class Intent:
 
     @property
     def settled(self) -> bool:
-        """Its outcome is known."""
+        """Return whether the outcome is known."""
         return self.result not in {"", Result.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The content of a journal, newest last. `broken` counts unreadable lines, `cut` the bytes left out."""
+    """The content of a journal, newest last. `broken` counts unreadable lines, `cut` the skipped bytes."""
 
     intents: tuple[Intent, ...] = ()
     broken: int = 0
@@ -80,7 +80,7 @@ class History:
 
 
 class Entry:
-    """An intent that is in the journal, and has no outcome there yet."""
+    """An intent in the journal that has no outcome yet."""
 
     def __init__(self, journal: Journal, number: int) -> None:
         self._journal = journal
@@ -93,7 +93,7 @@ class Entry:
         message: str = "",
         request_id: str = "",
     ) -> None:
-        """Write the outcome. Where that fails it does not raise: then the call counts as unknown."""
+        """Write the outcome. Does not raise if that fails: the outcome then remains unknown."""
         self._journal.record_outcome(self._number, str(result), id, message, request_id)
 
 
@@ -132,9 +132,9 @@ class Journal:
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> Journal:
-        """Open the journal in the project's state folder, or begin it; raises DeployerError.
+        """Open or create the journal in the project's state folder; raises DeployerError.
 
-        `scrub` removes secrets from whatever is written.
+        `scrub` removes secrets from all text that is written.
         """
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         path = folder / FILE
@@ -142,7 +142,7 @@ class Journal:
             descriptor = os.open(path, flags, 0o600)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise DeployerError(f"the journal {path} is not a plain file; nothing was sent")
+                    raise DeployerError(f"journal {path} is not a regular file; no request was sent")
                 os.fchmod(descriptor, 0o600)
                 _sync(folder)
             except BaseException:
@@ -150,7 +150,7 @@ class Journal:
                 raise
         except OSError as error:
             raise DeployerError(
-                f"the journal {path} cannot be opened: {error.strerror}; nothing was sent"
+                f"cannot open journal {path}: {error.strerror}; no request was sent"
             ) from None
         given = os.environ if environment is None else environment
         return cls(descriptor, folder, target, project_id, scrub, given, clock or Clock())
@@ -165,7 +165,7 @@ class Journal:
         os.close(self._descriptor)
 
     def intent(self, change: Change, call: str, id: str = "") -> Entry:  # noqa: A002
-        """Write that `call` is about to be sent for `change`. Raises DeployerError: then do not send it."""
+        """Record that `call` is about to be sent for `change`. Raises DeployerError: then do not send it."""
         identity = change.job.identity
         with self._lock:
             self._number += 1
@@ -195,12 +195,12 @@ class Journal:
             except OSError as error:
                 where = self._folder / FILE
                 raise DeployerError(
-                    f"the journal {where} cannot be written: {error.strerror}; the call was not sent"
+                    f"cannot write journal {where}: {error.strerror}; the request was not sent"
                 ) from None
         return Entry(self, number)
 
     def record_outcome(self, number: int, result: str, id: str, message: str, request_id: str) -> None:  # noqa: A002
-        """Write the outcome of the intent `number`, if it can be written."""
+        """Write the outcome of the intent `number`, if possible."""
         record = {
             "format": FORMAT,
             "event": "outcome",
@@ -234,7 +234,7 @@ class Journal:
         return redact.text(self._scrub(text))[:MAX_TEXT]
 
     def _write(self, record: Mapping[str, object]) -> None:
-        """Append a line in one write; after a line that a crash has cut off, it begins a new one."""
+        """Append a line in one write; starts a new line after one that a crash has cut off."""
         line = json.dumps(record).encode() + b"\n"
         if os.lseek(self._descriptor, 0, os.SEEK_END):
             os.lseek(self._descriptor, -1, os.SEEK_END)
@@ -246,7 +246,7 @@ class Journal:
 
 
 def _sync(folder: Path) -> None:
-    """Make a new file's name last, too, where folders can be synchronised."""
+    """Synchronise the folder too, where the system allows it, so that the name of a new file persists."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -257,14 +257,14 @@ def _sync(folder: Path) -> None:
 
 
 def read(folder: Path, most: int = MAX_READ) -> History:
-    """Read the journal in `folder`; an empty history where there is none. Raises DeployerError.
+    """Read the journal in `folder`; an empty history if there is none. Raises DeployerError.
 
-    Of a long one only the last `most` bytes are read.
+    Only the last `most` bytes of a long journal are read.
     """
     path = folder / FILE
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise DeployerError(f"the journal {path} is not a plain file")
+            raise DeployerError(f"journal {path} is not a regular file")
         with path.open("rb") as file:
             cut = max(0, file.seek(0, os.SEEK_END) - most)
             file.seek(cut)
@@ -272,7 +272,7 @@ def read(folder: Path, most: int = MAX_READ) -> History:
     except FileNotFoundError:
         return History()
     except OSError as error:
-        raise DeployerError(f"the journal {path} cannot be read: {error.strerror}") from None
+        raise DeployerError(f"cannot read journal {path}: {error.strerror}") from None
     if cut:
         cut += raw.find(b"\n") + 1
         raw = raw[raw.find(b"\n") + 1 :]
@@ -287,9 +287,9 @@ def read(folder: Path, most: int = MAX_READ) -> History:
 
 
 def unsettled(history: History, target: str) -> tuple[Intent, ...]:
-    """Return the calls to `target` whose outcome is unknown, newest last.
+    """Return the requests to `target` whose outcome is unknown, newest last.
 
-    Those of a job are forgotten when a later run sent something for the same job and knows its outcome.
+    Those of a job are dropped if a later run sent a request for the same job with a known outcome.
     """
     open_calls: list[Intent] = []
     for intent in history.intents:
@@ -305,9 +305,9 @@ def unsettled(history: History, target: str) -> tuple[Intent, ...]:
 
 
 def submitted(history: History, target: str, since: datetime) -> Mapping[str, Identity]:
-    """Return the ids of the jobs that were submitted to `target` since then, as far as they are known.
+    """Return the known ids of the jobs that were submitted to `target` since `since`.
 
-    A listing that lags behind may not show them yet.
+    A delayed listing may not show them yet.
     """
     return {
         intent.id: intent.identity
@@ -320,7 +320,7 @@ def submitted(history: History, target: str, since: datetime) -> Mapping[str, Id
 
 
 def without_savepoint(history: History, target: str) -> frozenset[Identity]:
-    """Return the jobs whose last stop left no savepoint, and that were not started since."""
+    """Return the jobs whose last stop created no savepoint and that were not started since."""
     lost: set[Identity] = set()
     for intent in history.intents:
         if intent.target == target and intent.call == SAVEPOINT:
@@ -331,7 +331,7 @@ def without_savepoint(history: History, target: str) -> frozenset[Identity]:
 
 
 def _add(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
-    """Add the record of a line to `intents`. Raises what a line can raise that is not as we write it."""
+    """Add the record of a line to `intents`. Raises the errors that an invalid line can cause."""
     if len(line) > MAX_LINE:
         raise ValueError
     record = json.loads(line)
@@ -362,7 +362,7 @@ def _add(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
             id=strings["id"],
         )
     elif record["event"] == "outcome":
-        # One whose intent was in the part that is left out belongs to nothing.
+        # The intent of an outcome may be in the part that was skipped.
         before = intents.get(key)
         if before is not None:
             intents[key] = replace(
@@ -379,7 +379,7 @@ def _add(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Strings:
-    """The strings of a record; raises TypeError for another value."""
+    """The strings of a record; raises TypeError for other types."""
 
     record: Mapping[str, Any]
 

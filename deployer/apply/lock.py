@@ -1,7 +1,7 @@
 """One apply at a time for a project and target: a lock that ends with the process that holds it.
 
-A second file says who holds it, and is only believed while the lock is held. The lock's own file is no place
-for that: whoever tries to take it empties it.
+A second file names the holder, and is valid only while the lock is held. The lock file itself cannot contain
+the name: every attempt to acquire the lock truncates it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Owner:
 
 @contextmanager
 def hold(folder: Path, target: str, command: str) -> Iterator[None]:
-    """Hold the lock of `target` in the project's state folder. Raises DeployerError when another has it."""
+    """Hold the lock of `target` in the project's state folder. Raises DeployerError if another process holds it."""
     lock = FileLock(folder / f"{target}.lock", timeout=0)
     owner_file = folder / f"{target}.lock.json"
     try:
@@ -46,16 +46,16 @@ def hold(folder: Path, target: str, command: str) -> Iterator[None]:
     except Timeout:
         owner = _owner(owner_file)
         raise DeployerError(
-            f"another apply of this project to target '{target}' is under way"
-            f"{f': {owner}' if owner else ''}; nothing was done"
+            f"another apply of this project to target '{target}' is running"
+            f"{f': {owner}' if owner else ''}; no changes made"
         ) from None
     except OSError as error:
-        raise DeployerError(f"{lock.lock_file} cannot be locked: {error.strerror}") from None
+        raise DeployerError(f"cannot lock {lock.lock_file}: {error.strerror}") from None
     try:
         _write(owner_file, Owner(provenance.user(), os.getpid(), _now(), command))
         yield
     finally:
-        # While the lock is still ours: after it the file may be the next one's.
+        # While the lock is still held: later the file may belong to the next holder.
         with suppress(OSError):
             owner_file.unlink()
         lock.release()
@@ -66,7 +66,7 @@ def _now() -> str:
 
 
 def _write(file: Path, owner: Owner) -> None:
-    """Replace what a killed process may have left. It is only for a message, so it may fail."""
+    """Replace the file that a killed process may have left. Errors are ignored: it is only used in a message."""
     with suppress(OSError):
         file.unlink(missing_ok=True)
         with file.open("x", encoding="utf-8") as fresh:
@@ -74,7 +74,7 @@ def _write(file: Path, owner: Owner) -> None:
 
 
 def _owner(file: Path) -> Owner | None:
-    """Read who holds the lock; None where the file does not say, or names a process that has ended."""
+    """Read the holder of the lock; None if the file is invalid, or names a process that has ended."""
     try:
         record = json.loads(file.read_text(encoding="utf-8")[: 10 * MAX_TEXT])
         user, pid, time, command = (record[name] for name in ("user", "pid", "time", "command"))
@@ -95,5 +95,5 @@ def _is_alive(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        return True  # it is another user's
+        return True  # a process of another user
     return True

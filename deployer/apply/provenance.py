@@ -15,15 +15,15 @@ from deployer.secrets import redact
 GIT_SECONDS = 5
 _REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
-# A folder of a pull request can look like a bare repository whose configuration names programs to run.
+# A folder in a pull request can look like a bare repository whose configuration names programs to run.
 _SAFE = ("-c", "safe.bareRepository=explicit", "-c", "core.fsmonitor=false")
 _CI_REVISIONS = ("GITHUB_SHA", "CI_COMMIT_SHA")
 
 
 def revision(folder: Path, environment: Mapping[str, str]) -> str:
-    """Return the commit that is checked out in `folder`, and `dirty` where its files differ from it.
+    """Return the commit that is checked out in `folder`, with ` dirty` if its files differ from it.
 
-    Without git it is what the CI's variables say; empty where nothing tells.
+    Without git it is the commit in the variables of the CI; empty if there is none.
     """
     head = _git(folder, "rev-parse", "HEAD").strip()
     if _REVISION.fullmatch(head):
@@ -34,10 +34,10 @@ def revision(folder: Path, environment: Mapping[str, str]) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """Return what git prints; empty where it fails. It gets neither our secrets nor the GIT_DIR of a hook."""
+    """Return the output of git; empty if it fails. It receives neither our secrets nor the GIT_DIR of a hook."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     try:
-        done = subprocess.run(  # noqa: S603 - no text of anybody's is in the arguments
+        done = subprocess.run(  # noqa: S603 - the arguments contain no untrusted text
             ["git", *_SAFE, *arguments],  # noqa: S607 - the user's own git
             cwd=folder,
             env=kept,
@@ -52,7 +52,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def author(environment: Mapping[str, str]) -> str:
-    """Return the CI's user and job where there is one, or else who is logged in, and where."""
+    """Return the user and job in CI, otherwise the logged-in user and the host."""
     if run := environment.get("GITHUB_RUN_ID"):
         server, repository = environment.get("GITHUB_SERVER_URL"), environment.get("GITHUB_REPOSITORY")
         url = f"{server}/{repository}/actions/runs/{run}" if server and repository else f"GitHub run {run}"
@@ -63,7 +63,7 @@ def author(environment: Mapping[str, str]) -> str:
 
 
 def user() -> str:
-    """Return who is logged in, and on which machine: `user@machine`."""
+    """Return the logged-in user and the host: `user@host`."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError, ImportError):

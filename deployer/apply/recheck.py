@@ -1,6 +1,6 @@
-"""The looks before the first write, for what the plan saw, and after the last one, for what was sent.
+"""The checks before the first write, against the plan, and after the last one, against the request.
 
-A job that is no longer as the plan saw it is refused: somebody else is at work on it.
+A job that has changed since the plan is refused: somebody else is working on it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from deployer.planning.diff import compare
 
 
 class ChangedMeanwhile(DeployerError):
-    """The live job is not what the plan saw."""
+    """The live job has changed since the plan."""
 
 
 def recheck(context: ChangeContext) -> None:
-    """Look at the job again; raises ChangedMeanwhile where it is not what the plan saw, and ApiError."""
+    """Read the job again; raises ChangedMeanwhile if it has changed since the plan, and ApiError."""
     planned = context.change.live
     listed = list_same_name(context)
     if planned is None:
@@ -30,24 +30,24 @@ def recheck(context: ChangeContext) -> None:
     live = next((run for run in listed if run.id == planned.id), None)
     live = live or context.look(planned.id, planned.identity)
     if live is None:
-        raise ChangedMeanwhile(f"{planned.id} is not there any more; plan again")
+        raise ChangedMeanwhile(f"{planned.id} no longer exists; run plan again")
     if _has_moved(context, planned, live):
         raise ChangedMeanwhile(
-            f"{planned.id} was {planned.state} when the plan was made, and is {live.state} now; plan again"
+            f"{planned.id} changed from {planned.state} to {live.state} since the plan was created; run plan again"
         )
     if names := _differing_fields(planned, live):
         raise ChangedMeanwhile(
-            f"{planned.id} was changed since the plan was made ({', '.join(names)}); plan again"
+            f"{planned.id} was modified since the plan was created ({', '.join(names)}); run plan again"
         )
-    # A savepoint that the plan did not count with is not started from.
+    # A savepoint that the plan did not know is not used for a start.
     counts = planned.savepoint or live.phase is Phase.ACTIVE
     context.progress.live = live if counts else replace(live, savepoint="")
 
 
 def list_same_name(context: ChangeContext) -> list[LiveJob]:
-    """List the runs that may be of this job; raises ChangedMeanwhile where a new one is there, and ApiError.
+    """List the runs that may be of this job; raises ChangedMeanwhile if there is a new one, and ApiError.
 
-    Their ids become the known ones: what appears beside them after a create is what it made.
+    Their ids become the known ones: a run that appears after a create is the created one.
     """
     kind, job = context.kind, context.job
     listed = list_candidates(context.client, job)
@@ -55,7 +55,7 @@ def list_same_name(context: ChangeContext) -> list[LiveJob]:
     for run in listed:
         unnamed = not kind.named_in_listing and not run.identity.name and run.phase in RUNNING_PHASES
         if run.id not in context.planned_ids and (run.identity == job.identity or unnamed):
-            raise ChangedMeanwhile(f"{run.id} ({run.state}) has appeared since the plan was made; plan again")
+            raise ChangedMeanwhile(f"{run.id} ({run.state}) was created since the plan; run plan again")
     return listed
 
 
@@ -63,19 +63,19 @@ def _has_moved(context: ChangeContext, planned: LiveJob, live: LiveJob) -> bool:
     if context.kind.nature is Nature.DEFINITION:
         return live.phase is not planned.phase
     if Step.CANCEL in context.change.steps:
-        return False  # what has ended meanwhile need not be cancelled
+        return False  # a run that has ended meanwhile need not be cancelled
     return live.phase in RUNNING_PHASES and planned.phase not in RUNNING_PHASES
 
 
 def _differing_fields(planned: LiveJob, live: LiveJob) -> list[str]:
-    """Return the fields in which two looks at a job differ; tags are not in each of them."""
+    """Return the fields that differ between two reads of a job; not all of them contain tags."""
     before, now = planned.spec or {}, live.spec or {}
     names = {*before, *now} - planned.unobserved - live.unobserved - {TAGS}
     return sorted(name for name in names if before.get(name) != now.get(name))
 
 
 def drift(kind: Kind, job: Job, live: LiveJob) -> Sequence[str]:
-    """Return the fields in which a live job is not as its manifest says; none where its spec is not shown."""
+    """Return the fields in which a live job differs from its manifest; none if its spec is not returned."""
     if live.spec is None:
         return []
     changes = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
@@ -83,12 +83,12 @@ def drift(kind: Kind, job: Job, live: LiveJob) -> Sequence[str]:
 
 
 def has_this_content(kind: Kind, job: Job, live: LiveJob) -> bool:
-    """Tell whether a live job is sure to hold what its manifest says; one that is not shown is not."""
+    """Return whether a live job certainly matches its manifest; false if its spec is not returned."""
     return matches_fingerprint(kind, job, live) or (live.spec is not None and not drift(kind, job, live))
 
 
 def read_back(context: ChangeContext) -> str:
-    """Read what was sent, and return how it differs: then a comparison is wrong, or the service is."""
+    """Read the job back, and describe how it differs from the request: an error of deployer or the service."""
     steps, progress = context.change.steps, context.progress
     if not {Step.CREATE, Step.UPDATE} & {*steps}:
         return ""
@@ -99,12 +99,12 @@ def read_back(context: ChangeContext) -> str:
         except ApiError as error:
             error_text = str(error)
     if error_text:
-        return f"it could not be read back: {error_text}"
+        return f"could not be read back: {error_text}"
     if live is None or matches_fingerprint(context.kind, context.job, live):
         return ""
     if live.spec is None:
-        return "but what was sent is not shown, so that it cannot be compared"
+        return "but the service does not return the spec, so it cannot be compared"
     if names := drift(context.kind, context.job, live):
         fields = ", ".join(names)
-        return f"but read back it differs ({fields}), as the next plan will show: please report it"
+        return f"but the deployed spec differs from the request ({fields}); please report this bug"
     return ""

@@ -1,7 +1,7 @@
-"""Plan -> Outcomes: which change is carried out when, and which waits for which.
+"""Plan -> Outcomes: the order of the changes, and which of them wait for others.
 
-Changes that do not depend on each other run concurrently, and one that fails does not stop the others.
-Outcomes come in the order of the plan, whatever ends first.
+Changes that do not depend on each other run concurrently, and a failed one does not stop the others.
+Outcomes are returned in the order of the plan.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from graphlib import TopologicalSorter
 
 from deployer.apply.context import ApplyContext
 from deployer.apply.deployment import deploy
-from deployer.apply.wait import FinalLook, has_reached, state_of, wait_until
+from deployer.apply.wait import UNTIL_WORDS, FinalLook, has_reached, is_state, state_of, wait_until
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
@@ -38,19 +38,19 @@ from deployer.planning.plan import current_run
 from deployer.project.target import seconds
 from deployer.secrets import redact
 
-# How long after an interrupt the responses of running requests are waited for.
+# The time after an interrupt to wait for the responses of running requests.
 GRACE_SECONDS = 10.0
 
-# How much of the log of a failed job an outcome shows.
+# The number of log lines of a failed job in its outcome.
 LOG_LINES = 10
 
-# What --fail-fast ends at.
+# The results at which --fail-fast stops.
 _FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """How a plan is applied: `wait` is the state that each submitted job is waited for."""
+    """The options of an apply: `wait` is the state that each submitted job must reach."""
 
     parallelism: int = 1
     fail_fast: bool = False
@@ -64,21 +64,21 @@ def apply(
     jobs: Mapping[Identity, Job],
     options: ApplyOptions | None = None,
 ) -> Generator[Outcome]:
-    """Carry out `plan`, which was made from `live`, and yield the outcome of each change.
+    """Apply `plan`, which was created from `live`, and yield the outcome of each change.
 
-    `jobs` are those of the whole project, for the dependencies that are not in the plan. What was not
-    started, after an interrupt or with `fail_fast`, yields nothing.
+    `jobs` are those of the whole project, for the dependencies that are not in the plan. A change that was not
+    started, after an interrupt or with `fail_fast`, has no outcome.
     """
     yield from _Scheduler(context, live, jobs, options or ApplyOptions()).outcomes(plan)
 
 
 def _dependencies(change: Change) -> tuple[Dependency, ...]:
-    """Return what a change waits for: nothing, where it only ends its job."""
+    """Return the dependencies that a change waits for: none if it only ends its job."""
     return change.job.depends_on if DEPENDENT_STEPS & {*change.steps} else ()
 
 
 class _Scheduler:
-    """The changes of one plan: which are in progress, and the outcomes of those that have ended."""
+    """The scheduler of the changes of one plan, with the outcomes of the finished ones."""
 
     def __init__(
         self, context: ApplyContext, live: Live, jobs: Mapping[Identity, Job], options: ApplyOptions
@@ -94,7 +94,7 @@ class _Scheduler:
         self._has_failed = False
 
     def outcomes(self, plan: Plan) -> Iterator[Outcome]:
-        """Carry out the changes, and yield their outcomes in the order of the plan."""
+        """Apply the changes, and yield their outcomes in the order of the plan."""
         changes = {change.job.identity: change for change in plan.steps}
         sorter: TopologicalSorter[Identity] = TopologicalSorter()
         for identity, change in changes.items():
@@ -126,7 +126,7 @@ class _Scheduler:
                     sorter.done(identity)
             yield from self._out_of_order(order)
         except KeyboardInterrupt:
-            message = "interrupted while a call was under way; plan shows what came of it"
+            message = "interrupted while a request was running; run plan to see the result"
             for future, identity in in_progress.items():
                 unknown = Outcome(changes[identity], Result.UNKNOWN, message)
                 self._outcomes[identity] = future.result() if future.done() else unknown
@@ -137,13 +137,13 @@ class _Scheduler:
 
     @property
     def _is_stopping(self) -> bool:
-        """No further change is started: after an interrupt, or after a failure with `fail_fast`."""
+        """Return whether no further change is started: after an interrupt, or a failure with `fail_fast`."""
         return bool(self._context.stop_signal) or (self._options.fail_fast and self._has_failed)
 
     def _next_finished(self, in_progress: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
-        """Wait until something has ended, and return it.
+        """Wait until a change has finished, and return the finished ones.
 
-        Raises KeyboardInterrupt where that takes too long after an interrupt.
+        Raises KeyboardInterrupt if that takes too long after an interrupt.
         """
         interrupted_at = None
         while True:
@@ -165,11 +165,11 @@ class _Scheduler:
                 yield self._outcomes[identity]
 
     def _unmet_dependency(self, change: Change) -> str:
-        """Return why a change is skipped, empty if it is not: one that it depends on was not done."""
+        """Return why a change is skipped, empty if it is not: a dependency was not applied."""
         for dependency in _dependencies(change):
             outcome = self._outcomes.get(dependency.identity)
             if outcome and outcome.result is not Result.DONE:
-                return f"it depends on {dependency.identity.name}, whose outcome is: {outcome.result}"
+                return f"outcome of dependency {dependency.identity.name}: {outcome.result}"
         return ""
 
     # --- in a thread of the pool
@@ -180,7 +180,9 @@ class _Scheduler:
                 if reason := self._wait_for_dependency(dependency):
                     return Outcome(change, Result.SKIPPED, reason)
         except Interrupted:
-            return Outcome(change, Result.STOPPED, "nothing was done: interrupted while it waited for others")
+            return Outcome(
+                change, Result.STOPPED, "interrupted while waiting for dependencies; no changes made"
+            )
         outcome = deploy(self._context, change, self._planned_ids)
         desired = change.job.lifecycle.state
         is_submitted = bool(outcome.id) and desired in {State.PRESENT, State.RUNNING}
@@ -189,22 +191,24 @@ class _Scheduler:
         return self._wait_for_job(outcome, self._options.wait)
 
     def _wait_for_dependency(self, dependency: Dependency) -> str:
-        """Wait for a dependency, and return why the jobs that need it are skipped, empty if they are not."""
+        """Wait for a dependency, and return why the jobs that depend on it are skipped, empty if they are not."""
         if dependency.until is Until.SUBMITTED:
             return ""
         name = dependency.identity.name
         identifier = self._id_of(dependency.identity)
         if not identifier:
-            return f"it depends on {name}, which is not there"
+            return f"dependency {name} does not exist"
         try:
             final = self._wait(dependency.identity, identifier, dependency.until)
         except ApiError as error:
-            return f"it depends on {name}, of which the state cannot be read: {error}"
+            return f"cannot read the state of dependency {name}: {error}"
         if not final.reached:
             timeout = self._jobs[dependency.identity].lifecycle.timeout
-            return f"it depends on {name}, which is not {_UNTIL_WORDS[dependency.until]} after {timeout}"
+            return (
+                f"timed out after {timeout} waiting until dependency {name} {UNTIL_WORDS[dependency.until]}"
+            )
         if _has_failed(final.live):
-            return f"it depends on {name}, which is {state_of(final.live)}"
+            return f"dependency {name} {is_state(final.live)}"
         return ""
 
     def _id_of(self, identity: Identity) -> str:
@@ -214,21 +218,24 @@ class _Scheduler:
         return live.id if live else ""
 
     def _wait(self, identity: Identity, identifier: str, until: Until) -> FinalLook:
-        """Wait until a job is as far as `until`, has failed, or is gone. Raises ApiError and Interrupted."""
+        """Wait until a job has reached `until`, has failed, or no longer exists.
+
+        Raises ApiError and Interrupted.
+        """
         job = self._jobs[identity]
         path_values = KINDS[identity.kind].path_values(job.spec)
         context = self._context
         consistent_at = time.monotonic() + context.polling.consistency_delay
 
         def is_over(live: LiveJob | None) -> bool:
-            if live is None:  # or what was sent just now is not shown yet
+            if live is None:  # or the new job is not listed yet
                 return time.monotonic() >= consistent_at
             return live.phase in FAILED_PHASES or has_reached(live, until)
 
         live = get_live_job(context.client, identity, identifier, path_values)
         if is_over(live):
             return FinalLook(live, reached=True)
-        context.say(f"{identity}: waiting until {identifier} is {_UNTIL_WORDS[until]}")
+        context.say(f"{identity}: waiting until {identifier} {UNTIL_WORDS[until]}")
         return wait_until(
             lambda: get_live_job(context.client, identity, identifier, path_values),
             is_over,
@@ -238,27 +245,28 @@ class _Scheduler:
         )
 
     def _wait_for_job(self, outcome: Outcome, until: Until) -> Outcome:
-        """Wait for the job of a change that was carried out, and return the outcome of both."""
+        """Wait for the job of an applied change, and return the combined outcome."""
         job = outcome.change.job
-        word = _UNTIL_WORDS[until]
         try:
             final = self._wait(job.identity, outcome.id, until)
         except Interrupted:
-            return replace(outcome, message=f"{outcome.message}; interrupted before it was {word}")
+            return replace(
+                outcome, message=f"{outcome.message}; interrupted while waiting until it {UNTIL_WORDS[until]}"
+            )
         except ApiError as error:
-            message = f"{outcome.message}; whether it is {word} cannot be read: {error}"
+            message = f"{outcome.message}; cannot read whether it {UNTIL_WORDS[until]}: {error}"
             return replace(outcome, result=Result.TIMED_OUT, message=self._context.secrets.scrubbed(message))
         state = state_of(final.live)
         if not final.reached:
-            message = f"{outcome.message}; it is still {state} after {job.lifecycle.timeout}, and goes on"
+            message = f"{outcome.message}; still {state} after {job.lifecycle.timeout}; the job keeps running"
             return replace(outcome, result=Result.TIMED_OUT, message=message)
         if _has_failed(final.live):
-            message = f"{outcome.message}, but it is {state}"
+            message = f"{outcome.message}, but the job {is_state(final.live)}"
             return replace(outcome, result=Result.FAILED, message=message, log=self._log(job, outcome.id))
-        return replace(outcome, message=f"{outcome.message}; it is {state}")
+        return replace(outcome, message=f"{outcome.message}; {state}")
 
     def _log(self, job: Job, identifier: str) -> tuple[str, ...]:
-        """Return the last lines of a job's log, where its API gives them."""
+        """Return the last lines of a job's log, if its API provides them."""
         kind = KINDS[job.kind]
         if not kind.operations.log:
             return ()
@@ -267,12 +275,9 @@ class _Scheduler:
                 kind, identifier, kind.path_values(job.spec), start=-LOG_LINES, size=LOG_LINES
             )
         except ApiError as error:
-            return (f"its log cannot be read: {error}",)
+            return (f"cannot read the log: {error}",)
         return tuple(redact.text(self._context.secrets.scrubbed(line)) for line in page.lines)
 
 
 def _has_failed(live: LiveJob | None) -> bool:
     return live is None or live.phase in FAILED_PHASES
-
-
-_UNTIL_WORDS: Mapping[Until, str] = {Until.RUNNING: "running", Until.SUCCEEDED: "succeeded"}

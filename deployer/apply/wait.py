@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deployer.apply.context import ChangeContext
@@ -13,21 +13,28 @@ from deployer.kinds import KINDS
 from deployer.model import REACHED_PHASES, LiveJob, Phase, Until
 from deployer.project.target import Polling, seconds
 
-# A test of a job as a look shows it; None is one that is gone.
+UNTIL_WORDS: Mapping[Until, str] = {Until.RUNNING: "is running", Until.SUCCEEDED: "has succeeded"}
+
+# A condition on a live job; None is a job that does not exist.
 Condition = Callable[[LiveJob | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class FinalLook:
-    """The last look of a wait, and whether it shows what was waited for."""
+    """The live job at the end of a wait, and whether the condition was met."""
 
     live: LiveJob | None
     reached: bool
 
 
 def state_of(live: LiveJob | None) -> str:
-    """Return the state of a job in the service's words, for a message."""
-    return live.state if live else "gone"
+    """Return the state of a job as the service names it, for a message."""
+    return live.state if live else "no longer exists"
+
+
+def is_state(live: LiveJob | None) -> str:
+    """Return `is STATE`, or that the job does not exist, for a message."""
+    return f"is {live.state}" if live else "no longer exists"
 
 
 def wait_until(
@@ -37,7 +44,7 @@ def wait_until(
     stop_signal: StopSignal,
     timeout: float,
 ) -> FinalLook:
-    """Look until `condition` holds, or `timeout` seconds have passed. Raises ApiError and Interrupted."""
+    """Poll until `condition` is met, or `timeout` seconds have passed. Raises ApiError and Interrupted."""
     end = time.monotonic() + timeout
     for pause in polling.poll_delays():
         live = look()
@@ -52,9 +59,9 @@ def wait_until(
 def wait_for(
     context: ChangeContext, condition: Condition, goal: str, before: Phase | None = None
 ) -> LiveJob | None:
-    """Wait for the job as long as its manifest says; raises Refused where that is too short, and ApiError.
+    """Wait for the job until the timeout in its manifest; raises RequestFailed after that, and ApiError.
 
-    Until the settling delay is over, a look that shows it in the phase `before` may be an old one.
+    During the consistency delay, a job that is still in the phase `before` may be an outdated result.
     """
     consistent_at = time.monotonic() + context.shared.polling.consistency_delay
 
@@ -68,11 +75,13 @@ def wait_for(
     look: Callable[[], LiveJob | None] = lambda: context.look(identifier)  # noqa: E731
     final = wait_until(look, is_reached, shared.polling, shared.stop_signal, seconds(timeout))
     if not final.reached:
-        raise RequestFailed(f"waited {timeout} for {identifier} {goal}; it is {state_of(final.live)}")
+        raise RequestFailed(
+            f"timed out after {timeout} waiting for {identifier} {goal}; state: {state_of(final.live)}"
+        )
     return final.live
 
 
 def has_reached(live: LiveJob, until: Until) -> bool:
-    """Tell whether a live job is as far as `until` asks; one that its API calls "starting" is not running."""
+    """Return whether a live job has reached `until`; one that its API calls "starting" is not running."""
     starting = live.state.casefold() in KINDS[live.identity.kind].starting
     return live.phase in REACHED_PHASES[until] and not (starting and until is Until.RUNNING)

@@ -1,26 +1,24 @@
-"""Waiting for several jobs at once: one look at each that has not got there yet, then a pause, and again."""
+"""Waiting for several jobs at once: reads each unfinished one, pauses, and repeats."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from deployer.apply.wait import has_reached
+from deployer.apply.wait import UNTIL_WORDS, has_reached
 from deployer.cloud.client import Client
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError
 from deployer.kinds import KINDS
 from deployer.model import FAILED_PHASES, Identity, Job, LiveJob, Phase, Result, Until
 
-_WORDS: Mapping[Until, str] = {Until.RUNNING: "runs", Until.SUCCEEDED: "has succeeded"}
-
 
 @dataclass(frozen=True, slots=True)
 class WaitRequest:
-    """A job whose run is waited for, `live` being None where there is none.
+    """A job to wait for; `live` is None if it has no run.
 
-    `timeout_seconds` is the timeout in seconds, and `timeout` the same in the words of whoever gave it.
+    `timeout` is the timeout as the user specified it, `timeout_seconds` the same in seconds.
     """
 
     job: Job
@@ -32,7 +30,7 @@ class WaitRequest:
 
 @dataclass(frozen=True, slots=True)
 class WaitResult:
-    """The end of waiting for one job: DONE, FAILED or TIMED_OUT."""
+    """The result of waiting for one job: DONE, FAILED or TIMED_OUT."""
 
     identity: Identity
     result: Result
@@ -41,20 +39,20 @@ class WaitResult:
 
 
 def get_run(client: Client, job: Job, live: LiveJob) -> LiveJob | None:
-    """Read the run as it is now, None where it is gone; raises ApiError."""
+    """Read the current run, None if it no longer exists; raises ApiError."""
     return get_live_job(client, live.identity, live.id, KINDS[job.kind].path_values(job.spec))
 
 
 def watch(
     client: Client, awaited: Sequence[WaitRequest], interval: float, say: Callable[[str], object] = str
 ) -> Iterator[WaitResult]:
-    """Wait for all of them, and yield the results in their order. `say` is told what is waited for."""
+    """Wait for all jobs, and yield the results in their order. `say` receives messages about waiting."""
     results: dict[Identity, WaitResult] = {}
     latest: dict[Identity, LiveJob | None] = {wanted.job.identity: wanted.live for wanted in awaited}
     started = time.monotonic()
     for wanted in awaited:
         if wanted.live and not _result(wanted, wanted.live, 0.0):
-            say(f"{wanted.job.identity}: waiting until {wanted.live.id} {_WORDS[wanted.until]}")
+            say(f"{wanted.job.identity}: waiting until {wanted.live.id} {UNTIL_WORDS[wanted.until]}")
     left = list(awaited)
     order = iter(awaited)
     first = next(order, None)
@@ -82,7 +80,7 @@ def _refresh(
     latest: dict[Identity, LiveJob | None],
     results: dict[Identity, WaitResult],
 ) -> None:
-    """Bring `latest` up to date; a job that cannot be looked at gets its result."""
+    """Update `latest`; a job that cannot be read gets its result."""
     for wanted in left:
         identity, live = wanted.job.identity, latest[wanted.job.identity]
         if live is None:
@@ -90,24 +88,24 @@ def _refresh(
         try:
             latest[identity] = get_run(client, wanted.job, live)
         except ApiError as error:
-            message = f"its state cannot be read: {error}"
+            message = f"cannot read the state: {error}"
             results[identity] = WaitResult(identity, Result.FAILED, message, live.id)
 
 
 def _result(wanted: WaitRequest, live: LiveJob | None, passed: float) -> WaitResult | None:
-    """Return the result by the latest look, None while there is reason to wait."""
+    """Return the result from the latest read, None while the wait continues."""
     identity, identifier = wanted.job.identity, wanted.live.id if wanted.live else ""
     if live is None:
-        message = "it is gone" if wanted.live else "it is not deployed"
+        message = "no longer exists" if wanted.live else "not deployed"
         return WaitResult(identity, Result.FAILED, message, identifier)
-    state = f"it is {live.state}"
+    state = live.state
     if has_reached(live, wanted.until):
         return WaitResult(identity, Result.DONE, state, identifier)
     if live.phase is Phase.DRAFT:
-        return WaitResult(identity, Result.FAILED, f"{state}: a draft that nobody has started", identifier)
+        return WaitResult(identity, Result.FAILED, f"{state}: a draft, never started", identifier)
     if live.phase in FAILED_PHASES:
         return WaitResult(identity, Result.FAILED, state, identifier)
     if passed >= wanted.timeout_seconds:
-        message = f"after {wanted.timeout} {state}, and goes on"
+        message = f"still {state} after {wanted.timeout}; the job keeps running"
         return WaitResult(identity, Result.TIMED_OUT, message, identifier)
     return None

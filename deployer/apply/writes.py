@@ -1,7 +1,7 @@
-"""How every write is carried out: recorded in the journal, sent, and looked for where its response is lost.
+"""Sending write requests: each is recorded in the journal, sent, and confirmed if its response is lost.
 
-A write that has an effect twice is sent once. The others are sent once more where no look shows that the
-first request was carried out.
+A write that must not be executed twice is sent once. The others are sent a second time if reading the job does
+not show that the first request was executed.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from deployer.model import Result, Step
 
 
 class OutcomeUnknown(DeployerError):
-    """It cannot be told whether a write was carried out."""
+    """The outcome of a write is unknown: the request may have been executed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one look shows of a write that may have been carried out.
+    """The evidence from one read about a write that may have been executed.
 
-    `id` is that of its job where the look proves that it was, else empty. `candidates` are the ids of jobs
-    that it may have made, where none is so for sure: another look would not help. `error` says why the look
-    failed.
+    `id` is that of its job if the read proves the execution, else empty. `candidates` are the ids of jobs that
+    it may have created, if none is certain: another read would not help. `error` is the error of the read.
     """
 
     id: str = ""
@@ -37,9 +36,9 @@ class Evidence:
 class Write:
     """A request that changes something.
 
-    `send` returns the id of the job that it made, None where the job was there before; it raises ApiError.
-    `confirm` takes one look at what it has done, and raises ApiError. `repeatable` says that to send it
-    twice does no harm. `doubt` ends the message about an outcome that stays unknown.
+    `send` returns the id of the created job, None if the job existed before; it raises ApiError. `confirm`
+    reads once what the request has done, and raises ApiError. `repeatable`: it can be sent twice safely.
+    `doubt` returns the end of the message about an unknown outcome.
     """
 
     step: Step
@@ -51,7 +50,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A write that was carried out, on the job `id`. `note` says how that is known, where a look told."""
+    """A write that was executed, on the job `id`. `note` states how that was confirmed, if it had to be."""
 
     id: str
     note: str = ""
@@ -67,19 +66,19 @@ DONE_WORDS: Mapping[Step, str] = {
     Step.DELETE: "deleted",
 }
 
-# What was done, when the rest of the same step fails.
+# What was done if the rest of the same step fails.
 _PARTIAL_WORDS: Mapping[Step, str] = {
-    Step.CANCEL: "told to end",
-    Step.STOP: "told to stop",
-    Step.UPDATE: "updated in part",
+    Step.CANCEL: "cancel requested",
+    Step.STOP: "stop requested",
+    Step.UPDATE: "partially updated",
     Step.START: "started",
 }
 
 
 def execute(context: ChangeContext, write: Write) -> Written:
-    """Send a write, and once more where it is repeatable and no look shows that it was carried out.
+    """Send a write, and once more if it is repeatable and not confirmed.
 
-    Raises ApiError where it was not, and OutcomeUnknown where that cannot be told.
+    Raises ApiError if it was not executed, and OutcomeUnknown if it may have been.
     """
     try:
         written = _send_recorded(context, write)
@@ -95,7 +94,7 @@ def _send_again(context: ChangeContext, write: Write) -> Written:
     try:
         return _send_recorded(context, write)
     except RequestFailed:
-        # Perhaps because the first request was carried out, late.
+        # Perhaps because the first request was executed late.
         evidence = _look_for_a_while(context, write)
         if not evidence.id:
             raise
@@ -108,57 +107,61 @@ def _send_recorded(context: ChangeContext, write: Write) -> Written:
     try:
         written = _send_confirmed(context, write)
     except DeployerError as error:
-        # What a service did although it says that it failed may be listed late: the next apply waits.
+        # A write that a service executed in spite of its error may be listed late: the next apply waits.
         doubtful = isinstance(error, ApiError) and error.status >= 500
         result = Result.UNKNOWN if doubtful or isinstance(error, OutcomeUnknown) else Result.FAILED
         entry.record_outcome(result, context.progress.id, str(error), context.client.request_id)
         raise
-    message = "its answer was lost" if written.is_response_lost else ""
+    message = "response lost" if written.is_response_lost else ""
     entry.record_outcome(Result.DONE, written.id, message, context.client.request_id)
     return written
 
 
 def _send_confirmed(context: ChangeContext, write: Write) -> Written:
-    """Send a write once, and look where its response does not say for sure what came of it."""
+    """Send a write once, and read the job if the response leaves its outcome open."""
     try:
         return Written(write.send() or context.progress.id)
     except ResponseLost as error:
         return find_lost(context, write, error)
     except RequestFailed as error:
-        # A cancel looks for itself: it also tells whether the run had ended before.
-        if write.step is Step.CANCEL or not may_be_carried_out(error):
+        # A cancel confirms on its own: it also reports whether the run had already ended.
+        if write.step is Step.CANCEL or not may_be_executed(error):
             raise
         evidence = _look_once(context, write)
         if not evidence.id:
             raise
-        note = f" ({_proof(write)}, although the service said: {error})"
+        note = f" ({_proof(write)}, although the service reported: {error})"
         return Written(evidence.id, note)
 
 
 def find_lost(context: ChangeContext, write: Write, error: ResponseLost) -> Written:
-    """Look for what a write did whose response was lost; raises OutcomeUnknown where no look shows it."""
+    """Confirm a write whose response was lost; raises OutcomeUnknown if that is not possible."""
     evidence = _look_for_a_while(context, write)
     if evidence.id:
-        return Written(evidence.id, f" (its answer was lost; {_proof(write)})", is_response_lost=True)
-    word = "carried out" if write.step is Step.CREATE else DONE_WORDS[write.step]
-    raise OutcomeUnknown(f"{error}; whether it was {word} is not known{write.doubt(evidence)}") from None
+        return Written(evidence.id, f" (response lost; {_proof(write)})", is_response_lost=True)
+    doubt = "the request may have been executed" if write.step is Step.CREATE else _doubt(write.step)
+    raise OutcomeUnknown(f"{error}; outcome unknown: {doubt}{write.doubt(evidence)}") from None
+
+
+def _doubt(step: Step) -> str:
+    return f"the job may have been {DONE_WORDS[step]}"
 
 
 def _proof(write: Write) -> str:
-    return "found in the listing" if write.step is Step.CREATE else "a look shows that it took"
+    return "found in the job list" if write.step is Step.CREATE else "confirmed by reading the job"
 
 
-def may_be_carried_out(error: RequestFailed) -> bool:
-    """Tell whether a service that says no may have done it: it failed inside, or says so with HTTP 200."""
+def may_be_executed(error: RequestFailed) -> bool:
+    """Return whether a rejected request may have been executed: status 5xx, or an error with HTTP 200."""
     return error.status >= 500 or 200 <= error.status < 300
 
 
-# --- looks
+# --- confirmation
 
 
 def _look_once(context: ChangeContext, write: Write) -> Evidence:
-    """Look once for what a refused write did: as a rule nothing, and MRS gives all its errors as HTTP 500."""
-    # After an interrupt only a create is worth a look: nobody else knows the id of what it may have made.
+    """Read once what a rejected write did: usually nothing, but MRS returns all its errors as HTTP 500."""
+    # After an interrupt only a create is confirmed: the id of its job is not known otherwise.
     if context.shared.stop_signal and write.step is not Step.CREATE:
         return Evidence()
     try:
@@ -168,7 +171,7 @@ def _look_once(context: ChangeContext, write: Write) -> Evidence:
 
 
 def _look_for_a_while(context: ChangeContext, write: Write) -> Evidence:
-    """Look until one look is conclusive or no listing can lag any more, and return the last one."""
+    """Read until the evidence is conclusive or the consistency delay is over, and return the last evidence."""
     evidence = Evidence()
     for pause in context.shared.polling.confirm_delays():
         try:
@@ -184,7 +187,7 @@ def _look_for_a_while(context: ChangeContext, write: Write) -> Evidence:
 
 
 def live_shows(context: ChangeContext, condition: Condition) -> Callable[[], Evidence]:
-    """Return the `confirm` of a write to a job that is there: `condition` holds once it was carried out."""
+    """Return the `confirm` of a write to an existing job: `condition` is met once it was executed."""
 
     def confirm() -> Evidence:
         identifier = context.progress.id

@@ -1,4 +1,4 @@
-"""Credentials -> requests' AuthBase, one for each way to sign in."""
+"""Credentials -> requests' AuthBase, one for each authentication method."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from deployer.errors import ApiError, NotSent, RequestFailed, UsageError
 from deployer.project.load import PROJECT_FILE
 from deployer.project.target import Target
 
-# A token is renewed so long before its end: longer than one call takes.
+# A token is renewed this many seconds before it expires: longer than one request takes.
 _BEFORE_END = 600.0
 
 
 class TokenAuth(AuthBase):
-    """Authentication with a token that was fetched elsewhere."""
+    """Authentication with a token that was obtained elsewhere."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -37,10 +37,10 @@ class TokenAuth(AuthBase):
 
 
 class PasswordAuth(AuthBase):
-    """Authentication with tokens of `fetch`, renewed before they end; a rejected one is renewed once.
+    """Authentication with tokens of `fetch`, renewed before they expire; a rejected one is renewed once.
 
-    Writes too are sent again after a 401: the gateway looks at the token before it hands a call on, so
-    nothing was carried out.
+    Writes are also repeated after a 401: the gateway checks the token before it forwards a request, so
+    nothing was executed.
     """
 
     def __init__(self, fetch: Callable[[], IamToken], clock: Clock | None = None) -> None:
@@ -57,10 +57,10 @@ class PasswordAuth(AuthBase):
         return request
 
     def token(self, *, rejected: str = "") -> IamToken:
-        """Returns the token, a new one where it is about to end or is `but_not`. Raises NothingArrived."""
+        """Returns the token; a new one if it is about to expire or is `rejected`. Raises NotSent."""
         with self._lock:
             if self._refusal:
-                raise self._refusal  # a wrong password is not tried again: that would lock the user
+                raise self._refusal  # a wrong password is not retried: that would lock the user
             if not self._held or self._held.value == rejected or self._clock.monotonic() >= self._until:
                 self._held = self._fetch_token()
                 self._until = self._clock.monotonic() + self._held.seconds - _BEFORE_END
@@ -71,29 +71,29 @@ class PasswordAuth(AuthBase):
             return self._fetch()
         except ApiError as error:
             failure = NotSent(
-                f"signing in failed: {error}",
+                f"login failed: {error}",
                 status=error.status,
                 code=error.code,
                 request_id=error.request_id,
             )
             if isinstance(error, RequestFailed) and error.status in {400, 401, 403}:
                 self._refusal = failure
-        # Raised out here, for the call itself was never sent: what became of the other one is no matter.
+        # Raised outside of `except`: the request itself was never sent, so the login error is not its cause.
         raise failure
 
-    def _renewed(self, response: Response, **how: Any) -> Response:
+    def _renewed(self, response: Response, **options: Any) -> Response:
         if response.status_code != 401:
             return response
         retried = response.request.copy()
         retried.headers["X-Auth-Token"] = self.token(rejected=str(retried.headers["X-Auth-Token"])).value
-        response.content  # noqa: B018 - read, so that its connection can be used again
+        response.content  # noqa: B018 - read, so that its connection can be reused
         response.close()
-        answer: Response = response.connection.send(retried, **how)
-        return answer
+        renewed: Response = response.connection.send(retried, **options)
+        return renewed
 
 
 class SigningAuth(AuthBase):
-    """Authentication by signing. After a rejection it signs no more: five in a row lock the key."""
+    """Authentication by signing. After a rejection it stops signing: five in a row lock the key."""
 
     def __init__(self, key: AccessKey, project_id: str = "", clock: Clock | None = None) -> None:
         self._key = key
@@ -104,11 +104,11 @@ class SigningAuth(AuthBase):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         if self._refused:
             raise NotSent(
-                f"not sent: {self._key.source} was refused before; five wrong signatures in a row lock a key"
+                f"not sent: {self._key.source} was rejected earlier (five invalid signatures in a row lock a key)"
             )
         parts = urlsplit(str(request.url))
         url = parts._replace(query=canonical_query(parts.query)).geturl()
-        request.url = url  # what is sent is what is signed
+        request.url = url  # the URL that is sent must be the signed one
         body = request.body or b""
         signed = {
             "Host": parts.netloc,
@@ -146,18 +146,18 @@ class AuthContext:
     credential: Credential | None = None
 
 
-# The embedded emulator takes any; it gets none of the real ones.
+# The built-in emulator accepts any token; it is never sent a real one.
 LOCAL = TokenAuth("local")
 
 
 def sign_in(target: Target, found: ResolvedCredential, transport: Transport) -> AuthContext:
-    """Makes a credential ready for use, and looks the project's id up where nobody says it.
+    """Prepares a credential for use, and looks up the project id if it is not configured.
 
-    Raises ApiError, and UsageError where there is nothing to look it up by, or not just one project.
+    Raises ApiError, and UsageError if there is no name to look it up by, or not exactly one project.
     """
     credential = found.credential
     project_id = target.project_id or found.project_id
-    # A region's projects begin with its name; the environment may mean another target's.
+    # A region's projects begin with its name; the environment may name that of another target.
     name = found.project_name if found.project_name.startswith(target.region) else target.region
     if not project_id and not name:
         raise UsageError(f"target '{target.name}' has no projectId in {PROJECT_FILE}")

@@ -1,7 +1,7 @@
-"""The services' calls: what is created, started, changed and ended, and listings read to their end.
+"""Requests to the services: create, start, update, stop, cancel and delete jobs, and read listings and logs.
 
-What the failure of a write means for the job is told by the exception: NothingArrived, Refused, or AnswerLost
-when it may have been carried out all the same.
+The exception states what the failure of a write means for the job: NotSent, RequestFailed, or ResponseLost if
+the request may have been executed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from deployer.kinds.tables import Table, json_type, load_table
 from deployer.model import Spec
 from deployer.project.target import Target
 
-# The ids of all services are UUIDs or numbers. One out of a listing could hold anything: what a server takes
-# for a separator, encoded or not, would make it the path of another call.
+# The ids of all services are UUIDs or numbers. An id from a listing could contain anything: a character that a
+# server treats as a separator, encoded or not, would make it the path of another request.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _DOTS = {"", ".", ".."}
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Lines of a log. `start` is the number of the first one, from 0; `total` how many the whole log has."""
+    """Lines of a log. `start` is the number of the first one, from 0; `total` is the length of the whole log."""
 
     lines: tuple[str, ...]
     start: int
@@ -49,103 +49,103 @@ class Client:
 
     @property
     def project_id(self) -> str:
-        """Returns the project id, which the target need not set."""
+        """Returns the project id, which may come from the environment or from IAM."""
         return self._signed_in.project_id
 
     @property
     def server_time(self) -> datetime | None:
-        """Returns the services' clock at their last answer; None where it was not told."""
+        """Returns the time in the latest response; None if there was none."""
         return self._transport.server_time
 
     @property
     def request_id(self) -> str:
-        """Returns the service's word for the last call of this thread; empty where it gave none."""
+        """Returns the request id of the latest response in this thread; empty if it had none."""
         return self._transport.request_id
 
     def create(self, kind: Kind, name: str, spec: Spec) -> str:
         """Sends a new job and returns its id. Raises ApiError."""
         body = kind.body(name, spec)
-        answer = self._call(kind.service, kind.create, kind.path_values(spec), body=body)
+        response = self._call(kind.service, kind.create, kind.path_values(spec), body=body)
         for path, word in kind.accepted.items():
-            said = get_path(answer.value, path)
+            said = get_path(response.value, path)
             if said is None:
-                raise ResponseLost(f"{answer.request_line}: the answer holds no {path}")
+                raise ResponseLost(f"{response.request_line}: the response has no {path}")
             if said != word:
-                raise RequestFailed(f"{answer.request_line}: {path} is {said}")
-        identifier = get_path(answer.value, kind.id)
+                raise RequestFailed(f"{response.request_line}: {path} is {said}")
+        identifier = get_path(response.value, kind.id)
         if not isinstance(identifier, str | int) or not identifier:
-            raise ResponseLost(f"{answer.request_line}: the answer holds no {kind.id}")
+            raise ResponseLost(f"{response.request_line}: the response has no {kind.id}")
         return str(identifier)
 
     def start(self, kind: Kind, identifier: str, *, from_savepoint: bool = False) -> None:
-        """Runs what create only drafted. Raises ApiError.
+        """Starts a definition that was created as a draft. Raises ApiError.
 
-        One id per call: the answer is a list in the order of the ids, and names none.
+        One id per request: the response is a list in the order of the ids, without the ids.
         """
         self._batch_call(kind, kind.operations.start, identifier, {"resume_savepoint": from_savepoint})
 
     def stop(self, kind: Kind, identifier: str, *, savepoint: bool) -> None:
-        """Asks for the end of a definition's run; that it has ended only its state tells. Raises ApiError.
+        """Requests a stop of a definition's run; only its state shows when it has ended. Raises ApiError.
 
-        One id per call, as for start. A job that does not run is Refused.
+        One id per request, as for start. Raises RequestFailed for a job that is not running.
         """
         self._batch_call(kind, kind.operations.stop, identifier, {"trigger_savepoint": savepoint})
 
     def cancel(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> None:
-        """Asks for the end of what was submitted; that it has ended only its state tells. Raises ApiError.
+        """Requests the cancellation of a run; only its state shows when it has ended. Raises ApiError.
 
-        A job that has ended is Refused, but for a session.
+        Raises RequestFailed for a run that has ended, except for a session.
         """
         self._change(kind, kind.operations.cancel, identifier, path_values)
 
     def update(self, kind: Kind, identifier: str, body: Mapping[str, Any]) -> None:
-        """Changes the fields of a definition that `body` holds, and no others. Raises ApiError."""
+        """Updates the fields in `body` of a definition, and no others. Raises ApiError."""
         self._change(kind, kind.operations.update, identifier, {}, body=body)
 
     def delete(self, kind: Kind, identifier: str) -> None:
-        """Deletes a definition in any state, for good. Raises ApiError."""
+        """Deletes a definition in any state. It cannot be restored. Raises ApiError."""
         self._change(kind, kind.operations.delete, identifier, {})
 
     def tag(self, kind: Kind, identifier: str, tags: Mapping[str, str]) -> None:
-        """Adds tags; a key that is there gets the new value. Raises ApiError."""
+        """Adds tags; an existing key gets the new value. Raises ApiError."""
         self._change(kind, kind.operations.add_tags, identifier, {}, body=_tags(tags))
 
     def untag(self, kind: Kind, identifier: str, tags: Mapping[str, str]) -> None:
-        """Takes off tags, keys and values as the job has them. Raises ApiError."""
+        """Removes tags; keys and values must be those of the job. Raises ApiError."""
         self._change(kind, kind.operations.remove_tags, identifier, {}, body=_tags(tags))
 
     def log(
         self, kind: Kind, identifier: str, path_values: Mapping[str, str], *, start: int, size: int
     ) -> LogPage:
-        """Returns up to `size` lines of a log, from the line `start` on (from 0). Raises ApiError.
+        """Returns up to `size` lines of a log, beginning with line `start` (from 0). Raises ApiError.
 
-        A negative `start` counts from the end, as in a slice, and takes one call more.
+        A negative `start` counts from the end, as in a slice, and takes one more request.
         """
         if start < 0:
             total = self.log(kind, identifier, path_values, start=0, size=1).total
             start = max(0, total + start)
         query = {"from": str(start), "size": str(size)}
-        answer = self._job_call(kind, kind.operations.log, identifier, path_values, query=query)
-        lines, count = get_path(answer.value, "log"), _count(get_path(answer.value, "total"))
+        response = self._job_call(kind, kind.operations.log, identifier, path_values, query=query)
+        lines, count = get_path(response.value, "log"), _count(get_path(response.value, "total"))
         if not isinstance(lines, list) or count is None:
-            raise ResponseLost(f"{answer.request_line}: not a log: its lines or their total is missing")
+            raise ResponseLost(f"{response.request_line}: unexpected log response: lines or total missing")
         return LogPage(tuple(map(str, lines)), start, count)
 
     def show(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> Mapping[str, Any] | None:
         """Returns the entry of one job, None if there is none. Raises ApiError."""
         try:
-            answer = self._job_call(kind, kind.operations.get, identifier, path_values)
+            response = self._job_call(kind, kind.operations.get, identifier, path_values)
         except RequestFailed as error:
             if find_hint(error.code, "").missing:
                 return None
             raise
-        entry = get_path(answer.value, kind.entry) if kind.entry else answer.value
+        entry = get_path(response.value, kind.entry) if kind.entry else response.value
         if not isinstance(entry, dict) or str(entry.get(kind.listing.id)) != identifier:
-            raise ResponseLost(f"{answer.request_line}: the answer does not show the job {identifier}")
+            raise ResponseLost(f"{response.request_line}: the response does not describe job {identifier}")
         return entry
 
     def _batch_call(self, kind: Kind, operation: str, identifier: str, body: Mapping[str, Any]) -> None:
-        """Returns a call that takes a list of jobs, for one of them."""
+        """Sends a request that takes a list of jobs, for one job."""
         table = load_table(operation)
         _check_identifier(table, identifier, number=True)
         _require_success(
@@ -161,8 +161,8 @@ class Client:
         *,
         body: Mapping[str, Any] | None = None,
     ) -> None:
-        answer = self._job_call(kind, operation, identifier, path_values, body=body)
-        _require_success(load_table(operation), answer)
+        response = self._job_call(kind, operation, identifier, path_values, body=body)
+        _require_success(load_table(operation), response)
 
     def _job_call(
         self,
@@ -174,7 +174,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Response:
-        """Returns a call about one job, whose id is the placeholder of the path that nothing else fills."""
+        """Sends a request about one job. Its id fills the placeholder of the path that has no other value."""
         table = load_table(operation)
         values = dict(path_values)
         for row in table.placeholders:
@@ -197,7 +197,7 @@ class Client:
     ) -> list[Entry]:
         """Returns all entries of a listing that match `filters`; `first` is its first page, if known.
 
-        Raises ApiError, also when it cannot be all of them. A filter may be fuzzy, or ignored.
+        Raises ApiError, also if the listing is incomplete. A service may match a filter loosely, or ignore it.
         """
         listing = kind.listing
         return read_to_end(
@@ -217,28 +217,28 @@ class Client:
         listing = kind.listing
         at = {listing.offset: str(offset), listing.limit: str(listing.size)}
         query = {**listing.only, **listing.query, **filters, **at}
-        answer = self._call(kind.service, load_table(listing.table), path_values, query=query)
-        total = _count(get_path(answer.value, listing.total))
-        entries = entries_of(get_path(answer.value, listing.items))
-        if entries is None and total == 0 and isinstance(answer.value, dict):
-            entries = []  # null, where there is nothing
+        response = self._call(kind.service, load_table(listing.table), path_values, query=query)
+        total = _count(get_path(response.value, listing.total))
+        entries = entries_of(get_path(response.value, listing.items))
+        if entries is None and total == 0 and isinstance(response.value, dict):
+            entries = []  # null instead of an empty list
         if entries is None or total is None:
             raise ResponseLost(
-                f"{answer.request_line}: not a listing: {listing.items} or its total is missing"
+                f"{response.request_line}: unexpected list response: {listing.items} or total missing"
             )
         if not all(isinstance(entry, dict) for entry in entries):
-            raise ResponseLost(f"{answer.request_line}: the listing holds something that is not a job")
-        return Page(entries, total, answer.request_line)
+            raise ResponseLost(f"{response.request_line}: the list contains an entry that is not a job")
+        return Page(entries, total, response.request_line)
 
     def tags(self, kind: Kind, identifier: str) -> list[dict[str, str]]:
-        """The tags of one job, as its spec has them: {key, value}. Raises ApiError."""
-        answer = self._job_call(kind, kind.operations.list_tags, identifier, {})
-        tags, count = get_path(answer.value, "tags"), _count(get_path(answer.value, "count"))
+        """Returns the tags of one job in the form of its spec: {key, value}. Raises ApiError."""
+        response = self._job_call(kind, kind.operations.list_tags, identifier, {})
+        tags, count = get_path(response.value, "tags"), _count(get_path(response.value, "count"))
         tags = [] if tags is None and count == 0 else tags
         if not isinstance(tags, list) or not all(isinstance(get_path(tag, "key"), str) for tag in tags):
-            raise ResponseLost(f"{answer.request_line}: the answer holds no tags")
+            raise ResponseLost(f"{response.request_line}: the response has no tags")
         if count is not None and count > len(tags):
-            raise ResponseLost(f"{answer.request_line}: the answer holds {len(tags)} of {count} tags")
+            raise ResponseLost(f"{response.request_line}: the response has {len(tags)} of {count} tags")
         return [{"key": tag["key"], "value": text(tag.get("value"))} for tag in tags]
 
     def _call(
@@ -250,13 +250,13 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Response:
-        """Returns the answer of one call that was not refused."""
+        """Sends one request and returns its successful response. Raises ApiError."""
         method, _, path = table.call.partition(" ")
         values = {"project_id": self.project_id, **path_values}
         for key, value in values.items():
             if value in _DOTS:
-                # Quoted or not, these go up the path.
-                raise NotSent(f"{table.call}: '{value}' cannot be the {key}; nothing was sent")
+                # Quoted or not, these refer to the parent path.
+                raise NotSent(f"{table.call}: '{value}' is not a valid {key}; no request was sent")
         quoted = {key: quote(value, safe="", errors="replace") for key, value in values.items()}
         return self._transport.send(
             Call(
@@ -277,19 +277,19 @@ class Client:
 def _check_identifier(table: Table, identifier: str, *, number: bool) -> None:
     fits = _IDENTIFIER.fullmatch(identifier) and (identifier.isdecimal() or not number)
     if not fits:
-        raise NotSent(f"{table.call}: '{identifier}' is not the id of such a job; nothing was sent")
+        raise NotSent(f"{table.call}: '{identifier}' is not a valid job id; no request was sent")
 
 
-def _require_success(table: Table, answer: Response) -> None:
-    """Raises AnswerLost unless an answer says that it was carried out; a "false" was Refused already."""
-    items = answer.value if isinstance(answer.value, list) else [answer.value]
+def _require_success(table: Table, response: Response) -> None:
+    """Raises ResponseLost unless a response confirms success; a "false" has raised RequestFailed before."""
+    items = response.value if isinstance(response.value, list) else [response.value]
     says = any(row.name == "is_success" for row in table.response)
-    if answer.value is None and table.bodiless:
+    if response.value is None and table.bodiless:
         return
     if not items or not all(isinstance(item, dict) for item in items):
-        raise ResponseLost(f"{answer.request_line}: the answer does not say whether it was carried out")
+        raise ResponseLost(f"{response.request_line}: the response does not confirm success")
     if says and any(item.get("is_success") is None for item in items):
-        raise ResponseLost(f"{answer.request_line}: the answer does not say whether it was carried out")
+        raise ResponseLost(f"{response.request_line}: the response does not confirm success")
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, Any]:
@@ -297,7 +297,7 @@ def _tags(tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    """Returns a total, which MRS sometimes sends as text."""
+    """Returns a total, which MRS sometimes sends as a string."""
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,9 +1,9 @@
-"""Environment and credentials file -> the credential that a target signs in with.
+"""Environment and credentials file -> the credential for a target.
 
-The variables are those that other tools read (section 8): huaweicloud's SDKs, its terraform provider, and
-OpenStack's tools. Who has set them up for one of these needs nothing else.
+The variables are those of huaweicloudsdkcore (`auth/provider.py`), of the provider huaweicloud for Terraform
+(`provider.go`) and of the OpenStack tools. An environment that is set up for one of these needs nothing else.
 """
-# ruff: noqa: S106 - the names of variables are no passwords
+# ruff: noqa: S106 - the names of variables are not passwords
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from deployer.errors import DeployerError
 from deployer.project.target import Target
 from deployer.secrets.store import Secrets, SecretSource
 
-# Each kind of credential says in words where it is from (`source`), and what to look at when it is refused
-# (`check`). Its `secrets` are shown nowhere; an access key is one, although it travels in the clear.
+# Each type of credential describes where it comes from (`source`), and what to check if it is rejected
+# (`check`). Its `secrets` are never shown; an access key is one, although requests contain it in plain text.
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that somebody else has fetched from IAM."""
+    """A token that was obtained from IAM elsewhere."""
 
-    check: ClassVar[str] = "it is valid for 24 hours and for one project"
+    check: ClassVar[str] = "tokens are valid for 24 hours and one project"
 
     value: str = field(repr=False)
     source: str
@@ -37,11 +37,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A user of IAM, by id or by name. A name counts in its domain, the account: also by id or by name."""
+    """An IAM user, by id or by name. A name is unique in its domain (the account), also given by id or name."""
 
     check: ClassVar[str] = (
-        "user, password and account must be right, and programmatic access allowed; "
-        "it is not tried again, for several failed logins in a row lock a user"
+        "check user, password, account and programmatic access; "
+        "not retried, because repeated failed logins lock the user"
     )
 
     password: str = field(repr=False)
@@ -61,8 +61,8 @@ class AccessKey:
     """An access key; a temporary one has a security token."""
 
     check: ClassVar[str] = (
-        "both parts must belong together and be enabled; a temporary key ends after a day at most, and needs "
-        "its security token; it is not tried again, for five wrong signatures in a row lock a key"
+        "check that both parts match and the key is enabled; temporary keys expire within a day and need a "
+        "security token; not retried, because five invalid signatures in a row lock the key"
     )
 
     ak: str = field(repr=False)
@@ -80,7 +80,7 @@ Credential = Token | Password | AccessKey
 
 @dataclass(frozen=True, slots=True)
 class ResolvedCredential:
-    """A credential, and what is said beside it of the IAM that knows it, and of the project."""
+    """A credential, with the URL of its IAM and the project if they are configured next to it."""
 
     credential: Credential
     iam: str = ""
@@ -88,7 +88,7 @@ class ResolvedCredential:
     project_name: str = ""
 
     def scrubbed(self, said: str) -> str:
-        """Returns a message without the credential in it, however it is encoded."""
+        """Returns a message without the credential in any encoding."""
         values = {f"VALUE_{number}": value for number, value in enumerate(self.credential.secrets)}
         held = Secrets({name: SecretSource(name, variable=name) for name in values}, values, Path())
         held.missing(values)  # reads them
@@ -97,7 +97,7 @@ class ResolvedCredential:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The variables of one tool, empty where it has none; of several, the first that is set counts."""
+    """The variables of one tool, empty if it has none; of several, the first that is set is used."""
 
     iam: str
     project_id: tuple[str, ...]
@@ -113,7 +113,7 @@ class _Names:
     domain_name: tuple[str, ...] = ()
 
 
-# Section 8, in its order. No credential is put together from two of them.
+# SDK, Terraform, OpenStack: the order of preference. A credential is never combined from two of them.
 _TOOLS = (
     _Names(
         iam="HUAWEICLOUD_SDK_IAM_ENDPOINT",
@@ -157,9 +157,9 @@ _FILE_SECTION = "basic"  # the SDK keeps credentials for global services in anot
 
 
 def find(target: Target, environment: Mapping[str, str]) -> ResolvedCredential:
-    """Returns the credential of a target, by its `auth` or else by what there is. Raises DeployerError.
+    """Returns the credential of a target, by its `auth` or the first one that is set. Raises DeployerError.
 
-    Without a method the order is that of terraform's provider: a token, an access key, a password, a file.
+    Without a method the order is that of the Terraform provider: a token, an access key, a password, a file.
     """
     method = target.auth or ("token" if target.variable else "")
     read = _Reader(environment, target)
@@ -207,12 +207,12 @@ class _Reader:
             domain_id, domain_name = self._first(names.domain_id), self._first(names.domain_name)
             if by_name and not (domain_id or domain_name):
                 self._halves.append(
-                    f"{user} and {names.password} are set, but {names.domain_name[0]} is not: "
-                    "the account that the user belongs to"
+                    f"{user} and {names.password} are set, but {names.domain_name[0]} "
+                    "(the user's account) is not"
                 )
                 continue
             password = Password(
-                self._environment[names.password],  # as it is: blanks may belong to it
+                self._environment[names.password],  # unchanged: blanks may belong to it
                 f"the user and password in {user} and {names.password}",
                 user_id="" if by_name else self._value(user),
                 user_name=self._value(user) if by_name else "",
@@ -232,15 +232,15 @@ class _Reader:
         said = _section(file, shown)
         ak, sk = said.get("ak", ""), said.get("sk", "")
         if not (ak and sk):
-            self._halves.append(f"[{_FILE_SECTION}] of {shown} does not hold both ak and sk")
+            self._halves.append(f"[{_FILE_SECTION}] of {shown} must contain both ak and sk")
             return None
         for name in ("ak", "sk", "security_token"):
-            _fit_for_header(said.get(name, ""), f"{name} in {shown}", "what it should")
+            _fit_for_header(said.get(name, ""), f"{name} in {shown}")
         key = AccessKey(ak, sk, f"the access key in {shown}", said.get("security_token", ""))
         return ResolvedCredential(key, said.get("iam_endpoint", ""), said.get("project_id", ""))
 
     def with_project(self, found: ResolvedCredential) -> ResolvedCredential:
-        """Returns `found` with the project that the variables name, which win over the file."""
+        """Returns `found` with the project of the variables, which override the file."""
         ids = (self._first(names.project_id) for names in _TOOLS)
         project_names = (self._first(names.project_name) for names in _TOOLS)
         return ResolvedCredential(
@@ -251,16 +251,16 @@ class _Reader:
         )
 
     def missing(self, method: str) -> str:
-        """Returns which variables are incomplete or missing."""
+        """Describes which variables are incomplete or missing."""
         if self._halves:
             return "; ".join(self._halves)
         if method == "token" and self._variable:
-            return f"the environment variable {self._variable} holds no token"
+            return f"the environment variable {self._variable} does not contain a token"
         wanted = "; or ".join(_WANTED[candidate] for candidate in ([method] if method else _WANTED))
-        return f"there are no credentials; set {wanted}"
+        return f"no credentials found; set {wanted}"
 
     def _complete(self, first: str, other: str, *, either: str = "") -> bool:
-        """Returns whether two variables are set that only count together."""
+        """Returns whether two variables are set that are only valid together."""
         there = [name for name in (first, other) if self._value(name)]
         if len(there) == 1:
             lacking = other if there == [first] else either or first
@@ -288,19 +288,19 @@ _METHODS: Mapping[str, Sequence[Callable[[_Reader], ResolvedCredential | None]]]
 _WANTED: Mapping[str, str] = {
     "token": "HW_AUTH_TOKEN (a token)",
     "aksk": "HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK (an access key)",
-    "password": "HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME (a user of IAM)",
+    "password": "HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME (an IAM user)",
 }
 
 
-def _fit_for_header(value: str, name: str, what: str) -> None:
+def _fit_for_header(value: str, name: str, what: str = "a credential") -> None:
     if not value.isascii() or not (value or "x").isprintable():
-        raise DeployerError(f"{name} does not hold {what}: it has characters that no header may have")
+        raise DeployerError(f"{name} is not valid as {what}: contains characters not allowed in a header")
 
 
 def _is_file(file: Path) -> bool:
     try:
         return file.is_file()
-    except OSError:  # a home that is somebody else's
+    except OSError:  # another user's home
         return False
 
 
@@ -311,10 +311,10 @@ def _section(file: Path, shown: str) -> Mapping[str, str]:
         parser.read_string(file.read_text(encoding="utf-8"))
         problem = "" if parser.has_section(_FILE_SECTION) else f"has no section [{_FILE_SECTION}]"
     except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
+        problem = f"is not readable: {error.strerror}"
     except (configparser.Error, ValueError):
-        # Their words repeat the line, and so perhaps a key.
-        problem = "is not an INI file with ak and sk"
+        # Their messages repeat the line, which may contain a key.
+        problem = "is not a valid INI file with ak and sk"
     if problem:
         raise DeployerError(f"the credentials file {shown} {problem}")
     return {name: value.strip() for name, value in parser.items(_FILE_SECTION)}

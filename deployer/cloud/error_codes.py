@@ -1,4 +1,4 @@
-"""What the codes of the services mean for a user: `schemas/error-hints.yaml`."""
+"""Hints for the error codes of the services, from `schemas/error-hints.yaml`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOTHING = Hint((), "")
 
 
 def find_hint(code: str, message: str) -> Hint:
-    """Returns the hint for a code; an empty one if none is known."""
+    """Returns the hint for a code and message; an empty one if none is known."""
     for hint in _by_code().get(_usual(code), ()):
         if re.search(hint.says, message, re.IGNORECASE):
             return hint
@@ -37,7 +37,7 @@ def find_hint(code: str, message: str) -> Hint:
 
 
 def _usual(code: str) -> str:
-    """Normalizes a code: older gateways use APIG, and the number 0192 has lost its zero."""
+    """Normalizes a code: older gateways use APIG, and a number may have lost its leading zeros."""
     code = code.strip().upper()
     if code.startswith("APIG."):
         return code.replace("APIG.", "APIGW.", 1)

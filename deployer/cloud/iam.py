@@ -1,4 +1,7 @@
-"""What is asked of IAM: a token for a user and password, and the id of a project by its name. Section 2.1."""
+"""Requests to IAM: a token for a user and password, and the id of a project by its name.
+
+The requests are those of "Making an API Request" and "Authentication" in the API reference.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from deployer.cloud.transport import Call, Transport
 from deployer.errors import ResponseLost, UsageError
 from deployer.kinds.kind import get_path
 
-# Where an answer does not say when its token ends: what the documents say of all.
+# The lifetime that the documentation states, if a response does not say when its token expires.
 _TOKEN_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class IamToken:
-    """A token, for how many seconds from now it is valid, and the project that it is for."""
+    """A token, the seconds for which it remains valid, and its project."""
 
     value: str = field(repr=False)
     seconds: float
@@ -38,7 +41,7 @@ class NoAuth(AuthBase):
 
 @dataclass(frozen=True, slots=True)
 class Iam:
-    """The identity service at its URL, with or without the /v3 that users of OpenStack write behind it."""
+    """The identity service at its URL, with or without the /v3 that OpenStack users append."""
 
     transport: Transport
     url: str
@@ -48,7 +51,7 @@ class Iam:
         return self.url.rstrip("/").removesuffix("/v3").rstrip("/")
 
     def token(self, password: Password, project: Mapping[str, str]) -> IamToken:
-        """Returns a token for a project, which is given by its `id` or its `name`. Raises ApiError."""
+        """Returns a token for a project, specified by its `id` or its `name`. Raises ApiError."""
         domain = {"id": password.domain_id} if password.domain_id else {"name": password.domain_name}
         by_name = {"name": password.user_name, "domain": domain}
         user = {"id": password.user_id} if password.user_id else by_name
@@ -56,7 +59,7 @@ class Iam:
             "methods": ["password"],
             "password": {"user": {**user, "password": password.password}},
         }
-        answer = self.transport.send(
+        response = self.transport.send(
             Call(
                 "iam",
                 self.base,
@@ -67,36 +70,39 @@ class Iam:
                 credential=password,
             )
         )
-        value, project_id = answer.headers.get("X-Subject-Token"), get_path(answer.value, "token.project.id")
+        value, project_id = (
+            response.headers.get("X-Subject-Token"),
+            get_path(response.value, "token.project.id"),
+        )
         if not value or not project_id:
-            raise ResponseLost(f"{answer.request_line}: the answer holds no token for a project")
-        return IamToken(value, _seconds(answer.value, answer.headers), str(project_id))
+            raise ResponseLost(f"{response.request_line}: the response has no project token")
+        return IamToken(value, _seconds(response.value, response.headers), str(project_id))
 
     def project_id(self, name: str, auth: AuthBase, credential: Credential) -> str:
         """Returns the id of the named project. Raises ApiError; UsageError if there is not exactly one."""
         query = {"name": name}
         call = Call("iam", self.base, "GET", "/v3/projects", auth, query, credential=credential)
-        answer = self.transport.send(call)
-        projects = get_path(answer.value, "projects")
+        response = self.transport.send(call)
+        projects = get_path(response.value, "projects")
         if not isinstance(projects, list):
-            raise ResponseLost(f"{answer.request_line}: the answer holds no projects")
-        # Filtered once more, in case a service does not know the filter.
+            raise ResponseLost(f"{response.request_line}: the response has no projects")
+        # Filtered again, in case a service ignores the filter.
         ids = [
             str(get_path(project, "id") or "")
             for project in projects
             if get_path(project, "name") in (name, None)
         ]
         if len(ids) != 1 or not ids[0]:
-            found = f"{len(ids)} of the name" if ids else "none of the name"
+            found = {0: "no project", 1: "1 project without an id"}.get(len(ids), f"{len(ids)} projects")
             raise UsageError(
-                f"{answer.request_line}: it lists {found} {name} for this user; "
-                "set projectId in deployer.yaml to the id that the console shows under My Credentials"
+                f"{response.request_line}: found {found} named {name} for this user; "
+                "set projectId in deployer.yaml (console: My Credentials)"
             )
         return ids[0]
 
 
 def _seconds(value: Any, headers: Mapping[str, str]) -> float:
-    """Returns how long a token is valid by IAM's clock; the local clock may be wrong."""
+    """Returns how long a token is valid, by the clock of IAM: the local clock may be wrong."""
     try:
         end = datetime.fromisoformat(str(get_path(value, "token.expires_at")))
     except ValueError:

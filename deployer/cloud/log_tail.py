@@ -1,8 +1,8 @@
-"""The log of one run, read at its end or followed.
+"""The log of one run: its last lines, or its new lines while it is followed.
 
-A log does not only grow at its end: the service puts what the run wrote before the errors, and those before
-the words of the cluster manager, and keeps but the last lines of each. So a followed log is read as a whole
-each time, and shown is what was not there before.
+A log does not only grow at its end: the service lists the output of the run before its errors, and these before
+the messages of the cluster manager, and keeps only the last lines of each. So a followed log is read completely
+each time, and the lines that are new are shown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from deployer.kinds.kind import Kind
 from deployer.model import Job, LiveJob
 
 PAGE = 1000
-# What is followed of a log that is longer: this many of its last lines.
+# The number of last lines that are followed in a longer log.
 MAX_LINES = 20_000
 
 
@@ -34,13 +34,13 @@ class Log:
         return self._from(max(0, self._length() - lines))
 
     def first_lines(self, lines: int) -> list[str]:
-        """Returns the last lines, before what `news` tells. Raises ApiError."""
+        """Returns the last lines, before `new_lines` returns the later ones. Raises ApiError."""
         whole = self._whole()
         self._shown = Counter(whole)
         return whole[max(0, len(whole) - lines) :]
 
     def new_lines(self) -> list[str]:
-        """Returns new lines since the last read; all of a log that got shorter. Raises ApiError."""
+        """Returns the lines that are new since the last read; all lines if the log got shorter. Raises ApiError."""
         before = self._total
         whole = self._whole()
         known = Counter() if self._total < before else self._shown
@@ -61,7 +61,7 @@ class Log:
         return self._client.log(self._kind, self._id, self._path_values, start=0, size=1).total
 
     def _from(self, start: int) -> list[str]:
-        """Returns the lines from there to the end, in as many pages as the service makes of them."""
+        """Returns the lines from `start` to the end, page by page."""
         lines: list[str] = []
         while True:
             at = start + len(lines)

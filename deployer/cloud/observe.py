@@ -1,4 +1,4 @@
-"""Listings -> LiveJobs, for the jobs that are to be planned."""
+"""Listings -> LiveJobs, for the jobs to plan."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _FILTER_TRUST_LIMIT = 20
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-# Names that a filter finds for sure. What it makes of other characters nobody says.
+# Names that a filter is certain to match. Its treatment of other characters is not documented.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> Live:
-    """Reads every listing that one of `jobs` needs, once. A listing that fails does not stop the others.
+    """Reads every listing that one of `jobs` needs, once. A failed listing does not stop the others.
 
-    Of kinds that carry marks the jobs of `owner` are looked for also where none of `jobs` is of them.
+    Kinds with ownership tags are also searched for jobs of `owner` if none of `jobs` is of the kind.
     """
     sharing: dict[tuple[str, ...], list[Job]] = defaultdict(list)
     for job in jobs:
@@ -58,9 +58,9 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
         wanted = {job.identity for job in together}
         if owner:
             wanted |= _maybe_owned(client, kind, owner, live, wanted)
-        live, untold = _with_tags(client, kind, live, wanted)
+        live, unread = _with_tags(client, kind, live, wanted)
         found += live
-        notes |= untold
+        notes |= unread
         if listed.in_all is not None:
             asked_by_name[kind.name, "".join(kind.path_values(together[0].spec).values())] = listed.in_all
         known = _known_fields(kind)
@@ -74,9 +74,9 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
 
 
 def list_candidates(client: Client, job: Job) -> list[LiveJob]:
-    """Returns the live jobs that may be `job`, in any place: those of its name. Raises ApiError.
+    """Returns the live jobs that may be `job`, in any place: those with its name. Raises ApiError.
 
-    Takes one call where the listing can be asked by name, and one more for each job that has tags of its own.
+    Takes one request if the listing can be filtered by name, and one more for each job with its own tags.
     """
     kind = KINDS[job.kind]
     path_values, filters = kind.path_values(job.spec), _filters(kind, job)
@@ -95,7 +95,7 @@ def _filters(kind: Kind, job: Job) -> dict[str, str]:
     """Returns filters that leave little more than `job` in its listing."""
     if kind.listing.by_name and _PLAIN_NAME.fullmatch(job.name):
         return {kind.listing.by_name: job.name}
-    # A job that moved has another place: where names are listed, they are looked for everywhere.
+    # A job that moved has another place: if the listing has names, the name is looked up everywhere.
     by_place = kind.listing.by_place if not kind.named_in_listing else ""
     return {by_place: job.identity.place} if by_place else {}
 
@@ -109,7 +109,7 @@ class _ListingResult:
 
 
 def _read_listing(client: Client, kind: Kind, jobs: Sequence[Job]) -> _ListingResult:
-    """Reads the listing that `jobs` share; a long one by their names and for active jobs."""
+    """Reads the listing that `jobs` share; a long one filtered by their names and for active jobs."""
     path_values = kind.path_values(jobs[0].spec)
     names = sorted({job.name for job in jobs})
     first = client.first_page(kind, path_values, {})
@@ -150,14 +150,14 @@ def _by_name(
         return client.entries(kind, path_values, state)
 
     found = [list(first.entries), *_in_parallel(active, listing.active), *_in_parallel(named, names)]
-    # What was read last counts: a job may have ended in between.
+    # The latest read wins: a job may have ended in between.
     by_id = {text(entry.get(listing.id)) or str(id(entry)): entry for entries in found for entry in entries}
     return list(by_id.values())
 
 
 def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
     """Calls `call` for each item and returns the results in order; stops at the first failure."""
-    # Not as a context manager: that would wait for the calls under way.
+    # Not as a context manager: that would wait for the running requests.
     pool = ThreadPoolExecutor(_THREADS)
     try:
         return list(pool.map(call, items))
@@ -168,19 +168,19 @@ def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
 def _maybe_owned(
     client: Client, kind: Kind, owner: Owner, live: Sequence[LiveJob], wanted: set[Identity]
 ) -> set[Identity]:
-    """Returns other jobs that may be the owner's, by a tag that only a filter reveals so far.
+    """Returns other jobs that may belong to the owner, by a tag that only a filter reveals.
 
-    A service that does not know the filter names them all, and is then not believed.
+    A service that ignores the filter returns all jobs; its response is then not used.
     """
     query = ownership_filter(kind, owner)
-    beside = {job.identity for job in live if TAGS in job.unobserved} - wanted
-    if not query or not kind.operations.list_tags or not beside:
+    others = {job.identity for job in live if TAGS in job.unobserved} - wanted
+    if not query or not kind.operations.list_tags or not others:
         return set()
     try:
         page = client.first_page(kind, {}, query)
     except ApiError:
-        return set()  # an orphan that is not pointed out does no harm
-    named = {kind.observe(entry).identity for entry in page.entries} & beside
+        return set()  # an orphaned job that is not reported does no harm
+    named = {kind.observe(entry).identity for entry in page.entries} & others
     return named if page.total < len(live) or len(live) <= _FILTER_TRUST_LIMIT else set()
 
 
@@ -193,18 +193,18 @@ def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJo
         try:
             entries = [entry for only in filters for entry in client.entries(kind, {}, only)]
         except ApiError:
-            continue  # an orphan that is not pointed out does no harm
+            continue  # an orphaned job that is not reported does no harm
         live = _live(kind, entries)
-        if not query or len(live) <= _FILTER_TRUST_LIMIT:  # more, and the service does not know the filter
+        if not query or len(live) <= _FILTER_TRUST_LIMIT:  # more: the service ignores the filter
             found += _with_tags(client, kind, live, {job.identity for job in live})[0]
-    # One that goes from state to state while these are asked for is the same job.
+    # A job whose state changes between these requests is still one job.
     return list({job.id: job for job in found if is_owned(job, owner)}.values())
 
 
 def _with_tags(
     client: Client, kind: Kind, live: Sequence[LiveJob], wanted: set[Identity]
 ) -> tuple[list[LiveJob], dict[Identity, str]]:
-    """Returns the jobs with tags from their own API, and why some could not be read."""
+    """Returns the jobs with the tags from their own API, and a note for each whose tags cannot be read."""
     silent: list[ApiError] = []
 
     def tagged(job: LiveJob) -> LiveJob | ApiError:
@@ -216,8 +216,8 @@ def _with_tags(
             if isinstance(error, NotSent | ResponseTimeout):
                 silent.append(error)
             return error
-        told = replace(job, spec={**(job.spec or {}), TAGS: tags}, unobserved=job.unobserved - {TAGS})
-        return extract_ownership(kind, told)
+        with_tags = replace(job, spec={**(job.spec or {}), TAGS: tags}, unobserved=job.unobserved - {TAGS})
+        return extract_ownership(kind, with_tags)
 
     asked = [
         job
@@ -227,24 +227,24 @@ def _with_tags(
         and job.spec is not None
         and TAGS in job.unobserved
     ]
-    answers = dict(zip(map(id, asked), _in_parallel(tagged, asked), strict=True)) if asked else {}
+    results = dict(zip(map(id, asked), _in_parallel(tagged, asked), strict=True)) if asked else {}
     known: list[LiveJob] = []
     notes: dict[Identity, str] = {}
     for job in live:
-        answer = answers.get(id(job), job)
-        if isinstance(answer, ApiError):
-            notes[job.identity] = f"its tags cannot be read, and are not compared: {answer}"
-            answer = job
-        known.append(answer)
+        result = results.get(id(job), job)
+        if isinstance(result, ApiError):
+            notes[job.identity] = f"cannot read tags; tags are not compared: {result}"
+            result = job
+        known.append(result)
     return known, notes
 
 
 def with_submitted(
     client: Client, live: Live, submitted: Mapping[str, Identity], jobs: Iterable[Job]
 ) -> tuple[Live, tuple[str, ...]]:
-    """Adds what was submitted just now and is not listed yet, and tells the ids that are not there at all.
+    """Adds recently submitted jobs that are not listed yet, and returns the ids that do not exist at all.
 
-    A job that cannot be looked at counts as one that is not there.
+    A job that cannot be read is treated as one that does not exist.
     """
     path_values = {job.identity: KINDS[job.kind].path_values(job.spec) for job in jobs}
     known = {live_job.id for live_job in live.jobs}
@@ -291,7 +291,7 @@ def _live_jobs(kind: Kind, entries: Sequence[Entry], job: Job) -> list[LiveJob]:
     live = _live(kind, entries)
     if not kind.path_values(job.spec):
         return live
-    # An entry does not repeat what its URL said.
+    # An entry does not repeat the values in its URL.
     return [
         replace(live_job, identity=live_job.identity._replace(place=job.identity.place)) for live_job in live
     ]
@@ -314,7 +314,7 @@ def _known_fields(kind: Kind) -> _Known:
     return {**_by_row_name(rows), **tags} if rows else {}
 
 
-# What an entry may hold: a row by its name, with what an object in it may hold.
+# The fields that an entry may have, by name, each with the fields of an object in it.
 _Known = Mapping[str, "_Known"]
 
 

@@ -1,4 +1,4 @@
-"""Pages of a listing -> all of its entries, while others add jobs to it and take some away."""
+"""Pages of a listing -> all of its entries, while others add and remove jobs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_READS = 3
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page, and how many entries the service announces on all pages together. `where` is its call."""
+    """One page; `total` is the number of entries on all pages together, as the service reports it."""
 
     entries: Sequence[Entry]
     total: int
@@ -29,16 +29,16 @@ class Page:
 
 
 class _ListingChangedError(Exception):
-    """A removal during reading: an entry may have moved to a page that was read already."""
+    """A removal while reading: an entry may have moved to a page that was already read."""
 
 
 def read_to_end(
     read: Callable[[int], Page], paging: Paging, identifier: str, first: Page | None = None
 ) -> list[Entry]:
-    """Returns all entries, each once, by their field `identifier`; `read` gets the page at an offset.
+    """Returns all entries, each once, by their field `identifier`; `read` reads the page at an offset.
 
-    `first` is the first page where that was read before. Raises AnswerLost when it cannot be all of them,
-    though it was read several times.
+    `first` is the first page if it was read before. Raises ResponseLost if the result is still incomplete
+    after several attempts.
     """
     said = ""
     for _ in range(MAX_READS):
@@ -46,7 +46,7 @@ def read_to_end(
             return _read_once(read, paging, identifier, first or read(paging.value))
         except _ListingChangedError as error:
             said, first = str(error), None
-    raise ResponseLost(f"{said}; read {MAX_READS} times")
+    raise ResponseLost(f"{said}; gave up after {MAX_READS} attempts")
 
 
 def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, page: Page) -> list[Entry]:
@@ -54,36 +54,34 @@ def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, pag
     found: dict[str, Entry] = {}
     offset, count = paging.value, 0
     if page.more >= MAX_PAGES:
-        words = f"the listing announces {page.total} jobs, {len(page.entries)} on a page"
-        raise ResponseLost(
-            f"{page.request_line}: {words}: more than the {MAX_PAGES} pages that are read at most"
-        )
+        words = f"the list reports {page.total} jobs at {len(page.entries)} per page"
+        raise ResponseLost(f"{page.request_line}: {words}, more than the maximum of {MAX_PAGES} pages")
     for _ in range(MAX_PAGES):
         for entry in page.entries:
-            # The newest come first, so one that was added moves others to the next page: they are the same.
+            # The newest come first, so a new job moves others to the next page: these are read twice.
             said = entry.get(identifier)
             found[f"without id {len(found)}" if said in (None, "") else str(said)] = entry
         count += len(page.entries)
         if count >= page.total:
             if len(found) < at_first:
-                words = f"{len(found)} different jobs where {at_first} were announced"
-                raise _ListingChangedError(f"{page.request_line}: the pages of the listing hold {words}")
+                words = f"{len(found)} different jobs instead of {at_first}"
+                raise _ListingChangedError(f"{page.request_line}: inconsistent list pages: {words}")
             return list(found.values())
         if not page.entries:
             raise _ListingChangedError(
-                f"{page.request_line}: the listing ends after {count} of {page.total} jobs"
+                f"{page.request_line}: the list ended after {count} of {page.total} jobs"
             )
         offset += len(page.entries) if paging is Paging.RECORD else 1
         before, page = page.total, read(offset)
         if page.total < before:
             raise _ListingChangedError(
-                f"{page.request_line}: the listing went from {before} to {page.total} jobs"
+                f"{page.request_line}: the list changed from {before} to {page.total} jobs while reading"
             )
-    raise ResponseLost(f"{page.request_line}: the listing has more than {MAX_PAGES} pages")
+    raise ResponseLost(f"{page.request_line}: the list has more than {MAX_PAGES} pages")
 
 
 def entries_of(value: Any) -> list[Any] | None:
-    """Returns the entries of a page: an array, or a map with arrays (MRS's reference of 2021)."""
+    """Returns the entries of a page: an array, or an object of arrays (MRS API reference of 2021)."""
     if isinstance(value, Mapping):
         arrays = list(value.values())
         if not arrays or not all(isinstance(array, list) for array in arrays):

@@ -1,4 +1,4 @@
-"""How often, and how many at a time, a service is called."""
+"""The rate limit: requests per second, and concurrent requests, per service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deployer.project.target import Rate
 class Throttle:
     """A rate limiter for the requests of one service, for any number of threads.
 
-    After a pause, those of a whole second may come at once.
+    After a pause, the requests of a whole second may be sent at once.
     """
 
     def __init__(self, rate: Rate, clock: Clock) -> None:
@@ -23,11 +23,11 @@ class Throttle:
         self._clock = clock
         self._slots = threading.BoundedSemaphore(rate.concurrent)
         self._lock = threading.Lock()
-        self._due = -math.inf  # when the next call would come if all were evenly spaced
+        self._due = -math.inf  # when the next request would be sent if all were evenly spaced
 
     @contextmanager
     def acquire(self) -> Iterator[None]:
-        """Waits until a call may be sent, which it then is inside the context."""
+        """Waits until a request may be sent, and counts it as running inside the context."""
         with self._slots:
             with self._lock:
                 now = self._clock.monotonic()

@@ -1,7 +1,7 @@
-"""What came back for a call, or did not -> an Answer, or a Failure that says whether to try again.
+"""The result of a request -> a Response, or a Failure that states whether to retry.
 
-HTTP 200 is not success, errors have several shapes (section 3), and a broken connection says nothing about
-what was carried out. This is where all that becomes one thing.
+HTTP 200 does not mean success, errors have several shapes ("Error Codes" in the DLI and MRS API references),
+and after a broken connection the request may or may not have been executed. All that is decided here.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from deployer.secrets import redact
 from deployer.secrets.scrub import MASK
 
 CONNECT_SECONDS = 10
-READ_SECONDS = 120  # the gateway cuts a call off after about two minutes
+READ_SECONDS = 120  # the gateway ends a request after about two minutes
 MAX_MESSAGE = 500
 
-# Statuses that a gateway gives for a backend that may have done the work nevertheless.
+# Statuses of a gateway whose backend may have executed the request nevertheless.
 _GATEWAY_STATUSES = {502, 503, 504}
 
-# A signature counts for so long before and after its date: section 2.2, clock.
+# A signature is valid this long before and after its date ("API Request Signing Guide").
 _SIGNATURE_SECONDS = 15 * 60
 
 _REQUEST_IDS = ("X-Request-Id", "X-IAM-Trace-Id")
@@ -47,9 +47,9 @@ _REQUEST_IDS = ("X-Request-Id", "X-IAM-Trace-Id")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response of a service, with the request line that messages about it begin with.
+    """A successful response, with the request line that messages about it begin with.
 
-    `value` is None where there was no body, and none was needed.
+    `value` is None if there was no body, and none was expected.
     """
 
     value: Any
@@ -60,7 +60,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error that was not raised yet. `after` is how many seconds the service asks to be left alone."""
+    """An error that was not raised yet. `retry_after` is the delay in seconds that the service asks for."""
 
     error_type: type[ApiError]
     text: str
@@ -86,12 +86,12 @@ class Reader:
     def read(
         self, response: requests.Response, request_line: str, *, bodiless: bool = False
     ) -> Response | Failure:
-        """Returns the answer as data, or what the status and the words in it mean.
+        """Returns the response as data, or the failure that its status and error code mean.
 
-        `bodiless` says that a success may come without a body.
+        `bodiless`: a successful response may have no body.
         """
         try:
-            # Not response.json(): where simplejson is installed it would read by other rules.
+            # Not response.json(): with simplejson installed it would parse by other rules.
             value: Any = json.loads(response.content)
         except (ValueError, RecursionError):
             value = None
@@ -105,11 +105,11 @@ class Reader:
         code, message = _first_error(map(_error_pair, items))
         if 200 <= status < 300:
             if value is None and not (bodiless and not response.content):
-                text = f"{request_line}: the answer is not JSON"
+                text = f"{request_line}: the response is not JSON"
                 return Failure(ResponseLost, text, Retryable.READ, status=status, request_id=request_id)
             if not code:
                 return Response(value, request_line, headers, request_id)
-        code = "" if code == str(status) else code  # as IAM says it
+        code = "" if code == str(status) else code  # IAM repeats the status as code
         said = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
         hint = find_hint(code, message)
         more = [words for words in (hint.hint, self._advice(response)) if words]
@@ -119,7 +119,7 @@ class Reader:
         if hint.full:
             retryable = Retryable.FULL
         elif status == 429:
-            # The gateway counts calls before it hands them on.
+            # The gateway limits requests before it forwards them.
             retryable = Retryable.REFUSED
         else:
             retryable = Retryable.READ if status >= 500 and not hint.final else Retryable.NEVER
@@ -127,7 +127,7 @@ class Reader:
         return Failure(error_type, text, retryable, _retry_after(headers), status, code, request_id)
 
     def _shown(self, said: str, response: requests.Response) -> str:
-        """Returns a service's message, shortened and without credentials that it may repeat."""
+        """Returns a message of a service, shortened and without credentials that it may repeat."""
         length = len(said)
         for name in ("X-Auth-Token", "X-Security-Token", "Authorization"):
             if value := response.request.headers.get(name):
@@ -139,7 +139,7 @@ class Reader:
         """Returns a hint for responses about authentication."""
         status = response.status_code
         if 300 <= status < 400:
-            return "a redirect is not followed, credentials travel with the call"
+            return "redirects are not followed because requests carry credentials"
         if status not in {401, 403}:
             return ""
         if skew := _clock_skew(response):
@@ -148,11 +148,11 @@ class Reader:
             return ""
         if status == 401:
             return f"check {self.credential.source}: {self.credential.check}"
-        return f"check that {self.credential.source} may do this, and is for this project"
+        return f"check that {self.credential.source} has permission and belongs to this project"
 
 
 def _clock_skew(response: requests.Response) -> str:
-    """Returns words for a signature that was refused because of its date; empty where its date is right."""
+    """Describes the clock skew of a signature that was rejected for its date; empty if there is none."""
     signed = response.request.headers.get("X-Sdk-Date")
     said = server_date(response.headers)
     if signed is None or said is None:
@@ -163,13 +163,13 @@ def _clock_skew(response: requests.Response) -> str:
         return ""
     word = "ahead of" if seconds > 0 else "behind"
     return (
-        f"the clock of this machine is {abs(seconds) / 60:.0f} minutes {word} that of the service, "
-        f"and a signature counts for {_SIGNATURE_SECONDS // 60} minutes: set the clock"
+        f"the local clock is {abs(seconds) / 60:.0f} minutes {word} the service; "
+        f"signatures are valid for {_SIGNATURE_SECONDS // 60} minutes: correct the clock"
     )
 
 
 def server_date(headers: Mapping[str, str]) -> datetime | None:
-    """Returns the service's time, None where it does not say it."""
+    """Returns the time in a response, None if it has none."""
     return _date(headers.get("Date", ""))
 
 
@@ -182,7 +182,7 @@ def _date(text: str) -> datetime | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Returns seconds from a number of them or from a date, which counts from the service's own."""
+    """Returns seconds, from a number of seconds or from a date relative to that of the response."""
     said = headers.get("Retry-After", "").strip()
     if said.isascii() and said.isdecimal():
         return float(said[:9])
@@ -190,13 +190,13 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - now).total_seconds()) if until else None
 
 
-# What says that the request was never sent, the words for it, and whether to try again.
+# The causes that prove that a request was never sent, with their messages and whether to retry.
 _NOT_SENT: tuple[tuple[type[BaseException], str, Retryable], ...] = (
-    (ProxyError, "the proxy that the environment names cannot be reached", Retryable.REFUSED),
-    (NameResolutionError, "the name of the host cannot be resolved", Retryable.REFUSED),
+    (ProxyError, "the configured proxy is unreachable", Retryable.REFUSED),
+    (NameResolutionError, "cannot resolve the host name", Retryable.REFUSED),
     (ConnectionRefusedError, "connection refused; is the server running?", Retryable.REFUSED),
-    (ConnectTimeoutError, f"no connection within {CONNECT_SECONDS} s", Retryable.REFUSED),
-    (ssl.SSLCertVerificationError, "the certificate of the server is not trusted: {}", Retryable.NEVER),
+    (ConnectTimeoutError, f"connection timed out after {CONNECT_SECONDS} s", Retryable.REFUSED),
+    (ssl.SSLCertVerificationError, "the server certificate is not trusted: {}", Retryable.NEVER),
     (NewConnectionError, "cannot connect: {}", Retryable.REFUSED),
 )
 
@@ -210,23 +210,23 @@ def transport_failure(error: OSError, request_line: str) -> Failure:
             words = words.format(next(filter(None, details), "no reason given"))
             return Failure(NotSent, f"{request_line}: {words}", retryable)
     if any(isinstance(cause, InvalidHeader) for cause in causes):
-        # Of the answer: what requests finds wrong with our own headers has no such cause.
-        return Failure(
-            ResponseLost, f"{request_line}: the headers of the answer contradict each other", Retryable.READ
-        )
+        # Of the response: an error in our own headers has no such cause.
+        return Failure(ResponseLost, f"{request_line}: invalid response headers", Retryable.READ)
     unfit = isinstance(error, ValueError | requests.exceptions.InvalidJSONError)
     if unfit or not isinstance(error, requests.RequestException):
-        return Failure(NotSent, f"{request_line}: it cannot be sent: {redact.text(str(error))}")
+        return Failure(NotSent, f"{request_line}: cannot send the request: {redact.text(str(error))}")
     if isinstance(error, requests.ReadTimeout):
-        return Failure(ResponseTimeout, f"{request_line}: no answer within {READ_SECONDS} s", Retryable.READ)
+        return Failure(
+            ResponseTimeout, f"{request_line}: no response within {READ_SECONDS} s", Retryable.READ
+        )
     if isinstance(error, requests.exceptions.SSLError):
         return Failure(ResponseLost, f"{request_line}: the TLS connection failed; is this an https server?")
-    text = f"{request_line}: the connection broke before the answer was complete"
+    text = f"{request_line}: connection closed before the response was complete"
     return Failure(ResponseLost, text, Retryable.READ)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Returns an exception and its causes: requests keeps urllib3's in `args`, urllib3 in `reason`."""
+    """Yields an exception and its causes: requests keeps that of urllib3 in `args`, urllib3 in `reason`."""
     seen: list[BaseException] = []
     queue: list[object] = [error]
     while queue:
@@ -237,14 +237,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     return iter(seen)
 
 
-def parse_error(answer: Any) -> tuple[str, str]:
+def parse_error(body: Any) -> tuple[str, str]:
     """Returns code and message of an error response, whatever its shape; the code is empty if none.
 
-    MRS nests them in job_submit_result or not, some pages spell them errorCode and errorMsg, and IAM says
+    MRS may nest them in job_submit_result, some pages spell them errorCode and errorMsg, and IAM has
     code and message inside `error`.
     """
     holders = [
-        holder for holder in (answer, get_path(answer, "job_submit_result")) if isinstance(holder, Mapping)
+        holder for holder in (body, get_path(body, "job_submit_result")) if isinstance(holder, Mapping)
     ]
     found = [
         (
@@ -253,7 +253,7 @@ def parse_error(answer: Any) -> tuple[str, str]:
         )
         for holder in holders
     ]
-    if isinstance(inner := get_path(answer, "error"), Mapping):
+    if isinstance(inner := get_path(body, "error"), Mapping):
         found.append((str(inner.get("code") or ""), str(inner.get("message") or "")))
     return _first_error(found)
 
@@ -265,10 +265,10 @@ def _first_error(said: Iterable[tuple[str, str]]) -> tuple[str, str]:
 
 
 def _error_pair(item: Any) -> tuple[str, str]:
-    """Returns code and message of an error, which HTTP 200 may contain: is_success may be "false"."""
+    """Returns code and message of an error. HTTP 200 may contain one: is_success may be "false"."""
     code, message = parse_error(item)
     said = get_path(item, "is_success")
-    # DataArts prints is_success: false beside the id of a batch that was accepted.
+    # DataArts logs show is_success: false with the id of a batch that was accepted.
     if not code and said is not None and str(said).casefold() != "true" and not get_path(item, "id"):
         code = "is_success=false"
     return code, message

@@ -1,7 +1,7 @@
-"""Whether a call that failed is sent again, and when.
+"""The decision whether and when a failed request is retried.
 
-A loop of our own, not urllib3's Retry or tenacity: what may be repeated depends on words in the body, on
-whether the call writes, and on how long a service has been full.
+Not urllib3's Retry or tenacity: whether a request may be repeated depends on the error code in the body, on
+whether the request writes, and on how long a service has had no capacity.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from deployer.project.target import Retry
 
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
-GIVE_UP_SECONDS = 300.0  # after which nothing is tried again: a read can take two minutes to time out
+GIVE_UP_SECONDS = 300.0  # no retry after this time: a read can take two minutes to time out
 FIRST_CAPACITY_SECONDS = 15.0
 
 
 class Retryable(Enum):
     """The retryability of a failure."""
 
-    NEVER = "it would end the same way"
-    READ = "a read can be repeated, a write may have been carried out"
-    REFUSED = "nothing was carried out, and it may be otherwise in a moment"
-    FULL = "nothing was carried out: as many jobs are there as may be"
+    NEVER = "a retry would fail in the same way"
+    READ = "a read can be repeated; a write may have been executed"
+    REFUSED = "nothing was executed; a retry may succeed"
+    FULL = "nothing was executed: no capacity for another job"
 
 
 class Backoff:
-    """The backoff of one request. `full_since` is since when the resource has been full, if it is."""
+    """The backoff of one request. `full_since` is the time since which there is no capacity, if so."""
 
     def __init__(self, retry: Retry, clock: Clock, *, write: bool, full_since: float | None) -> None:
         self._retry = retry
@@ -41,7 +41,7 @@ class Backoff:
     def next_delay(self, retryable: Retryable, asked: float | None) -> float | None:
         """Returns the seconds to wait before the next attempt; None to give up.
 
-        `asked` is what the service asks for.
+        `asked` is the delay that the service asks for.
         """
         if retryable is Retryable.FULL:
             return self._capacity_delay(asked or 0)
@@ -71,5 +71,5 @@ class Backoff:
         return wait
 
     def _spread(self, seconds: float) -> float:
-        """Returns half to all of `seconds`, so that rejected clients do not return together."""
+        """Returns half to all of `seconds`, so that rejected clients do not retry at the same time."""
         return min(seconds, LONGEST_SECONDS) * (0.5 + self._clock.chance() / 2)

@@ -1,4 +1,4 @@
-"""AK/SK signing, SDK-HMAC-SHA256: section 2.2, where the two test vectors come from too."""
+"""AK/SK signing with SDK-HMAC-SHA256, as in the vendor's "API Request Signing Guide" and `huaweicloudsdkcore`."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def authorization(ak: str, sk: str, method: str, url: str, headers: Mapping[str,
 
 
 def canonical_query(query: str) -> str:
-    """Returns a query as it is signed, and must be sent: sorted by name and value, a blank is %20."""
+    """Returns a query in the form that is signed and must be sent: sorted by name and value, a blank as %20."""
     pairs = [pair.partition("=")[::2] for pair in query.split("&") if pair]
     decoded = sorted((unquote(name), unquote(value)) for name, value in pairs)
     return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in decoded)
 
 
 def _path(path: str) -> str:
-    """Returns each segment quoted, with a / at the end that the URL need not have."""
+    """Returns each segment quoted, with a / at the end even if the URL has none."""
     canonical = "/".join(_quoted(segment) for segment in unquote(path).split("/"))
     return canonical if canonical.endswith("/") else f"{canonical}/"
 

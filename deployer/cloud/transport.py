@@ -1,6 +1,6 @@
-"""One HTTP call, as often as it takes: its rate, its waits, and its answer or what went wrong.
+"""One HTTP request with its retries: rate limit, delays, and the response or the error.
 
-A write is sent again only where nothing can have been carried out.
+A write is retried only if it cannot have been executed.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 class Call:
     """A request to a service at its base URL. Unless it is a `write` it can be repeated.
 
-    `credential` is what `auth` signs with, None on this machine. `bodiless` says that a success may come
-    without a body.
+    `credential` is the one that `auth` uses, None for the built-in emulator. `bodiless`: a successful response
+    may have no body.
     """
 
     service: str
@@ -67,7 +67,7 @@ class Call:
 class Transport:
     """The only access to the network. Close it, or use it as a context manager.
 
-    Certificates are always verified: against `ca_file`, or that of REQUESTS_CA_BUNDLE, or those of certifi.
+    Certificates are always verified: against `ca_file`, REQUESTS_CA_BUNDLE or the certificates of certifi.
     """
 
     def __init__(
@@ -80,7 +80,10 @@ class Transport:
         clock: Clock | None = None,
         note: Callable[[str], object] = str,
     ) -> None:
-        """`scrub` is applied to all text of a service, `note` receives messages about retries. Raises UsageError."""
+        """Opens a session. `scrub` is applied to all text of a service, `note` receives messages about retries.
+
+        Raises UsageError.
+        """
         self._scrub = scrub
         self._verify = _validated_ca_file(ca_file) if ca_file else True
         self._rate = rate or Rate()
@@ -102,11 +105,11 @@ class Transport:
 
     @property
     def request_id(self) -> str:
-        """Returns the service's word for the last call of this thread; empty where it gave none."""
+        """Returns the request id of the latest response in this thread; empty if it had none."""
         return str(getattr(self._last, "request_id", ""))
 
     def send(self, call: Call) -> Response:
-        """Returns the answer of a call that was not refused. Raises ApiError and UsageError."""
+        """Sends a request and returns its successful response. Raises ApiError and UsageError."""
         backoff = Backoff(
             self._retry, self.clock, write=call.write, full_since=self._full_since.get(call.request_line)
         )
@@ -122,16 +125,16 @@ class Transport:
                 self._full_since[call.request_line] = backoff.full_since
             if wait is None:
                 raise outcome.error(_attempts_summary(outcome, backoff, self._retry))
-            self._note(f"{outcome.text}; trying again in {math.ceil(wait)} s")
+            self._note(f"{outcome.text}; retrying in {math.ceil(wait)} s")
             self.clock.sleep(wait)
 
     def _once(self, call: Call) -> Response | Failure:
-        # Not requests' `params`: it makes a blank a +, which a signature does not count as one.
+        # Not requests' `params`: it encodes a blank as +, which is not valid in a signature.
         query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
-        # MRS asks for it with every call, also with a kill, which has no body.
+        # MRS requires it with every write, also with a kill, which has no body.
         headers = {"Content-Type": "application/json"} if call.write and call.body is None else None
         throttle = self._throttles.setdefault(call.service, Throttle(self._rate, self.clock))
-        # A proxy from the environment must not come between us and a server on this machine.
+        # A proxy from the environment must not be used for a server on this machine.
         proxies = {"http": "", "https": ""} if _is_local(call.base) else None
         try:
             with throttle.acquire():
@@ -140,7 +143,7 @@ class Transport:
                     f"{call.base}{call.path}{query}",
                     json=call.body,
                     headers=headers,
-                    auth=call.auth,  # always one, or requests would look for a password in .netrc
+                    auth=call.auth,  # always set, or requests would look for a password in .netrc
                     timeout=(CONNECT_SECONDS, READ_SECONDS),
                     allow_redirects=False,
                     proxies=proxies,
@@ -154,7 +157,7 @@ class Transport:
                 response, call.request_line, bodiless=call.bodiless
             )
         if isinstance(outcome, Failure) and outcome.error_type is ResponseLost:
-            # The rest of a broken answer may come yet: the next call must not read it as its own.
+            # The rest of a broken response may still arrive: the next request must not read it as its own.
             for adapter in self._session.adapters.values():
                 adapter.close()
         return outcome
@@ -168,34 +171,34 @@ class _Session(requests.Session):
 
 
 def _validated_ca_file(ca_file: Path) -> str:
-    """Returns the path of a file that holds certificates; raises UsageError where it does not."""
+    """Returns the path of a file with certificates; raises UsageError if it has none."""
     try:
         ssl.create_default_context(cafile=ca_file)
     except OSError as error:
-        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise UsageError(f"caFile {ca_file} cannot be used: {why}") from None
+        why = "contains no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise UsageError(f"invalid caFile {ca_file}: {why}") from None
     return str(ca_file)
 
 
 def _is_local(base: str) -> bool:
-    """Returns whether a base URL is on this machine; raises UsageError unless it is that, or https."""
+    """Returns whether a base URL is on this machine; raises UsageError for another one without https."""
     try:
-        # The parser of requests: another one may read another host out of the same text.
+        # The parser of requests: another one may read another host from the same URL.
         parts = parse_url(base)
     except LocationParseError:
         raise UsageError(f"{base} is not a URL") from None
     local = parts.host in _LOOPBACK
     if not parts.host or (parts.scheme != "https" and not (parts.scheme == "http" and local)):
-        raise UsageError(f"{base} must be https: credentials travel with it")
+        raise UsageError(f"{base} must use https because requests carry credentials")
     return local
 
 
 def _attempts_summary(failure: Failure, backoff: Backoff, retry: Retry) -> str:
-    """Describes the attempts, for the end of a message."""
+    """Describes the attempts at the end of a message."""
     if failure.retryable is Retryable.FULL:
         minutes = retry.capacity_seconds / 60
-        waited = f"; it found no place within {minutes:.0f} minutes" if minutes else ""
-        return f"{waited}; apply again later"
+        waited = f"; no capacity within {minutes:.0f} minutes" if minutes else ""
+        return f"{waited}; retry later"
     if failure.retryable is Retryable.REFUSED and backoff.attempts < retry.attempts and failure.retry_after:
-        return f"; the service asks to be left alone for {failure.retry_after:.0f} s"
-    return f"; tried {backoff.attempts} times" if backoff.attempts > 1 else ""
+        return f"; the service asked to retry after {failure.retry_after:.0f} s"
+    return f"; gave up after {backoff.attempts} attempts" if backoff.attempts > 1 else ""

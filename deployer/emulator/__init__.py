@@ -1,8 +1,8 @@
-"""A local DLI, MRS and IAM: the services' HTTP API on loopback, with SQLite behind it.
+"""A local DLI, MRS and IAM: the HTTP API of the services on the loopback interface, stored in SQLite.
 
-Written from the API reference alone. It imports nothing of the rest of the package, so that it is a
-second opinion on how the services behave, not an echo of the first. A new kind of job is one module
-with a table of routes and one line in `routes.py`.
+Written from the API reference only. It imports nothing from the other packages, so that it is an independent
+implementation of how the services behave. A new kind of job is one module with a table of routes and one line in
+`routes.py`.
 """
 
 from deployer.emulator.checks import ParameterError

@@ -1,6 +1,6 @@
-"""Who may call: tokens, and requests that are signed with an access key.
+"""Authentication: tokens, and requests that are signed with an access key.
 
-What is refused, and how, is that of the vendor's gateway ("API Request Signing Guide", "Error codes" and
+Rejections are those of the vendor's gateway ("API Request Signing Guide", "Error codes" and
 "Common Errors Related to IAM Authentication Information").
 """
 
@@ -20,17 +20,17 @@ _LIFE = timedelta(hours=24)
 _MOST_SKEW = timedelta(minutes=15)
 _DATE = "%Y%m%dT%H%M%SZ"
 
-# After so many wrong signatures in a row the key is locked for a while, for right ones too.
+# After this many invalid signatures in a row the key is locked for a while, for valid ones too.
 _MOST_FAILURES = 5
 _LOCKED = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the emulator knows its user by. Without any, everybody may call.
+    """The credentials that the emulator accepts. Without any, every request is accepted.
 
-    `token` is one that is valid for ever; without it and a `password` any token is taken, and any name and
-    password sign in. A key with a `security_token` is a temporary one.
+    `token` never expires; without it and a `password` every token is accepted, and every user and password can
+    log in. A key with a `security_token` is a temporary one.
     """
 
     token: str | None = None
@@ -49,7 +49,7 @@ class Token:
 
 
 class Access:
-    """Safe for threads. Tokens and failures are forgotten when the process ends."""
+    """A thread-safe check of credentials. Tokens and failures are kept in memory only."""
 
     def __init__(self, credentials: Credentials, clock: Callable[[], float]) -> None:
         self._known = credentials
@@ -61,7 +61,7 @@ class Access:
         self._locked_until = datetime.min.replace(tzinfo=UTC)
 
     def check(self, call: Call) -> None:
-        """Raises an ApiError when the call may not be made."""
+        """Raise an ApiError unless the request is authenticated."""
         token, signed = call.headers.get("x-auth-token"), call.headers.get("authorization")
         if signed is not None and self._is_guarded:
             self._check_signature(call, signed)
@@ -71,25 +71,25 @@ class Access:
             raise _refused(call, "x-auth-token not found")
 
     def sign_in(self, user: str, password: str) -> Token | None:
-        """A new token, or None when this is not the user."""
+        """Return a new token, or None if user or password is wrong."""
         known = self._known
         if known.user is None or known.password is None:
-            # Where any token is taken, anybody may as well have one.
+            # If every token is accepted, everyone can get one.
             return self._issue() if known.token is None else None
         return self._issue() if _same(known.user, user) and _same(known.password, password) else None
 
     def renew(self, token: str) -> Token | None:
-        """A new token for a valid one."""
+        """Return a new token for a valid one, otherwise None."""
         issued = self._issued.get(token)
         valid = self._now() < issued.expires if issued else self._is_taken(token)
         return self._issue() if valid else None
 
     def _issue(self) -> Token:
         now = self._now()
-        # Real ones are as long, and clients and proxies must be able to carry them.
+        # As long as real ones, which clients and proxies must be able to send.
         token = Token(f"MII{secrets.token_urlsafe(1500)}", now, now + _LIFE)
         with self._lock:
-            self._issued = {text: one for text, one in self._issued.items() if now < one.expires + _LIFE}
+            self._issued = {text: held for text, held in self._issued.items() if now < held.expires + _LIFE}
             self._issued[token.text] = token
         return token
 

@@ -1,6 +1,6 @@
-"""The emulator's own calls, below /_emulator: faults, and how a job ends. No service has them.
+"""The emulator's own API, below /_emulator: faults, and ending a job. The services have no such API.
 
-They ask for the same credentials as all others, and meet no fault themselves.
+It requires the same credentials as the others; faults do not apply to it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def clear_faults(faults: Faults, _request: Request) -> None:
 
 
 def end_job(request: Request) -> None:
-    """From now on the job is in a state, whatever the time says; a number means a Flink job."""
+    """Put a job into a state from now on, regardless of the time; a number is the id of a Flink job."""
     _check_end("", request.body)
     job = request.path["job"]
     try:
         request.store.end(int(job) if job.isdecimal() else job, **request.body)
     except KeyError:
-        raise error(404, "unknown", f"there is no job {job}") from None
+        raise error(404, "unknown", f"unknown job {job}") from None
 
 
 def routes(faults: Faults) -> tuple[Route, ...]:

@@ -1,4 +1,4 @@
-"""What every service module is made of: calls, requests, answers, routes, and the ways to say no."""
+"""The common types of the service modules: requests, responses, routes and errors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from deployer.emulator.store import Store
 
-# Who submitted every job: the emulator knows one user.
+# The owner of every job: the emulator has one user.
 OWNER = "emulator"
 
-# JSON text as the services write it: without blanks, and with letters of all languages as they are.
+# JSON as the services write it: without blanks, and with unescaped non-ASCII letters.
 json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request. `headers` has lower-case names; `raw` is None for a body that was too large."""
+    """An HTTP request. `headers` have lower-case names; `raw` is None for a body that is too large."""
 
     id: str
     method: str
@@ -30,9 +30,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call that a route matched. `path` holds the route's placeholders; `body` is None without one.
+    """A request that matches a route. `path` has the values of its placeholders; `body` is None if it has none.
 
-    `origin` is the URL that the client reached the emulator by.
+    `origin` is the URL of the emulator in the request.
     """
 
     store: Store
@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` is a JSON value, None for no body at all."""
+    """A response. `body` is a JSON value, None for no body."""
 
     status: int
     body: Any = None
@@ -52,7 +52,7 @@ class Answer:
 
 
 class ApiError(Exception):
-    """A call that failed; `body` is answered as it is."""
+    """A failed request; `body` is the body of the response."""
 
     def __init__(self, status: int, body: Mapping[str, Any]) -> None:
         super().__init__(status, body)
@@ -61,24 +61,24 @@ class ApiError(Exception):
 
 
 def error(status: int, code: str, message: str) -> ApiError:
-    """The shape that DLI and MRS share."""
+    """Return an error in the format of DLI and MRS."""
     return ApiError(status, {"error_code": code, "error_msg": message})
 
 
 def gateway_error(status: int, code: str, message: str, request_id: str) -> ApiError:
-    """What the gateway in front of the APIs says: unlike theirs, its errors carry the id of the request."""
+    """Return an error of the gateway in front of the APIs; it contains the request id, theirs do not."""
     return ApiError(status, {"error_code": code, "error_msg": message, "request_id": request_id})
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How an API words the errors that any of its calls can end in: a wrong request, and its own failure."""
+    """The errors that every route of an API can return: for a bad request, and for an internal failure."""
 
     refused: Callable[[str], ApiError]
     broken: Callable[[str], ApiError]
 
 
-# DLI API, "Error codes": 0001 is a parameter check, 0999 the service's own failure.
+# DLI API, "Error codes": 0001 is a parameter check, 0999 an internal failure.
 DLI = Service(partial(error, 400, "DLI.0001"), partial(error, 500, "DLI.0999"))
 
 
@@ -86,8 +86,8 @@ DLI = Service(partial(error, 400, "DLI.0001"), partial(error, 500, "DLI.0999"))
 class Route:
     """One API operation. `path` is a path with `{placeholders}`.
 
-    The value of `call` is answered with `status`, unless it is an Answer. A POST or PUT must have a JSON
-    body, unless it is `bodiless`; an `open` route asks for no credentials.
+    The value of `call` is the body of a response with `status`, unless it is an Answer. A POST or PUT requires a
+    JSON body, unless it is `bodiless`; an `open` route requires no credentials.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""DLI batches: one-shot Spark jobs that run as soon as they are created (DLI API, "Spark job APIs")."""
+"""DLI batches: Spark jobs that start when they are created (DLI API, "Spark job APIs")."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAMILY = Family(
     final=("success", "dead"),
 )
 
-# The spellings of the 2021 edition; everything is kept and echoed in that of the others.
+# Names of the 2021 edition; requests are stored and returned with the names of the other editions.
 _OLD_SPELLINGS = {
     "class_name": "className",
     "python_files": "pyFiles",
@@ -45,14 +45,14 @@ _FIELDS: Mapping[str, Check] = {
     "execution_agency_urn": text(),
     "autoRecovery": boolean,
     "maxRetryTimes": number(least=0, most=100),
-    # In no table of parameters, but in real bodies and in what the service echoes.
+    # In no table of parameters, but in real requests and in the responses of the service.
     "minRecoveryDelayTime": number(least=0),
     "modelFiles": list_of(text()),
     "archives": list_of(text()),
 }
 _check = record(_FIELDS, required=("file",))
 
-# What `req_body` holds even when the request did not.
+# Fields of `req_body` even if the request did not contain them.
 _FILLED: Mapping[str, Any] = {
     "jars": [],
     "pyFiles": [],
@@ -75,10 +75,10 @@ _FILLED: Mapping[str, Any] = {
 
 _STATES = ("starting", "running", "recovering", "dead", "success")
 
-# How long a cancelled job still shows the state that it had: there is none for being cancelled.
+# How long a cancelled job keeps its state: there is no state for a pending cancellation.
 _CANCELLING = 2_000
 
-# :now is the present, in any query of the store.
+# :now is the current time in every query of the store.
 _DURATION = f"CASE WHEN state IN {FAMILY.final!r} THEN since ELSE :now END - created"
 _ORDERS = {
     "CREATE_TIME_DESC": "created DESC, number DESC",
@@ -87,7 +87,7 @@ _ORDERS = {
     "DURATION_ASC": f"{_DURATION}, number",
 }
 
-# DLI API, "Listing batch jobs": the hyphen in job-id is the page's. An empty queue means all of them.
+# DLI API, "Listing batch jobs": the hyphen in job-id is on the page. An empty queue means all queues.
 _FILTERS = {
     "job_name": Filter("name = ?"),
     "job-id": Filter("id = ?"),
@@ -117,7 +117,7 @@ def create(request: Request) -> Any:
 
 
 def list_(request: Request) -> Any:
-    """`from` is a record index; `create_time` is that of the first entry, the page does not say of which."""
+    """List the batches. `from` is a record index; `create_time` is that of the first entry (not documented)."""
     start = option(request.query, "from", whole(), 0)
     total, jobs = request.store.find(
         FAMILY,
@@ -149,14 +149,14 @@ def state(request: Request) -> Any:
 
 
 def log_(request: Request) -> Any:
-    """The first attempt's log: no job here is tried again."""
+    """Return the log of the first attempt: jobs are not retried here."""
     option(request.query, "type", one_word("driver"), "driver")
     option(request.query, "index", whole(0, 0), 0)
     return log(request, FAMILY, _find(request))
 
 
 def cancel(request: Request) -> Any:
-    """The record stays, and says dead of the job in the end."""
+    """Cancel a batch. The record remains, finally in the state dead."""
     store = request.store
     with store.together():
         job = _find(request)
@@ -176,7 +176,7 @@ def _spelled(body: Mapping[str, Any]) -> dict[str, Any]:
 def _find(request: Request) -> Job:
     job = request.store.get(FAMILY, request.path["project"], request.path["batch"])
     if job is None:
-        # DLI API, "Error codes": what does not exist is a wrong request like any other, not a 404.
+        # DLI API, "Error codes": a missing job is a bad request, not a 404.
         raise error(400, "DLI.0002", f"The batch job {request.path['batch']} does not exist.")
     return job
 

@@ -1,6 +1,6 @@
 """Checks for request bodies: each takes the path of a value and the value, and may raise ParameterError.
 
-Null is a wrong type everywhere: no page says that a parameter can be switched off with it.
+Null is always a wrong type: no page documents that it unsets a parameter.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ Check = Callable[[str, Any], None]
 
 
 class ParameterError(Exception):
-    """A parameter is wrong, and how; the service that was asked words the answer."""
+    """A description of a wrong parameter; the service adds its error code."""
 
 
 def text(*, least: int = 0, most: int | None = None, pattern: str = "") -> Check:
-    """A string of `least` to `most` characters; `pattern` must match all of it."""
+    """Return a check for a string of `least` to `most` characters; `pattern` must match all of it."""
 
     def check(path: str, value: Any) -> None:
         if not isinstance(value, str):
@@ -33,7 +33,7 @@ def text(*, least: int = 0, most: int | None = None, pattern: str = "") -> Check
 
 
 def number(*, least: float | None = None, most: float | None = None, whole: bool = True) -> Check:
-    """An integer, or any number when not `whole`; JSON's true is not 1."""
+    """Return a check for an integer, or any number if not `whole`; true is not 1."""
 
     def check(path: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
@@ -52,7 +52,7 @@ def boolean(path: str, value: Any) -> None:
 
 
 def one_of(*values: str | int) -> Check:
-    """Exactly one of `values`, of their type."""
+    """Return a check for one of `values`, of their type."""
 
     def check(path: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, (str, int)) or value not in values:
@@ -74,7 +74,7 @@ def list_of(item: Check, *, least: int = 0, most: int | None = None) -> Check:
 
 
 def map_of(item: Check) -> Check:
-    """An object with free keys."""
+    """Return a check for an object with any keys."""
 
     def check(path: str, value: Any) -> None:
         if not isinstance(value, dict):
@@ -86,7 +86,7 @@ def map_of(item: Check) -> Check:
 
 
 def record(fields: Mapping[str, Check], required: Collection[str] = ()) -> Check:
-    """An object with no other keys than those of `fields`; the path of a whole body is empty."""
+    """Return a check for an object with only the keys of `fields`; the path of a whole body is empty."""
 
     def check(path: str, value: Any) -> None:
         if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a family of jobs says of itself: its name, and the states that its jobs pass through by themselves."""
+"""A family of jobs: its name, and the states that its jobs pass through with time."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-# Values for columns of the store's table.
+# Values of columns of the store's table.
 Columns = Mapping[str, int | str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """The state from `after` milliseconds after the start on; `result` where a family has one beside it."""
+    """The state from `after` milliseconds after the start, with a `result` if the family has one."""
 
     after: int
     state: str
@@ -21,7 +21,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Family:
-    """`phases` begin with one at 0. With a `draft` state a job waits in it until it is started."""
+    """A family. The first of `phases` is at 0. With a `draft` state, a job remains in it until it is started."""
 
     name: str
     phases: tuple[Phase, ...]
@@ -30,15 +30,15 @@ class Family:
 
     @cached_property
     def over(self) -> str:
-        """SQL over the columns of Job: it has ended."""
+        """Return the SQL condition on the columns of Job that the job has ended."""
         return f"state IN ({', '.join(map(repr, self.final))})"
 
     @cached_property
     def rows(self) -> str:
-        """A subquery for the family's jobs in a project, as the columns of Job: `:now` in `:project`."""
+        """Return a subquery for the jobs of the family in `:project` at `:now`, with the columns of Job."""
         first = repr(self.phases[0].result)
         return (
-            "SELECT number, id, project, scope, name, body, created, started, "  # noqa: S608  our own words
+            "SELECT number, id, project, scope, name, body, created, started, "  # noqa: S608  no user input
             f"{self._case('end_state', 'through', repr(self.draft), lambda it: repr(it.state))} AS state, "
             f"{self._case('end_result', first, repr(''), lambda it: repr(it.result))} AS result, "
             f"{self._case('ended', 'through_from', 'created', lambda it: f'started + {it.after}')} AS since, "
@@ -59,7 +59,7 @@ class Family:
 
 
 def beginning(now: int) -> Columns:
-    """A job starts, as if it had never run."""
+    """Return the columns of a job that starts, as if it had never run."""
     return {
         "started": now,
         "ended": None,
@@ -72,12 +72,12 @@ def beginning(now: int) -> Columns:
 
 
 def passing(now: int, through: str, after: int) -> Columns:
-    """A job is in a state for `after` milliseconds, and then where it would be without."""
+    """Return the columns of a job in the state `through` for `after` milliseconds, then in its regular state."""
     return {"through": through, "through_from": now, "through_until": now + after}
 
 
 def ending(now: int, through: str, after: int, state: str, result: str = "") -> Columns:
-    """A job is in the state `through` for `after` milliseconds, and then it has ended."""
+    """Return the columns of a job in the state `through` for `after` milliseconds, after which it has ended."""
     return {
         **passing(now, through, after),
         "ended": now + after,

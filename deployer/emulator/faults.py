@@ -1,7 +1,7 @@
-"""Faults by rule: which calls go wrong, and how. A client that survives them survives the real services.
+"""Fault rules: which requests fail, and how. A client that handles them can handle the real services.
 
-A rule is data, from a file or a call to the emulator itself. A call meets the first rule that matches it and
-of which it is the nth; every rule counts all calls that it matches.
+A rule comes from a file or a request to the emulator itself. The first rule that matches a request, and whose
+nth match it is, is applied; every rule counts all requests that it matches.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _any_value(_path: str, _value: Any) -> None:
     pass
 
 
-# What can be said of the calls that are meant, and what can happen to them.
+# The conditions, the effects, and the details of effects.
 _MEANT: Mapping[str, Check] = {"method": text(least=1), "path": text(), "nth": _one_or_more}
 _HAPPENS: Mapping[str, Check] = {
     "delay": number(least=0, most=3600, whole=False),
@@ -47,10 +47,10 @@ _check = record({**_MEANT, **_HAPPENS, **_HOW})
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`path` is searched for in a call's path and query; an empty `nth` means every call.
+    """A fault rule. `path` is searched in the path and query of a request; an empty `nth` means every request.
 
-    `after` says that delay, status and drop come when the call was carried out. A `body` that is text is sent
-    as it is. `stale` (seconds), `shift` (records) and `repeat` change what a listing shows.
+    `after`: delay, status and drop are applied after the request was executed. A `body` that is a string is sent
+    unchanged. `stale` (seconds), `shift` (records) and `repeat` change the content of a listing.
     """
 
     path: re.Pattern[str]
@@ -72,15 +72,15 @@ class Rule:
 
 
 def read(data: Any) -> Rule:
-    """Raises ParameterError when this is no rule."""
+    """Return the rule in `data`; raises ParameterError if it is invalid."""
     _check("", data)
     if not data.keys() & _HAPPENS.keys():
-        raise ParameterError(f"nothing happens: one of {', '.join(_HAPPENS)} must be given")
+        raise ParameterError(f"the fault has no effect: one of {', '.join(_HAPPENS)} is required")
     nth = data.get("nth", [])
     try:
         path = re.compile(data.get("path", ""))
     except re.error as error:
-        raise ParameterError(f"path is no regular expression: {error}") from None
+        raise ParameterError(f"path is not a valid regular expression: {error}") from None
     return Rule(**{**data, "path": path, "nth": frozenset(nth if isinstance(nth, list) else [nth])})
 
 
@@ -93,7 +93,7 @@ class _Armed:
 
 
 class Faults:
-    """The rules that hold. Safe for threads."""
+    """The active rules. Thread-safe."""
 
     def __init__(self, rules: Iterable[Any] = ()) -> None:
         self._lock = threading.Lock()
@@ -105,7 +105,7 @@ class Faults:
                 raise ParameterError(f"fault {place}: {error}") from None
 
     def add(self, data: Any) -> None:
-        """The rule comes after those that there are; raises ParameterError when it is none."""
+        """Append a rule; raises ParameterError if it is invalid."""
         armed = _Armed(data, read(data))
         with self._lock:
             self._armed = (*self._armed, armed)
@@ -114,18 +114,18 @@ class Faults:
         self._armed = ()
 
     def shown(self) -> list[dict[str, Any]]:
-        """The rules as they were given, with how many calls they matched, and how many of these met them."""
-        return [{**it.data, "matched": it.matched, "met": it.met} for it in self._armed]
+        """Return the rules as they were specified, with the number of requests they matched and affected."""
+        return [{**armed.data, "matched": armed.matched, "met": armed.met} for armed in self._armed]
 
     def meets(self, call: Call) -> Rule | None:
         if not self._armed:
             return None
         with self._lock:
             found = None
-            for it in self._armed:
-                if it.rule.matches(call):
-                    it.matched += 1
-                    if found is None and (not it.rule.nth or it.matched in it.rule.nth):
-                        it.met += 1
-                        found = it.rule
+            for armed in self._armed:
+                if armed.rule.matches(call):
+                    armed.matched += 1
+                    if found is None and (not armed.rule.nth or armed.matched in armed.rule.nth):
+                        armed.met += 1
+                        found = armed.rule
             return found

@@ -1,4 +1,4 @@
-"""Query parameters: those that filter a listing are a table of parameter -> Filter in their module."""
+"""Query parameters: each module has a table of parameter -> Filter for its listing."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def whole(least: int = 0, most: int = _MOST) -> Read:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A condition on the store's columns with one `?`, and how its value is read from the query."""
+    """A condition on the store's columns with one `?`, and the conversion of its value from the query."""
 
     sql: str
     read: Read = plain
 
 
 def conditions(filters: Mapping[str, Filter], query: Mapping[str, str]) -> list[Condition]:
-    """Those of `filters` that the query asks for. What it asks besides is ignored, as the services do."""
+    """Return the conditions of the `filters` in the query. Other parameters are ignored, as by the services."""
     return [(f.sql, f.read(name, query[name])) for name, f in filters.items() if name in query]
 
 

@@ -25,7 +25,7 @@ from deployer.emulator.flink_family import (
 )
 from deployer.emulator.store import Job, NameTakenError
 
-# Terraform's provider changes these while a job runs, and stops it before it changes any other.
+# The Terraform provider updates these while a job is running; it stops the job before other updates.
 _HOT = (
     "smn_topic",
     "restart_when_exception",
@@ -40,7 +40,7 @@ _HAS_TAG = (
     "WHERE json_extract(value, '$.key') || '=' || json_extract(value, '$.value') = ?)"
 )
 
-# DLI API, "Querying jobs". No page says whether the name is matched exactly: a client must be ready for more.
+# DLI API, "Querying jobs". No page says whether the name is matched exactly: a client must expect other names.
 # Some pages spell user_name as username.
 _FILTERS = {
     "name": Filter("instr(name, ?) > 0"),
@@ -60,7 +60,7 @@ def create(request: Request) -> Any:
 
 
 def add(request: Request, body: Mapping[str, Any]) -> Any:
-    """Leaves a draft. `is_success` is text in real answers, and a boolean on the page."""
+    """Create a draft. `is_success` is a string in real responses, and a boolean on the page."""
     try:
         job = request.store.add(
             FAMILY,
@@ -85,7 +85,7 @@ def update(request: Request) -> Any:
 
 
 def change(request: Request, changes: Mapping[str, Any], types: tuple[str, ...]) -> Any:
-    """What is left out stays as it is; while a job runs, little can be changed."""
+    """Update a job. Omitted fields are unchanged; few can be updated while a job is running."""
     store = request.store
     with store.together():
         job = job_of(request)
@@ -122,12 +122,12 @@ def _check_state(job: Job, body: Mapping[str, Any], changes: Mapping[str, Any]) 
         if cold:
             raise unsupported(job, f"{', '.join(cold)} cannot be updated now")
         if "obs_bucket" in changes and changes["obs_bucket"] == body.get("obs_bucket"):
-            # As Terraform's provider met it.
+            # As observed by the Terraform provider.
             raise unsupported(job, "obs_bucket is the same already")
 
 
 def list_(request: Request) -> Any:
-    """`offset` is a record index."""
+    """List the jobs. `offset` is a record index."""
     query = request.query
     tags = [(_HAS_TAG, tag) for tag in query.get("tags", "").split(",") if tag]
     ascending = option(query, "order", one_word("asc", "desc"), "desc") == "asc"
@@ -157,14 +157,14 @@ def get(request: Request) -> Any:
 
 
 def delete(request: Request) -> Any:
-    """In any state, and for good."""
+    """Delete a job in any state. It cannot be restored."""
     with request.store.together():
         request.store.delete(job_of(request))
     return {"is_success": "true", "message": "The job is successfully deleted."}
 
 
 def delete_many(request: Request) -> Any:
-    """One element per id, in order and without the id."""
+    """Delete jobs. The response has one element per id, in order and without the id."""
     _check_ids("", request.body)
     return [_delete_one(request, number) for number in request.body["job_ids"]]
 

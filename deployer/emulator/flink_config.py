@@ -1,4 +1,4 @@
-"""What Flink jobs are made of: the parameters of create and update, and how `job_config` echoes them."""
+"""The parameters of Flink jobs in create and update, and how `job_config` returns them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ tag = record({"key": text(least=1, most=128), "value": text(most=255)}, required
 _count = number(least=1)
 _machine = record({"cpu": number(least=0.5, whole=False), "memory": text(least=1)})
 
-# What jobs of all types take.
+# Parameters of all types of jobs.
 FIELDS: Mapping[str, Check] = {
     "name": text(pattern="[A-Za-z0-9_-]{1,57}"),
     "desc": text(most=512),
@@ -64,20 +64,20 @@ _JAR: Mapping[str, Check] = {
     "image": text(),
 }
 
-# The vendor's SDK: a description can be longer in an update.
+# The vendor's SDK: a description may be longer in an update.
 UPDATE: Mapping[str, Check] = {"desc": text(most=2048)}
 CREATE: Mapping[str, Check] = {"tags": list_of(tag, most=MOST_TAGS)}
 
 _check_jar = record({**_JAR, **CREATE}, required=("name",))
 _check_jar_update = record({**_JAR, **UPDATE, "job_type": one_of(JAR)})
 
-# Parameters that the detail has at its top level, or nowhere.
+# Parameters that the detail response has at its top level, or not at all.
 _ELSEWHERE = {
     *("name", "desc", "queue_name", "main_class", "entrypoint_args", "sql_body", "run_mode", "job_type"),
     *("tags", "template_id"),
 }
 
-# The second half is what the detail pages show beside the parameters of Jar jobs.
+# The second half: fields on the detail pages that are not parameters of Jar jobs.
 _DEFAULTS: Mapping[str, Any] = {
     **{key: None for key in _JAR if key not in _ELSEWHERE},
     "cu_number": 2,
@@ -110,7 +110,7 @@ _DEFAULTS: Mapping[str, Any] = {
 
 _MODES = {1: "exactly_once", 2: "at_least_once"}
 
-# That the service adds entries to runtime_config is known, which ones is not.
+# It is known that the service adds entries to runtime_config, but not which ones.
 _ADDED = {"key": "emulator.filled.in", "value": "true"}
 
 
@@ -120,12 +120,12 @@ def check_jar(body: Any) -> None:
 
 
 def check_jar_update(body: Any) -> None:
-    """As far as it can be said without what the job has already: see check_whole."""
+    """Check an update without the stored parameters of the job: see check_whole."""
     _check_jar_update("", body)
 
 
 def check_whole(body: Mapping[str, Any]) -> None:
-    """What must hold between the parameters of a job."""
+    """Check the constraints between the parameters of a job."""
     if body.get("resume_max_num") == 0:
         raise ParameterError("resume_max_num must be -1 or greater than 0")
     if _workers(body) < 1:
@@ -135,10 +135,10 @@ def check_whole(body: Mapping[str, Any]) -> None:
 
 
 def job_config(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Defaults are filled in; checkpoint_mode is a number when written, and a word here."""
+    """Return the parameters with defaults; checkpoint_mode is a number in requests, and a word here."""
     config = {**_DEFAULTS, **{key: value for key, value in body.items() if key not in _ELSEWHERE}}
     if config["tm_slot_num"] is None:
-        # The page's formula is a division that need not come out even.
+        # The formula on the page is a division that may have a remainder.
         config["tm_slot_num"] = -(-config["parallel_number"] * config["tm_cus"] // _workers(body))
     config["checkpoint_mode"] = _MODES[config["checkpoint_mode"]]
     config["runtime_config"] = _runtime_config(body.get("runtime_config"))
@@ -152,7 +152,7 @@ def _workers(body: Mapping[str, Any]) -> int:
 
 
 def _runtime_config(given: str | None) -> str | None:
-    """The text is a JSON array of {key, value} in all real bodies; the page just says String."""
+    """Return the entries: a string with a JSON array of {key, value} in real requests; the page says String."""
     try:
         entries = json.loads(given or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What all calls about Flink jobs share: the family, its states, and how a job is found."""
+"""The common parts of the Flink routes: the family, its states, and the lookup of a job."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ TYPES = (*SQL, JAR)
 
 
 def body_of(job: Job) -> dict[str, Any]:
-    """What the job was created with, and updated to."""
+    """Return the stored parameters of a job."""
     body: dict[str, Any] = {"job_type": JAR, **json.loads(job.body)}
     return body
 
 
 def job_of(request: Request) -> Job:
-    """The job that the path names; raises an ApiError when there is none."""
+    """Return the job in the path; raises an ApiError if it does not exist."""
     text = request.path["job"]
     job = request.store.get(FAMILY, request.path["project"], whole()("job_id", text))
     if job is None:
@@ -55,10 +55,10 @@ def job_of(request: Request) -> Job:
 
 
 def missing(identity: object) -> ApiError:
-    """Terraform's provider takes this code for a 404."""
+    """Return the error for a missing job; the Terraform provider treats its code as a 404."""
     return error(400, "DLI.16001", f"The job {identity} does not exist.")
 
 
 def unsupported(job: Job, what: str) -> ApiError:
-    """DLI API, "Error codes": 0007 is an operation that is not supported."""
+    """Return the error 0007, an unsupported operation (DLI API, "Error codes")."""
     return error(400, "DLI.0007", f"The job {job.number} is {job.state}: {what}.")

@@ -1,4 +1,4 @@
-"""Flink jobs as runs: started, stopped, and their savepoints (DLI API, "Flink job APIs")."""
+"""Runs of Flink jobs: start, stop and savepoints (DLI API, "Flink job APIs")."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _check_savepoint = record(
 
 
 def run(request: Request) -> Any:
-    """One element per id, in order and without the id. Some can fail, and the status is 200 all the same."""
+    """Start jobs. The response has one element per id, without the id. Some may fail although the status is 200."""
     _check_run("", request.body)
     resume = request.body.get("resume_savepoint", False)
 
     def start(job: Job) -> None:
         if job.state not in STOPPED:
             raise unsupported(job, "it cannot be started now")
-        # User guide, "Managing Flink jobs": the savepoint goes when the job is started again.
+        # User guide, "Managing Flink jobs": the savepoint is removed when the job is started again.
         restored = job.savepoint if resume else None
         request.store.set(job, **beginning(request.store.now()), savepoint=None, restored=restored)
 
@@ -39,7 +39,7 @@ def run(request: Request) -> Any:
 
 
 def stop(request: Request) -> Any:
-    """As run, but when no job of them runs it is an error: Terraform's provider says so."""
+    """Stop jobs, with a response as for run. An error if none of them is running (Terraform provider)."""
     _check_stop("", request.body)
     trigger = request.body.get("trigger_savepoint", False)
 
@@ -60,7 +60,7 @@ def stop(request: Request) -> Any:
 
 
 def savepoint(request: Request) -> Any:
-    """The message is JSON text, says the page, "Triggering Savepoints for Flink Jobs"."""
+    """Create a savepoint. The message is a JSON string ("Triggering Savepoints for Flink Jobs")."""
     _check_savepoint("", request.body)
     store = request.store
     with store.together():
@@ -77,7 +77,7 @@ def savepoint(request: Request) -> Any:
 
 
 def _each(request: Request, action: Callable[[Job], None]) -> list[ApiError | None]:
-    """What refused the action, for each job that the body names, None where nothing did."""
+    """Apply `action` to each job in the body, and return its errors, None for a success."""
     return [_refusal(request, number, action) for number in request.body["job_ids"]]
 
 

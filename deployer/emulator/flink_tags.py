@@ -1,4 +1,4 @@
-"""Tags of Flink jobs (DLI API, "APIs related to resource tags"), which neither listing nor detail show."""
+"""Tags of Flink jobs (DLI API, "APIs related to resource tags"), in neither the listing nor the detail response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deployer.emulator.flink_config import MOST_TAGS, tag
 from deployer.emulator.flink_family import FAMILY
 from deployer.emulator.store import Job
 
-# The other resource types have no jobs, and nothing of them is here.
+# The other resource types are not jobs, and not part of the emulator.
 _TYPE = "dli_flink_job"
 _PAGE = 1000
 
@@ -29,7 +29,7 @@ def show(request: Request) -> Any:
 
 
 def add(request: Request) -> None:
-    """A key has one value: a new one replaces it."""
+    """Add tags. A new value of a key replaces the old one."""
     _check_added("", request.body)
     added = {one["key"]: one["value"] for one in request.body["tags"]}
     if len(added) < len(request.body["tags"]):
@@ -40,7 +40,7 @@ def add(request: Request) -> None:
 
 
 def remove(request: Request) -> None:
-    """By their keys; one that is not there is no error."""
+    """Remove tags by their keys; a missing one is not an error."""
     _check_removed("", request.body)
     with request.store.together():
         job = _job(request)
@@ -82,7 +82,7 @@ def page_of(request: Request, entries: list[Any]) -> list[Any]:
 _TAGS = "/v3/{project}/{type}/{resource}/tags"
 ROUTES = (
     Route("GET", _TAGS, DLI, show),
-    # Without a body, as Terraform's provider has it.
+    # Without a body, as the Terraform provider expects it.
     Route("POST", f"{_TAGS}/create", DLI, add, status=204),
     Route("POST", f"{_TAGS}/delete", DLI, remove, status=204),
 )

@@ -1,4 +1,4 @@
-"""From an HTTP request to an answer: faults, credentials, route, body, and errors as each API words them."""
+"""HTTP request -> response: faults, credentials, route, body, and errors in the format of each API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deployer.emulator.store import Store
 
 _log = logging.getLogger(__name__)
 
-# API gateway, "Error codes". What is not there is an error of a service.
+# API gateway, "Error codes". Other statuses are errors of a service.
 _GATEWAY_CODES = {
     401: "APIGW.0301",
     403: "APIGW.0302",
@@ -36,7 +36,7 @@ _GATEWAY_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """`wait` takes seconds, and may come back earlier when the emulator ends."""
+    """The gateway. `wait` takes seconds, and may return earlier when the emulator ends."""
 
     store: Store
     access: Access
@@ -45,7 +45,7 @@ class Gateway:
     wait: Callable[[float], object]
 
     def respond(self, call: Call) -> Reply | None:
-        """What is sent back, None for a connection that breaks. It raises nothing, whatever happens."""
+        """Return the response, None to close the connection. Never raises."""
         rule = None if call.target.startswith(admin.PREFIX) else self.faults.meets(call)
         if rule is None:
             return _reply(self._answer(call, self.store))
@@ -69,7 +69,7 @@ class Gateway:
         return reply
 
     def _instead(self, call: Call, rule: Rule, status: int, answer: Answer | None) -> Answer:
-        """Without a body of its own a rule keeps the true one, or says what gateway or service would."""
+        """Return the response of a rule. Without a body it is the real one, or that of the gateway or service."""
         body, headers = rule.body, rule.headers
         if answer is not None:
             return Answer(status, answer.body if body is None else body, {**answer.headers, **headers})
@@ -82,11 +82,11 @@ class Gateway:
 
     def _answer(self, call: Call, store: Store) -> Answer:
         try:
-            return self._carry_out(call, store)
+            return self._execute(call, store)
         except ApiError as refusal:
             return Answer(refusal.status, refusal.body)
 
-    def _carry_out(self, call: Call, store: Store) -> Answer:
+    def _execute(self, call: Call, store: Store) -> Answer:
         path, _, query = call.target.partition("?")
         found = self.router.find(call.method, path)
         if found is None or not found[0].open:
@@ -107,7 +107,7 @@ class Gateway:
             raise route.service.refused(str(refusal)) from None
         except ApiError:
             raise
-        except Exception:  # noqa: BLE001  a server answers, whatever happens; the log gets the traceback
+        except Exception:  # noqa: BLE001  a server always responds; the log gets the traceback
             _log.exception("%s %s failed", call.method, path)
             raise route.service.broken("Internal service error") from None
         return value if isinstance(value, Answer) else Answer(route.status, value)
@@ -127,7 +127,7 @@ def _body(headers: Mapping[str, str], raw: bytes) -> Any:
     try:
         body = _decode(raw.decode())
         if b"\\u" in raw:
-            # Half of a surrogate pair, which no answer could carry.
+            # An unpaired surrogate, which a response cannot contain.
             json_text(body).encode()
     except (ValueError, RecursionError):
         raise ParameterError("the body is not JSON") from None
@@ -143,5 +143,5 @@ def _finite(literal: str) -> float:
     return value
 
 
-# A number that JSON cannot hold would come back in an answer that is not JSON.
+# A number that is not valid in JSON would make the response invalid.
 _decode = json.JSONDecoder(parse_float=_finite, parse_constant=_finite).decode

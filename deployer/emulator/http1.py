@@ -1,4 +1,4 @@
-"""HTTP/1.1: as much of it as the clients of a JSON API on loopback use, and a thread for each connection."""
+"""HTTP/1.1 for the clients of a JSON API on loopback, with a thread for each connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_BYTES = 12 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`length` is what Content-Length claims, None for the truth; the connection ends after a lie."""
+    """A response. `length` is the Content-Length if it is wrong; the connection is closed after that."""
 
     status: int
     payload: bytes
@@ -36,23 +36,23 @@ class Reply:
 
 
 class _Lines(io.BufferedReader):
-    """A client's bytes. Half a line raises: http.server would take it for the end of the headers."""
+    """The bytes from a client. A partial line raises: http.server would treat it as the end of the headers."""
 
     def readline(self, size: int | None = -1) -> bytes:
         line = super().readline(size)
         if not line.endswith(b"\n") and len(line) != size:
-            raise ConnectionError("the client is gone")
+            raise ConnectionError("the client has closed the connection")
         return line
 
 
 class Connection(BaseHTTPRequestHandler):
-    """Answers one request after the other, until either side has enough."""
+    """A connection, on which requests are served until either side closes it."""
 
     protocol_version = "HTTP/1.1"
-    # With its own, 0.9, what has no version would be refused without a status line.
+    # With the default, 0.9, a request without a version would be rejected without a status line.
     default_request_version = "HTTP/1.0"
     rbufsize = 0
-    # A response is one write, and leaves at once.
+    # A response is one write, and is sent at once.
     wbufsize = io.DEFAULT_BUFFER_SIZE
     disable_nagle_algorithm = True
     server: Server
@@ -62,7 +62,7 @@ class Connection(BaseHTTPRequestHandler):
         self.rfile = _Lines(cast("io.RawIOBase", self.rfile))
 
     def handle_one_request(self) -> None:
-        """Read a request of any method, and answer it."""
+        """Read a request of any method, and respond to it."""
         self.command, self.request_version = "", self.protocol_version
         self.raw_requestline = self.rfile.readline(_LONGEST_LINE + 1)
         if len(self.raw_requestline) > _LONGEST_LINE:
@@ -72,7 +72,7 @@ class Connection(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """Refuse what is no request. Nobody knows where the next one begins, so the connection ends."""
+        """Reject an invalid request. The start of the next one is unknown, so the connection is closed."""
         self.close_connection = True
         request_id = uuid.uuid4().hex
         error = gateway_error(400, "APIGW.0201", message or "Bad request", request_id)
@@ -96,16 +96,16 @@ class Connection(BaseHTTPRequestHandler):
                 self._send(call.id, reply)
 
     def _body(self, left: int) -> bytes | None:
-        """Return the body, None when it is too large. Half a request is not acted on."""
-        self.wfile.flush()  # some wait until they are told to go on
+        """Return the body, None if it is too large. A partial request is not executed."""
+        self.wfile.flush()  # some clients wait for 100 Continue
         if left > _MOST_BYTES:
-            # Most clients look for an answer only when they have sent everything.
+            # Most clients read the response only after they have sent everything.
             while left and (part := self.rfile.read(min(left, 1 << 16))):
                 left -= len(part)
             return None
         body = self.rfile.read(left)
         if len(body) < left:
-            raise ConnectionError("the client is gone")
+            raise ConnectionError("the client has closed the connection")
         return body
 
     def _send(self, request_id: str, reply: Reply) -> None:
@@ -130,11 +130,11 @@ class Connection(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingMixIn, TCPServer):
-    """A thread for each connection; unlike http.server's it asks no name service what it is called."""
+    """A server with a thread for each connection; unlike that of http.server it does not look up its host name."""
 
     allow_reuse_address = True
     daemon_threads = True
-    # With the default of 5 a burst of connections waits for the client's kernel to try again.
+    # With the default of 5 a burst of connections waits until the client's kernel retries.
     request_queue_size = 128
 
     def __init__(
@@ -158,7 +158,7 @@ class Server(ThreadingMixIn, TCPServer):
             self._closed.notify()
 
     def hang_up(self) -> None:
-        """Ends the connections that clients keep alive, after the call that each is in."""
+        """Close the connections that clients keep alive, after their current request."""
         with self._closed:
             for connection in self._open:
                 with suppress(OSError):

@@ -1,4 +1,4 @@
-"""IAM, as far as one signs in with it: a token for a password, and a region's project (IAM API reference)."""
+"""The part of IAM that is used to log in: a token for a password, and the project of a region (IAM API reference)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deployer.emulator.checks import ParameterError, list_of, one_of, record, te
 
 
 def _error(status: int, title: str, message: str) -> ApiError:
-    """Unlike that of DLI and MRS, and with a number for a code."""
+    """Return an error of IAM: another format than that of DLI and MRS, with a number as code."""
     return ApiError(status, {"error": {"code": status, "message": message, "title": title}})
 
 
@@ -26,7 +26,7 @@ def _id(of: str) -> str:
 _IAM = Service(partial(_error, 400, "Bad Request"), partial(_error, 500, "Internal Server Error"))
 _ACCOUNT = {"id": _id("account"), "name": OWNER}
 
-# Every region has a project of its name, and nothing else has.
+# Every region has one project, with the name of the region.
 _REGION = re.compile(r"[a-z]{2}-[a-z]+(-[0-9]+)?")
 _SERVICES = {"dli": "v1.0", "mrs": "v1.1"}
 
@@ -47,7 +47,7 @@ _check = record({"auth": _auth}, required=("auth",))
 
 
 def sign_in(access: Access, request: Request) -> Answer:
-    """The token itself is in a header; the body says what it is good for, and how long."""
+    """Log in. The token is in a header; the body has its scope and expiry."""
     _check("", request.body)
     identity, scope = request.body["auth"]["identity"], request.body["auth"].get("scope", {})
     (method,) = identity["methods"]
@@ -73,7 +73,7 @@ def sign_in(access: Access, request: Request) -> Answer:
 
 
 def list_projects(request: Request) -> Any:
-    """Those of a name; without one it is the first region's."""
+    """List the projects with a name; without one, that of the first region."""
     name = request.query.get("name", "cn-north-4")
     projects = [_project(name, request.origin)] if _REGION.fullmatch(name) else []
     links = {"self": f"{request.origin}/v3/projects", "previous": None, "next": None}
@@ -81,7 +81,7 @@ def list_projects(request: Request) -> Any:
 
 
 def _reach(scope: Mapping[str, Any], request: Request) -> dict[str, Any]:
-    """Without a project a token is good for the account's global services, of which there are none here."""
+    """Return the scope. Without a project it is that of the global services, which the emulator does not have."""
     if "project" not in scope:
         return {"domain": _ACCOUNT, "catalog": []}
     name, project = scope["project"].get("name"), scope["project"].get("id")

@@ -39,17 +39,17 @@ _RESULTS = ("FAILED", "KILLED", "UNDEFINED", "SUCCEEDED")
 _SQL = ("SparkSql", "SparkScript")
 _QUEUE = "default"
 
-# How long a killed job still shows the state that it had.
+# How long a killed job keeps its state.
 _KILLING = 2_000
 
-# MRS API, "Error codes": one number has a code of its own.
+# MRS API, "Error codes": one number has a separate code.
 _RUNNING = 10
 
-# No maximum is published; the two together still make a record index.
+# No maximum is documented; the product of both must be a valid record index.
 _MOST = 10**9
 
-# Characters that the pages forbid in arguments stand in their own examples, and real jobs are accepted with
-# them, so they pass here.
+# Characters that the pages forbid in arguments are in their own examples, and real jobs are accepted with
+# them, so they are accepted here.
 _check = record(
     {
         "job_type": one_of(*_TYPES),
@@ -60,9 +60,9 @@ _check = record(
     required=("job_type", "job_name"),
 )
 
-# MRS.0002 at the top level with 400 is the one answer to a wrong parameter that was seen from the live
-# service. What the submit page prints (500, and the error inside job_submit_result) is headed as a submission
-# that failed, so that is what a failure of the service looks like here. A client must read both.
+# MRS.0002 at the top level with 400 is the only response to a wrong parameter that was seen from the live
+# service. The example on the submit page (500, and the error inside job_submit_result) is titled as a failed
+# submission, so it is used for a failure of the service. A client must handle both.
 _refused = partial(error, 400, "MRS.0002")
 _QUERY = Service(_refused, partial(error, 500, "0167"))
 _KILL = Service(_refused, partial(error, 500, "0175"))
@@ -78,7 +78,7 @@ _SUBMIT = Service(_refused, partial(_submit_failed, "0173"))
 
 _check_delete = record({"job_id_list": list_of(text(least=1), least=1)}, required=("job_id_list",))
 
-# MRS API, "Querying a list of jobs": the name is matched fuzzily.
+# MRS API, "Querying a list of jobs": names that contain the value match.
 _FILTERS = {
     "job_name": Filter("instr(name, ?) > 0"),
     "job_id": Filter("id = ?"),
@@ -93,11 +93,11 @@ _FILTERS = {
 
 
 def submit(request: Request) -> Any:
-    """The state COMPLETE means that the job was submitted, not that it ran."""
+    """Submit a job. The state COMPLETE means that the job was submitted, not that it ran."""
     _check("", request.body)
     body = {"arguments": [], "properties": {}, **request.body}
     if body["job_type"] == "SparkPython":
-        # Submitted, listed and filtered as SparkSubmit, says the page of it.
+        # Submitted, listed and filtered as SparkSubmit, according to the submit page.
         body["job_type"] = "SparkSubmit"
     store = request.store
     with store.together():
@@ -123,7 +123,7 @@ def _check_running(request: Request) -> None:
 
 
 def list_(request: Request) -> Any:
-    """`offset` is the number of a page, from 1, and 0 is an error."""
+    """List the jobs. `offset` is a page number from 1; 0 is an error."""
     query = request.query
     limit = option(query, "limit", whole(1, _MOST), 10)
     page = option(query, "offset", whole(1, _MOST), 1)
@@ -145,7 +145,7 @@ def get(request: Request) -> Any:
 
 
 def kill(request: Request) -> Any:
-    """User guide: SparkSql jobs cannot be stopped."""
+    """Kill a job. SparkSql jobs cannot be stopped (user guide)."""
     store = request.store
     with store.together():
         job = _find(request, request.path["job"])
@@ -158,7 +158,7 @@ def kill(request: Request) -> Any:
 
 
 def delete(request: Request) -> None:
-    """All of them, or none."""
+    """Delete all jobs in the body, or none."""
     _check_delete("", request.body)
     with request.store.together():
         jobs = [_find(request, identity) for identity in request.body["job_id_list"]]
@@ -169,7 +169,7 @@ def delete(request: Request) -> None:
 
 
 def sql_result(request: Request) -> Any:
-    """For each statement one row; that of a script, which stands in a bucket, is not known to have more."""
+    """Return one row for each statement; for a script in a bucket one row, as more are not documented."""
     job = _find(request, request.path["job"])
     body = json.loads(job.body)
     if body["job_type"] not in _SQL:
@@ -214,7 +214,7 @@ def _bean(job: Job, now: int) -> dict[str, Any]:
 
 
 def _java_map(properties: Mapping[str, str]) -> str:
-    """Java's Map.toString, which quotes nothing; a hash map's order is its own, here by the last letters."""
+    """Return Java's Map.toString, without quotes; the order of a hash map is arbitrary, here by the last letters."""
     pairs = sorted(properties.items(), key=lambda pair: pair[0][::-1])
     return f"{{{', '.join(f'{key}={value}' for key, value in pairs)}}}"
 

@@ -1,4 +1,4 @@
-"""The register of all routes: a new kind of job is one more module, and one more line in it."""
+"""All routes: a new kind of job is one module, and one line here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROUTES = (
 
 
 class Router:
-    """Finds the route of a call; a path without placeholders comes before one that has some."""
+    """A lookup of routes; a path without placeholders takes precedence."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._by_shape: dict[tuple[str, int], list[tuple[Route, re.Pattern[str]]]] = {}
@@ -29,7 +29,7 @@ class Router:
             shape.append((route, _pattern(route.path)))
 
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
-        """The route, and what stands in its placeholders; None when there is no such call."""
+        """Return the route and the values of its placeholders; None if there is no such route."""
         for route, pattern in self._by_shape.get((method, path.count("/")), ()):
             if match := pattern.fullmatch(path):
                 return route, {name: unquote(value) for name, value in match.groupdict().items()}

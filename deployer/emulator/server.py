@@ -1,4 +1,4 @@
-"""The parts put together."""
+"""The emulator: server, gateway, store and faults together."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from deployer.emulator.http1 import Server
 from deployer.emulator.routes import ROUTES, Router
 from deployer.emulator.store import Limits, Store
 
-# How often, in seconds, a server looks whether it should end: at the end of a command or a test nobody wants
-# to wait, and in the foreground it should cost nothing.
+# The interval in seconds in which a server checks whether it should stop: short at the end of a command or a test,
+# long in the foreground, where it should use no CPU.
 _SOON = 0.002
 _LATER = 0.1
 
 
 class Emulator:
-    """The server, on its port from the construction on.
+    """The server. It listens on its port after construction.
 
-    As a context manager it serves in a daemon thread; `serve_forever` serves in the caller's. Both give back
-    port, connections and database at their end. Any project, queue and cluster is taken.
+    As a context manager it serves in a daemon thread; `serve_forever` serves in the calling thread. Both close the
+    port, the connections and the database at the end. Every project, queue and cluster is accepted.
 
-    `clock` is time.time or a test's own: all times, states, tokens and the Date header go by it. `wait` is
-    what a fault with a delay does with its seconds. `more_routes` are API operations that it does not have
-    by itself. For the others see Credentials, Limits and Rule.
+    `clock` is time.time or that of a test; all times, states, tokens and the Date header depend on it. `wait` is
+    called with the seconds of a delay. `more_routes` are additional API operations. For the other parameters see
+    Credentials, Limits and Rule.
     """
 
     def __init__(
@@ -86,18 +86,18 @@ class Emulator:
             self.close()
 
     def serve_forever(self) -> None:
-        """Returns after shutdown(); a KeyboardInterrupt passes through. Either way everything is closed."""
+        """Serve until shutdown() or a KeyboardInterrupt, which is raised again. Everything is closed in both cases."""
         try:
             self._http.serve_forever(_LATER)
         finally:
             self.close()
 
     def shutdown(self) -> None:
-        """Ends a serve_forever() in another thread, and waits until it took no more connections."""
+        """End a serve_forever() in another thread, and wait until it accepts no more connections."""
         self._http.shutdown()
 
     def close(self) -> None:
-        """Give back port, connections and database. Only one that never served needs it; twice is once."""
+        """Close port, connections and database. Only needed if the server never served; may be called twice."""
         self._closing.set()
         self._http.server_close()
         self._http.hang_up()

@@ -1,6 +1,6 @@
 """DLI sessions: interactive Spark, withdrawn from the reference in 2020 (DLI API, "Creating a session").
 
-The listing says little of what was asked for: a session has no `req_body`.
+The listing returns few parameters of the request: a session has no `req_body`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FILTERS = {"cluster_name": Filter("scope = ?"), "queue": Filter("scope = ?")}
 
 _STOPPING = 2_000
 
-# Pages and real answers show null until there is an application.
+# Pages and real responses contain null until there is an application.
 _APP_INFO = {"driverLogUrl": None, "sparkUiUrl": None}
 
 
@@ -51,7 +51,7 @@ def create(request: Request) -> Any:
 
 
 def list_(request: Request) -> Any:
-    """`from` is a record index, although the page calls it a session id."""
+    """List the sessions. `from` is a record index, although the page calls it a session id."""
     start = option(request.query, "from", whole(), 0)
     total, jobs = request.store.find(
         FAMILY,
@@ -77,7 +77,7 @@ def log_(request: Request) -> Any:
 
 
 def delete(request: Request) -> Any:
-    """The record stays; that a session which has ended is one to delete no page says, nor that it is not."""
+    """Delete a session. The record remains; whether an ended one can be deleted is not documented."""
     store = request.store
     with store.together():
         job = _find(request)

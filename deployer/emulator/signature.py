@@ -1,6 +1,6 @@
-"""SDK-HMAC-SHA256, as the gateway computes it again ("API Request Signing Guide", "AK/SK Signing Algorithm").
+"""SDK-HMAC-SHA256, as the gateway verifies it ("API Request Signing Guide", "AK/SK Signing Algorithm").
 
-All text here holds one character for each byte that came over the wire.
+All strings here have one character per byte of the request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HEADER = re.compile(r"SDK-HMAC-SHA256 Access=([^,\s]+), ?SignedHeaders=([^,\s]+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an Authorization header says: who signed which headers, and the result."""
+    """The content of an Authorization header: access key, signed headers and signature."""
 
     access: str
     signed: tuple[str, ...]
@@ -32,7 +32,7 @@ def claim(header: str) -> Claim | None:
 def canonical_request(
     method: str, target: str, headers: Mapping[str, str], signed: Collection[str], body: bytes
 ) -> str:
-    """The text that is signed; `headers` has lower-case names, and all that are `signed`."""
+    """Return the text that is signed; `headers` have lower-case names, and include all that are `signed`."""
     path, _, query = target.partition("?")
     lines = [
         method.upper(),
@@ -47,27 +47,27 @@ def canonical_request(
 
 
 def signature(secret: str, date: str, canonical: str) -> str:
-    """The secret itself is the key: unlike others', this algorithm derives none."""
+    """Return the signature. The secret itself is the key: this algorithm derives none."""
     digest = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
     text = f"SDK-HMAC-SHA256\n{date}\n{digest}"
     return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def _path(path: str) -> str:
-    """It ends with a slash here, whatever was sent."""
+    """Return the path with a slash at the end, even if the request has none."""
     quoted = quote(unquote_to_bytes(path), safe="/~")
     return quoted if quoted.endswith("/") else f"{quoted}/"
 
 
 def _query(query: str) -> str:
-    """A plus sign means itself: a client that sent one for a blank has signed something else."""
+    """Return the query. A plus sign is literal: a client that sent it for a blank has another signature."""
     pairs = [pair.partition("=") for pair in query.split("&") if pair]
     decoded = sorted((unquote(name), unquote(value)) for name, _, value in pairs)
     return "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in decoded)
 
 
 def _payload(headers: Mapping[str, str], body: bytes) -> str:
-    """The vendor's SDK does not hash a body that is not JSON, and says so in a header that it signs."""
+    """Return the hash of the body. The vendor's SDK does not hash a non-JSON body; a signed header states that."""
     if body and headers.get("x-sdk-content-sha256") == "UNSIGNED-PAYLOAD":
         return "UNSIGNED-PAYLOAD"
     return hashlib.sha256(body).hexdigest()

@@ -1,4 +1,4 @@
-"""What DLI's batches and sessions have in common: the parameters that both take, and the log of a run."""
+"""The common parts of DLI batches and sessions: shared parameters, and the log of a run."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ FIELDS: Mapping[str, Check] = {
     "modules": list_of(text()),
     "resources": list_of(_package),
     "groups": list_of(record({"name": text(), "resources": list_of(_package)}, required=("name",))),
-    # Real bodies hold numbers and booleans as text, too.
+    # Real requests also contain numbers and booleans as strings.
     "conf": map_of(text()),
     "name": text(most=128),
 }
 
 
 def queue_of(body: Mapping[str, Any]) -> str:
-    """The queue under either of its names; the pages say that both cannot be given."""
+    """Return the queue under either of its names; according to the pages only one is allowed."""
     if ("queue" in body) == ("cluster_name" in body):
         raise ParameterError("exactly one of queue and cluster_name must be given")
     name: str = body["queue"] if "queue" in body else body["cluster_name"]
@@ -51,18 +51,18 @@ def queue_of(body: Mapping[str, Any]) -> str:
 
 
 def size_of(body: Mapping[str, Any]) -> str:
-    """The sc_type of an answer: A when none was asked for, CUSTOMIZED when a size of its own was given."""
+    """Return the sc_type of a response: A by default, CUSTOMIZED if the request sets its own size."""
     return "CUSTOMIZED" if any(key in body for key in _SIZES) else str(body.get("sc_type", "A"))
 
 
 LOG = ["stdout: ", "\nstderr: ", "\nYARN Diagnostics: "]
 
-# DLI API, "Querying batch job logs": so many of the last lines are shown when no first one is named.
+# DLI API, "Querying batch job logs": the number of last lines that are returned without a first line.
 _LAST = 100
 
 
 def log(request: Request, family: Family, job: Job) -> dict[str, Any]:
-    """A page of the log. The run writes a line a second, once it has left its first state."""
+    """Return a page of the log. A run writes one line per second after it has left its first state."""
     until = job.since if job.state in family.final else request.store.now()
     begun = job.created + family.phases[1].after
     lines = ["stdout: ", *(_line(begun + passed) for passed in range(0, until - begun, 1000))]

@@ -1,9 +1,9 @@
 """The jobs of all families, in one SQLite table.
 
-States are not stored but computed in the query, from the time a job was started and what its family says
-about the time passed since, so they can be filtered and paged by, and nothing runs between two calls. Only a
-state that a job was ended in is stored, and wins, from the time on at which it ends; so is one that it passes
-through meanwhile. All times are milliseconds since 1970.
+States are not stored but computed in the query, from the start time of a job and the phases of its family, so
+that they can be used in filters and pages, and nothing runs between two requests. Only the state in which a job
+was ended is stored, and overrides the computed one from the time at which it ends; so is the state before that.
+All times are milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any, Self
 
 from deployer.emulator.family import Family, ending
 
-# SQL over the columns of Job with one `?`, and the value for it.
+# A SQL condition on the columns of Job with one `?`, and its value.
 Condition = tuple[str, Any]
 
-# Columns that the databases of the first version do not have.
+# Columns that databases of the first version do not have.
 _ADDED = {
     "through": "TEXT",
     "through_from": "INTEGER",
@@ -58,12 +58,12 @@ CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (family, project, name, created)
 
 
 class NameTakenError(Exception):
-    """The project has a job of that name, in a family where a name can be taken once."""
+    """The project already has a job with that name, in a family with unique names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a service may limit: active jobs of a cluster, and for how many seconds it keeps ended jobs."""
+    """The limits of a service: active jobs per cluster, and the seconds for which ended jobs are kept."""
 
     running: int | None = None
     retention: float | None = None
@@ -71,11 +71,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as of now. `scope` is its queue or cluster, `body` JSON text in its family's own form.
+    """A job at the current time. `scope` is its queue or cluster, `body` JSON in the format of its family.
 
-    `number` is unique among the jobs of all families. `started` is None for a draft; `state` and `result`
-    hold since the time `since`. `savepoint` is where its newest one is, and `restored` the one that it was
-    last started from.
+    `number` is unique among the jobs of all families. `started` is None for a draft; `since` is the time of the
+    current `state` and `result`. `savepoint` is the path of the newest one, `restored` that of the one from which
+    the job was last started.
     """
 
     number: int
@@ -95,22 +95,22 @@ class Job:
 
 
 class Store:
-    """Safe for threads, and for several processes on one file.
+    """The jobs in a database. Safe for threads, and for several processes on one file.
 
-    What was committed outlives the process, however it ends: in WAL mode with synchronous=NORMAL a commit is
-    in the operating system's hands when it returns, without the wait for the disk that only a power cut asks
-    for. Of the limits, retention is the store's own: it holds for jobs that run once.
+    A commit survives the end of the process: in WAL mode with synchronous=NORMAL it has reached the operating
+    system when it returns, without waiting for the disk, which would matter only after a power failure. Of the
+    limits, the store applies the retention, to jobs that run once.
     """
 
     def __init__(self, database: Path, clock: Callable[[], float], limits: Limits = Limits()) -> None:
         self._clock = clock
         self.limits = limits
-        # A view of the store as another time or another page: see glimpse().
+        # A view of the store at another time or with other pages: see glimpse().
         self._ago = self._shift = 0
         self._repeats = False
         self._lock = threading.RLock()
         database.parent.mkdir(parents=True, exist_ok=True)
-        # Job bodies hold what their authors put into them, passwords too. SQLite's side files copy the mode.
+        # Job bodies may contain passwords. SQLite's side files have the same mode.
         database.touch(mode=0o600)
         self._connection = sqlite3.connect(
             database, timeout=30, isolation_level=None, check_same_thread=False
@@ -137,10 +137,10 @@ class Store:
             self._connection.close()
 
     def glimpse(self, *, ago: float = 0, shift: int = 0, repeats: bool = False) -> Self:
-        """The same jobs as a listing that goes wrong shows them.
+        """Return a view of the same jobs for a faulty listing.
 
-        It is of `ago` seconds ago; its pages after the first begin `shift` records too late (or early), or
-        each `repeats` the one before.
+        It shows the jobs of `ago` seconds ago; pages after the first begin `shift` records too late (or early),
+        or repeat the previous one with `repeats`.
         """
         other = copy(self)
         other._ago, other._shift, other._repeats = int(ago * 1000), shift, repeats
@@ -148,7 +148,7 @@ class Store:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is read and written inside happens at once, or, when it raises, not at all."""
+        """Run the reads and writes inside as one transaction, rolled back on an exception."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -161,9 +161,9 @@ class Store:
     def add(
         self, family: Family, *, project: str, scope: str, name: str, body: str, only: bool = False
     ) -> Job:
-        """Creates a job, and starts it unless its family begins with a draft.
+        """Create a job, and start it unless its family begins with a draft.
 
-        With `only`, the name can be taken once among such jobs of the project, or NameTakenError is raised.
+        With `only`, the name must be unique among such jobs of the project; raises NameTakenError otherwise.
         """
         identity, now = str(uuid.uuid4()), self.now()
         columns = {
@@ -185,7 +185,7 @@ class Store:
         return self._read(family, project, identity)[0]
 
     def get(self, family: Family, project: str, identity: str | int) -> Job | None:
-        """A job by its id, or, when `identity` is an integer, by its number."""
+        """Return a job by its id, or by its number if `identity` is an integer."""
         return next(iter(self._read(family, project, identity)), None)
 
     def find(
@@ -198,7 +198,7 @@ class Store:
         limit: int = -1,
         offset: int = 0,
     ) -> tuple[int, list[Job]]:
-        """How many jobs there are, and those from the record index `offset` on."""
+        """Return the number of jobs, and the jobs from the record index `offset`."""
         matching, values = self._matching(family, project, where)
         if offset:
             offset = max(0, offset + self._shift - (limit if self._repeats else 0))
@@ -207,7 +207,7 @@ class Store:
         return total, [Job(*row) for row in self._run(f"SELECT * {matching} {page}", **values)]
 
     def set(self, job: Job, **columns: int | str | None) -> None:
-        """Changes columns of the table; a new `only_name` may raise NameTakenError."""
+        """Update columns of a job; a new `only_name` may raise NameTakenError."""
         try:
             self._run(f"UPDATE jobs SET {_assigned(columns)} WHERE number = :key", key=job.number, **columns)  # noqa: S608
         except sqlite3.IntegrityError:
@@ -217,7 +217,7 @@ class Store:
         self._run("DELETE FROM jobs WHERE number = :number", number=job.number)
 
     def end(self, identity: str | int, state: str, result: str = "") -> None:
-        """For tests: from now on the job is in `state`, whatever the time says. MRS takes a result too."""
+        """Put a job into `state` from now on, regardless of the time. MRS jobs also have a result."""
         columns = ending(self.now(), state, 0, state, result)
         update = f"UPDATE jobs SET {_assigned(columns)} WHERE {_key(identity)} = :key RETURNING number"  # noqa: S608
         if not self._run(update, key=identity, **columns):
@@ -249,7 +249,7 @@ class Store:
     def _run(self, sql: str, **values: Any) -> list[Any]:
         """Run one statement, with all its parameters named.
 
-        A sequence of values is for plain `?` alone: Python 3.12.0 to 3.12.3 warn of `?1`, 3.14 refuses names.
+        A sequence of values works only with plain `?`: Python 3.12.0 to 3.12.3 warn about `?1`, 3.14 rejects names.
         """
         with self._lock:
             return self._connection.execute(sql, values).fetchall()

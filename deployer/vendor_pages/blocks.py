@@ -1,6 +1,6 @@
 """The text of a vendor page -> its lines and tables, in order and without markup.
 
-A line that is a heading begins with "# ", an item of a list with a • for each list that it is in.
+A heading begins with "# ", a list item with a • for each level of nesting.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from deployer.kinds.tables import TableError, json_type
 
 MAX_COLUMNS = 30
 
-# What a column holds, by its heading; case and a last colon do not matter.
+# The meaning of a column by its heading, ignoring case and a final colon.
 _COLUMNS: Mapping[str, str] = {
     **dict.fromkeys(("名称", "参数", "参数名称", "参数名", "字段", "字段名", "属性"), "name"),
     **dict.fromkeys(("parameter", "parameters", "name", "parameter name", "field", "attribute"), "name"),
@@ -34,9 +34,9 @@ YES_OR_NO = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table. `columns` are name, required, type, prose and code, as far as it has them; others are dropped.
+    """A table. `columns` are those of name, required, type, prose and code that it has; others are dropped.
 
-    A row holds the text of the columns for which it has a cell.
+    A row contains the text of the columns for which it has a cell.
     """
 
     caption: str
@@ -45,7 +45,7 @@ class Grid:
 
 
 def blocks(text: str) -> Iterator[str | Grid]:
-    """Split a page into lines and tables. `<table`, and then headings of Markdown, tell its format."""
+    """Split a page into lines and tables. Its format is detected by `<table` and Markdown headings."""
     if not re.search(r"<table\b", text, re.I):
         return _flat_blocks(text)
     if re.search(r"<(?:html|body|!doctype)\b", text, re.I) or not re.search(r"^#{1,6} ", text, re.M):
@@ -54,7 +54,7 @@ def blocks(text: str) -> Iterator[str | Grid]:
 
 
 def json_kind(printed: str) -> str | None:
-    """Return the JSON type of a type as a page prints it; None when it is not known."""
+    """Return the JSON type of a type as a page prints it; None if it is unknown."""
     try:
         return str(json_type(printed)["type"])
     except TableError:
@@ -67,7 +67,7 @@ def _column(heading: str) -> str:
 
 # --- flattened text: one cell per line ---------------------------------------------------------------------
 
-# The headings of such a page are lines like any other.
+# The headings of such a page have no markup.
 _HEADING = re.compile(
     r"(?:sample |example )?(?:request|response)s?(?: (?:parameter|body|message|header|example)s?)?"
     r"|examples?|(?:status|error|return) codes?|function|uri|debugging|constraints|prerequisites"
@@ -101,7 +101,7 @@ def _is_heading(line: str) -> bool:
 
 
 def _header(cells: Sequence[str], at: int) -> tuple[str, ...]:
-    """Return the columns of the table whose heading begins at `at`; none when no heading does."""
+    """Return the columns of the table whose heading begins at `at`; empty if there is none."""
     columns: list[str] = []
     for cell in cells[at : at + len(_COLUMNS)]:
         column = _column(cell)
@@ -117,12 +117,12 @@ def _header(cells: Sequence[str], at: int) -> tuple[str, ...]:
 def _ends_table(columns: Sequence[str], cells: Sequence[str], at: int) -> bool:
     if _header(cells, at + 1 if TITLE.fullmatch(cells[at]) else at):
         return True
-    # A word that is also a heading can be a name, or the prose of a row: then another row follows.
+    # A word that is also a heading may be a name or the prose of a row: then another row follows.
     return _is_heading(cells[at]) and not any(_flat_row(columns, cells, start) for start in (at, at + 1))
 
 
 def _flat_rows(columns: Sequence[str], cells: Sequence[str]) -> list[Mapping[str, str]]:
-    """Tell rows by their shape: a name, Yes or No, a type. All else is prose of the row before."""
+    """Detect rows by their form: a name, Yes or No, a type. Everything else is prose of the previous row."""
     rows: list[tuple[dict[str, str], list[str]]] = []
     at = 0
     while at < len(cells):
@@ -137,7 +137,7 @@ def _flat_rows(columns: Sequence[str], cells: Sequence[str]) -> list[Mapping[str
 
 
 def _flat_row(columns: Sequence[str], cells: Sequence[str], at: int) -> dict[str, str]:
-    """Return the cells of the row that begins at `at`, without its prose; none when no row does."""
+    """Return the cells of the row that begins at `at`, without its prose; empty if there is none."""
     row: dict[str, str] = {}
     for column in columns[:-1]:
         cell = cells[at + len(row)] if at + len(row) < len(cells) else ""
@@ -149,7 +149,7 @@ def _flat_row(columns: Sequence[str], cells: Sequence[str], at: int) -> dict[str
 
 
 def _fits(column: str, cell: str, *, sure: bool) -> bool:
-    """Tell whether a line can be the cell of a column. `sure`: it is in a row, so any type will do."""
+    """Return whether a line can be the cell of a column. `sure`: it is in a row, so any type is accepted."""
     match column:
         case "name":
             return bool(NAME.fullmatch(cell))
@@ -174,7 +174,7 @@ _ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+.!<>~|-])")
 
 
 def _markdown_blocks(text: str) -> Iterator[str | Grid]:
-    """Split a page in Markdown. Examples in fences are left out: they are full of what looks like markup."""
+    """Split a Markdown page. Fenced examples are skipped: they contain text that looks like markup."""
     kept: list[str] = []
     fenced = False
     for line in text.splitlines():
@@ -190,7 +190,7 @@ def _markdown_blocks(text: str) -> Iterator[str | Grid]:
 
 
 class _Text:
-    """Text that is gathered, and given back as lines. `keep_lines`: line breaks in the source count."""
+    """Text that is collected and returned as lines. `keep_lines`: line breaks in the source are kept."""
 
     def __init__(self, *, keep_lines: bool = False) -> None:
         self._parts: list[str] = []
@@ -213,14 +213,14 @@ class _Text:
         self._parts.append("\n")
 
     def take(self) -> list[str]:
-        """Take the lines so far that are not empty; they are gone afterwards."""
+        """Return the collected lines that are not empty, and clear the text."""
         lines = (" ".join(line.split()) for line in "".join(self._parts).splitlines())
         self._parts.clear()
         return [line for line in lines if line.strip("•# ")]
 
 
 class _Table:
-    """A table that is being read. A cell ends where the next one begins, closed or not."""
+    """A table while it is read. A cell ends where the next one begins, closed or not."""
 
     def __init__(self) -> None:
         self.caption = _Text()
@@ -248,7 +248,7 @@ class _Cell:
 
 
 def _html_blocks(text: str, outside: _Text) -> Iterator[str | Grid]:
-    """Yield the tables, between them the lines that `outside` has gathered. Text beside cells is dropped."""
+    """Yield the tables, and between them the lines collected in `outside`. Text outside of cells is dropped."""
     tables: list[_Table] = []
     for event, tag, content in _events(_sanitize(text)):
         sink = tables[-1].sink if tables else outside
@@ -269,7 +269,7 @@ def _html_blocks(text: str, outside: _Text) -> Iterator[str | Grid]:
 
 
 def _sanitize(text: str) -> str:
-    """Return `text` with only the tags that count here, well-formed: no parser can stumble over it."""
+    """Return `text` with only the relevant tags, well-formed, so that any parser can read it."""
     pieces = text.split("<!--")
     visible = pieces[0] + "".join(piece.partition("-->")[2] for piece in pieces[1:])
 
@@ -290,7 +290,7 @@ def _events(markup: str) -> Iterator[tuple[str, str, Any]]:
         from bs4 import BeautifulSoup
         from bs4.element import NavigableString, Tag
     except ImportError:
-        message = "a page in HTML or Markdown is read with beautifulsoup4: install deployer[pages]"
+        message = "reading a page in HTML or Markdown requires beautifulsoup4: install deployer[pages]"
         raise DeployerError(message) from None
     above: list[tuple[str, Iterator[Any]]] = [("", iter(BeautifulSoup(markup, "html.parser").contents))]
     while above:
@@ -329,7 +329,7 @@ def _grid(table: _Table) -> Grid:
 
 
 def _expand_spans(rows: Sequence[Sequence[_Cell]]) -> Iterator[list[_Cell]]:
-    """Yield each row with a cell in every column: one that spans several stands in each of them."""
+    """Yield each row with a cell in every column: a cell that spans several columns or rows is repeated."""
     spanning: dict[int, tuple[_Cell, int]] = {}
     for cells in rows:
         line: list[_Cell] = []

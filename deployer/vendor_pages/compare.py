@@ -1,4 +1,4 @@
-"""Where a parameter table and a vendor page differ, and which of that the table explains."""
+"""The differences between a parameter table and a vendor page, with the reasons that the table gives."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LOCATIONS: Mapping[Role, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference; `path` is dotted. It is on purpose when it has a `reason`.
+    """One difference; `path` is dotted. It is intentional if it has a `reason`.
 
     `column` is one of a row's, or `missing` (on the page only) or `extra` (in the table only). `page` and
-    `table` hold what each says, None for nothing. `expected` is what the row's `page` says that the page
-    prints, when it says something.
+    `table` are their values, None for no value. `expected` is the value that the row's `page` states for the
+    page, if it states one.
     """
 
     operation: str
@@ -37,7 +37,7 @@ class Difference:
 
 
 def tables_of(page: Page, tables: Sequence[Table]) -> list[Table]:
-    """Return those of `tables` whose call the page documents, whatever it names the placeholders."""
+    """Return those of `tables` whose call the page documents; the names of placeholders may differ."""
     calls = {_shape(call) for call in page.calls}
     return [table for table in tables if _shape(table.call) in calls]
 
@@ -47,21 +47,21 @@ def _shape(call: str) -> str:
 
 
 def compare(table: Table, page: Page) -> list[Difference]:
-    """Return every difference, in the order of the page; what only the table has stands last."""
+    """Return every difference, in the order of the page; rows that only the table has come last."""
     request = list(page.with_role(*_LOCATIONS))
-    answer, repeated = _split(page.with_role(Role.RESPONSE))
+    response, repeated = _split(page.with_role(Role.RESPONSE))
     sent, received = _Checker(table, "request"), _Checker(table, "response")
     found = [
         *sent.locations(table.request, request),
         *sent.rows("", table.request, _all_rows(request), whole=True),
-        *received.rows("", table.response, _all_rows(answer), whole=True),
+        *received.rows("", table.response, _all_rows(response), whole=True),
         *received.rows("", table.response, _all_rows(repeated), whole=False),
     ]
     return list({repr(difference): difference for difference in found}.values())
 
 
 def _split(tables: Iterable[PageTable]) -> tuple[list[PageTable], list[PageTable]]:
-    """Return the tables that make up a response, and those that repeat rows of it, as that of an error."""
+    """Return the tables of a response, and those that repeat its rows, such as that of an error response."""
     first: list[PageTable] = []
     repeated: list[PageTable] = []
     names: set[str] = set()
@@ -78,13 +78,15 @@ def _all_rows(tables: Sequence[PageTable]) -> list[PageRow]:
 
 @dataclass(frozen=True, slots=True)
 class _Checker:
+    """A comparison of one side of a table: `request` or `response`."""
+
     table: Table
     side: str
 
     def rows(
         self, above: str, rows: Sequence[Row], printed: Sequence[PageRow], *, whole: bool
     ) -> Iterator[Difference]:
-        """Compare rows. `whole`: what is not among `printed` is not on the page."""
+        """Compare rows. `whole`: a row that is not among `printed` is not on the page."""
         ours = {row.name: row for row in rows}
         for page_row in printed:
             if row := ours.get(page_row.name):
@@ -118,12 +120,12 @@ class _Checker:
             yield from self.rows(f"{path}.", row.fields, page_row.fields, whole=whole)
 
     def column(self, path: str, row: Row, column: str, page: Any, ours: Any) -> Difference | None:
-        """Compare one column; None when both say the same, and the row expects no other of the page."""
+        """Compare one column; None if both values are equal and the row does not expect another one."""
         expected: tuple[Any, ...] = (row.page[column],) if column in row.page else ()
-        same = _said(column, page) == _said(column, ours)
+        same = _comparable(column, page) == _comparable(column, ours)
         if same and not expected:
             return None
-        as_expected = bool(expected) and _said(column, page) == _said(column, expected[0])
+        as_expected = bool(expected) and _comparable(column, page) == _comparable(column, expected[0])
         if same and as_expected:
             return None
         reason = row.reasons[column] if as_expected else None
@@ -137,7 +139,7 @@ class _Checker:
         return self.table.editions[row.since]
 
     def locations(self, rows: Sequence[Row], tables: Sequence[PageTable]) -> Iterator[Difference]:
-        """Find parameters of the body that we send in the URL, and the other way round."""
+        """Find parameters of the body that the table has in the URL, and vice versa."""
         ours = {row.name: row.location for row in rows}
         for table in tables:
             for page_row in table.rows:
@@ -148,17 +150,17 @@ class _Checker:
                     )
 
 
-def _said(column: str, value: Any) -> Any:
-    """Return what a column says, in a form in which equal statements are equal."""
+def _comparable(column: str, value: Any) -> Any:
+    """Return the value of a column in a form in which equivalent values are equal."""
     match column:
         case "type":
             return _json_schema(value)
         case "required" | "minLength":
-            return value or None  # that nothing is required, or at least no characters, is no statement
+            return value or None  # not required, or a minimum length of 0, is the same as no value
         case "enum" | "excluded" if value:
             return sorted(map(repr, value))
         case _:
-            # True is not 1
+            # distinguishes True from 1
             return None if value is None else (isinstance(value, bool), value)
 
 

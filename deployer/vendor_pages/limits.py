@@ -1,7 +1,7 @@
 """The limits that the prose of a vendor page states, in Chinese and in English.
 
-What is not said clearly is not read: a total over a list, a formula as a default, forbidden characters, or
-that "only Spark parameters are supported" are no limits.
+Unclear statements are ignored: a total over a list, a formula as a default, forbidden characters, or "only
+Spark parameters are supported" are not limits.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-# The punctuation of Chinese text, as the phrases know it.
+# Chinese punctuation, and the ASCII characters that the phrases expect.
 _PLAIN: Mapping[int, str] = str.maketrans(
     {
         **dict(zip("，、。；：（）【】", ",,.;:()[]", strict=True)),  # noqa: RUF001
@@ -46,13 +46,13 @@ _VALUE = (
 _GREATER = r"(?:greater|more|larger)\s+than"
 _DEFAULT = r"(?:默认值?|缺省值?|\bdefault(?:s|\s+value)?(?:\s+of\s+[\w.-]{1,99})?)"
 
-# Each phrase by what it says: a named group is a limit of that name, but for these.
-#   or, above:  one value that is allowed below a range, and what the range lies above
+# A named group of a phrase is the limit of that name, except these:
+#   or, above:  a single allowed value below a range, and the lower bound of the range (exclusive)
 #   characters: the kinds of characters that are allowed, in words
 _PHRASES = tuple(
     re.compile(phrase, re.IGNORECASE | re.MULTILINE)
     for phrase in (
-        # how long a text is
+        # length of a string
         rf"(?P<minLength>{_COUNT}){_TO}(?P<maxLength>{_COUNT}){_CHARACTERS}",
         r"(?:长度|\blength)(?:限制|范围|\s+range|\s+limit)?"
         rf"{_IS}(?P<minLength>{_COUNT}){_TO}(?P<maxLength>{_COUNT})",
@@ -65,7 +65,7 @@ _PHRASES = tuple(
         rf"(?:最小长度|\bmin(?:imum)?\s+length){_IS}(?P<minLength>{_COUNT})",
         rf"(?:至少|不能少于|不少于|最少)(?P<minLength>{_COUNT}){_CHARACTERS}",
         rf"\bat\s+least\s+(?P<minLength>{_COUNT}){_CHARACTERS}",
-        # how large a number is
+        # range of a number
         rf"{_RANGE}(?P<or>{_NUMBER})\s*(?:或者|或|\bor\b)\s*(?:大于|{_GREATER}|>)\s*(?P<above>{_NUMBER})",
         rf"{_RANGE}[\[(]?\s*(?P<minimum>{_NUMBER})(?:{_TO}|\s*,\s*)(?P<maximum>{_NUMBER})",
         r"\b(?:ranges?\s+from|range\s+of|between|integer\s+from|number\s+from)"
@@ -75,20 +75,20 @@ _PHRASES = tuple(
         rf"{_VALUE}(?:小于等于|小于或等于|不大于|<=|less\s+than\s+or\s+equal\s+to|at\s+most)\s*(?P<maximum>{_NUMBER})",
         rf"(?:最小值?|\bminimum(?:\s+value)?){_IS}(?P<minimum>{_NUMBER})",
         rf"(?:最大值?|不能超过|不超过|\bmaximum(?:\s+value)?(?:\s+of)?|\b(?:can)?not\s+exceed){_IS}(?P<maximum>{_NUMBER})",
-        # what is taken when it is left out
+        # default value
         rf"{_DEFAULT}{_IS}\"(?P<default>[^\"\n]{{1,200}})\"",
         rf"{_DEFAULT}{_IS}'(?P<default>[^'\n]{{1,200}})'",
         rf"{_DEFAULT}\s*(?:为|是|:|=|\bis\b|\bto\b)\s*(?P<default>{_WORD}){_END}",
         rf"\bby\s+default,?\s+the\s+[\w ]{{1,60}}\s+starts?\s+(?:from|at)\s+(?P<default>{_WORD}){_END}",
         rf"不指定,则按[^,.\nA-Za-z0-9]{{0,20}}(?P<default>{_WORD})创建",
         rf"^•\s*(?P<default>{_WORD})\s*\((?:默认值?|default)\)",
-        # which values there are
+        # allowed values
         rf"可接受参数{_IS}{_LIST}",
         rf"(?:枚举值|可选值|取值范围|取值)(?:为|是|有|包括|:)\s*{_LIST}{_END}",
         r"\b(?:values?|options?|enumerations?)\s*(?:can\s+be|may\s+be|must\s+be|are|include|:)"
         rf"\s*(?:one\s+of\s*:?\s*|either\s+)?{_LIST}{_END}",
         rf"\b(?:values|types|only)\s+{_LIST}\s+are\s+(?:available|supported|allowed|accepted)",
-        # which characters
+        # allowed characters
         r"(?:只能|仅能|只可)(?:由|包含|包括|使用|是|为)(?P<characters>[^.;\n]{1,200}?)(?:组成|构成)?"
         r"(?=,?\s*(?:并且|且)?长度|[.;\n]|$)",
         r"\b(?:contains?|consists?\s+of)\s+only\s+(?P<characters>(?:[^.;\n]|\.(?=\))){1,200})",
@@ -96,7 +96,7 @@ _PHRASES = tuple(
     )
 )
 
-# The JSON types for which a group of a phrase means something.
+# The JSON types to which a group of a phrase applies.
 _APPLIES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("minLength", "maxLength", "characters"), frozenset({"string"})),
     **dict.fromkeys(("minimum", "maximum", "or", "above"), frozenset({"integer", "number"})),
@@ -131,14 +131,14 @@ MAX_PROSE = 20_000
 
 
 def normalize(text: str) -> str:
-    """Return `text` with the punctuation of Chinese text, and quotes of every kind, as ASCII."""
+    """Return `text` with Chinese punctuation and all kinds of quotes as ASCII."""
     return text.translate(_PLAIN)
 
 
 def limits(prose: str, kind: str) -> dict[str, Any]:
     """Return the limits and `excluded` that `prose` states, as in a table row; `kind` is the JSON type.
 
-    A line that begins with • (or - or *) is an item of a list, with •• one of a list inside that.
+    A line that begins with • (or - or *) is a list item, with •• an item of a nested list.
     """
     text = normalize(prose[:MAX_PROSE]).replace("**", "").replace("`", "")
     text = re.sub(r"^[-*]\s+", "• ", text, flags=re.MULTILINE)
@@ -176,7 +176,7 @@ def _facts(groups: Mapping[str, str | None], kind: str) -> Iterator[tuple[str, A
 
 
 def _above(single: str, bound: str, kind: str) -> Iterator[tuple[str, Any]]:
-    """Read `-1 or greater than 0` as a range from -1 without 0. Among fractions no limit says "greater"."""
+    """Read `-1 or greater than 0` as a range from -1 without 0. Fractions have no limit for "greater than"."""
     lowest, above = _value(single, kind), _value(bound, kind)
     if kind != "integer" or above is None:
         return
@@ -188,7 +188,7 @@ def _above(single: str, bound: str, kind: str) -> Iterator[tuple[str, Any]]:
 
 
 def _value(text: str, kind: str) -> Any:
-    """Return `text` as a value of a JSON type; None when it is none."""
+    """Return `text` as a value of a JSON type; None if it is not one."""
     text = text.strip()
     match kind:
         case "integer":
@@ -203,7 +203,7 @@ def _value(text: str, kind: str) -> Any:
 
 
 def _typed(words: Sequence[str], kind: str) -> list[Any]:
-    """Return the words as values; none when one of them cannot be a value."""
+    """Return the words as values; an empty list if one of them is not a value."""
     values = [None if word.casefold() in {*_NO_VALUES, *_KIND_OF} else _value(word, kind) for word in words]
     return [] if None in values else list(dict.fromkeys(values))
 
@@ -217,7 +217,7 @@ def _pattern(words: str) -> str | None:
 
 
 def _choices(lines: Sequence[str], kind: str) -> list[Any]:
-    """Return the values of the first list whose items each begin with one: `basic: the vendor's image`."""
+    """Return the values of the first list whose items all begin with a value: `basic: the vendor's image`."""
     if kind not in _APPLIES["enum"]:
         return []
     for lead, items in _lists(lines):
@@ -235,7 +235,7 @@ def _choices(lines: Sequence[str], kind: str) -> list[Any]:
 
 
 def _lists(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each list of items, without the lists inside it, and the line before it."""
+    """Yield each list of items, without nested lists, and the line before it."""
     lead, items = "", list[str]()
     for line in [*lines, ""]:
         if bullet := _BULLET.fullmatch(line):

@@ -1,7 +1,7 @@
-"""Vendor pages: what a page of the API reference documents, as data.
+"""Vendor pages: the calls and parameters that a page of the API reference documents, as data.
 
-Three formats are read: Markdown with its tables in HTML, a plain HTML page, and flattened plain text, one
-cell per line. Only facts are kept, no prose.
+Three formats are supported: Markdown with tables in HTML, plain HTML, and flattened plain text with one cell
+per line. Only facts are kept, no prose.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ MAX_DEPTH = 12
 
 
 class PageError(DeployerError):
-    """The text is no page that documents a call."""
+    """The text is not a page that documents a call."""
 
 
 class Role(StrEnum):
-    """The use of the rows of a table; OTHER are states, presets and whatever else is no parameter."""
+    """The role of a table; OTHER are states, presets and everything else that is not a parameter."""
 
     REQUEST = "request"
     RESPONSE = "response"
@@ -40,9 +40,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PageRow:
-    """One parameter. `type` is as printed; it and `required` are None when the table has no such column.
+    """One parameter. `type` is as printed; it and `required` are None if the table has no such column.
 
-    `limits` holds what the prose states, under the names of a table row's columns, `excluded` included.
+    `limits` holds the limits in the prose, by the names of a table row's columns, with `excluded`.
     """
 
     name: str
@@ -54,7 +54,7 @@ class PageRow:
 
 @dataclass(frozen=True, slots=True)
 class PageTable:
-    """One table. `title` is as printed, with its number; it is empty when the table has none."""
+    """One table. `title` is as printed, with its number; it is empty if the table has none."""
 
     title: str
     role: Role
@@ -63,7 +63,7 @@ class PageTable:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`calls` are `METHOD /path`. A table that describes a field of another stands in that field's row."""
+    """A page. `calls` are `METHOD /path`. A table that describes a field of another one is in that field's row."""
 
     calls: tuple[str, ...]
     tables: tuple[PageTable, ...]
@@ -74,16 +74,16 @@ class Page:
 
 
 def load_page(path: str) -> Page:
-    """Read a page. Raises UsageError for a file that is no text, PageError for one without parameters."""
+    """Read a page. Raises UsageError for a file that is not text, PageError for one without parameters."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
     except ValueError:
-        raise UsageError(f"{path!r} cannot be the name of a file") from None
+        raise UsageError(f"{path!r} is not a valid file name") from None
     if len(raw) > MAX_BYTES:
-        raise UsageError(f"{path} has more than {MAX_BYTES // 1_000_000} MB; no page of the reference has")
+        raise UsageError(f"{path} is larger than the maximum of {MAX_BYTES // 1_000_000} MB")
     try:
         return read_page(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -93,21 +93,21 @@ def load_page(path: str) -> Page:
 
 
 def read_page(text: str) -> Page:
-    """Parse a page. Raises PageError for a text that holds no table of parameters."""
+    """Parse a page. Raises PageError for a text without a table of parameters."""
     parts = list(blocks(phrases.normalize(text)))
     tables = _nest_tables(list(_drafts(parts)))
     if not any(table.rows for table in tables if table.role not in {Role.STATUS_CODES, Role.OTHER}):
-        raise PageError("holds no table of parameters")
+        raise PageError("contains no table of parameters")
     calls = (_call(part) for part in parts if isinstance(part, str))
     return Page(tuple(dict.fromkeys(call for call in calls if call)), tables)
 
 
-# Where a parameter of the URL stands in a manifest: `project_id` belongs to the target.
+# The source of a parameter of the URL: `project_id` belongs to the target.
 _LOCATIONS: Mapping[Role, str] = {Role.URI: "path", Role.QUERY: "target", Role.HEADER: "target"}
 
 
 def as_table(page: Page) -> dict[str, Any]:
-    """Return the page in the shape of a parameter table, to be completed by hand: no prose is copied."""
+    """Return the page in the form of a parameter table, to be completed by hand: no prose is copied."""
     request: dict[str, dict[str, Any]] = {}
     for table in page.with_role(Role.URI, Role.QUERY, Role.HEADER, Role.REQUEST):
         location = _LOCATIONS.get(table.role)
@@ -121,13 +121,13 @@ def as_table(page: Page) -> dict[str, Any]:
 
 
 def _table_rows(rows: Iterable[PageRow]) -> dict[str, dict[str, Any]]:
-    """Return rows by name; a parameter of two tables keeps what the first says, with the fields of both."""
+    """Return rows by name; a parameter of two tables keeps the values of the first, with the fields of both."""
     merged: dict[str, dict[str, Any]] = {}
     fields: dict[str, list[PageRow]] = {}
     for row in rows:
-        told = {"type": row.type, "required": row.required, **row.limits}
-        told = {column: value for column, value in told.items() if value is not None}
-        merged.setdefault(row.name, {"name": row.name, **told})
+        columns = {"type": row.type, "required": row.required, **row.limits}
+        columns = {column: value for column, value in columns.items() if value is not None}
+        merged.setdefault(row.name, {"name": row.name, **columns})
         fields.setdefault(row.name, []).extend(row.fields)
     for name, inner in fields.items():
         if inner:
@@ -145,7 +145,7 @@ def _call(line: str) -> str | None:
 
 # --- tables -------------------------------------------------------------------------------------------------
 
-# The first that fits decides, in a table's title or, where that says nothing, in the heading above it.
+# The first match decides, in the title of a table or, without a match there, in the heading above it.
 _ROLES: Sequence[tuple[str, Role]] = (
     (r"(?:响应|response).*(?:header|头)", Role.OTHER),
     (r"header|消息头|请求头|头域", Role.HEADER),
@@ -158,7 +158,7 @@ _ROLES: Sequence[tuple[str, Role]] = (
     (r"状态|(?<![a-z])(?:state|status)", Role.OTHER),
 )
 
-# What is left of a title without these words names the field, or the type, that the table describes.
+# A title without these words is the name of the field, or of the type, that the table describes.
 _NOISE = re.compile(
     r"数据结构|参数|说明|字段|列表|描述|对象|结构|的|\b(?:parameters?|descriptions?|body|fields?|data|structures?"
     r"|objects?|array|list|of|the|in|each|element)\b",
@@ -173,7 +173,7 @@ _TYPE_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A table whose fields are not attached yet; `subject` is the one name in its title, or empty."""
+    """A table that is not nested yet; `subject` is the one name in its title, or empty."""
 
     table: PageTable
     subject: str
@@ -216,19 +216,19 @@ def _rows(grid: Grid) -> Iterator[PageRow]:
         if not name:
             continue
         printed = " ".join(row.get("type", "").split()) or None
-        answer = YES_OR_NO.match(row.get("required", ""))
-        # Text, where the type is not told or not known: then lengths count, and ranges do not.
+        yes_or_no = YES_OR_NO.match(row.get("required", ""))
+        # A string if the type is missing or unknown: then lengths apply, and ranges do not.
         kind = (printed and json_kind(printed)) or "string"
         yield PageRow(
             name=name[1],
             type=printed,
-            required=bool(answer[1]) if answer else None,
+            required=bool(yes_or_no[1]) if yes_or_no else None,
             limits=phrases.limits(row.get("prose", ""), kind),
         )
 
 
 def _nest_tables(drafts: Sequence[_Draft]) -> tuple[PageTable, ...]:
-    """Return the tables, those of a field's own in its row. Raises PageError where that finds no end."""
+    """Return the tables, those that describe a field in its row. Raises PageError for too many parameters."""
     indexes: dict[str, list[int]] = {}
     for index, draft in enumerate(drafts):
         if draft.subject and draft.table.rows:
@@ -256,7 +256,7 @@ def _nest_tables(drafts: Sequence[_Draft]) -> tuple[PageTable, ...]:
 
 
 def _find_subtable(row: PageRow, index: int, indexes: Mapping[str, Sequence[int]]) -> int | None:
-    """Find the table that describes the fields of `row`: the next one, or else the last one before."""
+    """Find the table that describes the fields of `row`: the next one, otherwise the last one before it."""
     printed = row.type or ""
     if json_kind(printed) in {"string", "integer", "number", "boolean"}:
         return None

@@ -164,7 +164,7 @@ def test_a_proxy_that_is_dead_is_named_as_such(bare: Workspace) -> None:
     batch(bare)
     ran = bare.run("plan")
     assert ran.code == 1
-    assert "the proxy that the environment names cannot be reached" in ran.out
+    assert "the configured proxy is unreachable" in ran.out
 
 
 # --- credentials ------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_a_missing_token_names_its_variable(
     batch(bare)
     for ran in (bare.run("plan"), bare.apply(), bare.run("status")):
         assert (ran.code, ran.out) == (1, "")
-        assert f"the environment variable {variable} holds no token" in ran.err
+        assert f"the environment variable {variable} does not contain a token" in ran.err
     assert bare.run("validate").code == 0
 
 
@@ -205,7 +205,7 @@ def test_a_token_that_no_header_may_hold(
     batch(bare)
     ran = bare.run("plan")
     assert (ran.code, ran.out) == (1, "")
-    assert "HW_AUTH_TOKEN does not hold a token" in ran.err
+    assert "HW_AUTH_TOKEN is not valid as a token" in ran.err
     assert "one" not in ran.err
 
 
@@ -276,15 +276,15 @@ def test_the_token_is_in_no_output(
         ),
         (
             says(401, {"error_code": "APIGW.0301", "error_msg": "no", "request_id": "req-8"}),
-            "HTTP 401 (request id req-8): APIGW.0301 no; check the token in HW_AUTH_TOKEN: it is valid for",
+            "HTTP 401 (request id req-8): APIGW.0301 no; check the token in HW_AUTH_TOKEN: tokens are valid for",
         ),
         (says(200, {"error_code": "0166"}, {"X-Request-Id": "req-9"}), "HTTP 200 (request id req-9): 0166"),
         (says(400, {"error_msg": "a message alone"}), "HTTP 400: a message alone"),
         (says(404, "<html>" + "x" * 999), "HTTP 404: Not Found"),
         (says(400, {"error_code": "1", "error_msg": "x" * 999}), "x... (1001 characters)"),
         (says(400, {"error_code": "1", "error_msg": "fs.obs.secret.key=abc is wrong"}), "secret.key=*** is"),
-        (says(302, "", {"Location": "https://evil.example"}), "HTTP 302: Found; a redirect is not followed"),
-        (says(200, "<html>"), "HTTP 200: the answer is not JSON"),
+        (says(302, "", {"Location": "https://evil.example"}), "HTTP 302: Found; redirects are not followed"),
+        (says(200, "<html>"), "HTTP 200: the response is not JSON"),
     ],
 )
 def test_what_is_said_of_a_refusal(workspace: Workspace, proxy: FaultProxy, fault: Fault, words: str) -> None:
@@ -298,7 +298,10 @@ def test_what_is_said_of_a_refusal(workspace: Workspace, proxy: FaultProxy, faul
 def test_the_request_id_of_a_lost_create_is_shown(workspace: Workspace, proxy: FaultProxy) -> None:
     batch(workspace)
     proxy.rule("POST", "", says(502, "", {"X-Request-Id": "req-7"}))
-    assert "HTTP 502 (request id req-7): Bad Gateway; whether it was carried out" in workspace.apply().out
+    assert (
+        "HTTP 502 (request id req-7): Bad Gateway; outcome unknown: the request may have been executed"
+        in workspace.apply().out
+    )
 
 
 def test_what_is_sent(workspace: Workspace, proxy: FaultProxy) -> None:
@@ -420,7 +423,7 @@ def test_a_draft_with_an_id_that_is_none_is_not_started(workspace: Workspace, pr
     proxy.rule("GET", "", changed(lambda it: it["job_list"]["jobs"][0].update(job_id="x")))
     applied = workspace.apply()
     assert (applied.code, proxy.count("POST")) == (1, 0)
-    assert "'x' is not the id of such a job" in applied.out
+    assert "'x' is not a valid job id" in applied.out
 
 
 def test_a_body_that_is_no_json_is_not_sent(workspace: Workspace, proxy: FaultProxy) -> None:

@@ -261,7 +261,7 @@ def test_a_create_whose_answer_is_lost_is_found(
     proxy.rule("POST", CREATES[kind][0], ANSWERS_LOST[loss], nth=1)
     applied = workspace.apply()
     assert (applied.code, last(applied.out)) == (0, "Apply complete: 1 applied.")
-    assert "its answer was lost; found in the listing" in applied.out
+    assert "response lost; found in the job list" in applied.out
     assert names_of(listed(emulator.url, kind)) == ["alpha"]
     assert proxy.count("POST", CREATES[kind][0]) == 1
     clock.forward(10)
@@ -276,7 +276,7 @@ def test_a_create_that_did_not_arrive_is_unknown_and_not_sent_again(
     proxy.rule("POST", "", LOSSES[loss](False))
     applied = workspace.apply()
     assert (applied.code, last(applied.out)) == (7, "Apply complete: 0 applied, 1 outcome unknown.")
-    assert "whether it was carried out is not known: the job is not listed (yet)" in applied.out
+    assert "outcome unknown: the request may have been executed; the job is not listed yet" in applied.out
     assert proxy.count("POST") == 1
     proxy.clear()
     assert workspace.apply().code == 0
@@ -291,7 +291,7 @@ def test_a_lost_create_is_unknown_when_the_listing_is_lost_too(
     proxy.rule("GET", "", says(500, ERROR), nth=3)  # after that of the plan, and of the look before the write
     applied = workspace.apply()
     assert applied.code == 7
-    assert "and the listing cannot be read" in applied.out
+    assert "cannot read the job list" in applied.out
     proxy.clear()
     assert last(workspace.apply().out) == "Apply complete: 0 applied."
     assert names_of(listed(emulator.url, "SparkBatch")) == ["alpha"]
@@ -401,7 +401,7 @@ def test_the_dependents_of_a_job_that_failed_are_skipped(
     proxy.rule("POST", "", changed_body("first", fault))
     applied = workspace.apply()
     assert (applied.code, last(applied.out)) == (code, end)
-    assert "it depends on first, whose outcome is:" in applied.out
+    assert "second in q: outcome of dependency first: " in applied.out
 
 
 def changed_body(name: str, fault: Fault) -> Fault:
@@ -437,7 +437,7 @@ def test_a_draft_left_behind_is_started_by_the_next_apply(
         8,
         "Apply complete: 0 applied, 1 failed.",
     )  # a draft was created
-    assert "1 created, but not started:" in applied.out
+    assert "1 created, but failed to start:" in applied.out
     assert [change["action"] for change in stream.plan()["changes"]] == ["start"]
     assert stream.apply().code == 0
     assert (proxy.count("POST", "flink-jobs"), proxy.count("POST", RUN)) == (1, 2)
@@ -449,7 +449,7 @@ def test_a_run_whose_answer_is_lost_is_seen(stream: Workspace, proxy: FaultProxy
     proxy.rule("POST", RUN, ANSWERS_LOST[loss])
     applied = stream.apply()
     assert (applied.code, last(applied.out)) == (0, "Apply complete: 1 applied.")
-    assert "created, started (its answer was lost;" in applied.out
+    assert "created, started (response lost;" in applied.out
     assert proxy.count("POST", RUN) == 1
 
 
@@ -461,7 +461,7 @@ def test_a_run_that_did_not_arrive_is_unknown(
     applied = stream.apply()
     assert (applied.code, last(applied.out)) == (7, "Apply complete: 0 applied, 1 outcome unknown.")
     assert "1 created, but not started" not in applied.out
-    assert "whether it was started is not known" in applied.out
+    assert "outcome unknown: the job may have been started" in applied.out
     assert stream.apply().code == 0
     assert (proxy.count("POST", "flink-jobs"), proxy.count("POST", RUN)) == (1, 2)
 
@@ -469,7 +469,7 @@ def test_a_run_that_did_not_arrive_is_unknown(
 def test_a_lost_create_is_found_and_then_run(stream: Workspace, proxy: FaultProxy) -> None:
     proxy.rule("POST", "flink-jobs", hangs_up(after=True))
     proxy.rule("POST", RUN, says(400, ERROR))
-    assert "created (its answer was lost; found in the listing), but not started:" in stream.apply().out
+    assert "created (response lost; found in the job list), but failed to start:" in stream.apply().out
 
 
 # --- Ctrl-C -----------------------------------------------------------------------------------------------

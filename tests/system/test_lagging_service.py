@@ -88,7 +88,7 @@ def test_a_delete_that_is_done_although_the_service_says_no(running: Workspace, 
     proxy.rule("DELETE", "", says(500, BROKEN, after=True))
     applied = running.apply()
     assert applied.code == 0, applied
-    assert "deleted (a look shows that it took, although the service said: " in applied.out
+    assert "deleted (confirmed by reading the job, although the service reported: " in applied.out
 
 
 @pytest.mark.parametrize("kind", ["SparkBatch", "FlinkJar"])
@@ -123,4 +123,4 @@ def test_what_appears_while_a_replaced_run_ends_is_not_submitted_beside(
     sent = proxy.count("POST")
     applied = workspace.apply()
     assert (applied.code, proxy.count("POST")) == (5, sent), applied
-    assert "has appeared since the plan was made; plan again" in applied.out
+    assert "was created since the plan; run plan again" in applied.out

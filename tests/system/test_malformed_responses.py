@@ -93,7 +93,7 @@ def test_a_submit_whose_answer_is_odd(
     proxy.rule("POST", BATCHES, sent_as({**LOST, **FINE}[odd]))
     applied = workspace.apply()
     assert (applied.code, len(listed(emulator.url, "SparkBatch"))) == (0, 1), applied
-    assert ("its answer was lost" in applied.out) == (odd in LOST)
+    assert ("response lost" in applied.out) == (odd in LOST)
 
 
 @pytest.mark.parametrize("location", ELSEWHERE)
@@ -107,7 +107,7 @@ def test_a_redirect_is_an_error_of_one_job(
     proxy.rule("POST", BATCHES, lambda _: Answer(302, b"", raw=answer))
     applied = workspace.apply()
     assert applied.code == 8
-    assert "a redirect is not followed" in applied.out
+    assert "redirects are not followed" in applied.out
     assert len(listed(emulator.url, "SparkSession")) == 1
 
 
@@ -161,7 +161,7 @@ def test_the_id_of_an_earlier_run_is_not_believed(
     applied = workspace.apply()
     [run] = [job for job in listed(emulator.url, "SparkBatch") if job["id"] != earlier["id"]]
     assert applied.code == 0
-    assert f"{run['id']} submitted (its answer was lost; found in the listing)" in applied.out
+    assert f"{run['id']} submitted (response lost; found in the job list)" in applied.out
 
 
 def test_a_submit_that_failed_inside_the_service_is_looked_for(
@@ -172,7 +172,7 @@ def test_a_submit_that_failed_inside_the_service_is_looked_for(
     proxy.rule("POST", BATCHES, says(500, error, after=True))
     applied = workspace.apply()
     assert (applied.code, len(listed(emulator.url, "SparkBatch"))) == (0, 1)
-    assert "found in the listing, although the service said: " in applied.out
+    assert "found in the job list, although the service reported: " in applied.out
 
 
 def test_what_has_just_ended_need_not_be_cancelled(
@@ -191,13 +191,13 @@ def test_what_has_just_ended_need_not_be_cancelled(
     proxy.rule("DELETE", "batches", late)
     applied = workspace.apply()
     assert applied.code == 0
-    assert "had ended by itself (success), submitted" in applied.out
+    assert "had already ended (success), submitted" in applied.out
 
 
 @pytest.mark.parametrize(
     ("after", "words"),
     [
-        ("stop", "told to stop, but GET "),
+        ("stop", "stop requested, but GET "),
         ("run", "stopped with a savepoint, updated parallel_number, started, but GET "),
     ],
 )
@@ -259,7 +259,7 @@ def test_the_second_interrupt_ends_at_once(
         proxy.rule("POST", BATCHES, twice)
         ran = real.run(workspace.folder, "apply", "--yes")
     assert ran.code == 130
-    assert "unknown  create SparkBatch alpha in q: interrupted while a call was under way" in ran.out
+    assert "unknown  create SparkBatch alpha in q: interrupted while a request was running" in ran.out
     assert gone.wait(10)
 
 

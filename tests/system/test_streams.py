@@ -143,7 +143,7 @@ def test_a_stop_without_a_savepoint_ends_the_restart(
     write(running, parallel_number=2)
     applied = running.apply()
     assert applied.code == 8
-    assert "it was stopped, but left no savepoint" in applied.out
+    assert "stopped, but no savepoint was created" in applied.out
     assert (live(emulator)["status"], proxy.count("PUT"), proxy.count("POST", RUN)) == (
         "job_cancel_success",
         0,
@@ -175,7 +175,7 @@ def test_an_older_savepoint_is_not_the_state_of_the_run(
             break
     proxy.rule("POST", STOP, loses)
     write(running, parallel_number=2)
-    assert "left no savepoint" in running.apply().out
+    assert "no savepoint was created" in running.apply().out
     assert live(emulator)["savepoint_path"].startswith("bucket/by-hand")
     proxy.clear()
     again = running.apply()
@@ -236,7 +236,7 @@ def test_what_does_not_run_need_not_be_stopped_to_be_deleted(
     assert running.apply().code == 1
     assert len(listed(emulator.url, "FlinkJar")) == 1
     applied = running.apply()
-    assert (applied.code, "it does not run, deleted" in applied.out) == (0, True)
+    assert (applied.code, "not running, deleted" in applied.out) == (0, True)
     assert listed(emulator.url, "FlinkJar") == []
 
 
@@ -265,5 +265,5 @@ def test_what_was_changed_since_the_plan_is_not_touched(
     proxy.rule("GET", "name=alpha", changes)
     applied = running.apply()
     assert applied.code == 5
-    assert "was changed since the plan was made (smn_topic); plan again" in applied.out
+    assert "was modified since the plan was created (smn_topic); run plan again" in applied.out
     assert writes(proxy) == []

@@ -161,9 +161,9 @@ def test_a_line_is_never_long(tmp_path: Path) -> None:
 @pytest.mark.parametrize("made", [Path.mkdir, lambda path: path.symlink_to("/dev/null"), os.mkfifo])
 def test_a_journal_that_is_no_file(tmp_path: Path, made: Callable[[Path], object]) -> None:
     made(tmp_path / journal.FILE)
-    with pytest.raises(DeployerError, match="nothing was sent"):
+    with pytest.raises(DeployerError, match="no request was sent"):
         opened(tmp_path)
-    with pytest.raises(DeployerError, match="is not a plain file"):
+    with pytest.raises(DeployerError, match="is not a regular file"):
         read(tmp_path)
 
 
@@ -188,8 +188,8 @@ with Journal.open(Path(sys.argv[1]), "prod", "pid", environment={"GITHUB_RUN_ID"
         text=True,
         check=False,
     )
-    assert "cannot be written" in ran.stderr
-    assert "the call was not sent" in ran.stderr
+    assert "cannot write journal" in ran.stderr
+    assert "the request was not sent" in ran.stderr
     found = read(tmp_path)
     assert ([one.result for one in found.intents], found.broken) == ([""], 1)
 

@@ -57,9 +57,9 @@ def test_who_holds_it_is_said(workspace: Workspace, state: Path) -> None:
         refused = workspace.apply("--set", "password=hunter2")
         assert refused.code == Exit.ERROR
         assert re.search(
-            r"another apply of this project to target 'test' is under way: "
+            r"another apply of this project to target 'test' is running: "
             rf"started \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC by {re.escape(provenance.user())} "
-            rf"\(pid {process.pid}\): deployer apply -t test; nothing was done",
+            rf"\(pid {process.pid}\): deployer apply -t test; no changes made",
             refused.err,
         )
         process.communicate("\n")
@@ -98,7 +98,9 @@ def test_the_command_is_told_without_its_values(
 
 def test_the_same_process_cannot_have_it_twice(tmp_path: Path) -> None:
     with hold(tmp_path, "prod", "deployer apply -t prod"):
-        with pytest.raises(DeployerError, match=rf"\(pid {os.getpid()}\): deployer apply -t prod; nothing"):
+        with pytest.raises(
+            DeployerError, match=rf"\(pid {os.getpid()}\): deployer apply -t prod; no changes made"
+        ):
             hold(tmp_path, "prod", "deployer cancel -t prod").__enter__()
         assert (tmp_path / "prod.lock.json").exists()
 
@@ -134,7 +136,7 @@ def test_what_a_stale_file_says_is_not_believed(tmp_path: Path, said: str | None
             said = json.dumps(owner)
         if said is not None:
             file.write_text(said)
-        with pytest.raises(DeployerError, match=r"to target 'test' is under way; nothing was done$"):
+        with pytest.raises(DeployerError, match=r"to target 'test' is running; no changes made$"):
             hold(tmp_path, "test", "deployer apply -t test").__enter__()
 
 

@@ -36,10 +36,10 @@ REFUSED_WITH_200 = RequestFailed("is_success is false", status=200)
 UNREAD = ApiError("cannot be read", status=503)
 YES, NO, AMBIGUOUS = Evidence(ID), Evidence(), Evidence(candidates=("8", "9"))
 
-FOUND = " (its answer was lost; a look shows that it took)"
-LISTED = " (its answer was lost; found in the listing)"
-TOOK = " (a look shows that it took, although the service said: oops)"
-APPEARED = " (found in the listing, although the service said: oops)"
+FOUND = " (response lost; confirmed by reading the job)"
+LISTED = " (response lost; found in the job list)"
+TOOK = " (confirmed by reading the job, although the service reported: oops)"
+APPEARED = " (found in the job list, although the service reported: oops)"
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Case:
     partial: str = ""
 
 
-DONE, UNKNOWN = (Result.DONE, ""), (Result.UNKNOWN, "reset; whether it was updated is not known")
-DONE_LOST = (Result.DONE, "its answer was lost")
-NOT_KNOWN, PART = "reset; whether it was updated is not known", "updated in part"
+DONE, UNKNOWN = (Result.DONE, ""), (Result.UNKNOWN, "reset; outcome unknown: the job may have been updated")
+DONE_LOST = (Result.DONE, "response lost")
+NOT_KNOWN, PART = "reset; outcome unknown: the job may have been updated", "partially updated"
 
 CASES = [
     Case("answered", [None], [], Written(ID), [DONE], partial=PART),
@@ -103,10 +103,10 @@ CASES = [
         [LOST],
         [NO],
         OutcomeUnknown,
-        [(Result.UNKNOWN, "reset; whether it was started is not known")],
+        [(Result.UNKNOWN, "reset; outcome unknown: the job may have been started")],
         Step.START,
         repeatable=False,
-        message="reset; whether it was started is not known",
+        message="reset; outcome unknown: the job may have been started",
     ),
     Case("lost, not found, and repeated", [LOST, None], [NO], Written(ID), [UNKNOWN, DONE], partial=PART),
     Case(
@@ -158,10 +158,10 @@ CASES = [
         [LOST],
         [AMBIGUOUS],
         OutcomeUnknown,
-        [(Result.UNKNOWN, "reset; whether it was carried out is not known: 8, 9")],
+        [(Result.UNKNOWN, "reset; outcome unknown: the request may have been executed: 8, 9")],
         Step.CREATE,
         repeatable=False,
-        message="reset; whether it was carried out is not known: 8, 9",
+        message="reset; outcome unknown: the request may have been executed: 8, 9",
         may_lag=True,
     ),
     Case(
@@ -169,10 +169,10 @@ CASES = [
         [LOST],
         [NO, UNREAD],
         OutcomeUnknown,
-        [(Result.UNKNOWN, "reset; whether it was carried out is not known: cannot be read")],
+        [(Result.UNKNOWN, "reset; outcome unknown: the request may have been executed: cannot be read")],
         Step.CREATE,
         repeatable=False,
-        message="reset; whether it was carried out is not known: cannot be read",
+        message="reset; outcome unknown: the request may have been executed: cannot be read",
         may_lag=True,
     ),
     Case("refused", [REFUSED], [], RequestFailed, [(Result.FAILED, "no")], message="no"),

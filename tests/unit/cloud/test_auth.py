@@ -156,13 +156,13 @@ def test_a_credentials_file_that_a_variable_names(home: dict[str, str], tmp_path
     ("content", "problem"),
     [
         ("[global]\nak=1\n", "has no section [basic]"),
-        ("[basic]\nak = sentinel\n", "does not hold both ak and sk"),
-        ("ak = sentinel\n", "is not an INI file"),
-        ("[basic]\nsentinel\n", "is not an INI file"),
-        ("[basic]\nak = 1\nak = sentinel\n", "is not an INI file"),
-        ("[basic]\nak = sentinel\ufffd\nsk = 1\n", "characters that no header may have"),
-        (b"[basic]\nak = sentinel\xff\n", "is not an INI file"),
-        (None, "cannot be read: No such file"),
+        ("[basic]\nak = sentinel\n", "must contain both ak and sk"),
+        ("ak = sentinel\n", "is not a valid INI file"),
+        ("[basic]\nsentinel\n", "is not a valid INI file"),
+        ("[basic]\nak = 1\nak = sentinel\n", "is not a valid INI file"),
+        ("[basic]\nak = sentinel\ufffd\nsk = 1\n", "characters not allowed in a header"),
+        (b"[basic]\nak = sentinel\xff\n", "is not a valid INI file"),
+        (None, "is not readable: No such file"),
     ],
 )
 def test_a_credentials_file_that_is_none(tmp_path: Path, content: str | bytes | None, problem: str) -> None:
@@ -179,17 +179,17 @@ def test_a_credentials_file_that_is_none(tmp_path: Path, content: str | bytes | 
 @pytest.mark.parametrize(
     ("method", "environment", "words"),
     [
-        ("", {}, "there are no credentials; set HW_AUTH_TOKEN (a token); or HUAWEICLOUD_SDK_AK and"),
-        ("token", SDK, "there are no credentials; set HW_AUTH_TOKEN (a token)"),
+        ("", {}, "no credentials found; set HW_AUTH_TOKEN (a token); or HUAWEICLOUD_SDK_AK and"),
+        ("token", SDK, "no credentials found; set HW_AUTH_TOKEN (a token)"),
         ("aksk", HW_USER, "set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK (an access key)"),
         ("password", HW, "set HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME"),
         ("", {"HW_ACCESS_KEY": "secret"}, "HW_ACCESS_KEY is set, but HW_SECRET_KEY is not"),
         ("", {"OS_SECRET_KEY": "secret"}, "OS_SECRET_KEY is set, but OS_ACCESS_KEY is not"),
         ("", {"HW_USER_NAME": "ann"}, "HW_USER_NAME is set, but HW_USER_PASSWORD is not"),
         ("", {"HW_USER_PASSWORD": "secret"}, "HW_USER_PASSWORD is set, but HW_USER_NAME is not"),
-        ("", {**HW_USER, "HW_DOMAIN_NAME": ""}, "are set, but HW_DOMAIN_NAME is not: the account"),
-        ("aksk", {"HW_ACCESS_KEY": "clé", "HW_SECRET_KEY": "secret"}, "HW_ACCESS_KEY does not hold an acc"),
-        ("aksk", {"HW_ACCESS_KEY": "a", "HW_SECRET_KEY": "secret\nx"}, "HW_SECRET_KEY does not hold a sec"),
+        ("", {**HW_USER, "HW_DOMAIN_NAME": ""}, "are set, but HW_DOMAIN_NAME (the user's account) is not"),
+        ("aksk", {"HW_ACCESS_KEY": "clé", "HW_SECRET_KEY": "secret"}, "HW_ACCESS_KEY is not valid as an acc"),
+        ("aksk", {"HW_ACCESS_KEY": "a", "HW_SECRET_KEY": "secret\nx"}, "HW_SECRET_KEY is not valid as a sec"),
     ],
 )
 def test_what_is_missing_is_named(method: str, environment: dict[str, str], words: str) -> None:
@@ -358,7 +358,7 @@ def test_a_wrong_password_is_tried_once(service: FaultProxy, time: Time) -> None
         with pytest.raises(NotSent) as raised:
             client.create(BATCH, "alpha", SPECS["SparkBatch"])
         assert str(raised.value).startswith(
-            f"signing in failed: POST {service.url}/v3/auth/tokens: HTTP 401: The "
+            f"login failed: POST {service.url}/v3/auth/tokens: HTTP 401: The "
         )
         assert "check the user and password in HW_USER_NAME and HW_USER_PASSWORD" in str(raised.value)
         assert "pass word" not in str(raised.value)
@@ -379,7 +379,7 @@ def test_iam_that_gives_no_token_did_not_send_the_call(service: FaultProxy, time
     """Else a create would be looked for in the listing."""
     service.rule("POST", "/v3/auth/tokens", fault)
     client = connected(service, time, HW_USER)
-    with pytest.raises(NotSent, match="signing in failed: "):
+    with pytest.raises(NotSent, match="login failed: "):
         client.create(BATCH, "alpha", SPECS["SparkBatch"])
     assert service.count("POST", "batches") == 0
 
@@ -407,7 +407,7 @@ def test_the_iam_of_the_environment(service: FaultProxy, time: Time, url: str) -
 def test_a_password_goes_to_https_or_this_machine_only(time: Time) -> None:
     to = Target("test", region="cn-north-4")
     found = find(to, HW_USER | {"HW_AUTH_URL": "http://iam.example.com/v3"})
-    with pytest.raises(UsageError, match=r"http://iam.example.com must be https"):
+    with pytest.raises(UsageError, match=r"http://iam.example.com must use https"):
         sign_in(to, found, Transport(clock=time.clock))
 
 
@@ -476,11 +476,11 @@ def test_the_name_of_a_project_in_another_region_is_not_meant(service: FaultProx
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ({"projects": []}, "it lists none of the name cn-north-4"),
-        ({"projects": PROJECTS["projects"] * 2}, "it lists 2 of the name cn-north-4"),
-        ({"projects": [{"id": "x", "name": "other"}]}, "it lists none of the name"),
-        ({"projects": [{"name": "cn-north-4"}]}, "it lists 1 of the name"),
-        ({"projects": None}, "the answer holds no projects"),
+        ({"projects": []}, "found no project named cn-north-4 for this user"),
+        ({"projects": PROJECTS["projects"] * 2}, "found 2 projects named cn-north-4"),
+        ({"projects": [{"id": "x", "name": "other"}]}, "found no project named"),
+        ({"projects": [{"name": "cn-north-4"}]}, "found 1 project without an id named"),
+        ({"projects": None}, "the response has no projects"),
     ],
 )
 def test_not_just_one_project(service: FaultProxy, time: Time, answer: Any, words: str) -> None:
@@ -515,7 +515,7 @@ def test_a_refusal_names_the_credential_and_is_not_repeated(
     client = connected(service, time, environment)
     with pytest.raises(RequestFailed, match=r"APIGW.0301") as raised:
         client.entries(BATCH, {})
-    assert f"; check {source}: " in str(raised.value) or f"; check that {source} may do this" in str(
+    assert f"; check {source}: " in str(raised.value) or f"; check that {source} has permission" in str(
         raised.value
     )
     assert (len(service.calls), time.slept, raised.value.status) == (1, [], status)
@@ -546,8 +546,8 @@ def test_a_key_that_may_not_do_one_thing_can_do_others(service: FaultProxy, time
 @pytest.mark.parametrize(
     ("ahead", "words"),
     [
-        (1200, "the clock of this machine is 20 minutes behind that of the service"),
-        (-3600, "the clock of this machine is 60 minutes ahead of that of the service"),
+        (1200, "the local clock is 20 minutes behind the service"),
+        (-3600, "the local clock is 60 minutes ahead of the service"),
         (840, "check the access key"),
     ],
 )
@@ -555,12 +555,14 @@ def test_a_clock_that_is_wrong_is_said(service: FaultProxy, time: Time, ahead: f
     service.rule("GET", "", says(401, GATEWAY, time.date(ahead)))
     with pytest.raises(RequestFailed, match=words) as raised:
         connected(service, time, SDK).entries(BATCH, {})
-    assert ("set the clock" in str(raised.value)) == (abs(ahead) > 900)
+    assert ("correct the clock" in str(raised.value)) == (abs(ahead) > 900)
 
 
 def test_a_token_knows_no_clock(service: FaultProxy, time: Time) -> None:
     service.rule("GET", "", says(401, GATEWAY, time.date(99999)))
-    with pytest.raises(RequestFailed, match="check the token in HW_AUTH_TOKEN: it is valid for 24 hours"):
+    with pytest.raises(
+        RequestFailed, match="check the token in HW_AUTH_TOKEN: tokens are valid for 24 hours"
+    ):
         connected(service, time, TOKEN).entries(BATCH, {})
 
 

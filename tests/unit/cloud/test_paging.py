@@ -96,14 +96,14 @@ def test_a_listing_without_an_end_is_an_error() -> None:
         read += 1
         return Page([{"id": read}], read + 5, "GET jobs")
 
-    with pytest.raises(ResponseLost, match=f"GET jobs: the listing has more than {MAX_PAGES} pages"):
+    with pytest.raises(ResponseLost, match=f"GET jobs: the list has more than {MAX_PAGES} pages"):
         read_to_end(endless, Paging.RECORD, "id")
     assert read == MAX_PAGES + 1
 
 
 def test_a_listing_that_is_too_long_is_an_error_at_once() -> None:
     pages = [Page([{"id": number} for number in range(100)], 100 * MAX_PAGES + 1, "GET jobs")]
-    words = f"announces {100 * MAX_PAGES + 1} jobs, 100 on a page: more than the {MAX_PAGES} pages"
+    words = f"reports {100 * MAX_PAGES + 1} jobs at 100 per page, more than the maximum of {MAX_PAGES} pages"
     with pytest.raises(ResponseLost, match=words):
         read_to_end(lambda _: pages.pop(), Paging.PAGE, "id")
 

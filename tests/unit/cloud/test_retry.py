@@ -79,14 +79,14 @@ def test_a_read_is_sent_again(service: FaultProxy, time: Time, fault: str) -> No
     client = connected(service, time, TOKEN, note=notes.append)
     assert listing(client) == []
     assert (len(service.calls), time.slept) == (3, [1, 2])
-    assert [note.rpartition("; ")[2] for note in notes] == ["trying again in 1 s", "trying again in 2 s"]
+    assert [note.rpartition("; ")[2] for note in notes] == ["retrying in 1 s", "retrying in 2 s"]
     assert all(note.startswith(f"GET {service.url}/v2.0/pid/batches: ") for note in notes)
 
 
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_read_is_not_sent_for_ever(service: FaultProxy, time: Time, fault: str) -> None:
     service.rule("GET", "batches", PASSING[fault])
-    with pytest.raises(ApiError, match=r"; tried 4 times$"):
+    with pytest.raises(ApiError, match=r"; gave up after 4 attempts$"):
         listing(connected(service, time, TOKEN))
     assert (len(service.calls), time.slept) == (4, [1, 2, 4])
 
@@ -109,7 +109,7 @@ def test_an_answer_is_an_answer(service: FaultProxy, time: Time, fault: Fault) -
     with pytest.raises(RequestFailed) as raised:
         listing(connected(service, time, TOKEN))
     assert (len(service.calls), time.slept) == (1, [])
-    assert "tried" not in str(raised.value)
+    assert "gave up" not in str(raised.value)
 
 
 def test_a_read_that_hangs_is_given_up_in_time(time: Time) -> None:
@@ -173,7 +173,7 @@ def test_what_a_service_asks_for(
     if slept:
         assert (listing(client) == []) if method == "GET" else (create(client) == "b-1")
     else:
-        with pytest.raises(RequestFailed, match=r"; the service asks to be left alone for [0-9]+ s$"):
+        with pytest.raises(RequestFailed, match=r"; the service asked to retry after [0-9]+ s$"):
             listing(client) if method == "GET" else create(client)
     assert time.slept == slept
 
@@ -221,7 +221,7 @@ def test_a_write_is_sent_again_when_nothing_can_have_arrived(service: FaultProxy
     serving = threading.Thread(target=late.handle_request)
 
     def activate(note: str) -> None:
-        assert "connection refused; is the server running?; trying again in 1 s" in note
+        assert "connection refused; is the server running?; retrying in 1 s" in note
         late.server_activate()
         serving.start()
 
@@ -234,7 +234,9 @@ def test_a_write_is_sent_again_when_nothing_can_have_arrived(service: FaultProxy
 def test_nor_is_that_tried_for_ever(service: FaultProxy, time: Time) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         service.url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(NotSent, match=r"connection refused; is the server running\?; tried 4 times$"):
+    with pytest.raises(
+        NotSent, match=r"connection refused; is the server running\?; gave up after 4 attempts$"
+    ):
         create(connected(service, time, TOKEN))
     assert time.slept == [1, 2, 4]
 
@@ -271,13 +273,13 @@ def test_a_full_cluster_is_waited_for(service: FaultProxy, time: Time, fault: st
     service.rule("POST", "job-executions", says(200, SUBMITTED))
     assert submit(connected(service, time, TOKEN, note=notes.append)) == "j-1"
     assert time.slept == [15, 30, 60, 60, 60, 60]
-    assert "; the cluster runs as many jobs as it takes at a time; trying again in 15 s" in notes[0]
+    assert "; the cluster has reached its maximum number of running jobs; retrying in 15 s" in notes[0]
 
 
 def test_but_not_for_ever(service: FaultProxy, time: Time) -> None:
     service.rule("POST", "job-executions", FULL["0177"])
     client = connected(service, time, TOKEN)
-    with pytest.raises(RequestFailed, match=r"; it found no place within 10 minutes; apply again later$"):
+    with pytest.raises(RequestFailed, match=r"; no capacity within 10 minutes; retry later$"):
         submit(client)
     assert sum(time.slept) == 600
 
@@ -304,7 +306,7 @@ def test_a_cluster_that_had_place_since_is_waited_for_again(service: FaultProxy,
 
 def test_without_a_wait(service: FaultProxy, time: Time) -> None:
     service.rule("POST", "job-executions", FULL["0177"])
-    with pytest.raises(RequestFailed, match=r"as it takes at a time; apply again later$"):
+    with pytest.raises(RequestFailed, match=r"its maximum number of running jobs; retry later$"):
         submit(connected(service, time, TOKEN, retry=Retry(capacity_seconds=0)))
     assert time.slept == []
 
@@ -412,11 +414,11 @@ def test_every_code_is_spelled_as_it_is_looked_up() -> None:
     [
         ("0192", "", "synchronise IAM users"),
         ("192", "", "synchronise IAM users"),
-        ("0168", "", "Spark, Hive or Flink refused it"),
+        ("0168", "", "Spark, Hive or Flink rejected the job"),
         ("DLI.0001", 'The key is "spark.dli.job.agency.name"', "DLI needs an agency"),
         ("DLI.0001", "the parameter is wrong", ""),
-        ("APIGW.0308", "", "too many calls"),
-        ("APIG.0308", "", "too many calls"),
+        ("APIGW.0308", "", "too many requests"),
+        ("APIG.0308", "", "too many requests"),
         ("APIGW.0201", "backend timeout", ""),
         ("APIGW.0201", "Request entity too large", "12 MB"),
         ("", "", ""),
@@ -432,7 +434,8 @@ def test_a_hint_is_shown_and_the_request_id_too(service: FaultProxy, time: Time)
     refusal = {"job_submit_result": {"error_code": "0192", "error_msg": "not synchronized"}}
     service.rule("POST", "", says(400, refusal, {"X-Request-Id": "req-1"}))
     with pytest.raises(
-        RequestFailed, match=r"\(request id req-1\): 0192 not synchronized; the IAM user"
+        RequestFailed,
+        match=r"\(request id req-1\): 0192 not synchronized; the cluster does not know the IAM user",
     ) as raised:
         submit(connected(service, time, TOKEN))
     assert (raised.value.code, raised.value.status, raised.value.request_id) == ("0192", 400, "req-1")

@@ -1,4 +1,4 @@
-"""Signatures: the vectors of section 2.2, the vendor's signer as an oracle, and what goes over the wire."""
+"""Signatures: fixed vectors, the signer of huaweicloudsdkcore as an oracle, and the requests over the wire."""
 
 from __future__ import annotations
 

@@ -364,15 +364,11 @@ def test_what_a_page_says_cannot_write_to_the_terminal(page: Path, bare: Workspa
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [
-        ("nothing", 1, "page.txt holds no table of parameters"),
-        (FLAT, 1, "no table for GET /v1/{project_id}/kites, documented in page.txt"),
-        (
-            FLAT.replace("GET", "MEET"),
-            1,
-            "page.txt contains no request line such as 'POST /v2.0/{project_id}/batches'",
-        ),
+        ("nothing", 1, "page.txt contains no table of parameters"),
+        (FLAT, 1, "page.txt documents GET /v1/{project_id}/kites, for which there is no table"),
+        (FLAT.replace("GET", "MEET"), 1, "page.txt names no call, as in 'POST /v2.0/{project_id}/batches'"),
         (b"\xff", 3, "page.txt is not UTF-8 text"),
-        (None, 3, "page.txt cannot be read: No such file or directory"),
+        (None, 3, "cannot read page.txt: No such file or directory"),
     ],
 )
 def test_check_against_what_is_no_page_of_ours(

@@ -236,7 +236,7 @@ def test_the_role_of_a_table(title: str, heading: str, role: Role) -> None:
     ],
 )
 def test_other_tables_hold_no_parameters(title: str, heading: str) -> None:
-    with pytest.raises(PageError, match="holds no table of parameters"):
+    with pytest.raises(PageError, match="contains no table of parameters"):
         page_of(("a", "String"), title=title, heading=heading)
 
 
@@ -387,7 +387,7 @@ HOSTILE = hostile(DEEP)
 
 
 def refuse(text: str) -> None:
-    with pytest.raises(PageError, match=r"^holds no table of parameters$"):
+    with pytest.raises(PageError, match=r"^contains no table of parameters$"):
         read_page(text)
 
 
@@ -413,11 +413,11 @@ def test_rows_without_end_are_refused() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "holds no table of parameters"),
-        (b"x" * 10_000_000, "has more than 1 MB"),
+        (b"", "contains no table of parameters"),
+        (b"x" * 10_000_000, "larger than the maximum of 1 MB"),
         ("名称".encode("gbk"), "is not UTF-8 text"),
         ("Parameter".encode("utf-16"), "is not UTF-8 text"),
-        (b"\x00" * 100, "holds no table of parameters"),
+        (b"\x00" * 100, "contains no table of parameters"),
     ],
 )
 def test_a_file_that_is_no_page(content: bytes, message: str, tmp_path: Path) -> None:
@@ -490,7 +490,7 @@ def completed(raw: dict[str, Any]) -> None:
 def test_import_of_what_is_no_page(bare: Workspace) -> None:
     bare.write("page.txt", "nothing")
     ran = bare.run("schema", "import", "page.txt")
-    assert (ran.code, ran.out, ran.err) == (1, "", "error: page.txt holds no table of parameters\n")
+    assert (ran.code, ran.out, ran.err) == (1, "", "error: page.txt contains no table of parameters\n")
     assert bare.run("schema", "import", "missing.txt").code == 3
     assert bare.run("schema", "import").code == 3
 
