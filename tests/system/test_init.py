@@ -473,7 +473,7 @@ def test_a_folder_that_is_read_only(empty: Workspace) -> None:
     finally:
         empty.folder.chmod(0o755)
     assert (ran.code, files(empty.folder)) == (Exit.ERROR, set())
-    assert "deployer.yaml: Permission denied; no files written" in ran.err
+    assert "cannot write deployer.yaml: Permission denied; no files written" in ran.err
 
 
 def test_a_folder_that_is_gone(empty: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

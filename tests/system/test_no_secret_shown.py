@@ -267,7 +267,7 @@ def test_a_traceback_shows_no_secret(asking: Workspace) -> None:
     assert_hidden(ran.stdout, ran.stderr)
 
 
-# --- secrets that stand there in plain text ---------------------------------------------------------------
+# --- plain-text secrets -----------------------------------------------------------------------------------
 
 PLAIN = "S3nt1nel-v0lue"
 LITERAL: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -294,7 +294,7 @@ def test_a_secret_in_plain_text_is_pointed_out_and_masked(
     workspace: Workspace, kind: str, more: dict[str, Any]
 ) -> None:
     workspace.write("job.yaml", manifest(kind, "job", SPECS[kind] | more))
-    assert "a secret in plain text" in workspace.run("validate").err
+    assert "plain-text secret; use" in workspace.run("validate").err
     for _, shown in everything(workspace):
         assert_hidden(shown)
     assert workspace.apply().code == 0
