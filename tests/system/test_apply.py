@@ -48,7 +48,7 @@ def write(workspace: Workspace, kind: str, name: str = "alpha", **more: Any) -> 
 
 def status(workspace: Workspace) -> dict[str, Any]:
     """The rows of `status`, by name."""
-    return {row["name"]: row for row in workspace.run("status", "--format", "json").json}
+    return {row["name"]: row for row in workspace.run("status", "--format", "json").json["jobs"]}
 
 
 def actions(plan: Any) -> dict[str, str]:
