@@ -39,9 +39,9 @@ class Family:
         first = repr(self.phases[0].result)
         return (
             "SELECT number, id, project, scope, name, body, created, started, "  # noqa: S608  no user input
-            f"{self._case('end_state', 'through', repr(self.draft), lambda it: repr(it.state))} AS state, "
-            f"{self._case('end_result', first, repr(''), lambda it: repr(it.result))} AS result, "
-            f"{self._case('ended', 'through_from', 'created', lambda it: f'started + {it.after}')} AS since, "
+            f"{self._case('end_state', 'through', repr(self.draft), lambda phase: repr(phase.state))} AS state, "
+            f"{self._case('end_result', first, repr(''), lambda phase: repr(phase.result))} AS result, "
+            f"{self._case('ended', 'through_from', 'created', lambda phase: f'started + {phase.after}')} AS since, "
             "updated, savepoint, restored "
             f"FROM jobs WHERE family = {self.name!r} AND project = :project"
         )

@@ -31,12 +31,12 @@ def show(request: Request) -> Any:
 def add(request: Request) -> None:
     """Add tags. A new value of a key replaces the old one."""
     _check_added("", request.body)
-    added = {one["key"]: one["value"] for one in request.body["tags"]}
+    added = {tag["key"]: tag["value"] for tag in request.body["tags"]}
     if len(added) < len(request.body["tags"]):
         raise ParameterError("a key has one value")
     with request.store.together():
         job = _job(request)
-        _set(request, job, {**{one["key"]: one["value"] for one in tags_of(job)}, **added})
+        _set(request, job, {**{tag["key"]: tag["value"] for tag in tags_of(job)}, **added})
 
 
 def remove(request: Request) -> None:
@@ -44,8 +44,8 @@ def remove(request: Request) -> None:
     _check_removed("", request.body)
     with request.store.together():
         job = _job(request)
-        gone = {one["key"] for one in request.body["tags"]}
-        _set(request, job, {one["key"]: one["value"] for one in tags_of(job) if one["key"] not in gone})
+        gone = {tag["key"] for tag in request.body["tags"]}
+        _set(request, job, {tag["key"]: tag["value"] for tag in tags_of(job) if tag["key"] not in gone})
 
 
 def _job(request: Request) -> Job:

@@ -434,7 +434,7 @@ def test_one_apply_at_a_time(workspace: Workspace, emulator: Emulator) -> None:
         refused = workspace.apply()
         assert workspace.run("plan").code == Exit.DONE
     assert refused.code == Exit.ERROR
-    assert "another apply of this project to target 'test' is under way" in refused.err
+    assert "another apply of this project to target 'test' is running" in refused.err
     assert listed(emulator.url, "SparkBatch") == []
     assert workspace.apply().code == Exit.DONE
 

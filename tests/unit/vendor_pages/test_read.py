@@ -427,11 +427,21 @@ def test_a_file_that_is_no_page(content: bytes, message: str, tmp_path: Path) ->
         load_page(str(file))
 
 
-@pytest.mark.parametrize("name", ["no-such-file", ".", "a\0b"])
-def test_a_file_that_cannot_be_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no-such-file", "cannot read no-such-file: No such file or directory"),
+        (".", "cannot read .: Is a directory"),
+        ("a\0b", r"'a\x00b' is not a valid file name"),
+    ],
+)
+def test_a_file_that_cannot_be_read(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="cannot be"):
+    with pytest.raises(UsageError) as raised:
         load_page(name)
+    assert str(raised.value) == message
 
 
 def test_a_page_as_large_as_allowed_is_read(tmp_path: Path) -> None:
