@@ -95,7 +95,7 @@ def test_the_commands_that_it_names_work(empty: Workspace, monkeypatch: pytest.M
     local, prod = (line.strip() for line in ran.out.splitlines() if line.startswith("  deployer "))
     assert (local, prod) == ("deployer plan -C 'my jobs'", "deployer plan -C 'my jobs' -t prod")
     assert "1 to create" in empty.run(*shlex.split(local)[1:], "-t", "local").out
-    assert "target 'prod': there are no credentials" in empty.run(*shlex.split(prod)[1:]).err
+    assert "target 'prod': no credentials found" in empty.run(*shlex.split(prod)[1:]).err
 
 
 def test_prod_is_reached_when_it_is_filled_in(workspace: Workspace) -> None:

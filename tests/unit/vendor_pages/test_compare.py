@@ -214,10 +214,10 @@ def test_the_call_finds_the_tables() -> None:
     ("more", "row", "message"),
     [
         ({"editoin": "E1"}, {}, r"o: unknown keys \['editoin'\]"),
-        ({"edition": "E1"}, {"since": "E2"}, "o: no edition is called E2"),
+        ({"edition": "E1"}, {"since": "E2"}, "o: unknown editions E2"),
         ({"edition": "E1"}, {"fields": [{"name": "b", "type": "Int", "since": "E3", "description": "B."}]},
-         "o: no edition is called E3"),
-        ({}, {"page": {"hot": True}, "reasons": {"hot": "So."}}, r"a page does not print \['hot'\]"),
+         "o: unknown editions E3"),
+        ({}, {"page": {"hot": True}, "reasons": {"hot": "So."}}, r"o: a: unknown page columns \['hot'\]"),
     ],
 )  # fmt: skip
 def test_what_a_table_says_of_editions_is_checked(more: Any, row: Any, message: str) -> None:
@@ -322,7 +322,7 @@ def test_check_against_a_page_that_agrees(page: Path, bare: Workspace) -> None:
     assert last == f"list.html: 0 unexplained and {len(lines)} intentional differences."
     assert (
         "dli.batches.list request size: default: page says nothing, table says 100 "
-        "(intentional: The vendor's SDK states it, the page says nothing.)" in lines
+        "(intentional: The vendor's SDK states it, the page does not.)" in lines
     )
     assert all(line.endswith(".)") and " (intentional: " in line for line in lines)
 
@@ -365,8 +365,8 @@ def test_what_a_page_says_cannot_write_to_the_terminal(page: Path, bare: Workspa
     ("content", "code", "message"),
     [
         ("nothing", 1, "page.txt contains no table of parameters"),
-        (FLAT, 1, "page.txt documents GET /v1/{project_id}/kites, for which there is no table"),
-        (FLAT.replace("GET", "MEET"), 1, "page.txt names no call, as in 'POST /v2.0/{project_id}/batches'"),
+        (FLAT, 1, "no table for GET /v1/{project_id}/kites, documented in page.txt"),
+        (FLAT.replace("GET", "MEET"), 1, "page.txt contains no request line such as 'POST /v2.0/{project_id}/batches'"),
         (b"\xff", 3, "page.txt is not UTF-8 text"),
         (None, 3, "cannot read page.txt: No such file or directory"),
     ],
