@@ -183,7 +183,7 @@ class ResponseTimeout(ResponseLost):
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Returns `; did you mean 'x'?`, or the known words if none is similar, for the end of a message."""
+    """Return `; did you mean 'x'?`, or the known words if none is similar, for the end of a message."""
     folded = {name.casefold(): name for name in known}
     if close := difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5):
         return f"; did you mean '{folded[close[0]]}'?"

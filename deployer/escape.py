@@ -12,7 +12,7 @@ _CONTEXT = 40
 
 
 def printable(text: str) -> str:
-    """Returns `text` on one line: control, bidirectional and other invisible characters become escapes.
+    """Return `text` on one line: control, bidirectional and other invisible characters become escapes.
 
     So does the bracket of what a GitHub runner interprets as a command anywhere in a line.
     """
@@ -22,7 +22,7 @@ def printable(text: str) -> str:
 
 
 def log_lines(text: str, prefix: str = "") -> Iterator[str]:
-    """Yields the lines of a log line with breaks, such that neither a terminal nor a CI runner interprets them.
+    """Yield the lines of a log line with breaks, such that neither a terminal nor a CI runner interprets them.
 
     A GitHub runner interprets a line that begins with :: as a command.
     """
@@ -38,12 +38,12 @@ def _escape(char: str) -> str:
 
 
 def value(item: Any) -> str:
-    """Returns a value as JSON, on one line."""
+    """Return a value as JSON, on one line."""
     return printable(json.dumps(item, ensure_ascii=False, sort_keys=True))
 
 
 def pair(live: Any, desired: Any) -> tuple[str, str]:
-    """Returns both values; where they are long, the part around their first difference."""
+    """Return both values; where they are long, the part around their first difference."""
     texts = value(live), value(desired)
     if max(map(len, texts)) <= MAX_VALUE:
         return texts

@@ -60,7 +60,7 @@ class Document:
     names: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
 
     def location(self, path: Path, *, of_key: bool = False) -> Location:
-        """Returns the location of `path`, or of its nearest ancestor that has one."""
+        """Return the location of `path`, or of its nearest ancestor that has one."""
         while path:
             if of_key and path in self.keys:
                 return self.keys[path]

@@ -73,7 +73,7 @@ def cli(ctx: click.Context, /, **options: object) -> None:
 
 
 def _current_folder() -> str:
-    """Returns the current folder, before -C changes it; empty if it was removed."""
+    """Return the current folder, before -C changes it; empty if it was removed."""
     try:
         return str(Path.cwd())
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def _current_folder() -> str:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code; every expected error is reported on stderr."""
+    """Run one command and returns its exit code; every expected error is reported on stderr."""
     try:
         result = cli.main(list(arguments), prog_name="deployer", standalone_mode=False)
     except click.UsageError as error:
@@ -111,7 +111,7 @@ def _report(error: InvalidInput) -> None:
 
 
 def main() -> None:
-    """Runs the `deployer` command."""
+    """Run the `deployer` command."""
     prepare()
     # Handled like Ctrl-C: the command cleans up and ends with its exit code.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

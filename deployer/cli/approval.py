@@ -31,7 +31,7 @@ CANCEL = Verb("cancel", "cancelled", "jobs")
 
 
 def preapproved(target: Target, verb: Verb, *, yes: bool, confirm: str | None) -> bool:
-    """Returns whether the command line approves the plan already. Raises UsageError."""
+    """Return whether the command line approves the plan already. Raises UsageError."""
     if confirm is not None and confirm != target.name:
         raise UsageError(f"--confirm {confirm} does not match the target '{target.name}'")
     if yes and target.protected and not confirm:
@@ -54,7 +54,7 @@ def request_approval(target: Target, question: str) -> bool:
 
 
 def limits_for(target: Target, given: Sequence[str]) -> Mapping[str, int]:
-    """Returns the limits of a target, overridden by `--limit delete=3`; raises UsageError."""
+    """Return the limits of a target, overridden by `--limit delete=3`; raises UsageError."""
     allowed = dict(target.limits)
     for item in given:
         name, _, number = item.partition("=")
@@ -67,7 +67,7 @@ def limits_for(target: Target, given: Sequence[str]) -> Mapping[str, int]:
 
 
 def is_within(limits: Mapping[str, int], plan: Plan, verb: Verb) -> bool:
-    """Returns whether a plan is within the limits; reports those that it exceeds."""
+    """Return whether a plan is within the limits; reports those that it exceeds."""
     from deployer.planning.plan import exceeded_limits
 
     exceeded = exceeded_limits(limits, plan)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def wait_for_consistency(loaded: session.LoadedProject) -> None:
-    """Waits for the consistency delay after a command with an unknown outcome: a listing may lag behind it."""
+    """Wait for the consistency delay after a command with an unknown outcome: a listing may lag behind it."""
     from deployer.apply import journal
 
     history = journal.read(session.state_folder(loaded.project))
@@ -56,7 +56,7 @@ def execute(
     options: ApplyOptions,
     verb: Verb,
 ) -> Exit:
-    """Executes a plan, prints the outcomes, and returns the exit code of the command."""
+    """Execute a plan, prints the outcomes, and returns the exit code of the command."""
     from deployer.apply.context import ApplyContext
     from deployer.apply.journal import Journal
     from deployer.apply.scheduler import apply
@@ -116,7 +116,7 @@ class _OutcomePrinter:
 
 
 def unreported(outcomes: Generator[_T]) -> Iterator[_T]:
-    """Yields the outcomes that an interrupt during printing left unreported."""
+    """Yield the outcomes that an interrupt during printing left unreported."""
     with suppress(KeyboardInterrupt, StopIteration):
         outcome = outcomes.throw(KeyboardInterrupt)
         while True:
@@ -126,7 +126,7 @@ def unreported(outcomes: Generator[_T]) -> Iterator[_T]:
 
 @contextmanager
 def interruptible(stop_signal: StopSignal) -> Iterator[None]:
-    """Sets `stop_signal` on the first SIGINT or SIGTERM; raises KeyboardInterrupt on the second."""
+    """Set `stop_signal` on the first SIGINT or SIGTERM; raises KeyboardInterrupt on the second."""
 
     def handle(_number: int, _frame: object) -> None:
         if stop_signal:
@@ -144,7 +144,7 @@ def interruptible(stop_signal: StopSignal) -> Iterator[None]:
 
 
 def exit_code(ended: list[Outcome], *, blocked: int, errors: int) -> Exit:
-    """Returns 7 before 8 before 5: outcome unknown, partially applied, blocked."""
+    """Return 7 before 8 before 5: outcome unknown, partially applied, blocked."""
     results = {outcome.result for outcome in ended}
     if Result.UNKNOWN in results:
         return Exit.UNKNOWN

@@ -30,7 +30,7 @@ class Options:
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the common options to a click command."""
+    """Add the common options to a click command."""
     for option in reversed(
         (
             click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR."),
@@ -52,7 +52,7 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def rerun_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --rerun, for verbs that plan."""
+    """Add --rerun, for verbs that plan."""
     return click.option(
         "--rerun",
         metavar="EXPR",
@@ -62,7 +62,7 @@ def rerun_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a verb the common options and PATHs as one `Options`, its first argument."""
+    """Give a verb the common options and PATHs as one `Options`, its first argument."""
 
     @functools.wraps(function)
     @common_options
@@ -79,7 +79,7 @@ def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def change_folder(folder: str | None) -> None:
-    """Changes the working folder (-C); raises UsageError."""
+    """Change the working folder (-C); raises UsageError."""
     if folder is None:
         return
     try:
@@ -89,7 +89,7 @@ def change_folder(folder: str | None) -> None:
 
 
 def selector(expressions: Sequence[str], option: str = "--select") -> Callable[[Job], bool]:
-    """Returns a test for jobs; no expression selects all. Raises UsageError, which names the `option`."""
+    """Return a test for jobs; no expression selects all. Raises UsageError, which names the `option`."""
     alternatives = [[_term(term, option) for term in expression.split(",")] for expression in expressions]
     return lambda job: not alternatives or any(all(test(job) for test in terms) for terms in alternatives)
 
@@ -108,7 +108,7 @@ def _term(term: str, option: str) -> Callable[[Job], bool]:
 
 
 def inside(paths: tuple[str, ...], folder: Path) -> Callable[[Job], bool]:
-    """Returns a test for jobs in the files or folders `paths`. Raises UsageError."""
+    """Return a test for jobs in the files or folders `paths`. Raises UsageError."""
     named: list[Path] = []
     for path in paths:
         absolute = Path(path).absolute()

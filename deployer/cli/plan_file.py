@@ -20,7 +20,7 @@ from deployer.project import load as project
 
 
 def inputs(options: Options, loaded: session.LoadedProject, rerun: Sequence[str]) -> Inputs:
-    """Returns the inputs of a plan with these options."""
+    """Return the inputs of a plan with these options."""
     values = [Path(file).as_posix() for file in session.in_project(options.values, loaded.project)]
     return Inputs(
         project=loaded.project.name,
@@ -38,14 +38,14 @@ def _settings(options: Options) -> tuple[str, ...]:
 
 
 def _paths(paths: Sequence[str], folder: Path) -> tuple[str, ...]:
-    """Returns PATHs relative to the project's folder; they must be inside of it."""
+    """Return PATHs relative to the project's folder; they must be inside of it."""
     root = folder.resolve()
     found = sorted({Path(path).absolute().resolve().relative_to(root).as_posix() for path in paths})
     return () if "." in found else tuple(found)
 
 
 def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.LoadedProject:
-    """Loads the project like `session.load`, with the selection of a saved plan.
+    """Load the project like `session.load`, with the selection of a saved plan.
 
     Raises UsageError if the options differ from those of the plan, and StalePlan if nothing of its selection
     exists any more.
@@ -108,7 +108,7 @@ def _require_same_inputs(given: Inputs, saved: SavedPlan, folder: Path) -> None:
 
 
 def apply_command(file: str, planned: Inputs, folder: Path) -> str:
-    """Returns the command that applies a saved plan."""
+    """Return the command that applies a saved plan."""
     words = ["deployer", "apply", "--plan", file, "-t", planned.target]
     for value in planned.values:
         words += ["--values", os.path.relpath(folder / value)]

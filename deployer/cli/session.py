@@ -62,13 +62,13 @@ class LoadedProject:
 
 
 def project_folder(options: Options) -> Path:
-    """Returns the folder of the project that PATH lies in, or the current folder; raises UsageError."""
+    """Return the folder of the project that PATH lies in, or the current folder; raises UsageError."""
     start = Path(options.paths[0]) if options.paths else Path()
     return project.find(start if start.is_dir() else start.parent)
 
 
 def load(options: Options) -> LoadedProject:
-    """Reads and checks the whole project; problems of manifests are collected, not raised.
+    """Read and checks the whole project; problems of manifests are collected, not raised.
 
     Raises UsageError, and InvalidInput if deployer.yaml or a values file is invalid.
     """
@@ -100,7 +100,7 @@ def load(options: Options) -> LoadedProject:
 
 
 def in_project(files: Sequence[str], found: Project) -> list[str]:
-    """Returns values files of the command line relative to the project's folder."""
+    """Return values files of the command line relative to the project's folder."""
     return [os.path.relpath(Path(file).absolute(), found.folder) for file in files]
 
 
@@ -109,7 +109,7 @@ def _errors(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def require_valid(loaded: LoadedProject, *, show_warnings: bool = False) -> None:
-    """Raises InvalidInput when any manifest has an error."""
+    """Raise InvalidInput when any manifest has an error."""
     if _errors(loaded.problems):
         raise InvalidInput(loaded.problems, loaded.project.folder)
     if show_warnings:
@@ -121,7 +121,7 @@ def require_valid(loaded: LoadedProject, *, show_warnings: bool = False) -> None
 def connected(
     loaded: LoadedProject, secrets: Secrets | None = None, stop_signal: StopSignal | None = None
 ) -> Iterator[Client]:
-    """Returns a client for the target; with `emulator: true` the emulator runs as long as it is open.
+    """Return a client for the target; with `emulator: true` the emulator runs as long as it is open.
 
     Values of `secrets` never appear in its errors. `stop_signal` ends its waits.
     """
@@ -163,7 +163,7 @@ def _in_ci(environment: Mapping[str, str]) -> bool:
 
 
 def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager[None]:
-    """Holds the lock of project and target, which ends with the process.
+    """Hold the lock of project and target, which ends with the process.
 
     Raises DeployerError when another process holds it.
     """
@@ -174,7 +174,7 @@ def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager
 
 
 def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProject:
-    """Returns the project with reruns requested for the selected jobs that --rerun matches.
+    """Return the project with reruns requested for the selected jobs that --rerun matches.
 
     Raises UsageError if it matches none.
     """
@@ -191,13 +191,13 @@ def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProj
 
 
 def secrets(loaded: LoadedProject) -> Secrets:
-    """Returns the secrets of the target; invented values for the built-in emulator, which stores them."""
+    """Return the secrets of the target; invented values for the built-in emulator, which stores them."""
     target = loaded.target
     return Secrets(target.secrets, os.environ, loaded.project.folder, made_up=target.emulator)
 
 
 def emulator(database: Path) -> Emulator:
-    """Returns the built-in emulator; raises DeployerError if its database cannot be opened."""
+    """Return the built-in emulator; raises DeployerError if its database cannot be opened."""
     import sqlite3
 
     from deployer.emulator import Emulator
@@ -209,7 +209,7 @@ def emulator(database: Path) -> Emulator:
 
 
 def state_folder(found: Project) -> Path:
-    """Returns `.deployer/` of the project; creates it if missing, and excludes it from Git."""
+    """Return `.deployer/` of the project; creates it if missing, and excludes it from Git."""
     folder = found.folder / STATE_FOLDER
     if folder.is_symlink():
         # A committed link would redirect the files to a folder outside the project.
@@ -225,7 +225,7 @@ def state_folder(found: Project) -> Path:
 
 
 def owner(loaded: LoadedProject) -> Owner | None:
-    """Returns the owner to record on deployed jobs; None if ownership is not recorded."""
+    """Return the owner to record on deployed jobs; None if ownership is not recorded."""
     from deployer.apply.provenance import revision
 
     found = loaded.project
@@ -233,7 +233,7 @@ def owner(loaded: LoadedProject) -> Owner | None:
 
 
 def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> tuple[Plan, Live]:
-    """Reads the listings and plans the selected jobs, with the default tables or `table`."""
+    """Read the listings and plans the selected jobs, with the default tables or `table`."""
     from deployer.planning.decide import decide
     from deployer.planning.plan import make_plan
 
@@ -262,7 +262,7 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
 
 
 def without_ordering(loaded: LoadedProject) -> LoadedProject:
-    """Returns the jobs without `dependsOn` and `rerun`, which matter only to apply."""
+    """Return the jobs without `dependsOn` and `rerun`, which matter only to apply."""
     jobs = tuple(
         replace(job, depends_on=(), lifecycle=replace(job.lifecycle, rerun=None)) for job in loaded.jobs
     )
@@ -270,7 +270,7 @@ def without_ordering(loaded: LoadedProject) -> LoadedProject:
 
 
 def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], project_owner: Owner | None) -> Live:
-    """Returns the live jobs, with those submitted recently that a listing may not show yet."""
+    """Return the live jobs, with those submitted recently that a listing may not show yet."""
     from deployer.apply import journal
     from deployer.cloud.observe import observe, with_submitted
 
@@ -289,7 +289,7 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], project
 
 
 def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:
-    """Returns the states of dependencies: `load-raw (running), prepare (not deployed)`."""
+    """Return the states of dependencies: `load-raw (running), prepare (not deployed)`."""
     from deployer.planning.plan import current_run
 
     runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}

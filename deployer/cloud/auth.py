@@ -57,7 +57,7 @@ class PasswordAuth(AuthBase):
         return request
 
     def token(self, *, rejected: str = "") -> IamToken:
-        """Returns the token; a new one if it is about to expire or is `rejected`. Raises NotSent."""
+        """Return the token; a new one if it is about to expire or is `rejected`. Raises NotSent."""
         with self._lock:
             if self._refusal:
                 raise self._refusal  # a wrong password is not retried: that would lock the user
@@ -151,7 +151,7 @@ LOCAL = TokenAuth("local")
 
 
 def sign_in(target: Target, found: ResolvedCredential, transport: Transport) -> AuthContext:
-    """Prepares a credential for use, and looks up the project id if it is not configured.
+    """Prepare a credential for use, and looks up the project id if it is not configured.
 
     Raises ApiError, and UsageError if there is no name to look it up by, or not exactly one project.
     """

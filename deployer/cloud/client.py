@@ -63,7 +63,7 @@ class Client:
         return self._transport.request_id
 
     def create(self, kind: Kind, name: str, spec: Spec) -> str:
-        """Sends a new job and returns its id. Raises ApiError."""
+        """Send a new job and returns its id. Raises ApiError."""
         body = kind.body(name, spec)
         response = self._call(kind.service, kind.create, kind.path_values(spec), body=body)
         for path, word in kind.accepted.items():
@@ -78,46 +78,46 @@ class Client:
         return str(identifier)
 
     def start(self, kind: Kind, identifier: str, *, from_savepoint: bool = False) -> None:
-        """Starts a definition that was created as a draft. Raises ApiError.
+        """Start a definition that was created as a draft. Raises ApiError.
 
         One id per request: the response is a list in the order of the ids, without the ids.
         """
         self._batch_call(kind, kind.operations.start, identifier, {"resume_savepoint": from_savepoint})
 
     def stop(self, kind: Kind, identifier: str, *, savepoint: bool) -> None:
-        """Requests a stop of a definition's run; only its state shows when it has ended. Raises ApiError.
+        """Request a stop of a definition's run; only its state shows when it has ended. Raises ApiError.
 
         One id per request, as for start. Raises RequestFailed for a job that is not running.
         """
         self._batch_call(kind, kind.operations.stop, identifier, {"trigger_savepoint": savepoint})
 
     def cancel(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> None:
-        """Requests the cancellation of a run; only its state shows when it has ended. Raises ApiError.
+        """Request the cancellation of a run; only its state shows when it has ended. Raises ApiError.
 
         Raises RequestFailed for a run that has ended, except for a session.
         """
         self._change(kind, kind.operations.cancel, identifier, path_values)
 
     def update(self, kind: Kind, identifier: str, body: Mapping[str, Any]) -> None:
-        """Updates the fields in `body` of a definition, and no others. Raises ApiError."""
+        """Update the fields in `body` of a definition, and no others. Raises ApiError."""
         self._change(kind, kind.operations.update, identifier, {}, body=body)
 
     def delete(self, kind: Kind, identifier: str) -> None:
-        """Deletes a definition in any state. It cannot be restored. Raises ApiError."""
+        """Delete a definition in any state. It cannot be restored. Raises ApiError."""
         self._change(kind, kind.operations.delete, identifier, {})
 
     def tag(self, kind: Kind, identifier: str, tags: Mapping[str, str]) -> None:
-        """Adds tags; an existing key gets the new value. Raises ApiError."""
+        """Add tags; an existing key gets the new value. Raises ApiError."""
         self._change(kind, kind.operations.add_tags, identifier, {}, body=_tags(tags))
 
     def untag(self, kind: Kind, identifier: str, tags: Mapping[str, str]) -> None:
-        """Removes tags; keys and values must be those of the job. Raises ApiError."""
+        """Remove tags; keys and values must be those of the job. Raises ApiError."""
         self._change(kind, kind.operations.remove_tags, identifier, {}, body=_tags(tags))
 
     def log(
         self, kind: Kind, identifier: str, path_values: Mapping[str, str], *, start: int, size: int
     ) -> LogPage:
-        """Returns up to `size` lines of a log, beginning with line `start` (from 0). Raises ApiError.
+        """Return up to `size` lines of a log, beginning with line `start` (from 0). Raises ApiError.
 
         A negative `start` counts from the end, as in a slice, and takes one more request.
         """
@@ -132,7 +132,7 @@ class Client:
         return LogPage(tuple(map(str, lines)), start, count)
 
     def show(self, kind: Kind, identifier: str, path_values: Mapping[str, str]) -> Mapping[str, Any] | None:
-        """Returns the entry of one job, None if there is none. Raises ApiError."""
+        """Return the entry of one job, None if there is none. Raises ApiError."""
         try:
             response = self._job_call(kind, kind.operations.get, identifier, path_values)
         except RequestFailed as error:
@@ -145,7 +145,7 @@ class Client:
         return entry
 
     def _batch_call(self, kind: Kind, operation: str, identifier: str, body: Mapping[str, Any]) -> None:
-        """Sends a request that takes a list of jobs, for one job."""
+        """Send a request that takes a list of jobs, for one job."""
         table = load_table(operation)
         _check_identifier(table, identifier, number=True)
         _require_success(
@@ -174,7 +174,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Response:
-        """Sends a request about one job. Its id fills the placeholder of the path that has no other value."""
+        """Send a request about one job. Its id fills the placeholder of the path that has no other value."""
         table = load_table(operation)
         values = dict(path_values)
         for row in table.placeholders:
@@ -195,7 +195,7 @@ class Client:
         *,
         first: Page | None = None,
     ) -> list[Entry]:
-        """Returns all entries of a listing that match `filters`; `first` is its first page, if known.
+        """Return all entries of a listing that match `filters`; `first` is its first page, if known.
 
         Raises ApiError, also if the listing is incomplete. A service may match a filter loosely, or ignore it.
         """
@@ -208,7 +208,7 @@ class Client:
         )
 
     def first_page(self, kind: Kind, path_values: Mapping[str, str], filters: Mapping[str, str]) -> Page:
-        """Returns the first page of a listing with its total. Raises ApiError."""
+        """Return the first page of a listing with its total. Raises ApiError."""
         return self._page(kind, path_values, filters, kind.listing.paging.value)
 
     def _page(
@@ -231,7 +231,7 @@ class Client:
         return Page(entries, total, response.request_line)
 
     def tags(self, kind: Kind, identifier: str) -> list[dict[str, str]]:
-        """Returns the tags of one job in the form of its spec: {key, value}. Raises ApiError."""
+        """Return the tags of one job in the form of its spec: {key, value}. Raises ApiError."""
         response = self._job_call(kind, kind.operations.list_tags, identifier, {})
         tags, count = get_path(response.value, "tags"), _count(get_path(response.value, "count"))
         tags = [] if tags is None and count == 0 else tags
@@ -250,7 +250,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Response:
-        """Sends one request and returns its successful response. Raises ApiError."""
+        """Send one request and returns its successful response. Raises ApiError."""
         method, _, path = table.call.partition(" ")
         values = {"project_id": self.project_id, **path_values}
         for key, value in values.items():
@@ -281,7 +281,7 @@ def _check_identifier(table: Table, identifier: str, *, number: bool) -> None:
 
 
 def _require_success(table: Table, response: Response) -> None:
-    """Raises ResponseLost unless a response confirms success; a "false" has raised RequestFailed before."""
+    """Raise ResponseLost unless a response confirms success; a "false" has raised RequestFailed before."""
     items = response.value if isinstance(response.value, list) else [response.value]
     says = any(row.name == "is_success" for row in table.response)
     if response.value is None and table.bodiless:
@@ -297,7 +297,7 @@ def _tags(tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    """Returns a total, which MRS sometimes sends as a string."""
+    """Return a total, which MRS sometimes sends as a string."""
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):

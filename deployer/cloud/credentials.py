@@ -88,7 +88,7 @@ class ResolvedCredential:
     project_name: str = ""
 
     def scrubbed(self, said: str) -> str:
-        """Returns a message without the credential in any encoding."""
+        """Return a message without the credential in any encoding."""
         values = {f"VALUE_{number}": value for number, value in enumerate(self.credential.secrets)}
         held = Secrets({name: SecretSource(name, variable=name) for name in values}, values, Path())
         held.missing(values)  # reads them
@@ -157,7 +157,7 @@ _FILE_SECTION = "basic"  # the SDK keeps credentials for global services in anot
 
 
 def find(target: Target, environment: Mapping[str, str]) -> ResolvedCredential:
-    """Returns the credential of a target, by its `auth` or the first one that is set. Raises DeployerError.
+    """Return the credential of a target, by its `auth` or the first one that is set. Raises DeployerError.
 
     Without a method the order is that of the Terraform provider: a token, an access key, a password, a file.
     """
@@ -240,7 +240,7 @@ class _Reader:
         return ResolvedCredential(key, said.get("iam_endpoint", ""), said.get("project_id", ""))
 
     def with_project(self, found: ResolvedCredential) -> ResolvedCredential:
-        """Returns `found` with the project of the variables, which override the file."""
+        """Return `found` with the project of the variables, which override the file."""
         ids = (self._first(names.project_id) for names in _TOOLS)
         project_names = (self._first(names.project_name) for names in _TOOLS)
         return ResolvedCredential(
@@ -251,7 +251,7 @@ class _Reader:
         )
 
     def missing(self, method: str) -> str:
-        """Describes which variables are incomplete or missing."""
+        """Describe which variables are incomplete or missing."""
         if self._halves:
             return "; ".join(self._halves)
         if method == "token" and self._variable:
@@ -260,7 +260,7 @@ class _Reader:
         return f"no credentials found; set {wanted}"
 
     def _complete(self, first: str, other: str, *, either: str = "") -> bool:
-        """Returns whether two variables are set that are only valid together."""
+        """Return whether two variables are set that are only valid together."""
         there = [name for name in (first, other) if self._value(name)]
         if len(there) == 1:
             lacking = other if there == [first] else either or first
@@ -305,7 +305,7 @@ def _is_file(file: Path) -> bool:
 
 
 def _section(file: Path, shown: str) -> Mapping[str, str]:
-    """Returns the section of the credentials file, without interpolation. Raises DeployerError."""
+    """Return the section of the credentials file, without interpolation. Raises DeployerError."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(file.read_text(encoding="utf-8"))

@@ -29,7 +29,7 @@ _NOTHING = Hint((), "")
 
 
 def find_hint(code: str, message: str) -> Hint:
-    """Returns the hint for a code and message; an empty one if none is known."""
+    """Return the hint for a code and message; an empty one if none is known."""
     for hint in _by_code().get(_usual(code), ()):
         if re.search(hint.says, message, re.IGNORECASE):
             return hint
@@ -37,7 +37,7 @@ def find_hint(code: str, message: str) -> Hint:
 
 
 def _usual(code: str) -> str:
-    """Normalizes a code: older gateways use APIG, and a number may have lost its leading zeros."""
+    """Normalize a code: older gateways use APIG, and a number may have lost its leading zeros."""
     code = code.strip().upper()
     if code.startswith("APIG."):
         return code.replace("APIG.", "APIGW.", 1)

@@ -51,7 +51,7 @@ class Iam:
         return self.url.rstrip("/").removesuffix("/v3").rstrip("/")
 
     def token(self, password: Password, project: Mapping[str, str]) -> IamToken:
-        """Returns a token for a project, specified by its `id` or its `name`. Raises ApiError."""
+        """Return a token for a project, specified by its `id` or its `name`. Raises ApiError."""
         domain = {"id": password.domain_id} if password.domain_id else {"name": password.domain_name}
         by_name = {"name": password.user_name, "domain": domain}
         user = {"id": password.user_id} if password.user_id else by_name
@@ -79,7 +79,7 @@ class Iam:
         return IamToken(value, _seconds(response.value, response.headers), str(project_id))
 
     def project_id(self, name: str, auth: AuthBase, credential: Credential) -> str:
-        """Returns the id of the named project. Raises ApiError; UsageError if there is not exactly one."""
+        """Return the id of the named project. Raises ApiError; UsageError if there is not exactly one."""
         query = {"name": name}
         call = Call("iam", self.base, "GET", "/v3/projects", auth, query, credential=credential)
         response = self.transport.send(call)
@@ -102,7 +102,7 @@ class Iam:
 
 
 def _seconds(value: Any, headers: Mapping[str, str]) -> float:
-    """Returns how long a token is valid, by the clock of IAM: the local clock may be wrong."""
+    """Return how long a token is valid, by the clock of IAM: the local clock may be wrong."""
     try:
         end = datetime.fromisoformat(str(get_path(value, "token.expires_at")))
     except ValueError:

@@ -30,17 +30,17 @@ class Log:
         self._shown: Counter[str] = Counter()
 
     def last(self, lines: int) -> list[str]:
-        """Returns the last lines. Raises ApiError."""
+        """Return the last lines. Raises ApiError."""
         return self._from(max(0, self._length() - lines))
 
     def first_lines(self, lines: int) -> list[str]:
-        """Returns the last lines, before `new_lines` returns the later ones. Raises ApiError."""
+        """Return the last lines, before `new_lines` returns the later ones. Raises ApiError."""
         whole = self._whole()
         self._shown = Counter(whole)
         return whole[max(0, len(whole) - lines) :]
 
     def new_lines(self) -> list[str]:
-        """Returns the lines that are new since the last read; all lines if the log got shorter. Raises ApiError."""
+        """Return the lines that are new since the last read; all lines if the log got shorter. Raises ApiError."""
         before = self._total
         whole = self._whole()
         known = Counter() if self._total < before else self._shown
@@ -61,7 +61,7 @@ class Log:
         return self._client.log(self._kind, self._id, self._path_values, start=0, size=1).total
 
     def _from(self, start: int) -> list[str]:
-        """Returns the lines from `start` to the end, page by page."""
+        """Return the lines from `start` to the end, page by page."""
         lines: list[str] = []
         while True:
             at = start + len(lines)

@@ -28,7 +28,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> Live:
-    """Reads every listing that one of `jobs` needs, once. A failed listing does not stop the others.
+    """Read every listing that one of `jobs` needs, once. A failed listing does not stop the others.
 
     Kinds with ownership tags are also searched for jobs of `owner` if none of `jobs` is of the kind.
     """
@@ -74,7 +74,7 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
 
 
 def list_candidates(client: Client, job: Job) -> list[LiveJob]:
-    """Returns the live jobs that may be `job`, in any place: those with its name. Raises ApiError.
+    """Return the live jobs that may be `job`, in any place: those with its name. Raises ApiError.
 
     Takes one request if the listing can be filtered by name, and one more for each job with its own tags.
     """
@@ -92,7 +92,7 @@ def list_candidates(client: Client, job: Job) -> list[LiveJob]:
 
 
 def _filters(kind: Kind, job: Job) -> dict[str, str]:
-    """Returns filters that leave little more than `job` in its listing."""
+    """Return filters that leave little more than `job` in its listing."""
     if kind.listing.by_name and _PLAIN_NAME.fullmatch(job.name):
         return {kind.listing.by_name: job.name}
     # A job that moved has another place: if the listing has names, the name is looked up everywhere.
@@ -109,7 +109,7 @@ class _ListingResult:
 
 
 def _read_listing(client: Client, kind: Kind, jobs: Sequence[Job]) -> _ListingResult:
-    """Reads the listing that `jobs` share; a long one filtered by their names and for active jobs."""
+    """Read the listing that `jobs` share; a long one filtered by their names and for active jobs."""
     path_values = kind.path_values(jobs[0].spec)
     names = sorted({job.name for job in jobs})
     first = client.first_page(kind, path_values, {})
@@ -135,7 +135,7 @@ def _is_cheaper_by_name(kind: Kind, names: Sequence[str], first: Page) -> bool:
 def _by_name(
     client: Client, kind: Kind, path_values: Mapping[str, str], names: Sequence[str], first: Page
 ) -> list[Entry] | None:
-    """Reads the first page, all `names` and all active jobs; None if filters are not supported."""
+    """Read the first page, all `names` and all active jobs; None if filters are not supported."""
     listing = kind.listing
     probe = client.first_page(kind, path_values, {listing.by_name: names[0]})
     if probe.total >= first.total:
@@ -156,7 +156,7 @@ def _by_name(
 
 
 def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
-    """Calls `call` for each item and returns the results in order; stops at the first failure."""
+    """Call `call` for each item and returns the results in order; stops at the first failure."""
     # Not as a context manager: that would wait for the running requests.
     pool = ThreadPoolExecutor(_THREADS)
     try:
@@ -168,7 +168,7 @@ def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
 def _maybe_owned(
     client: Client, kind: Kind, owner: Owner, live: Sequence[LiveJob], wanted: set[Identity]
 ) -> set[Identity]:
-    """Returns other jobs that may belong to the owner, by a tag that only a filter reveals.
+    """Return other jobs that may belong to the owner, by a tag that only a filter reveals.
 
     A service that ignores the filter returns all jobs; its response is then not used.
     """
@@ -185,7 +185,7 @@ def _maybe_owned(
 
 
 def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJob]:
-    """Returns the owner's live jobs of kinds without manifests; without tags only active ones."""
+    """Return the owner's live jobs of kinds without manifests; without tags only active ones."""
     found: list[LiveJob] = []
     for kind in kinds:
         query = ownership_filter(kind, owner)
@@ -204,7 +204,7 @@ def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJo
 def _with_tags(
     client: Client, kind: Kind, live: Sequence[LiveJob], wanted: set[Identity]
 ) -> tuple[list[LiveJob], dict[Identity, str]]:
-    """Returns the jobs with the tags from their own API, and a note for each whose tags cannot be read."""
+    """Return the jobs with the tags from their own API, and a note for each whose tags cannot be read."""
     silent: list[ApiError] = []
 
     def tagged(job: LiveJob) -> LiveJob | ApiError:
@@ -242,7 +242,7 @@ def _with_tags(
 def with_submitted(
     client: Client, live: Live, submitted: Mapping[str, Identity], jobs: Iterable[Job]
 ) -> tuple[Live, tuple[str, ...]]:
-    """Adds recently submitted jobs that are not listed yet, and returns the ids that do not exist at all.
+    """Add recently submitted jobs that are not listed yet, and returns the ids that do not exist at all.
 
     A job that cannot be read is treated as one that does not exist.
     """
@@ -267,7 +267,7 @@ def with_submitted(
 def get_live_job(
     client: Client, identity: Identity, identifier: str, path_values: Mapping[str, str]
 ) -> LiveJob | None:
-    """Returns one live job by id, None if there is none. Raises ApiError."""
+    """Return one live job by id, None if there is none. Raises ApiError."""
     kind = KINDS[identity.kind]
     if kind.operations.get:
         entry = client.show(kind, identifier, path_values)
@@ -306,7 +306,7 @@ def _is_of_kind(kind: Kind, entry: Entry) -> bool:
 
 
 def _known_fields(kind: Kind) -> _Known:
-    """Returns the fields that an entry may have; empty if the table describes none."""
+    """Return the fields that an entry may have; empty if the table describes none."""
     rows: Sequence[Row] = load_table(kind.listing.table).response
     for step in kind.listing.items.split("."):
         rows = next((row.fields for row in rows if row.name == step), ())

@@ -35,7 +35,7 @@ class _ListingChangedError(Exception):
 def read_to_end(
     read: Callable[[int], Page], paging: Paging, identifier: str, first: Page | None = None
 ) -> list[Entry]:
-    """Returns all entries, each once, by their field `identifier`; `read` reads the page at an offset.
+    """Return all entries, each once, by their field `identifier`; `read` reads the page at an offset.
 
     `first` is the first page if it was read before. Raises ResponseLost if the result is still incomplete
     after several attempts.
@@ -81,7 +81,7 @@ def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, pag
 
 
 def entries_of(value: Any) -> list[Any] | None:
-    """Returns the entries of a page: an array, or an object of arrays (MRS API reference of 2021)."""
+    """Return the entries of a page: an array, or an object of arrays (MRS API reference of 2021)."""
     if isinstance(value, Mapping):
         arrays = list(value.values())
         if not arrays or not all(isinstance(array, list) for array in arrays):

@@ -86,7 +86,7 @@ class Reader:
     def read(
         self, response: requests.Response, request_line: str, *, bodiless: bool = False
     ) -> Response | Failure:
-        """Returns the response as data, or the failure that its status and error code mean.
+        """Return the response as data, or the failure that its status and error code mean.
 
         `bodiless`: a successful response may have no body.
         """
@@ -127,7 +127,7 @@ class Reader:
         return Failure(error_type, text, retryable, _retry_after(headers), status, code, request_id)
 
     def _shown(self, said: str, response: requests.Response) -> str:
-        """Returns a message of a service, shortened and without credentials that it may repeat."""
+        """Return a message of a service, shortened and without credentials that it may repeat."""
         length = len(said)
         for name in ("X-Auth-Token", "X-Security-Token", "Authorization"):
             if value := response.request.headers.get(name):
@@ -136,7 +136,7 @@ class Reader:
         return said if len(said) <= MAX_MESSAGE else f"{said[:MAX_MESSAGE]}... ({length} characters)"
 
     def _advice(self, response: requests.Response) -> str:
-        """Returns a hint for responses about authentication."""
+        """Return a hint for responses about authentication."""
         status = response.status_code
         if 300 <= status < 400:
             return "redirects are not followed because requests carry credentials"
@@ -152,7 +152,7 @@ class Reader:
 
 
 def _clock_skew(response: requests.Response) -> str:
-    """Describes the clock skew of a signature that was rejected for its date; empty if there is none."""
+    """Describe the clock skew of a signature that was rejected for its date; empty if there is none."""
     signed = response.request.headers.get("X-Sdk-Date")
     said = server_date(response.headers)
     if signed is None or said is None:
@@ -169,7 +169,7 @@ def _clock_skew(response: requests.Response) -> str:
 
 
 def server_date(headers: Mapping[str, str]) -> datetime | None:
-    """Returns the time in a response, None if it has none."""
+    """Return the time in a response, None if it has none."""
     return _date(headers.get("Date", ""))
 
 
@@ -182,7 +182,7 @@ def _date(text: str) -> datetime | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Returns seconds, from a number of seconds or from a date relative to that of the response."""
+    """Return seconds, from a number of seconds or from a date relative to that of the response."""
     said = headers.get("Retry-After", "").strip()
     if said.isascii() and said.isdecimal():
         return float(said[:9])
@@ -202,7 +202,7 @@ _NOT_SENT: tuple[tuple[type[BaseException], str, Retryable], ...] = (
 
 
 def transport_failure(error: OSError, request_line: str) -> Failure:
-    """Converts an exception of `requests` to a Failure."""
+    """Convert an exception of `requests` to a Failure."""
     causes = list(_causes(error))
     for error_type, words, retryable in _NOT_SENT:
         if any(isinstance(cause, error_type) for cause in causes):
@@ -226,7 +226,7 @@ def transport_failure(error: OSError, request_line: str) -> Failure:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yields an exception and its causes: requests keeps that of urllib3 in `args`, urllib3 in `reason`."""
+    """Yield an exception and its causes: requests keeps that of urllib3 in `args`, urllib3 in `reason`."""
     seen: list[BaseException] = []
     queue: list[object] = [error]
     while queue:
@@ -238,7 +238,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def parse_error(body: Any) -> tuple[str, str]:
-    """Returns code and message of an error response, whatever its shape; the code is empty if none.
+    """Return code and message of an error response, whatever its shape; the code is empty if none.
 
     MRS may nest them in job_submit_result, some pages spell them errorCode and errorMsg, and IAM has
     code and message inside `error`.
@@ -259,13 +259,13 @@ def parse_error(body: Any) -> tuple[str, str]:
 
 
 def _first_error(said: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    """Returns the first code with its message, or else the first message."""
+    """Return the first code with its message, or else the first message."""
     said = [*said]
     return next((pair for pair in said if pair[0]), next(filter(any, said), ("", "")))
 
 
 def _error_pair(item: Any) -> tuple[str, str]:
-    """Returns code and message of an error. HTTP 200 may contain one: is_success may be "false"."""
+    """Return code and message of an error. HTTP 200 may contain one: is_success may be "false"."""
     code, message = parse_error(item)
     said = get_path(item, "is_success")
     # DataArts logs show is_success: false with the id of a batch that was accepted.

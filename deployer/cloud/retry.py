@@ -39,7 +39,7 @@ class Backoff:
         self.attempts = 0
 
     def next_delay(self, retryable: Retryable, asked: float | None) -> float | None:
-        """Returns the seconds to wait before the next attempt; None to give up.
+        """Return the seconds to wait before the next attempt; None to give up.
 
         `asked` is the delay that the service asks for.
         """
@@ -58,7 +58,7 @@ class Backoff:
         return max(asked or 0, self._spread(FIRST_SECONDS * 2 ** (self.attempts - 1)))
 
     def _capacity_delay(self, asked: float) -> float | None:
-        """Returns a longer delay for capacity, as jobs end in minutes; not counted as an attempt."""
+        """Return a longer delay for capacity, as jobs end in minutes; not counted as an attempt."""
         now = self._clock.monotonic()
         if self.full_since is None:
             self.full_since = now
@@ -71,5 +71,5 @@ class Backoff:
         return wait
 
     def _spread(self, seconds: float) -> float:
-        """Returns half to all of `seconds`, so that rejected clients do not retry at the same time."""
+        """Return half to all of `seconds`, so that rejected clients do not retry at the same time."""
         return min(seconds, LONGEST_SECONDS) * (0.5 + self._clock.chance() / 2)

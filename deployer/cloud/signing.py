@@ -12,7 +12,7 @@ DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 def authorization(ak: str, sk: str, method: str, url: str, headers: Mapping[str, str], body: bytes) -> str:
-    """Returns the Authorization header of a request; all `headers` are signed."""
+    """Return the Authorization header of a request; all `headers` are signed."""
     lines = sorted((name.lower(), value.strip()) for name, value in headers.items())
     names = ";".join(name for name, _ in lines)
     parts = urlsplit(url)
@@ -34,14 +34,14 @@ def authorization(ak: str, sk: str, method: str, url: str, headers: Mapping[str,
 
 
 def canonical_query(query: str) -> str:
-    """Returns a query in the form that is signed and must be sent: sorted by name and value, a blank as %20."""
+    """Return a query in the form that is signed and must be sent: sorted by name and value, a blank as %20."""
     pairs = [pair.partition("=")[::2] for pair in query.split("&") if pair]
     decoded = sorted((unquote(name), unquote(value)) for name, value in pairs)
     return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in decoded)
 
 
 def _path(path: str) -> str:
-    """Returns each segment quoted, with a / at the end even if the URL has none."""
+    """Return each segment quoted, with a / at the end even if the URL has none."""
     canonical = "/".join(_quoted(segment) for segment in unquote(path).split("/"))
     return canonical if canonical.endswith("/") else f"{canonical}/"
 

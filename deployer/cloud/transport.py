@@ -80,7 +80,7 @@ class Transport:
         clock: Clock | None = None,
         note: Callable[[str], object] = str,
     ) -> None:
-        """Opens a session. `scrub` is applied to all text of a service, `note` receives messages about retries.
+        """Open a session. `scrub` is applied to all text of a service, `note` receives messages about retries.
 
         Raises UsageError.
         """
@@ -109,7 +109,7 @@ class Transport:
         return str(getattr(self._last, "request_id", ""))
 
     def send(self, call: Call) -> Response:
-        """Sends a request and returns its successful response. Raises ApiError and UsageError."""
+        """Send a request and returns its successful response. Raises ApiError and UsageError."""
         backoff = Backoff(
             self._retry, self.clock, write=call.write, full_since=self._full_since.get(call.request_line)
         )
@@ -171,7 +171,7 @@ class _Session(requests.Session):
 
 
 def _validated_ca_file(ca_file: Path) -> str:
-    """Returns the path of a file with certificates; raises UsageError if it has none."""
+    """Return the path of a file with certificates; raises UsageError if it has none."""
     try:
         ssl.create_default_context(cafile=ca_file)
     except OSError as error:
@@ -181,7 +181,7 @@ def _validated_ca_file(ca_file: Path) -> str:
 
 
 def _is_local(base: str) -> bool:
-    """Returns whether a base URL is on this machine; raises UsageError for another one without https."""
+    """Return whether a base URL is on this machine; raises UsageError for another one without https."""
     try:
         # The parser of requests: another one may read another host from the same URL.
         parts = parse_url(base)
@@ -194,7 +194,7 @@ def _is_local(base: str) -> bool:
 
 
 def _attempts_summary(failure: Failure, backoff: Backoff, retry: Retry) -> str:
-    """Describes the attempts at the end of a message."""
+    """Describe the attempts at the end of a message."""
     if failure.retryable is Retryable.FULL:
         minutes = retry.capacity_seconds / 60
         waited = f"; no capacity within {minutes:.0f} minutes" if minutes else ""

@@ -40,7 +40,7 @@ def _dumped(value: Any, allow_unicode: bool, width: float) -> str:
 
 
 def dump(value: Any, *, allow_unicode: bool = True) -> str:
-    """Returns `value` in block style, mappings in their order.
+    """Return `value` in block style, mappings in their order.
 
     Without `allow_unicode` non-ASCII characters are escaped. No line is a command to a CI runner.
     """

@@ -13,7 +13,7 @@ MAX_BYTES = 2 * 2**20
 
 
 def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
-    """Reads `file`, relative to `folder`. With `inside`, paths and links must stay in the folder.
+    """Read `file`, relative to `folder`. With `inside`, paths and links must stay in the folder.
 
     Hidden files are refused too: `.git/config` has a token on many CI machines, and a pull request could print it.
     """
@@ -39,7 +39,7 @@ def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
 
 
 def is_hidden(path: PurePath) -> bool:
-    """Returns whether a name in a relative path starts with a dot."""
+    """Return whether a name in a relative path starts with a dot."""
     return any(part.startswith(".") for part in path.parts)
 
 
@@ -48,7 +48,7 @@ def _unreadable(file: str, why: str | None) -> Problem:
 
 
 def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
-    """Returns the only document of a file, a mapping; an empty file is an empty mapping. Raises InvalidInput."""
+    """Return the only document of a file, a mapping; an empty file is an empty mapping. Raises InvalidInput."""
     text = read_text(folder, file, inside=inside)
     if isinstance(text, Problem):
         raise InvalidInput([text], folder)

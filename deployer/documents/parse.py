@@ -57,16 +57,16 @@ class YamlText(Protocol):
         """Returns the text that YAML reads."""
 
     def location(self, line: int, column: int) -> Location:
-        """Returns the author's location of a position in the text, counted from 0."""
+        """Return the author's location of a position in the text, counted from 0."""
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
-        """Returns the value of a scalar with placeholders: plain data. Raises InvalidPlaceholder."""
+        """Return the value of a scalar with placeholders: plain data. Raises InvalidPlaceholder."""
 
     def is_filled(self, scalar: str) -> bool:
-        """Returns whether a scalar has a placeholder."""
+        """Return whether a scalar has a placeholder."""
 
     def names(self, scalar: str) -> tuple[str, ...]:
-        """Returns the names of the project's values that the placeholders of a scalar use, such as `db.host`."""
+        """Return the names of the project's values that the placeholders of a scalar use, such as `db.host`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class PlainText:
 
 
 def decode(file: str, content: bytes) -> str | Problem:
-    """Returns the text of a file, which must be UTF-8."""
+    """Return the text of a file, which must be UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -102,7 +102,7 @@ def decode(file: str, content: bytes) -> str | Problem:
 
 
 def resolve(text: str) -> Any:
-    """Returns the value of an unquoted scalar."""
+    """Return the value of an unquoted scalar."""
     if text in _NULL:
         return None
     if text in _BOOL:
@@ -117,7 +117,7 @@ def resolve(text: str) -> Any:
 
 
 def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
-    """Returns the valid documents of `source` and all problems of the others; skips empty ones."""
+    """Return the valid documents of `source` and all problems of the others; skips empty ones."""
     documents: list[Document] = []
     problems: list[Problem] = []
     size = 0
@@ -134,7 +134,7 @@ def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
-    """Splits text at `---` lines, with first line numbers, so that errors stay in one document."""
+    """Split text at `---` lines, with first line numbers, so that errors stay in one document."""
     preamble = _PREAMBLE.match(text)
     first = preamble.end() if preamble else 0
     starts = [0, *(marker.start() for marker in _MARKER.finditer(text) if marker.start() > first)]
@@ -155,7 +155,7 @@ _Tree = dict[str, Any] | list[Any] | _Leaf
 
 
 def _events(text: str) -> Iterator[Any]:
-    """Yields the events of `yaml.parse`, but faster."""
+    """Yield the events of `yaml.parse`, but faster."""
     loader = _LOADER(text)
     try:
         while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
@@ -165,7 +165,7 @@ def _events(text: str) -> Iterator[Any]:
 
 
 def _scalar_cost(text: str) -> int:
-    """Returns the cost of a scalar: one, or more if it is long."""
+    """Return the cost of a scalar: one, or more if it is long."""
     return 1 + len(text) // 128
 
 
@@ -178,7 +178,7 @@ class _Built(NamedTuple):
 
 
 def _built(value: Any) -> _Built:
-    """Returns a filled-in value."""
+    """Return a filled-in value."""
     if not isinstance(value, dict | list):
         return _Built(_Leaf(value), _scalar_cost(value) if isinstance(value, str) else 1)
     children = [_built(item) for item in (value.values() if isinstance(value, dict) else value)]
@@ -269,7 +269,7 @@ class _Reader:
             return
 
     def _unreadable(self, error: yaml.MarkedYAMLError, text: str) -> None:
-        """Reports libyaml's error where it was detected, or where an unclosed construct starts."""
+        """Report libyaml's error where it was detected, or where an unclosed construct starts."""
         begun: Any = error.context_mark or error.problem_mark
         mark: Any = error.problem_mark or begun
         message = " ".join(filter(None, (error.problem, error.context)))
@@ -290,7 +290,7 @@ class _Reader:
         self._problem(location, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
-        """Returns the data of a tree; records its texts, and the locations of values repeated by aliases."""
+        """Return the data of a tree; records its texts, and the locations of values repeated by aliases."""
         if path and (found := self.written.get(id(tree))) and found[1] != path:
             self._copy_locations(tree, found[1], path)
         if isinstance(tree, dict):
@@ -302,7 +302,7 @@ class _Reader:
         return tree.value
 
     def _copy_locations(self, tree: _Tree, written: Path, path: Path) -> None:
-        """Copies the locations below `written` to the same keys below `path`."""
+        """Copy the locations below `written` to the same keys below `path`."""
         for step in tree if isinstance(tree, dict) else range(len(tree)):
             for locations in (self.keys, self.values):
                 if (location := locations.get((*written, step))) and (*path, step) not in locations:
@@ -319,7 +319,7 @@ class _Reader:
         return _UnreadableDocument()
 
     def _begin(self, event: Any) -> Location:
-        """Records the location of a value. A document starts at its first value, not at the `---` before it."""
+        """Record the location of a value. A document starts at its first value, not at the `---` before it."""
         location = self._location(event.start_mark)
         if not self.stack:
             self.start = location
@@ -417,7 +417,7 @@ class _Reader:
         self._add(event, self.anchors[event.anchor], None)
 
     def _add(self, event: Any, built: _Built, anchor: str | None) -> None:
-        """Adds a finished value to the enclosing collection."""
+        """Add a finished value to the enclosing collection."""
         if len(self.stack) + built.depth > MAX_DEPTH:
             message = f"nested deeper than {MAX_DEPTH} levels after alias expansion"
             raise self._stop(event, message, Code.YAML_LIMIT)

@@ -49,7 +49,7 @@ class CheckResult:
 
 
 def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckResult:
-    """Checks all manifests of a project. `clusters` gives names to MRS cluster ids."""
+    """Check all manifests of a project. `clusters` gives names to MRS cluster ids."""
     jobs: dict[Identity, tuple[Job, Manifest]] = {}
     disabled: list[Identity] = []
     invalid: list[tuple[str, Any]] = []
@@ -124,7 +124,7 @@ _IN_PLAIN_TEXT = (
 
 
 def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job: Job) -> Iterator[Problem]:
-    """Yields deprecated names and violated rules; all of them can be waived."""
+    """Yield deprecated names and violated rules; all of them can be waived."""
     written = {}
     for row in kind.rows:
         for alias in row.aliases:
@@ -143,7 +143,7 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
 
 
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
-    """Yields secrets in fields whose value must be known before the request."""
+    """Yield secrets in fields whose value must be known before the request."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
     if not secrets.has_reference(document.value):
         return
@@ -157,7 +157,7 @@ def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
 
 
 def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
-    """Yields fields that are reserved for ownership metadata."""
+    """Yield fields that are reserved for ownership metadata."""
     for path in reserved(kind, spec) if isinstance(spec, dict) else ():
         message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for ownership metadata"
         location = document.location(("spec", *path), of_key=path[0] == CONF)
@@ -176,13 +176,13 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _name(manifest: Manifest) -> Any:
-    """Returns the name of a possibly invalid manifest."""
+    """Return the name of a possibly invalid manifest."""
     metadata = manifest.document.value.get("metadata")
     return metadata.get("name") if isinstance(metadata, dict) else None
 
 
 def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Problem]:
-    """Returns a problem for an invalid timestamp such as 2024-02-30T00:00:00Z, unless `problems` has one for it."""
+    """Return a problem for an invalid timestamp such as 2024-02-30T00:00:00Z, unless `problems` has one for it."""
     lifecycle = document.value.get("lifecycle")
     rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
     location = document.location(("lifecycle", "rerun"))
@@ -197,7 +197,7 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
 
 
 def with_texts(manifest: Manifest) -> dict[str, Any]:
-    """Returns the data of a manifest, with unquoted scalars of string maps as their source text."""
+    """Return the data of a manifest, with unquoted scalars of string maps as their source text."""
     kind, document = KINDS[manifest.kind], manifest.document
     value = dict(document.value)
     spec = value.get("spec")
@@ -257,7 +257,7 @@ def _dependencies(
     disabled: Sequence[Identity],
     invalid: Sequence[tuple[str, Any]],
 ) -> tuple[tuple[Dependency, ...], list[Problem]]:
-    """Returns the dependencies of a manifest. `invalid` are the kinds and names of manifests with reported problems."""
+    """Return the dependencies of a manifest. `invalid` are the kinds and names of manifests with reported problems."""
     dependencies: list[Dependency] = []
     problems: list[Problem] = []
     for index, raw in enumerate(manifest.document.value.get("dependsOn", ())):
@@ -292,7 +292,7 @@ def _dependencies(
 def _ordered(
     jobs: Mapping[Identity, Job], manifests: Mapping[Identity, Manifest]
 ) -> tuple[list[Job], list[Problem]]:
-    """Returns the jobs in dependency order, else by identity; or the cycle that prevents it."""
+    """Return the jobs in dependency order, else by identity; or the cycle that prevents it."""
     sorter = TopologicalSorter(
         {
             identity: sorted(dependency.identity for dependency in jobs[identity].depends_on)

@@ -48,7 +48,7 @@ class _File:
 
 
 def read(project: Project, target: Target, files: Sequence[str], values: Mapping[str, Any]) -> Manifests:
-    """Returns all manifests in `files`. An invalid file or document does not affect the others."""
+    """Return all manifests in `files`. An invalid file or document does not affect the others."""
     manifests: list[Manifest] = []
     problems: list[Problem] = []
     readable: list[_File] = []
@@ -83,7 +83,7 @@ def read(project: Project, target: Target, files: Sequence[str], values: Mapping
 
 
 def _split(name: str, text: str) -> _File:
-    """Splits a file into its `forEach` text and the rest; line numbers stay."""
+    """Split a file into its `forEach` text and the rest; line numbers stay."""
     begin = _FOR_EACH.search(text)
     if not begin:
         return _File(name, text)
@@ -101,7 +101,7 @@ def _split(name: str, text: str) -> _File:
 
 
 def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[Problem]]:
-    """Returns the render tasks: each file once, or once per item of its `forEach`."""
+    """Return the render tasks: each file once, or once per item of its `forEach`."""
     tasks: list[Task] = []
     problems: list[Problem] = []
     files = list(files)
@@ -126,7 +126,7 @@ def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[P
 
 
 def _items(document: Document) -> list[Any] | Problem:
-    """Returns the items of a `forEach`: those of its list, or all combinations of its mapping."""
+    """Return the items of a `forEach`: those of its list, or all combinations of its mapping."""
     value = document.value.get("forEach")
     location = document.location(("forEach",))
     if isinstance(value, list):
@@ -149,7 +149,7 @@ def _too_many(location: Location, count: int) -> Problem:
 
 
 def _describe_item(item: Any) -> str:
-    """Returns an item in a few words, for messages."""
+    """Return an item in a few words, for messages."""
     pairs = item.items() if isinstance(item, dict) else [("each", item)]
     return ", ".join(_cut(f"{key} = {value}") for key, value in itertools.islice(pairs, 4))
 

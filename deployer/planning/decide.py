@@ -90,7 +90,7 @@ class Comparison:
 
 
 def decide(comparison: Comparison) -> Decision:
-    """Returns the row of the table of the job's kind; blocked where `protect` prevents it."""
+    """Return the row of the table of the job's kind; blocked where `protect` prevents it."""
     table = definition if KINDS[comparison.job.kind].nature is Nature.DEFINITION else run_once
     return _allowed(comparison.job, table(comparison))
 
@@ -177,7 +177,7 @@ def _unchanged(reason: str) -> Decision:
 
 
 def _warn(reason: str) -> Decision:
-    """Returns a decision that changes nothing and warns."""
+    """Return a decision that changes nothing and warns."""
     return Decision(Action.UNCHANGED, reason, is_warning=True)
 
 
@@ -258,7 +258,7 @@ def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa
 
 
 def _then_start(comparison: Comparison, live: LiveJob, first: Decision) -> Decision:
-    """Adds a start to `first`: from the savepoint; without one only if no state is lost or the manifest allows it."""
+    """Add a start to `first`: from the savepoint; without one only if no state is lost or the manifest allows it."""
     steps = (*first.steps, Step.START)
     match live.phase:
         case Phase.DRAFT:

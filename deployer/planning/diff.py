@@ -29,7 +29,7 @@ _UNITS = "KMGT"
 def compare(
     rows: Sequence[Row], live: Spec, desired: Spec, unobserved: frozenset[str]
 ) -> tuple[FieldChange, ...]:
-    """Returns the differences of two specs as listed. Fields in `unobserved` cannot drift."""
+    """Return the differences of two specs as listed. Fields in `unobserved` cannot drift."""
     changes: list[FieldChange] = []
     for row in rows:
         if row.same_as or row.location != "body" or row.name in unobserved:
@@ -52,14 +52,14 @@ def _first(spec: Spec, names: Sequence[str]) -> Any:
 
 
 def _restrict_to_desired(live: Any, desired: Any) -> Any:
-    """Returns the part of `live` that the manifest sets; the service filled in the rest."""
+    """Return the part of `live` that the manifest sets; the service filled in the rest."""
     if isinstance(live, Mapping) and isinstance(desired, Mapping):
         return {key: value for key, value in live.items() if key in desired}
     return None if desired is None else live
 
 
 def normalize(row: Row, value: Any) -> Any:
-    """Returns `value` in normal form: None if unset, empty or the default."""
+    """Return `value` in normal form: None if unset, empty or the default."""
     value = _normalized(row, value)
     return None if value in _EMPTY or value == _normalized(row, row.default) else value
 
@@ -79,7 +79,7 @@ def _normalized(row: Row, value: Any) -> Any:
 
 
 def _memory(value: str) -> str:
-    """Returns a size in its largest unit: `4096M`, `4 GB` and `4` are all 4G. Other strings are unchanged."""
+    """Return a size in its largest unit: `4096M`, `4 GB` and `4` are all 4G. Other strings are unchanged."""
     match = _MEMORY.fullmatch(value)
     if not match:
         return value
@@ -102,7 +102,7 @@ def _as_text(value: Any) -> str:
 
 
 def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterator[FieldChange]:
-    """Yields the single differences inside one field; an unset side counts as an empty map or list.
+    """Yield the single differences inside one field; an unset side counts as an empty map or list.
 
     A pointer is a path in the desired value, or in the live value for what was removed. `marked` means that the
     field refers to a secret: then the live value of a moved item may be that secret.
@@ -134,12 +134,12 @@ def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
 
 
 def _or_none(value: Any) -> Any:
-    """Returns None for deepdiff's `not present` object."""
+    """Return None for deepdiff's `not present` object."""
     return None if type(value).__name__ == "NotPresent" else value
 
 
 def _follows_secret_option(value: Any, path: Path) -> bool:
-    """Returns whether the item at `path` of a list follows an option for a secret, such as `--password`."""
+    """Return whether the item at `path` of a list follows an option for a secret, such as `--password`."""
     if not isinstance(value, list) or len(path) != 1 or not isinstance(path[0], int):
         return False
     return any(is_secret_option(item) for item in value[: path[0]][-1:])

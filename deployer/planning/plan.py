@@ -131,12 +131,12 @@ def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable
 
 
 def _counts_as_unmanaged(live: LiveJob) -> bool:
-    """Returns whether a live job without a manifest matters: a run that has ended is only a record."""
+    """Return whether a live job without a manifest matters: a run that has ended is only a record."""
     return KINDS[live.identity.kind].nature is Nature.DEFINITION or live.phase in RUNNING_PHASES
 
 
 def _possible_renames(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> list[Note]:
-    """Returns notes on definitions to create that may exist under an earlier name."""
+    """Return notes on definitions to create that may exist under an earlier name."""
     notes = []
     left = [orphan for orphan in orphans if KINDS[orphan.identity.kind].nature is Nature.DEFINITION]
     for change in changes:
@@ -154,14 +154,14 @@ def _possible_renames(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> 
 
 
 def _listing_key(identity: Identity) -> tuple[str, str]:
-    """Returns the key of the listing that shows a job: by cluster for MRS, else by kind."""
+    """Return the key of the listing that shows a job: by cluster for MRS, else by kind."""
     return identity.kind, identity.place if KINDS[identity.kind].path_fields else ""
 
 
 def _decide(
     job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob], listing: str, table: Table
 ) -> tuple[Comparison, Decision]:
-    """Returns the comparison of one job, and the row of its kind's table that matches it.
+    """Return the comparison of one job, and the row of its kind's table that matches it.
 
     `unnamed` are live jobs of its kind and place without a name, `listing` describes the size of its listing.
     """
@@ -191,12 +191,12 @@ def _active(runs: Iterable[LiveJob]) -> list[LiveJob]:
 
 
 def current_run(runs: Sequence[LiveJob]) -> LiveJob | None:
-    """Returns the current run: the newest active one, or the newest of all if none is active."""
+    """Return the current run: the newest active one, or the newest of all if none is active."""
     return max(_active(runs) or runs, key=lambda run: (run.submitted, run.id), default=None)
 
 
 def _other_runs(runs: Iterable[LiveJob], live: LiveJob | None) -> list[LiveJob]:
-    """Returns the active runs other than the current one."""
+    """Return the active runs other than the current one."""
     return [run for run in _active(runs) if live is None or run.id != live.id]
 
 
@@ -205,7 +205,7 @@ def _ids(runs: Iterable[LiveJob]) -> str:
 
 
 def _listing_extents(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
-    """Describes how many jobs each listing has, and the oldest: older records may have expired."""
+    """Describe how many jobs each listing has, and the oldest: older records may have expired."""
     times: dict[tuple[str, str], list[int]] = defaultdict(list)
     for job in jobs:
         times[_listing_key(job.identity)].append(job.submitted)
@@ -244,7 +244,7 @@ def _rerun_in_future(job: Job, now: datetime | None) -> str:
 
 
 def _planned_phase(decision: Decision, comparison: Comparison) -> Phase | str:
-    """Returns the phase that a dependent can rely on, or the reason why it cannot."""
+    """Return the phase that a dependent can rely on, or the reason why it cannot."""
     if decision.action is Action.BLOCKED:
         return "is blocked"
     if {Step.CREATE, Step.START} & {*decision.steps}:
@@ -278,7 +278,7 @@ def _check_dependencies(
 
 
 def _all_fields(job: Job) -> tuple[FieldChange, ...]:
-    """Returns the fields of a new job, with secrets masked."""
+    """Return the fields of a new job, with secrets masked."""
     shown = masked(KINDS[job.kind].spellings, job.spec)
     return tuple(FieldChange(f"/{name}", None, value) for name, value in shown.items())
 
@@ -286,7 +286,7 @@ def _all_fields(job: Job) -> tuple[FieldChange, ...]:
 def _notes(
     row: Decision, comparison: Comparison, runs: Iterable[LiveJob], same_name_elsewhere: Sequence[LiveJob]
 ) -> list[Note]:
-    """Returns the warnings of a job: of its row, and of other active runs.
+    """Return the warnings of a job: of its row, and of other active runs.
 
     `same_name_elsewhere` are active jobs of the same kind and name, in places that no manifest names.
     """
@@ -330,14 +330,14 @@ def _step_words(change: Change, step: Step) -> str:
 
 
 def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:
-    """Returns a body without its secrets, and the strings in it that refer to secrets, by name."""
+    """Return a body without its secrets, and the strings in it that refer to secrets, by name."""
     kind = KINDS[job.kind]
     body = kind.body(job.name, job.spec)
     return masked(kind.spellings, body), texts_with_references(body)
 
 
 def exceeded_limits(limits: Mapping[str, int], plan: Plan) -> list[str]:
-    """Returns the limits of a target that a plan exceeds, in words; blocked changes do not count."""
+    """Return the limits of a target that a plan exceeds, in words; blocked changes do not count."""
     counts = {
         "changes": len(plan.steps),
         "replace": plan.summary[Action.REPLACE],

@@ -10,7 +10,7 @@ FORMAT_VERSION = "1.0"
 
 
 def as_data(plan: Plan) -> dict[str, Any]:
-    """Returns the plan as plain data."""
+    """Return the plan as plain data."""
     return {
         "format_version": FORMAT_VERSION,
         "target": plan.target,

@@ -63,7 +63,7 @@ class SavedPlan:
 
 
 def as_text(inputs: Inputs, plan: Plan) -> str:
-    """Returns the content of a saved plan: the JSON plan and its inputs; the same plan gives the same text.
+    """Return the content of a saved plan: the JSON plan and its inputs; the same plan gives the same text.
 
     Raises DeployerError if it cannot be written as JSON.
     """
@@ -76,7 +76,7 @@ def as_text(inputs: Inputs, plan: Plan) -> str:
 
 
 def destination(file: str, folder: Path) -> Path:
-    """Returns where `plan --out` writes for a project in `folder`. Raises UsageError.
+    """Return where `plan --out` writes for a project in `folder`. Raises UsageError.
 
     A committed symbolic link must not redirect the plan to a file outside the project.
     """
@@ -102,7 +102,7 @@ def destination(file: str, folder: Path) -> Path:
 
 
 def write(path: Path, text: str) -> None:
-    """Writes the file atomically, readable by its owner only. Raises DeployerError."""
+    """Write the file atomically, readable by its owner only. Raises DeployerError."""
     content = text.encode()
     if len(content) > MAX_BYTES:
         raise DeployerError(f"plan not saved: it is larger than {MAX_BYTES // 2**20} MiB; select fewer jobs")
@@ -133,7 +133,7 @@ def _why(error: Exception) -> str:
 
 
 def read(file: str) -> SavedPlan:
-    """Reads a saved plan. Raises UsageError if the file cannot be read, and BadPlanFile if it is invalid."""
+    """Read a saved plan. Raises UsageError if the file cannot be read, and BadPlanFile if it is invalid."""
     value = _parsed(file, _text(file))
     _require_known_version(file, value)
     if errors := list(islice(_schema_errors(value), _MAX_ERRORS)):
@@ -241,7 +241,7 @@ def _require_known_version(file: str, value: Any) -> None:
 
 
 def _schema_errors(value: Any) -> Iterator[str]:
-    """Yields schema errors one by one: a hostile file can have very many."""
+    """Yield schema errors one by one: a hostile file can have very many."""
     from deployer.schema.files import stored
     from deployer.schema.validate import Validator
 

@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 def defaults(project: Document, target: str, kind: Kind) -> Document | None:
-    """Returns the defaults for `kind`, the target's merged over the project's; None without any."""
+    """Return the defaults for `kind`, the target's merged over the project's; None without any."""
     common = _part(project, ("defaults", kind.name))
     special = _part(project, ("targets", target, "defaults", kind.name))
     if common and special:
@@ -27,14 +27,14 @@ def defaults(project: Document, target: str, kind: Kind) -> Document | None:
 
 
 def all_defaults(project: Document, kind: Kind) -> tuple[Mapping[str, Any], ...]:
-    """Returns the defaults for `kind` of the project and of each target."""
+    """Return the defaults for `kind` of the project and of each target."""
     prefixes = [(), *(("targets", target) for target in project.value.get("targets", {}))]
     parts = (_part(project, (*prefix, "defaults", kind.name)) for prefix in prefixes)
     return tuple(part.value for part in parts if part)
 
 
 def _part(document: Document, path: Path) -> Document | None:
-    """Returns the part of a document at `path` as a document; None if it is missing or empty."""
+    """Return the part of a document at `path` as a document; None if it is missing or empty."""
     value = document.value
     for step in path:
         if not isinstance(value, Mapping) or not value.get(step):
@@ -58,14 +58,14 @@ def _below(locations: Mapping[Path, _T], path: Path) -> dict[Path, _T]:
 
 
 def without_nulls(value: Any) -> Any:
-    """Returns mappings without null values, at any depth."""
+    """Return mappings without null values, at any depth."""
     if not isinstance(value, Mapping):
         return value
     return {key: without_nulls(item) for key, item in value.items() if item is not None}
 
 
 def merged(document: Document, default: Document, kind: Kind) -> Document:
-    """Merges `document`, a manifest or a layer, over `default`: mappings are merged, lists replaced.
+    """Merge `document`, a manifest or a layer, over `default`: mappings are merged, lists replaced.
 
     In a spec the synonyms of a field count as one: a manifest's `cluster_name` overrides a default `queue`.
     """
@@ -75,7 +75,7 @@ def merged(document: Document, default: Document, kind: Kind) -> Document:
 
 
 def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], kind: Kind) -> Document:
-    """Returns `document` without the nulls that remove a default of one of the `layers`.
+    """Return `document` without the nulls that remove a default of one of the `layers`.
 
     A manifest applies to every target: its null is valid even if only another target has that default.
     """
@@ -125,7 +125,7 @@ class _Merge:
         return result
 
     def _adopt(self, path: Path) -> None:
-        """Copies the locations of the default at `path` and of everything below it."""
+        """Copy the locations of the default at `path` and of everything below it."""
         for mine, theirs in ((self.keys, self.default.keys), (self.values, self.default.values)):
             for key_path, location in theirs.items():
                 if key_path[: len(path)] == path:

@@ -36,7 +36,7 @@ class Project:
     records_ownership: bool = True
 
     def target(self, name: str | None) -> Target:
-        """Returns the target `name`, or the default one; raises UsageError if it does not exist."""
+        """Return the target `name`, or the default one; raises UsageError if it does not exist."""
         wanted = name or self.default_target or (next(iter(self.targets)) if len(self.targets) == 1 else "")
         if not wanted:
             raise UsageError(f"select a target with -t: {', '.join(self.targets)}")
@@ -47,7 +47,7 @@ class Project:
 
 
 def find(start: Path) -> Path:
-    """Returns the nearest folder from `start` upwards with a deployer.yaml; raises UsageError."""
+    """Return the nearest folder from `start` upwards with a deployer.yaml; raises UsageError."""
     try:
         start = start.absolute()
     except FileNotFoundError:
@@ -59,7 +59,7 @@ def find(start: Path) -> Path:
 
 
 def load(folder: Path) -> Project:
-    """Reads `folder`'s deployer.yaml; raises InvalidInput."""
+    """Read `folder`'s deployer.yaml; raises InvalidInput."""
     document = read_mapping(folder, PROJECT_FILE)
     # First: a newer project file may have fields that this version does not know.
     if problems := _wrong_version(document):
@@ -79,7 +79,7 @@ def load(folder: Path) -> Project:
 
 
 def _wrong_version(document: Document) -> list[Problem]:
-    """Returns a problem if `requiredVersion` excludes this version of deployer, or is invalid."""
+    """Return a problem if `requiredVersion` excludes this version of deployer, or is invalid."""
     required = document.value.get("requiredVersion")
     if not isinstance(required, str):
         return []
@@ -95,7 +95,7 @@ def _wrong_version(document: Document) -> list[Problem]:
 
 
 def _without_removals(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the project file without the nulls by which the defaults of a target remove the project's."""
+    """Return the project file without the nulls by which the defaults of a target remove the project's."""
     targets = value.get("targets")
     if not isinstance(targets, Mapping):
         return value
@@ -163,7 +163,7 @@ def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:
 
 
 def manifest_files(project: Project, values_files: Sequence[str]) -> list[str]:
-    """Returns the manifests of a project, relative to its folder and sorted."""
+    """Return the manifests of a project, relative to its folder and sorted."""
     named = {*project.values, *values_files, PROJECT_FILE}
     named |= {file for target in project.targets.values() for file in target.values}
     named = {os.path.relpath(project.folder / file, project.folder) for file in named}

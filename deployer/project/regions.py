@@ -15,6 +15,6 @@ _ELSEWHERE: Mapping[tuple[str, str], str] = {
 
 
 def of_region(service: str, region: str) -> str:
-    """Returns the base URL of a service in a region."""
+    """Return the base URL of a service in a region."""
     cloud = _ELSEWHERE.get((service, region)) or _CLOUDS.get(region, "myhuaweicloud.com")
     return f"https://{service}.{region}.{cloud}"

@@ -20,7 +20,7 @@ _COLOURS = {Result.DONE: "green", Result.FAILED: "red", Result.UNKNOWN: "magenta
 
 
 def text(intents: Iterable[Intent]) -> str:
-    """Returns each apply with its requests, in the order of the file."""
+    """Return each apply with its requests, in the order of the file."""
     blocks = []
     for _, group in groupby(intents, key=lambda intent: intent.run):
         requests = list(group)
@@ -57,7 +57,7 @@ def _request(intent: Intent) -> str:
 
 
 def data(intents: Iterable[Intent]) -> dict[str, Any]:
-    """Returns the history as JSON data; `result` is null where no outcome is recorded."""
+    """Return the history as JSON data; `result` is null where no outcome is recorded."""
     requests = [
         {
             "run": intent.run,

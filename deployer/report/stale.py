@@ -23,7 +23,7 @@ _Shown = Mapping[str, Any]
 
 
 def explanation(saved: SavedPlan, now: Plan) -> Iterator[str]:
-    """Yields lines that describe how the current plan differs from the saved one; their digests differ."""
+    """Yield lines that describe how the current plan differs from the saved one; their digests differ."""
     yield error(f"saved plan {saved.file} is stale: digest {saved.digest}, current digest {now.digest}")
     if saved.made_by != __version__:
         yield f"  created by deployer {_cut(printable(saved.made_by))}; this is {__version__}"
@@ -55,7 +55,7 @@ def explanation(saved: SavedPlan, now: Plan) -> Iterator[str]:
 
 
 def _reasons(identity: Identity, then: _Shown, now: _Shown) -> Iterator[str]:
-    """Yields the reasons that differ: the only difference of a draft that is now started."""
+    """Yield the reasons that differ: the only difference of a draft that is now started."""
     if then["reason"] != now["reason"]:
         yield f"  - {_cut(printable(str(identity)))}"
         yield f"    planned: {_cut(printable(then['reason']))}"
@@ -84,7 +84,7 @@ def _difference(identity: Identity, then: _Shown | None, now: _Shown | None, pla
 
 
 def _current_decision(identity: Identity, plan: Plan) -> str:
-    """Describes the current decision for a job without a change."""
+    """Describe the current decision for a job without a change."""
     for note in plan.errors:
         if note.identity == identity:
             return f"failed to plan: {_cut(printable(note.message))}"
@@ -118,7 +118,7 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
 
 
 def _is_different(then: _Shown | None, now: _Shown | None) -> bool:
-    """Returns whether two fields are shown as different. As JSON, since 1 and true are equal in Python."""
+    """Return whether two fields are shown as different. As JSON, since 1 and true are equal in Python."""
     return _values(then, whole=True) != _values(now, whole=True)
 
 
@@ -140,7 +140,7 @@ def _run(live: _Shown | None) -> str:
 
 
 def _runs(change: _Shown) -> str:
-    """Returns the IDs of the other runs, as in the digest."""
+    """Return the IDs of the other runs, as in the digest."""
     return ", ".join(sorted(printable(run["id"]) for run in change["other_runs"])) or "no other runs"
 
 

@@ -16,7 +16,7 @@ FORMAT_VERSION = "1.0"
 
 
 def text(changes: Sequence[Change], now: datetime | None) -> str:
-    """Returns a line per job; `now` is the service's clock."""
+    """Return a line per job; `now` is the service's clock."""
     table = [HEADER, *(_cells(change, now) for change in changes)]
     clean = [[printable(cell) for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
@@ -27,7 +27,7 @@ def text(changes: Sequence[Change], now: datetime | None) -> str:
 
 
 def data(changes: Sequence[Change], now: datetime | None) -> dict[str, Any]:
-    """Returns the status as JSON data, with an object for each job."""
+    """Return the status as JSON data, with an object for each job."""
     return {"format_version": FORMAT_VERSION, "jobs": [_row(change, now) for change in changes]}
 
 
@@ -78,7 +78,7 @@ def _word(change: Change) -> str:
 
 
 def _drift(change: Change) -> list[str] | None:
-    """Returns the fields that differ, as JSON Pointers; None if the job is not comparable."""
+    """Return the fields that differ, as JSON Pointers; None if the job is not comparable."""
     if change.live is None or change.live.spec is None:
         return None
     return list(dict.fromkeys(field.path for field in change.fields))
@@ -92,12 +92,12 @@ def _names(drift: Sequence[str] | None) -> str:
 
 
 def _time(live: LiveJob | None) -> datetime | None:
-    """Returns when a run was submitted, or a definition started; None if unknown."""
+    """Return when a run was submitted, or a definition started; None if unknown."""
     return time(live.submitted) if live else None
 
 
 def time(milliseconds: int) -> datetime | None:
-    """Returns a time from a listing; None if it has none."""
+    """Return a time from a listing; None if it has none."""
     if not milliseconds:
         return None
     try:
@@ -107,7 +107,7 @@ def time(milliseconds: int) -> datetime | None:
 
 
 def _seconds(live: LiveJob | None, now: datetime | None) -> int | None:
-    """Returns how long a run has lasted; None if unknown, as for a draft."""
+    """Return how long a run has lasted; None if unknown, as for a draft."""
     since = _time(live)
     if live is None or since is None or live.phase is Phase.DRAFT:
         return None
@@ -117,7 +117,7 @@ def _seconds(live: LiveJob | None, now: datetime | None) -> int | None:
 
 
 def duration(seconds: int) -> str:
-    """Returns `12s`, `3m12s`, `2h05m`, `4d02h`"""
+    """Return `12s`, `3m12s`, `2h05m`, `4d02h`"""
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)

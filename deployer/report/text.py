@@ -81,7 +81,7 @@ def _gap(lines: Sequence[str]) -> list[str]:
 
 
 def counts(plan: Plan) -> str:
-    """Returns `Plan for local: 2 to create, 1 blocked, 3 unchanged.`"""
+    """Return `Plan for local: 2 to create, 1 blocked, 3 unchanged.`"""
     words = [
         f"{count} {'' if action in (Action.BLOCKED, Action.UNCHANGED) else 'to '}{action}"
         for action, count in plan.summary.items()
@@ -148,7 +148,7 @@ def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
 
 
 def outcome(outcome: Outcome) -> str:
-    """Returns one line for one finished change, and the last lines of the log of a job that failed."""
+    """Return one line for one finished change, and the last lines of the log of a job that failed."""
     word = click.style(f"{outcome.result:<8}", fg=_RESULT_COLOURS[outcome.result])
     identifier = f" {printable(outcome.id)}" if outcome.id else ""
     job = outcome.change.job
@@ -157,7 +157,7 @@ def outcome(outcome: Outcome) -> str:
 
 
 def wait_result(result: WaitResult) -> str:
-    """Returns one line for the result of a wait."""
+    """Return one line for the result of a wait."""
     word = click.style(f"{result.result:<9}", fg=_RESULT_COLOURS[result.result])
     identifier = f" {printable(result.id)}," if result.id else ""
     return f"{word} {printable(str(result.identity))}:{identifier} {printable(result.message)}"
@@ -184,12 +184,12 @@ def outcomes(
 
 
 def count(number: int, noun: str) -> str:
-    """Returns `1 job`, `2 jobs`"""
+    """Return `1 job`, `2 jobs`"""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def problem(problem: Problem) -> str:
-    """Returns `file:line:col: error: message [E032 rule]`"""
+    """Return `file:line:col: error: message [E032 rule]`"""
     word = click.style(problem.severity, fg=SEVERITY_COLOURS[problem.severity], bold=True)
     # A GitHub runner also interprets a line that begins with :: as a command, and a file can have such a name.
     here = "./" if problem.location.file.lstrip().startswith("::") else ""
@@ -197,10 +197,10 @@ def problem(problem: Problem) -> str:
 
 
 def error(message: str) -> str:
-    """Returns one line for an error without a location."""
+    """Return one line for an error without a location."""
     return f"{click.style('error', fg='red', bold=True)}: {printable(message)}"
 
 
 def note(message: str) -> str:
-    """Returns one line for an informational message."""
+    """Return one line for an informational message."""
     return f"note: {printable(message)}"

@@ -93,7 +93,7 @@ class Engine:
     def render(
         self, file: str, text: str, each: Mapping[str, Any] | None = None
     ) -> RenderedText | tuple[Problem, ...]:
-        """Returns `text`, with `each` on top of the values; or all of its problems."""
+        """Return `text`, with `each` on top of the values; or all of its problems."""
         return self._environment.rendered(file, _with_newlines(text), each or {})
 
 
@@ -150,7 +150,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- compiling
 
     def _root(self, file: str, text: str) -> Template:
-        """Returns the template of a file; the instances of one `forEach` share it."""
+        """Return the template of a file; the instances of one `forEach` share it."""
         if self._last and self._last[:2] == (file, text):
             return self._last[2]
         if self._last and self._last[0] not in self._templates:
@@ -199,7 +199,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- other files
 
     def included(self, names: Any, parent: str, context: Context | None, ignore_missing: bool) -> str:
-        """Returns the text of `{% include %}`."""
+        """Return the text of `{% include %}`."""
         template = self._chosen(names, parent, ignore_missing=ignore_missing)
         if template is None:
             return ""
@@ -207,7 +207,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return _bounded(template.root_render_func(self._context(template, visible)))
 
     def imported(self, name: Any, parent: str, context: Context | None) -> TemplateModule:
-        """Handles `{% import %}`; a file without context is run once."""
+        """Handle `{% import %}`; a file without context is run once."""
         template = self.get_template(name, parent)
         if context:
             return TemplateModule(template, self._context(template, context.get_all()))
@@ -219,7 +219,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def imported_names(
         self, name: Any, parent: str, context: Context | None, wanted: Sequence[str]
     ) -> tuple[Any, ...]:
-        """Handles `{% from ... import %}`."""
+        """Handle `{% from ... import %}`."""
         module = self.imported(name, parent, context)
         return tuple(self.getattr(module, attribute) for attribute in wanted)
 
@@ -229,7 +229,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         parent: str | None = None,
         globals: MutableMapping[str, Any] | None = None,  # noqa: A002, ARG002 - the base's signature
     ) -> Template:
-        """Returns the template in a file of the project.
+        """Return the template in a file of the project.
 
         Names with `./` or `../` are relative to `parent`.
         """
@@ -246,7 +246,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return template
 
     def _chosen(self, names: Any, parent: str, *, ignore_missing: bool) -> Template | None:
-        """Returns the template of a name, or the first that exists in a list of names."""
+        """Return the template of a name, or the first that exists in a list of names."""
         several = isinstance(names, list | tuple)
         for name in names if several else [names]:
             if isinstance(name, str) and (template := self._loaded(_resolved(name, parent))):
@@ -258,7 +258,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self.get_template(names, parent)
 
     def _loaded(self, file: str) -> Template | None:
-        """Returns the template in a file; None if the file does not exist."""
+        """Return the template in a file; None if the file does not exist."""
         # Imported here, as it loads the YAML parser, which templates without includes do not need.
         from deployer.documents.files import read_text
 
@@ -274,7 +274,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self._templates[file]
 
     def _neighbour(self, name: str, file: str) -> str:
-        """Returns a suggestion of a similar file in the same folder."""
+        """Return a suggestion of a similar file in the same folder."""
         folder = (self._folder / file).parent
         try:
             if not folder.resolve().is_relative_to(self._folder.resolve()):
@@ -295,7 +295,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- output
 
     def slot(self, value: Any, number: int, used: Sequence[str]) -> str:
-        """Stores the value of an expression, and returns its placeholder."""
+        """Store the value of an expression, and returns its placeholder."""
         placeholders = self._run.placeholders
         placeholder = Placeholder()
         if not self._is_reported(sys._getframe(1)):
@@ -308,7 +308,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return f"{PLACEHOLDER_OPEN}{len(placeholders) - 1}{PLACEHOLDER_CLOSE}"
 
     def captured(self, value: Any, number: int) -> str:
-        """Returns the text of an expression inside a block that captures text."""
+        """Return the text of an expression inside a block that captures text."""
         if not self._is_reported(sys._getframe(1)):
             try:
                 return as_text(to_data(value))
@@ -321,7 +321,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return Secret.joined(values)
 
     def concatenated(self, parts: Iterable[Any]) -> str | Secret:
-        """Returns captured output; resolves the markers and placeholders of includes and nested blocks."""
+        """Return captured output; resolves the markers and placeholders of includes and nested blocks."""
         text = _bounded(parts)
         if RESERVED.search(text):
             made = resolve_markers(text, self._run.file, self._files, self._run.placeholders)
@@ -338,13 +338,13 @@ class _Environment(ImmutableSandboxedEnvironment):
             return ""
 
     def inherited(self, parent: Any, number: int, used: Sequence[str]) -> str:
-        """Handles `{{ super() }}`, which is structure where the block is."""
+        """Handle `{{ super() }}`, which is structure where the block is."""
         if isinstance(parent, BlockReference):
             return _bounded(parent._stack[parent._depth](parent._context))
         return self.slot(parent, number, used)
 
     def recursed(self, loop: Any, items: Any) -> str:
-        """Handles `{{ loop(...) }}`, which is structure where the recursive loop is."""
+        """Handle `{{ loop(...) }}`, which is structure where the recursive loop is."""
         if not isinstance(loop, LoopContext):
             raise InvalidValue("'loop' is not the loop variable here", Code.TEMPLATE_ERROR)
         return loop(items)
@@ -389,11 +389,11 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- problems
 
     def _is_reported(self, frame: FrameType) -> bool:
-        """Returns whether a problem of the running expression was reported in an earlier iteration."""
+        """Return whether a problem of the running expression was reported in an earlier iteration."""
         return (frame.f_code, frame.f_lineno) in self._run.seen
 
     def _report(self, error: Exception, number: int = 0, location: Location | None = None) -> None:
-        """Records a problem of the running expression, or of a captured one at `location`."""
+        """Record a problem of the running expression, or of a captured one at `location`."""
         run = self._run
         if isinstance(error, _AlreadyReported) or len(run.problems) >= MAX_PROBLEMS:
             return
@@ -409,7 +409,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         run.problems.append(self._tracer.problem(error, here))
 
     def _named(self, error: BaseException) -> BaseException:
-        """Returns the error; with the nearest known name, if a filter or test is unknown.
+        """Return the error; with the nearest known name, if a filter or test is unknown.
 
         Jinja reports it while compiling, or while running if the filter is in a conditional block.
         """
@@ -424,7 +424,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return LocatedError(message, Code.TEMPLATE_SYNTAX).with_traceback(error.__traceback__)
 
     def _hint(self, obj: Any, name: Any) -> str:
-        """Returns a suggestion for an unknown name: a member of `obj`, or a visible name if `obj` is `missing`."""
+        """Return a suggestion for an unknown name: a member of `obj`, or a visible name if `obj` is `missing`."""
         if not isinstance(name, str):
             return ""
         if obj is missing:
@@ -444,7 +444,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
-    """Returns the type of an undefined value whose error ends with a hint."""
+    """Return the type of an undefined value whose error ends with a hint."""
 
     class Hinting(StrictUndefined):
         __slots__ = ()
@@ -468,7 +468,7 @@ def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
 
 
 def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
-    """Returns a suggestion of the nearest of `known`, or else all of `listed` if these are few."""
+    """Return a suggestion of the nearest of `known`, or else all of `listed` if these are few."""
     hint = nearest(name, known)
     if not hint.startswith("; known"):
         return hint
@@ -477,7 +477,7 @@ def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
 
 @pass_context
 def _required(context: Context, value: Any, message: str = "") -> Any:
-    """Returns `value`, which must not be undefined, null or empty."""
+    """Return `value`, which must not be undefined, null or empty."""
     if isinstance(value, Secret):
         expressions.reject_secret()
     if isinstance(value, Undefined):
@@ -493,7 +493,7 @@ def _required(context: Context, value: Any, message: str = "") -> Any:
 
 
 def _is_transparent(callee: Any) -> bool:
-    """Returns whether a callee only passes on its arguments."""
+    """Return whether a callee only passes on its arguments."""
     own = isinstance(callee, Macro) or callee in (dict, Namespace)
     return own or isinstance(getattr(callee, "__self__", None), LoopContext)
 
@@ -503,7 +503,7 @@ def _with_newlines(text: str) -> str:
 
 
 def _resolved(name: str, parent: str) -> str:
-    """Returns a name in a template as a path from the project's folder."""
+    """Return a name in a template as a path from the project's folder."""
     folder = PurePath(parent).parent.as_posix() if name.startswith(("./", "../")) else ""
     return posixpath.normpath(posixpath.join(folder, name))
 
@@ -534,5 +534,5 @@ def _bounded(parts: Iterable[Any]) -> str:
 
 
 def _line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """Returns line and column, both from 0."""
+    """Return line and column, both from 0."""
     return text.count("\n", 0, offset), offset - text.rfind("\n", 0, offset) - 1

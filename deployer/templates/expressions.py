@@ -38,7 +38,7 @@ _DLI_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def reject_secret(*_: object) -> NoReturn:
-    """Raises the error for an unsupported operation on a secret."""
+    """Raise the error for an unsupported operation on a secret."""
     raise InvalidValue(
         "a secret can be used in a string, list or mapping, concatenated (~, +, join), captured, or passed to"
         " b64encode, sha256 or urlencode; other operations are not supported",
@@ -56,7 +56,7 @@ class Secret:
 
     @classmethod
     def joined(cls, parts: Iterable[Any], between: Any = "") -> str | Secret:
-        """Joins `parts` to a string; to a secret if one of them is one. Raises InvalidValue."""
+        """Join `parts` to a string; to a secret if one of them is one. Raises InvalidValue."""
         parts = list(parts)
         text = _marked(between).join(map(_marked, parts))
         if any(isinstance(part, Secret) for part in (*parts, between)):
@@ -88,7 +88,7 @@ def _marked(part: Any) -> str:
 
 
 def to_data(value: Any, depth: int = 0, *, as_references: bool = True) -> Any:
-    """Converts a template's value to plain data, secrets `as_references`. Raises InvalidValue, UndefinedError."""
+    """Convert a template's value to plain data, secrets `as_references`. Raises InvalidValue, UndefinedError."""
     if depth > MAX_DEPTH:
         raise InvalidValue(f"the value is nested deeper than {MAX_DEPTH} levels")
     match value:
@@ -128,7 +128,7 @@ def _key(key: Any) -> str:
 
 
 def _describe(value: Any) -> str:
-    """Describes why `value` is not data."""
+    """Describe why `value` is not data."""
     if isinstance(value, int | float):
         return f"a number that is not finite, or has more than {MAX_DIGITS} digits"
     if callable(value):
@@ -137,7 +137,7 @@ def _describe(value: Any) -> str:
 
 
 def checked(result: Any) -> Any:
-    """Returns a result unless it is too long or contains an object's memory address."""
+    """Return a result unless it is too long or contains an object's memory address."""
     if isinstance(result, str):
         if len(result) > MAX_TEXT:
             raise too_long()
@@ -151,7 +151,7 @@ def too_long() -> InvalidValue:
 
 
 def without_secrets(function: Callable[..., Any], *, takes_secrets: bool = False) -> Callable[..., Any]:
-    """Wraps a filter or test to reject secrets unless it `takes_secrets`, and to check its result."""
+    """Wrap a filter or test to reject secrets unless it `takes_secrets`, and to check its result."""
 
     @functools.wraps(function)
     def guard(*args: Any, **kwargs: Any) -> Any:
@@ -163,7 +163,7 @@ def without_secrets(function: Callable[..., Any], *, takes_secrets: bool = False
 
 
 def holds_secret(value: Any) -> bool:
-    """Returns whether a value contains a secret, at any depth."""
+    """Return whether a value contains a secret, at any depth."""
     if isinstance(value, Mapping):
         value = list(value.values())
     return isinstance(value, Secret) or (isinstance(value, list | tuple) and any(map(holds_secret, value)))
@@ -235,7 +235,7 @@ def _to_yaml(value: Any) -> Dumped:
 
 
 def _deferrable_filter(name: str) -> Callable[[Any], Any]:
-    """Returns a filter of strings, which is deferred for a string with a secret."""
+    """Return a filter of strings, which is deferred for a string with a secret."""
 
     def filter_(value: Any) -> Any:
         if isinstance(value, Secret):
@@ -251,14 +251,14 @@ def _url_encoded(jinja: Callable[[Any], Any], value: Any) -> Any:
 
 @pass_eval_context
 def _join(context: EvalContext, value: Any, d: Any = "", attribute: Any = None) -> Any:
-    """Joins like Jinja's filter, secrets too."""
+    """Join like Jinja's filter, secrets too."""
     if attribute is not None:
         value = map(make_attrgetter(context.environment, attribute), value)
     return Secret.joined(value, d)
 
 
 def filters(jinja: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """Returns our filters and Jinja's, except those that are not repeatable."""
+    """Return our filters and Jinja's, except those that are not repeatable."""
     kept = {name: without_secrets(jinja[name]) for name in jinja if name not in UNREPEATABLE_FILTERS}
     ours: dict[str, Callable[..., Any]] = {
         "b64encode": _deferrable_filter("b64encode"),
@@ -276,7 +276,7 @@ def tests(jinja: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dli_var(name: Any) -> str:
-    """Returns `{{name}}`, a variable of DLI."""
+    """Return `{{name}}`, a variable of DLI."""
     if not isinstance(name, str) or not _DLI_NAME.fullmatch(name):
         raise InvalidValue(f"{name!r} is not a valid DLI variable name", Code.TEMPLATE_ERROR)
     return f"{{{{{name}}}}}"

@@ -58,7 +58,7 @@ class UndefinedName(UndefinedError):
 
 
 def running_frames() -> Frames:
-    """Returns the running templates, outermost first, and the lines of their code."""
+    """Return the running templates, outermost first, and the lines of their code."""
     frames: list[FrameType] = []
     frame: FrameType | None = sys._getframe(1)
     while frame:
@@ -87,7 +87,7 @@ class Tracer:
         return Problem(location, _reason(error) + hint, code)
 
     def of_error(self, error: BaseException, file: str) -> Problem:
-        """Returns the problem that ended the rendering of `file`."""
+        """Return the problem that ended the rendering of `file`."""
         frames = list(_of_templates(traceback.walk_tb(error.__traceback__)))
         location = self.location(frames) or self._at(file, Position(1, 0))
         where: tuple[str, Position] | None = None
@@ -102,12 +102,12 @@ class Tracer:
         return self.problem(error, self.begun(error, location))
 
     def begun(self, error: BaseException, location: Location) -> Location:
-        """Returns the origin of a problem at `location`, if on another line."""
+        """Return the origin of a problem at `location`, if on another line."""
         came_up = self.location(error.frames) if isinstance(error, UndefinedName) else None
         return location if not came_up or came_up[:2] == location[:2] else came_up
 
     def location(self, frames: Frames) -> Location | None:
-        """Returns the location in the innermost template, and its include path."""
+        """Return the location in the innermost template, and its include path."""
         location: Location | None = None
         roots: dict[str, tuple[str, ...]] = {}
         for frame, line in frames:
@@ -127,13 +127,13 @@ class Tracer:
         return location
 
     def _led_to(self, tag: Location) -> tuple[str, ...]:
-        """Returns the include path of a file that is loaded by `tag`."""
+        """Return the include path of a file that is loaded by `tag`."""
         statement = _STATEMENT.match(self._line(tag), tag.column - 1)
         word = _LED_TO.get(statement[1] if statement else "", "included")
         return (f"{word} at {tag}", *tag.via)[:MAX_VIA]
 
     def _at(self, file: str, position: Position) -> Location:
-        """Returns a location in a file; if only the line is known, that of its first tag."""
+        """Return a location in a file; if only the line is known, that of its first tag."""
         line = min(position.line, self._text_of(file).rstrip().count("\n") + 1)
         if position.column:
             return Location(file, line, position.column)
@@ -193,7 +193,7 @@ class Tag(NamedTuple):
 
 
 def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
-    """Returns the innermost tag that is open at the end of a template; None if all are closed.
+    """Return the innermost tag that is open at the end of a template; None if all are closed.
 
     An end tag closes the innermost tag, although it may be intended for an outer one: if such an end tag is
     indented differently from its tag, that tag is the one without its end.
@@ -226,6 +226,6 @@ def unclosed(source: str, tokens: Iterable[tuple[int, str, str]]) -> Tag | None:
 
 
 def _is_block_set(words: list[str]) -> bool:
-    """Returns whether these are the words of `{% set x %}` or `{% set x | filter %}`, which have an end tag."""
+    """Return whether these are the words of `{% set x %}` or `{% set x | filter %}`, which have an end tag."""
     rest = words[: words.index("|")] if "|" in words else words
     return words[0] == "set" and "=" not in rest

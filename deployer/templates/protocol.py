@@ -24,12 +24,12 @@ _LENGTH = struct.Struct(">I")
 
 
 def encoded(data: Any) -> bytes:
-    """Returns `data` as JSON; unpaired surrogates, which a template can create, are preserved."""
+    """Return `data` as JSON; unpaired surrogates, which a template can create, are preserved."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def decoded(message: bytes) -> Any:
-    """Parses JSON. Raises ValueError or RecursionError."""
+    """Parse JSON. Raises ValueError or RecursionError."""
     return json.loads(message.decode("utf-8", "surrogatepass"))
 
 
@@ -39,7 +39,7 @@ def write(stream: IO[bytes], message: bytes) -> None:
 
 
 def read(stream: IO[bytes], limit: int | None = None) -> bytes | None:
-    """Returns the next message; None at the end, or for an invalid message."""
+    """Return the next message; None at the end, or for an invalid message."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None

@@ -29,7 +29,7 @@ class InvalidValue(ValueError):
 
 
 def as_text(value: Any) -> str:
-    """Returns plain data as it is written inside a string. Raises InvalidValue."""
+    """Return plain data as it is written inside a string. Raises InvalidValue."""
     if isinstance(value, dict | list):
         what = "mapping" if isinstance(value, dict) else "list"
         raise InvalidValue(
@@ -101,7 +101,7 @@ class RenderedText:
         return tuple(dict.fromkeys(name for placeholder in placeholders for name in placeholder.names))
 
     def origin(self, placeholder: Placeholder) -> Location:
-        """Returns the location of a placeholder's expression."""
+        """Return the location of a placeholder's expression."""
         return self._location(placeholder.chain, placeholder.line, placeholder.column)
 
     def _location(self, chain: int, line: int, column: int) -> Location:

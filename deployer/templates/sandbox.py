@@ -90,7 +90,7 @@ class Sandbox:
         self._end_child()
 
     def render(self, tasks: Iterable[Task]) -> Iterator[Result]:
-        """Yields the result of each task in order: a text, or all of its problems."""
+        """Yield the result of each task in order: a text, or all of its problems."""
         source = iter(tasks)
         ahead: deque[_Pending] = deque()
         characters = 0
@@ -143,13 +143,13 @@ class Sandbox:
                 self._send(unsent)
 
     def _end_child(self) -> str:
-        """Ends the process and returns why."""
+        """End the process and returns why."""
         child, self._child = self._child, None
         return child.end() if child else ""
 
 
 def _result(data: Any, via: tuple[str, ...]) -> tuple[Result, bool]:
-    """Returns the result in an answer, and whether it was costly to fail; raises for what is no answer."""
+    """Return the result in an answer, and whether it was costly to fail; raises for what is no answer."""
     if "rendered" in data:
         return RenderedText.from_json(data["rendered"], via), False
     return tuple(wire.to_problem(problem, via) for problem in data["problems"]), bool(data["costly"])
@@ -174,7 +174,7 @@ class _Child:
         self._messages.put(wire.encoded(data))
 
     def receive(self, seconds: float) -> bytes | None:
-        """Returns the next response; None after a timeout."""
+        """Return the next response; None after a timeout."""
         if not self._is_ready:
             if self._next(START_SECONDS) != wire.READY:
                 self.end()
@@ -183,7 +183,7 @@ class _Child:
         return self._next(seconds)
 
     def end(self) -> str:
-        """Ends the process; returns the cause if it ended by itself."""
+        """End the process; returns the cause if it ended by itself."""
         died, late = self._at_end, self._is_late
         self._process.kill()  # without effect if it has ended by itself
         self._messages.put(None)
@@ -245,7 +245,7 @@ def _process() -> subprocess.Popen[bytes]:
 
 
 def _cause(code: int) -> str:
-    """Returns the reason for which the process ended by itself."""
+    """Return the reason for which the process ended by itself."""
     if code in (wire.OUT_OF_TIME, -getattr(signal, "SIGPROF", 0)):
         return f"the template exceeded {wire.SECONDS:g} s of CPU time"
     if code == wire.OUT_OF_MEMORY:

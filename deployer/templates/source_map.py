@@ -43,7 +43,7 @@ def marker(file: int, position: Position, kind: str = "") -> str:
 def resolve_markers(
     raw: str, file: str, files: Sequence[str], placeholders: Sequence[Placeholder]
 ) -> RenderedText:
-    """Resolves the markers in the output of `file`. `files` are the numbered files."""
+    """Resolve the markers in the output of `file`. `files` are the numbered files."""
     settler = _MarkerResolver(file, files, placeholders)
     parts = _MARKER.split(raw)
     settler.text(parts[0])
@@ -62,7 +62,7 @@ class _Level:
         self.extends: list[tuple[int, str]] = []
 
     def via_of(self, file: int) -> tuple[str, ...]:
-        """Returns the include path of a file's text: the tags of the templates that extend another."""
+        """Return the include path of a file's text: the tags of the templates that extend another."""
         via = self.via
         for child, tag in self.extends:
             if child == file:
@@ -117,7 +117,7 @@ class _MarkerResolver:
         return RenderedText("".join(self._clean), tuple(self._chains), self._segments, placeholders)
 
     def _chain(self, file: int) -> int:
-        """Returns the number of a file with its current include path."""
+        """Return the number of a file with its current include path."""
         if file not in self._known:
             chain = self._files[file], self._levels[-1].via_of(file)
             self._known[file] = self._chains.setdefault(chain, len(self._chains))

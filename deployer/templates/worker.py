@@ -27,7 +27,7 @@ MAX_OPEN_FILES = 16
 
 
 def main() -> None:
-    """Serves stdin and stdout; the first message has the settings of all tasks."""
+    """Serve stdin and stdout; the first message has the settings of all tasks."""
     setup = wire.read(sys.stdin.buffer)
     if setup is None:
         return
@@ -66,7 +66,7 @@ def _limit_process() -> None:
 
 
 def serve(engine: Engine, tasks: IO[bytes], answers: IO[bytes]) -> None:
-    """Processes tasks until the end of the input."""
+    """Process tasks until the end of the input."""
     wire.write(answers, wire.READY)
     while (task := wire.read(tasks)) is not None:
         with _limited():

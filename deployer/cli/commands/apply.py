@@ -113,7 +113,7 @@ def command(
 
 
 def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
-    """Returns whether all secrets of the plan are available; reports those that are missing."""
+    """Return whether all secrets of the plan are available; reports those that are missing."""
     missing = secrets.missing(referenced_names([change.job.spec for change in plan.steps]))
     for message in missing:
         err(text.error(message))
@@ -121,7 +121,7 @@ def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
 
 
 def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> bool:
-    """Returns whether the plan is the expected one; reports the differences."""
+    """Return whether the plan is the expected one; reports the differences."""
     from deployer.report import stale
 
     is_other = expect not in (None, plan.digest)

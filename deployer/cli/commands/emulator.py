@@ -17,7 +17,7 @@ from deployer.report.terminal import out
 
 
 def _credential_option(name: str, text: str) -> Callable[[Callable[..., Exit]], Callable[..., Exit]]:
-    """Returns an option that can also be an environment variable, which the process list does not show."""
+    """Return an option that can also be an environment variable, which the process list does not show."""
     variable = f"DEPLOYER_EMULATOR_{name.upper().replace('-', '_')}"
     return click.option(f"--{name}", envvar=variable, help=f"{text} Or set {variable}.")
 

@@ -71,5 +71,5 @@ def command(options: Options, style: str, limit: int) -> Exit:
 
 
 def _as_job(intent: journal.Intent) -> Job:
-    """Returns a job with the fields that a selector uses."""
+    """Return a job with the fields that a selector uses."""
     return Job(intent.identity, Source(intent.source, 0), {})

@@ -74,7 +74,7 @@ def command(options: Options, *, lines: int, follow: bool) -> Exit:
 
 
 def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -> list[_RunLog]:
-    """Returns the runs with logs; reports why the other jobs have none."""
+    """Return the runs with logs; reports why the other jobs have none."""
     from deployer.cloud.log_tail import Log
 
     names = Counter(change.job.name for change in changes)
@@ -108,7 +108,7 @@ class _LogPrinter:
         return bool(self.broken)
 
     def show(self, run_log: _RunLog, lines: int, *, follow: bool) -> None:
-        """Prints the end of a log."""
+        """Print the end of a log."""
         try:
             self._print(run_log, run_log.log.first_lines(lines) if follow else run_log.log.last(lines))
         except ApiError as error:
@@ -133,7 +133,7 @@ class _LogPrinter:
 
 
 def _follow(client: Client, found: Sequence[_RunLog], printed: _LogPrinter, interval: float) -> None:
-    """Prints new lines until all runs have ended."""
+    """Print new lines until all runs have ended."""
     from deployer.apply.watch import get_run
     from deployer.model import RUNNING_PHASES
 

@@ -26,7 +26,7 @@ EXAMPLES = examples(
 
 @click.group("schema", epilog=EXAMPLES)
 def command() -> None:
-    """The JSON Schemas (draft 2020-12), generated from the parameter tables."""
+    """Generate, check and print the JSON Schemas (draft 2020-12) of the parameter tables."""
 
 
 @command.command(

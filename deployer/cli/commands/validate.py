@@ -84,14 +84,14 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
 
 
 def _for_one(options: Options) -> dict[str, _TargetResult]:
-    """Returns the result for the selected target by its name; empty if that is unknown."""
+    """Return the result for the selected target by its name; empty if that is unknown."""
     checked = _checked(options)
     name = checked.loaded.target.name if checked.loaded else options.target
     return {name or "": checked}
 
 
 def _for_all(folder: Path, options: Options) -> dict[str, _TargetResult]:
-    """Returns the result for each target by name."""
+    """Return the result for each target by name."""
     try:
         targets = project.load(folder).targets
     except InvalidInput as error:
@@ -108,7 +108,7 @@ def _checked(options: Options) -> _TargetResult:
 
 
 def _counts(problems: Iterable[Problem], *, strict: bool) -> tuple[int, int]:
-    """Counts errors and warnings."""
+    """Count errors and warnings."""
     severities = [problem.severity for problem in problems if problem.severity != "note"]
     errors = len(severities) if strict else severities.count("error")
     return errors, len(severities) - errors
@@ -140,7 +140,7 @@ def _sizes(checked: Mapping[str, _TargetResult]) -> Iterator[str]:
 
 
 def _in_repository(folder: Path) -> str:
-    """Returns the project's folder relative to the folder that GitHub resolves paths in: the repository's top folder.
+    """Return the project's folder relative to the folder that GitHub resolves paths in: the repository's top folder.
 
     Outside of GitHub or of its checkout, that is the folder where the command was started.
     """

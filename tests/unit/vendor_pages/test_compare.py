@@ -366,7 +366,11 @@ def test_what_a_page_says_cannot_write_to_the_terminal(page: Path, bare: Workspa
     [
         ("nothing", 1, "page.txt contains no table of parameters"),
         (FLAT, 1, "no table for GET /v1/{project_id}/kites, documented in page.txt"),
-        (FLAT.replace("GET", "MEET"), 1, "page.txt contains no request line such as 'POST /v2.0/{project_id}/batches'"),
+        (
+            FLAT.replace("GET", "MEET"),
+            1,
+            "page.txt contains no request line such as 'POST /v2.0/{project_id}/batches'",
+        ),
         (b"\xff", 3, "page.txt is not UTF-8 text"),
         (None, 3, "cannot read page.txt: No such file or directory"),
     ],
