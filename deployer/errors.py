@@ -44,6 +44,11 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+def reference(code: str) -> str:
+    """Return the section of the documentation about the code of a finding, as a path and an anchor."""
+    return f"docs/reference/errors.md#{code.lower()}"
+
+
 class Code(StrEnum):
     """The codes of findings, for programs and for `explain`; `schemas/diagnostics.yaml` describes each.
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from deployer.errors import Problem
+from deployer.errors import Problem, reference
 from deployer.escape import COMMAND, COMMAND_ESCAPED, printable
 from deployer.planning.plan_json import FORMAT_VERSION
 from deployer.report.text import SEVERITY_COLOURS, count, problem
@@ -153,6 +153,7 @@ def _as_data(finding: Finding, targets: tuple[str, ...] | None) -> dict[str, Any
         "column": problem.location.column,
         "message": problem.message,
         "via": problem.location.via,
+        "reference": reference(problem.code),
         **({} if targets is None else {"targets": finding.targets or targets}),
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from deployer.errors import UsageError, nearest
+from deployer.errors import UsageError, nearest, reference
 from deployer.escape import printable
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
@@ -108,6 +108,8 @@ def _diagnostic(diagnostic: Diagnostic) -> Iterator[str]:
     if diagnostic.rule:
         yield ""
         yield from _waiver(diagnostic.rule)
+    yield ""
+    yield f"  See {reference(diagnostic.code)}"
 
 
 def _find(kind: Kind, path: Sequence[str]) -> Row:
@@ -195,6 +197,8 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield f"  {rule.reason}"
     yield ""
     yield from _waiver(rule.id)
+    yield ""
+    yield f"  See {reference(rule.code)}"
 
 
 def _waiver(rule: str) -> list[str]:

@@ -387,6 +387,7 @@ def test_json_of_a_valid_project(bare: Workspace) -> None:
         "column": 1,
         "message": finding["message"],
         "via": [],
+        "reference": "docs/reference/errors.md#w109",
     }
     ran = bare.run("validate", "--format", "json", "--strict")
     assert (ran.code, ran.json["valid"], ran.json["errors"], ran.json["warnings"]) == (4, False, 1, 0)
