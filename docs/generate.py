@@ -48,7 +48,7 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.USAGE: "Usage error: an unknown option, a missing argument, or a combination that is not allowed.",
     Exit.INVALID: "Invalid manifests, project files or saved plan; nothing was planned or applied.",
     Exit.BLOCKED: (
-        "At least one change was blocked, and the others were applied; or the plan exceeds the `limits` of "
+        "At least one change was blocked or refused, and the others were applied; or the plan exceeds the `limits` of "
         "the target, and no changes were applied."
     ),
     Exit.STALE: "The plan is stale: not the expected one (`--expect`, `--plan`); no changes were applied.",

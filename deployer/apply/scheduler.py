@@ -169,7 +169,8 @@ class _Scheduler:
         for dependency in _dependencies(change):
             outcome = self._outcomes.get(dependency.identity)
             if outcome and outcome.result is not Result.DONE:
-                return f"outcome of dependency {dependency.identity.name}: {outcome.result}"
+                result = "outcome unknown" if outcome.result is Result.UNKNOWN else outcome.result
+                return f"dependency {dependency.identity.name}: {result}"
         return ""
 
     # --- in a thread of the pool

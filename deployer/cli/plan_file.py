@@ -96,14 +96,14 @@ def _require_same_inputs(given: Inputs, saved: SavedPlan, folder: Path) -> None:
         ("--rerun", given.rerun, tuple(sorted({*planned.rerun}))),
     )
     differ = [
-        f"{what} was {_words(then)}, now {_words(now)}"
+        f"{what} is {_words(now)}, but the plan was created with {_words(then)}"
         for what, now, then in pairs
         if list(now) != list(then)
     ]
     if differ:
         raise UsageError(
-            f"{saved.file}: {'; '.join(differ)}. These options are not read from a saved plan: repeat them, as "
-            f"in {apply_command(saved.file, planned, folder)}, or create a new plan"
+            f"{saved.file}: {'; '.join(differ)}. These options are not read from a saved plan: create a new plan, or "
+            f"run {apply_command(saved.file, planned, folder)}"
         )
 
 

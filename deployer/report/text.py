@@ -179,7 +179,8 @@ def outcomes(
     words += [f"{blocked} blocked"] if blocked else []
     words += [f"{errors} failed to plan"] if errors else []
     words += [f"{not_started} not started"] if not_started else []
-    end = "incomplete" if not_started or ended[Result.STOPPED] else "complete"
+    # What was blocked is no part of the apply: the plan said so.
+    end = "incomplete" if +ended or errors or not_started else "complete"
     return f"{verb.capitalize()} {end}: {', '.join(words)}."
 
 

@@ -189,7 +189,7 @@ def test_one_that_is_refused_does_not_stop_the_others(running: Workspace, emulat
         [alpha] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "alpha"]
         proxy.rule("DELETE", alpha, says(400, {"error_code": "DLI.0999", "error_msg": "no"}))
         ran = running.run("cancel", "--yes", "--all")
-    assert (ran.code, ran.out.splitlines()[-1]) == (8, "Cancel complete: 1 cancelled, 1 failed.")
+    assert (ran.code, ran.out.splitlines()[-1]) == (8, "Cancel incomplete: 1 cancelled, 1 failed.")
     assert states(emulator) == {"alpha": "running", "beta": "dead"}
 
 

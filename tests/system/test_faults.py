@@ -77,7 +77,7 @@ def test_a_dead_server_is_one_clear_line_per_job(bare: Workspace) -> None:
         assert ran.code == 1
         lines = [line for line in ran.out.splitlines() if "connection refused" in line]
         assert sorted(re.findall(r"\w+", line)[0] for line in lines) == sorted(SPECS)
-    assert last(ran.out) == "Apply complete: 0 applied, 4 failed to plan."
+    assert last(ran.out) == "Apply incomplete: 0 applied, 4 failed to plan."
     status = bare.run("status")
     assert (status.code, status.err.count("connection refused")) == (1, 4)
 
@@ -109,7 +109,7 @@ def test_a_listing_that_fails_does_not_stop_the_others(
     assert planned.json["errors"][0]["message"].startswith(f"GET {proxy.url}/v2.0/pid/batches: ")
     assert [change["kind"] for change in planned.json["changes"]] == ["FlinkJar", "MrsJob", "SparkSession"]
     applied = all_kinds.apply()
-    assert (applied.code, last(applied.out)) == (8, "Apply complete: 3 applied, 1 failed to plan.")
+    assert (applied.code, last(applied.out)) == (8, "Apply incomplete: 3 applied, 1 failed to plan.")
     assert proxy.count("POST", "batches") == 0
 
 
@@ -275,7 +275,7 @@ def test_a_create_that_did_not_arrive_is_unknown_and_not_sent_again(
     batches(workspace, "alpha")
     proxy.rule("POST", "", LOSSES[loss](False))
     applied = workspace.apply()
-    assert (applied.code, last(applied.out)) == (7, "Apply complete: 0 applied, 1 outcome unknown.")
+    assert (applied.code, last(applied.out)) == (7, "Apply incomplete: 0 applied, 1 outcome unknown.")
     assert "outcome unknown: the request may have been executed; the job is not listed yet" in applied.out
     assert proxy.count("POST") == 1
     proxy.clear()
@@ -343,9 +343,9 @@ def test_a_refused_create_fails_alone(
 ) -> None:
     proxy.rule("POST", CREATES[kind][0], REFUSALS[refusal])
     alone = all_kinds.apply("--select", f"kind={kind}")
-    assert (alone.code, last(alone.out)) == (1, "Apply complete: 0 applied, 1 failed.")
+    assert (alone.code, last(alone.out)) == (1, "Apply incomplete: 0 applied, 1 failed.")
     applied = all_kinds.apply()
-    assert (applied.code, last(applied.out)) == (8, "Apply complete: 3 applied, 1 failed.")
+    assert (applied.code, last(applied.out)) == (8, "Apply incomplete: 3 applied, 1 failed.")
     assert listed(emulator.url, kind) == []
     assert proxy.count("POST", CREATES[kind][0]) == 2
 
@@ -389,8 +389,8 @@ def test_the_ways_to_say_success(workspace: Workspace, proxy: FaultProxy, flag: 
 @pytest.mark.parametrize(
     ("fault", "code", "end"),
     [
-        (says(400, ERROR), 8, "Apply complete: 1 applied, 1 failed, 1 skipped."),
-        (hangs_up(after=False), 7, "Apply complete: 1 applied, 1 outcome unknown, 1 skipped."),
+        (says(400, ERROR), 8, "Apply incomplete: 1 applied, 1 failed, 1 skipped."),
+        (hangs_up(after=False), 7, "Apply incomplete: 1 applied, 1 outcome unknown, 1 skipped."),
     ],
 )
 def test_the_dependents_of_a_job_that_failed_are_skipped(
@@ -401,7 +401,7 @@ def test_the_dependents_of_a_job_that_failed_are_skipped(
     proxy.rule("POST", "", changed_body("first", fault))
     applied = workspace.apply()
     assert (applied.code, last(applied.out)) == (code, end)
-    assert "second in q: outcome of dependency first: " in applied.out
+    assert "second in q: dependency first: " in applied.out
 
 
 def changed_body(name: str, fault: Fault) -> Fault:
@@ -435,7 +435,7 @@ def test_a_draft_left_behind_is_started_by_the_next_apply(
     applied = stream.apply()
     assert (applied.code, last(applied.out)) == (
         8,
-        "Apply complete: 0 applied, 1 failed.",
+        "Apply incomplete: 0 applied, 1 failed.",
     )  # a draft was created
     assert "1 created, but failed to start:" in applied.out
     assert [change["action"] for change in stream.plan()["changes"]] == ["start"]
@@ -459,7 +459,7 @@ def test_a_run_that_did_not_arrive_is_unknown(
 ) -> None:
     proxy.rule("POST", RUN, LOSSES[loss](False), nth=1)
     applied = stream.apply()
-    assert (applied.code, last(applied.out)) == (7, "Apply complete: 0 applied, 1 outcome unknown.")
+    assert (applied.code, last(applied.out)) == (7, "Apply incomplete: 0 applied, 1 outcome unknown.")
     assert "1 created, but not started" not in applied.out
     assert "outcome unknown: the job may have been started" in applied.out
     assert stream.apply().code == 0
@@ -612,4 +612,4 @@ def test_a_service_that_is_not_there_is_asked_once(workspace: Workspace, emulato
     ran = workspace.apply()
     assert ran.code == 8
     assert len(set(re.findall(r"GET http://127.0.0.1:9\S+", ran.out))) == 1
-    assert "Apply complete: 1 applied, 3 failed to plan." in ran.out
+    assert "Apply incomplete: 1 applied, 3 failed to plan." in ran.out

@@ -84,8 +84,13 @@ def test_a_rerun_must_be_said_again(workspace: Workspace, emulator: Emulator, cl
     clock.forward(10_000)
     save(workspace, "--rerun", "name=alpha")
     refused = apply(workspace)
-    assert (refused.code, "--rerun was name=alpha, now (not set)" in refused.err) == (3, True)
-    assert "--rerun name=alpha, or create a new plan" in refused.err
+    assert (
+        refused.code,
+        "--rerun is (not set), but the plan was created with name=alpha" in refused.err,
+    ) == (3, True)
+    assert refused.err.endswith(
+        "create a new plan, or run deployer apply --plan plan.json -t test --rerun name=alpha\n"
+    )
     assert apply(workspace, "--rerun", "name=alpha").out.endswith("Apply complete: 1 applied.\n")
     assert names(emulator) == ["alpha", "alpha"]
 
@@ -384,10 +389,16 @@ def test_what_could_add_something_must_be_said_again(workspace: Workspace, emula
     save(workspace, *said)
     workspace.write("more.values", {"m": 1})
     for options, words in (
-        (said[2:], "target was other, now test"),
-        ([*said[:2], "--set", "m=1", *said[4:]], "--values was m.values, now (not set)"),
-        ([*said[:3], "more.values", *said[4:]], "--values was m.values, now more.values"),
-        ([*said, "--set", "x=1"], "--set was n, now n, x"),
+        (said[2:], "target is test, but the plan was created with other"),
+        (
+            [*said[:2], "--set", "m=1", *said[4:]],
+            "--values is (not set), but the plan was created with m.values",
+        ),
+        (
+            [*said[:3], "more.values", *said[4:]],
+            "--values is more.values, but the plan was created with m.values",
+        ),
+        ([*said, "--set", "x=1"], "--set is n, x, but the plan was created with n"),
     ):
         ran = apply(workspace, *options)
         assert ran.code == 3
@@ -465,10 +476,10 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
 @pytest.mark.parametrize(
     ("inputs", "code", "words"),
     [
-        ({"target": "evil"}, 3, "target was evil, now test"),
+        ({"target": "evil"}, 3, "target is test, but the plan was created with evil"),
         ({"project": "evil"}, 3, "was created for project 'evil', not 'tests'"),
-        ({"settings": ["bucket"]}, 3, "--set was bucket, now (not set)"),
-        ({"values": ["/etc/passwd"]}, 3, "--values was /etc/passwd, now (not set)"),
+        ({"settings": ["bucket"]}, 3, "--set is (not set), but the plan was created with bucket"),
+        ({"values": ["/etc/passwd"]}, 3, "--values is (not set), but the plan was created with /etc/passwd"),
         ({"select": ["nosuch=x"]}, 3, "unknown selector 'nosuch'"),
         ({"paths": ["../other"]}, 4, "path '../other' is outside the project"),
         ({"paths": ["a/../../other"]}, 4, "is outside the project"),
@@ -480,8 +491,12 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
         ({"paths": ["\ud800"]}, 6, "no longer exists; no changes were applied"),
         ({"paths": ["x" * 4000]}, 6, "no longer exists; no changes were applied"),
         ({"target": "x" * 1000}, 4, "/inputs/target: "),
-        ({"target": "\x1b[31m\u202e::error::##[x"}, 3, "target was \\u001b[31m\\u202e"),
-        ({"settings": ["$(reboot); 'x' \x07"]}, 3, "--set was "),
+        ({"target": "\x1b[31m\u202e::error::##[x"}, 3, "but the plan was created with \\u001b[31m\\u202e"),
+        (
+            {"settings": ["$(reboot); 'x' \x07"]},
+            3,
+            "--set is (not set), but the plan was created with $(reboot); 'x' \\u0007",
+        ),
     ],
 )
 def test_forged_inputs(
