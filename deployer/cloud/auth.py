@@ -151,7 +151,7 @@ LOCAL = TokenAuth("local")
 
 
 def sign_in(target: Target, found: ResolvedCredential, transport: Transport) -> AuthContext:
-    """Prepare a credential for use, and looks up the project id if it is not configured.
+    """Prepare a credential for use, and look up the project id if it is not configured.
 
     Raises ApiError, and UsageError if there is no name to look it up by, or not exactly one project.
     """

@@ -63,15 +63,15 @@ class Client:
         return self._transport.request_id
 
     def create(self, kind: Kind, name: str, spec: Spec) -> str:
-        """Send a new job and returns its id. Raises ApiError."""
+        """Send a new job and return its id. Raises ApiError."""
         body = kind.body(name, spec)
         response = self._call(kind.service, kind.create, kind.path_values(spec), body=body)
-        for path, word in kind.accepted.items():
-            said = get_path(response.value, path)
-            if said is None:
+        for path, expected in kind.accepted.items():
+            actual = get_path(response.value, path)
+            if actual is None:
                 raise ResponseLost(f"{response.request_line}: the response has no {path}")
-            if said != word:
-                raise RequestFailed(f"{response.request_line}: {path} is {said}")
+            if actual != expected:
+                raise RequestFailed(f"{response.request_line}: {path} is {actual}")
         identifier = get_path(response.value, kind.id)
         if not isinstance(identifier, str | int) or not identifier:
             raise ResponseLost(f"{response.request_line}: the response has no {kind.id}")
@@ -250,7 +250,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Response:
-        """Send one request and returns its successful response. Raises ApiError."""
+        """Send one request and return its successful response. Raises ApiError."""
         method, _, path = table.call.partition(" ")
         values = {"project_id": self.project_id, **path_values}
         for key, value in values.items():

@@ -87,12 +87,12 @@ class ResolvedCredential:
     project_id: str = ""
     project_name: str = ""
 
-    def scrubbed(self, said: str) -> str:
+    def scrubbed(self, message: str) -> str:
         """Return a message without the credential in any encoding."""
         values = {f"VALUE_{number}": value for number, value in enumerate(self.credential.secrets)}
-        held = Secrets({name: SecretSource(name, variable=name) for name in values}, values, Path())
-        held.missing(values)  # reads them
-        return held.scrubbed(said)
+        secrets = Secrets({name: SecretSource(name, variable=name) for name in values}, values, Path())
+        secrets.missing(values)  # reads them
+        return secrets.scrubbed(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class _Reader:
     def __init__(self, environment: Mapping[str, str], target: Target) -> None:
         self._environment = environment
         self._variable = target.variable
-        self._halves: list[str] = []
+        self._incomplete: list[str] = []
 
     def token(self) -> ResolvedCredential | None:
         for names in _TOOLS:
@@ -206,7 +206,7 @@ class _Reader:
             by_name = user == names.user_name
             domain_id, domain_name = self._first(names.domain_id), self._first(names.domain_name)
             if by_name and not (domain_id or domain_name):
-                self._halves.append(
+                self._incomplete.append(
                     f"{user} and {names.password} are set, but {names.domain_name[0]} "
                     "(the user's account) is not"
                 )
@@ -229,15 +229,15 @@ class _Reader:
         if file is None or not (path or _is_file(file)):
             return None
         shown = path or f"~/{_FILE}"
-        said = _section(file, shown)
-        ak, sk = said.get("ak", ""), said.get("sk", "")
+        section = _section(file, shown)
+        ak, sk = section.get("ak", ""), section.get("sk", "")
         if not (ak and sk):
-            self._halves.append(f"[{_FILE_SECTION}] of {shown} must contain both ak and sk")
+            self._incomplete.append(f"[{_FILE_SECTION}] of {shown} must contain both ak and sk")
             return None
         for name in ("ak", "sk", "security_token"):
-            _fit_for_header(said.get(name, ""), f"{name} in {shown}")
-        key = AccessKey(ak, sk, f"the access key in {shown}", said.get("security_token", ""))
-        return ResolvedCredential(key, said.get("iam_endpoint", ""), said.get("project_id", ""))
+            _check_header_value(section.get(name, ""), f"{name} in {shown}")
+        key = AccessKey(ak, sk, f"the access key in {shown}", section.get("security_token", ""))
+        return ResolvedCredential(key, section.get("iam_endpoint", ""), section.get("project_id", ""))
 
     def with_project(self, found: ResolvedCredential) -> ResolvedCredential:
         """Return `found` with the project of the variables, which override the file."""
@@ -252,8 +252,8 @@ class _Reader:
 
     def missing(self, method: str) -> str:
         """Describe which variables are incomplete or missing."""
-        if self._halves:
-            return "; ".join(self._halves)
+        if self._incomplete:
+            return "; ".join(self._incomplete)
         if method == "token" and self._variable:
             return f"the environment variable {self._variable} does not contain a token"
         wanted = "; or ".join(_WANTED[candidate] for candidate in ([method] if method else _WANTED))
@@ -261,11 +261,11 @@ class _Reader:
 
     def _complete(self, first: str, other: str, *, either: str = "") -> bool:
         """Return whether two variables are set that are only valid together."""
-        there = [name for name in (first, other) if self._value(name)]
-        if len(there) == 1:
-            lacking = other if there == [first] else either or first
-            self._halves.append(f"{there[0]} is set, but {lacking} is not")
-        return len(there) == 2
+        present = [name for name in (first, other) if self._value(name)]
+        if len(present) == 1:
+            lacking = other if present == [first] else either or first
+            self._incomplete.append(f"{present[0]} is set, but {lacking} is not")
+        return len(present) == 2
 
     def _first(self, names: Sequence[str]) -> str:
         return next(filter(None, map(self._value, names)), "")
@@ -275,7 +275,7 @@ class _Reader:
 
     def _header(self, name: str, what: str) -> str:
         value = self._value(name)
-        _fit_for_header(value, name, what)
+        _check_header_value(value, name, what)
         return value
 
 
@@ -292,7 +292,7 @@ _WANTED: Mapping[str, str] = {
 }
 
 
-def _fit_for_header(value: str, name: str, what: str = "a credential") -> None:
+def _check_header_value(value: str, name: str, what: str = "a credential") -> None:
     if not value.isascii() or not (value or "x").isprintable():
         raise DeployerError(f"{name} is not valid as {what}: contains characters not allowed in a header")
 

@@ -156,7 +156,7 @@ def _by_name(
 
 
 def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
-    """Call `call` for each item and returns the results in order; stops at the first failure."""
+    """Call `call` for each item and return the results in order; stop at the first failure."""
     # Not as a context manager: that would wait for the running requests.
     pool = ThreadPoolExecutor(_THREADS)
     try:
@@ -242,7 +242,7 @@ def _with_tags(
 def with_submitted(
     client: Client, live: Live, submitted: Mapping[str, Identity], jobs: Iterable[Job]
 ) -> tuple[Live, tuple[str, ...]]:
-    """Add recently submitted jobs that are not listed yet, and returns the ids that do not exist at all.
+    """Add recently submitted jobs that are not listed yet, and return the ids that do not exist at all.
 
     A job that cannot be read is treated as one that does not exist.
     """

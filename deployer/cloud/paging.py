@@ -40,13 +40,13 @@ def read_to_end(
     `first` is the first page if it was read before. Raises ResponseLost if the result is still incomplete
     after several attempts.
     """
-    said = ""
+    reason = ""
     for _ in range(MAX_READS):
         try:
             return _read_once(read, paging, identifier, first or read(paging.value))
         except _ListingChangedError as error:
-            said, first = str(error), None
-    raise ResponseLost(f"{said}; gave up after {MAX_READS} attempts")
+            reason, first = str(error), None
+    raise ResponseLost(f"{reason}; gave up after {MAX_READS} attempts")
 
 
 def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, page: Page) -> list[Entry]:
@@ -59,8 +59,8 @@ def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, pag
     for _ in range(MAX_PAGES):
         for entry in page.entries:
             # The newest come first, so a new job moves others to the next page: these are read twice.
-            said = entry.get(identifier)
-            found[f"without id {len(found)}" if said in (None, "") else str(said)] = entry
+            entry_id = entry.get(identifier)
+            found[f"without id {len(found)}" if entry_id in (None, "") else str(entry_id)] = entry
         count += len(page.entries)
         if count >= page.total:
             if len(found) < at_first:

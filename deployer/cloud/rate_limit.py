@@ -27,7 +27,7 @@ class Throttle:
 
     @contextmanager
     def acquire(self) -> Iterator[None]:
-        """Wait until a request may be sent, and counts it as running inside the context."""
+        """Wait until a request may be sent, and count it as running inside the context."""
         with self._slots:
             with self._lock:
                 now = self._clock.monotonic()

@@ -97,7 +97,7 @@ class Reader:
             value = None
         status, headers = response.status_code, response.headers
         request_id = next(filter(None, map(headers.get, _REQUEST_IDS)), None) or get_path(value, "request_id")
-        request_id = self._shown(str(request_id), response) if request_id else ""
+        request_id = self._safe_message(str(request_id), response) if request_id else ""
         request_line = f"{request_line}: HTTP {status}" + (
             f" (request id {request_id})" if request_id else ""
         )
@@ -110,10 +110,10 @@ class Reader:
             if not code:
                 return Response(value, request_line, headers, request_id)
         code = "" if code == str(status) else code  # IAM repeats the status as code
-        said = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
+        reason = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
         hint = find_hint(code, message)
         more = [words for words in (hint.hint, self._advice(response)) if words]
-        shown = self._shown(said.rstrip(".") or said if more else said, response)
+        shown = self._safe_message(reason.rstrip(".") or reason if more else reason, response)
         text = "; ".join((f"{request_line}: {shown}", *more))
         lost = not hint.full and (status in _GATEWAY_STATUSES or (status >= 500 and not code))
         if hint.full:
@@ -126,14 +126,14 @@ class Reader:
         error_type = ResponseLost if lost else RequestFailed
         return Failure(error_type, text, retryable, _retry_after(headers), status, code, request_id)
 
-    def _shown(self, said: str, response: requests.Response) -> str:
+    def _safe_message(self, message: str, response: requests.Response) -> str:
         """Return a message of a service, shortened and without credentials that it may repeat."""
-        length = len(said)
+        length = len(message)
         for name in ("X-Auth-Token", "X-Security-Token", "Authorization"):
             if value := response.request.headers.get(name):
-                said = said.replace(str(value), MASK)
-        said = redact.text(self.scrub(said)[: 20 * MAX_MESSAGE])
-        return said if len(said) <= MAX_MESSAGE else f"{said[:MAX_MESSAGE]}... ({length} characters)"
+                message = message.replace(str(value), MASK)
+        message = redact.text(self.scrub(message)[: 20 * MAX_MESSAGE])
+        return message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}... ({length} characters)"
 
     def _advice(self, response: requests.Response) -> str:
         """Return a hint for responses about authentication."""
@@ -154,11 +154,11 @@ class Reader:
 def _clock_skew(response: requests.Response) -> str:
     """Describe the clock skew of a signature that was rejected for its date; empty if there is none."""
     signed = response.request.headers.get("X-Sdk-Date")
-    said = server_date(response.headers)
-    if signed is None or said is None:
+    date = server_date(response.headers)
+    if signed is None or date is None:
         return ""
     ours = datetime.strptime(str(signed), DATE_FORMAT).replace(tzinfo=UTC)
-    seconds = (ours - said).total_seconds()
+    seconds = (ours - date).total_seconds()
     if abs(seconds) <= _SIGNATURE_SECONDS:
         return ""
     word = "ahead of" if seconds > 0 else "behind"
@@ -183,10 +183,10 @@ def _date(text: str) -> datetime | None:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return seconds, from a number of seconds or from a date relative to that of the response."""
-    said = headers.get("Retry-After", "").strip()
-    if said.isascii() and said.isdecimal():
-        return float(said[:9])
-    until, now = _date(said), server_date(headers) or datetime.now(UTC)
+    header = headers.get("Retry-After", "").strip()
+    if header.isascii() and header.isdecimal():
+        return float(header[:9])
+    until, now = _date(header), server_date(headers) or datetime.now(UTC)
     return max(0.0, (until - now).total_seconds()) if until else None
 
 
@@ -258,17 +258,22 @@ def parse_error(body: Any) -> tuple[str, str]:
     return _first_error(found)
 
 
-def _first_error(said: Iterable[tuple[str, str]]) -> tuple[str, str]:
+def _first_error(pairs: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """Return the first code with its message, or else the first message."""
-    said = [*said]
-    return next((pair for pair in said if pair[0]), next(filter(any, said), ("", "")))
+    pairs = [*pairs]
+    return next((pair for pair in pairs if pair[0]), next(filter(any, pairs), ("", "")))
 
 
 def _error_pair(item: Any) -> tuple[str, str]:
     """Return code and message of an error. HTTP 200 may contain one: is_success may be "false"."""
     code, message = parse_error(item)
-    said = get_path(item, "is_success")
+    is_success = get_path(item, "is_success")
     # DataArts logs show is_success: false with the id of a batch that was accepted.
-    if not code and said is not None and str(said).casefold() != "true" and not get_path(item, "id"):
+    if (
+        not code
+        and is_success is not None
+        and str(is_success).casefold() != "true"
+        and not get_path(item, "id")
+    ):
         code = "is_success=false"
     return code, message

@@ -109,7 +109,7 @@ class Transport:
         return str(getattr(self._last, "request_id", ""))
 
     def send(self, call: Call) -> Response:
-        """Send a request and returns its successful response. Raises ApiError and UsageError."""
+        """Send a request and return its successful response. Raises ApiError and UsageError."""
         backoff = Backoff(
             self._retry, self.clock, write=call.write, full_since=self._full_since.get(call.request_line)
         )
