@@ -1,5 +1,5 @@
 """Plan -> Outcomes: sends the requests of a plan in their order and records their results.
 
 Public: `scheduler.apply` with `ApplyOptions` and `context.ApplyContext`; `watch`; `journal`;
-`lock.held`; `provenance`. They are not imported here: reading the journal needs no HTTP library.
+`lock.hold`; `provenance`. They are not imported here: reading the journal needs no HTTP library.
 """

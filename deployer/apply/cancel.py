@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployer.apply.context import ChangeContext
 from deployer.apply.wait import state_of, wait_for
-from deployer.apply.writes import Write, execute, live_shows, may_be_executed
+from deployer.apply.writes import Write, live_shows, may_be_executed, send_write
 from deployer.errors import RequestFailed
 from deployer.model import RUNNING_PHASES, LiveJob, Step
 
@@ -25,7 +25,7 @@ def _cancel_run(context: ChangeContext, run: LiveJob) -> str:
     if run.phase not in RUNNING_PHASES:
         return f"had already ended ({run.state})"
     try:
-        written = execute(
+        written = send_write(
             context,
             Write(
                 Step.CANCEL,
@@ -35,7 +35,7 @@ def _cancel_run(context: ChangeContext, run: LiveJob) -> str:
         )
     except RequestFailed as error:
         # A run that has just ended cannot be cancelled.
-        live = context.look(run.id)
+        live = context.read_job(run.id)
         if not _has_ended(live):
             raise
         verb = "ended" if may_be_executed(error) else "had already ended"

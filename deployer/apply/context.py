@@ -19,7 +19,7 @@ from deployer.secrets.store import Secrets
 
 @dataclass(frozen=True, slots=True)
 class ApplyContext:
-    """The context that all changes of one apply share. `say` receives messages about waiting."""
+    """The context that all changes of one apply share. `report` receives messages about waiting."""
 
     client: Client
     journal: Journal
@@ -27,7 +27,7 @@ class ApplyContext:
     owner: Owner | None = None
     polling: Polling = field(default_factory=Polling)
     stop_signal: StopSignal = field(default_factory=StopSignal)
-    say: Callable[[str], object] = str
+    report: Callable[[str], object] = str
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class ChangeContext:
             raise RuntimeError("planned without a live job")
         return self.progress.live
 
-    def look(self, identifier: str, identity: Identity | None = None) -> LiveJob | None:
+    def read_job(self, identifier: str, identity: Identity | None = None) -> LiveJob | None:
         """Read a job by its id, None if it does not exist; raises ApiError. `identity` defaults to this job."""
         path_values = self.kind.path_values(self.job.spec)
         return get_live_job(self.client, identity or self.job.identity, identifier, path_values)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from deployer.apply.context import ChangeContext
 from deployer.apply.recheck import has_this_content, list_same_name
-from deployer.apply.writes import Evidence, Write, execute, find_lost
+from deployer.apply.writes import Evidence, Write, find_lost, send_write
 from deployer.cloud.observe import list_candidates
 from deployer.errors import ApiError, ResponseLost
 from deployer.kinds.kind import Nature
@@ -29,11 +29,11 @@ def create(context: ChangeContext) -> str:
         repeatable=False,
         doubt=lambda evidence: _doubt(context.job, evidence),
     )
-    written = execute(context, write)
+    written = send_write(context, write)
     progress.id = written.id
     notes = written.note
     try:
-        progress.created = context.look(progress.id)
+        progress.created = context.read_job(progress.id)
     except ApiError as error:
         progress.read_error = str(error)
     if progress.created and progress.created.identity.name not in {"", context.job.name}:
@@ -43,7 +43,7 @@ def create(context: ChangeContext) -> str:
         found = find_lost(context, write, lost)
         progress.id = found.id
         notes += found.note
-        progress.created = context.look(progress.id)
+        progress.created = context.read_job(progress.id)
     word = "created" if context.kind.nature is Nature.DEFINITION else "submitted"
     return f"{word}{notes}"
 

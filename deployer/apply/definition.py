@@ -11,7 +11,7 @@ from deployer.apply import journal
 from deployer.apply.context import ChangeContext
 from deployer.apply.recheck import ChangedMeanwhile, drift
 from deployer.apply.wait import state_of, wait_for
-from deployer.apply.writes import Write, execute, live_shows
+from deployer.apply.writes import Write, live_shows, send_write
 from deployer.errors import RequestFailed
 from deployer.kinds.kind import TAGS, Kind
 from deployer.kinds.tables import json_type
@@ -26,7 +26,7 @@ def stop(context: ChangeContext) -> str:
     progress, before = context.progress, context.live
     savepoint = context.job.lifecycle.savepoint
     try:
-        written = execute(
+        written = send_write(
             context,
             Write(
                 Step.STOP,
@@ -73,7 +73,7 @@ def update(context: ChangeContext) -> str:
         return live is not None and not {*drift(context.kind, context.job, live)} & {*body}
 
     if body:
-        execute(
+        send_write(
             context,
             Write(
                 Step.UPDATE,
@@ -97,10 +97,10 @@ def _update_tags(context: ChangeContext) -> None:
     shows_no_tags = live_shows(context, lambda _: False)
     if removed:
         send = lambda: context.client.untag(kind, identifier, removed)  # noqa: E731
-        execute(context, Write(Step.UPDATE, send, shows_no_tags))
+        send_write(context, Write(Step.UPDATE, send, shows_no_tags))
     if added:
         send = lambda: context.client.tag(kind, identifier, added)  # noqa: E731
-        execute(context, Write(Step.UPDATE, send, shows_no_tags))
+        send_write(context, Write(Step.UPDATE, send, shows_no_tags))
 
 
 def start(context: ChangeContext) -> str:
@@ -114,7 +114,7 @@ def start(context: ChangeContext) -> str:
         if not from_savepoint and context.job.lifecycle.savepoint:
             raise RequestFailed("no savepoint exists: starting would lose job state")
     phase = _phase_before_start(context)
-    written = execute(
+    written = send_write(
         context,
         Write(
             Step.START,
@@ -131,14 +131,14 @@ def start(context: ChangeContext) -> str:
 
 
 def _phase_before_start(context: ChangeContext) -> Phase:
-    if Step.UPDATE in context.change.steps and (live := context.look(context.progress.id)):
+    if Step.UPDATE in context.change.steps and (live := context.read_job(context.progress.id)):
         return live.phase
     return context.progress.live.phase if context.progress.live else Phase.DRAFT
 
 
 def delete(context: ChangeContext) -> str:
     """Delete a definition. Raises ApiError and OutcomeUnknown."""
-    written = execute(
+    written = send_write(
         context,
         Write(
             Step.DELETE,

@@ -28,7 +28,7 @@ def recheck(context: ChangeContext) -> None:
     if planned is None:
         return
     live = next((run for run in listed if run.id == planned.id), None)
-    live = live or context.look(planned.id, planned.identity)
+    live = live or context.read_job(planned.id, planned.identity)
     if live is None:
         raise ChangedMeanwhile(f"{planned.id} no longer exists; run plan again")
     if _has_moved(context, planned, live):
@@ -95,7 +95,7 @@ def read_back(context: ChangeContext) -> str:
     live, error_text = progress.created, progress.read_error
     if Step.CREATE not in steps:
         try:
-            live = context.look(progress.id)
+            live = context.read_job(progress.id)
         except ApiError as error:
             error_text = str(error)
     if error_text:

@@ -15,7 +15,7 @@ from graphlib import TopologicalSorter
 
 from deployer.apply.context import ApplyContext
 from deployer.apply.deployment import deploy
-from deployer.apply.wait import UNTIL_WORDS, FinalLook, has_reached, is_state, state_of, wait_until
+from deployer.apply.wait import UNTIL_WORDS, WaitEnd, has_reached, is_state, state_of, wait_until
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
@@ -218,7 +218,7 @@ class _Scheduler:
         live = current_run(self._runs.get(identity, []))
         return live.id if live else ""
 
-    def _wait(self, identity: Identity, identifier: str, until: Until) -> FinalLook:
+    def _wait(self, identity: Identity, identifier: str, until: Until) -> WaitEnd:
         """Wait until a job has reached `until`, has failed, or no longer exists.
 
         Raises ApiError and Interrupted.
@@ -235,8 +235,8 @@ class _Scheduler:
 
         live = get_live_job(context.client, identity, identifier, path_values)
         if is_over(live):
-            return FinalLook(live, reached=True)
-        context.say(f"{identity}: waiting until {identifier} {UNTIL_WORDS[until]}")
+            return WaitEnd(live, reached=True)
+        context.report(f"{identity}: waiting until {identifier} {UNTIL_WORDS[until]}")
         return wait_until(
             lambda: get_live_job(context.client, identity, identifier, path_values),
             is_over,

@@ -20,7 +20,7 @@ Condition = Callable[[LiveJob | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class FinalLook:
+class WaitEnd:
     """The live job at the end of a wait, and whether the condition was met."""
 
     live: LiveJob | None
@@ -38,22 +38,22 @@ def is_state(live: LiveJob | None) -> str:
 
 
 def wait_until(
-    look: Callable[[], LiveJob | None],
+    read: Callable[[], LiveJob | None],
     condition: Condition,
     polling: Polling,
     stop_signal: StopSignal,
     timeout: float,
-) -> FinalLook:
+) -> WaitEnd:
     """Poll until `condition` is met, or `timeout` seconds have passed. Raises ApiError and Interrupted."""
     end = time.monotonic() + timeout
     for pause in polling.poll_delays():
-        live = look()
+        live = read()
         if condition(live):
-            return FinalLook(live, reached=True)
+            return WaitEnd(live, reached=True)
         if (left := end - time.monotonic()) <= 0:
             break
         stop_signal.sleep(min(pause, left))
-    return FinalLook(live, reached=False)
+    return WaitEnd(live, reached=False)
 
 
 def wait_for(
@@ -71,9 +71,9 @@ def wait_for(
 
     shared, timeout = context.shared, context.job.lifecycle.timeout
     identifier = context.progress.id or (context.change.live.id if context.change.live else "")
-    shared.say(f"{context.job.identity}: waiting for {identifier} {goal}")
-    look: Callable[[], LiveJob | None] = lambda: context.look(identifier)  # noqa: E731
-    final = wait_until(look, is_reached, shared.polling, shared.stop_signal, seconds(timeout))
+    shared.report(f"{context.job.identity}: waiting for {identifier} {goal}")
+    read: Callable[[], LiveJob | None] = lambda: context.read_job(identifier)  # noqa: E731
+    final = wait_until(read, is_reached, shared.polling, shared.stop_signal, seconds(timeout))
     if not final.reached:
         raise RequestFailed(
             f"timed out after {timeout} waiting for {identifier} {goal}; state: {state_of(final.live)}"

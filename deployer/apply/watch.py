@@ -44,15 +44,15 @@ def get_run(client: Client, job: Job, live: LiveJob) -> LiveJob | None:
 
 
 def watch(
-    client: Client, awaited: Sequence[WaitRequest], interval: float, say: Callable[[str], object] = str
+    client: Client, awaited: Sequence[WaitRequest], interval: float, report: Callable[[str], object] = str
 ) -> Iterator[WaitResult]:
-    """Wait for all jobs, and yield the results in their order. `say` receives messages about waiting."""
+    """Wait for all jobs, and yield the results in their order. `report` receives messages about waiting."""
     results: dict[Identity, WaitResult] = {}
     latest: dict[Identity, LiveJob | None] = {wanted.job.identity: wanted.live for wanted in awaited}
     started = time.monotonic()
     for wanted in awaited:
         if wanted.live and not _result(wanted, wanted.live, 0.0):
-            say(f"{wanted.job.identity}: waiting until {wanted.live.id} {UNTIL_WORDS[wanted.until]}")
+            report(f"{wanted.job.identity}: waiting until {wanted.live.id} {UNTIL_WORDS[wanted.until]}")
     left = list(awaited)
     order = iter(awaited)
     first = next(order, None)

@@ -75,7 +75,7 @@ _PARTIAL_WORDS: Mapping[Step, str] = {
 }
 
 
-def execute(context: ChangeContext, write: Write) -> Written:
+def send_write(context: ChangeContext, write: Write) -> Written:
     """Send a write, and once more if it is repeatable and not confirmed.
 
     Raises ApiError if it was not executed, and OutcomeUnknown if it may have been.
@@ -95,7 +95,7 @@ def _send_again(context: ChangeContext, write: Write) -> Written:
         return _send_recorded(context, write)
     except RequestFailed:
         # Perhaps because the first request was executed late.
-        evidence = _look_for_a_while(context, write)
+        evidence = _confirm_until_delay_ends(context, write)
         if not evidence.id:
             raise
         return Written(evidence.id)
@@ -127,7 +127,7 @@ def _send_confirmed(context: ChangeContext, write: Write) -> Written:
         # A cancel confirms on its own: it also reports whether the run had already ended.
         if write.step is Step.CANCEL or not may_be_executed(error):
             raise
-        evidence = _look_once(context, write)
+        evidence = _confirm_once(context, write)
         if not evidence.id:
             raise
         note = f" ({_proof(write)}, although the service reported: {error})"
@@ -136,7 +136,7 @@ def _send_confirmed(context: ChangeContext, write: Write) -> Written:
 
 def find_lost(context: ChangeContext, write: Write, error: ResponseLost) -> Written:
     """Confirm a write whose response was lost; raises OutcomeUnknown if that is not possible."""
-    evidence = _look_for_a_while(context, write)
+    evidence = _confirm_until_delay_ends(context, write)
     if evidence.id:
         return Written(evidence.id, f" (response lost; {_proof(write)})", is_response_lost=True)
     doubt = "the request may have been executed" if write.step is Step.CREATE else _doubt(write.step)
@@ -159,7 +159,7 @@ def may_be_executed(error: RequestFailed) -> bool:
 # --- confirmation
 
 
-def _look_once(context: ChangeContext, write: Write) -> Evidence:
+def _confirm_once(context: ChangeContext, write: Write) -> Evidence:
     """Read once what a rejected write did: usually nothing, but MRS returns all its errors as HTTP 500."""
     # After an interrupt only a create is confirmed: the id of its job is not known otherwise.
     if context.shared.stop_signal and write.step is not Step.CREATE:
@@ -170,7 +170,7 @@ def _look_once(context: ChangeContext, write: Write) -> Evidence:
         return Evidence(error=str(error))
 
 
-def _look_for_a_while(context: ChangeContext, write: Write) -> Evidence:
+def _confirm_until_delay_ends(context: ChangeContext, write: Write) -> Evidence:
     """Read until the evidence is conclusive or the consistency delay is over, and return the last evidence."""
     evidence = Evidence()
     for pause in context.shared.polling.confirm_delays():
@@ -191,6 +191,6 @@ def live_shows(context: ChangeContext, condition: Condition) -> Callable[[], Evi
 
     def confirm() -> Evidence:
         identifier = context.progress.id
-        return Evidence(identifier if condition(context.look(identifier)) else "")
+        return Evidence(identifier if condition(context.read_job(identifier)) else "")
 
     return confirm

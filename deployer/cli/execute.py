@@ -56,7 +56,7 @@ def execute(
     options: ApplyOptions,
     verb: Verb,
 ) -> Exit:
-    """Execute a plan, prints the outcomes, and returns the exit code of the command."""
+    """Execute a plan, print the outcomes, and return the exit code of the command."""
     from deployer.apply.context import ApplyContext
     from deployer.apply.journal import Journal
     from deployer.apply.scheduler import apply
@@ -77,7 +77,7 @@ def execute(
             session.owner(loaded),
             loaded.target.polling,
             stop_signal,
-            say=lambda words: err(text.note(words)),
+            report=lambda words: err(text.note(words)),
         )
         bar(0, len(plan.steps))
         outcomes = apply(context, plan, live, jobs, options)

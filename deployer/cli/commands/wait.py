@@ -63,8 +63,8 @@ def command(options: Options, until: str | None, timeout: str | None) -> Exit:
             )
         for note in plan.errors:
             err(text.error(f"{note.identity}: {note.message}"))
-        say = lambda words: err(text.note(words))  # noqa: E731
-        for result in watch(client, awaited, loaded.target.polling.interval, say):
+        report = lambda words: err(text.note(words))  # noqa: E731
+        for result in watch(client, awaited, loaded.target.polling.interval, report):
             results.append(result.result)
             out(text.wait_result(result))
     results += [Result.FAILED] * len(plan.errors)

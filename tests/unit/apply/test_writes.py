@@ -11,7 +11,7 @@ import pytest
 
 from deployer.apply.context import ApplyContext, ChangeContext
 from deployer.apply.journal import Journal, read
-from deployer.apply.writes import Evidence, OutcomeUnknown, Write, Written, execute
+from deployer.apply.writes import Evidence, OutcomeUnknown, Write, Written, send_write
 from deployer.clock import StopSignal
 from deployer.cloud.auth import LOCAL, AuthContext
 from deployer.cloud.client import Client
@@ -287,10 +287,10 @@ def test_a_write(case: Case, client: Client, tmp_path: Path) -> None:
         shared = ApplyContext(client, journal, Secrets({}, {}, tmp_path), None, polling, stop_signal)
         context = ChangeContext.begin(shared, change, [ID])
         if isinstance(case.expected, Written):
-            assert execute(context, write) == case.expected
+            assert send_write(context, write) == case.expected
         else:
             with pytest.raises(case.expected) as raised:
-                execute(context, write)
+                send_write(context, write)
             assert (type(raised.value), str(raised.value)) == (case.expected, case.message)
     assert (list(responses), list(looks)) == ([], []), "not all of them were asked for"
     assert [(intent.result, intent.message) for intent in read(tmp_path).intents] == case.journal
