@@ -81,7 +81,7 @@ def _current_folder() -> str:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and returns its exit code; every expected error is reported on stderr."""
+    """Run one command and return its exit code; every expected error is reported on stderr."""
     try:
         result = cli.main(list(arguments), prog_name="deployer", standalone_mode=False)
     except click.UsageError as error:

@@ -45,18 +45,18 @@ def preapproved(target: Target, verb: Verb, *, yes: bool, confirm: str | None) -
 
 
 def request_approval(target: Target, question: str) -> bool:
-    """Asks at the terminal for confirmation."""
+    """Ask at the terminal for confirmation."""
     if not target.protected:
         return click.confirm(f"\n{question}")
-    asked = f"\n{question} The target is protected; enter its name to confirm"
-    answer: str = click.prompt(asked, default="", show_default=False)
+    prompt = f"\n{question} The target is protected; enter its name to confirm"
+    answer: str = click.prompt(prompt, default="", show_default=False)
     return answer.strip() == target.name
 
 
-def limits_for(target: Target, given: Sequence[str]) -> Mapping[str, int]:
+def limits_for(target: Target, overrides: Sequence[str]) -> Mapping[str, int]:
     """Return the limits of a target, overridden by `--limit delete=3`; raises UsageError."""
     allowed = dict(target.limits)
-    for item in given:
+    for item in overrides:
         name, _, number = item.partition("=")
         if name not in LIMITS or not number.isdecimal() or len(number) > 9:
             raise UsageError(

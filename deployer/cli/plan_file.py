@@ -16,7 +16,7 @@ from deployer.cli import session
 from deployer.cli.options import Options, inside
 from deployer.errors import NothingSelected, StalePlan, UsageError
 from deployer.planning.saved_plan import Inputs, SavedPlan, truncate
-from deployer.project import load as project
+from deployer.project.load import find as find_project
 
 
 def inputs(options: Options, loaded: session.LoadedProject, rerun: Sequence[str]) -> Inputs:
@@ -80,7 +80,7 @@ def _narrowed(options: Options, saved: SavedPlan, folder: Path) -> Options:
         except (OSError, ValueError):
             words = f"{saved.file}: selected path '{_words([name])}' no longer exists"
             raise StalePlan(f"{words}; no changes were applied") from None
-        if project.find(path if path.is_dir() else path.parent) != folder:
+        if find_project(path if path.is_dir() else path.parent) != folder:
             raise UsageError(f"{saved.file}: '{_words([name])}' belongs to another project")
     return replace(options, paths=tuple(map(str, paths)), select=saved.inputs.select)
 

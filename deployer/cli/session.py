@@ -16,11 +16,12 @@ from deployer.clock import StopSignal
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner
-from deployer.manifests import read as manifest
 from deployer.manifests.check import check
+from deployer.manifests.read import read as read_manifests
 from deployer.model import Document, Identity, Job, Live, LiveJob, Manifest, Plan
-from deployer.project import load as project
-from deployer.project.load import STATE_FOLDER, Project
+from deployer.project.load import STATE_FOLDER, Project, manifest_files
+from deployer.project.load import find as find_project
+from deployer.project.load import load as load_project
 from deployer.project.target import Target
 from deployer.project.values import template_values, value_layers
 from deployer.report import findings, text
@@ -64,20 +65,20 @@ class LoadedProject:
 def project_folder(options: Options) -> Path:
     """Return the folder of the project that PATH lies in, or the current folder; raises UsageError."""
     start = Path(options.paths[0]) if options.paths else Path()
-    return project.find(start if start.is_dir() else start.parent)
+    return find_project(start if start.is_dir() else start.parent)
 
 
 def load(options: Options) -> LoadedProject:
-    """Read and checks the whole project; problems of manifests are collected, not raised.
+    """Read and check the whole project; problems of manifests are collected, not raised.
 
     Raises UsageError, and InvalidInput if deployer.yaml or a values file is invalid.
     """
-    found = project.load(project_folder(options))
+    found = load_project(project_folder(options))
     target = found.target(options.target)
     values_files = in_project(options.values, found)
     layers = value_layers(found, target, values_files, options.settings)
-    files = project.manifest_files(found, values_files)
-    read = manifest.read(found, target, files, template_values(found, target, layers))
+    files = manifest_files(found, values_files)
+    read = read_manifests(found, target, files, template_values(found, target, layers))
     checked = check(read.manifests, target.clusters)
     problems = tuple(sorted({*read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
@@ -233,7 +234,7 @@ def owner(loaded: LoadedProject) -> Owner | None:
 
 
 def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> tuple[Plan, Live]:
-    """Read the listings and plans the selected jobs, with the default tables or `table`."""
+    """Read the listings and plan the selected jobs, with the default tables or `table`."""
     from deployer.planning.decide import decide
     from deployer.planning.plan import make_plan
 

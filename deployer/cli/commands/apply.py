@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from deployer.cli import plan_file as selection
-from deployer.cli import session
-from deployer.cli.approval import APPLY, is_within, preapproved, request_approval
-from deployer.cli.approval import limits_for as limits_of
+from deployer.cli import plan_file, session
+from deployer.cli.approval import APPLY, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute, wait_for_consistency
 from deployer.cli.options import Options, project_command, rerun_option
@@ -42,7 +40,7 @@ EXAMPLES = examples(
 )
 @click.option("--expect", metavar="DIGEST", help="Fail (exit 6) unless the plan has this digest.")
 @click.option(
-    "--plan", "plan_file", metavar="FILE", help="Apply this saved plan; fail (exit 6) if it is stale."
+    "--plan", "saved_file", metavar="FILE", help="Apply this saved plan; fail (exit 6) if it is stale."
 )
 @rerun_option
 @click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Override a limit of the target.")
@@ -69,7 +67,7 @@ def command(
     yes: bool,
     confirm: str | None,
     expect: str | None,
-    plan_file: str | None,
+    saved_file: str | None,
     rerun: Sequence[str],
     limits: Sequence[str],
     wait: str | None,
@@ -82,11 +80,11 @@ def command(
     """
     from deployer.apply.scheduler import ApplyOptions
 
-    saved = read(plan_file) if plan_file is not None else None
-    loaded = selection.load(options, saved, rerun) if saved else session.load(options)
+    saved = read(saved_file) if saved_file is not None else None
+    loaded = plan_file.load(options, saved, rerun) if saved else session.load(options)
     loaded = session.with_reruns(loaded, rerun)
-    agreed = preapproved(loaded.target, APPLY, yes=yes, confirm=confirm)
-    allowed = limits_of(loaded.target, limits)
+    approved = preapproved(loaded.target, APPLY, yes=yes, confirm=confirm)
+    allowed = limits_for(loaded.target, limits)
     session.require_valid(loaded, show_warnings=True)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
@@ -103,7 +101,7 @@ def command(
             err("No changes were applied.")
             return Exit.ERROR
         question = f"Apply {count(len(plan.steps), 'change')} to {loaded.target.name}?"
-        if plan.steps and not agreed and not request_approval(loaded.target, question):
+        if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No changes were applied.")
             return Exit.ERROR
         out()
@@ -124,12 +122,12 @@ def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> boo
     """Return whether the plan is the expected one; reports the differences."""
     from deployer.report import stale
 
-    is_other = expect not in (None, plan.digest)
-    if is_other:
+    differs = expect not in (None, plan.digest)
+    if differs:
         message = f"the plan has changed: expected digest {expect}, got {plan.digest}"
         err(text.error(f"{message} (the plan above is the current one)"))
     if saved and saved.digest != plan.digest:
-        is_other = True
+        differs = True
         for line in stale.explanation(saved, plan):
             err(line)
-    return not is_other
+    return not differs

@@ -8,8 +8,7 @@ from dataclasses import replace
 import click
 
 from deployer.cli import session
-from deployer.cli.approval import CANCEL, is_within, preapproved, request_approval
-from deployer.cli.approval import limits_for as limits_of
+from deployer.cli.approval import CANCEL, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute, wait_for_consistency
 from deployer.cli.options import Options, project_command
@@ -55,8 +54,8 @@ def command(
             raise UsageError("--all cannot be combined with PATH or --select")
         raise UsageError("no jobs selected: give PATH or --select, or --all")
     loaded = session.without_ordering(session.load(options))
-    agreed = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
-    allowed = limits_of(loaded.target, limits)
+    approved = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
+    allowed = limits_for(loaded.target, limits)
     session.require_valid(loaded)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
@@ -69,7 +68,7 @@ def command(
         if not is_within(allowed, plan, CANCEL):
             return Exit.BLOCKED
         question = f"Cancel {count(len(plan.steps), 'job')} in {loaded.target.name}?"
-        if plan.steps and not agreed and not request_approval(loaded.target, question):
+        if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No jobs were cancelled.")
             return Exit.ERROR
         out()

@@ -15,7 +15,7 @@ from deployer.escape import printable, value
 from deployer.kinds import KINDS
 from deployer.kinds.tables import load_table, operations, schema_folder
 from deployer.report.terminal import err, out
-from deployer.schema import files as schema
+from deployer.schema import files
 from deployer.vendor_pages import Difference, as_table, compare, load_page, tables_of
 
 EXAMPLES = examples(
@@ -38,7 +38,7 @@ def command() -> None:
 )
 def generate() -> Exit:
     """Generate the schemas from the tables, in the folder of the tables."""
-    for name, text in schema.generate().items():
+    for name, text in files.generate().items():
         file = Path(str(schema_folder() / name))
         try:
             file.write_text(text, encoding="utf-8")
@@ -69,11 +69,11 @@ def check(against: tuple[str, ...], more: tuple[str, ...]) -> Exit:
     if more and not against:
         raise UsageError(f"unexpected argument {more[0]}: pages follow --against")
     compared = [_compared(path) for path in (*against, *more)]
-    stale = schema.stale()
+    stale = files.stale()
     for name in stale:
         err(f"{name} is out of date; run 'deployer schema generate'")
     if not stale:
-        out(f"The {len(schema.generate())} schemas are up to date.")
+        out(f"The {len(files.generate())} schemas are up to date.")
     for path, differences in compared:
         for difference in differences:
             out(printable(_line(difference)))

@@ -16,7 +16,7 @@ from deployer.cli.options import Options, project_command
 from deployer.cli.source_lines import with_source_lines
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.escape import printable
-from deployer.project import load as project
+from deployer.project.load import load as load_project
 from deployer.report import findings
 from deployer.report.terminal import err, out
 from deployer.report.text import SEVERITY_COLOURS, count
@@ -58,12 +58,12 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
     if all_targets and options.target:
         raise UsageError("--all-targets and -t cannot be combined")
     folder = session.project_folder(options)
-    checked = _for_all(folder, options) if all_targets else _for_one(options)
+    checked = _all_targets(folder, options) if all_targets else _one_target(options)
     found = findings.for_targets({target: result.problems for target, result in checked.items()})
     errors, warnings = _counts((result.problem for result in found), strict=strict)
     if style == "json":
-        about = _about_all(checked, strict=strict) if all_targets else _about_one(checked)
-        out(findings.json(found, valid=not errors, errors=errors, warnings=warnings, **about))
+        summary = _summaries(checked, strict=strict) if all_targets else _summary(checked)
+        out(findings.json(found, valid=not errors, errors=errors, warnings=warnings, **summary))
     else:
         if style == "github":
             for line in findings.github(found, _in_repository(folder)):
@@ -83,17 +83,17 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
     return Exit.INVALID if errors else Exit.DONE
 
 
-def _for_one(options: Options) -> dict[str, _TargetResult]:
+def _one_target(options: Options) -> dict[str, _TargetResult]:
     """Return the result for the selected target by its name; empty if that is unknown."""
     checked = _checked(options)
     name = checked.loaded.target.name if checked.loaded else options.target
     return {name or "": checked}
 
 
-def _for_all(folder: Path, options: Options) -> dict[str, _TargetResult]:
+def _all_targets(folder: Path, options: Options) -> dict[str, _TargetResult]:
     """Return the result for each target by name."""
     try:
-        targets = project.load(folder).targets
+        targets = load_project(folder).targets
     except InvalidInput as error:
         return {"": _TargetResult(error.problems)}
     return {target: _checked(replace(options, target=target)) for target in targets}
@@ -114,12 +114,12 @@ def _counts(problems: Iterable[Problem], *, strict: bool) -> tuple[int, int]:
     return errors, len(severities) - errors
 
 
-def _about_one(checked: Mapping[str, _TargetResult]) -> dict[str, Any]:
+def _summary(checked: Mapping[str, _TargetResult]) -> dict[str, Any]:
     [(target, result)] = checked.items()
     return {"target": target or None, "jobs": result.jobs}
 
 
-def _about_all(checked: Mapping[str, _TargetResult], *, strict: bool) -> dict[str, Any]:
+def _summaries(checked: Mapping[str, _TargetResult], *, strict: bool) -> dict[str, Any]:
     return {
         "targets": {
             target: {"valid": not _counts(result.problems, strict=strict)[0], "jobs": result.jobs}
