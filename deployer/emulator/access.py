@@ -52,7 +52,7 @@ class Access:
     """A thread-safe check of credentials. Tokens and failures are kept in memory only."""
 
     def __init__(self, credentials: Credentials, clock: Callable[[], float]) -> None:
-        self._known = credentials
+        self._credentials = credentials
         self._is_guarded = any((credentials.token, credentials.ak, credentials.password))
         self._clock = clock
         self._lock = threading.Lock()
@@ -72,16 +72,17 @@ class Access:
 
     def sign_in(self, user: str, password: str) -> Token | None:
         """Return a new token, or None if user or password is wrong."""
-        known = self._known
-        if known.user is None or known.password is None:
+        credentials = self._credentials
+        if credentials.user is None or credentials.password is None:
             # If every token is accepted, everyone can get one.
-            return self._issue() if known.token is None else None
-        return self._issue() if _same(known.user, user) and _same(known.password, password) else None
+            return self._issue() if credentials.token is None else None
+        is_valid = _equal(credentials.user, user) and _equal(credentials.password, password)
+        return self._issue() if is_valid else None
 
     def renew(self, token: str) -> Token | None:
         """Return a new token for a valid one, otherwise None."""
         issued = self._issued.get(token)
-        valid = self._now() < issued.expires if issued else self._is_taken(token)
+        valid = self._now() < issued.expires if issued else self._is_accepted(token)
         return self._issue() if valid else None
 
     def _issue(self) -> Token:
@@ -97,41 +98,41 @@ class Access:
         issued = self._issued.get(token)
         if issued is not None and self._now() >= issued.expires:
             raise gateway_error(401, "APIGW.0307", "The token must be updated.", call.id)
-        if issued is None and not self._is_taken(token):
+        if issued is None and not self._is_accepted(token):
             raise _refused(call, "decrypt token fail")
 
-    def _is_taken(self, token: str) -> bool:
-        if self._known.token is None:
-            return self._known.password is None
-        return _same(self._known.token, token)
+    def _is_accepted(self, token: str) -> bool:
+        if self._credentials.token is None:
+            return self._credentials.password is None
+        return _equal(self._credentials.token, token)
 
     def _check_signature(self, call: Call, header: str) -> None:
-        said = claim(header)
-        if said is None:
+        claimed, credentials = claim(header), self._credentials
+        if claimed is None:
             raise _refused(call, "authorization format is incorrect")
-        if self._known.ak is None or self._known.sk is None or not _same(self._known.ak, said.access):
-            raise _refused(call, f"Get secretKey failed,ak:{said.access},err:ak not exist")
+        if credentials.ak is None or credentials.sk is None or not _equal(credentials.ak, claimed.access):
+            raise _refused(call, f"Get secretKey failed,ak:{claimed.access},err:ak not exist")
         date, now = call.headers.get("x-sdk-date", ""), self._now()
         if now < self._locked_until:
             raise _refused(call, "AK access failed to reach the limit,forbidden.")
         needed = {"host", "x-sdk-date"} | {"x-security-token"} & call.headers.keys()
-        if not needed <= {*said.signed} <= call.headers.keys():
+        if not needed <= {*claimed.signed} <= call.headers.keys():
             raise _refused(call, f"the signed headers must be there, and {', '.join(sorted(needed))} signed")
         if abs(_time(call, date) - now) > _MOST_SKEW:
             times = f"signature time:{date},server time:{now.strftime(_DATE)}"
             raise _refused(call, f"signature expired, {times}")
-        canonical = canonical_request(call.method, call.target, call.headers, said.signed, call.raw or b"")
-        right = hmac.compare_digest(signature(self._known.sk, date, canonical), said.signature)
-        self._count(right, now)
-        if not right:
+        canonical = canonical_request(call.method, call.target, call.headers, claimed.signed, call.raw or b"")
+        is_valid = hmac.compare_digest(signature(credentials.sk, date, canonical), claimed.signature)
+        self._count(is_valid, now)
+        if not is_valid:
             shown = canonical.replace("\n", "|")
             raise _refused(call, f"verify aksk signature fail, canonicalRequest:{shown}")
-        if call.headers.get("x-security-token") != self._known.security_token:
+        if call.headers.get("x-security-token") != credentials.security_token:
             raise _refused(call, "the security token is invalid")
 
-    def _count(self, right: bool, now: datetime) -> None:
+    def _count(self, is_valid: bool, now: datetime) -> None:
         with self._lock:
-            self._failures = 0 if right else self._failures + 1
+            self._failures = 0 if is_valid else self._failures + 1
             if self._failures >= _MOST_FAILURES:
                 self._failures, self._locked_until = 0, now + _LOCKED
 
@@ -150,5 +151,5 @@ def _time(call: Call, date: str) -> datetime:
         raise _refused(call, f"x-sdk-date {date!r} is not in the format YYYYMMDDTHHMMSSZ") from None
 
 
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+def _equal(left: str, right: str) -> bool:
+    return hmac.compare_digest(left.encode(), right.encode())

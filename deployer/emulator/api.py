@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A response. `body` is a JSON value, None for no body."""
 
     status: int
@@ -86,7 +86,7 @@ DLI = Service(partial(error, 400, "DLI.0001"), partial(error, 500, "DLI.0999"))
 class Route:
     """One API operation. `path` is a path with `{placeholders}`.
 
-    The value of `call` is the body of a response with `status`, unless it is an Answer. A POST or PUT requires a
+    The value of `call` is the body of a response with `status`, unless it is a Response. A POST or PUT requires a
     JSON body, unless it is `bodiless`; an `open` route requires no credentials.
     """
 

@@ -10,7 +10,7 @@ from deployer.emulator.api import DLI, OWNER, Request, Route, error, json_text
 from deployer.emulator.checks import Check, ParameterError, boolean, list_of, number, one_of, record, text
 from deployer.emulator.family import Family, Phase, ending
 from deployer.emulator.filters import Filter, conditions, one_word, option, whole
-from deployer.emulator.spark import FIELDS, LOG, log, queue_of, size_of
+from deployer.emulator.spark import FIELDS, LOG, log, queue_of, size_of, state_of
 from deployer.emulator.store import Job
 
 FAMILY = Family(
@@ -144,8 +144,7 @@ def get(request: Request) -> Any:
 
 
 def state(request: Request) -> Any:
-    job = _find(request)
-    return {"id": job.id, "state": job.state}
+    return state_of(_find(request))
 
 
 def log_(request: Request) -> Any:

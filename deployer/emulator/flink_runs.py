@@ -35,7 +35,7 @@ def run(request: Request) -> Any:
         request.store.set(job, **beginning(request.store.now()), savepoint=None, restored=restored)
 
     message = "The request for submitting DLI jobs is successfully delivered."
-    return [_said(refusal, message) for refusal in _each(request, start)]
+    return [_result_of(refusal, message) for refusal in _for_each_job(request, start)]
 
 
 def stop(request: Request) -> Any:
@@ -52,11 +52,11 @@ def stop(request: Request) -> Any:
         columns = ending(now, through, _STOPPING, "job_cancel_success")
         request.store.set(job, **columns, savepoint=_path(job, now) if saves else job.savepoint)
 
-    refusals = _each(request, end)
+    refusals = _for_each_job(request, end)
     if all(refusals) and refusals[0]:
         raise refusals[0]
     message = "The request for stopping DLI jobs is successfully delivered."
-    return [_said(refusal, message) for refusal in refusals]
+    return [_result_of(refusal, message) for refusal in refusals]
 
 
 def savepoint(request: Request) -> Any:
@@ -76,7 +76,7 @@ def savepoint(request: Request) -> Any:
     }
 
 
-def _each(request: Request, action: Callable[[Job], None]) -> list[ApiError | None]:
+def _for_each_job(request: Request, action: Callable[[Job], None]) -> list[ApiError | None]:
     """Apply `action` to each job in the body, and return its errors, None for a success."""
     return [_refusal(request, number, action) for number in request.body["job_ids"]]
 
@@ -93,7 +93,7 @@ def _refusal(request: Request, number: int, action: Callable[[Job], None]) -> Ap
     return None
 
 
-def _said(refusal: ApiError | None, message: str) -> dict[str, str]:
+def _result_of(refusal: ApiError | None, message: str) -> dict[str, str]:
     if refusal is None:
         return {"is_success": "true", "message": message}
     return {"is_success": "false", "message": refusal.body["error_msg"]}

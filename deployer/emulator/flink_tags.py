@@ -44,8 +44,8 @@ def remove(request: Request) -> None:
     _check_removed("", request.body)
     with request.store.together():
         job = _job(request)
-        gone = {tag["key"] for tag in request.body["tags"]}
-        _set(request, job, {tag["key"]: tag["value"] for tag in tags_of(job) if tag["key"] not in gone})
+        removed = {tag["key"] for tag in request.body["tags"]}
+        _set(request, job, {tag["key"]: tag["value"] for tag in tags_of(job) if tag["key"] not in removed})
 
 
 def _job(request: Request) -> Job:

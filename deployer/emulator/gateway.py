@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from deployer.emulator import admin
 from deployer.emulator.access import Access
-from deployer.emulator.api import Answer, ApiError, Call, Request, gateway_error, json_text
+from deployer.emulator.api import ApiError, Call, Request, Response, gateway_error, json_text
 from deployer.emulator.checks import ParameterError
 from deployer.emulator.faults import Faults, Rule
 from deployer.emulator.http1 import Reply
@@ -48,45 +48,45 @@ class Gateway:
         """Return the response, None to close the connection. Never raises."""
         rule = None if call.target.startswith(admin.PREFIX) else self.faults.meets(call)
         if rule is None:
-            return _reply(self._answer(call, self.store))
+            return _reply(self._response(call, self.store))
         return self._faulty(call, rule)
 
     def _faulty(self, call: Call, rule: Rule) -> Reply | None:
         store = self.store
         if call.method == "GET":
             store = store.glimpse(ago=rule.stale, shift=rule.shift, repeats=rule.repeat)
-        answer = self._answer(call, store) if rule.after else None
+        response = self._response(call, store) if rule.after else None
         if rule.delay:
             self.wait(rule.delay)
         if rule.drop and not rule.truncate:
             return None
         if rule.status is not None:
-            answer = self._instead(call, rule, rule.status, answer)
-        reply = _reply(answer or self._answer(call, store))
+            response = self._fault_response(call, rule, rule.status, response)
+        reply = _reply(response or self._response(call, store))
         if rule.truncate:
             half = reply.payload[: len(reply.payload) // 2]
             return replace(reply, payload=half, length=len(reply.payload) if rule.drop else None)
         return reply
 
-    def _instead(self, call: Call, rule: Rule, status: int, answer: Answer | None) -> Answer:
+    def _fault_response(self, call: Call, rule: Rule, status: int, response: Response | None) -> Response:
         """Return the response of a rule. Without a body it is the real one, or that of the gateway or service."""
         body, headers = rule.body, rule.headers
-        if answer is not None:
-            return Answer(status, answer.body if body is None else body, {**answer.headers, **headers})
+        if response is not None:
+            return Response(status, response.body if body is None else body, {**response.headers, **headers})
         if body is None and (code := _GATEWAY_CODES.get(status)):
             body = gateway_error(status, code, HTTPStatus(status).phrase, call.id).body
         elif body is None and (found := self.router.find(call.method, call.target.partition("?")[0])):
             service = found[0].service
             body = (service.broken if status >= 500 else service.refused)("A fault was asked for").body
-        return Answer(status, body, headers)
+        return Response(status, body, headers)
 
-    def _answer(self, call: Call, store: Store) -> Answer:
+    def _response(self, call: Call, store: Store) -> Response:
         try:
             return self._execute(call, store)
         except ApiError as refusal:
-            return Answer(refusal.status, refusal.body)
+            return Response(refusal.status, refusal.body)
 
-    def _execute(self, call: Call, store: Store) -> Answer:
+    def _execute(self, call: Call, store: Store) -> Response:
         path, _, query = call.target.partition("?")
         found = self.router.find(call.method, path)
         if found is None or not found[0].open:
@@ -110,14 +110,16 @@ class Gateway:
         except Exception:  # noqa: BLE001  a server always responds; the log gets the traceback
             _log.exception("%s %s failed", call.method, path)
             raise route.service.broken("Internal service error") from None
-        return value if isinstance(value, Answer) else Answer(route.status, value)
+        return value if isinstance(value, Response) else Response(route.status, value)
 
 
-def _reply(answer: Answer) -> Reply:
-    body = answer.body
+def _reply(response: Response) -> Reply:
+    body = response.body
     if body is None:
-        return Reply(answer.status, b"", answer.headers)
-    return Reply(answer.status, (body if isinstance(body, str) else json_text(body)).encode(), answer.headers)
+        return Reply(response.status, b"", response.headers)
+    return Reply(
+        response.status, (body if isinstance(body, str) else json_text(body)).encode(), response.headers
+    )
 
 
 def _body(headers: Mapping[str, str], raw: bytes) -> Any:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from deployer.emulator.access import Access
-from deployer.emulator.api import OWNER, Answer, ApiError, Request, Route, Service
+from deployer.emulator.api import OWNER, ApiError, Request, Response, Route, Service
 from deployer.emulator.checks import ParameterError, list_of, one_of, record, text
 
 
@@ -46,7 +46,7 @@ _auth = record({"identity": _identity, "scope": _scope}, required=("identity",))
 _check = record({"auth": _auth}, required=("auth",))
 
 
-def sign_in(access: Access, request: Request) -> Answer:
+def sign_in(access: Access, request: Request) -> Response:
     """Log in. The token is in a header; the body has its scope and expiry."""
     _check("", request.body)
     identity, scope = request.body["auth"]["identity"], request.body["auth"].get("scope", {})
@@ -69,7 +69,7 @@ def sign_in(access: Access, request: Request) -> Answer:
         "roles": [{"id": "0", "name": "te_admin"}],
         **_reach(scope, request),
     }
-    return Answer(201, {"token": body}, {"X-Subject-Token": token.text})
+    return Response(201, {"token": body}, {"X-Subject-Token": token.text})
 
 
 def list_projects(request: Request) -> Any:

@@ -55,6 +55,11 @@ def size_of(body: Mapping[str, Any]) -> str:
     return "CUSTOMIZED" if any(key in body for key in _SIZES) else str(body.get("sc_type", "A"))
 
 
+def state_of(job: Job) -> dict[str, Any]:
+    """Return the response of the operation that reads only the state."""
+    return {"id": job.id, "state": job.state}
+
+
 LOG = ["stdout: ", "\nstderr: ", "\nYARN Diagnostics: "]
 
 # DLI API, "Querying batch job logs": the number of last lines that are returned without a first line.
