@@ -155,11 +155,11 @@ def limits(prose: str, kind: str) -> dict[str, Any]:
 
 
 def _facts(groups: Mapping[str, str | None], kind: str) -> Iterator[tuple[str, Any]]:
-    said = {name: text for name, text in groups.items() if text is not None and kind in _APPLIES[name]}
-    if "above" in said:
-        yield from _above(said.get("or", ""), said["above"], kind)
+    present = {name: text for name, text in groups.items() if text is not None and kind in _APPLIES[name]}
+    if "above" in present:
+        yield from _above(present.get("or", ""), present["above"], kind)
         return
-    for name, text in said.items():
+    for name, text in present.items():
         match name:
             case "minLength" | "maxLength":
                 yield name, int(text.replace(",", ""))

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from deployer.errors import DeployerError, UsageError
-from deployer.vendor_pages import limits as phrases
 from deployer.vendor_pages.blocks import NAME, TITLE, YES_OR_NO, Grid, blocks, json_kind
+from deployer.vendor_pages.limits import limits, normalize
 
 MAX_BYTES = 1_000_000
 MAX_ROWS = 20_000
@@ -94,7 +94,7 @@ def load_page(path: str) -> Page:
 
 def read_page(text: str) -> Page:
     """Parse a page. Raises PageError for a text without a table of parameters."""
-    parts = list(blocks(phrases.normalize(text)))
+    parts = list(blocks(normalize(text)))
     tables = _nest_tables(list(_drafts(parts)))
     if not any(table.rows for table in tables if table.role not in {Role.STATUS_CODES, Role.OTHER}):
         raise PageError("contains no table of parameters")
@@ -223,7 +223,7 @@ def _rows(grid: Grid) -> Iterator[PageRow]:
             name=name[1],
             type=printed,
             required=bool(yes_or_no[1]) if yes_or_no else None,
-            limits=phrases.limits(row.get("prose", ""), kind),
+            limits=limits(row.get("prose", ""), kind),
         )
 
 
