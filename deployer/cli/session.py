@@ -210,7 +210,7 @@ def emulator(database: Path) -> Emulator:
 
 
 def state_folder(found: Project) -> Path:
-    """Return `.deployer/` of the project; creates it if missing, and excludes it from Git."""
+    """Return `.deployer/` of the project; create it if missing, and exclude it from Git."""
     folder = found.folder / STATE_FOLDER
     if folder.is_symlink():
         # A committed link would redirect the files to a folder outside the project.
