@@ -289,7 +289,7 @@ class _Reader:
         self._problem(location, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
-        """Return the data of a tree; records its texts, and the locations of values repeated by aliases."""
+        """Return the data of a tree; record its texts, and the locations of values repeated by aliases."""
         if path and (found := self.written.get(id(tree))) and found[1] != path:
             self._copy_locations(tree, found[1], path)
         if isinstance(tree, dict):

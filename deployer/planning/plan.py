@@ -226,7 +226,7 @@ def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChang
         return ()
     has_moved = live.identity.place != job.identity.place
     if kind.nature is Nature.RUN_ONCE and not has_moved and matches_fingerprint(kind, job, live):
-        return ()  # the job was submitted from this spec: other differences are values that the service filled in
+        return ()  # submitted with this spec; the service filled in any difference
     fields = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
     place_path = f"/{kind.place}"
     if has_moved and all(field.path != place_path for field in fields):
@@ -310,10 +310,9 @@ def digest(scope: Mapping[str, str], plan: Plan) -> str:
     changes: list[Any] = [
         [
             change.action,
-            change.impact,  # a plan that restarts a job differs from one that loses its state
-            [
-                _step_words(change, step) for step in change.steps
-            ],  # and one that creates a draft from one that also starts it
+            # Approving a restart does not approve a loss of state, nor approving a draft its start.
+            change.impact,
+            [_step_words(change, step) for step in change.steps],
             sorted([*dependency.identity, dependency.until] for dependency in change.job.depends_on),
             *change.job.identity,
             *_shown_body(change.job),

@@ -323,7 +323,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return Secret.joined(values)
 
     def concatenated(self, parts: Iterable[Any]) -> str | Secret:
-        """Return captured output; resolves the markers and placeholders of includes and nested blocks."""
+        """Return captured output; resolve the markers and placeholders of includes and nested blocks."""
         text = _bounded(parts)
         if RESERVED.search(text):
             made = resolve_markers(text, self._run.file, self._files, self._run.placeholders)

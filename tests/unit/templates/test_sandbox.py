@@ -18,8 +18,7 @@ import pytest
 from deployer.documents.parse import PlainText, YamlText, parse
 from deployer.errors import Code, DeployerError, Problem
 from deployer.model import Location
-from deployer.templates import protocol
-from deployer.templates import worker as child
+from deployer.templates import protocol, worker
 from deployer.templates.engine import Engine
 from deployer.templates.rendered import RenderedText
 from deployer.templates.sandbox import MAX_STOPS, Sandbox, Task
@@ -325,7 +324,7 @@ def test_a_served_task(tmp_path: Path) -> None:
     for text in (SOUND, "{{ nosuch }}", "{{ 1 }}" + "x" * 3000):
         protocol.write(tasks, protocol.encoded({"file": "f", "text": text, "each": None}))
     tasks.seek(0)
-    child.serve(engine, tasks, responses)
+    worker.serve(engine, tasks, responses)
     responses.seek(0)
     assert protocol.read(responses) == protocol.READY
     rendered, problems, _ = [json.loads(protocol.read(responses) or b"") for _ in range(3)]
