@@ -18,12 +18,12 @@ help:
 	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
 	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
 	@echo "make site    build the pages as a web site, in build/site"
-	@echo "make clean   remove .venv, its likes and everything that was built"
+	@echo "make clean   remove the virtual environments and everything that was built"
 
 demo: $(VENV)/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh .ci/demo
 
-# What needs no test to run: format, types, and which package uses which.
+# The static checks: format, lint rules, types, imports between packages, and the generated schemas.
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -51,7 +51,7 @@ docs: $(VENV)/dev.stamp
 site: $(VENV)/docs.stamp docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-# What the vendor's SDKs say of the emulator; without it these tests are skipped.
+# Installs the vendor's SDKs. Without them, the tests that call the emulator with an SDK are skipped.
 conformance: $(VENV)/conformance.stamp
 
 clean:

@@ -15,7 +15,7 @@
         +-- ResponseLost                    outcome unknown: the request may have been executed
             +-- ResponseTimeout             no response in time
 
-Errors are raised or collected where they happen; only `cli.main` turns them into exit codes.
+Errors are raised or collected where they happen; only `cli.run` turns them into exit codes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-def reference(code: str) -> str:
+def documentation_of(code: str) -> str:
     """Return the section of the documentation about the code of a finding, as a path and an anchor."""
     return f"docs/reference/errors.md#{code.lower()}"
 
@@ -114,7 +114,7 @@ class Problem:
 
     @property
     def words(self) -> str:
-        """Returns the message with its code and, if it can be waived, its rule."""
+        """The message with its code and, if it can be waived, its rule."""
         return f"{self.message} [{' '.join(filter(None, (self.code, self.rule)))}]"
 
     def __str__(self) -> str:

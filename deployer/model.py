@@ -20,8 +20,8 @@ Spec = Mapping[str, Any]
 class Location(NamedTuple):
     """A location in an author's file: line and column count from 1.
 
-    The line is 0 for the file as a whole. `via` is the way to the location, nearest first: the `{% include %}`,
-    the instance of a `forEach`, the merged default.
+    The line is 0 for the file as a whole. `via` lists what led to the location, nearest first: an `{% include %}`,
+    an instance of a `forEach`, a merged default.
     """
 
     file: str
@@ -224,7 +224,7 @@ class Live:
 
 
 class Action(StrEnum):
-    """The action of a change; the words of the plan."""
+    """The action of a change, as the plan prints it."""
 
     CREATE = "create"
     SUBMIT = "submit"
@@ -292,7 +292,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A warning about a job; nothing is changed because of it."""
+    """A warning or an error about a job; it causes no change."""
 
     identity: Identity
     source: Source
@@ -317,17 +317,17 @@ class Plan:
 
     @property
     def pending(self) -> tuple[Change, ...]:
-        """Returns all changes except the unchanged."""
+        """All changes except the unchanged."""
         return tuple(change for change in self.changes if change.action is not Action.UNCHANGED)
 
     @property
     def steps(self) -> tuple[Change, ...]:
-        """Returns the changes that apply executes."""
+        """The changes that apply executes."""
         return tuple(change for change in self.pending if change.action is not Action.BLOCKED)
 
     @property
     def summary(self) -> Mapping[str, int]:
-        """Returns a count for every action, zeros included."""
+        """The number of changes of each action, zeros included."""
         counts = Counter(change.action for change in self.changes)
         return {action.value: counts[action] for action in Action}
 

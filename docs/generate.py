@@ -1,7 +1,7 @@
-"""Generate what the program itself knows: the reference pages, and the output in every console block.
+"""Generates the reference pages, and the output in the console blocks of all pages, from the program itself.
 
-    python docs/generate.py            writes every page that is stale
-    python docs/generate.py --check    names every page that is stale, and exits 1
+    python docs/generate.py            writes every stale page
+    python docs/generate.py --check    prints the name of every stale page, and exits 1
 
 The commands of a page run in order, in a copy of the example project jobs/, against its emulator. Lines that
 begin with "$ " are commands; "$ echo $?" shows the exit code of the command before it, which is otherwise 0.
@@ -85,7 +85,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     context = root()
     for verb in VERBS:
         command = cli.get_command(context, verb)
-        assert command is not None  # noqa: S101 - VERBS lists what there is
+        assert command is not None  # noqa: S101 - VERBS lists all commands
         yield verb, command
         if isinstance(command, click.Group):
             yield from ((f"{verb} {name}", inner) for name, inner in command.commands.items())
@@ -152,7 +152,7 @@ def usage(name: str, command: click.Command) -> str:
 
 
 def options_table(options: Iterable[click.Parameter]) -> list[str]:
-    """Return a row per option, as its help says it."""
+    """Return the table of options, with the text of their help."""
     lines = ["| option | description |", "|---|---|"]
     for option in options:
         if not isinstance(option, click.Option):
@@ -167,7 +167,7 @@ def options_table(options: Iterable[click.Parameter]) -> list[str]:
 
 
 def option_word(option: click.Option) -> str:
-    """Return an option's last spelling with what it takes: `--target TARGET`."""
+    """Return the last spelling of an option and the name of its value: `--target TARGET`."""
     name = option.opts[-1]
     if option.is_flag:
         return name
@@ -177,7 +177,7 @@ def option_word(option: click.Option) -> str:
 
 
 def description(option: click.Option, help_text: str) -> str:
-    """Return an option's help, with the values that it accepts."""
+    """Return the help of an option, and its allowed values."""
     if not isinstance(option.type, click.Choice):
         return cell(help_text)
     return f"{cell(help_text)} Values: {', '.join(f'`{choice}`' for choice in option.type.choices)}."
@@ -189,11 +189,11 @@ def description(option: click.Option, help_text: str) -> str:
 def errors_page() -> str:
     """Return reference/errors.md: an anchor per code, in the order of the codes."""
     found: dict[str, list[str]] = {
-        **{code: diagnostic_section(it) for code, it in diagnostics().items()},
+        **{code: diagnostic_section(diagnostic) for code, diagnostic in diagnostics().items()},
         **{rule.code: rule_section(rule) for rule in rules()},
     }
     titles = {
-        **{code: it.title for code, it in diagnostics().items()},
+        **{code: diagnostic.title for code, diagnostic in diagnostics().items()},
         **{rule.code: rule.message for rule in rules()},
     }
     lines = [
@@ -224,18 +224,18 @@ def by_number(code: str) -> str:
     return code[1:]
 
 
-def diagnostic_section(it: Diagnostic) -> list[str]:
-    """Return what is known about a code."""
-    lines = [f"**{escaped(it.title)}**", "", escaped(it.text.strip())]
-    where = f" (`{it.file}`)" if it.file else ""
-    for word, example in (("Wrong", it.wrong), ("Right", it.right)):
+def diagnostic_section(diagnostic: Diagnostic) -> list[str]:
+    """Return the section of a diagnostic."""
+    lines = [f"**{escaped(diagnostic.title)}**", "", escaped(diagnostic.text.strip())]
+    where = f" (`{diagnostic.file}`)" if diagnostic.file else ""
+    for word, example in (("Wrong", diagnostic.wrong), ("Right", diagnostic.right)):
         if example:
             lines += ["", f"{word}{where}:", "", *fenced(example)]
-    return [*lines, *waiver(it.rule)] if it.rule else lines
+    return [*lines, *waiver(diagnostic.rule)] if diagnostic.rule else lines
 
 
 def rule_section(rule: Rule) -> list[str]:
-    """Return what is known about a rule between fields."""
+    """Return the section of a rule between fields."""
     kinds = ", ".join(f"[{kind}](kinds/{page_of(kind)})" for kind in rule.kinds)
     return [
         f"**{rule.id}**: {escaped(rule.message)}.",
@@ -248,12 +248,12 @@ def rule_section(rule: Rule) -> list[str]:
 
 
 def waiver(rule: str) -> list[str]:
-    """Return how a manifest waives a rule."""
+    """Return the lines that show how a manifest waives a rule."""
     return ["", "A manifest can waive it, with a reason:", "", *fenced(f'waive: {{{rule}: "the reason"}}')]
 
 
 def fenced(text: str) -> list[str]:
-    """Return a code block; what a page does not show becomes an escape."""
+    """Return a code block, with escapes for characters that are not printable."""
     shown = ("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in text.splitlines())
     return ["```text", *(line.rstrip() for line in shown), "```"]
 
@@ -293,7 +293,7 @@ def kind_page(kind: Kind) -> str:
 
 
 def with_fields(rows: Sequence[Row], above: str = "") -> Iterator[tuple[str, Row]]:
-    """Yield every row with its dotted name, those of objects after the row of the object."""
+    """Yield every row with its dotted name, the fields of an object after the object itself."""
     for row in rows:
         yield above + row.name, row
         yield from with_fields(row.fields, f"{above}{row.name}.")
@@ -340,7 +340,7 @@ def can_change(kind: Kind, row: Row) -> bool:
 
 
 def facts(kind: Kind, name: str, row: Row) -> list[str]:
-    """Return what is known about a field, as a list."""
+    """Return the properties of a field, as a list."""
     known: dict[str, str] = {
         "Type": row.type,
         "Required": required(kind, row) or "no",
@@ -390,7 +390,7 @@ def escaped(text: str) -> str:
 
 
 def cell(text: str, *, code: bool = False) -> str:
-    """Return text for a cell of a table; with `code` its backticks stay."""
+    """Return text for a cell of a table; with `code`, backticks are kept."""
     return (text if code else escaped(text)).replace("|", "\\|")
 
 
@@ -408,7 +408,7 @@ _FOREIGN = ("HW_", "OS_", "HUAWEICLOUD_", "DEPLOYER_", "GITHUB_", "CI")
 
 
 def with_output(text: str) -> str:
-    """Return a page with what its commands print now; output that differs only in ids and times stays."""
+    """Return a page with the current output of its commands; output with only other ids and times is kept."""
     with project() as folder:
         return _FENCE.sub(lambda block: _block(block, folder), text)
 
@@ -456,7 +456,7 @@ def command(line: str) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def project() -> Iterator[Path]:
-    """Enter a copy of the example project, without what the environment says about clouds and CI."""
+    """Enter a copy of the example project, without the environment variables of clouds and CI systems."""
     before, environment = Path.cwd(), dict(os.environ)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "shop")
@@ -475,11 +475,11 @@ def project() -> Iterator[Path]:
 
 
 def steady(text: str) -> str:
-    """Return text without what differs from run to run: ids, times, and states that the clock moves."""
+    """Return text without the parts that differ between runs: ids, times, and states that change with time."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)
     text = re.sub(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d+)?", "TIME", text)
     text = re.sub(r"(?<=TIME  )[\dmhs]+ +", "FOR ", text)
-    # The ids of Flink jobs are numbers, in the order in which things are created concurrently.
+    # The ids of Flink jobs are numbers, and jobs are created concurrently, in any order.
     text = re.sub(r"(?<=FOR )\d+ +|(?<=clicks: )\d+ ", "NUMBER ", text)
     text = re.sub(r"back to \d{4}-\d{2}-\d{2}", "back to DAY", text)
     text = re.sub(r"\b[0-9a-f]{64}\b", "DIGEST", text)
@@ -488,7 +488,7 @@ def steady(text: str) -> str:
     text = re.sub(
         r"\b(job_submitting|job_running|ACCEPTED|RUNNING|starting|running|idle)\b *", "STATE ", text
     )
-    # Columns are as wide as what is in them.
+    # The width of a column depends on its content.
     return re.sub(r" +", " ", text)
 
 
@@ -512,7 +512,7 @@ def reference() -> dict[Path, str]:
 
 
 def stale() -> dict[Path, str]:
-    """Return the pages whose text is not what the program says now, each with its new text."""
+    """Return the pages whose text is out of date, each with its new text."""
     fresh = reference()
     fresh |= {page: with_output(page.read_text(encoding="utf-8")) for page in written_by_hand()}
     return {
@@ -523,7 +523,7 @@ def stale() -> dict[Path, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the stale pages, or only name them with --check; return the exit code."""
+    """Write the stale pages, or only print their names with --check; return the exit code."""
     found = stale()
     for page, text in found.items():
         name = page.relative_to(ROOT)

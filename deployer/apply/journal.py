@@ -231,7 +231,7 @@ class Journal:
 
     def _clean(self, text: str) -> str:
         """Remove secrets from a text, and shorten it."""
-        return redact.text(self._scrub(text))[:MAX_TEXT]
+        return redact.redacted(self._scrub(text))[:MAX_TEXT]
 
     def _write(self, record: Mapping[str, object]) -> None:
         """Append a line in one write; starts a new line after one that a crash has cut off."""

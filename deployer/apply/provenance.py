@@ -72,4 +72,4 @@ def user() -> str:
 
 
 def _joined(*parts: str | None) -> str:
-    return redact.text(", ".join(filter(None, parts)))
+    return redact.redacted(", ".join(filter(None, parts)))

@@ -277,7 +277,7 @@ class _Scheduler:
             )
         except ApiError as error:
             return (f"cannot read the log: {error}",)
-        return tuple(redact.text(self._context.secrets.scrubbed(line)) for line in page.lines)
+        return tuple(redact.redacted(self._context.secrets.scrubbed(line)) for line in page.lines)
 
 
 def _has_failed(live: LiveJob | None) -> bool:

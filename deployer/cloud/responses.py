@@ -132,7 +132,7 @@ class Reader:
         for name in ("X-Auth-Token", "X-Security-Token", "Authorization"):
             if value := response.request.headers.get(name):
                 message = message.replace(str(value), MASK)
-        message = redact.text(self.scrub(message)[: 20 * MAX_MESSAGE])
+        message = redact.redacted(self.scrub(message)[: 20 * MAX_MESSAGE])
         return message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}... ({length} characters)"
 
     def _advice(self, response: requests.Response) -> str:
@@ -214,7 +214,7 @@ def transport_failure(error: OSError, request_line: str) -> Failure:
         return Failure(ResponseLost, f"{request_line}: invalid response headers", Retryable.READ)
     unfit = isinstance(error, ValueError | requests.exceptions.InvalidJSONError)
     if unfit or not isinstance(error, requests.RequestException):
-        return Failure(NotSent, f"{request_line}: cannot send the request: {redact.text(str(error))}")
+        return Failure(NotSent, f"{request_line}: cannot send the request: {redact.redacted(str(error))}")
     if isinstance(error, requests.ReadTimeout):
         return Failure(
             ResponseTimeout, f"{request_line}: no response within {READ_SECONDS} s", Retryable.READ

@@ -1,6 +1,5 @@
-"""Strict YAML (`parse.parse`): files -> Documents with the line and column of every key and value."""
+"""Strict YAML: files -> Documents with the line and column of every key and value.
 
-from deployer.documents.files import read_mapping, read_text
-from deployer.documents.parse import PlainText, YamlText
-
-__all__ = ["PlainText", "YamlText", "read_mapping", "read_text"]
+Public: `parse.parse`, `parse.PlainText`, `parse.YamlText`; `files.read_mapping` and `files.read_text`; `dump.dump`.
+They are not imported here, so that a verb loads the YAML parser only if it needs it.
+"""

@@ -43,8 +43,8 @@ def is_hidden(path: PurePath) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _unreadable(file: str, why: str | None) -> Problem:
-    return Problem(Location(file), f"cannot read file: {why}", Code.UNREADABLE_FILE)
+def _unreadable(file: str, reason: str | None) -> Problem:
+    return Problem(Location(file), f"cannot read file: {reason}", Code.UNREADABLE_FILE)
 
 
 def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import yaml
 
+from deployer.documents import reserved
 from deployer.errors import Code, Problem
 from deployer.model import Document, Location, Path
 
@@ -34,8 +35,6 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-# Used for placeholders and secret references.
-_RESERVED = re.compile("[\ue000-\ue007]")
 _PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*")
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
@@ -54,7 +53,7 @@ class YamlText(Protocol):
 
     @property
     def text(self) -> str:
-        """Returns the text that YAML reads."""
+        """The text that YAML reads."""
 
     def location(self, line: int, column: int) -> Location:
         """Return the author's location of a position in the text, counted from 0."""
@@ -270,8 +269,8 @@ class _Reader:
 
     def _unreadable(self, error: yaml.MarkedYAMLError, text: str) -> None:
         """Report libyaml's error where it was detected, or where an unclosed construct starts."""
-        begun: Any = error.context_mark or error.problem_mark
-        mark: Any = error.problem_mark or begun
+        start: Any = error.context_mark or error.problem_mark
+        mark: Any = error.problem_mark or start
         message = " ".join(filter(None, (error.problem, error.context)))
         lines = text.split("\n")
         is_tab = mark.line < len(lines) and lines[mark.line][mark.column :].startswith("\t")
@@ -279,18 +278,18 @@ class _Reader:
             message = "a tab character; YAML is indented with spaces"
         last_line = text.count("\n")
         if mark.line <= last_line:
-            if begun.line < mark.line and not is_tab:
-                message += f" that begins at line {self._location(begun).line}"
+            if start.line < mark.line and not is_tab:
+                message += f" that begins at line {self._location(start).line}"
             location = self._location(mark)
-        elif begun.line <= last_line:
-            location = self._location(begun)
+        elif start.line <= last_line:
+            location = self._location(start)
         else:
             end = max(0, len(text) - text.rfind("\n") - 2)
             location = self.source.location(self.first_line + last_line, end)
         self._problem(location, message, Code.YAML_SYNTAX)
 
     def _plain(self, tree: _Tree, path: Path) -> Any:
-        """Return the data of a tree; records its texts, and the locations of values repeated by aliases."""
+        """Return the data of a tree; record its texts, and the locations of values repeated by aliases."""
         if path and (found := self.written.get(id(tree))) and found[1] != path:
             self._copy_locations(tree, found[1], path)
         if isinstance(tree, dict):
@@ -374,9 +373,8 @@ class _Reader:
         self._add(event, built, event.anchor)
 
     def _no_reserved(self, event: Any) -> None:
-        if _RESERVED.search(event.value):
-            message = "characters U+E000 to U+E007 are reserved for internal use"
-            self._problem(self._location(event.start_mark), message, Code.RESERVED_CHARACTER)
+        if reserved.RESERVED.search(event.value):
+            self._problem(self._location(event.start_mark), reserved.MESSAGE, Code.RESERVED_CHARACTER)
 
     def _filled(self, event: Any) -> Any:
         try:
@@ -411,8 +409,8 @@ class _Reader:
     def _alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:
             own = any(node.anchor == event.anchor for node in self.stack)
-            why = "is inside its own anchor" if own else "has no preceding anchor"
-            raise self._stop(event, f"alias '*{event.anchor}' {why}", Code.YAML_ALIAS)
+            reason = "is inside its own anchor" if own else "has no preceding anchor"
+            raise self._stop(event, f"alias '*{event.anchor}' {reason}", Code.YAML_ALIAS)
         self._begin(event)
         self._add(event, self.anchors[event.anchor], None)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deployer.kinds import flink_jar, mrs_job, spark_batch, spark_session
-from deployer.kinds.kind import Kind, Operations
+from deployer.kinds.kind import Kind
 
-__all__ = ["KINDS", "Kind", "Operations"]
+__all__ = ["KINDS"]
 
 KINDS: Mapping[str, Kind] = {
     "SparkBatch": spark_batch.KIND,

@@ -120,7 +120,7 @@ class Kind:
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """Returns the rows of `spec`: without the name, which is in the manifest's metadata."""
+        """The rows of `spec`, without the name, which is in the manifest's metadata."""
         return tuple(row for row in self.create.spec_rows() if row.name != self.name_field)
 
     @cached_property
@@ -129,17 +129,17 @@ class Kind:
 
     @cached_property
     def path_fields(self) -> tuple[str, ...]:
-        """Returns the spec fields that are part of the URL."""
+        """The spec fields that are part of the URL."""
         return tuple(row.name for row in self.rows if row.location == "path")
 
     @cached_property
     def place_fields(self) -> tuple[str, ...]:
-        """Returns the spec fields that may name the queue or cluster, synonyms included."""
+        """The spec fields that may name the queue or cluster, synonyms included."""
         return tuple(row.name for row in self.rows if self.place and self.place in (row.name, row.same_as))
 
     @cached_property
     def spellings(self) -> Mapping[str, Row]:
-        """Returns the row of each field name of a spec: those of the reference, and deprecated ones."""
+        """The row of each field name that a spec can have, deprecated names included."""
         return {name: row for row in self.rows for name in (row.name, *row.aliases)}
 
     def names_of(self, name: str) -> tuple[str, ...]:

@@ -139,12 +139,12 @@ class Row:
 
     @property
     def default(self) -> Any:
-        """Returns the documented default of the service, or None."""
+        """The documented default of the service, or None."""
         return self.limits.get("default")
 
     @property
     def text_map(self) -> bool:
-        """Returns whether this is a map of strings, in which an unquoted scalar is taken as it is written."""
+        """Whether this is a map of strings, in which an unquoted scalar is taken as it is written."""
         return json_type(self.type) is _TEXT_MAP
 
 
@@ -167,7 +167,7 @@ class Table:
 
     @property
     def placeholders(self) -> tuple[Row, ...]:
-        """Returns the request rows in the path of the URL."""
+        """The request rows in the path of the URL."""
         return tuple(row for row in self.request if f"{{{row.name}}}" in self.call)
 
     def spec_rows(self) -> Iterator[Row]:

@@ -98,7 +98,7 @@ def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
     missing = [file for file in texts if not os.path.lexists(folder / file)]
     if taken := [str(folder / file) for file in texts if file not in (*missing, GITIGNORE)]:
         raise UsageError(f"no files written; files already exist: {', '.join(taken)}")
-    made: list[Path] = []
+    created: list[Path] = []
     path = folder
     try:
         for file in missing:
@@ -106,14 +106,14 @@ def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
             for parent in reversed(path.parents):
                 if not parent.exists():
                     parent.mkdir()
-                    made.append(parent)
+                    created.append(parent)
             with path.open("x", encoding="utf-8", newline="\n") as stream:
-                made.append(path)
+                created.append(path)
                 stream.write(texts[file])
     except BaseException as error:
-        for begun in reversed(made):
+        for created_path in reversed(created):
             with suppress(OSError):
-                begun.rmdir() if begun.is_dir() else begun.unlink()
+                created_path.rmdir() if created_path.is_dir() else created_path.unlink()
         if isinstance(error, OSError):
             message = f"cannot write {path}: {error.strerror}; no files written"
             raise DeployerError(message) from None

@@ -63,7 +63,7 @@ class Comparison:
 
     @property
     def rerun_due(self) -> bool:
-        """Returns whether a newer run than the current one is requested."""
+        """Whether a newer run than the current one is requested."""
         rerun = self.job.lifecycle.rerun
         if self.job.rerun_requested:
             return True
@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def rerun_undecidable(self) -> bool:
-        """Returns whether `rerun` cannot be evaluated: acting on it would run the job again at every apply."""
+        """Whether `rerun` cannot be evaluated: acting on it would run the job again at every apply."""
         rerun = self.job.lifecycle.rerun and not self.job.rerun_requested
         return bool(rerun and self.live and self.live.submitted <= 0)
 
@@ -83,7 +83,7 @@ class Comparison:
 
     @property
     def updatable_while_running(self) -> bool:
-        """Returns whether all fields that differ can be changed while the job runs."""
+        """Whether all fields that differ can be changed while the job runs."""
         kind = KINDS[self.job.kind]
         hot = {row.name for row in kind.rows if row.hot} | ({TAGS} if kind.operations.add_tags else set())
         return all(field.path.split("/")[1] in hot for field in self.fields)
@@ -297,7 +297,7 @@ def _delete(comparison: Comparison, live: LiveJob) -> Decision:
 
 
 def cancellation(comparison: Comparison) -> Decision:
-    """Decides for `deployer cancel`: ends active runs, keeps records and definitions."""
+    """Decide for `deployer cancel`: end active runs, keep records and definitions."""
     job, live = comparison.job, comparison.live
     if live is None:
         return _unchanged("not deployed")

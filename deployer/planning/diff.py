@@ -12,11 +12,11 @@ from typing import Any
 
 from deepdiff import DeepDiff
 
+from deployer.kinds.coerce import as_text
 from deployer.kinds.tables import Row, json_type
 from deployer.model import FieldChange, Path, Spec
 from deployer.secrets.compare import align_references
-from deployer.secrets.redact import is_secret_option, is_sensitive
-from deployer.secrets.redact import text as redacted_text
+from deployer.secrets.redact import is_secret_option, is_sensitive, redacted
 from deployer.secrets.references import has_reference
 
 MAX_ITEMS = 2000
@@ -35,15 +35,15 @@ def compare(
         if row.same_as or row.location != "body" or row.name in unobserved:
             continue
         names = [row.name, *(other.name for other in rows if other.same_as == row.name)]
-        listed, asked = _first(live, names), _first(desired, names)
-        was = normalize(row, listed)
+        listed, requested = _first(live, names), _first(desired, names)
+        live_value = normalize(row, listed)
         # Aligned before a default becomes None: a secret may well have that value.
-        settled = _normalized(row, listed), _normalized(row, asked)
-        wanted = normalize(row, align_references(*settled, unordered=row.unordered))
+        normalized = _normalized(row, listed), _normalized(row, requested)
+        desired_value = normalize(row, align_references(*normalized, unordered=row.unordered))
         if row.filled:
-            was = _restrict_to_desired(was, wanted)
-        if was != wanted:
-            changes += _field_changes(row, was, wanted, marked=has_reference(asked))
+            live_value = _restrict_to_desired(live_value, desired_value)
+        if live_value != desired_value:
+            changes += _field_changes(row, live_value, desired_value, marked=has_reference(requested))
     return tuple(changes)
 
 
@@ -66,7 +66,7 @@ def normalize(row: Row, value: Any) -> Any:
 
 def _normalized(row: Row, value: Any) -> Any:
     if row.text_map and isinstance(value, Mapping):
-        value = {key: _as_text(item) for key, item in value.items() if item is not None}
+        value = {key: as_text(item) for key, item in value.items() if item is not None}
     elif row.fields and isinstance(value, list):
         value = [_canonical_object(row.fields, item) for item in value]
     elif row.fields:
@@ -93,12 +93,8 @@ def _canonical_object(rows: Sequence[Row], value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     # A key without a row cannot be set in a manifest: the service added it.
-    settled = {row.name: normalize(row, value.get(row.name)) for row in rows}
-    return {key: item for key, item in settled.items() if item is not None}
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    normalized = {row.name: normalize(row, value.get(row.name)) for row in rows}
+    return {key: item for key, item in normalized.items() if item is not None}
 
 
 def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterator[FieldChange]:
@@ -123,10 +119,10 @@ def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterat
         ((tuple(node.path(output_format="list", use_t2=True)), node) for node in nodes), key=_by_path
     ):
         before = tuple(node.path(output_format="list"))
-        was, wanted = _or_none(node.t1), _or_none(node.t2)
-        moved = marked and (not path or wanted is None or any(isinstance(step, int) for step in path))
+        live_value, desired_value = _or_none(node.t1), _or_none(node.t2)
+        moved = marked and (not path or desired_value is None or any(isinstance(step, int) for step in path))
         hidden = moved or _follows_secret_option(live, before) or _follows_secret_option(desired, path)
-        yield _change(row, path, was, wanted, hidden=hidden)
+        yield _change(row, path, live_value, desired_value, hidden=hidden)
 
 
 def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
@@ -156,7 +152,7 @@ def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> F
 def _hides_credentials(value: Any) -> bool:
     match value:
         case str():
-            return has_reference(value) or redacted_text(value) != value
+            return has_reference(value) or redacted(value) != value
         case Mapping():
             pairs = (f"{key}={item}" if isinstance(item, str) else key for key, item in value.items())
             return any(map(_hides_credentials, [*pairs, *value.values()]))

@@ -56,7 +56,7 @@ def make_plan(
     owner: Owner | None = None,
     table: Table = decide,
 ) -> Plan:
-    """Plans the changes for the `selected` of `jobs`, which are in dependency order.
+    """Plan the changes of the `selected` jobs among `jobs`, which are in dependency order.
 
     The others are dependencies: they are read, not changed. `scope` identifies the target in the digest.
     `named` are the jobs of all manifests, where `jobs` is a part of them; `owner` is the owner in the ownership
@@ -226,7 +226,7 @@ def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChang
         return ()
     has_moved = live.identity.place != job.identity.place
     if kind.nature is Nature.RUN_ONCE and not has_moved and matches_fingerprint(kind, job, live):
-        return ()  # whatever the service has filled in
+        return ()  # submitted with this spec; the service filled in any difference
     fields = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
     place_path = f"/{kind.place}"
     if has_moved and all(field.path != place_path for field in fields):
@@ -244,7 +244,7 @@ def _rerun_in_future(job: Job, now: datetime | None) -> str:
 
 
 def _planned_phase(decision: Decision, comparison: Comparison) -> Phase | str:
-    """Return the phase that a dependent can rely on, or the reason why it cannot."""
+    """Return the phase that a dependent can rely on, or the reason that it cannot."""
     if decision.action is Action.BLOCKED:
         return "is blocked"
     if {Step.CREATE, Step.START} & {*decision.steps}:
@@ -257,7 +257,7 @@ def _planned_phase(decision: Decision, comparison: Comparison) -> Phase | str:
 def _check_dependencies(
     job: Job, decision: Decision, dependency_phases: Mapping[Identity, Phase | str]
 ) -> Decision:
-    """Blocks a change whose dependency does not exist, and adds the dependencies that apply waits for."""
+    """Block a change whose dependency does not exist, and add the dependencies that apply waits for."""
     if not DEPENDENT_STEPS & {*decision.steps}:
         return decision
     waits = []
@@ -306,12 +306,13 @@ def _notes(
 
 
 def digest(scope: Mapping[str, str], plan: Plan) -> str:
-    """Hashes the planned changes and their target (SHA-256), independent of file layout."""
+    """Hash the planned changes and their target (SHA-256), independent of file layout."""
     changes: list[Any] = [
         [
             change.action,
-            change.impact,  # approval of a restart is no approval to lose state
-            [_step_words(change, step) for step in change.steps],  # nor, of a draft, to start it
+            # Approving a restart does not approve a loss of state, nor approving a draft its start.
+            change.impact,
+            [_step_words(change, step) for step in change.steps],
             sorted([*dependency.identity, dependency.until] for dependency in change.job.depends_on),
             *change.job.identity,
             *_shown_body(change.job),

@@ -22,14 +22,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deployer import __version__
-from deployer.documents import parse as document
+from deployer.documents import parse
 from deployer.errors import BadPlanFile, DeployerError, UsageError
 from deployer.model import Plan
 from deployer.planning.plan_json import FORMAT_VERSION, as_data
 
 MAX_BYTES = 16 * 2**20
 MAX_ITEMS = 2_000_000
-MAX_DEPTH = document.MAX_DEPTH + 8  # that of a value, and of its position in a plan
+MAX_DEPTH = parse.MAX_DEPTH + 8  # a value's own depth, and that of its position in a plan
 _MAX_ERRORS = 3
 _MAX_WORDS = 300
 _MAJOR = FORMAT_VERSION.partition(".")[0]
@@ -86,7 +86,7 @@ def destination(file: str, folder: Path) -> Path:
     except FileNotFoundError:
         mode = stat.S_IFREG
     except (OSError, ValueError) as error:
-        raise UsageError(f"--out {file}: {_why(error)}") from None
+        raise UsageError(f"--out {file}: {_os_message(error)}") from None
     if stat.S_ISLNK(mode):
         raise UsageError(f"--out {file}: is a symbolic link; name the file itself")
     if not stat.S_ISREG(mode):
@@ -118,7 +118,7 @@ def write(path: Path, text: str) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise DeployerError(f"cannot save the plan to {path}: {_why(error)}") from None
+        raise DeployerError(f"cannot save the plan to {path}: {_os_message(error)}") from None
     # Make the new name survive a power failure, where folders can be synced.
     with contextlib.suppress(OSError):
         parent = os.open(path.parent, os.O_RDONLY)
@@ -128,7 +128,7 @@ def write(path: Path, text: str) -> None:
             os.close(parent)
 
 
-def _why(error: Exception) -> str:
+def _os_message(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else "") or "invalid file name"
 
 
@@ -163,7 +163,7 @@ def _text(file: str) -> str:
         with Path(file).open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--plan {file}: {_why(error)}") from None
+        raise UsageError(f"--plan {file}: {_os_message(error)}") from None
     if len(content) > MAX_BYTES:
         raise BadPlanFile(f"{file} is not a saved plan: it is larger than {MAX_BYTES // 2**20} MiB")
     try:
@@ -254,5 +254,5 @@ def _schema_errors(value: Any) -> Iterator[str]:
 
 
 def truncate(words: str) -> str:
-    """Shortens a string from a saved plan to a length that can be shown."""
+    """Shorten a string from a saved plan to a length that can be shown."""
     return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}..."

@@ -1,6 +1,4 @@
-"""deployer.yaml: the project, its targets, values and defaults; `load.load` reads it."""
+"""deployer.yaml: the project, its targets, values and defaults.
 
-from deployer.project.load import PROJECT_FILE, STATE_FOLDER, Project
-from deployer.project.target import Polling, Rate, Retry, Target
-
-__all__ = ["PROJECT_FILE", "STATE_FOLDER", "Polling", "Project", "Rate", "Retry", "Target"]
+Public: `load.load`, which returns a `load.Project`; `target.Target`. They are not imported here.
+"""

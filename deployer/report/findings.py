@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from deployer.errors import Problem, reference
+from deployer.errors import Problem, documentation_of
 from deployer.escape import COMMAND, COMMAND_ESCAPED, printable
 from deployer.planning.plan_json import FORMAT_VERSION
 from deployer.report.text import SEVERITY_COLOURS, count, problem
@@ -55,7 +55,7 @@ class Finding:
     source: SourceLine | None = None
 
     def notes(self) -> Iterator[str]:
-        """Yield the additions to its message: the way to its location, and the number of duplicates."""
+        """Yield the notes below its message: the include path, the targets, and the number of duplicates."""
         yield from self.problem.location.via
         if self.targets:
             yield f"for {'target' if len(self.targets) == 1 else 'targets'} {', '.join(self.targets)}"
@@ -153,7 +153,7 @@ def _as_data(finding: Finding, targets: tuple[str, ...] | None) -> dict[str, Any
         "column": problem.location.column,
         "message": problem.message,
         "via": problem.location.via,
-        "reference": reference(problem.code),
+        "reference": documentation_of(problem.code),
         **({} if targets is None else {"targets": finding.targets or targets}),
     }
 

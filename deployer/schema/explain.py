@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from deployer.errors import UsageError, nearest, reference
+from deployer.errors import UsageError, documentation_of, nearest
 from deployer.escape import printable
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
@@ -109,7 +109,7 @@ def _diagnostic(diagnostic: Diagnostic) -> Iterator[str]:
         yield ""
         yield from _waiver(diagnostic.rule)
     yield ""
-    yield f"  See {reference(diagnostic.code)}"
+    yield f"  See {documentation_of(diagnostic.code)}"
 
 
 def _find(kind: Kind, path: Sequence[str]) -> Row:
@@ -198,7 +198,7 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield ""
     yield from _waiver(rule.id)
     yield ""
-    yield f"  See {reference(rule.code)}"
+    yield f"  See {documentation_of(rule.code)}"
 
 
 def _waiver(rule: str) -> list[str]:

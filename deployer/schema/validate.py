@@ -195,7 +195,7 @@ def describe(value: Any, *, quote: bool = False) -> str:
         case str() if has_reference(value):
             return "a secret"
         case str():
-            shown = redact.text(value)
+            shown = redact.redacted(value)
             return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
         case list():
             return "a list"

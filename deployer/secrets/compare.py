@@ -14,10 +14,11 @@ MAX_PAIRS = 100_000
 
 
 def align_references(live: Any, desired: Any, *, unordered: bool = False) -> Any:
-    """Return `desired` with the live strings that match, whatever the values of the references.
+    """Return `desired`, with each string that has references replaced by the live string if that matches.
 
-    A string that does not match stays as desired. Items are aligned by their index; those of an `unordered`
-    list with any matching live item that equals no item without references.
+    The values of the references are unknown, so a reference matches any text. The items of a list are compared by
+    their index. In an `unordered` list, an item with references is paired with any live item that matches it and
+    that is not equal to an item without references.
     """
     match live, desired:
         case Mapping(), Mapping():
@@ -56,7 +57,7 @@ def _matches(live: str, desired: str) -> bool:
 
 
 def _paired(live: list[Any], desired: list[Any]) -> list[Any]:
-    """Return `desired` with as many of the items with references as possible replaced by a distinct live item."""
+    """Return `desired`, with as many items with references as possible replaced, each by another live item."""
     wanted = Counter(json.dumps(item, sort_keys=True) for item in desired if not has_reference(item))
     free: list[Any] = []
     for item in live:
@@ -84,7 +85,7 @@ def _matching(fits: Sequence[Sequence[int]]) -> dict[int, int]:
     A greedy assignment could assign to `*` the only candidate of `a*`, and an unchanged job would look changed.
     """
     owner: dict[int, int] = {}
-    lost: set[int] = set()
+    unavailable: set[int] = set()
 
     def find_partner(left: int, seen: set[int]) -> bool:
         for right in fits[left]:
@@ -96,7 +97,7 @@ def _matching(fits: Sequence[Sequence[int]]) -> dict[int, int]:
         return False
 
     for left in range(len(fits)):
-        seen = set(lost)
+        seen = set(unavailable)
         if not find_partner(left, seen):
-            lost = seen  # all of these are assigned to items without another candidate
+            unavailable = seen  # these are all assigned, to items that have no other candidate
     return owner

@@ -1,7 +1,8 @@
-"""The lines of an author's file as they may be shown.
+"""Hides the lines of an author's file that may contain a secret, so that the others can be shown.
 
-The file may be one that nothing can parse. So a line that names a secret is hidden whole, and so is what may
-belong to it below; in doubt a line is hidden, and all that follows.
+The file may be invalid, so it is not parsed. A line with the name of a secret is hidden completely, and so are
+the lines below it that may be part of the value. If the end of the value is uncertain, all lines that follow are
+hidden.
 """
 
 from __future__ import annotations
@@ -13,22 +14,21 @@ from fnmatch import translate
 from functools import cache
 
 from deployer.kinds import KINDS
-from deployer.secrets.redact import NAME, OPTION
-from deployer.secrets.redact import text as redacted
+from deployer.secrets.redact import NAME, OPTION, redacted
 
 HIDDEN = "(hidden: may hold a secret)"
 
-_NOWHERE = sys.maxsize
+_NO_ENTRY = sys.maxsize
 
-# Only what stands for one character is repeated possessively here: with groups Python 3.11 gets that wrong
-# before 3.11.5, and Debian 12 has 3.11.2.
+# Possessive quantifiers are applied to single characters only, not to groups: before 3.11.5, Python has a bug in
+# possessive groups, and Debian 12 has Python 3.11.2.
 _EXPRESSION = re.compile(r"\{\{[^{}]*+\}\}")
-_MARKS = re.compile(r"[\s\\\"'{}\[\],][)]*+")
+_PUNCTUATION = re.compile(r"[\s\\\"'{}\[\],][)]*+")
 _KEY = re.compile(r"(?<![^ :])([^ :]++) *+:")
-# A mapping may hold a name and a value as two entries.
+# An item can be a mapping with the name of a setting in one entry, and its value in another.
 _NAMED = re.compile(r"(?<![^ :])(?:key|name) *+: *+(?=([^ :]++))")
 _OPTION = re.compile(rf"{OPTION}(?![\w.-])", re.IGNORECASE)
-# A key file, or what a template sets, which go on up to an end tag.
+# A private key, or a `{% set %}` block for a secret: both continue up to an end marker.
 _BLOCK = re.compile(
     rf"-----BEGIN [A-Z0-9 ]{{0,64}}PRIVATE KEY|\{{%[-+]?\s*+set\s+[\w.]{{0,64}}?{NAME}\s*+[-+]?%\}}",
     re.IGNORECASE,
@@ -36,12 +36,12 @@ _BLOCK = re.compile(
 _DEFAULT_OR_LONG_KEY = re.compile(
     rf"{NAME}[\"'\])]*+\s*+\|\s*+d(?:efault)?\s*+\(|^\s*+(?:-\s++)*\?\s.*?{NAME}", re.IGNORECASE
 )
-# The rule that a manifest waives with a reason, which is no secret.
+# The name of the rule `literal-secret`, whose waiver is followed by a reason, not by a secret.
 _WAIVER = re.compile(r"(?<![\w.-])literal-secret(?=[\"']?\s*+:\s)")
 
 _LINE = re.compile(r"(\s*+)(?=\S)((?:-\s++)*)(?:(?P<key>\w[\w.-]*+):(?:\s|$))?")
-_ASIDE = re.compile(r"\s*+(?:#|\{%[^{}]*+\}\s*+$)")
-# What surely ends on its line: an expression, a quoted text, what stands in brackets, and again in brackets.
+_COMMENT_OR_TAG = re.compile(r"\s*+(?:#|\{%[^{}]*+\}\s*+$)")
+# Constructs that certainly end on their line: an expression, a quoted string, and brackets, up to two levels.
 _CLOSED = (
     re.compile(r"\{\{(?:[^{}\"'\\]|'[\w.-]*+')*\}\}"),
     re.compile(r"(?<![^\s\[{,:])([\"'])[^\"'\\\[\]{}]*+(?<![\s,:])\1(?![^\s,:}\]])"),
@@ -50,10 +50,10 @@ _CLOSED = (
 
 
 def shown_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
-    """Return the lines of an author's file, each as it is or `HIDDEN`.
+    """Return the lines of an author's file, each unchanged or replaced by `HIDDEN`.
 
-    The values of keys with the name of a secret are secret, and of those that match a pattern of `sensitive`,
-    which is in small letters; so is what follows an option with such a name, and what is masked in any text.
+    These are hidden: the values of keys whose name is that of a secret or matches one of the lower-case patterns
+    in `sensitive`, the values of options with the name of a secret, and everything that `redacted` masks.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     secret = "|".join([rf"(?s:.*{NAME})\Z", *map(translate, sensitive)])
@@ -61,28 +61,28 @@ def shown_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
         secret += r"|value\Z"
     secret_key = re.compile(secret)
     shown: list[str] = []
-    column = _NOWHERE  # where the hidden entry begins; -1 if nothing is sure to end it
+    column = _NO_ENTRY  # of the hidden entry; -1 if its end is uncertain
     after_option = False
     for line in text.split("\n"):
         plain = _WAIVER.sub("x", line)
-        if begin := _LINE.match(plain):
-            indent, start, key = begin.end(1), begin.end(2), begin["key"]
-            # An item belongs to a key in its column, and any item to an option.
+        if entry := _LINE.match(plain):
+            indent, start, key = entry.end(1), entry.end(2), entry["key"]
+            # A list item in the column of a key is part of its value. After an option, any list item may be its value.
             is_next = (indent < column and not after_option) if start > indent else (key and indent <= column)
             if is_next:
-                column, after_option = _NOWHERE, False
-            names = _names_secret(plain, secret_key)
-            if names or (column < _NOWHERE and not _ASIDE.match(plain)):
-                begins = start if key and secret_key.match(key.casefold()) else indent
-                column = -1 if _is_open(plain) else min(column, begins)
+                column, after_option = _NO_ENTRY, False
+            names_secret = _names_secret(plain, secret_key)
+            if names_secret or (column < _NO_ENTRY and not _COMMENT_OR_TAG.match(plain)):
+                entry_column = start if key and secret_key.match(key.casefold()) else indent
+                column = -1 if _is_open(plain) else min(column, entry_column)
                 after_option = after_option or bool(_OPTION.search(plain))
-        shown.append(HIDDEN if begin and column < _NOWHERE else line)
+        shown.append(HIDDEN if entry and column < _NO_ENTRY else line)
     return shown
 
 
 @cache
 def sensitive_keys() -> tuple[str, ...]:
-    """Return patterns of the keys whose values any parameter table calls sensitive, in small letters."""
+    """Return the patterns, in lower case, of the keys whose values are sensitive in any parameter table."""
     patterns: set[str] = set()
     for kind in KINDS.values():
         for row in kind.create.all_rows():
@@ -94,7 +94,7 @@ def sensitive_keys() -> tuple[str, ...]:
 
 
 def _words(text: str) -> str:
-    return _MARKS.sub(" ", text).casefold()
+    return _PUNCTUATION.sub(" ", text).casefold()
 
 
 def _names_secret(line: str, secret_key: re.Pattern[str]) -> bool:
@@ -107,10 +107,10 @@ def _names_secret(line: str, secret_key: re.Pattern[str]) -> bool:
 
 
 def _is_open(line: str) -> bool:
-    """Return whether it is in doubt that what begins on a line ends there, or by what stands below."""
+    """Return whether a value that starts on this line may continue on lines that indentation does not show."""
     if _BLOCK.search(line):
         return True
-    if _ASIDE.match(line):
+    if _COMMENT_OR_TAG.match(line):
         return False
     for closed in _CLOSED:
         line = closed.sub("x", line)

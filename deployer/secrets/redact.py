@@ -40,7 +40,7 @@ _IS_OPTION = re.compile(OPTION, re.IGNORECASE)
 _IN_NAMES = ("pass", "pwd", "secret", "token", "credential", "key", "ak", "sk")
 
 
-def text(value: str) -> str:
+def redacted(value: str) -> str:
     """Return `value` with the credentials inside it masked."""
     url, *named = _IN_TEXT
     if "://" in value:
@@ -102,7 +102,7 @@ def _masked(row: Row | None, path: Path, value: Any) -> Any:
             else _masked(row, (*path, index), item)
             for index, (previous, item) in enumerate(zip(before, value, strict=False))
         ]
-    return text(value) if isinstance(value, str) else value
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _has_reference(value: object) -> bool:

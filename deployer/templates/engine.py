@@ -31,6 +31,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, missing, pass_context
 
 from deployer import secrets
+from deployer.documents import reserved
 from deployer.errors import Code, Problem, nearest
 from deployer.model import Location
 from deployer.templates import expressions
@@ -60,7 +61,6 @@ MAX_LISTED = 10
 MAX_NEIGHBOURS = 1000
 MAX_NAME = 200
 
-_RESERVED_WORDS = "characters U+E000 to U+E007 are reserved for internal use"
 _EARLY_END = "Unexpected end of template"
 _UNKNOWN = re.compile(r"No (filter|test) named '(.*?)'")
 _ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
@@ -138,7 +138,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             made = resolve_markers(raw, file, self._files, run.placeholders)
             if escaped := _ESCAPED_RESERVED.search(made.text):
                 location = made.location(*_line_and_column(made.text, escaped.start()))
-                run.problems.append(Problem(location, _RESERVED_WORDS, Code.RESERVED_CHARACTER))
+                run.problems.append(Problem(location, reserved.MESSAGE, Code.RESERVED_CHARACTER))
             if not run.problems:
                 return made
         except _AlreadyReported:
@@ -161,9 +161,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         return template
 
     def _compiled(self, file: str, text: str) -> Template:
-        if bad := expressions.RESERVED.search(text):
+        if bad := reserved.RESERVED.search(text):
             line, column = _line_and_column(text, bad.start())
-            raise LocatedError(_RESERVED_WORDS, Code.RESERVED_CHARACTER, file, Position(line + 1, column + 1))
+            raise LocatedError(
+                reserved.MESSAGE, Code.RESERVED_CHARACTER, file, Position(line + 1, column + 1)
+            )
         # Not `compile`, which would create a traceback with as many lines as the encoded position.
         python = self._generate(self._parse(text, file, file), file, file)
         return self.template_class.from_code(self, self._compile(python, file), {}, None)
@@ -295,7 +297,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- output
 
     def slot(self, value: Any, number: int, used: Sequence[str]) -> str:
-        """Store the value of an expression, and returns its placeholder."""
+        """Store the value of an expression, and return its placeholder."""
         placeholders = self._run.placeholders
         placeholder = Placeholder()
         if not self._is_reported(sys._getframe(1)):
@@ -317,11 +319,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         return ""
 
     def joined(self, *values: Any) -> str | Secret:
-        """Concatenates like `a ~ b`."""
+        """Concatenate the values, like `a ~ b`."""
         return Secret.joined(values)
 
     def concatenated(self, parts: Iterable[Any]) -> str | Secret:
-        """Return captured output; resolves the markers and placeholders of includes and nested blocks."""
+        """Return captured output; resolve the markers and placeholders of includes and nested blocks."""
         text = _bounded(parts)
         if RESERVED.search(text):
             made = resolve_markers(text, self._run.file, self._files, self._run.placeholders)
@@ -404,7 +406,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         elif number:
             position = Position.of_number(number)
             here = here._replace(line=position.line, column=position.column)
-            here = self._tracer.begun(error, here)
+            here = self._tracer.origin_of(error, here)
             run.seen.update((frame.f_code, line) for frame, line in frames[-1:])
         run.problems.append(self._tracer.problem(error, here))
 
@@ -520,7 +522,7 @@ def _is_missing(path: Path) -> bool:
 
 
 def _bounded(parts: Iterable[Any]) -> str:
-    """Concatenates the output of a template, up to the size limit."""
+    """Concatenate the output of a template, up to the size limit."""
     texts: list[str] = []
     size = 0
     for part in parts:

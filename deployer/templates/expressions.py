@@ -19,6 +19,7 @@ from jinja2.runtime import Undefined
 from jinja2.utils import pass_eval_context
 
 from deployer import secrets
+from deployer.documents.reserved import RESERVED
 from deployer.errors import Code
 from deployer.templates.rendered import InvalidValue, as_text
 
@@ -31,7 +32,6 @@ MAX_BITS = 10_000
 UNREPEATABLE_FILTERS = ("random",)
 UNREPEATABLE_GLOBALS = ("lipsum", "cycler", "joiner")
 
-RESERVED = re.compile("[\ue000-\ue007]")
 _HALF = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(" at 0x[0-9a-fA-F]+>")
 _DLI_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -128,7 +128,7 @@ def _key(key: Any) -> str:
 
 
 def _describe(value: Any) -> str:
-    """Describe why `value` is not data."""
+    """Describe the reason why `value` is not data."""
     if isinstance(value, int | float):
         return f"a number that is not finite, or has more than {MAX_DIGITS} digits"
     if callable(value):
@@ -271,7 +271,7 @@ def filters(jinja: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., 
 
 
 def tests(jinja: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns Jinja's tests; none accepts a secret."""
+    """Return Jinja's tests; none accepts a secret."""
     return {name: without_secrets(test) for name, test in jinja.items()}
 
 

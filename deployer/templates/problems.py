@@ -99,12 +99,12 @@ class Tracer:
             # A file that could not be compiled; if rendering had started, a tag loaded it.
             via = self._led_to(location) if frames else ()
             location = self._at(*where)._replace(via=via)
-        return self.problem(error, self.begun(error, location))
+        return self.problem(error, self.origin_of(error, location))
 
-    def begun(self, error: BaseException, location: Location) -> Location:
+    def origin_of(self, error: BaseException, location: Location) -> Location:
         """Return the origin of a problem at `location`, if on another line."""
-        came_up = self.location(error.frames) if isinstance(error, UndefinedName) else None
-        return location if not came_up or came_up[:2] == location[:2] else came_up
+        origin = self.location(error.frames) if isinstance(error, UndefinedName) else None
+        return location if not origin or origin[:2] == location[:2] else origin
 
     def location(self, frames: Frames) -> Location | None:
         """Return the location in the innermost template, and its include path."""

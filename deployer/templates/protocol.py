@@ -12,7 +12,7 @@ from typing import IO, Any
 from deployer.errors import Code, Problem
 from deployer.model import Location
 
-MAX_ANSWER = 16 * 2**20
+MAX_RESPONSE = 16 * 2**20
 # The limits of one file, and the exit codes of a process that exceeds them.
 SECONDS = 1.0
 MEMORY = 512 * 2**20
@@ -55,7 +55,7 @@ def from_problem(problem: Problem) -> list[Any]:
 
 
 def to_problem(data: Any, via: tuple[str, ...]) -> Problem:
-    """Restores the result of `from_problem`, with `via` added; raises ValueError or TypeError."""
+    """Restore the result of `from_problem`, with `via` added; raises ValueError or TypeError."""
     (file, line, column, chain), message, code = data
     if not all(isinstance(text, str) for text in (file, message, *chain)) or line + column < 0:
         raise ValueError("not a problem")

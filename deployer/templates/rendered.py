@@ -53,7 +53,7 @@ class Placeholder(NamedTuple):
 
     @property
     def as_text(self) -> str:
-        """Returns the content as it is written inside a string. Raises InvalidValue."""
+        """The content as it is written inside a string. Raises InvalidValue."""
         return as_text(self.value) if self.text is None else self.text
 
 
@@ -122,7 +122,7 @@ class RenderedText:
 
     @classmethod
     def from_json(cls, data: Any, via: tuple[str, ...]) -> RenderedText:
-        """Restores the result of `to_json`, with `via` added; raises for anything else."""
+        """Restore the result of `to_json`, with `via` added. Raises for invalid data."""
         chains = [(_text_of(file), (*map(_text_of, chain), *via)) for file, chain in data["ways"]]
         segments = [[_validated(Segment(*segment), chains) for segment in line] for line in data["pieces"]]
         placeholders = [_validated(Placeholder(*placeholder), chains) for placeholder in data["slots"]]

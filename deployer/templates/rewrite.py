@@ -174,9 +174,9 @@ class _Rewriter:
             nodes.Block: self._block,
             nodes.For: self._for,
             nodes.If: self._if,
-            nodes.With: self._with,
+            nodes.With: self._scope_with_marker,
             nodes.Scope: self._inside,
-            nodes.ScopedEvalContextModifier: self._autoescape,
+            nodes.ScopedEvalContextModifier: self._scope_with_marker,
         }
 
     def body(self, body: Iterable[nodes.Node], around: _Enclosing) -> list[nodes.Node]:
@@ -196,7 +196,9 @@ class _Rewriter:
         node.body = self.body(node.body, around)
         return [node]
 
-    def _autoescape(self, node: nodes.ScopedEvalContextModifier, around: _Enclosing) -> list[nodes.Node]:
+    def _scope_with_marker(
+        self, node: nodes.With | nodes.ScopedEvalContextModifier, around: _Enclosing
+    ) -> list[nodes.Node]:
         node.body = self.body(node.body, around)
         return [_empty_statement(node.lineno), node]
 
@@ -210,10 +212,6 @@ class _Rewriter:
         node.body = self.body(node.body, _Enclosing(around.capturing, node.recursive))
         node.else_ = self.body(node.else_, around)
         return [node]
-
-    def _with(self, node: nodes.With, around: _Enclosing) -> list[nodes.Node]:
-        node.body = self.body(node.body, around)
-        return [_empty_statement(node.lineno), node]
 
     def _block(self, node: nodes.Block, _: _Enclosing) -> list[nodes.Node]:
         # Its override may be in another file: whether it is captured is known only at run time.

@@ -24,7 +24,7 @@ import deployer
 from deployer.documents.parse import PlainText, YamlText
 from deployer.errors import Code, DeployerError, Problem
 from deployer.model import Location
-from deployer.templates import protocol as wire
+from deployer.templates import protocol
 from deployer.templates.rendered import RenderedText
 
 WALL_SECONDS = 10.0
@@ -96,7 +96,7 @@ class Sandbox:
         characters = 0
         while True:
             while len(ahead) < AHEAD and characters < AHEAD_CHARACTERS and (task := next(source, None)):
-                ahead.append(self._begun(task))
+                ahead.append(self._start(task))
                 characters += len(task.text)
             if not ahead:
                 return
@@ -106,7 +106,7 @@ class Sandbox:
                 self._receive()
             yield pending.result
 
-    def _begun(self, task: Task) -> _Pending:
+    def _start(self, task: Task) -> _Pending:
         pending = _Pending(task)
         if _SYNTAX.search(task.text):
             self._send(pending)
@@ -124,11 +124,11 @@ class Sandbox:
         self._sent.append(pending)
 
     def _receive(self) -> None:
-        """Receives the next response, which is that of the oldest pending task."""
+        """Receive the next response, which is that of the oldest pending task."""
         child, pending = self._child, self._sent.popleft()
-        answer = child.receive(self._wall_seconds) if child else None
+        response = child.receive(self._wall_seconds) if child else None
         try:
-            pending.result, costly = _result(wire.decoded(answer or b""), pending.task.via)
+            pending.result, costly = _result(protocol.decoded(response or b""), pending.task.via)
         except (ValueError, TypeError, KeyError, IndexError, RecursionError):
             pending.refuse(self._end_child())
             costly = True
@@ -143,16 +143,16 @@ class Sandbox:
                 self._send(unsent)
 
     def _end_child(self) -> str:
-        """End the process and returns why."""
+        """End the process, and return the reason."""
         child, self._child = self._child, None
         return child.end() if child else ""
 
 
 def _result(data: Any, via: tuple[str, ...]) -> tuple[Result, bool]:
-    """Return the result in an answer, and whether it was costly to fail; raises for what is no answer."""
+    """Return the result in a response, and whether a failure was costly. Raises for an invalid response."""
     if "rendered" in data:
         return RenderedText.from_json(data["rendered"], via), False
-    return tuple(wire.to_problem(problem, via) for problem in data["problems"]), bool(data["costly"])
+    return tuple(protocol.to_problem(problem, via) for problem in data["problems"]), bool(data["costly"])
 
 
 class _Child:
@@ -161,7 +161,7 @@ class _Child:
     def __init__(self, common: Mapping[str, Any]) -> None:
         self._process = _process()
         self._messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._answers: queue.Queue[bytes | None] = queue.Queue(AHEAD)
+        self._responses: queue.Queue[bytes | None] = queue.Queue(AHEAD)
         self._is_ready = False
         self._at_end = False
         self._is_late = False
@@ -171,19 +171,19 @@ class _Child:
         self.send(common)
 
     def send(self, data: Any) -> None:
-        self._messages.put(wire.encoded(data))
+        self._messages.put(protocol.encoded(data))
 
     def receive(self, seconds: float) -> bytes | None:
         """Return the next response; None after a timeout."""
         if not self._is_ready:
-            if self._next(START_SECONDS) != wire.READY:
+            if self._next(START_SECONDS) != protocol.READY:
                 self.end()
                 raise DeployerError("cannot start the template renderer")
             self._is_ready = True
         return self._next(seconds)
 
     def end(self) -> str:
-        """End the process; returns the cause if it ended by itself."""
+        """End the process; return the cause if it ended by itself."""
         died, late = self._at_end, self._is_late
         self._process.kill()  # without effect if it has ended by itself
         self._messages.put(None)
@@ -198,27 +198,27 @@ class _Child:
 
     def _next(self, seconds: float | None) -> bytes | None:
         try:
-            answer = self._answers.get(timeout=seconds)
+            response = self._responses.get(timeout=seconds)
         except queue.Empty:
             self._is_late = True
             return None
-        self._at_end = answer is None
-        return answer
+        self._at_end = response is None
+        return response
 
     def _write(self) -> None:
         stream = self._process.stdin
         with suppress(OSError):
             while stream and (message := self._messages.get()) is not None:
-                wire.write(stream, message)
+                protocol.write(stream, message)
         with suppress(OSError):
             if stream:
                 stream.close()
 
     def _read(self) -> None:
         stream = self._process.stdout
-        while stream and (answer := wire.read(stream, wire.MAX_ANSWER)) is not None:
-            self._answers.put(answer)
-        self._answers.put(None)
+        while stream and (response := protocol.read(stream, protocol.MAX_RESPONSE)) is not None:
+            self._responses.put(response)
+        self._responses.put(None)
         if stream:
             stream.close()
 
@@ -246,8 +246,8 @@ def _process() -> subprocess.Popen[bytes]:
 
 def _cause(code: int) -> str:
     """Return the reason for which the process ended by itself."""
-    if code in (wire.OUT_OF_TIME, -getattr(signal, "SIGPROF", 0)):
-        return f"the template exceeded {wire.SECONDS:g} s of CPU time"
-    if code == wire.OUT_OF_MEMORY:
-        return f"the template exceeded {wire.MEMORY // 2**20} MiB of memory"
+    if code in (protocol.OUT_OF_TIME, -getattr(signal, "SIGPROF", 0)):
+        return f"the template exceeded {protocol.SECONDS:g} s of CPU time"
+    if code == protocol.OUT_OF_MEMORY:
+        return f"the template exceeded {protocol.MEMORY // 2**20} MiB of memory"
     return f"the template renderer exited with {code}"

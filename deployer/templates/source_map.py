@@ -28,7 +28,7 @@ class Position(NamedTuple):
 
     @property
     def as_number(self) -> int:
-        """Returns both as one line number for Jinja, so that the column survives compilation."""
+        """Both as one line number for Jinja, so that the column survives compilation."""
         return self.line | self.column << 32
 
     @classmethod

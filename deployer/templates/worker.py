@@ -17,35 +17,35 @@ from typing import IO, Any, NoReturn
 
 from deployer.errors import Code, Problem
 from deployer.model import Location
-from deployer.templates import protocol as wire
+from deployer.templates import protocol
 from deployer.templates.engine import Engine
 from deployer.templates.problems import TimeLimitExceeded
 from deployer.templates.rendered import RenderedText
 
-INTERRUPTED_AFTER = 0.8 * wire.SECONDS
+INTERRUPTED_AFTER = 0.8 * protocol.SECONDS
 MAX_OPEN_FILES = 16
 
 
 def main() -> None:
     """Serve stdin and stdout; the first message has the settings of all tasks."""
-    setup = wire.read(sys.stdin.buffer)
+    setup = protocol.read(sys.stdin.buffer)
     if setup is None:
         return
-    common = wire.decoded(setup)
+    common = protocol.decoded(setup)
     engine = Engine(Path(common["folder"]), common["values"], frozenset(common["names"]))
     _limit_process()
     try:
         serve(engine, sys.stdin.buffer, sys.stdout.buffer)
     except TimeLimitExceeded:
-        os._exit(wire.OUT_OF_TIME)
+        os._exit(protocol.OUT_OF_TIME)
     except MemoryError:
-        os._exit(wire.OUT_OF_MEMORY)
+        os._exit(protocol.OUT_OF_MEMORY)
     except OSError:
         os._exit(0)  # the parent has closed the pipe
 
 
 def _limit_process() -> None:
-    """Limits the process: no writes (not even errors), little memory, few open files."""
+    """Limit the process: no writes (not even errors), little memory, few open files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if sys.platform == "win32":
@@ -53,7 +53,7 @@ def _limit_process() -> None:
     import resource
 
     limits = {
-        resource.RLIMIT_AS: wire.MEMORY,
+        resource.RLIMIT_AS: protocol.MEMORY,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
@@ -65,25 +65,27 @@ def _limit_process() -> None:
             continue
 
 
-def serve(engine: Engine, tasks: IO[bytes], answers: IO[bytes]) -> None:
+def serve(engine: Engine, tasks: IO[bytes], responses: IO[bytes]) -> None:
     """Process tasks until the end of the input."""
-    wire.write(answers, wire.READY)
-    while (task := wire.read(tasks)) is not None:
+    protocol.write(responses, protocol.READY)
+    while (task := protocol.read(tasks)) is not None:
         with _limited():
-            answer = _answer(engine, **wire.decoded(task))
-        wire.write(answers, answer)
+            response = _response(engine, **protocol.decoded(task))
+        protocol.write(responses, response)
 
 
-def _answer(engine: Engine, file: str, text: str, each: Any) -> bytes:
-    begun = time.process_time()
+def _response(engine: Engine, file: str, text: str, each: Any) -> bytes:
+    started = time.process_time()
     result = engine.render(file, text, each)
     if isinstance(result, RenderedText):
-        answer = wire.encoded({"rendered": result.to_json()})
-        if len(answer) <= wire.MAX_ANSWER:
-            return answer
+        response = protocol.encoded({"rendered": result.to_json()})
+        if len(response) <= protocol.MAX_RESPONSE:
+            return response
         result = (Problem(Location(file, 1, 1), "template output too large", Code.TEMPLATE_LIMIT),)
-    costly = time.process_time() - begun > INTERRUPTED_AFTER / 2
-    return wire.encoded({"problems": [wire.from_problem(problem) for problem in result], "costly": costly})
+    costly = time.process_time() - started > INTERRUPTED_AFTER / 2
+    return protocol.encoded(
+        {"problems": [protocol.from_problem(problem) for problem in result], "costly": costly}
+    )
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def _limited() -> Iterator[None]:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGVTALRM, _interrupt)
     signal.setitimer(signal.ITIMER_VIRTUAL, INTERRUPTED_AFTER)
-    signal.setitimer(signal.ITIMER_PROF, wire.SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, protocol.SECONDS)
     try:
         yield
     finally:
@@ -103,4 +105,4 @@ def _limited() -> Iterator[None]:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    raise TimeLimitExceeded(f"the template exceeded {wire.SECONDS:g} s of CPU time")
+    raise TimeLimitExceeded(f"the template exceeded {protocol.SECONDS:g} s of CPU time")

@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from deployer.cli import cli
-from deployer.errors import Exit, reference
+from deployer.errors import Exit, documentation_of
 from deployer.kinds import KINDS
 from deployer.planning.plan_json import FORMAT_VERSION
 from deployer.schema.rules import rules
@@ -299,7 +299,7 @@ def test_every_exit_code_is_documented() -> None:
 def test_every_finding_has_its_anchor() -> None:
     found = anchors(DOCS / "reference" / "errors.md")
     codes = {*generate.diagnostics(), *(rule.code for rule in rules())}
-    assert {reference(code).partition("#")[2] for code in codes} <= set(found)
+    assert {documentation_of(code).partition("#")[2] for code in codes} <= set(found)
 
 
 # --- formats ----------------------------------------------------------------------------------------------

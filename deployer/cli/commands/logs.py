@@ -126,7 +126,7 @@ class _LogPrinter:
 
     def _print(self, run_log: _RunLog, lines: Iterable[str]) -> None:
         for line in lines:
-            for shown in log_lines(redact.text(line), run_log.prefix):
+            for shown in log_lines(redact.redacted(line), run_log.prefix):
                 self.lines += 1
                 if not out(shown):
                     raise _OutputClosed

@@ -42,8 +42,8 @@ from deployer.secrets.references import deferred_reference, reference
     ],
 )
 def test_masked(text: str, shown: str) -> None:
-    assert redact.text(text) == shown
-    assert redact.text(shown) == shown
+    assert redact.redacted(text) == shown
+    assert redact.redacted(shown) == shown
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_masked(text: str, shown: str) -> None:
     ],
 )
 def test_not_masked(text: str) -> None:
-    assert redact.text(text) == text
+    assert redact.redacted(text) == text
 
 
 FRAGMENTS = (
@@ -82,7 +82,7 @@ FRAGMENTS = (
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(FRAGMENTS.split("|")), max_size=14).map("".join) | st.text())
 def test_masking_twice_changes_nothing(text: str) -> None:
-    assert redact.text(redact.text(text)) == redact.text(text)
+    assert redact.redacted(redact.redacted(text)) == redact.redacted(text)
 
 
 @settings(deadline=None)
@@ -93,7 +93,7 @@ def test_masking_twice_changes_nothing(text: str) -> None:
 def test_a_secret_is_gone(text: str, secret: str) -> None:
     if text == "--password {}" and secret.startswith("-"):
         return
-    assert secret not in redact.text(text.format(secret))
+    assert secret not in redact.redacted(text.format(secret))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_spec_that_can_be_shown(kind: str, spec: dict[str, Any], shown: dict[s
 )
 def test_long_text_takes_no_time(piece: str) -> None:
     began = time.process_time()
-    redact.text(piece * (1_500_000 // len(piece)))
+    redact.redacted(piece * (1_500_000 // len(piece)))
     assert time.process_time() - began < 5
 
 

@@ -18,8 +18,7 @@ import pytest
 from deployer.documents.parse import PlainText, YamlText, parse
 from deployer.errors import Code, DeployerError, Problem
 from deployer.model import Location
-from deployer.templates import protocol as wire
-from deployer.templates import worker as child
+from deployer.templates import protocol, worker
 from deployer.templates.engine import Engine
 from deployer.templates.rendered import RenderedText
 from deployer.templates.sandbox import MAX_STOPS, Sandbox, Task
@@ -321,26 +320,26 @@ def test_it_ends_with_the_run() -> None:
 
 def test_a_served_task(tmp_path: Path) -> None:
     engine = Engine(tmp_path, VALUES, ())
-    tasks, answers = io.BytesIO(), io.BytesIO()
+    tasks, responses = io.BytesIO(), io.BytesIO()
     for text in (SOUND, "{{ nosuch }}", "{{ 1 }}" + "x" * 3000):
-        wire.write(tasks, wire.encoded({"file": "f", "text": text, "each": None}))
+        protocol.write(tasks, protocol.encoded({"file": "f", "text": text, "each": None}))
     tasks.seek(0)
-    child.serve(engine, tasks, answers)
-    answers.seek(0)
-    assert wire.read(answers) == wire.READY
-    rendered, problems, _ = [json.loads(wire.read(answers) or b"") for _ in range(3)]
+    worker.serve(engine, tasks, responses)
+    responses.seek(0)
+    assert protocol.read(responses) == protocol.READY
+    rendered, problems, _ = [json.loads(protocol.read(responses) or b"") for _ in range(3)]
     assert value_of(RenderedText.from_json(rendered["rendered"], ())) == {"a": "q"}
     assert problems["problems"][0][2] == Code.UNDEFINED
-    assert wire.read(answers) is None
+    assert protocol.read(responses) is None
 
 
 @pytest.mark.parametrize(
     "message",
-    [b"", b"\0", b"\0\0\0\5abc", b"\xff\xff\xff\xff", wire.READY],
+    [b"", b"\0", b"\0\0\0\5abc", b"\xff\xff\xff\xff", protocol.READY],
     ids=["empty", "head", "body", "length", "text"],
 )
 def test_what_is_no_message(message: bytes) -> None:
-    assert wire.read(io.BytesIO(message), wire.MAX_ANSWER) is None
+    assert protocol.read(io.BytesIO(message), protocol.MAX_RESPONSE) is None
 
 
 @pytest.mark.parametrize(
@@ -381,11 +380,11 @@ def test_what_is_no_rendered_text(data: Any) -> None:
 )
 def test_what_is_no_problem(data: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
-        wire.to_problem(data, ())
+        protocol.to_problem(data, ())
 
 
 def test_a_problem_comes_through() -> None:
     problem = Problem(Location("f", 1, 2, ("a",)), "m\ud800", Code.UNDEFINED)
-    assert wire.to_problem(wire.decoded(wire.encoded(wire.from_problem(problem))), ("b",)) == Problem(
-        Location("f", 1, 2, ("a", "b")), "m\ud800", Code.UNDEFINED
-    )
+    assert protocol.to_problem(
+        protocol.decoded(protocol.encoded(protocol.from_problem(problem))), ("b",)
+    ) == Problem(Location("f", 1, 2, ("a", "b")), "m\ud800", Code.UNDEFINED)

@@ -14,6 +14,7 @@ from deployer import secrets
 from deployer.documents.parse import parse
 from deployer.errors import Code, Problem
 from deployer.secrets.references import RESERVED
+from deployer.secrets.store import Secrets, SecretSource
 from deployer.templates.engine import Engine
 from deployer.templates.rendered import RenderedText
 
@@ -22,8 +23,8 @@ ENGINE = Engine(
     {"user": "u", "forged": secrets.reference("B"), "items": ["a"]},
     {"A", "B", "DB_PASSWORD"},
 )
-SECRETS = secrets.Secrets(
-    {name: secrets.SecretSource(name, variable=name) for name in "AB"}, {"A": "first", "B": "second"}, Path()
+SECRETS = Secrets(
+    {name: SecretSource(name, variable=name) for name in "AB"}, {"A": "first", "B": "second"}, Path()
 )
 A, B = secrets.reference("A"), secrets.reference("B")
 

@@ -1,0 +1,8 @@
+"""The characters that files cannot contain: placeholders, markers and secret references are made of them."""
+
+from __future__ import annotations
+
+import re
+
+RESERVED = re.compile("[\ue000-\ue007]")
+MESSAGE = "characters U+E000 to U+E007 are reserved for internal use"
