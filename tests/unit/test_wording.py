@@ -67,13 +67,14 @@ def names(paths: Sequence[Path]) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in paths)
 
 
-MODULES = names([*ROOT.glob("deployer/**/*.py")])
+MODULES = names([*ROOT.glob("deployer/**/*.py"), ROOT / "docs" / "generate.py"])
 PAGES = names(
     [
         *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("schemas/*.yaml"),
         *ROOT.glob("schemas/tables/*.yaml"),
         *ROOT.glob("deployer/**/*.md"),
+        *ROOT.glob("tests/*/README.md"),
         *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     ]
 )
