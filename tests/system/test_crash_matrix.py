@@ -87,7 +87,7 @@ class Matrix(FaultProxy):
         with self._lock:
             self.calls.append(call)
             writes = call.method != "GET"
-            number = sum((one.method != "GET") is writes for one in self.calls) - 1
+            number = sum((earlier.method != "GET") is writes for earlier in self.calls) - 1
             if not self.meets(Nth(number, writes), call):
                 return Call.forward
             self.met += 1

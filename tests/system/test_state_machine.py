@@ -315,7 +315,7 @@ def machine(place: Location) -> type[RuleBasedStateMachine]:  # noqa: C901 - a r
                 change = changes[write.name]
                 assert write.step in MAY.get(change["action"], ()), (write, change)
                 if write.before and change["action"] != "create":
-                    ids = {change["live"]["id"], *(one["id"] for one in change.get("other_runs", ()))}
+                    ids = {change["live"]["id"], *(other["id"] for other in change.get("other_runs", ()))}
                     assert {str(write.before.number), write.before.id} & ids, (write, change)
                 if write.loses_state:
                     assert self.manifests["FlinkJar"]["lifecycle"].get("savepoint") is False, (write, change)

@@ -133,8 +133,8 @@ def interrupts(process: Callable[[], int], *signals: signal.Signals, after: bool
     def fault(call: Call) -> None:
         if after:
             call.forward()
-        for one in signals or (signal.SIGINT,):
-            os.kill(process(), one)
+        for number in signals or (signal.SIGINT,):
+            os.kill(process(), number)
         call.wait_for_hang_up()
 
     return fault

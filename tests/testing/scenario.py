@@ -353,10 +353,10 @@ class Scenario:
         headers = {"X-Auth-Token": TOKEN, "Content-Type": "application/json"}
         connection.request(method, path, body or None, headers)
         answer = connection.getresponse()
-        said = answer.read().decode()
+        content = answer.read().decode()
         connection.close()
         if answer.status >= 400:
-            raise ScriptError(f"HTTP {answer.status}: {said}")
+            raise ScriptError(f"HTTP {answer.status}: {content}")
         return ""
 
     def _fault(self, rule: str) -> str:
