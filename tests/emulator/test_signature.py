@@ -1,4 +1,4 @@
-"""Requests that are signed with an access key. The signatures of the vectors are the vendor's SDK's."""
+"""Tests how the emulator checks signed requests. The signatures of the vectors are from the vendor's SDK."""
 
 from __future__ import annotations
 

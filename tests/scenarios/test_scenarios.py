@@ -1,4 +1,4 @@
-"""Each folder here is a project, a script of commands, and the output that it must have: see README.md."""
+"""Runs each scenario folder and compares its output with `expected.txt`: see README.md."""
 
 from __future__ import annotations
 

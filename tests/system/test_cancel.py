@@ -1,4 +1,4 @@
-"""deployer cancel: what runs is ended, under apply's rules, and nothing else is touched."""
+"""`deployer cancel` ends active runs, follows the rules of `apply`, and changes nothing else."""
 
 from __future__ import annotations
 

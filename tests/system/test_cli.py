@@ -1,4 +1,4 @@
-"""The command line itself: options, help, exit codes, terminals and pipes."""
+"""The command line: options, help, exit codes, terminals and pipes."""
 
 from __future__ import annotations
 

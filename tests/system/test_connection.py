@@ -1,4 +1,4 @@
-"""What the client makes of addresses, proxies, credentials and errors; the rest of it is in test_faults."""
+"""Addresses, proxies, credentials and errors of the client; test_faults.py has the other connection tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real command, with a proxy before the emulator that lets calls go wrong."""
+"""The real command with a proxy before the emulator that makes requests fail."""
 
 from __future__ import annotations
 

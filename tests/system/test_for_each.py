@@ -1,4 +1,4 @@
-"""`forEach`: one file, many jobs; each with its own name, and errors that say which one is meant."""
+"""`forEach`: one file defines many jobs with names of their own; errors name the instance."""
 
 from __future__ import annotations
 

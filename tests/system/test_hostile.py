@@ -1,4 +1,4 @@
-"""A corpus of hostile files, through the real command: they come with a pull request, from anybody.
+"""Runs the real command on hostile files, as anybody could send them in a pull request.
 
 Whatever they hold, there is no traceback and no hang, the finding names the file, no other file is hidden by
 it, nothing of a file outside of the project is shown, and no output holds what a terminal or CI runner obeys.

@@ -1,4 +1,4 @@
-"""`deployer init`: what it writes works as it is, comes from the tables, and never replaces anything."""
+"""`deployer init`: its files are valid, agree with the parameter tables, and replace no existing file."""
 
 from __future__ import annotations
 

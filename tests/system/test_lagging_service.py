@@ -1,4 +1,4 @@
-"""Services that show late what they were told, or say that they failed although they did it."""
+"""Listings that lag behind requests, and error responses to requests that were executed."""
 
 from __future__ import annotations
 

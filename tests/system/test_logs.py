@@ -1,4 +1,4 @@
-"""deployer logs: what the service tells of a run, in words that nobody obeys, and each line once."""
+"""`deployer logs`: control characters are escaped, and each line is printed once."""
 
 from __future__ import annotations
 

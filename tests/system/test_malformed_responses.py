@@ -1,4 +1,4 @@
-"""Answers that no service should give, while changes are carried out: nothing is submitted twice for them."""
+"""Malformed responses during an apply: no job is submitted twice because of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who deployed a job: marks in what is sent, and what they tell when the live jobs are looked at again."""
+"""Ownership tags: which requests contain them, and how later plans use the tags of live jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`apply`, then `plan`, shows nothing: for every kind and every field, and for whatever else a spec may hold.
+"""`plan` after `apply` shows no changes, for every kind, every field and generated specs.
 
 Both halves take their values from the rows of the kinds' tables: a new row is tested as soon as it is there.
 """

@@ -1,4 +1,4 @@
-"""Saved plans: `plan --out`, `apply --plan`, and files that somebody made to do harm."""
+"""Saved plans: `plan --out`, `apply --plan`, and manipulated files."""
 
 from __future__ import annotations
 

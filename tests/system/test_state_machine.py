@@ -1,4 +1,4 @@
-"""Whatever people do to manifests and, behind our back, to live jobs: apply does what the plan said, no more.
+"""Random changes to manifests and live jobs: apply makes exactly the changes of the plan.
 
 A state machine of Hypothesis edits, meddles, lets time pass, applies and crashes in any order.
 """

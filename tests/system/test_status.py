@@ -1,4 +1,4 @@
-"""deployer status: where each job stands, for a person and for programs."""
+"""`deployer status`: the state of each job as a table and as JSON."""
 
 from __future__ import annotations
 

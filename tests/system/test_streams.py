@@ -1,4 +1,4 @@
-"""Flink Jar jobs through the real command: changed in place, restarted, stopped, started and deleted."""
+"""Flink Jar jobs through the real command: updated in place, restarted, stopped, started and deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole API surface has its tables, and what the emulator and the recorded services answer fits them."""
+"""Every operation of the API has a table, and responses of the emulator and the recorded services fit it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets: protected ones, the emulator in CI, the version asked for, and where values come from."""
+"""Targets: protection, the emulator in CI, the required version, and the sources of values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""deployer wait, and apply --wait: the emulator's clock moves at each request, so that nobody sleeps."""
+"""`deployer wait` and `apply --wait`. The emulator's clock moves at each request, so no test sleeps."""
 
 from __future__ import annotations
 

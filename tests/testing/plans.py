@@ -1,4 +1,4 @@
-"""Jobs, runs that are as jobs say, and plans made of both."""
+"""Jobs, live jobs that match them, and plans of both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words that users read: no banned phrase in messages, help, descriptions and pages.
+"""No banned phrase in messages, help, descriptions and pages.
 
 `tests/cases/banned-phrases.txt` lists the phrases. Add a regular expression there, and it is checked everywhere.
 """

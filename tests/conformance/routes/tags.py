@@ -1,4 +1,4 @@
-"""Jobs by their tags, and the tags of all jobs (DLI API, "APIs related to resource tags")."""
+"""Search of jobs by tags, and the tags of all jobs (DLI API, "APIs related to resource tags")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal: what is on the disk before a call, what is known after a crash, and what history shows."""
+"""The journal: what is written before a request, what is known after a crash, and what `history` shows."""
 
 from __future__ import annotations
 

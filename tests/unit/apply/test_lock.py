@@ -1,4 +1,4 @@
-"""One apply at a time: the lock that ends with its process, and what it says of who holds it."""
+"""The lock: one apply at a time, released when its process ends, and the message about its owner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which credential is found, how calls are signed with it, and what is said when it is refused."""
+"""Credentials: which one is used, how requests are authenticated, and the messages when one is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client's calls about single jobs send, and what it makes of the answers."""
+"""The client's calls for single jobs: the requests, and how responses are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which calls are made to see what is live, and what is made of their answers."""
+"""Listing live jobs: which requests are sent, and how their responses are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent again, after which wait, and how often a service is called at most."""
+"""Retries: which requests are sent again, after which delay, and how often at most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures: fixed vectors, the signer of huaweicloudsdkcore as an oracle, and the requests over the wire."""
+"""Signatures: fixed vectors, the signer of huaweicloudsdkcore as an oracle, and requests over HTTP."""
 
 from __future__ import annotations
 

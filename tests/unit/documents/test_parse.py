@@ -1,4 +1,4 @@
-"""Strict YAML: what is read, what is refused, and where it says that it stands."""
+"""Strict YAML: values, errors, and the line and column of both."""
 
 from __future__ import annotations
 

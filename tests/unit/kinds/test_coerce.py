@@ -1,4 +1,4 @@
-"""Values in the type of their row, however a service writes them."""
+"""Conversion of a service's values to the type of their row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from the entry of a Flink job."""
+"""Reading the listing entry of a Flink job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from the entry of an MRS job, as Java prints it."""
+"""Reading the listing entry of an MRS job, with values as Java prints them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from the entry of a session."""
+"""Reading the listing entry of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameter tables: how strictly they are read, what they say of each other, and what the pages print."""
+"""The parameter tables: how they are parsed, whether they agree, and whether they match the vendor's pages."""
 
 from __future__ import annotations
 

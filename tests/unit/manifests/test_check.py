@@ -1,4 +1,4 @@
-"""From manifests to jobs: what is refused, at which place, and what a job holds in the end."""
+"""From manifests to jobs: errors, their positions, and the checked jobs."""
 
 from __future__ import annotations
 

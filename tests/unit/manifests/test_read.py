@@ -1,4 +1,4 @@
-"""From files to manifests: every problem of every file at once, and what PATH and --select choose."""
+"""From files to manifests: all problems of all files are reported; PATH and --select choose jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as a change, and how it is shown."""
+"""Comparing specs: which differences count as changes, and how they are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan: which run counts, dependencies, summary and digest."""
+"""The plan: which run is compared, dependencies, summary and digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defaults in deployer.yaml: what is merged under a manifest, and whose place a problem has."""
+"""Defaults in deployer.yaml: how they are merged into manifests, and the positions of problems."""
 
 from __future__ import annotations
 

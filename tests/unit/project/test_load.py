@@ -1,4 +1,4 @@
-"""deployer.yaml, its targets and values, and which files are manifests."""
+"""Loading deployer.yaml, its targets and values, and finding manifests."""
 
 from __future__ import annotations
 

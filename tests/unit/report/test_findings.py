@@ -1,4 +1,4 @@
-"""How findings are shown: with the author's line, each mistake once, in text, JSON and for GitHub.
+"""Findings as text, JSON and GitHub commands, with the author's line, each mistake once.
 
 `DEPLOYER_REGENERATE=1 pytest tests/unit/report` writes the golden files anew.
 """

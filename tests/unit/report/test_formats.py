@@ -1,4 +1,4 @@
-"""One plan in every format, as golden files; and what nobody can write into a report.
+"""One plan in every format, as golden files; and untrusted text in reports.
 
 `DEPLOYER_REGENERATE=1 pytest tests/unit/report` writes the golden files anew.
 """

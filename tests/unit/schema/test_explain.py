@@ -1,4 +1,4 @@
-"""`deployer explain` and `deployer validate -v`; and that what it tells of each code is true."""
+"""`deployer explain` and `deployer validate -v`, and whether the example of each code has that finding."""
 
 from __future__ import annotations
 

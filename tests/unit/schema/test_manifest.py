@@ -1,4 +1,4 @@
-"""The generated schemas, and what `validate` says of manifests that do not fit them."""
+"""The generated schemas, and the findings of `validate` for manifests that do not match them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which lines of an author's file are shown, and that none of them holds a secret."""
+"""Excerpts of an author's file: which lines are shown, and that they contain no secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is masked, what is not, and that masking twice changes nothing."""
+"""Masking: what is masked, what is not, and that masking twice changes nothing."""
 
 from __future__ import annotations
 

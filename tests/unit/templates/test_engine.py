@@ -1,4 +1,4 @@
-"""Templates: a value never changes the structure around it, and every error is at the author's place."""
+"""Templates: a value never changes the structure around it, and errors have the author's position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates of several files: what is found, what is refused, and the place of everything in them."""
+"""Templates of several files: which includes are found or refused, and positions in included files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process that renders templates: what strangers' templates can take, and what becomes of the others."""
+"""The sandbox process that renders templates: its limits, and that other templates still render."""
 
 from __future__ import annotations
 

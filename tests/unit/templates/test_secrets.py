@@ -1,4 +1,4 @@
-"""`secret("NAME")` in templates: what can be done with one, and that all else is an error at its line."""
+"""`secret("NAME")` in templates: which uses are allowed, and the position of the error for all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`deployer schema check --against PAGE`: where a table and a page differ, and what is on purpose."""
+"""`deployer schema check --against PAGE`: differences between a table and a page, and intended differences."""
 
 from __future__ import annotations
 

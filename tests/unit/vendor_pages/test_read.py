@@ -1,4 +1,4 @@
-"""Reading vendor pages: the three formats, what prose states, and what is no page at all.
+"""Reading vendor pages: the three formats, limits in prose, and files that are not pages.
 
 The pages in tests/pages/ are the project's own, of an API for flying kites.
 """
