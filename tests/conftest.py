@@ -1,4 +1,4 @@
-"""The fixtures of all tests: a project folder, an emulator with its own clock, and the real command."""
+"""Fixtures for all tests: a project folder, an emulator with its own clock, and the real command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendor's SDK as an independent client of the emulator: its own models, and its own signing."""
+"""Fixtures: the vendor's SDK as an independent client of the emulator, with its own models and signatures."""
 
 from __future__ import annotations
 

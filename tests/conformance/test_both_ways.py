@@ -1,4 +1,4 @@
-"""What the SDK creates, `plan` sees; what `apply` creates, the SDK sees."""
+"""`plan` lists the jobs that the SDK creates, and the SDK lists the jobs that `apply` creates."""
 
 from __future__ import annotations
 

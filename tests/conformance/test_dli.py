@@ -1,4 +1,4 @@
-"""Every call of the DLI SDK that is about batches, Flink jobs and their tags."""
+"""Calls every method of the DLI SDK for batches, Flink jobs and their tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every call of the MRS SDK that is about job executions."""
+"""Calls every method of the MRS SDK for job executions."""
 
 from __future__ import annotations
 

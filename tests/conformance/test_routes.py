@@ -1,4 +1,4 @@
-"""What the vendor's clients can do with Flink jobs besides, over plain HTTP."""
+"""Tests the additional Flink routes in `conformance/routes` over HTTP."""
 
 from __future__ import annotations
 

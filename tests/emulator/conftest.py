@@ -1,4 +1,4 @@
-"""An emulator on a free port with a clock of the test's own, and a client that speaks real HTTP to it."""
+"""Fixtures: an emulator on a free port with a clock that the test moves, and an HTTP client for it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

@@ -1,3 +1,5 @@
+"""Spark batches of the emulator: create, list, show, delete, states and logs."""
+
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Calls that go wrong by rule, and the emulator's own calls."""
+"""Tests the faults that rules add to the emulator, and the emulator's control API."""
 
 from __future__ import annotations
 

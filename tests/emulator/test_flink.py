@@ -1,3 +1,5 @@
+"""Flink jobs of the emulator: create, run, show and list."""
+
 import json
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Flink jobs that are run, stopped, saved, changed and deleted."""
+"""Flink jobs of the emulator: run, stop, savepoint, update and delete."""
 
 from __future__ import annotations
 

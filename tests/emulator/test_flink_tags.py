@@ -1,3 +1,5 @@
+"""Tags of Flink jobs in the emulator."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""The emulator's HTTP server: routes, authentication, bodies and errors."""
+
 import http.client
 import logging
 import re

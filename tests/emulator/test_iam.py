@@ -1,3 +1,5 @@
+"""The emulator's IAM: tokens and projects."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""MRS job executions of the emulator."""
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Spark sessions of the emulator."""
+
 from typing import Any
 
 import pytest

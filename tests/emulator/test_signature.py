@@ -1,4 +1,4 @@
-"""Requests that are signed with an access key. The signatures of the vectors are the vendor's SDK's."""
+"""Tests how the emulator checks signed requests. The signatures of the vectors are from the vendor's SDK."""
 
 from __future__ import annotations
 
@@ -81,10 +81,13 @@ def refusal(response: requests.Response) -> str:
     ("method", "target", "headers", "body"), [("GET", QUERY, GET, b""), ("POST", BATCHES, POST, b'{"a": 1}')]
 )
 def test_vectors(method: str, target: str, headers: dict[str, str], body: bytes) -> None:
-    said = claim(headers["Authorization"])
-    assert said is not None
+    claimed = claim(headers["Authorization"])
+    assert claimed is not None
     lower = {name.lower(): value for name, value in headers.items()}
-    assert signature(SK, DATE, canonical_request(method, target, lower, said.signed, body)) == said.signature
+    assert (
+        signature(SK, DATE, canonical_request(method, target, lower, claimed.signed, body))
+        == claimed.signature
+    )
 
 
 def test_the_vectors_are_let_in(api: Api) -> None:

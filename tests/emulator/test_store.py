@@ -1,4 +1,4 @@
-"""What is left of the jobs when servers come and go."""
+"""Tests which jobs the emulator keeps when a server is stopped and started again."""
 
 import signal
 import sqlite3

@@ -1,1 +1,1 @@
-"""Whole commands and the output that they must have, a folder each."""
+"""Scenarios: scripts of commands and their expected output, one folder each."""

@@ -1,4 +1,4 @@
-"""Each folder here is a project, a script of commands, and the output that it must have: see README.md."""
+"""Runs each scenario folder and compares its output with `expected.txt`: see README.md."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def test_the_output_is_the_expected_one(name: str, tmp_path: Path, request: pyte
 
 
 def test_every_folder_is_a_scenario() -> None:
-    folders = {it.name for it in HERE.iterdir() if it.is_dir() and not it.name.startswith("__")}
+    folders = {
+        folder.name for folder in HERE.iterdir() if folder.is_dir() and not folder.name.startswith("__")
+    }
     assert folders == {*SCENARIOS}
 
 

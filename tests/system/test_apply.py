@@ -456,7 +456,7 @@ def test_an_interrupt_while_an_outcome_is_printed_loses_no_other() -> None:
             yield "unknown"
             raise
 
-    told = outcomes()
-    assert next(told) == "printed just now"
-    assert [*unreported(told)] == ["done meanwhile", "unknown"]
-    assert [*unreported(told)] == []
+    remaining = outcomes()
+    assert next(remaining) == "printed just now"
+    assert [*unreported(remaining)] == ["done meanwhile", "unknown"]
+    assert [*unreported(remaining)] == []

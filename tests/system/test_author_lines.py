@@ -1,4 +1,4 @@
-"""Mistakes as authors make them in templated manifests: each is told where its author would point.
+"""Mistakes in templated manifests are reported at the position that the author would look for.
 
 The cases are the files of tests/cases/author-lines; the README there says how to add one. The places were put
 down by hand, from what the author meant. What `deployer` says had no part in it.

@@ -1,4 +1,4 @@
-"""deployer cancel: what runs is ended, under apply's rules, and nothing else is touched."""
+"""`deployer cancel` ends active runs, follows the rules of `apply`, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -151,8 +151,8 @@ def test_one_at_a_time(running: Workspace, emulator: Emulator) -> None:
 def test_the_journal_tells_of_it(running: Workspace) -> None:
     running.run("cancel", "--yes", "alpha.yaml")
     newest = json.loads(running.run("history", "--format", "json").out)["requests"][-1]
-    told = (newest["call"], newest["action"], newest["name"], newest["result"])
-    assert told == ("cancel", "cancel", "alpha", "done")
+    recorded = (newest["call"], newest["action"], newest["name"], newest["result"])
+    assert recorded == ("cancel", "cancel", "alpha", "done")
 
 
 def test_what_ended_by_itself_meanwhile(running: Workspace, emulator: Emulator) -> None:

@@ -1,4 +1,4 @@
-"""The command line itself: options, help, exit codes, terminals and pipes."""
+"""The command line: options, help, exit codes, terminals and pipes."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_values_and_settings(workspace: Workspace, *, before: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [[], *([verb] for verb in VERBS), *(["schema", it] for it in ("check", "show"))]
+    "verb", [[], *([verb] for verb in VERBS), *(["schema", verb] for verb in ("check", "show"))]
 )
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help(bare: Workspace, verb: list[str], option: str) -> None:
@@ -165,7 +165,9 @@ def test_help_names_every_verb_and_common_option(bare: Workspace) -> None:
     shown = bare.run("--help").out
     assert [verb for verb in VERBS if f"  {verb} " not in shown] == []
     for text in (shown, bare.run("plan", "--help").out):
-        assert [it for it in ("-C", "--target", "--set", "--values", "--select") if it not in text] == []
+        assert [
+            option for option in ("-C", "--target", "--set", "--values", "--select") if option not in text
+        ] == []
 
 
 @pytest.mark.parametrize(
@@ -268,7 +270,7 @@ def test_render_comes_back_as_yaml(bare: Workspace) -> None:
     bare.write("all.yaml", [manifest(kind, kind, spec) for kind, spec in SPECS.items()])
     ran = bare.run("render")
     rendered = list(yaml.safe_load_all(ran.out))
-    assert [(it["kind"], it["spec"]) for it in rendered] == list(SPECS.items())
+    assert [(document["kind"], document["spec"]) for document in rendered] == list(SPECS.items())
     assert ran.out.startswith("--- # all.yaml:1\n")
 
 

@@ -1,4 +1,4 @@
-"""What the client makes of addresses, proxies, credentials and errors; the rest of it is in test_faults."""
+"""Addresses, proxies, credentials and errors of the client; test_faults.py has the other connection tests."""
 
 from __future__ import annotations
 
@@ -420,7 +420,7 @@ def test_a_draft_with_an_id_that_is_none_is_not_started(workspace: Workspace, pr
     workspace.apply()
     workspace.write("one.yaml", stream)
     proxy.clear()
-    proxy.rule("GET", "", changed(lambda it: it["job_list"]["jobs"][0].update(job_id="x")))
+    proxy.rule("GET", "", changed(lambda body: body["job_list"]["jobs"][0].update(job_id="x")))
     applied = workspace.apply()
     assert (applied.code, proxy.count("POST")) == (1, 0)
     assert "'x' is not a valid job id" in applied.out

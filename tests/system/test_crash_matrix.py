@@ -1,4 +1,4 @@
-"""An apply of all kinds, and each of its calls goes wrong in each way; then apply again until all is done.
+"""An apply of all kinds, in which each request fails in each way; then apply until no change is left.
 
 Whatever happened, exactly the desired jobs exist, none was submitted twice, and no stream lost its state. The
 commands run in processes of their own, so that they can be killed. DEPLOYER_FULL_MATRIX=1 runs every call
@@ -87,7 +87,7 @@ class Matrix(FaultProxy):
         with self._lock:
             self.calls.append(call)
             writes = call.method != "GET"
-            number = sum((one.method != "GET") is writes for one in self.calls) - 1
+            number = sum((earlier.method != "GET") is writes for earlier in self.calls) - 1
             if not self.meets(Nth(number, writes), call):
                 return Call.forward
             self.met += 1

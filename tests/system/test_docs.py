@@ -1,4 +1,4 @@
-"""The documentation is true: output, manifests, commands, options, exit codes, formats and links.
+"""Checks the documentation: output, manifests, commands, options, exit codes, formats and links.
 
 `make docs` writes what is generated: the reference pages, and the output in every console block.
 """

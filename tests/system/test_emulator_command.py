@@ -1,4 +1,4 @@
-"""`deployer emulator`: the server as a process of its own."""
+"""`deployer emulator` as a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real command, with a proxy before the emulator that lets calls go wrong."""
+"""The real command with a proxy before the emulator that makes requests fail."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ LISTING_FAULTS: dict[str, Fault] = {
     **{name: make(True) for name, make in LOSSES.items()},
     "cut": cut,
     "truncated": truncated,
-    "no total": changed(lambda it: it.pop("total")),
-    "total is a word": changed(lambda it: it.update(total="many")),
+    "no total": changed(lambda body: body.pop("total")),
+    "total is a word": changed(lambda body: body.update(total="many")),
     "total is infinite": says(200, '{"sessions": [], "total": 1e999}'),
-    "no list": changed(lambda it: it.pop("sessions") and None),
-    "list is a map": changed(lambda it: it.update(sessions={})),
-    "entry is a text": changed(lambda it: it["sessions"].append("job")),
-    "total is too large": changed(lambda it: it.update(total=it["total"] + 1)),
+    "no list": changed(lambda body: body.pop("sessions") and None),
+    "list is a map": changed(lambda body: body.update(sessions={})),
+    "entry is a text": changed(lambda body: body["sessions"].append("job")),
+    "total is too large": changed(lambda body: body.update(total=body["total"] + 1)),
 }
 
 
@@ -152,7 +152,7 @@ def test_a_total_may_be_text(workspace: Workspace, proxy: FaultProxy, emulator: 
     fill(emulator.url, kind, ["alpha", *(f"other-{number}" for number in range(100))])
     workspace.write("one.yaml", manifest(kind, "alpha", SPECS[kind]))
     total = TOTALS[kind]
-    proxy.rule("GET", "", changed(lambda it: it.update({total: str(it[total])})))
+    proxy.rule("GET", "", changed(lambda body: body.update({total: str(body[total])})))
     assert workspace.plan()["changes"] == []
 
 
@@ -203,16 +203,16 @@ def test_pages_may_be_smaller_than_asked(
     assert proxy.count("GET") - proxy.count("GET", "tags") == 3
 
 
-def one_is_gone(it: dict[str, Any]) -> None:
+def one_is_gone(body: dict[str, Any]) -> None:
     """Somebody deleted a job of the first page, so that one moved to it that we did not see."""
-    it["total"] -= 1
-    it["sessions"].pop(0)
+    body["total"] -= 1
+    body["sessions"].pop(0)
 
 
 PAGE_FAULTS = {
     "same page again": asked_otherwise(**{"from": "0"}),
     "one is gone": changed(one_is_gone),
-    "nothing more": changed(lambda it: it.update(sessions=[])),
+    "nothing more": changed(lambda body: body.update(sessions=[])),
 }
 
 
@@ -375,14 +375,14 @@ def test_a_batch_with_an_id_is_accepted_whatever_is_success_says(
     workspace: Workspace, proxy: FaultProxy
 ) -> None:
     batches(workspace, "alpha")
-    proxy.rule("POST", "", changed(lambda it: it.update(is_success=False)))
+    proxy.rule("POST", "", changed(lambda body: body.update(is_success=False)))
     assert workspace.apply().code == 0
 
 
 @pytest.mark.parametrize("flag", [True, "true", "True", None])
 def test_the_ways_to_say_success(workspace: Workspace, proxy: FaultProxy, flag: object) -> None:
     workspace.write("one.yaml", manifest("FlinkJar", "alpha", SPECS["FlinkJar"]))
-    proxy.rule("POST", "flink-jobs", changed(lambda it: it.update(is_success=flag)))
+    proxy.rule("POST", "flink-jobs", changed(lambda body: body.update(is_success=flag)))
     assert workspace.apply().code == 0
 
 
@@ -545,11 +545,11 @@ def test_one_interrupt_finishes_the_call_under_way(
         return call.forward()
 
     proxy.rule("POST", "", signals, nth=2)
-    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
     ran = workspace.apply("--parallelism", "1")
     assert (ran.code, last(ran.out)) == (130, "Apply incomplete: 2 applied, 2 not started.")
     assert names_of(listed(emulator.url, "SparkBatch")) == names[:2]
-    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before
     assert last(workspace.apply().out) == "Apply complete: 2 applied."
 
 

@@ -1,4 +1,4 @@
-"""`deployer/kinds/README.md`, followed on a copy of the project: a table, a module, a line, a route."""
+"""Follows `deployer/kinds/README.md` on a copy of the project: a table, a module, a line and a route."""
 
 from __future__ import annotations
 

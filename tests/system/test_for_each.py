@@ -1,4 +1,4 @@
-"""`forEach`: one file, many jobs; each with its own name, and errors that say which one is meant."""
+"""`forEach`: one file defines many jobs with names of their own; errors name the instance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def names(workspace: Workspace, *arguments: str) -> list[str]:
     """The names of the jobs, in the order in which they are rendered."""
     ran = workspace.run("render", *arguments)
     assert ran.code == 0, ran.err
-    return [it["metadata"]["name"] for it in yaml.safe_load_all(ran.out)]
+    return [document["metadata"]["name"] for document in yaml.safe_load_all(ran.out)]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_instances_are_applied_and_stay(workspace: Workspace) -> None:
     assert workspace.apply().code == 0
     assert workspace.plan()["changes"] == []
     workspace.write("job.yaml", "forEach: [b, c, d]\n" + BODY)
-    assert [it["name"] for it in workspace.plan()["changes"]] == ["load-d"]
+    assert [change["name"] for change in workspace.plan()["changes"]] == ["load-d"]
 
 
 @pytest.mark.parametrize(

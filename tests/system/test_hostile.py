@@ -1,4 +1,4 @@
-"""A corpus of hostile files, through the real command: they come with a pull request, from anybody.
+"""Runs the real command on hostile files, as anybody could send them in a pull request.
 
 Whatever they hold, there is no traceback and no hang, the finding names the file, no other file is hidden by
 it, nothing of a file outside of the project is shown, and no output holds what a terminal or CI runner obeys.
@@ -275,11 +275,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
 def test_a_file(case: Case, found: Mapping[str, list[str]]) -> None:
-    said = found.get(case.file, [])
+    messages = found.get(case.file, [])
     if case.words is None:
-        assert said == []
+        assert messages == []
     else:
-        assert [message for message in said if case.words in message], said
+        assert [message for message in messages if case.words in message], messages
 
 
 @pytest.mark.parametrize(
@@ -295,8 +295,8 @@ def test_a_file(case: Case, found: Mapping[str, list[str]]) -> None:
     ],
 )
 def test_what_is_no_file_or_has_an_odd_name(file: str, words: str, found: Mapping[str, list[str]]) -> None:
-    (said,) = found[file]
-    assert words in said
+    (message,) = found[file]
+    assert words in message
 
 
 def test_each_case_has_one_file() -> None:

@@ -1,4 +1,4 @@
-"""`deployer init`: what it writes works as it is, comes from the tables, and never replaces anything."""
+"""`deployer init`: its files are valid, agree with the parameter tables, and replace no existing file."""
 
 from __future__ import annotations
 
@@ -332,7 +332,9 @@ def test_the_commands_of_ci_work(empty: Workspace, ci: str) -> None:
     assert {command[1] for command in commands} == {"validate", "plan", "apply"}
     for _, verb, *options in commands:
         assert options[:2] == ["-t", "prod"]
-        ran = empty.run(verb, "-t", "local", *("local" if it == "prod" else it for it in options[2:]))
+        ran = empty.run(
+            verb, "-t", "local", *("local" if option == "prod" else option for option in options[2:])
+        )
         assert ran.code == Exit.DONE, ran.err
 
 
@@ -359,13 +361,13 @@ def test_github(empty: Workspace) -> None:
 
 def test_github_is_as_the_readme_tells(empty: Workspace) -> None:
     init(empty)
-    told = re.findall(
+    documented = re.findall(
         r"^ *- ((?:uses|run): .*)$", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     steps = [
         f"{key}: {step[key]}" for step in ci_steps(empty, "github") for key in ("uses", "run") if key in step
     ]
-    assert [step for step in steps if step not in told] == ["run: deployer validate -t prod"] * 2
+    assert [step for step in steps if step not in documented] == ["run: deployer validate -t prod"] * 2
 
 
 def test_gitlab(empty: Workspace) -> None:

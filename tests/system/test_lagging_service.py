@@ -1,4 +1,4 @@
-"""Services that show late what they were told, or say that they failed although they did it."""
+"""Listings that lag behind requests, and error responses to requests that were executed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def then_twice(proxy: FaultProxy, path: str, shown: Fault) -> Fault:
 
     def fault(call: Call) -> Answer:
         left = [shown, shown]
-        proxy.rule("GET", path, lambda it: (left.pop() if left else Call.forward)(it))
+        proxy.rule("GET", path, lambda request: (left.pop() if left else Call.forward)(request))
         return call.forward()
 
     return fault

@@ -1,4 +1,4 @@
-"""deployer logs: what the service tells of a run, in words that nobody obeys, and each line once."""
+"""`deployer logs`: control characters are escaped, and each line is printed once."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def deployed(workspace: Workspace, clock: Clock) -> Workspace:
 
 @pytest.fixture
 def proxy(deployed: Workspace, emulator: Emulator) -> Iterator[FaultProxy]:
-    with FaultProxy(emulator.url) as it:
-        deployed.url = it.url
+    with FaultProxy(emulator.url) as started:
+        deployed.url = started.url
         deployed.write_project()
-        yield it
+        yield started
 
 
 def serve(proxy: FaultProxy, service: Service) -> None:

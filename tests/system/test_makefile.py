@@ -1,4 +1,4 @@
-"""What `make` says where it cannot work."""
+"""Tests the error messages of `make` where it cannot work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that no service should give, while changes are carried out: nothing is submitted twice for them."""
+"""Malformed responses during an apply: no job is submitted twice because of them."""
 
 from __future__ import annotations
 
@@ -127,16 +127,16 @@ def test_the_answers_of_two_submits_are_swapped(
         mine = call.forward()
         answers.append(mine)
         both.wait(10)
-        return next(one for one in answers if one is not mine)
+        return next(answer for answer in answers if answer is not mine)
 
     proxy.rule("POST", "/(batches|flink-jobs|job-executions)$", swapped)
     applied = workspace.apply("--parallelism", "2")
     assert applied.code == 0
     clock.forward(10)
     names = {str(job.get("id") or job["job_id"]): job for job in listed(emulator.url, kind)}
-    told = re.findall(r"^done +create \w+ (one|two).*?: (\S+) ", applied.out, re.MULTILINE)
+    reported = re.findall(r"^done +create \w+ (one|two).*?: (\S+) ", applied.out, re.MULTILINE)
     assert {
-        name: names[identifier].get("name") or names[identifier]["job_name"] for name, identifier in told
+        name: names[identifier].get("name") or names[identifier]["job_name"] for name, identifier in reported
     } == {
         "one": "one",
         "two": "two",

@@ -1,4 +1,4 @@
-"""One fault in a sound body: it is refused, and the finding stands at the fault."""
+"""Each mutation of a valid request body is refused, and the finding is at the mutated value."""
 
 from __future__ import annotations
 

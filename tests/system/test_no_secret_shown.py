@@ -1,4 +1,4 @@
-"""One sentinel wherever a secret can be: it is in no output, whatever the verb, format or fault."""
+"""A secret value is in no output, for every verb, format and fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who deployed a job: marks in what is sent, and what they tell when the live jobs are looked at again."""
+"""Ownership tags: which requests contain them, and how later plans use the tags of live jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def confs(emulator: Emulator) -> list[dict[str, str]]:
 
 
 def orphans(workspace: Workspace) -> list[str]:
-    return [one["name"] for one in workspace.plan()["orphans"]]
+    return [orphan["name"] for orphan in workspace.plan()["orphans"]]
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_live_jobs_of_ours_without_a_manifest_are_named(
     assert orphans(project) == ["SparkBatch"]
     (project.folder / "FlinkJar.yaml").unlink()
     planned = project.plan()
-    assert [one["name"] for one in planned["orphans"]] == ["FlinkJar", "SparkBatch"]
+    assert [orphan["name"] for orphan in planned["orphans"]] == ["FlinkJar", "SparkBatch"]
     text = project.run("plan").out
     assert "no longer in a manifest; left unchanged):" in text
     assert re.search(r"^  FlinkJar FlinkJar: \d+, job_submitting$", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The wheel works outside the checkout, schemas included; an editable install sees a regenerated schema."""
+"""The wheel contains the schemas and works outside the checkout; an editable install uses new schemas at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every request example of the vendor's pages, deployed by the real command.
+"""Deploys every example request of the vendor's pages with the real command.
 
 The bodies are the pages', in the order in which they stand there. Where a page has one broken it is
 repaired: `arg` is `arguments`, the SQL of the Hive example has its quotes escaped, the SparkScript example is

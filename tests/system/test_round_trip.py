@@ -1,4 +1,4 @@
-"""`apply`, then `plan`, shows nothing: for every kind and every field, and for whatever else a spec may hold.
+"""`plan` after `apply` shows no changes, for every kind, every field and generated specs.
 
 Both halves take their values from the rows of the kinds' tables: a new row is tested as soon as it is there.
 """
@@ -212,7 +212,11 @@ def test_each_word_that_a_field_may_hold_round_trips(kind: Kind, workspace: Work
     expected = {}
     jobs = []
     for (field, word), name in zip(words, specs, strict=True):
-        other = next(one for of, one in reversed(words) if of == field and (one != word or one == "spark"))
+        other = next(
+            candidate
+            for of, candidate in reversed(words)
+            if of == field and (candidate != word or candidate == "spark")
+        )
         jobs.append(job(kind, name, {**SPECS[kind.name], field: other}))
         if same_word.get(word, word) != same_word.get(other, other):
             expected[name] = [f"/{field}"]
@@ -312,8 +316,8 @@ def plain(documents: list[dict[str, Any]]) -> str:
 
 def only_other_words(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
     """The fields that differ between two specs, by our own reckoning: as they are sent."""
-    one, other = (kind.in_reference_spelling(spec) for spec in (before, after))
-    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+    first, other = (kind.in_reference_spelling(spec) for spec in (before, after))
+    return {name for name in first.keys() | other.keys() if first.get(name) != other.get(name)}
 
 
 @pytest.mark.parametrize("kind", sampled(KINDS.values(), 4), ids=KINDS)
@@ -337,7 +341,9 @@ def test_any_spec_round_trips(kind: Kind, data: st.DataObject, workspace: Worksp
         f"job-{clock.now:.0f}-{number}" + (data.draw(texts, label="name") if free else "")
         for number in range(len(specs))
     ]
-    workspace.write("job.yaml", plain([job(kind, *it) for it in zip(names, specs, strict=True)]))
+    workspace.write(
+        "job.yaml", plain([job(kind, *names_and_spec) for names_and_spec in zip(names, specs, strict=True)])
+    )
     applied = workspace.apply()
     assert applied.code == 0, applied.err
     clock.forward(10)
@@ -345,7 +351,9 @@ def test_any_spec_round_trips(kind: Kind, data: st.DataObject, workspace: Worksp
     assert (plan["changes"], plan["warnings"], plan["errors"]) == ([], [], [])
 
     others = [*specs[1:], specs[0]]
-    workspace.write("job.yaml", plain([job(kind, *it) for it in zip(names, others, strict=True)]))
+    workspace.write(
+        "job.yaml", plain([job(kind, *names_and_spec) for names_and_spec in zip(names, others, strict=True)])
+    )
     changes = {change["name"]: change for change in workspace.plan()["changes"]}
     for name, before, after in zip(names, specs, others, strict=True):
         fields = changes.get(name, {"fields": []})["fields"]

@@ -1,4 +1,4 @@
-"""Saved plans: `plan --out`, `apply --plan`, and files that somebody made to do harm."""
+"""Saved plans: `plan --out`, `apply --plan`, and manipulated files."""
 
 from __future__ import annotations
 
@@ -385,28 +385,28 @@ def test_what_could_add_something_must_be_said_again(workspace: Workspace, emula
     workspace.write("m.values", {"m": 1})
     workspace.targets = {"other": {"endpoints": {"dli": emulator.url}, "projectId": "other"}}
     workspace.write_project()
-    said = ["-t", "other", "--values", "m.values", "--set", "n=2"]
-    save(workspace, *said)
+    options_of_plan = ["-t", "other", "--values", "m.values", "--set", "n=2"]
+    save(workspace, *options_of_plan)
     workspace.write("more.values", {"m": 1})
     for options, words in (
-        (said[2:], "target is test, but the plan was created with other"),
+        (options_of_plan[2:], "target is test, but the plan was created with other"),
         (
-            [*said[:2], "--set", "m=1", *said[4:]],
+            [*options_of_plan[:2], "--set", "m=1", *options_of_plan[4:]],
             "--values is (not set), but the plan was created with m.values",
         ),
         (
-            [*said[:3], "more.values", *said[4:]],
+            [*options_of_plan[:3], "more.values", *options_of_plan[4:]],
             "--values is more.values, but the plan was created with m.values",
         ),
-        ([*said, "--set", "x=1"], "--set is n, x, but the plan was created with n"),
+        ([*options_of_plan, "--set", "x=1"], "--set is n, x, but the plan was created with n"),
     ):
         ran = apply(workspace, *options)
         assert ran.code == 3
         assert words in ran.err
         assert "deployer apply --plan plan.json -t other --values m.values --set n=VALUE" in ran.err
     # Its value is not in the file, but what comes of it is in the digest.
-    assert "null -> 3" in apply(workspace, *said[:-1], "n=3").err
-    assert apply(workspace, *said).code == 0
+    assert "null -> 3" in apply(workspace, *options_of_plan[:-1], "n=3").err
+    assert apply(workspace, *options_of_plan).code == 0
 
 
 def test_what_narrows_is_taken_from_the_file(workspace: Workspace, emulator: Emulator) -> None:
@@ -710,12 +710,15 @@ def visible(spec: dict[str, Any]) -> Any:
 
 
 @given(SPEC, SPEC)
-def test_the_digest_differs_exactly_where_a_plan_does(one: dict[str, Any], two: dict[str, Any]) -> None:
-    assert (digest(one) == digest(two)) == (visible(one) == visible(two))
-    assert digest(one) != digest(one, place="other")
-    assert digest(one, two) != digest(one)
-    turned = {key: dict(reversed(it.items())) if isinstance(it, dict) else it for key, it in one.items()}
-    assert digest(dict(reversed(turned.items()))) == digest(one)
+def test_the_digest_differs_exactly_where_a_plan_does(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert (digest(first) == digest(second)) == (visible(first) == visible(second))
+    assert digest(first) != digest(first, place="other")
+    assert digest(first, second) != digest(first)
+    turned = {
+        key: dict(reversed(value.items())) if isinstance(value, dict) else value
+        for key, value in first.items()
+    }
+    assert digest(dict(reversed(turned.items()))) == digest(first)
 
 
 def test_the_digest_knows_no_order() -> None:

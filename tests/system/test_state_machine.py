@@ -1,4 +1,4 @@
-"""Whatever people do to manifests and, behind our back, to live jobs: apply does what the plan said, no more.
+"""Random changes to manifests and live jobs: apply makes exactly the changes of the plan.
 
 A state machine of Hypothesis edits, meddles, lets time pass, applies and crashes in any order.
 """
@@ -315,7 +315,7 @@ def machine(place: Location) -> type[RuleBasedStateMachine]:  # noqa: C901 - a r
                 change = changes[write.name]
                 assert write.step in MAY.get(change["action"], ()), (write, change)
                 if write.before and change["action"] != "create":
-                    ids = {change["live"]["id"], *(one["id"] for one in change.get("other_runs", ()))}
+                    ids = {change["live"]["id"], *(other["id"] for other in change.get("other_runs", ()))}
                     assert {str(write.before.number), write.before.id} & ids, (write, change)
                 if write.loses_state:
                     assert self.manifests["FlinkJar"]["lifecycle"].get("savepoint") is False, (write, change)

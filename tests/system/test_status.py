@@ -1,4 +1,4 @@
-"""deployer status: where each job stands, for a person and for programs."""
+"""`deployer status`: the state of each job as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def row(workspace: Workspace, name: str = "alpha") -> dict[str, Any]:
 
 
 def end(workspace: Workspace, emulator: Emulator, state: str, result: str = "") -> None:
-    it = row(workspace)
-    emulator.store.end(int(it["id"]) if it["kind"] == "FlinkJar" else it["id"], state, result)
+    found = row(workspace)
+    emulator.store.end(int(found["id"]) if found["kind"] == "FlinkJar" else found["id"], state, result)
 
 
 def test_the_table(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
@@ -74,10 +74,10 @@ def test_json(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
 
 def test_what_is_not_deployed(workspace: Workspace) -> None:
     write(workspace, "SparkBatch")
-    told = row(workspace)
+    shown = row(workspace)
     unknown = ("id", "state", "phase", "submitted", "since", "duration_seconds", "drift")
-    assert [told[key] for key in unknown] == [None] * len(unknown)
-    assert (told["manifest"], told["next"]) == ("not deployed", "create")
+    assert [shown[key] for key in unknown] == [None] * len(unknown)
+    assert (shown["manifest"], shown["next"]) == ("not deployed", "create")
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_a_session_has_ended_when_it_last_changed(workspace: Workspace, emulator
         workspace.url = proxy.url
         workspace.write_project()
 
-        def told(answer: Any) -> None:
+        def set_update_time(answer: Any) -> None:
             answer["sessions"][0]["update_time"] = 1_720_000_007_000
 
-        proxy.rule("GET", "/sessions", changed(told))
+        proxy.rule("GET", "/sessions", changed(set_update_time))
         assert row(workspace)["duration_seconds"] == 0  # it goes on
         end(workspace, emulator, "success")
         assert row(workspace)["duration_seconds"] == 7
@@ -115,8 +115,8 @@ def test_a_stream_that_has_ended_does_not_say_when(workspace: Workspace, emulato
     write(workspace, "FlinkJar")
     workspace.apply()
     end(workspace, emulator, "job_finish")
-    told = row(workspace)
-    assert (told["since"], told["duration_seconds"]) == ("2024-07-03T09:46:40Z", None)
+    shown = row(workspace)
+    assert (shown["since"], shown["duration_seconds"]) == ("2024-07-03T09:46:40Z", None)
 
 
 def test_the_clock_is_the_services_own(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
@@ -138,8 +138,8 @@ def test_the_clock_is_the_services_own(workspace: Workspace, emulator: Emulator,
 
         proxy.clear()
         proxy.rule("GET", "/batches", changed(no_time))
-        told = row(workspace)
-    assert (told["since"], told["duration_seconds"]) == (None, None)
+        shown = row(workspace)
+    assert (shown["since"], shown["duration_seconds"]) == (None, None)
 
 
 def test_drift(workspace: Workspace, clock: Clock) -> None:
@@ -147,8 +147,8 @@ def test_drift(workspace: Workspace, clock: Clock) -> None:
     workspace.apply()
     clock.forward(5)
     write(workspace, "SparkBatch", spec={"args": ["a", "c"], "numExecutors": 4})
-    told = row(workspace)
-    assert (told["manifest"], told["drift"], told["next"]) == (
+    shown = row(workspace)
+    assert (shown["manifest"], shown["drift"], shown["next"]) == (
         "differs",
         ["/args/1", "/numExecutors"],
         "blocked",
@@ -186,8 +186,8 @@ def test_what_cannot_be_compared(workspace: Workspace, emulator: Emulator) -> No
             answer["sessions"][0]["req_body"] = "?"
 
         proxy.rule("GET", "/batches", changed(silent))
-        told = row(workspace)
-    assert (told["manifest"], told["drift"], told["state"]) == ("not comparable", None, "starting")
+        shown = row(workspace)
+    assert (shown["manifest"], shown["drift"], shown["state"]) == ("not comparable", None, "starting")
 
 
 def test_a_listing_that_fails_is_an_error_and_the_others_are_shown(

@@ -1,4 +1,4 @@
-"""Flink Jar jobs through the real command: changed in place, restarted, stopped, started and deleted."""
+"""Flink Jar jobs through the real command: updated in place, restarted, stopped, started and deleted."""
 
 from __future__ import annotations
 
@@ -50,7 +50,11 @@ def tags(emulator: Emulator) -> dict[str, str]:
 
 
 def writes(proxy: FaultProxy) -> list[tuple[str, str]]:
-    return [(it.method, it.path.rpartition("pid")[2]) for it in proxy.calls if it.method != "GET"]
+    return [
+        (request.method, request.path.rpartition("pid")[2])
+        for request in proxy.calls
+        if request.method != "GET"
+    ]
 
 
 @pytest.fixture
@@ -70,7 +74,7 @@ def test_what_can_change_while_it_runs(running: Workspace, proxy: FaultProxy, em
     new = [{"key": "team", "value": "y"}, {"key": "cost", "value": "1"}]
     write(running, smn_topic="alarms", restart_when_exception=True, tags=new)
     planned = running.plan()["changes"]
-    assert [(it["action"], it["impact"]) for it in planned] == [("update", "in-place")]
+    assert [(change["action"], change["impact"]) for change in planned] == [("update", "in-place")]
     proxy.clear()
     assert running.apply().code == 0
     number = live(emulator)["job_id"]
@@ -78,7 +82,7 @@ def test_what_can_change_while_it_runs(running: Workspace, proxy: FaultProxy, em
         ("PUT", f"/streaming/flink-jobs/{number}"),
         ("POST", f"/dli_flink_job/{number}/tags/create"),
     ]
-    [put] = [it for it in proxy.calls if it.method == "PUT"]
+    [put] = [request for request in proxy.calls if request.method == "PUT"]
     assert put.body == b'{"smn_topic": "alarms", "restart_when_exception": true}'
     assert tags(emulator) == {"team": "y", "cost": "1", "deployer": "tests"}
     assert live(emulator)["status"] == "job_running"
@@ -106,10 +110,10 @@ def test_a_field_that_is_gone_is_set_back(running: Workspace, emulator: Emulator
 def test_a_restart_keeps_the_state(running: Workspace, proxy: FaultProxy, emulator: Emulator) -> None:
     write(running, parallel_number=2)
     planned = running.plan()["changes"]
-    assert [(it["action"], it["impact"]) for it in planned] == [("restart", "restart")]
+    assert [(change["action"], change["impact"]) for change in planned] == [("restart", "restart")]
     proxy.clear()
     assert running.apply().code == 0
-    sent = {path: it.body for it in proxy.calls for path in (RUN, STOP) if path in it.path}
+    sent = {path: request.body for request in proxy.calls for path in (RUN, STOP) if path in request.path}
     assert b'"trigger_savepoint": true' in sent[STOP]
     assert b'"resume_savepoint": true' in sent[RUN]
     assert [method for method, _ in writes(proxy)] == ["POST", "PUT", "POST"]
@@ -126,7 +130,9 @@ def test_a_restart_without_its_state_is_said(running: Workspace, proxy: FaultPro
     assert "limits.stateLoss is 0, but the plan has 1" in refused.err
     assert writes(proxy) == []
     assert running.apply("--limit", "stateLoss=1").code == 0
-    assert [b'"resume_savepoint": false' in it.body for it in proxy.calls if RUN in it.path] == [True]
+    assert [
+        b'"resume_savepoint": false' in request.body for request in proxy.calls if RUN in request.path
+    ] == [True]
     assert is_done(running)
 
 
@@ -135,9 +141,9 @@ def test_a_stop_without_a_savepoint_ends_the_restart(
 ) -> None:
     """It stays stopped, and is not started without its state, by this apply or the next."""
 
-    def loses(it: Call) -> Any:
+    def loses(request: Call) -> Any:
         call(emulator, "POST", "/v1.0/pid/streaming/jobs/stop", {"job_ids": [live(emulator)["job_id"]]})
-        return says(200, [{"is_success": "true", "message": "ok"}])(it)
+        return says(200, [{"is_success": "true", "message": "ok"}])(request)
 
     proxy.rule("POST", STOP, loses)
     write(running, parallel_number=2)
@@ -184,7 +190,9 @@ def test_an_older_savepoint_is_not_the_state_of_the_run(
     write(running, {"savepoint": False}, parallel_number=2)
     assert running.plan()["changes"][0]["impact"] == "state-lost"
     assert running.apply().code == 0
-    assert [b'"resume_savepoint": false' in it.body for it in proxy.calls if RUN in it.path] == [True]
+    assert [
+        b'"resume_savepoint": false' in request.body for request in proxy.calls if RUN in request.path
+    ] == [True]
     assert is_done(running)
 
 
@@ -196,7 +204,7 @@ def test_a_restart_that_fails_in_the_middle_is_continued(
     write(running, parallel_number=2)
     assert running.apply().code == (1 if step == STOP else 8)
     assert running.apply().code == 0
-    resumed = [it.body for it in proxy.calls if RUN in it.path]
+    resumed = [request.body for request in proxy.calls if RUN in request.path]
     assert all(b'"resume_savepoint": true' in body for body in resumed)
     assert (live(emulator)["status"], live(emulator)["job_config"]["parallel_number"]) == ("job_running", 2)
     assert is_done(running)
@@ -209,7 +217,9 @@ def test_stopped_and_started_again(running: Workspace, proxy: FaultProxy, emulat
     assert is_done(running)
     write(running)
     assert running.apply().code == 0
-    assert [b'"resume_savepoint": true' in it.body for it in proxy.calls if RUN in it.path] == [True]
+    assert [
+        b'"resume_savepoint": true' in request.body for request in proxy.calls if RUN in request.path
+    ] == [True]
     assert is_done(running)
 
 
@@ -256,10 +266,10 @@ def test_protected_streams_go_on(running: Workspace, proxy: FaultProxy) -> None:
 def test_what_was_changed_since_the_plan_is_not_touched(
     running: Workspace, proxy: FaultProxy, emulator: Emulator
 ) -> None:
-    def changes(it: Call) -> Any:
+    def changes(request: Call) -> Any:
         path = f"/v1.0/pid/streaming/flink-jobs/{live(emulator)['job_id']}"
         call(emulator, "PUT", path, {"smn_topic": "theirs"})
-        return it.forward()
+        return request.forward()
 
     write(running, parallel_number=2)
     proxy.rule("GET", "name=alpha", changes)

@@ -1,4 +1,4 @@
-"""The whole API surface has its tables, and what the emulator and the recorded services answer fits them."""
+"""Every operation of the API has a table, and responses of the emulator and the recorded services fit it."""
 
 from __future__ import annotations
 
@@ -127,9 +127,11 @@ SAME_JOB = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), SAME_JOB, ids=str)
-def test_a_job_is_of_the_same_types_wherever_it_stands(one: tuple[str, str], other: tuple[str, str]) -> None:
-    shared = [*same_names(rows_at(*one), rows_at(*other))]
+@pytest.mark.parametrize(("first", "other"), SAME_JOB, ids=str)
+def test_a_job_is_of_the_same_types_wherever_it_stands(
+    first: tuple[str, str], other: tuple[str, str]
+) -> None:
+    shared = [*same_names(rows_at(*first), rows_at(*other))]
     assert len(shared) >= 2
     for row, twin in shared:
         assert json_type(row.type) == json_type(twin.type), row.name
@@ -532,7 +534,7 @@ DEVIATIONS = {
 def test_every_recorded_answer_fits_its_table() -> None:
     answers = [record for record in recorded("responses") if record["status"] < 300]
     assert {record["api"] for record in answers} <= {*SURFACE}
-    found = {(it["api"], fault) for it in answers for fault in misfits(it["api"], it["body"])}
+    found = {(answer["api"], fault) for answer in answers for fault in misfits(answer["api"], answer["body"])}
     assert found == {*DEVIATIONS}
 
 

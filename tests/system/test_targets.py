@@ -1,4 +1,4 @@
-"""Targets: protected ones, the emulator in CI, the version asked for, and where values come from."""
+"""Targets: protection, the emulator in CI, the required version, and the sources of values."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def test_a_disabled_manifest_is_as_if_it_were_not_there(workspace: Workspace) ->
     workspace.write("on.yaml", job("a"))
     workspace.write("off.yaml", "enabled: {{ beta }}\n" + yaml.safe_dump(job("b")))
     off, on = ("--set", "beta=false"), ("--set", "beta=true")
-    assert [it["name"] for it in workspace.plan(*off)["changes"]] == ["a"]
-    assert [it["name"] for it in workspace.plan(*on)["changes"]] == ["a", "b"]
+    assert [change["name"] for change in workspace.plan(*off)["changes"]] == ["a"]
+    assert [change["name"] for change in workspace.plan(*on)["changes"]] == ["a", "b"]
     assert workspace.apply(*on).code == 0
     assert workspace.plan(*off)["changes"] == []
     assert yaml.safe_load(workspace.run("render", *off).out)["metadata"]["name"] == "a"

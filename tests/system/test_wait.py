@@ -1,4 +1,4 @@
-"""deployer wait, and apply --wait: the emulator's clock moves at each request, so that nobody sleeps."""
+"""`deployer wait` and `apply --wait`. The emulator's clock moves at each request, so no test sleeps."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_several_are_looked_at_once_in_each_pass(
         looks = [call.path.rpartition("/")[2] for call in proxy.calls if "/batches/" in call.path]
     passes = [looks[at : at + 3] for at in range(0, len(looks) - len(looks) % 3, 3)]
     assert len(passes) > 3
-    assert all(set(one) == set(ids(emulator).values()) for one in passes[:-1])
+    assert all(set(seen) == set(ids(emulator).values()) for seen in passes[:-1])
 
 
 def test_a_look_that_goes_wrong(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:

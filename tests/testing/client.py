@@ -1,4 +1,4 @@
-"""A client on a clock that moves when somebody sleeps, and what its server says."""
+"""A client whose clock moves when it sleeps, and the responses of its server."""
 
 from __future__ import annotations
 

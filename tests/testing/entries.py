@@ -1,4 +1,4 @@
-"""Entries of listings, one of each kind, and what is read from them."""
+"""Entries of listings, one of each kind, and helpers that read them."""
 
 from __future__ import annotations
 

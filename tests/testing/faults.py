@@ -1,4 +1,4 @@
-"""A proxy on loopback that lets calls through to the emulator, and some of them go wrong.
+"""A proxy on loopback between the client and the emulator that makes requests fail.
 
 A fault takes a `Call` and says what is answered, None for a connection that breaks. Whether the emulator sees
 the call is the fault's affair: `call.forward()` carries it out.
@@ -133,8 +133,8 @@ def interrupts(process: Callable[[], int], *signals: signal.Signals, after: bool
     def fault(call: Call) -> None:
         if after:
             call.forward()
-        for one in signals or (signal.SIGINT,):
-            os.kill(process(), one)
+        for number in signals or (signal.SIGINT,):
+            os.kill(process(), number)
         call.wait_for_hang_up()
 
     return fault

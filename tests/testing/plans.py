@@ -1,4 +1,4 @@
-"""Jobs, runs that are as jobs say, and plans made of both."""
+"""Jobs, live jobs that match them, and plans of both."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def run(of: Job, phase: Phase, *, differs: str = "", **more: Any) -> LiveJob:
     spec = dict(KINDS[of.kind].expect(of.spec))
     if differs:
         spec[differs] = ["x"] if isinstance(spec.get(differs), list) else "something else"
-    one = LiveJob("run-1", of.identity, f"{phase}-word", phase, SUBMITTED, spec)
-    return replace(one, **more)
+    live = LiveJob("run-1", of.identity, f"{phase}-word", phase, SUBMITTED, spec)
+    return replace(live, **more)
 
 
 def plan_of(jobs: list[Job], *runs: LiveJob, selected: list[Job] | None = None, **live: Any) -> Plan:
@@ -74,9 +74,9 @@ def plan_of(jobs: list[Job], *runs: LiveJob, selected: list[Job] | None = None, 
     return make_plan("test", PLACE, jobs, Live(tuple(runs), **{"now": NOW, **live}), chosen)
 
 
-def decided(one: Job, *runs: LiveJob) -> tuple[Change, tuple[str, ...]]:
+def decided(planned: Job, *runs: LiveJob) -> tuple[Change, tuple[str, ...]]:
     """The change of a single job, and the messages under attention."""
-    plan = plan_of([one], *runs)
+    plan = plan_of([planned], *runs)
     assert not plan.errors
     assert len(plan.changes) == 1
     return plan.changes[0], tuple(note.message for note in plan.warnings)

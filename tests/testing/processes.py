@@ -1,4 +1,4 @@
-"""The real command in processes of its own, that can be killed, without starting Python each time.
+"""The real command in forked processes that can be killed, without starting Python each time.
 
 One process imports the command and forks for each run. It has no thread, so that a fork is a clean copy.
 """

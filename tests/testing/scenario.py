@@ -1,4 +1,4 @@
-"""Scenarios: a project, a script of commands, and what a reader sees of them.
+"""Scenarios: a project, a script of commands, and the output that a reader sees.
 
 The real command runs in this process, against the emulator over HTTP. The emulator's clock is the scenario's
 own and moves by `wait` only, so times and states are the same in each run; what is not (ids, digests, the
@@ -353,10 +353,10 @@ class Scenario:
         headers = {"X-Auth-Token": TOKEN, "Content-Type": "application/json"}
         connection.request(method, path, body or None, headers)
         answer = connection.getresponse()
-        said = answer.read().decode()
+        content = answer.read().decode()
         connection.close()
         if answer.status >= 400:
-            raise ScriptError(f"HTTP {answer.status}: {said}")
+            raise ScriptError(f"HTTP {answer.status}: {content}")
         return ""
 
     def _fault(self, rule: str) -> str:

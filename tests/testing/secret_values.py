@@ -1,4 +1,4 @@
-"""Secrets for tests: two marks, text without any, and a store of given values."""
+"""Secrets for tests: two references, text without references, and a store with values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cases the inner loop leaves out: `make check` runs a sample, `make test` all."""
+"""Chooses the sample of slow cases that `make check` runs; `make test` runs all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much work something is, counted in calls: that is the same on every machine, however busy it is."""
+"""Counts function calls as a measure of work that is the same on every machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project folder, the real command in it, and an emulator's clock: what most tests begin with."""
+"""A project folder, the real command in it, and the emulator's clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports: an invented service, to show what a kind is made of. Submitted to a queue, run once."""
+"""Reports: a kind for an invented service. A report is submitted to a queue and runs once."""
 
 from __future__ import annotations
 

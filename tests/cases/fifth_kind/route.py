@@ -1,4 +1,4 @@
-"""An invented press, for the fifth kind."""
+"""The emulator's route for the fifth kind: an invented service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the vendor's clients can do with Flink jobs besides; no manifest has a use for it."""
+"""Emulator routes for operations on Flink jobs that the SDK has and no manifest uses."""
 
 from __future__ import annotations
 

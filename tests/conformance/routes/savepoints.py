@@ -1,4 +1,4 @@
-"""A savepoint that was made elsewhere (DLI API, "Importing a Savepoint")."""
+"""Import of a savepoint (DLI API, "Importing a Savepoint")."""
 
 from __future__ import annotations
 

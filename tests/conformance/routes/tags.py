@@ -1,4 +1,4 @@
-"""Jobs by their tags, and the tags of all jobs (DLI API, "APIs related to resource tags")."""
+"""Search of jobs by tags, and the tags of all jobs (DLI API, "APIs related to resource tags")."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def show_all(request: Request) -> Any:
     """All keys in the project, each with all its values."""
     values: dict[str, set[str]] = {}
     for job in _jobs(request):
-        for one in tags_of(job):
-            values.setdefault(one["key"], set()).add(one["value"])
+        for tag in tags_of(job):
+            values.setdefault(tag["key"], set()).add(tag["value"])
     tags = [{"key": key, "values": sorted(values[key])} for key in sorted(values)]
     return {"tags": page_of(request, tags), "count": len(tags)}
 
@@ -51,11 +51,11 @@ def _found(request: Request) -> list[Job]:
     """All tags must be there, each with one of the values; no value means any."""
     _check_search("", request.body)
     untagged = request.body.get("without_any_tag", False)
-    wanted = {one["key"]: one["values"] for one in request.body.get("tags", ())}
-    names = {one["value"] for one in request.body.get("matches", ())}
+    wanted = {tag["key"]: tag["values"] for tag in request.body.get("tags", ())}
+    names = {tag["value"] for tag in request.body.get("matches", ())}
     found = []
     for job in _jobs(request):
-        tags = {one["key"]: one["value"] for one in tags_of(job)}
+        tags = {tag["key"]: tag["value"] for tag in tags_of(job)}
         if names and job.name not in names:
             continue
         if not tags if untagged else all(_has(tags, key, values) for key, values in wanted.items()):

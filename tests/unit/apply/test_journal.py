@@ -1,4 +1,4 @@
-"""The journal: what is on the disk before a call, what is known after a crash, and what history shows."""
+"""The journal: what is written before a request, what is known after a crash, and what `history` shows."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_an_intent_is_there_before_its_outcome(tmp_path: Path) -> None:
     time = Time()
     with opened(tmp_path, clock=time.clock) as log:
         entry = log.intent(change(), "create")
-        (told,) = read(tmp_path).intents
-        assert (told.result, told.ended, told.settled) == ("", None, False)
+        (intent,) = read(tmp_path).intents
+        assert (intent.result, intent.ended, intent.settled) == ("", None, False)
         time.now += 2.5
         entry.record_outcome("done", id="b-1", message="submitted", request_id="r-1")
     assert lines(tmp_path) == [
@@ -86,15 +86,15 @@ def test_an_intent_is_there_before_its_outcome(tmp_path: Path) -> None:
             "message": "submitted",
         },
     ]
-    (told,) = read(tmp_path).intents
-    assert (told.identity, told.result, told.id, told.request_id) == (
+    (intent,) = read(tmp_path).intents
+    assert (intent.identity, intent.result, intent.id, intent.request_id) == (
         Identity("SparkBatch", "q", "alpha"),
         "done",
         "b-1",
         "r-1",
     )
-    assert told.ended is not None
-    assert (told.ended - told.time).total_seconds() == 2.5
+    assert intent.ended is not None
+    assert (intent.ended - intent.time).total_seconds() == 2.5
 
 
 def test_it_is_only_appended_to_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_after_a_torn_line_a_new_one_begins(tmp_path: Path, torn: str) -> None:
     with opened(tmp_path) as log:
         log.intent(change("after"), "create").record_outcome("done")
     found = read(tmp_path)
-    assert [(one.identity.name, one.result) for one in found.intents] == [
+    assert [(intent.identity.name, intent.result) for intent in found.intents] == [
         ("before", "done"),
         ("after", "done"),
     ]
@@ -124,7 +124,7 @@ def test_after_a_torn_line_a_new_one_begins(tmp_path: Path, torn: str) -> None:
 
 
 def test_threads_and_other_processes_do_not_mix_their_lines(tmp_path: Path) -> None:
-    with opened(tmp_path) as one, opened(tmp_path, "other") as two, ThreadPoolExecutor(4) as pool:
+    with opened(tmp_path) as first, opened(tmp_path, "other") as second, ThreadPoolExecutor(4) as pool:
         ready = threading.Barrier(4)
 
         def write(log: Journal, name: str) -> None:
@@ -132,12 +132,14 @@ def test_threads_and_other_processes_do_not_mix_their_lines(tmp_path: Path) -> N
             for number in range(25):
                 log.intent(change(f"{name}{number}"), "create").record_outcome("done", id=f"{name}{number}")
 
-        for log, name in ((one, "a"), (one, "b"), (two, "c"), (two, "d")):
+        for log, name in ((first, "a"), (first, "b"), (second, "c"), (second, "d")):
             pool.submit(write, log, name)
     found = read(tmp_path)
     assert (len(found.intents), found.broken) == (100, 0)
-    assert {one.id for one in found.intents} == {f"{name}{number}" for name in "abcd" for number in range(25)}
-    assert all(one.id == one.identity.name for one in found.intents)
+    assert {intent.id for intent in found.intents} == {
+        f"{name}{number}" for name in "abcd" for number in range(25)
+    }
+    assert all(intent.id == intent.identity.name for intent in found.intents)
 
 
 def test_no_secret_is_written(tmp_path: Path) -> None:
@@ -191,7 +193,7 @@ with Journal.open(Path(sys.argv[1]), "prod", "pid", environment={"GITHUB_RUN_ID"
     assert "cannot write journal" in ran.stderr
     assert "the request was not sent" in ran.stderr
     found = read(tmp_path)
-    assert ([one.result for one in found.intents], found.broken) == ([""], 1)
+    assert ([intent.result for intent in found.intents], found.broken) == ([""], 1)
 
 
 # --- after a crash ----------------------------------------------------------------------------------------
@@ -316,7 +318,7 @@ def test_a_broken_line_is_counted(tmp_path: Path, line: bytes) -> None:
     with (tmp_path / journal.FILE).open("ab") as file:
         file.write(line + b"\n")
     found = read(tmp_path)
-    assert ([one.result for one in found.intents], found.broken) == (["done"], 1)
+    assert ([intent.result for intent in found.intents], found.broken) == (["done"], 1)
 
 
 # --- history ----------------------------------------------------------------------------------------------
@@ -348,8 +350,8 @@ def test_history(bare: Workspace, state: Path) -> None:
         "  2024-07-03 09:46:40 UTC cancel (submit) SparkBatch c in q: outcome not recorded, id b-9\n"
         "      jobs/a.yaml:3: it is not there\n"
     )
-    told = bare.run("history", "--format", "json").json["requests"]
-    assert [(one["name"], one["result"], one["request_id"]) for one in told] == [
+    requests = bare.run("history", "--format", "json").json["requests"]
+    assert [(request["name"], request["result"], request["request_id"]) for request in requests] == [
         ("a", "done", "r-1"),
         ("b", "unknown", None),
         ("c", None, None),
@@ -373,8 +375,8 @@ def test_which_calls_are_shown(bare: Workspace, state: Path, options: list[str],
         with opened(state, target) as log:
             for name in calls:
                 log.intent(change(name), "create")
-    told = bare.run("history", "--format", "json", *options).json["requests"]
-    assert "".join(one["name"] for one in told) == shown
+    requests = bare.run("history", "--format", "json", *options).json["requests"]
+    assert "".join(request["name"] for request in requests) == shown
 
 
 def test_a_project_without_a_journal(bare: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""One apply at a time: the lock that ends with its process, and what it says of who holds it."""
+"""The lock: one apply at a time, released when its process ends, and the message about its owner."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def test_a_killed_holder_leaves_no_lock(workspace: Workspace, state: Path) -> No
 def test_the_command_is_told_without_its_values(
     workspace: Workspace, state: Path, emulator: Emulator
 ) -> None:
-    said: list[str] = []
+    contents: list[str] = []
 
     def look(call: Call) -> Answer:
-        said.append((state / "test.lock.json").read_text())
+        contents.append((state / "test.lock.json").read_text())
         return call.forward()
 
     with FaultProxy(emulator.url) as proxy:
@@ -91,9 +91,9 @@ def test_the_command_is_told_without_its_values(
         workspace.url = proxy.url
         workspace.write_project()
         assert workspace.apply("--set", "password=hunter2").code == Exit.DONE
-    (told,) = map(json.loads, said)
-    assert told.keys() == {"user", "pid", "time", "command"}
-    assert (told["pid"], told["command"]) == (os.getpid(), "deployer apply -t test")
+    (owner,) = map(json.loads, contents)
+    assert owner.keys() == {"user", "pid", "time", "command"}
+    assert (owner["pid"], owner["command"]) == (os.getpid(), "deployer apply -t test")
 
 
 def test_the_same_process_cannot_have_it_twice(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_targets_do_not_lock_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "content",
     [
         None,
         "",
@@ -125,25 +125,25 @@ def test_targets_do_not_lock_each_other(tmp_path: Path) -> None:
         "a process that has ended",
     ],
 )
-def test_what_a_stale_file_says_is_not_believed(tmp_path: Path, said: str | None) -> None:
+def test_what_a_stale_file_says_is_not_believed(tmp_path: Path, content: str | None) -> None:
     with hold(tmp_path, "test", "deployer apply -t test"):
         file = tmp_path / "test.lock.json"
         file.unlink()
-        if said == "a process that has ended":
+        if content == "a process that has ended":
             with subprocess.Popen([sys.executable, "-c", ""]) as gone:
                 gone.wait()
             owner = {"user": provenance.user(), "pid": gone.pid, "time": "then", "command": "deployer apply"}
-            said = json.dumps(owner)
-        if said is not None:
-            file.write_text(said)
+            content = json.dumps(owner)
+        if content is not None:
+            file.write_text(content)
         with pytest.raises(DeployerError, match=r"to target 'test' is running; no changes made$"):
             hold(tmp_path, "test", "deployer apply -t test").__enter__()
 
 
 def test_the_file_is_for_a_terminal(workspace: Workspace, state: Path) -> None:
     with holder(state):
-        said = {"user": "ann@elsewhere\x1b[31m", "pid": 1, "time": "x" * 500, "command": "\u202eevil"}
-        (state / "test.lock.json").write_text(json.dumps(said))
+        owner = {"user": "ann@elsewhere\x1b[31m", "pid": 1, "time": "x" * 500, "command": "\u202eevil"}
+        (state / "test.lock.json").write_text(json.dumps(owner))
         refused = workspace.apply()
     assert refused.code == Exit.ERROR
     assert "\\u001b[31m" in refused.err

@@ -1,4 +1,4 @@
-"""Who applies, and from which revision."""
+"""Provenance: who applies, and from which revision."""
 
 from __future__ import annotations
 

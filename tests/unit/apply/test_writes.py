@@ -1,4 +1,4 @@
-"""One function carries out every write: what it sends, how often it looks, and what the journal says."""
+"""Writes: what is sent, how often the result is checked, and what the journal records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which credential is found, how calls are signed with it, and what is said when it is refused."""
+"""Credentials: which one is used, how requests are authenticated, and the messages when one is refused."""
 
 from __future__ import annotations
 
@@ -209,8 +209,8 @@ def test_no_secret_in_any_repr(home: dict[str, str]) -> None:
 
 def test_a_credential_is_hidden_however_it_is_written() -> None:
     found = find(PROD, {**HW_USER, "HW_USER_PASSWORD": 'pa"ss wörd'})
-    for said in ('pa"ss wörd', json.dumps('pa"ss wörd'), "pa%22ss%20w%C3%B6rd"):
-        assert found.scrubbed(f"wrong: {said} of ann").strip('"') in {
+    for written in ('pa"ss wörd', json.dumps('pa"ss wörd'), "pa%22ss%20w%C3%B6rd"):
+        assert found.scrubbed(f"wrong: {written} of ann").strip('"') in {
             "wrong: *** of ann",
             'wrong: "***" of ann',
         }
@@ -287,10 +287,10 @@ def test_the_ways_to_name_a_user(
 ) -> None:
     service.rule("POST", "/v3/auth/tokens", Tokens(time))
     client = connected(service, time, environment, project_id="")
-    said = json.loads(service.calls[0].body)["auth"]
-    said["identity"]["password"]["user"].pop("password")
-    assert said["identity"]["password"]["user"] == user
-    assert said["scope"] == {"project": {"name": "cn-north-4"}}
+    auth = json.loads(service.calls[0].body)["auth"]
+    auth["identity"]["password"]["user"].pop("password")
+    assert auth["identity"]["password"]["user"] == user
+    assert auth["scope"] == {"project": {"name": "cn-north-4"}}
     assert client.project_id == "pid-of-iam"
 
 
@@ -571,8 +571,8 @@ def test_a_service_that_repeats_the_signed_request(service: FaultProxy, time: Ti
     environment = SDK | {"HUAWEICLOUD_SDK_SECURITY_TOKEN": "sentinel-of-the-security-token"}
 
     def repeats(call: Call) -> Any:
-        said = {"error_code": "APIGW.0301", "error_msg": f"verify aksk signature fail, {call.headers} sdk-sk"}
-        return says(401, said)(call)
+        body = {"error_code": "APIGW.0301", "error_msg": f"verify aksk signature fail, {call.headers} sdk-sk"}
+        return says(401, body)(call)
 
     service.rule("GET", "", repeats)
     with pytest.raises(RequestFailed, match="verify aksk signature fail") as raised:

@@ -1,4 +1,4 @@
-"""What the client's calls about single jobs send, and what it makes of the answers."""
+"""The client's calls for single jobs: the requests, and how responses are read."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_one_job_is_shown_as_it_is_listed(client: Client, any_kind: Callable[...
     made(client, name, **({"name": "other"} if name == "FlinkJar" else {}))
     entry = client.show(kind, identifier, path_values(name))
     assert entry is not None
-    listed = [kind.observe(one) for one in client.entries(kind, path_values(name))]
-    assert [kind.observe(entry)] == [one for one in listed if one.id == identifier]
+    listed = [kind.observe(item) for item in client.entries(kind, path_values(name))]
+    assert [kind.observe(entry)] == [job for job in listed if job.id == identifier]
 
 
 @pytest.mark.parametrize(
@@ -148,12 +148,12 @@ def test_stop(client: Client, clock: Clock, savepoint: bool) -> None:
         client.stop(FLINK, identifier, savepoint=savepoint)
 
 
-@pytest.mark.parametrize("said", [True, "true", "True"])
+@pytest.mark.parametrize("flag", [True, "true", "True"])
 @pytest.mark.parametrize("in_a_list", [True, False])
 def test_a_stop_is_answered_by_a_list_or_an_object(
-    service: FaultProxy, client: Client, said: object, in_a_list: bool
+    service: FaultProxy, client: Client, flag: object, in_a_list: bool
 ) -> None:
-    answer = {"is_success": said, "message": ""}
+    answer = {"is_success": flag, "message": ""}
     service.rule("POST", "/stop$", says(200, [answer] if in_a_list else answer))
     client.stop(FLINK, "138", savepoint=True)
     assert json.loads(service.calls[0].body) == {"job_ids": [138], "trigger_savepoint": True}

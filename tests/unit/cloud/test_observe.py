@@ -1,4 +1,4 @@
-"""Which calls are made to see what is live, and what is made of their answers."""
+"""Listing live jobs: which requests are sent, and how their responses are read."""
 
 from __future__ import annotations
 
@@ -205,14 +205,14 @@ def test_one_job_is_found_where_the_filter_is_refused(
 def test_a_batch_is_looked_for_in_all_queues(client: Client, emulator: Emulator) -> None:
     fill(emulator.url, "SparkBatch", ["alpha"])
     moved = replace(job("SparkBatch", "alpha"), identity=Identity("SparkBatch", "elsewhere", "alpha"))
-    assert [one.identity.place for one in list_candidates(client, moved)] == ["q"]
+    assert [live.identity.place for live in list_candidates(client, moved)] == ["q"]
 
 
 def test_an_unnamed_session_may_be_the_one(proxy: FaultProxy, client: Client, emulator: Emulator) -> None:
     fill(emulator.url, "SparkSession", ["alpha", "beta"])
-    proxy.rule("GET", "", changed(lambda it: it["sessions"][0].update(name=None)))
+    proxy.rule("GET", "", changed(lambda body: body["sessions"][0].update(name=None)))
     found = list_candidates(client, job("SparkSession", "alpha"))
-    assert sorted(one.identity.name for one in found) == ["", "alpha"]
+    assert sorted(live.identity.name for live in found) == ["", "alpha"]
 
 
 # --- what the answers look like ---------------------------------------------------------------------------
@@ -251,10 +251,10 @@ def test_a_job_of_another_type_is_another_job(
 ) -> None:
     fill(emulator.url, "FlinkJar", ["alpha"])
     workspace.write("one.yaml", manifest("FlinkJar", "alpha", SPECS["FlinkJar"]))
-    sql = changed(lambda it: it["job_list"]["jobs"][0].update(job_type="flink_sql_job"))
+    sql = changed(lambda body: body["job_list"]["jobs"][0].update(job_type="flink_sql_job"))
     proxy.rule("GET", "streaming/jobs", sql)
     assert workspace.plan()["summary"]["create"] == 1
-    untold = changed(lambda it: it["job_list"]["jobs"][0].pop("job_type") and None)
+    untold = changed(lambda body: body["job_list"]["jobs"][0].pop("job_type") and None)
     proxy.clear()
     proxy.rule("GET", "streaming/jobs", untold)
     assert workspace.plan()["summary"]["create"] == 0
@@ -318,7 +318,7 @@ TAG_FAULTS: dict[str, Fault] = {
     "lost": hangs_up(after=True),
     "no list": says(200, {"tags": {"team": "clicks"}}),
     "no keys": says(200, {"tags": [{"value": "clicks"}]}),
-    "not all": changed(lambda it: it.update(count=9)),
+    "not all": changed(lambda body: body.update(count=9)),
     "text": says(200, '"tags"'),
 }
 
@@ -347,7 +347,7 @@ def test_a_job_may_have_no_tags(stream: Workspace, proxy: FaultProxy, answer: di
 def test_tags_that_the_entry_shows_are_not_asked_for(
     stream: Workspace, proxy: FaultProxy, tags: Any, calls: int
 ) -> None:
-    add = changed(lambda it: it["job_list"]["jobs"][0].update(tags=tags))
+    add = changed(lambda body: body["job_list"]["jobs"][0].update(tags=tags))
     proxy.rule("GET", "streaming/jobs", add)
     assert bool(shown(stream)) is (tags == [])
     assert proxy.count("GET", "/tags") == calls
@@ -404,8 +404,8 @@ def test_a_job_of_ours_without_a_manifest_is_known_by_its_tag(
     assert workspace.apply().code == 0
     workspace.write("jobs.yaml", tagged("alpha", TAGS))
     proxy.clear()
-    said = workspace.run("plan").out
-    assert ["no longer in a manifest" in said, "beta" in said, "other-" in said] == [True, True, False]
+    output = workspace.run("plan").out
+    assert ["no longer in a manifest" in output, "beta" in output, "other-" in output] == [True, True, False]
     assert proxy.count("GET", "/tags") == 2
     # A service that does not know the filter names all jobs as ours, and is not believed.
     proxy.clear()

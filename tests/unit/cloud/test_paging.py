@@ -1,4 +1,4 @@
-"""Reading a listing to its end while it changes."""
+"""Reading all pages of a listing while it changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent again, after which wait, and how often a service is called at most."""
+"""Retries: which requests are sent again, after which delay, and how often at most."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_waits_double_up_to_a_minute_and_are_spread(time: Time) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "slept"),
+    ("retry_after", "slept"),
     [
         ("7", [7]),
         (" 7 ", [7]),
@@ -165,9 +165,9 @@ def test_waits_double_up_to_a_minute_and_are_spread(time: Time) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_a_service_asks_for(
-    service: FaultProxy, time: Time, method: str, said: str, slept: list[float]
+    service: FaultProxy, time: Time, method: str, retry_after: str, slept: list[float]
 ) -> None:
-    service.rule(method, "batches", says(429, "", {"Retry-After": said} | time.date()), nth=1)
+    service.rule(method, "batches", says(429, "", {"Retry-After": retry_after} | time.date()), nth=1)
     service.rule(method, "batches", says(200, EMPTY | {"id": "b-1"}))
     client = connected(service, time, TOKEN)
     if slept:

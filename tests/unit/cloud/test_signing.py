@@ -1,4 +1,4 @@
-"""Signatures: fixed vectors, the signer of huaweicloudsdkcore as an oracle, and the requests over the wire."""
+"""Signatures: fixed vectors, the signer of huaweicloudsdkcore as an oracle, and requests over HTTP."""
 
 from __future__ import annotations
 
@@ -139,8 +139,8 @@ def sent(auth: SigningAuth, method: str, path: str, **more: Any) -> Call:
 def test_what_arrives_is_what_was_signed(method: str, path: str, more: dict[str, Any]) -> None:
     key = AccessKey("AKID", "SKSECRET", "", security_token="temporary")  # noqa: S106
     call = sent(SigningAuth(key, "pid", Clock(utc=lambda: 1_704_067_200.9)), method, path, **more)
-    scheme, _, said = call.headers["Authorization"].partition(" ")
-    names = dict(item.split("=", 1) for item in said.split(", "))["SignedHeaders"].split(";")
+    scheme, _, parameters = call.headers["Authorization"].partition(" ")
+    names = dict(item.split("=", 1) for item in parameters.split(", "))["SignedHeaders"].split(";")
     expected = {"host", "x-sdk-date", "x-project-id", "x-security-token"}
     assert {*names} == expected | ({"content-type"} if "json" in more else set())
     assert (scheme, call.headers["X-Sdk-Date"]) == ("SDK-HMAC-SHA256", DATE)

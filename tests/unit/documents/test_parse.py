@@ -1,4 +1,4 @@
-"""Strict YAML: what is read, what is refused, and where it says that it stands."""
+"""Strict YAML: values, errors, and the line and column of both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from testing.work import calls
 
 def read(text: str) -> tuple[list[Document], list[str]]:
     documents, problems = parse(PlainText("f", text))
-    return documents, [f"{it.location.line}:{it.location.column}: {it.message}" for it in problems]
+    return documents, [
+        f"{problem.location.line}:{problem.location.column}: {problem.message}" for problem in problems
+    ]
 
 
 def value_of(text: str) -> Any:
@@ -133,7 +135,7 @@ def test_empty_documents_are_left_out(text: str) -> None:
 def test_several_documents() -> None:
     documents, problems = read("a: 1\n---\n# c\nb: 2\n---\n---\n\n  - c\n... \n--- |\n x\n--- d")
     assert not problems
-    assert [(it.value, it.start[1:3]) for it in documents] == [
+    assert [(document.value, document.start[1:3]) for document in documents] == [
         ({"a": 1}, (1, 1)),
         ({"b": 2}, (4, 1)),
         (["c"], (8, 3)),
@@ -214,13 +216,13 @@ def test_a_broken_document_does_not_hide_the_others() -> None:
         "a: 1\n---\nb: [1\n---\nc: 1\nc: 2\nd: !x\n---\ne: 1\n---\nf: *x\ng: 1\ng: 2\n---\nh: \7\n---\ni: 1\n"
     )
     documents, problems = read(text)
-    assert [it.value for it in documents] == [{"a": 1}, {"e": 1}, {"i": 1}]
-    assert [it.split(" ")[0] for it in problems] == ["3:4:", "6:1:", "7:4:", "11:4:", "15:4:"]
+    assert [document.value for document in documents] == [{"a": 1}, {"e": 1}, {"i": 1}]
+    assert [problem.split(" ")[0] for problem in problems] == ["3:4:", "6:1:", "7:4:", "11:4:", "15:4:"]
 
 
 def test_an_anchor_ends_with_its_document() -> None:
     documents, problems = read("a: &x 1\n---\nb: *x\n")
-    assert [it.value for it in documents] == [{"a": 1}]
+    assert [document.value for document in documents] == [{"a": 1}]
     assert problems == ["3:4: alias '*x' has no preceding anchor"]
 
 
@@ -392,9 +394,9 @@ def test_what_pyyaml_writes_is_read_back(data: Any, unicode: bool, flow: bool | 
 @given(st.text() | st.text(st.sampled_from("ab:-?[]{}&*!|>'\"%@`#,<~ \n\t\r.1e\\")))
 def test_no_text_raises(text: str) -> None:
     documents, problems = read(text)
-    assert all(it.value is not None for it in documents)
+    assert all(document.value is not None for document in documents)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1
-    assert all(1 <= int(it.split(":")[0]) <= lines for it in problems)
+    assert all(1 <= int(problem.split(":")[0]) <= lines for problem in problems)
 
 
 @settings(deadline=None)

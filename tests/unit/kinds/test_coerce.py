@@ -1,4 +1,4 @@
-"""Values in the type of their row, however a service writes them."""
+"""Conversion of a service's values to the type of their row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from testing.entries import row
 
 
 @pytest.mark.parametrize(
-    ("printed", "said", "value"),
+    ("printed", "listed", "value"),
     [
         ("Int", "20", 20),
         ("Int", 20.0, 20),
@@ -46,9 +46,9 @@ from testing.entries import row
         ("List of JSON", {"a": 1}, "?"),
     ],
 )  # fmt: skip
-def test_a_value_is_in_the_type_of_its_row_or_not_understood(printed: str, said: Any, value: Any) -> None:
+def test_a_value_is_in_the_type_of_its_row_or_not_understood(printed: str, listed: Any, value: Any) -> None:
     if value != "?":
-        assert value_of(row(printed), said) == value
+        assert value_of(row(printed), listed) == value
         return
     with pytest.raises(ConversionError):
-        value_of(row(printed), said)
+        value_of(row(printed), listed)

@@ -1,4 +1,4 @@
-"""What is read from the entry of a Flink job."""
+"""Reading the listing entry of a Flink job."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def test_numbers_and_flags_of_a_definition_may_be_text() -> None:
     desired = {"cu_number": 3, "log_enabled": True, "resource_config_version": "v2"}
     desired["resource_config"] = {"taskmanager_resource_spec": {"cpu": 1.5, "memory": "4 GB"}}
     machine = {"cpu": "1.5", "memory": "4G"}
-    said = {"cu_number": "3", "log_enabled": "true", "resource_config_version": "v2"}
-    assert flink(desired, **said, resource_config={"taskmanager_resource_spec": machine}) == {}
-    assert flink(desired, **said, resource_config=json.dumps({"taskmanager_resource_spec": machine})) == {}
+    printed = {"cu_number": "3", "log_enabled": "true", "resource_config_version": "v2"}
+    assert flink(desired, **printed, resource_config={"taskmanager_resource_spec": machine}) == {}
+    assert flink(desired, **printed, resource_config=json.dumps({"taskmanager_resource_spec": machine})) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an entry of a listing says of its job, of whatever kind."""
+"""Reading the listing entries of all kinds."""
 
 from __future__ import annotations
 

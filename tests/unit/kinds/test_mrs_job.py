@@ -1,4 +1,4 @@
-"""What is read from the entry of an MRS job, as Java prints it."""
+"""Reading the listing entry of an MRS job, with values as Java prints them."""
 
 from __future__ import annotations
 
@@ -118,10 +118,10 @@ def printed_map(pairs: Mapping[str, str]) -> str:
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(short, max_size=3), st.lists(short, max_size=3))
-def test_lists_are_equal_exactly_if_java_prints_them_alike(one: list[str], other: list[str]) -> None:
-    same = printed_list(one) == printed_list(other)
-    assert (java_list(printed_list(one)) == java_list(printed_list(other))) is same
-    assert java_list(one) == java_list(printed_list(one))
+def test_lists_are_equal_exactly_if_java_prints_them_alike(first: list[str], other: list[str]) -> None:
+    same = printed_list(first) == printed_list(other)
+    assert (java_list(printed_list(first)) == java_list(printed_list(other))) is same
+    assert java_list(first) == java_list(printed_list(first))
 
 
 # A key with a comma and a blank in it cannot be told from the end of another value.
@@ -131,10 +131,10 @@ short_maps = st.dictionaries(short.filter(lambda key: ", " not in key), short, m
 @settings(derandomize=True, deadline=None)
 @given(short_maps, short_maps, st.randoms(use_true_random=False))
 def test_maps_are_equal_exactly_if_java_prints_the_same_entries(
-    one: dict[str, str], other: dict[str, str], chance: Any
+    first: dict[str, str], other: dict[str, str], chance: Any
 ) -> None:
-    shuffled = dict(chance.sample(list(one.items()), len(one)))
-    assert java_map(printed_map(one)) == java_map(printed_map(shuffled))
-    if java_map(printed_map(one)) == java_map(printed_map(other)):
+    shuffled = dict(chance.sample(list(first.items()), len(first)))
+    assert java_map(printed_map(first)) == java_map(printed_map(shuffled))
+    if java_map(printed_map(first)) == java_map(printed_map(other)):
         # Not the same map, perhaps, but made of the same pieces.
-        assert sorted(printed_map(one)[1:-1].split(", ")) == sorted(printed_map(other)[1:-1].split(", "))
+        assert sorted(printed_map(first)[1:-1].split(", ")) == sorted(printed_map(other)[1:-1].split(", "))

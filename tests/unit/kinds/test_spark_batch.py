@@ -1,4 +1,4 @@
-"""What is read from the entry of a batch, and its echo."""
+"""Reading the listing entry of a batch, and the request body that it echoes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from the entry of a session."""
+"""Reading the listing entry of a session."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def test_a_session_shows_its_preset_unless_sizes_were_given() -> None:
     assert differences("SparkSession", desired, sc_type="CUSTOMIZED") == {}
 
 
-@pytest.mark.parametrize("said", [{"kind": None}, {"sc_type": None}, {"kind": None, "sc_type": ""}])
-def test_what_a_session_does_not_say_is_no_change(said: dict[str, Any]) -> None:
-    live = KINDS["SparkSession"].observe(SESSION | {"sc_type": "B"} | said)
+@pytest.mark.parametrize("listed", [{"kind": None}, {"sc_type": None}, {"kind": None, "sc_type": ""}])
+def test_what_a_session_does_not_say_is_no_change(listed: dict[str, Any]) -> None:
+    live = KINDS["SparkSession"].observe(SESSION | {"sc_type": "B"} | listed)
     desired = {"kind": "spark", "queue": "q", "sc_type": "B"}
     assert compare(KINDS["SparkSession"].rows, live.spec or {}, desired, live.unobserved) == ()

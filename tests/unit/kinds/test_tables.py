@@ -1,4 +1,4 @@
-"""The parameter tables: how strictly they are read, what they say of each other, and what the pages print."""
+"""The parameter tables: how they are parsed, whether they agree, and whether they match the vendor's pages."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def rows_below(rows: tuple[Row, ...], path: str) -> tuple[Row, ...]:
 
 # An entry for a batch echoes the whole body (`req_body`): what is listed stands in there.
 @pytest.mark.parametrize(
-    "kind", [kind for kind in KINDS.values() if kind.name != "SparkBatch"], ids=lambda it: it.name
+    "kind", [kind for kind in KINDS.values() if kind.name != "SparkBatch"], ids=lambda kind: kind.name
 )
 def test_what_a_table_calls_listed_is_in_the_rows_of_the_listing(kind: Kind) -> None:
     entry = rows_below(load_table(kind.listing.table).response, kind.listing.items)
@@ -245,8 +245,8 @@ def test_every_parameter_of_a_page_is_in_its_table_as_printed(page: str) -> None
 
 def as_on_page(row: Row, columns: Iterable[str]) -> dict[str, Any]:
     """What the page of a row's table prints for it, in its own words."""
-    said = {column: row.page.get(column, getattr(row, column)) for column in columns}
-    return said | ({"required": "是" if said["required"] else "否"} if "required" in said else {})
+    shown = {column: row.page.get(column, getattr(row, column)) for column in columns}
+    return shown | ({"required": "是" if shown["required"] else "否"} if "required" in shown else {})
 
 
 @needs_shared

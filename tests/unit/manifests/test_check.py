@@ -1,4 +1,4 @@
-"""From manifests to jobs: what is refused, at which place, and what a job holds in the end."""
+"""From manifests to jobs: errors, their positions, and the checked jobs."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def problems(bare: Workspace, text: str) -> list[str]:
 
 def jobs(bare: Workspace, *documents: Any, **clusters: str) -> tuple[Job, ...]:
     """The jobs of sound manifests, given as text or as data."""
-    texts = [it if isinstance(it, str) else yaml.safe_dump(it) for it in documents]
+    texts = [document if isinstance(document, str) else yaml.safe_dump(document) for document in documents]
     bare.write("a.yaml", "---\n".join(texts))
     loaded = project.load(bare.folder)
     found = read(loaded, loaded.target(None), ["a.yaml"], {"flag": True, "half": 2.0})
     checked = check(found.manifests, clusters)
-    assert [*found.problems, *(it for it in checked.problems if it.severity == "error")] == []
+    assert [*found.problems, *(problem for problem in checked.problems if problem.severity == "error")] == []
     return checked.jobs
 
 
@@ -284,9 +284,9 @@ def test_values_in_a_text_map_are_texts(bare: Workspace) -> None:
 def test_a_cluster_has_a_name(bare: Workspace) -> None:
     named = manifest("MrsJob", "a", SPECS["MrsJob"] | {"cluster_id": "reports"})
     plain = manifest("MrsJob", "b", SPECS["MrsJob"] | {"cluster_id": "id-2"})
-    one, two = jobs(bare, named, plain, reports="id-1", other="id-2")
-    assert (one.identity.place, one.spec["cluster_id"]) == ("id-1", "id-1")
-    assert two.identity.place == "id-2"
+    first, second = jobs(bare, named, plain, reports="id-1", other="id-2")
+    assert (first.identity.place, first.spec["cluster_id"]) == ("id-1", "id-1")
+    assert second.identity.place == "id-2"
 
 
 def test_the_clusters_of_the_target_count(bare: Workspace) -> None:

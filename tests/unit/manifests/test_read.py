@@ -1,4 +1,4 @@
-"""From files to manifests: every problem of every file at once, and what PATH and --select choose."""
+"""From files to manifests: all problems of all files are reported; PATH and --select choose jobs."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def many(bare: Workspace) -> Workspace:
 def test_what_is_selected(many: Workspace, arguments: str, names: str) -> None:
     ran = many.run("render", *arguments.split())
     assert ran.code == 0, ran.err
-    assert [it["metadata"]["name"] for it in yaml.safe_load_all(ran.out)] == names.split()
+    assert [document["metadata"]["name"] for document in yaml.safe_load_all(ran.out)] == names.split()
 
 
 @pytest.mark.parametrize(

@@ -84,21 +84,21 @@ RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
 @pytest.mark.parametrize("kind", RUN_ONCE)
 @pytest.mark.parametrize("row", RUN_ONCE_ROWS, ids=lambda row: row[0])
 def test_run_once(kind: str, row: tuple[Any, ...]) -> None:
-    _, lifecycle, phase, differs, action, impact, gist, attention = row
-    one = job(kind, **lifecycle)
-    runs = [run(one, phase, differs=DIFFERS[kind] if differs else "")] if phase else []
-    change, notes = decided(one, *runs)
+    _, lifecycle, phase, differs, action, impact, gist, warns = row
+    planned = job(kind, **lifecycle)
+    runs = [run(planned, phase, differs=DIFFERS[kind] if differs else "")] if phase else []
+    change, notes = decided(planned, *runs)
     assert (change.action, change.impact) == (action, impact)
     assert gist in change.reason
-    assert notes == ((change.reason,) if attention else ())
+    assert notes == ((change.reason,) if warns else ())
     assert change.live == (runs[0] if runs else None)
     assert bool(change.fields) is (differs or action is Action.CREATE)
 
 
 @pytest.mark.parametrize("phase", [Phase.ACTIVE, Phase.SUCCEEDED, Phase.FAILED])
 def test_what_cannot_be_compared_is_left_alone(phase: Phase) -> None:
-    one = job(rerun=AFTER, on_failure=OnFailure.RESUBMIT, on_change=OnChange.SUBMIT)
-    change, notes = decided(one, run(one, phase, spec=None))
+    batch = job(rerun=AFTER, on_failure=OnFailure.RESUBMIT, on_change=OnChange.SUBMIT)
+    change, notes = decided(batch, run(batch, phase, spec=None))
     assert change.action is UNCHANGED
     assert notes == (change.reason,)
     assert "cannot be compared" in change.reason
@@ -186,8 +186,8 @@ def definitions(of: Job, phase: Any, differs: str) -> list[LiveJob]:
 @pytest.mark.parametrize("row", DEFINITION_ROWS, ids=lambda row: row[0])
 def test_definition(row: tuple[Any, ...]) -> None:
     name, lifecycle, phase, differs, action, steps, impact, gist = row
-    one = job("FlinkJar", **lifecycle)
-    change, notes = decided(one, *definitions(one, phase, differs))
+    stream = job("FlinkJar", **lifecycle)
+    change, notes = decided(stream, *definitions(stream, phase, differs))
     assert (change.action, list(change.steps), change.impact) == (action, steps, impact)
     assert gist in change.reason
     assert notes == ((change.reason,) if name in LOOK else ())
@@ -198,8 +198,8 @@ def test_definition(row: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize("row", DEFINITION_ROWS, ids=lambda row: row[0])
 def test_a_protected_definition_is_not_stopped_nor_deleted(row: tuple[Any, ...]) -> None:
     _, lifecycle, phase, differs, action, steps, _, _ = row
-    one = job("FlinkJar", **lifecycle, protect=True)
-    change, _ = decided(one, *definitions(one, phase, differs))
+    stream = job("FlinkJar", **lifecycle, protect=True)
+    change, _ = decided(stream, *definitions(stream, phase, differs))
     refused = {STOP, DELETE} & {*steps}
     assert change.action is (BLOCKED if refused else action)
     assert ("prevented by lifecycle.protect" in change.reason) is bool(refused)
@@ -207,8 +207,8 @@ def test_a_protected_definition_is_not_stopped_nor_deleted(row: tuple[Any, ...])
 
 @pytest.mark.parametrize(("lifecycle", "differs"), [(ABSENT, ""), (REPLACE, "className")])
 def test_a_protected_run_is_not_cancelled(lifecycle: dict[str, Any], differs: str) -> None:
-    one = job(**lifecycle, protect=True)
-    change, _ = decided(one, run(one, Phase.ACTIVE, differs=differs))
+    batch = job(**lifecycle, protect=True)
+    change, _ = decided(batch, run(batch, Phase.ACTIVE, differs=differs))
     assert change.action is BLOCKED
     assert "prevented by lifecycle.protect" in change.reason
 

@@ -1,4 +1,4 @@
-"""What counts as a change, and how it is shown."""
+"""Comparing specs: which differences count as changes, and how they are shown."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from deployer.planning.diff import compare, normalize
 from testing.entries import row
 
 
-def changes(it: Row, live: Any, desired: Any) -> tuple[FieldChange, ...]:
-    return compare([it], {"it": live}, {"it": desired}, frozenset())
+def changes(field: Row, live: Any, desired: Any) -> tuple[FieldChange, ...]:
+    return compare([field], {"it": live}, {"it": desired}, frozenset())
 
 
 @pytest.mark.parametrize("unset", [None, "", [], {}])
@@ -25,7 +25,7 @@ def test_empty_is_unset(unset: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("it", "one", "other"),
+    ("field", "value", "other"),
     [
         (row("Int", default=3), 3, None),
         (row("Boolean", default=False), False, None),
@@ -37,12 +37,12 @@ def test_empty_is_unset(unset: Any) -> None:
         (row("String", memory=True, default="4 GB"), "4G", None),
     ],
 )  # fmt: skip
-def test_equal_settings_are_equal(it: Row, one: Any, other: Any) -> None:
-    assert changes(it, one, other) == changes(it, other, one) == ()
+def test_equal_settings_are_equal(field: Row, value: Any, other: Any) -> None:
+    assert changes(field, value, other) == changes(field, other, value) == ()
 
 
 @pytest.mark.parametrize(
-    ("it", "live", "desired"),
+    ("field", "live", "desired"),
     [
         (row("Int", default=3), 0, None),
         (row("Boolean"), False, None),
@@ -54,12 +54,12 @@ def test_equal_settings_are_equal(it: Row, one: Any, other: Any) -> None:
         (row("List of String"), "[a]", ["a"]),
     ],
 )
-def test_different_settings_are_different(it: Row, live: Any, desired: Any) -> None:
-    assert changes(it, live, desired)
+def test_different_settings_are_different(field: Row, live: Any, desired: Any) -> None:
+    assert changes(field, live, desired)
 
 
 @pytest.mark.parametrize(
-    ("it", "live", "desired", "shown"),
+    ("field", "live", "desired", "shown"),
     [
         (row("String"), "a", "b", {"/it": ("a", "b")}),
         (row("String"), None, "b", {"/it": (None, "b")}),
@@ -87,8 +87,8 @@ def test_different_settings_are_different(it: Row, live: Any, desired: Any) -> N
         (row("Object"), {}, {"a": [{"db.password": "x"}]}, {"/it/a": (None, None)}),
     ],
 )  # fmt: skip
-def test_a_change_is_shown_at_its_pointer(it: Row, live: Any, desired: Any, shown: dict[str, Any]) -> None:
-    found = changes(it, live, desired)
+def test_a_change_is_shown_at_its_pointer(field: Row, live: Any, desired: Any, shown: dict[str, Any]) -> None:
+    found = changes(field, live, desired)
     assert {change.path: (change.live, change.desired) for change in found} == shown
     assert [change.sensitive for change in found] == [values == (None, None) for values in shown.values()]
 

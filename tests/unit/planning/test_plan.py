@@ -1,4 +1,4 @@
-"""The plan: which run counts, dependencies, summary and digest."""
+"""The plan: which run is compared, dependencies, summary and digest."""
 
 from __future__ import annotations
 
@@ -66,53 +66,53 @@ def test_the_reach_of_an_mrs_listing_is_that_of_the_cluster() -> None:
 
 
 def test_an_active_run_counts_before_a_newer_one_that_ended() -> None:
-    one = job()
-    old = run(one, Phase.ACTIVE, id="old", differs="className")
-    new = run(one, Phase.SUCCEEDED, id="new", submitted=SUBMITTED + 1)
-    change, _ = decided(one, new, old)
+    batch = job()
+    old = run(batch, Phase.ACTIVE, id="old", differs="className")
+    new = run(batch, Phase.SUCCEEDED, id="new", submitted=SUBMITTED + 1)
+    change, _ = decided(batch, new, old)
     assert (change.action, change.live) == (Action.BLOCKED, old)
 
 
 def test_the_newest_of_the_ended_counts() -> None:
-    one = job()
-    old = run(one, Phase.SUCCEEDED, id="old", differs="className")
-    new = run(one, Phase.SUCCEEDED, id="new", submitted=SUBMITTED + 1)
-    assert decided(one, new, old)[0].live == decided(one, old, new)[0].live == new
+    batch = job()
+    old = run(batch, Phase.SUCCEEDED, id="old", differs="className")
+    new = run(batch, Phase.SUCCEEDED, id="new", submitted=SUBMITTED + 1)
+    assert decided(batch, new, old)[0].live == decided(batch, old, new)[0].live == new
 
 
 def test_several_active_and_the_newest_is_the_same() -> None:
-    one = job()
-    old = run(one, Phase.ACTIVE, id="old", differs="className")
-    new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1)
-    change, notes = decided(one, old, new)
+    batch = job()
+    old = run(batch, Phase.ACTIVE, id="old", differs="className")
+    new = run(batch, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1)
+    change, notes = decided(batch, old, new)
     assert change.action is Action.UNCHANGED
     assert notes == ("several runs are active; other runs: old",)
 
 
 @pytest.mark.parametrize("on_change", OnChange)
 def test_several_active_and_the_newest_differs(on_change: OnChange) -> None:
-    one = job(on_change=on_change)
-    old = run(one, Phase.ACTIVE, id="old")
-    new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
-    change, notes = decided(one, old, new)
+    batch = job(on_change=on_change)
+    old = run(batch, Phase.ACTIVE, id="old")
+    new = run(batch, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
+    change, notes = decided(batch, old, new)
     assert change.action is Action.BLOCKED
     assert "new, old" in change.reason
     assert notes == ()
 
 
 def test_several_active_and_none_is_wanted() -> None:
-    one = job(state=State.ABSENT)
-    old = run(one, Phase.ACTIVE, id="old", differs="className")
-    new = run(one, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
-    change, notes = decided(one, old, new)
+    batch = job(state=State.ABSENT)
+    old = run(batch, Phase.ACTIVE, id="old", differs="className")
+    new = run(batch, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
+    change, notes = decided(batch, old, new)
     assert (change.action, [live.id for live in change.other_runs]) == (Action.CANCEL, ["old"])
     assert notes == ("several runs are active; all of them are cancelled: new, old",)
 
 
 @pytest.mark.parametrize("state", State)
 def test_several_definitions_of_one_name(state: State) -> None:
-    one = job("FlinkJar", state=state)
-    change, _ = decided(one, run(one, Phase.DRAFT, id="1"), run(one, Phase.ACTIVE, id="2"))
+    stream = job("FlinkJar", state=state)
+    change, _ = decided(stream, run(stream, Phase.DRAFT, id="1"), run(stream, Phase.ACTIVE, id="2"))
     assert change.action is Action.BLOCKED
     assert "several live jobs have this name: 1, 2" in change.reason
 
@@ -150,8 +150,10 @@ def test_a_definition_keeps_its_identity_in_another_queue() -> None:
 def test_an_unnamed_job_may_be_this_one(
     kind: str, phase: Phase, lifecycle: dict[str, Any], action: Action
 ) -> None:
-    one = job(kind, **lifecycle)
-    change, _ = decided(one, run(one, phase, identity=one.identity._replace(name=""), id="nameless"))
+    planned = job(kind, **lifecycle)
+    change, _ = decided(
+        planned, run(planned, phase, identity=planned.identity._replace(name=""), id="nameless")
+    )
     assert change.action is action
     assert ("nameless" in change.reason) is (action is not Action.CREATE)
 
@@ -170,26 +172,26 @@ def test_an_unnamed_job_may_be_this_one(
 def test_a_rerun_that_is_an_error(
     rerun: datetime, now: datetime | None, words: str, runs: tuple[Phase, ...]
 ) -> None:
-    one = job(rerun=rerun)
-    plan = plan_of([one], *(run(one, phase) for phase in runs), now=now)
+    batch = job(rerun=rerun)
+    plan = plan_of([batch], *(run(batch, phase) for phase in runs), now=now)
     assert plan.changes == ()
     assert [words in note.message for note in plan.errors] == [True]
 
 
 def test_a_rerun_of_this_very_moment() -> None:
-    one = job(rerun=NOW)
-    assert decided(one, run(one, Phase.SUCCEEDED))[0].action is Action.RESUBMIT
+    batch = job(rerun=NOW)
+    assert decided(batch, run(batch, Phase.SUCCEEDED))[0].action is Action.RESUBMIT
 
 
 def test_a_rerun_at_the_instant_of_the_submission_is_done() -> None:
-    one = job(rerun=datetime.fromtimestamp(SUBMITTED / 1000, UTC))
-    assert decided(one, run(one, Phase.SUCCEEDED))[0].action is Action.UNCHANGED
+    batch = job(rerun=datetime.fromtimestamp(SUBMITTED / 1000, UTC))
+    assert decided(batch, run(batch, Phase.SUCCEEDED))[0].action is Action.UNCHANGED
 
 
 @pytest.mark.parametrize("kind", ["SparkBatch", "FlinkJar"])
 def test_a_rerun_is_not_acted_on_when_the_listing_tells_no_time(kind: str) -> None:
-    one = job(kind, rerun=AFTER)
-    change, notes = decided(one, run(one, Phase.SUCCEEDED, submitted=0))
+    planned = job(kind, rerun=AFTER)
+    change, notes = decided(planned, run(planned, Phase.SUCCEEDED, submitted=0))
     assert change.action is Action.UNCHANGED
     assert ["rerun ignored: the service does not report" in note for note in notes] == [True]
 
@@ -308,27 +310,27 @@ def digest(*jobs: Job, live: tuple[LiveJob, ...] = (), **place: str) -> str:
 
 
 def test_the_digest_knows_no_order_and_no_files() -> None:
-    one, two = job(name="one"), job("MrsJob", name="two")
-    moved = replace(one, source=Source("elsewhere.yaml", 7), labels={"a": "b"})
-    turned = replace(one, spec={field: one.spec[field] for field in reversed(list(one.spec))})
-    assert digest(one, two) == digest(two, one) == digest(moved, two) == digest(turned, two)
-    assert len(digest(one)) == 64
+    first, second = job(name="one"), job("MrsJob", name="two")
+    moved = replace(first, source=Source("elsewhere.yaml", 7), labels={"a": "b"})
+    turned = replace(first, spec={field: first.spec[field] for field in reversed(list(first.spec))})
+    assert digest(first, second) == digest(second, first) == digest(moved, second) == digest(turned, second)
+    assert len(digest(first)) == 64
 
 
 def test_the_digest_changes_with_what_is_done_where() -> None:
-    one = job()
-    ended = run(one, Phase.SUCCEEDED, differs="className")
+    batch = job()
+    ended = run(batch, Phase.SUCCEEDED, differs="className")
     digests = [
         digest(),
-        digest(one),
+        digest(batch),
         digest(job(name="beta")),
         digest(job(spec={"queue": "other"})),
         digest(job(spec={"args": ["a", "b"]})),
         digest(job(spec={"args": ["b", "a"]})),
-        digest(one, project="other"),
-        digest(one, live=(ended,)),
-        digest(one, live=(replace(ended, id="run-2"),)),
-        digest(one, live=(replace(ended, phase=Phase.ACTIVE),)),
+        digest(batch, project="other"),
+        digest(batch, live=(ended,)),
+        digest(batch, live=(replace(ended, id="run-2"),)),
+        digest(batch, live=(replace(ended, phase=Phase.ACTIVE),)),
     ]
     assert len(set(digests)) == len(digests)
 
@@ -339,20 +341,20 @@ def test_the_digest_changes_with_how_it_is_done() -> None:
     ended = run(drafted, Phase.STOPPED, differs="parallel_number", savepoint="obs://b/s")
     kept, lost = (job("FlinkJar", state=State.ABSENT, savepoint=keeps) for keeps in (True, False))
     active = (run(kept, Phase.ACTIVE),)
-    one = job(name="one")
-    waits = [replace(job(), depends_on=(Dependency(one.identity, until),)) for until in Until]
+    batch = job(name="one")
+    waits = [replace(job(), depends_on=(Dependency(batch.identity, until),)) for until in Until]
     for pair in (
         [digest(drafted), digest(started)],
         [digest(drafted, live=(ended,)), digest(started, live=(ended,))],
         [digest(kept, live=active), digest(lost, live=active)],
-        [digest(one, job()), *(digest(one, waiting) for waiting in waits)],
+        [digest(batch, job()), *(digest(batch, waiting) for waiting in waits)],
     ):
         assert len(set(pair)) == len(pair)
 
 
 def test_what_is_unchanged_is_not_in_the_digest() -> None:
-    one = job()
-    assert digest(one, live=(run(one, Phase.SUCCEEDED),)) == digest()
+    batch = job()
+    assert digest(batch, live=(run(batch, Phase.SUCCEEDED),)) == digest()
 
 
 @pytest.mark.parametrize(
@@ -371,10 +373,12 @@ def test_secrets_do_not_enter_the_digest(kind: str, field: str, value: Any) -> N
             return {key: filled(inner, secret) for key, inner in item.items()}
         return [filled(inner, secret) for inner in item] if isinstance(item, list) else item.format(secret)
 
-    one, two = (digest(job(kind, spec={field: filled(value, secret)})) for secret in ("hunter2", "swordfish"))
-    assert one == two != digest(job(kind))
+    first, second = (
+        digest(job(kind, spec={field: filled(value, secret)})) for secret in ("hunter2", "swordfish")
+    )
+    assert first == second != digest(job(kind))
 
 
 def test_a_live_id_can_be_any_text() -> None:
-    one = job()
-    assert digest(one, live=(run(one, Phase.SUCCEEDED, differs="className", id="\ud800"),))
+    batch = job()
+    assert digest(batch, live=(run(batch, Phase.SUCCEEDED, differs="className", id="\ud800"),))

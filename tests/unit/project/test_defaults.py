@@ -1,4 +1,4 @@
-"""Defaults in deployer.yaml: what is merged under a manifest, and whose place a problem has."""
+"""Defaults in deployer.yaml: how they are merged into manifests, and the positions of problems."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_defaults_of_labels_and_lifecycle(bare: Workspace) -> None:
 def rendered_all(workspace: Workspace) -> dict[str, Any]:
     ran = workspace.run("render")
     assert ran.code == 0, ran.err
-    return {it["metadata"]["name"]: it for it in yaml.safe_load_all(ran.out)}
+    return {document["metadata"]["name"]: document for document in yaml.safe_load_all(ran.out)}
 
 
 def test_a_default_is_taken_as_its_text_and_sent(workspace: Workspace, emulator: Emulator) -> None:

@@ -1,4 +1,4 @@
-"""deployer.yaml, its targets and values, and which files are manifests."""
+"""Loading deployer.yaml, its targets and values, and finding manifests."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def shop(bare: Workspace) -> Workspace:
 def test_the_project_is_looked_up_upwards(bare: Workspace, arguments: tuple[str, ...]) -> None:
     bare.write("jobs/deep/a.yaml", batch("a"))
     bare.write("b.yaml", batch("b"))
-    ran = bare.run(*(str(bare.folder) if it == "FOLDER" else it for it in arguments))
+    ran = bare.run(*(str(bare.folder) if argument == "FOLDER" else argument for argument in arguments))
     assert (ran.code, ran.err) == (0, "")
     assert "2 jobs" in ran.out
 

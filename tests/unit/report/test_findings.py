@@ -1,4 +1,4 @@
-"""How findings are shown: with the author's line, each mistake once, in text, JSON and for GitHub.
+"""Findings as text, JSON and GitHub commands, with the author's line, each mistake once.
 
 `DEPLOYER_REGENERATE=1 pytest tests/unit/report` writes the golden files anew.
 """
@@ -254,10 +254,10 @@ def test_the_same_mistake_is_shown_once() -> None:
         "    = ... and 199 more of the same kind",
         "f.yaml:3:2: error: wrong [E035]",
     ]
-    warnings = [Problem(it.location, "wrong", "W108", "warning") for it in same]
+    warnings = [Problem(repeated.location, "wrong", "W108", "warning") for repeated in same]
     assert lines(warnings) == ["f.yaml:3:1: warning: wrong [W108]", "    = ... and 199 more of the same kind"]
     as_json = json.loads(findings.json(findings.for_one_target(same)))["findings"]
-    assert [it["via"] for it in as_json] == [[*via] for via in ways]
+    assert [finding["via"] for finding in as_json] == [[*via] for via in ways]
 
 
 def test_a_mistake_of_all_instances_is_shown_once_and_counted_truly(bare: Workspace) -> None:
@@ -368,9 +368,9 @@ def test_the_format_counts_where_the_project_cannot_be_read(
 
 def test_json_of_a_valid_project(bare: Workspace) -> None:
     bare.write("a.yaml", SESSION)
-    told = bare.run("validate", "--format", "json").json
-    [finding] = told.pop("findings")
-    assert told == {
+    report = bare.run("validate", "--format", "json").json
+    [finding] = report.pop("findings")
+    assert report == {
         "format_version": "1.0",
         "target": "test",
         "valid": True,
@@ -451,7 +451,7 @@ def unescaped(value: str) -> str:
 def test_github_gets_one_command_a_finding(problems: list[Problem]) -> None:
     found = findings.for_one_target(problems)
     made = [*findings.github(found, "jobs")]
-    assert len(made) == len({findings_key(it) for it in found})
+    assert len(made) == len({findings_key(finding) for finding in found})
     for line in made:
         assert line.isprintable()
         assert "##[" not in line
@@ -462,9 +462,9 @@ def test_github_gets_one_command_a_finding(problems: list[Problem]) -> None:
         assert unescaped(properties["title"]) == "E035"
 
 
-def findings_key(it: Finding) -> Problem:
-    place = it.problem.location._replace(via=())
-    return Problem(place, it.problem.message, it.problem.code, it.problem.severity)
+def findings_key(finding: Finding) -> Problem:
+    place = finding.problem.location._replace(via=())
+    return Problem(place, finding.problem.message, finding.problem.code, finding.problem.severity)
 
 
 @settings(deadline=None)
@@ -475,7 +475,9 @@ def test_no_line_of_text_or_json_is_a_command(problems: list[Problem]) -> None:
     assert all(line.isprintable() for line in text)
     as_json = findings.json(found)
     assert [line for line in [*text, *as_json.splitlines()] if COMMAND.match(line)] == []
-    assert [it["message"] for it in json.loads(as_json)["findings"]] == [it.problem.message for it in found]
+    assert [finding["message"] for finding in json.loads(as_json)["findings"]] == [
+        finding.problem.message for finding in found
+    ]
 
 
 def test_a_file_name_cannot_give_a_command(bare: Workspace) -> None:
@@ -505,9 +507,9 @@ def test_a_target_is_named_where_not_all_have_the_finding(shop: Workspace) -> No
     assert (source, caret) == ("  2 | kind: SparkSession", "    | ^")
     assert error.startswith("b.yaml:4:")
     assert last == "    = for target test"
-    told = shop.run("validate", "--all-targets", "--format", "json").json
-    assert told["targets"] == {"test": {"valid": False, "jobs": 1}, "prod": {"valid": True, "jobs": 2}}
-    assert [it["targets"] for it in told["findings"]] == [["test", "prod"], ["test"]]
+    report = shop.run("validate", "--all-targets", "--format", "json").json
+    assert report["targets"] == {"test": {"valid": False, "jobs": 1}, "prod": {"valid": True, "jobs": 2}}
+    assert [finding["targets"] for finding in report["findings"]] == [["test", "prod"], ["test"]]
     assert "%0Afor target test\n" in shop.run("validate", "--all-targets", "--format", "github").out
     shop.write("b.yaml", GOOD)
     assert shop.run("validate", "--all-targets").out == (
@@ -518,7 +520,7 @@ def test_a_target_is_named_where_not_all_have_the_finding(shop: Workspace) -> No
 def test_a_broken_target_does_not_hide_the_others(shop: Workspace) -> None:
     shop.write("prod.yaml", "executors: [")
     ran = shop.run("validate", "--all-targets", "--format", "json")
-    by_file = {it["file"]: it["targets"] for it in ran.json["findings"]}
+    by_file = {finding["file"]: finding["targets"] for finding in ran.json["findings"]}
     assert (by_file["prod.yaml"], by_file["a-field.yaml"]) == (["prod"], ["test"])
     assert ran.json["targets"]["prod"] == {"valid": False, "jobs": 0}
 

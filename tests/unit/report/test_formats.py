@@ -1,4 +1,4 @@
-"""One plan in every format, as golden files; and what nobody can write into a report.
+"""One plan in every format, as golden files; and untrusted text in reports.
 
 `DEPLOYER_REGENERATE=1 pytest tests/unit/report` writes the golden files anew.
 """
@@ -225,18 +225,18 @@ def test_json_is_ascii_and_comes_back(plan: Plan) -> None:
 
 @calm
 @given(nasty)
-def test_printable_is_one_line_and_keeps_what_can_be_shown(it: str) -> None:
-    shown = printable(it)
+def test_printable_is_one_line_and_keeps_what_can_be_shown(string: str) -> None:
+    shown = printable(string)
     assert shown.isprintable()
-    plain = it.replace("\\", "")
+    plain = string.replace("\\", "")
     unescaped = re.sub(r"\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\[nrtbf]", "", printable(plain))
     assert unescaped == "".join(filter(str.isprintable, plain))
 
 
 @calm
 @given(json_values)
-def test_a_value_is_one_line(it: Any) -> None:
-    assert value(it).isprintable()
+def test_a_value_is_one_line(data: Any) -> None:
+    assert value(data).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -255,13 +255,13 @@ def test_a_value_is_one_line(it: Any) -> None:
 def test_a_pair_shows_the_first_difference(live: Any, desired: Any) -> None:
     shown = pair(live, desired)
     assert shown[0] != shown[1]
-    assert all(len(one) < MAX_VALUE + 60 for one in shown)
+    assert all(len(side) < MAX_VALUE + 60 for side in shown)
 
 
 @calm
 @given(st.text(max_size=400), st.text(max_size=400), st.text(max_size=400))
-def test_two_values_never_look_the_same(before: str, one: str, two: str) -> None:
-    live, desired = before + one, before + two
+def test_two_values_never_look_the_same(before: str, first: str, second: str) -> None:
+    live, desired = before + first, before + second
     shown = pair(live, desired)
     assert (shown[0] == shown[1]) is (live == desired)
 

@@ -1,4 +1,4 @@
-"""What the package must not do: it turns values into text, and reads no file."""
+"""The report package only turns values into text: it reads no file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`deployer explain` and `deployer validate -v`; and that what it tells of each code is true."""
+"""`deployer explain` and `deployer validate -v`, and whether the example of each code has that finding."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ FILES = {
 }
 # Those for which no file of a project is the example.
 NO_EXAMPLE = {Code.ENCODING, Code.TOO_LARGE}
-EXAMPLES = [it for it in diagnostics().values() if it.wrong]
+EXAMPLES = [entry for entry in diagnostics().values() if entry.wrong]
 
 
 def completed(text: str, envelope: dict[str, str]) -> str:
@@ -129,7 +129,7 @@ def codes(bare: Workspace, of: Diagnostic, example: str) -> set[str]:
 
 def test_every_code_has_an_entry() -> None:
     assert list(diagnostics()) == sorted(code.value for code in Code)
-    assert {it.code for it in diagnostics().values() if not (it.wrong and it.right)} == NO_EXAMPLE
+    assert {entry.code for entry in diagnostics().values() if not (entry.wrong and entry.right)} == NO_EXAMPLE
 
 
 def test_a_code_means_one_thing() -> None:
@@ -138,14 +138,14 @@ def test_a_code_means_one_thing() -> None:
     assert all(rule.code[0] == rule.severity[0].upper() for rule in rules())
 
 
-@pytest.mark.parametrize("it", EXAMPLES, ids=lambda it: it.code)
-def test_the_wrong_example_has_the_finding(bare: Workspace, it: Diagnostic) -> None:
-    assert it.code in codes(bare, it, it.wrong)
+@pytest.mark.parametrize("entry", EXAMPLES, ids=lambda entry: entry.code)
+def test_the_wrong_example_has_the_finding(bare: Workspace, entry: Diagnostic) -> None:
+    assert entry.code in codes(bare, entry, entry.wrong)
 
 
-@pytest.mark.parametrize("it", EXAMPLES, ids=lambda it: it.code)
-def test_the_right_example_is_right(bare: Workspace, it: Diagnostic) -> None:
-    assert codes(bare, it, it.right) == set()
+@pytest.mark.parametrize("entry", EXAMPLES, ids=lambda entry: entry.code)
+def test_the_right_example_is_right(bare: Workspace, entry: Diagnostic) -> None:
+    assert codes(bare, entry, entry.right) == set()
 
 
 @pytest.mark.parametrize("code", [*Code, *(rule.code for rule in rules())])
@@ -156,5 +156,5 @@ def test_every_code_can_be_explained(bare: Workspace, code: str) -> None:
 
 
 def test_every_rule_that_can_be_waived_is_told_with_its_code() -> None:
-    told = {it.rule for it in diagnostics().values()} | {rule.id for rule in rules()}
-    assert {rule for kind in KINDS for rule in waivable(kind)} <= told
+    explained = {entry.rule for entry in diagnostics().values()} | {rule.id for rule in rules()}
+    assert {rule for kind in KINDS for rule in waivable(kind)} <= explained

@@ -1,4 +1,4 @@
-"""The generated schemas, and what `validate` says of manifests that do not fit them."""
+"""The generated schemas, and the findings of `validate` for manifests that do not match them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def rows_and_schemas() -> Iterator[tuple[str, Row, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("row", "described"), [pytest.param(row, it, id=name) for name, row, it in rows_and_schemas()]
+    ("row", "described"),
+    [pytest.param(row, described, id=name) for name, row, described in rows_and_schemas()],
 )
 def test_what_a_row_says_is_in_the_schema(row: Row, described: Any) -> None:
     assert described["type"] == json_type(row.type)["type"]
@@ -276,9 +277,9 @@ def test_recorded_bodies_are_valid_manifests(kind: Kind, bare: Workspace) -> Non
     # Read from a docstring of the SDK, this is no request but what the service makes of one: it holds keys
     # that nothing can ask for.
     bodies = [
-        it["body"]
-        for it in recorded
-        if it["api"] == kind.create.operation and it["origin"] != "from-sdk-docstring"
+        request["body"]
+        for request in recorded
+        if request["api"] == kind.create.operation and request["origin"] != "from-sdk-docstring"
     ]
     assert bodies
     for number, body in enumerate(bodies):

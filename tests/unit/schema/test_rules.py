@@ -1,4 +1,4 @@
-"""Rules between fields: each is broken by one manifest here and kept by another, and each can be waived."""
+"""Rules between fields: each has a manifest that breaks it and one that does not, and each can be waived."""
 
 from __future__ import annotations
 

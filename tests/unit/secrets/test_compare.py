@@ -1,4 +1,4 @@
-"""Live text is compared with marked text, without the values."""
+"""Comparing live text with text that contains secret references, without the values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which lines of an author's file are shown, and that none of them holds a secret."""
+"""Excerpts of an author's file: which lines are shown, and that they contain no secret."""
 
 from __future__ import annotations
 
@@ -181,7 +181,11 @@ def test_lines_stay_lines(file: str) -> None:
 
 
 SECRET = st.text(" ab:-#'\"\\,]}\n", max_size=12).map(
-    lambda text: "hunter2" + "".join(f"{one}hunter2" if one in " :,\n" else one for one in text) + "hunter2"
+    lambda text: (
+        "hunter2"
+        + "".join(f"{character}hunter2" if character in " :,\n" else character for character in text)
+        + "hunter2"
+    )
 )
 HARMLESS = st.sampled_from(
     ["x", "4G", "a b c d e", "{{ x }}", 3, True, None, "obs://b/x", "a: b", "- c", "x\ny\n"]

@@ -1,4 +1,4 @@
-"""What is masked, what is not, and that masking twice changes nothing."""
+"""Masking: what is masked, what is not, and that masking twice changes nothing."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_masking_twice_changes_nothing(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.from_regex(r"[A-Za-z0-9+/=_.!-]{6,40}", fullmatch=True).filter(lambda it: not it[:6].isdigit()))
+@given(st.from_regex(r"[A-Za-z0-9+/=_.!-]{6,40}", fullmatch=True).filter(lambda word: not word[:6].isdigit()))
 @pytest.mark.parametrize(
     "text", ["obs://AK:{}@b/x", "--password {}", "password={}", '"token": "{}"', "--sk '{}' x"]
 )

@@ -1,4 +1,4 @@
-"""Marks stand for secrets: how they are made, found and shown."""
+"""Secret references: how they are made, found and shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No form of a value is left in what is printed."""
+"""Scrubbing removes every encoding of a secret value from printed text."""
 
 from __future__ import annotations
 

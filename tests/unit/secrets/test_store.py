@@ -1,4 +1,4 @@
-"""The values of secrets: where they come from, and how marks are filled."""
+"""The values of secrets: their sources, and how references are replaced by them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates: a value never changes the structure around it, and every error is at the author's place."""
+"""Templates: a value never changes the structure around it, and errors have the author's position."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def read(text: str, **values: Any) -> tuple[list[Any], list[str]]:
     """The documents of a template and its problems."""
     rendered = ENGINE.render("f", text, values)
     documents, problems = parse(rendered) if isinstance(rendered, RenderedText) else ([], rendered)
-    return [it.value for it in documents], [
-        f"{it.location.line}:{it.location.column}: {it.message}" for it in problems
+    return [document.value for document in documents], [
+        f"{problem.location.line}:{problem.location.column}: {problem.message}" for problem in problems
     ]
 
 
@@ -626,7 +626,7 @@ TEMPLATES = st.recursive(
 def test_no_template_raises(text: str) -> None:
     documents, problems = read(text)
     assert "\ue000" not in str(documents)
-    assert all(1 <= int(it.split(":")[0]) <= text.count("\n") + 1 for it in problems), problems
+    assert all(1 <= int(problem.split(":")[0]) <= text.count("\n") + 1 for problem in problems), problems
 
 
 # --- all problems of a file, and what may have been meant -------------------------------------------------

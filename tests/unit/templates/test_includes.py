@@ -1,4 +1,4 @@
-"""Templates of several files: what is found, what is refused, and the place of everything in them."""
+"""Templates of several files: which includes are found or refused, and positions in included files."""
 
 from __future__ import annotations
 
@@ -63,8 +63,10 @@ def read(engine: Engine, text: str, **each: Any) -> tuple[list[Any], list[str]]:
     """The documents, and the problems with the way to each."""
     rendered = engine.render("main.yaml", text, each)
     documents, problems = parse(rendered) if isinstance(rendered, RenderedText) else ([], rendered)
-    words = [" < ".join([f"{it.location}: {it.message}", *it.location.via]) for it in problems]
-    return [it.value for it in documents], words
+    words = [
+        " < ".join([f"{problem.location}: {problem.message}", *problem.location.via]) for problem in problems
+    ]
+    return [document.value for document in documents], words
 
 
 @pytest.mark.parametrize(
@@ -345,7 +347,7 @@ def test_a_name_of_a_file_is_no_code(engine: Engine, tmp_path: Path) -> None:
         rendered = strange.render(name, text)
         assert isinstance(rendered, tuple)
         assert "class '" not in rendered[0].message
-    assert [it.name for it in tmp_path.iterdir()] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 ANY_TEXT = st.text(

@@ -1,4 +1,4 @@
-"""The process that renders templates: what strangers' templates can take, and what becomes of the others."""
+"""The sandbox process that renders templates: its limits, and that other templates still render."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_no_process_is_left() -> None:
 
 def test_all_come_in_their_order() -> None:
     texts = [f"a: {{{{ {number} }}}}" if number % 3 else f"a: {number}" for number in range(200)]
-    assert [value_of(it)["a"] for it in render(*texts)] == list(range(200))
+    assert [value_of(result)["a"] for result in render(*texts)] == list(range(200))
 
 
 def test_values_and_results_come_through() -> None:
@@ -132,13 +132,13 @@ def test_two_at_a_time() -> None:
     with Sandbox(Path(), VALUES, frozenset()) as sandbox:
         first = sandbox.render(Task("f", f"a: {{{{ {number} }}}}") for number in range(100))
         assert value_of(next(first)) == {"a": 0}
-        assert [value_of(it) for it in sandbox.render([Task("g", "b: {{ 1 }}")])] == [{"b": 1}]
-        assert [value_of(it)["a"] for it in first] == list(range(1, 100))
+        assert [value_of(result) for result in sandbox.render([Task("g", "b: {{ 1 }}")])] == [{"b": 1}]
+        assert [value_of(result)["a"] for result in first] == list(range(1, 100))
 
 
 def test_long_texts_do_not_block_each_other() -> None:
     long = "# " + "x" * 400_000 + "\na: {{ queue }}"
-    assert [value_of(it) for it in render(*[long] * 6)] == [{"a": "q"}] * 6
+    assert [value_of(result) for result in render(*[long] * 6)] == [{"a": "q"}] * 6
 
 
 # --- what takes too much ---------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_bombs(text: str, line: int, words: str) -> None:
 def test_after_some_no_more_is_rendered(bomb: str) -> None:
     results = render(SOUND, *[bomb] * (MAX_STOPS + 1), SOUND, "a: plain")
     assert value_of(results[0]) == {"a": "q"}
-    assert ["CPU time" in problem_of(it).message for it in results[1:-2]] == [
+    assert ["CPU time" in problem_of(result).message for result in results[1:-2]] == [
         *[True] * MAX_STOPS,
         False,
     ]
@@ -220,9 +220,9 @@ def test_a_process_that_hangs_is_ended() -> None:
         (pid,) = set(processes()) - set(before)
         os.kill(pid, signal.SIGSTOP)
         rest = list(results)
-        stopped = [it for it in rest if isinstance(it, tuple)]
+        stopped = [result for result in rest if isinstance(result, tuple)]
         assert len(rest) == 39
-        assert [it[0].message for it in stopped] in (
+        assert [result[0].message for result in stopped] in (
             [],
             ["the template renderer timed out"],
         )
@@ -259,7 +259,7 @@ def test_it_has_no_environment_and_few_rights(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HW_AUTH_TOKEN", "a-sentinel")
     before = processes()
     with Sandbox(Path(), VALUES, frozenset()) as sandbox:
-        assert [value_of(it) for it in sandbox.render([Task("f", SOUND)])] == [{"a": "q"}]
+        assert [value_of(result) for result in sandbox.render([Task("f", SOUND)])] == [{"a": "q"}]
         (pid,) = set(processes()) - set(before)
         proc = Path(f"/proc/{pid}")
         assert "sentinel" not in (proc / "environ").read_text() + (proc / "cmdline").read_text()
@@ -272,7 +272,10 @@ def test_it_has_no_environment_and_few_rights(monkeypatch: pytest.MonkeyPatch) -
             ("open files", 16),
         ):
             assert f"Max {name}".ljust(26) + str(limit) in limits
-        assert {str(it.readlink()).split(":")[0] for it in (proc / "fd").iterdir()} <= {"pipe", "/dev/null"}
+        assert {str(link.readlink()).split(":")[0] for link in (proc / "fd").iterdir()} <= {
+            "pipe",
+            "/dev/null",
+        }
 
 
 INTERRUPTED = """

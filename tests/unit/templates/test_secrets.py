@@ -1,4 +1,4 @@
-"""`secret("NAME")` in templates: what can be done with one, and that all else is an error at its line."""
+"""`secret("NAME")` in templates: which uses are allowed, and the position of the error for all others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read(template: str) -> tuple[list[Any], tuple[Problem, ...]]:
     if not isinstance(rendered, RenderedText):
         return [], rendered
     documents, problems = parse(rendered)
-    return [it.value for it in documents], tuple(problems)
+    return [document.value for document in documents], tuple(problems)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ dli_var(secret('A'))
 def test_refused(expression: str) -> None:
     documents, problems = read(f"a: 1\nb: {{{{ {expression} }}}}")
     assert not documents
-    assert [(it.location, it.code) for it in problems] == [(("f", 2, 4, ()), Code.SECRET_USE)]
+    assert [(problem.location, problem.code) for problem in problems] == [(("f", 2, 4, ()), Code.SECRET_USE)]
     assert "b64encode, sha256 or urlencode" in problems[0].message
 
 
@@ -225,7 +225,7 @@ def test_refused(expression: str) -> None:
 )
 def test_refused_in_statements(statement: str) -> None:
     _, problems = read(f"a: 1\n  {statement}")
-    assert [(it.location.line, it.code) for it in problems] == [(2, Code.SECRET_USE)]
+    assert [(problem.location.line, problem.code) for problem in problems] == [(2, Code.SECRET_USE)]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_refused_in_statements(statement: str) -> None:
 )
 def test_captured_it_is_a_secret_still(template: str, place: tuple[int, int]) -> None:
     _, problems = read(template)
-    assert [((it.location.line, it.location.column), it.code) for it in problems] == [
+    assert [((problem.location.line, problem.location.column), problem.code) for problem in problems] == [
         (place, Code.SECRET_USE)
     ]
 
@@ -264,7 +264,7 @@ def test_all_names_that_are_not_listed_are_told() -> None:
     _, problems = read(
         "a: {{ secret('X') }}\nb: {{ secret('Y') | b64encode }}{{ nosuch }}\n{% set c = secret('Z') %}"
     )
-    assert [(it.location.line, it.code) for it in problems] == [
+    assert [(problem.location.line, problem.code) for problem in problems] == [
         (1, Code.SECRET_NAME),
         (2, Code.SECRET_NAME),
         (2, Code.UNDEFINED),

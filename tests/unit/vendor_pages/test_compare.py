@@ -1,4 +1,4 @@
-"""`deployer schema check --against PAGE`: where a table and a page differ, and what is on purpose."""
+"""`deployer schema check --against PAGE`: differences between a table and a page, and intended differences."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CREATE, LIST = table("kites.create"), table("kites.list")
 
 
 def short(differences: Iterable[Difference]) -> Short:
-    return [(it.side, it.path, it.column) for it in differences]
+    return [(difference.side, difference.path, difference.column) for difference in differences]
 
 
 def unexplained(of: Table, text: str) -> Short:
-    return short(it for it in compare(of, read_page(text)) if it.reason is None)
+    return short(difference for difference in compare(of, read_page(text)) if difference.reason is None)
 
 
 def changed(text: str, old: str, new: str) -> str:
@@ -52,7 +52,9 @@ def changed(text: str, old: str, new: str) -> str:
 
 def test_what_is_on_purpose_is_listed_with_its_reason() -> None:
     found = compare(CREATE, read_page(MARKDOWN))
-    assert {(it.side, it.path, it.column): it.reason for it in found} == {
+    assert {
+        (difference.side, difference.path, difference.column): difference.reason for difference in found
+    } == {
         ("request", "project_id", "type"): "The table of URL parameters has no types.",
         ("request", "field_id", "type"): "The table of URL parameters has no types.",
         ("request", "motto", "minLength"): "An empty motto is left out instead.",
@@ -105,7 +107,7 @@ def test_a_page_that_says_the_same() -> None:
         # another place
         ("请求Header", "请求Body", []),
         ("表 1**  URI", "表 1**  请求", [("field_id", "in")]),
-        ("表 3**  参数", "表 3**  查询参数", [(it, "in") for it in (
+        ("表 3**  参数", "表 3**  查询参数", [(name, "in") for name in (
             "name", "motto", "shape", "size", "tails", "line_length", "lit", "knots", "colours", "ribbons"
         )]),
     ],
@@ -198,7 +200,7 @@ def test_a_row_is_explained_by_its_edition_only_beside_the_edition_of_the_page(o
 def test_the_call_finds_the_tables() -> None:
     def found(call: str) -> list[str]:
         page = read_page(f"{call}\nResponse\nName\nType\nDescription\nb\nInt\nIt.\n")
-        return [it.operation for it in tables_of(page, [CREATE, LIST])]
+        return [printed.operation for printed in tables_of(page, [CREATE, LIST])]
 
     assert found("GET /v1/{project_id}/kites") == ["kites.list"]
     assert found("GET /v1/{projectId}/kites/") == ["kites.list"]
@@ -260,10 +262,10 @@ def tables_from(title: str, rows: Iterable[Row], edition: str | None) -> Iterato
     printed = [row for row in rows if row.since == edition and "since" not in row.reasons]
     cells = ""
     for row in printed:
-        said = {"type": row.type, "required": row.required, **row.limits, "excluded": list(row.excluded)}
-        said |= row.page
-        name, kind = row.name, html.escape(said["type"] or "")
-        cells += f"<tr><td>{name}<td>{'Yes' if said['required'] else 'No'}<td>{kind}<td>{prose_from(said)}"
+        facts = {"type": row.type, "required": row.required, **row.limits, "excluded": list(row.excluded)}
+        facts |= row.page
+        name, kind = row.name, html.escape(facts["type"] or "")
+        cells += f"<tr><td>{name}<td>{'Yes' if facts['required'] else 'No'}<td>{kind}<td>{prose_from(facts)}"
     if printed:
         yield f"<table><caption>Table 1 {title}</caption>"
         yield f"<tr><th>Name<th>Mandatory<th>Type<th>Description{cells}</table>"
@@ -272,18 +274,18 @@ def tables_from(title: str, rows: Iterable[Row], edition: str | None) -> Iterato
             yield from tables_from(f"{row.name} parameters", row.fields, edition)
 
 
-def prose_from(said: dict[str, Any]) -> str:
-    if said["excluded"]:
-        (excluded,) = said["excluded"]
-        range_ = f"Value range: {said['minimum']} or greater than {excluded}."
-        return " ".join([range_, PROSE["default"].format(said["default"])])
+def prose_from(facts: dict[str, Any]) -> str:
+    if facts["excluded"]:
+        (excluded,) = facts["excluded"]
+        range_ = f"Value range: {facts['minimum']} or greater than {excluded}."
+        return " ".join([range_, PROSE["default"].format(facts["default"])])
     return " ".join(
         PROSE[limit].format(
             "".join(f"<li>{value}: one" for value in value)
             if limit == "enum"
             else json.dumps(value).strip('"')
         )
-        for limit, value in said.items()
+        for limit, value in facts.items()
         if limit in PROSE and value not in (None, [])
     )
 
@@ -436,7 +438,7 @@ ROWS = {
 @pytest.mark.parametrize("number", sampled(VENDOR, 5))
 def test_each_row_of_a_vendor_page_that_is_renamed_or_removed_is_told(number: str) -> None:
     of, text = VENDOR[number], vendor_page(number).read_text("utf-8")
-    told = 0
+    counted = 0
     for row in re.finditer(ROWS[number], text):
         name = row[2]
         renamed = text[: row.start(2)] + f"{name}_x" + text[row.end(2) :]
@@ -451,15 +453,15 @@ def test_each_row_of_a_vendor_page_that_is_renamed_or_removed_is_told(number: st
         before = path.removesuffix("_x")
         assert missing == [(side, path, "missing"), (side, before, "extra")]
         assert unexplained(of, removed) == [(side, before, "extra")]
-        told += 1
-    assert told == len(set(paths_of(load_page(str(vendor_page(number))))))
+        counted += 1
+    assert counted == len(set(paths_of(load_page(str(vendor_page(number))))))
 
 
 def paths_of(page: Page) -> Iterator[tuple[str, str]]:
-    for it in page.tables:
-        if it.role not in {Role.STATUS_CODES, Role.OTHER}:
-            side = "response" if it.role is Role.RESPONSE else "request"
-            pending = [("", row) for row in it.rows]
+    for printed in page.tables:
+        if printed.role not in {Role.STATUS_CODES, Role.OTHER}:
+            side = "response" if printed.role is Role.RESPONSE else "request"
+            pending = [("", row) for row in printed.rows]
             while pending:
                 above, row = pending.pop()
                 yield side, above + row.name

@@ -1,4 +1,4 @@
-"""Reading vendor pages: the three formats, what prose states, and what is no page at all.
+"""Reading vendor pages: the three formats, limits in prose, and files that are not pages.
 
 The pages in tests/pages/ are the project's own, of an API for flying kites.
 """
@@ -266,8 +266,8 @@ def test_fields_are_found_by_type_or_name_after_the_parameter_or_before() -> Non
         "tags": ("Array<Tag>", True, {}, {"value": ("String", True, {})}),
         "size": ("Size object", True, {}, size),
     }
-    assert [facts(it.rows) for it in page.with_role(Role.REQUEST)] == [request]
-    assert [facts(it.rows) for it in page.with_role(Role.RESPONSE)] == [response]
+    assert [facts(printed.rows) for printed in page.with_role(Role.REQUEST)] == [request]
+    assert [facts(printed.rows) for printed in page.with_role(Role.RESPONSE)] == [response]
     assert len(page.tables) == 3
 
 
