@@ -109,12 +109,12 @@ def run_once(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is 
     lifecycle, live = comparison.job.lifecycle, comparison.live
     if lifecycle.state is State.ABSENT:
         if live and live.phase in RUNNING_PHASES:
-            return _cancel(f"state is absent, but run {live.id} is {live.state}")
+            return _cancel(f"desired state is absent, but run {live.id} is {live.state}")
         if live and live.phase is Phase.UNKNOWN:
             return _warn(
-                f"state is absent, but the live state '{live.state}' is unknown to this version; skipped"
+                f"desired state is absent, but the live state '{live.state}' is unknown to this version; skipped"
             )
-        return _unchanged("state is absent and no run is active")
+        return _unchanged("desired state is absent and no run is active")
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:
             return _unchanged("not deployed; onMissing is keep")
@@ -189,10 +189,10 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
     wants_run = lifecycle.state is State.RUNNING
     if lifecycle.state is State.ABSENT:
         if live is None:
-            return _unchanged("state is absent and the job does not exist")
+            return _unchanged("desired state is absent and the job does not exist")
         if live.phase is Phase.PENDING:
             return _warn(
-                f"state is absent, but the job is in transition ({live.state}); run plan again later"
+                f"desired state is absent, but the job is in transition ({live.state}); run plan again later"
             )
         return _delete(comparison, live)
     if live is None:
@@ -285,7 +285,7 @@ def _stop(comparison: Comparison, reason: str, action: Action, steps: tuple[Step
 
 
 def _delete(comparison: Comparison, live: LiveJob) -> Decision:
-    reason = f"state is absent, but the job is {live.state}"
+    reason = f"desired state is absent, but the job is {live.state}"
     if live.phase not in {Phase.ACTIVE, Phase.UNKNOWN}:
         return Decision(Action.DELETE, reason, Impact.DELETES, (Step.DELETE,))
     how = "with" if comparison.job.lifecycle.savepoint else "without"
