@@ -52,7 +52,7 @@ EXIT_CODES: Mapping[Exit, str] = {
         "the target, and no changes were applied."
     ),
     Exit.STALE: "The plan is stale: not the expected one (`--expect`, `--plan`); no changes were applied.",
-    Exit.UNKNOWN: "Outcome unknown: at least one request may have been executed.",
+    Exit.UNKNOWN: "Outcome unknown: at least one request may have been executed; run `plan` before you retry.",
     Exit.PARTLY: "Some changes were applied and some failed; or a job did not reach the state in time.",
     Exit.INTERRUPTED: "Interrupted (Ctrl-C, SIGTERM).",
 }

@@ -279,7 +279,8 @@ def _then_start(comparison: Comparison, live: LiveJob, first: Decision) -> Decis
 
 def _stop(comparison: Comparison, reason: str, action: Action, steps: tuple[Step, ...]) -> Decision:
     if comparison.job.lifecycle.savepoint:
-        return Decision(action, f"{reason}; stops with a savepoint", Impact.RESTART, steps)
+        start = ", then starts from it" if Step.START in steps else ""
+        return Decision(action, f"{reason}; stops with a savepoint{start}", Impact.RESTART, steps)
     reason = f"{reason}; stops without a savepoint (savepoint is false): job state is lost"
     return Decision(action, reason, Impact.STATE_LOST, steps)
 
