@@ -51,6 +51,18 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --format, passed to the verb as `style`; the first format is the default."""
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="Output format.",
+    )
+
+
 def rerun_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --rerun, for verbs that plan."""
     return click.option(

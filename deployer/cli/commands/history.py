@@ -10,7 +10,7 @@ import click
 from deployer.apply import journal
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, project_command, selector
+from deployer.cli.options import Options, format_option, project_command, selector
 from deployer.errors import Exit, UsageError
 from deployer.model import Job, Source
 from deployer.project.load import STATE_FOLDER
@@ -24,14 +24,7 @@ EXAMPLES = examples(
 
 
 @click.command("history", epilog=EXAMPLES)
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Output format.",
-)
+@format_option("text", "json")
 @click.option(
     "--limit",
     metavar="N",

@@ -8,7 +8,7 @@ import click
 
 from deployer.cli import plan_file, session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, project_command, rerun_option
+from deployer.cli.options import Options, format_option, project_command, rerun_option
 from deployer.errors import Exit
 from deployer.planning.saved_plan import as_text, destination, write
 from deployer.report import text
@@ -28,9 +28,7 @@ EXAMPLES = examples(
 
 
 @click.command("plan", epilog=EXAMPLES)
-@click.option(
-    "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
-)
+@format_option(*FORMATS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
 @click.option("--out", "out_file", metavar="FILE", help="Save the plan to FILE (for apply --plan).")
 @rerun_option

@@ -10,6 +10,7 @@ import click
 import yaml
 
 from deployer.cli.examples import examples
+from deployer.cli.options import format_option
 from deployer.errors import DeployerError, Exit, UsageError, nearest
 from deployer.escape import printable, value
 from deployer.kinds import KINDS
@@ -125,14 +126,7 @@ def _describe(printed: Any) -> str:
         ("Print them as JSON", "deployer schema import --format json batches.html"),
     ),
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(("yaml", "json")),
-    default="yaml",
-    show_default=True,
-    help="Output format.",
-)
+@format_option("yaml", "json")
 @click.argument("page")
 def import_(page: str, style: str) -> Exit:
     """Print the parameter tables of a vendor page, as the start of a table file."""

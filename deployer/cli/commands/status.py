@@ -8,7 +8,7 @@ import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, project_command
+from deployer.cli.options import Options, format_option, project_command
 from deployer.errors import Exit
 from deployer.report import status, text
 from deployer.report.terminal import err, out
@@ -20,14 +20,7 @@ EXAMPLES = examples(
 
 
 @click.command("status", epilog=EXAMPLES)
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Output format.",
-)
+@format_option("text", "json")
 @project_command
 def command(options: Options, style: str) -> Exit:
     """Show the live state of each job, and whether it matches its manifest."""

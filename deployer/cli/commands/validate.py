@@ -12,7 +12,7 @@ import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, project_command
+from deployer.cli.options import Options, format_option, project_command
 from deployer.cli.source_lines import with_source_lines
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.escape import printable
@@ -45,9 +45,7 @@ EXAMPLES = examples(
 @click.command("validate", epilog=EXAMPLES)
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option("--all-targets", is_flag=True, help="Validate for every target in deployer.yaml.")
-@click.option(
-    "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
-)
+@format_option(*FORMATS)
 @click.option("-v", "--verbose", is_flag=True, help="Show the resources of each job's sc_type.")
 @project_command
 def command(options: Options, style: str, *, strict: bool, all_targets: bool, verbose: bool) -> Exit:
