@@ -204,6 +204,28 @@ class LiveJob:
     savepoint: str = ""
     ownership: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def condition(self) -> str:
+        """The state as the end of a sentence, with the service's word for it: `has failed (dead)`."""
+        if self.phase is Phase.UNKNOWN:
+            return f"is in state '{self.state}', which deployer does not handle"
+        words = CONDITIONS[self.phase]
+        if self.phase is Phase.ACTIVE and "running" in self.state.casefold():
+            words = "is running"
+        return words if words == f"is {self.state.casefold()}" else f"{words} ({self.state})"
+
+
+# The phases as the end of a sentence about a job.
+CONDITIONS: Mapping[Phase, str] = {
+    Phase.DRAFT: "is a draft",
+    Phase.PENDING: "is in transition",
+    Phase.ACTIVE: "is active",
+    Phase.SUCCEEDED: "has succeeded",
+    Phase.FAILED: "has failed",
+    Phase.STOPPED: "was stopped",
+    Phase.UNKNOWN: "is in an unknown state",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Live:
@@ -256,6 +278,7 @@ class Impact(StrEnum):
 
     NONE = "none"
     IN_PLACE = "in-place"
+    STOPS = "stops"
     RESTART = "restart"
     STATE_LOST = "state-lost"
     RERUNS = "reruns"

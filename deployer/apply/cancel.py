@@ -14,9 +14,9 @@ def cancel(context: ChangeContext) -> str:
     runs = (context.live, *context.change.other_runs)
     messages = [_cancel_run(context, run) for run in runs]
     context.progress.id = context.live.id
-    if len(runs) == 1:
+    if context.change.steps == (Step.CANCEL,) and len(runs) == 1:
         return messages[0]
-    return ", ".join(f"{run.id} {message}" for run, message in zip(runs, messages, strict=True))
+    return ", ".join(f"run {run.id} {message}" for run, message in zip(runs, messages, strict=True))
 
 
 def _cancel_run(context: ChangeContext, run: LiveJob) -> str:

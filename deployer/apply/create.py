@@ -12,7 +12,7 @@ from deployer.cloud.observe import list_candidates
 from deployer.errors import ApiError, ResponseLost
 from deployer.kinds.kind import Nature
 from deployer.kinds.ownership import with_ownership
-from deployer.model import Job, LiveJob, Spec, Step
+from deployer.model import LiveJob, Spec, Step
 
 
 def create(context: ChangeContext) -> str:
@@ -27,7 +27,7 @@ def create(context: ChangeContext) -> str:
         lambda: _send(context, spec),
         lambda: _find(context),
         repeatable=False,
-        doubt=lambda evidence: _doubt(context.job, evidence),
+        doubt=_doubt,
     )
     written = send_write(context, write)
     progress.id = written.id
@@ -45,6 +45,7 @@ def create(context: ChangeContext) -> str:
         notes += found.note
         progress.created = context.read_job(progress.id)
     word = "created" if context.kind.nature is Nature.DEFINITION else "submitted"
+    word = "new run submitted" if context.change.steps[0] is Step.CANCEL else word
     return f"{word}{notes}"
 
 
@@ -76,12 +77,11 @@ def _is_created(context: ChangeContext, live: LiveJob) -> bool:
     return live.identity == context.job.identity and has_this_content(context.kind, context.job, live)
 
 
-def _doubt(job: Job, evidence: Evidence) -> str:
+def _doubt(evidence: Evidence) -> str:
     if evidence.error:
-        found = f"; cannot read the job list: {evidence.error}"
+        found = f"the job list cannot be read: {evidence.error}"
     elif evidence.candidates:
-        found = f"; possible matches: {', '.join(evidence.candidates)}"
+        found = f"possible matches: {', '.join(evidence.candidates)}"
     else:
-        found = "; the job is not listed yet"
-    command = f"deployer plan --select kind={job.kind},name={job.name}"
-    return f"{found}; check with: {command}"
+        found = "the job is not listed yet"
+    return f"the request may have been executed; {found}"

@@ -58,8 +58,10 @@ def _failure(context: ChangeContext, error: DeployerError) -> str:
     if progress.partial:
         return f"{progress.partial}, but {error}"
     if progress.messages:
-        step = context.change.steps[len(progress.messages)]
-        return f"but failed to {step}: {error}"
+        steps = context.change.steps
+        step = steps[len(progress.messages)]
+        is_down = Step.START in steps and steps[0] is Step.STOP
+        return f"but failed to {step}{', so the job stays stopped' if is_down else ''}: {error}"
     return str(error)
 
 

@@ -30,14 +30,14 @@ def recheck(context: ChangeContext) -> None:
     live = next((run for run in listed if run.id == planned.id), None)
     live = live or context.read_job(planned.id, planned.identity)
     if live is None:
-        raise ChangedMeanwhile(f"{planned.id} no longer exists; run plan again")
+        raise ChangedMeanwhile(f"job {planned.id} no longer exists; run plan again")
     if _has_moved(context, planned, live):
         raise ChangedMeanwhile(
-            f"{planned.id} changed from {planned.state} to {live.state} since the plan was created; run plan again"
+            f"job {planned.id} changed from {planned.state} to {live.state} since the plan was created; run plan again"
         )
     if names := _differing_fields(planned, live):
         raise ChangedMeanwhile(
-            f"{planned.id} was modified since the plan was created ({', '.join(names)}); run plan again"
+            f"job {planned.id} was modified since the plan was created ({', '.join(names)}); run plan again"
         )
     # A savepoint that the plan did not know is not used for a start.
     counts = planned.savepoint or live.phase is Phase.ACTIVE
@@ -55,7 +55,7 @@ def list_same_name(context: ChangeContext) -> list[LiveJob]:
     for run in listed:
         unnamed = not kind.named_in_listing and not run.identity.name and run.phase in RUNNING_PHASES
         if run.id not in context.planned_ids and (run.identity == job.identity or unnamed):
-            raise ChangedMeanwhile(f"{run.id} ({run.state}) was created since the plan; run plan again")
+            raise ChangedMeanwhile(f"job {run.id} ({run.state}) was created since the plan; run plan again")
     return listed
 
 

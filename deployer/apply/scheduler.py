@@ -15,7 +15,7 @@ from graphlib import TopologicalSorter
 
 from deployer.apply.context import ApplyContext
 from deployer.apply.deployment import deploy
-from deployer.apply.wait import UNTIL_WORDS, WaitEnd, has_reached, is_state, state_of, wait_until
+from deployer.apply.wait import UNTIL_WORDS, WaitEnd, condition_of, has_reached, state_of, wait_until
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
@@ -170,7 +170,7 @@ class _Scheduler:
             outcome = self._outcomes.get(dependency.identity)
             if outcome and outcome.result is not Result.DONE:
                 result = "outcome unknown" if outcome.result is Result.UNKNOWN else outcome.result
-                return f"dependency {dependency.identity.name}: {result}"
+                return f"dependency '{dependency.identity.name}': {result}"
         return ""
 
     # --- in a thread of the pool
@@ -195,21 +195,19 @@ class _Scheduler:
         """Wait for a dependency, and return why the jobs that depend on it are skipped, empty if they are not."""
         if dependency.until is Until.SUBMITTED:
             return ""
-        name = dependency.identity.name
+        name = f"dependency '{dependency.identity.name}'"
         identifier = self._id_of(dependency.identity)
         if not identifier:
-            return f"dependency {name} does not exist"
+            return f"{name} does not exist"
         try:
             final = self._wait(dependency.identity, identifier, dependency.until)
         except ApiError as error:
-            return f"cannot read the state of dependency {name}: {error}"
+            return f"cannot read the state of {name}: {error}"
         if not final.reached:
             timeout = self._jobs[dependency.identity].lifecycle.timeout
-            return (
-                f"timed out after {timeout} waiting until dependency {name} {UNTIL_WORDS[dependency.until]}"
-            )
+            return f"timed out after {timeout} waiting until {name} {UNTIL_WORDS[dependency.until]}"
         if _has_failed(final.live):
-            return f"dependency {name} {is_state(final.live)}"
+            return f"{name} {condition_of(final.live)}"
         return ""
 
     def _id_of(self, identity: Identity) -> str:
@@ -252,17 +250,18 @@ class _Scheduler:
             final = self._wait(job.identity, outcome.id, until)
         except Interrupted:
             return replace(
-                outcome, message=f"{outcome.message}; interrupted while waiting until it {UNTIL_WORDS[until]}"
+                outcome,
+                message=f"{outcome.message}; interrupted before it was known whether it {UNTIL_WORDS[until]}",
             )
         except ApiError as error:
-            message = f"{outcome.message}; cannot read whether it {UNTIL_WORDS[until]}: {error}"
+            message = f"{outcome.message}; it may still be running: its state could not be read: {error}"
             return replace(outcome, result=Result.TIMED_OUT, message=self._context.secrets.scrubbed(message))
         state = state_of(final.live)
         if not final.reached:
-            message = f"{outcome.message}; still {state} after {job.lifecycle.timeout}; the job keeps running"
+            message = f"{outcome.message}; still {state} after {job.lifecycle.timeout}; it was not cancelled"
             return replace(outcome, result=Result.TIMED_OUT, message=message)
         if _has_failed(final.live):
-            message = f"{outcome.message}, but the job {is_state(final.live)}"
+            message = f"{outcome.message}, but the job {condition_of(final.live)}"
             return replace(outcome, result=Result.FAILED, message=message, log=self._log(job, outcome.id))
         return replace(outcome, message=f"{outcome.message}; {state}")
 

@@ -32,9 +32,9 @@ def state_of(live: LiveJob | None) -> str:
     return live.state if live else "no longer exists"
 
 
-def is_state(live: LiveJob | None) -> str:
-    """Return `is STATE`, or that the job does not exist, for a message."""
-    return f"is {live.state}" if live else "no longer exists"
+def condition_of(live: LiveJob | None) -> str:
+    """Return the state of a job as the end of a sentence: `has failed (dead)`."""
+    return live.condition if live else "no longer exists"
 
 
 def wait_until(

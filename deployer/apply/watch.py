@@ -106,6 +106,6 @@ def _result(wanted: WaitRequest, live: LiveJob | None, passed: float) -> WaitRes
     if live.phase in FAILED_PHASES:
         return WaitResult(identity, Result.FAILED, state, identifier)
     if passed >= wanted.timeout_seconds:
-        message = f"still {state} after {wanted.timeout}; the job keeps running"
+        message = f"still {state} after {wanted.timeout}; it was not cancelled"
         return WaitResult(identity, Result.TIMED_OUT, message, identifier)
     return None

@@ -38,7 +38,7 @@ class Write:
 
     `send` returns the id of the created job, None if the job existed before; it raises ApiError. `confirm`
     reads once what the request has done, and raises ApiError. `repeatable`: it can be sent twice safely.
-    `doubt` returns the end of the message about an unknown outcome.
+    `doubt` describes an unknown outcome, empty for the usual words.
     """
 
     step: Step
@@ -139,12 +139,10 @@ def find_lost(context: ChangeContext, write: Write, error: ResponseLost) -> Writ
     evidence = _confirm_until_delay_ends(context, write)
     if evidence.id:
         return Written(evidence.id, f" (response lost; {_proof(write)})", is_response_lost=True)
-    doubt = "the request may have been executed" if write.step is Step.CREATE else _doubt(write.step)
-    raise OutcomeUnknown(f"{error}; outcome unknown: {doubt}{write.doubt(evidence)}") from None
-
-
-def _doubt(step: Step) -> str:
-    return f"the job may have been {DONE_WORDS[step]}"
+    job = context.job
+    doubt = write.doubt(evidence) or f"the job may have been {DONE_WORDS[write.step]}"
+    command = f"deployer plan --select kind={job.kind},name={job.name}"
+    raise OutcomeUnknown(f"outcome unknown: {doubt} ({error}); check with: {command}") from None
 
 
 def _proof(write: Write) -> str:

@@ -36,13 +36,21 @@ _STOPPING_STEPS = {Step.CANCEL, Step.STOP, Step.DELETE}
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The result of a row of a decision table. `is_warning` makes it a warning."""
+    """The result of a row of a decision table. `is_warning` makes it a warning.
+
+    `cause` is what was found, `effect` what is done about it, empty if nothing is.
+    """
 
     action: Action
-    reason: str
+    cause: str
+    effect: str = ""
     impact: Impact = Impact.NONE
     steps: tuple[Step, ...] = ()
     is_warning: bool = False
+
+    @property
+    def reason(self) -> str:
+        return "; ".join(filter(None, (self.cause, self.effect)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +86,8 @@ class Comparison:
     @property
     def rerun_reason(self) -> str:
         if self.job.rerun_requested:
-            return "rerun requested by --rerun"
-        return "lifecycle.rerun is later than the last submission"
+            return "rerun requested with --rerun"
+        return "rerun is due: nothing submitted since the time in lifecycle.rerun"
 
     @property
     def updatable_while_running(self) -> bool:
@@ -97,8 +105,8 @@ def decide(comparison: Comparison) -> Decision:
 
 def _allowed(job: Job, decision: Decision) -> Decision:
     if job.lifecycle.protect and _STOPPING_STEPS & {*decision.steps}:
-        reason = f"{decision.action} prevented by lifecycle.protect: {decision.reason}"
-        return Decision(Action.BLOCKED, reason)
+        # Without the effect: nothing of it happens.
+        return Decision(Action.BLOCKED, f"{decision.action} prevented by lifecycle.protect: {decision.cause}")
     return decision
 
 
@@ -109,76 +117,87 @@ def run_once(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is 
     lifecycle, live = comparison.job.lifecycle, comparison.live
     if lifecycle.state is State.ABSENT:
         if live and live.phase in RUNNING_PHASES:
-            return _cancel(f"desired state is absent, but run {live.id} is {live.state}")
+            return _cancel(f"desired state is absent, but run {live.id} {live.condition}")
         if live and live.phase is Phase.UNKNOWN:
             return _warn(
-                f"desired state is absent, but the live state '{live.state}' is unknown to this version; skipped"
+                f"desired state is absent, but run {live.id} {live.condition}", f"not cancelled; {_CHECK}"
             )
         return _unchanged("desired state is absent and no run is active")
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:
-            return _unchanged("not deployed; onMissing is keep")
-        return Decision(Action.CREATE, f"not deployed: {comparison.listing}", steps=(Step.CREATE,))
+            return _unchanged("not deployed", "not submitted because onMissing is keep")
+        return Decision(
+            Action.CREATE, f"not deployed: {comparison.listing}", "will submit a run", steps=(Step.CREATE,)
+        )
     if live.phase is Phase.UNKNOWN:
-        return _warn(f"state '{live.state}' is unknown to this version; skipped")
+        return _warn(f"run {live.id} {live.condition}", _NOT_HANDLED)
     if live.spec is None:
-        return _warn("the service does not return the submitted spec, so it cannot be compared; skipped")
+        return _warn(f"the service does not return the submitted spec of run {live.id}", _NOT_COMPARED)
     if live.phase in RUNNING_PHASES:
         return _run_once_active(comparison, live)
-    ended = f"last run {live.id}: {live.state}"
+    ended = f"last run {live.id} {live.condition}"
     if not comparison.is_unchanged:
         if lifecycle.on_change is OnChange.KEEP:
-            return _unchanged(f"{ended}; the spec differs, but onChange is keep")
+            return _unchanged(f"manifest changed; {ended}", "not submitted again because onChange is keep")
         return _resubmit(f"manifest changed; {ended}")
     if comparison.rerun_due:
         return _resubmit(f"{comparison.rerun_reason}; {ended}")
     if live.phase is Phase.SUCCEEDED:
         return _unchanged(ended)
     if live.phase is Phase.STOPPED:
-        return _warn(f"{ended}; the run was stopped outside deployer")
+        return _warn(ended, "not submitted again because a user stopped it")
     if lifecycle.on_failure is OnFailure.RESUBMIT:
-        return _resubmit(f"{ended}; onFailure is resubmit")
-    return _warn(f"{ended}; onFailure is keep")
+        return _resubmit(ended, " because onFailure is resubmit")
+    return _warn(ended, "not submitted again because onFailure is keep")
 
 
 def _run_once_active(comparison: Comparison, live: LiveJob) -> Decision:
-    now = f"run {live.id} is {live.state}"
+    now = f"run {live.id} {live.condition}"
     if comparison.is_unchanged:
         if comparison.rerun_due:
-            reason = f"{comparison.rerun_reason}, but {now}; wait for it to end or cancel it"
-            return Decision(Action.BLOCKED, reason)
+            return Decision(
+                Action.BLOCKED, f"{comparison.rerun_reason}, but {now}", "wait for it to end, or cancel it"
+            )
         return _unchanged(now)
     if live.identity.place != comparison.job.identity.place:
-        now += f" in {live.identity.place}"
+        now += f" in {KINDS[comparison.job.kind].place} '{live.identity.place}'"
+    changed = f"manifest changed while {now}"
     match comparison.job.lifecycle.on_change:
         case OnChange.REPLACE:
-            reason = f"manifest changed while {now}; cancels the run and submits a new one"
-            return Decision(Action.REPLACE, reason, Impact.CANCELS, (Step.CANCEL, Step.CREATE))
+            effect = f"will cancel run {live.id}, then submit a new one"
+            return Decision(Action.REPLACE, changed, effect, Impact.CANCELS, (Step.CANCEL, Step.CREATE))
         case OnChange.SUBMIT:
-            reason = f"manifest changed; submits a second run; {live.id} keeps running"
-            return Decision(Action.SUBMIT, reason, Impact.RERUNS, (Step.CREATE,))
+            effect = f"will submit a second run; run {live.id} keeps running"
+            return Decision(Action.SUBMIT, changed, effect, Impact.RERUNS, (Step.CREATE,))
         case OnChange.KEEP:
-            return _unchanged(f"{now}; the spec differs, but onChange is keep")
+            return _unchanged(changed, "not submitted again because onChange is keep")
         case OnChange.BLOCK:
-            reason = f"manifest changed while {now}; wait for it to end, or set lifecycle.onChange"
-            return Decision(Action.BLOCKED, reason)
+            options = "replace (cancels it), submit (second run) or keep (no new run)"
+            hint = f"wait for it to end, or set lifecycle.onChange: {options}"
+            return Decision(Action.BLOCKED, changed, hint)
 
 
-def _cancel(reason: str) -> Decision:
-    return Decision(Action.CANCEL, reason, Impact.CANCELS, (Step.CANCEL,))
+# The effects on a job whose state or spec cannot be judged.
+_CHECK = "check it in the console"
+_NOT_HANDLED = f"not compared with the manifest; {_CHECK}"
+_NOT_COMPARED = "it cannot be compared with the manifest; no changes are made"
 
 
-def _resubmit(reason: str) -> Decision:
-    return Decision(Action.RESUBMIT, reason, Impact.RERUNS, (Step.CREATE,))
+def _cancel(cause: str) -> Decision:
+    return Decision(Action.CANCEL, cause, "will cancel it", Impact.CANCELS, (Step.CANCEL,))
 
 
-def _unchanged(reason: str) -> Decision:
-    return Decision(Action.UNCHANGED, reason)
+def _resubmit(cause: str, because: str = "") -> Decision:
+    return Decision(Action.RESUBMIT, cause, f"will submit a new run{because}", Impact.RERUNS, (Step.CREATE,))
 
 
-def _warn(reason: str) -> Decision:
+def _unchanged(cause: str, effect: str = "") -> Decision:
+    return Decision(Action.UNCHANGED, cause, effect)
+
+
+def _warn(cause: str, effect: str) -> Decision:
     """Return a decision that changes nothing and warns."""
-    return Decision(Action.UNCHANGED, reason, is_warning=True)
+    return Decision(Action.UNCHANGED, cause, effect, is_warning=True)
 
 
 # --- definitions ------------------------------------------------------------------------------------------
@@ -192,106 +211,134 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
             return _unchanged("desired state is absent and the job does not exist")
         if live.phase is Phase.PENDING:
             return _warn(
-                f"desired state is absent, but the job is in transition ({live.state}); run plan again later"
+                f"desired state is absent, but the job {live.condition}", "not deleted; run plan again later"
             )
         return _delete(comparison, live)
     if live is None:
         if lifecycle.on_missing is OnMissing.KEEP:
-            return _unchanged("not deployed; onMissing is keep")
-        then = "creates and starts it" if wants_run else "creates a draft without starting it"
+            return _unchanged("not deployed", "not created because onMissing is keep")
+        effect = (
+            "will create it and start it"
+            if wants_run
+            else "will create it as a draft, because the desired state is stopped"
+        )
         steps = (Step.CREATE, Step.START) if wants_run else (Step.CREATE,)
-        return Decision(Action.CREATE, f"not deployed: {comparison.listing}; {then}", steps=steps)
+        return Decision(Action.CREATE, f"not deployed: {comparison.listing}", effect, steps=steps)
     if live.phase is Phase.PENDING:
-        moving = f"in transition ({live.state}); run plan again later"
         if comparison.is_unchanged:
-            return _unchanged(moving)
-        return _warn(f"manifest changed, but the job is {moving}")
+            return _unchanged(f"matches the manifest; the job {live.condition}")
+        return _warn(f"manifest changed, but the job {live.condition}", "not updated; run plan again later")
     if live.phase is Phase.UNKNOWN:
-        return _warn(f"state '{live.state}' needs manual action; skipped")
+        return _warn(f"the job {live.condition}", _NOT_HANDLED)
     if live.spec is None:
-        return _warn("the service does not return the job's definition, so it cannot be compared; skipped")
+        return _warn("the service does not return the job's definition", _NOT_COMPARED)
     if comparison.is_unchanged:
         return _definition_same(comparison, live)
-    changed = f"manifest changed; the job is {live.state}"
+    now = f"the job {live.condition}"
     if live.phase is not Phase.ACTIVE:
-        update = Decision(Action.UPDATE, changed, Impact.IN_PLACE, (Step.UPDATE,))
-        return _then_start(comparison, live, update) if wants_run else update
-    if comparison.updatable_while_running:
         if wants_run:
-            return Decision(Action.UPDATE, changed, Impact.IN_PLACE, (Step.UPDATE,))
-        return _stop(
-            comparison, f"{changed}; desired state is stopped", Action.UPDATE, (Step.UPDATE, Step.STOP)
+            changed = f"manifest changed and desired state is running, but {now}"
+            update = Decision(Action.UPDATE, changed, "", Impact.IN_PLACE, (Step.UPDATE,))
+            return _then_start(comparison, live, update)
+        changed = f"manifest changed and desired state is stopped; {now}"
+        return Decision(
+            Action.UPDATE, changed, "will update the definition only", Impact.IN_PLACE, (Step.UPDATE,)
         )
+    changed = f"manifest changed; {now}"
     if wants_run:
+        if comparison.updatable_while_running:
+            effect = "will update it while it runs"
+            return Decision(Action.UPDATE, changed, effect, Impact.IN_PLACE, (Step.UPDATE,))
         return _stop(comparison, changed, Action.RESTART, (Step.STOP, Step.UPDATE, Step.START))
-    return _stop(comparison, f"{changed}; desired state is stopped", Action.STOP, (Step.STOP, Step.UPDATE))
+    changed = f"manifest changed and desired state is stopped, but {now}"
+    if comparison.updatable_while_running:
+        return _stop(comparison, changed, Action.UPDATE, (Step.UPDATE, Step.STOP))
+    return _stop(comparison, changed, Action.STOP, (Step.STOP, Step.UPDATE))
 
 
 def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa: C901 - one case is one row
-    lifecycle, now = comparison.job.lifecycle, f"the job is {live.state}"
-    start = Decision(Action.START, now, steps=())
+    lifecycle, now = comparison.job.lifecycle, f"the job {live.condition}"
+    start = Decision(Action.START, now)
     match live.phase:
         case Phase.ACTIVE if lifecycle.state is not State.RUNNING:
             return _stop(comparison, f"desired state is stopped, but {now}", Action.STOP, (Step.STOP,))
         case Phase.ACTIVE if comparison.rerun_due:
-            return _warn(f"{now}; rerun does not restart a running job: stop it first")
+            return _warn(
+                f"{comparison.rerun_reason}, but {now}",
+                "a running job is not restarted for a rerun: stop it first",
+            )
         case Phase.ACTIVE:
             return _unchanged(now)
         case Phase.FAILED if lifecycle.state is not State.RUNNING:
-            return _warn(now)
+            return _warn(now, "not started because the desired state is stopped")
         case _ if lifecycle.state is not State.RUNNING:
             return _unchanged(now)
         case Phase.DRAFT:
-            return _then_start(comparison, live, replace(start, reason="created but never started"))
+            return _then_start(comparison, live, start)
         case Phase.STOPPED:
-            return _then_start(
-                comparison, live, replace(start, reason=f"desired state is running, but {now}")
-            )
+            return _then_start(comparison, live, replace(start, cause=f"desired state is running, but {now}"))
         case Phase.SUCCEEDED if comparison.rerun_due:
-            return _then_start(comparison, live, replace(start, reason=f"{comparison.rerun_reason}; {now}"))
+            return _then_start(comparison, live, replace(start, cause=f"{comparison.rerun_reason}; {now}"))
         case Phase.SUCCEEDED:
-            return _unchanged(f"{now}: completed")
+            return _unchanged(now)
         case _ if lifecycle.on_failure is OnFailure.RESUBMIT:
-            return _then_start(comparison, live, replace(start, reason=f"{now}; onFailure is resubmit"))
+            return _then_start(comparison, live, replace(start, cause=f"{now}; onFailure is resubmit"))
         case _:
-            return _warn(f"{now}; onFailure is keep")
+            return _warn(now, "not started again because onFailure is keep")
 
 
 def _then_start(comparison: Comparison, live: LiveJob, first: Decision) -> Decision:
     """Add a start to `first`: from the savepoint; without one only if no state is lost or the manifest allows it."""
-    steps = (*first.steps, Step.START)
+    updates = "update the definition, then " if Step.UPDATE in first.steps else ""
+    start = replace(first, steps=(*first.steps, Step.START))
     match live.phase:
         case Phase.DRAFT:
-            return replace(first, steps=steps)
+            return replace(start, effect=f"will {updates}start its first run")
         case Phase.SUCCEEDED:
-            reason = f"{first.reason}; starts a new run"
-            return replace(first, reason=reason, impact=Impact.RERUNS, steps=steps)
+            return replace(start, effect=f"will {updates}start a new run", impact=Impact.RERUNS)
         case _ if live.savepoint:
-            reason = f"{first.reason}; starts from the savepoint"
-            return replace(first, reason=reason, steps=steps)
+            return replace(start, effect=f"will {updates}start it from its savepoint")
         case _ if not comparison.job.lifecycle.savepoint:
-            reason = f"{first.reason}; no savepoint exists and savepoint is false: job state is lost"
-            return replace(first, reason=reason, impact=Impact.STATE_LOST, steps=steps)
+            effect = f"will {updates}start it without one, because savepoint is false: job state is lost"
+            return replace(
+                start, cause=f"{first.cause}; no savepoint exists", effect=effect, impact=Impact.STATE_LOST
+            )
         case _:
-            reason = f"{first.reason}; no savepoint exists, so starting it would lose job state"
-            return Decision(Action.BLOCKED, f"{reason}; set lifecycle.savepoint: false to allow this")
+            return Decision(
+                Action.BLOCKED,
+                f"{first.cause}; no savepoint exists, so starting it would lose the job state",
+                "set lifecycle.savepoint to false to allow this",
+            )
 
 
-def _stop(comparison: Comparison, reason: str, action: Action, steps: tuple[Step, ...]) -> Decision:
+# The effects of the steps that begin or end with a stop; {how} is with or without a savepoint.
+_STOP_EFFECTS = {
+    (Step.STOP,): "will stop it {how}",
+    (Step.STOP, Step.UPDATE): "will stop it {how}, then update the definition",
+    (Step.UPDATE, Step.STOP): "will update it while it runs, then stop it {how}",
+    (Step.STOP, Step.UPDATE, Step.START): "will stop it {how}, update the definition and start it {source}",
+    (Step.STOP, Step.DELETE): "will stop it {how}, then delete it",
+}
+
+
+def _stop(comparison: Comparison, cause: str, action: Action, steps: tuple[Step, ...]) -> Decision:
     if comparison.job.lifecycle.savepoint:
-        start = ", then starts from it" if Step.START in steps else ""
-        return Decision(action, f"{reason}; stops with a savepoint{start}", Impact.RESTART, steps)
-    reason = f"{reason}; stops without a savepoint (savepoint is false): job state is lost"
-    return Decision(action, reason, Impact.STATE_LOST, steps)
+        effect = _STOP_EFFECTS[steps].format(how="with a savepoint", source="from that savepoint")
+        impact = Impact.RESTART if Step.START in steps else Impact.STOPS
+        return Decision(action, cause, effect, impact, steps)
+    effect = _STOP_EFFECTS[steps].format(how="without a savepoint", source="without state")
+    return Decision(
+        action, cause, f"{effect} (savepoint is false): job state is lost", Impact.STATE_LOST, steps
+    )
 
 
 def _delete(comparison: Comparison, live: LiveJob) -> Decision:
-    reason = f"desired state is absent, but the job is {live.state}"
+    cause = f"desired state is absent, but the job {live.condition}"
     if live.phase not in {Phase.ACTIVE, Phase.UNKNOWN}:
-        return Decision(Action.DELETE, reason, Impact.DELETES, (Step.DELETE,))
-    how = "with" if comparison.job.lifecycle.savepoint else "without"
-    reason = f"{reason}; stops it first, {how} a savepoint"
-    return Decision(Action.DELETE, reason, Impact.DELETES, (Step.STOP, Step.DELETE))
+        return Decision(Action.DELETE, cause, "will delete it", Impact.DELETES, (Step.DELETE,))
+    steps = (Step.STOP, Step.DELETE)
+    how = "with a savepoint" if comparison.job.lifecycle.savepoint else "without a savepoint"
+    return Decision(Action.DELETE, cause, _STOP_EFFECTS[steps].format(how=how), Impact.DELETES, steps)
 
 
 # --- deployer cancel --------------------------------------------------------------------------------------
@@ -301,13 +348,15 @@ def cancellation(comparison: Comparison) -> Decision:
     """Decide for `deployer cancel`: end active runs, keep records and definitions."""
     job, live = comparison.job, comparison.live
     if live is None:
-        return _unchanged("not deployed")
+        return _unchanged("not deployed", "nothing to cancel")
+    is_run = KINDS[job.kind].nature is Nature.RUN_ONCE
+    now = f"{f'run {live.id}' if is_run else 'the job'} {live.condition}"
     if live.phase is Phase.UNKNOWN:
-        return _warn(f"state '{live.state}' is unknown to this version; skipped")
+        return _warn(f"cancel requested, but {now}", f"not cancelled; {_CHECK}")
     if live.phase not in RUNNING_PHASES:
-        return _unchanged(f"the job is {live.state}")
-    if KINDS[job.kind].nature is Nature.RUN_ONCE:
-        return _allowed(job, _cancel(f"run {live.id} is {live.state}"))
+        return _unchanged(now, "nothing to cancel")
+    if is_run:
+        return _allowed(job, _cancel(f"cancel requested; {now}"))
     if live.phase is Phase.PENDING:
-        return Decision(Action.BLOCKED, f"in transition ({live.state}); try again later")
-    return _allowed(job, _stop(comparison, f"the job is {live.state}", Action.STOP, (Step.STOP,)))
+        return Decision(Action.BLOCKED, f"cancel requested, but {now}", "try again later")
+    return _allowed(job, _stop(comparison, f"cancel requested; {now}", Action.STOP, (Step.STOP,)))

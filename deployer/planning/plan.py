@@ -18,6 +18,7 @@ from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.ownership import Owner, is_owned, matches_fingerprint
 from deployer.model import (
+    CONDITIONS,
     FAILED_PHASES,
     REACHED_PHASES,
     RUNNING_PHASES,
@@ -70,7 +71,7 @@ def make_plan(
         if run.phase in RUNNING_PHASES and run.identity not in planned:
             same_name_elsewhere[run.identity.kind, run.identity.name].append(run)
     extents = _listing_extents(live.jobs) | {
-        key: f"no match by name among {total} listed jobs" for key, total in live.asked_by_name.items()
+        key: _not_found(total) for key, total in live.asked_by_name.items()
     }
     moved_ids: set[str] = set()
     changes: list[Change] = []
@@ -82,7 +83,7 @@ def make_plan(
         failure = live.failures.get(job.identity)
         if job.identity not in selected:
             current = current_run(own)
-            missing = "cannot be read" if failure else "is not deployed and not selected"
+            missing = "cannot be read" if failure else "is not deployed, and not selected by PATH or --select"
             dependency_phases[job.identity] = current.phase if current else missing
             continue
         if failure := failure or _rerun_in_future(job, live.now):
@@ -171,18 +172,21 @@ def _decide(
     comparison = Comparison(job, live, _differences(kind, job, live), listing)
     if kind.nature is Nature.DEFINITION:
         if len(runs) > 1:
-            return comparison, Decision(Action.BLOCKED, f"several live jobs have this name: {_ids(runs)}")
+            cause = f"several live jobs have this name: {_ids(runs)}"
+            return comparison, Decision(Action.BLOCKED, cause, "rename or delete all but one")
         return comparison, table(comparison)
     decision = table(comparison)
     if len(active) > 1 and comparison.fields and decision.action is not Action.CANCEL:
-        reason = f"several runs are active and the newest one differs: {_ids(active)}"
-        return comparison, Decision(Action.BLOCKED, reason)
+        cause = f"several runs are active ({_ids(active)}), and the newest one differs from the manifest"
+        return comparison, Decision(Action.BLOCKED, cause, "wait for them to end, or cancel them")
     candidates = [] if kind.named_in_listing else _active(unnamed)
     if live is None and candidates:
-        reason = f"an unnamed active job in {job.identity.place} may be this job: {_ids(candidates)}"
+        cause = f"an unnamed active job in {kind.place} '{job.identity.place}' may be this job: {_ids(candidates)}"
         if decision.action is Action.CREATE:
-            return comparison, Decision(Action.BLOCKED, reason)
-        decision = replace(decision, reason=f"{decision.reason}; however, {reason}", is_warning=True)
+            return comparison, Decision(Action.BLOCKED, cause, "wait for it to end, or cancel it")
+        decision = replace(
+            decision, effect="; ".join(filter(None, (decision.effect, cause))), is_warning=True
+        )
     return comparison, decision
 
 
@@ -212,13 +216,17 @@ def _listing_extents(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
     return {key: _describe_extent(listed) for key, listed in times.items()}
 
 
+def _not_found(total: int, oldest: str = "") -> str:
+    jobs = f"{total} {'job' if total == 1 else 'jobs'}"
+    return f"not found in the service's list ({jobs}{oldest})"
+
+
 def _describe_extent(times: Sequence[int]) -> str:
-    held = f"not found among {len(times)} listed {'job' if len(times) == 1 else 'jobs'}"
     try:
         oldest = datetime.fromtimestamp(min(filter(None, times)) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
-        return held  # no submission time, or none in the calendar
-    return f"{held} (oldest: {oldest:%Y-%m-%d})"
+        return _not_found(len(times))  # no submission time, or none in the calendar
+    return _not_found(len(times), f", oldest from {oldest:%Y-%m-%d}")
 
 
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
@@ -262,19 +270,21 @@ def _check_dependencies(
         return decision
     waits = []
     for dependency in job.depends_on:
-        name = dependency.identity.name
+        name = f"dependency '{dependency.identity.name}'"
         phase = dependency_phases[dependency.identity]
         if not isinstance(phase, Phase):
-            return Decision(Action.BLOCKED, f"dependency {name} {phase}")
-        if phase in FAILED_PHASES:
-            return Decision(Action.BLOCKED, f"dependency {name} has {phase}")
+            return Decision(Action.BLOCKED, f"{name} {phase}")
         enough = REACHED_PHASES[dependency.until]
-        if phase is Phase.DRAFT and phase not in enough:
-            return Decision(Action.BLOCKED, f"dependency {name} is a draft")
+        if phase in FAILED_PHASES or (phase is Phase.DRAFT and phase not in enough):
+            return Decision(Action.BLOCKED, f"{name} {CONDITIONS[phase]}")
         if phase not in enough:
             waits.append(f"{name} {_UNTIL_WORDS[dependency.until]}")
-    reason = f"{decision.reason}; waits until {' and '.join(waits)}" if waits else decision.reason
-    return replace(decision, reason=reason)
+    if not waits:
+        return decision
+    return replace(
+        decision,
+        effect="; ".join(filter(None, (decision.effect, f"first waits until {' and '.join(waits)}"))),
+    )
 
 
 def _all_fields(job: Job) -> tuple[FieldChange, ...]:
@@ -295,7 +305,7 @@ def _notes(
         messages.append("rerun ignored: the service does not report the submission time")
     others = _other_runs(runs, comparison.live)
     if others and row.action is Action.CANCEL:
-        messages.append(f"several runs are active; all of them are cancelled: {_ids(_active(runs))}")
+        messages.append(f"several runs are active; all of them will be cancelled: {_ids(_active(runs))}")
     elif others and row.action is not Action.BLOCKED:
         messages.append(f"several runs are active; other runs: {_ids(others)}")
     if same_name_elsewhere and comparison.live is None and row.action is Action.CREATE:

@@ -150,17 +150,17 @@ def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
 def outcome(outcome: Outcome) -> str:
     """Return one line for one finished change, and the last lines of the log of a job that failed."""
     word = click.style(f"{outcome.result:<8}", fg=_RESULT_COLOURS[outcome.result])
-    identifier = f" {printable(outcome.id)}" if outcome.id else ""
+    identifier = f" (id {printable(outcome.id)})" if outcome.id else ""
     job = outcome.change.job
-    line = f"{word} {outcome.change.action} {printable(str(job.identity))}:{identifier} {printable(outcome.message)}"
+    line = f"{word} {outcome.change.action} {printable(str(job.identity))}{identifier}: {printable(outcome.message)}"
     return "\n".join([line, *(f"    | {printable(logged)}" for logged in outcome.log)])
 
 
 def wait_result(result: WaitResult) -> str:
     """Return one line for the result of a wait."""
     word = click.style(f"{result.result:<9}", fg=_RESULT_COLOURS[result.result])
-    identifier = f" {printable(result.id)}," if result.id else ""
-    return f"{word} {printable(str(result.identity))}:{identifier} {printable(result.message)}"
+    identifier = f" (id {printable(result.id)})" if result.id else ""
+    return f"{word} {printable(str(result.identity))}{identifier}: {printable(result.message)}"
 
 
 def outcomes(

@@ -324,7 +324,7 @@ def test_a_dependency_that_is_not_selected_is_not_sent(workspace: Workspace) -> 
     chain(workspace)
     applied = workspace.apply("--select", "name=second")
     assert applied.code == 5
-    assert "dependency first is not deployed and not selected" in applied.out
+    assert "dependency 'first' is not deployed, and not selected by PATH or --select" in applied.out
     workspace.apply("--select", "name=first")
     assert workspace.apply("--select", "name=second").code == 0
     assert {name for name, row in status(workspace).items() if row["id"]} == {"first", "second"}

@@ -256,7 +256,7 @@ def test_a_session_that_is_listed_without_a_name_is_pointed_out(
         assert proxy.count("DELETE") == 0
     [session] = listed(emulator.url, "SparkSession")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancel complete: 0 cancelled.")
-    assert f"an unnamed active job in q may be this job: {session['id']}" in ran.out
+    assert f"an unnamed active job in queue 'q' may be this job: {session['id']}" in ran.out
     assert "Warnings:" in ran.out
 
 
@@ -264,7 +264,7 @@ def test_all_runs_of_a_job_are_ended(running: Workspace, emulator: Emulator) -> 
     fill(emulator.url, "SparkBatch", ["alpha"])
     ran = running.run("cancel", "--yes", "alpha.yaml")
     assert ran.code == 0
-    assert "several runs are active; all of them are cancelled" in ran.out
+    assert "several runs are active; all of them will be cancelled" in ran.out
     assert sorted(job["state"] for job in listed(emulator.url, "SparkBatch")) == ["dead", "dead", "running"]
 
 
@@ -283,7 +283,7 @@ def test_a_state_of_tomorrow_is_pointed_out(running: Workspace, emulator: Emulat
     ran = running.run("cancel", "--yes", "alpha.yaml")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancel complete: 0 cancelled.")
     assert "Warnings:" in ran.out
-    assert "state 'hibernating' is unknown to this version" in ran.out
+    assert "state 'hibernating', which deployer does not handle; not cancelled" in ran.out
 
 
 def test_what_differs_from_the_manifest_does_not_matter(running: Workspace, emulator: Emulator) -> None:
@@ -308,6 +308,6 @@ def test_all_runs_of_a_job_that_moved_are_ended(
     workspace.write("a.yaml", manifest("SparkBatch", "alpha", spec, lifecycle={"state": "absent"}))
     planned = workspace.plan()
     assert [len(change["other_runs"]) for change in planned["changes"]] == [1]
-    assert "several runs are active; all of them are cancelled" in planned["warnings"][0]["message"]
+    assert "several runs are active; all of them will be cancelled" in planned["warnings"][0]["message"]
     assert workspace.apply().code == 0
     assert {job["state"] for job in listed(emulator.url, "SparkBatch")} == {"dead"}

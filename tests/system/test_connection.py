@@ -298,10 +298,9 @@ def test_what_is_said_of_a_refusal(workspace: Workspace, proxy: FaultProxy, faul
 def test_the_request_id_of_a_lost_create_is_shown(workspace: Workspace, proxy: FaultProxy) -> None:
     batch(workspace)
     proxy.rule("POST", "", says(502, "", {"X-Request-Id": "req-7"}))
-    assert (
-        "HTTP 502 (request id req-7): Bad Gateway; outcome unknown: the request may have been executed"
-        in workspace.apply().out
-    )
+    out = workspace.apply().out
+    assert "outcome unknown: the request may have been executed; the job is not listed yet (POST " in out
+    assert "HTTP 502 (request id req-7): Bad Gateway); check with: deployer plan" in out
 
 
 def test_what_is_sent(workspace: Workspace, proxy: FaultProxy) -> None:

@@ -291,7 +291,7 @@ def test_a_lost_create_is_unknown_when_the_listing_is_lost_too(
     proxy.rule("GET", "", says(500, ERROR), nth=3)  # after that of the plan, and of the look before the write
     applied = workspace.apply()
     assert applied.code == 7
-    assert "cannot read the job list" in applied.out
+    assert "the job list cannot be read" in applied.out
     proxy.clear()
     assert last(workspace.apply().out) == "Apply complete: 0 applied."
     assert names_of(listed(emulator.url, "SparkBatch")) == ["alpha"]
@@ -401,7 +401,7 @@ def test_the_dependents_of_a_job_that_failed_are_skipped(
     proxy.rule("POST", "", changed_body("first", fault))
     applied = workspace.apply()
     assert (applied.code, last(applied.out)) == (code, end)
-    assert "second in q: dependency first: " in applied.out
+    assert "second in q: dependency 'first': " in applied.out
 
 
 def changed_body(name: str, fault: Fault) -> Fault:
@@ -437,7 +437,7 @@ def test_a_draft_left_behind_is_started_by_the_next_apply(
         8,
         "Apply incomplete: 0 applied, 1 failed.",
     )  # a draft was created
-    assert "1 created, but failed to start:" in applied.out
+    assert "(id 1): created, but failed to start:" in applied.out
     assert [change["action"] for change in stream.plan()["changes"]] == ["start"]
     assert stream.apply().code == 0
     assert (proxy.count("POST", "flink-jobs"), proxy.count("POST", RUN)) == (1, 2)

@@ -134,7 +134,7 @@ def test_the_answers_of_two_submits_are_swapped(
     assert applied.code == 0
     clock.forward(10)
     names = {str(job.get("id") or job["job_id"]): job for job in listed(emulator.url, kind)}
-    reported = re.findall(r"^done +create \w+ (one|two).*?: (\S+) ", applied.out, re.MULTILINE)
+    reported = re.findall(r"^done +create \w+ (one|two).*? \(id (\S+)\): ", applied.out, re.MULTILINE)
     assert {
         name: names[identifier].get("name") or names[identifier]["job_name"] for name, identifier in reported
     } == {
@@ -161,7 +161,7 @@ def test_the_id_of_an_earlier_run_is_not_believed(
     applied = workspace.apply()
     [run] = [job for job in listed(emulator.url, "SparkBatch") if job["id"] != earlier["id"]]
     assert applied.code == 0
-    assert f"{run['id']} submitted (response lost; found in the job list)" in applied.out
+    assert f"(id {run['id']}): submitted (response lost; found in the job list)" in applied.out
 
 
 def test_a_submit_that_failed_inside_the_service_is_looked_for(
@@ -191,7 +191,7 @@ def test_what_has_just_ended_need_not_be_cancelled(
     proxy.rule("DELETE", "batches", late)
     applied = workspace.apply()
     assert applied.code == 0
-    assert "had already ended (success), submitted" in applied.out
+    assert "had already ended (success), new run submitted" in applied.out
 
 
 @pytest.mark.parametrize(

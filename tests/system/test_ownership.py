@@ -176,10 +176,10 @@ def test_rerun_for_once(project: Workspace, emulator: Emulator, clock: Clock) ->
     project.apply()
     blocked = project.apply("--rerun", "name=alpha")
     assert blocked.code == 5
-    assert "rerun requested by --rerun, but" in blocked.out
+    assert "rerun requested with --rerun, but" in blocked.out
     clock.forward(10_000)
     assert "no changes" in project.run("plan").out
-    assert "rerun requested by --rerun" in project.run("plan", "--rerun", "name=alpha").out
+    assert "rerun requested with --rerun" in project.run("plan", "--rerun", "name=alpha").out
     again = project.apply("--rerun", "name=alpha")
     assert (again.code, again.out.splitlines()[-1]) == (0, "Apply complete: 1 applied.")
     assert sorted(job["name"] for job in listed(emulator.url, "SparkBatch")) == ["alpha", "alpha", "beta"]

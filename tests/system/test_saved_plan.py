@@ -204,7 +204,7 @@ def test_a_number_that_json_has_not(workspace: Workspace, emulator: Emulator) ->
         workspace.write_project()
         proxy.rule("GET", "/batches", changed(unwritten))
         ran = workspace.run("plan", "--out", FILE)
-    assert (ran.code, "so it cannot be compared" in ran.out) == (0, True)
+    assert (ran.code, "it cannot be compared with the manifest" in ran.out) == (0, True)
     saved = (workspace.folder / FILE).read_text()
     assert "NaN" not in saved
 
@@ -228,7 +228,7 @@ def test_stale_by_a_manifest(workspace: Workspace, emulator: Emulator) -> None:
         "    - /numExecutors  planned null -> 2, now null -> 3",
         "  - SparkBatch gone in q: planned create; now not in a selected manifest",
         "  - SparkBatch new in q: not in the saved plan; now create",
-        "    now: not deployed: the service lists no jobs",
+        "    now: not deployed: the service lists no jobs; will submit a run",
         "No changes were applied.",
     ]
     assert names(emulator) == []
@@ -305,8 +305,8 @@ def test_stale_by_a_draft_that_is_to_be_run(workspace: Workspace, emulator: Emul
     workspace.write("a.yaml", manifest("FlinkJar", "alpha", flink))
     ran = apply(workspace)
     assert (ran.code, names(emulator, "FlinkJar")) == (6, [])
-    assert "planned: not deployed: the service lists no jobs; creates a draft without starting it" in ran.err
-    assert "now: not deployed: the service lists no jobs; creates and starts it" in ran.err
+    assert "planned: not deployed: the service lists no jobs; will create it as a draft" in ran.err
+    assert "now: not deployed: the service lists no jobs; will create it and start it" in ran.err
 
 
 def test_a_difference_that_cannot_be_shown_is_said(workspace: Workspace) -> None:

@@ -158,7 +158,7 @@ def test_a_stop_without_a_savepoint_ends_the_restart(
     proxy.clear()
     again = running.apply()
     assert (again.code, writes(proxy)) == (5, [])
-    assert "no savepoint exists, so starting it would lose job state" in again.out
+    assert "no savepoint exists, so starting it would lose the job state" in again.out
     write(running, {"savepoint": False}, parallel_number=2)
     assert running.apply().code == 0
     assert is_done(running)
@@ -186,7 +186,7 @@ def test_an_older_savepoint_is_not_the_state_of_the_run(
     proxy.clear()
     again = running.apply()
     assert (again.code, writes(proxy)) == (5, [])
-    assert "no savepoint exists, so starting it would lose job state" in again.out
+    assert "no savepoint exists, so starting it would lose the job state" in again.out
     write(running, {"savepoint": False}, parallel_number=2)
     assert running.plan()["changes"][0]["impact"] == "state-lost"
     assert running.apply().code == 0

@@ -33,7 +33,7 @@ def test_apply_waits(workspace: Workspace, emulator: Emulator, clock: Clock, opt
     ran = workspace.apply(option)
     identifier = ids(emulator)["alpha"]
     assert ran.code == 0
-    assert f"done     create SparkBatch alpha in q: {identifier} submitted; {state}\n" in ran.out
+    assert f"done     create SparkBatch alpha in q (id {identifier}): submitted; {state}\n" in ran.out
 
 
 def test_apply_does_not_wait_unless_it_is_asked_to(workspace: Workspace, clock: Clock) -> None:
@@ -54,7 +54,7 @@ def test_a_wait_that_ends_in_time_out_does_not_fail_the_job(workspace: Workspace
     write(workspace, "SparkBatch", lifecycle={"timeout": "1s"})
     ran = workspace.apply("--wait=succeeded")
     assert ran.code == 8
-    assert "submitted; still starting after 1s; the job keeps running\n" in ran.out
+    assert "submitted; still starting after 1s; it was not cancelled\n" in ran.out
     # Nothing is submitted again for that.
     again = workspace.apply("--wait=succeeded")
     assert (again.code, again.out.splitlines()[-1]) == (0, "Apply complete: 0 applied.")
@@ -80,7 +80,7 @@ def test_a_job_that_fails_while_apply_waits_shows_the_end_of_its_log(
     # Something is there now: the run that failed.
     assert ran.code in {1, 8}
     assert "failed   create SparkBatch alpha" in ran.out
-    assert ran.out.count("submitted, but the job is dead\n    | boom\n    | password=") == 1
+    assert ran.out.count("submitted, but the job has failed (dead)\n    | boom\n    | password=") == 1
     assert "hunter2" not in ran.out + ran.err
 
 
@@ -99,9 +99,9 @@ def test_run_once_jobs_are_waited_for_until_they_succeed_and_streams_until_they_
     stream, report = (listed(emulator.url, kind)[0]["job_id"] for kind in ("FlinkJar", "MrsJob"))
     assert ran.code == 0
     assert ran.out.splitlines() == [
-        f"done      FlinkJar stream: {stream}, job_running",
-        f"done      MrsJob report in c-1: {report}, FINISHED SUCCEEDED",
-        f"done      SparkBatch alpha in q: {ids(emulator)['alpha']}, success",
+        f"done      FlinkJar stream (id {stream}): job_running",
+        f"done      MrsJob report in c-1 (id {report}): FINISHED SUCCEEDED",
+        f"done      SparkBatch alpha in q (id {ids(emulator)['alpha']}): success",
     ]
 
 
@@ -112,7 +112,7 @@ def test_until_running_does_not_wait_for_the_end(
     workspace.apply()
     clock.tick = 0.5
     ran = workspace.run("wait", "--until", "running")
-    assert (ran.code, ran.out.endswith(", running\n")) == (0, True)
+    assert (ran.code, ran.out.endswith("): running\n")) == (0, True)
     assert ran.err == f"note: SparkBatch alpha in q: waiting until {ids(emulator)['alpha']} is running\n"
 
 
@@ -139,7 +139,7 @@ def test_what_failed_or_is_not_there(
     for name, state in states.items():
         [line] = [line for line in ran.out.splitlines() if f" {name} " in line]
         assert line.startswith("done " if state == "success" else "failed ")
-        assert line.endswith(f", {state}" if state else ": not deployed")
+        assert line.endswith(f"): {state}" if state else ": not deployed")
 
 
 def test_one_that_fails_does_not_end_the_wait_for_the_others(
@@ -160,15 +160,15 @@ def test_time_out(workspace: Workspace, emulator: Emulator) -> None:
     ran = workspace.run("wait", "--timeout", "0s")
     assert ran.code == 8
     identifier = ids(emulator)["alpha"]
-    words = "still starting after 0s; the job keeps running"
-    assert ran.out == f"timed out SparkBatch alpha in q: {identifier}, {words}\n"
+    words = "still starting after 0s; it was not cancelled"
+    assert ran.out == f"timed out SparkBatch alpha in q (id {identifier}): {words}\n"
 
 
 def test_the_manifest_says_how_long(workspace: Workspace) -> None:
     workspace.write_project(polling={"interval": "1s", "consistencyDelay": "0s"})
     write(workspace, "SparkBatch", lifecycle={"timeout": "1s"})
     workspace.apply()
-    assert "still starting after 1s; the job keeps running" in workspace.run("wait").out
+    assert "still starting after 1s; it was not cancelled" in workspace.run("wait").out
 
 
 @pytest.mark.parametrize("timeout", ["", "10", "1d", "-1s", "1.5h"])
@@ -185,7 +185,7 @@ def test_a_draft_is_not_waited_for(workspace: Workspace, emulator: Emulator) -> 
     assert "skipped (its manifest sets state: stopped)" in ran.err
     write(workspace, "FlinkJar")
     ran = workspace.run("wait")
-    assert (ran.code, ", job_init: a draft, never started" in ran.out) == (1, True)
+    assert (ran.code, "): job_init: a draft, never started" in ran.out) == (1, True)
 
 
 def test_several_are_looked_at_once_in_each_pass(

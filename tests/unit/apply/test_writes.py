@@ -62,9 +62,14 @@ class Case:
     partial: str = ""
 
 
-DONE, UNKNOWN = (Result.DONE, ""), (Result.UNKNOWN, "reset; outcome unknown: the job may have been updated")
+def unknown(doubt: str) -> str:
+    command = "deployer plan --select kind=FlinkJar,name=alpha"
+    return f"outcome unknown: {doubt} (reset); check with: {command}"
+
+
+DONE, UNKNOWN = (Result.DONE, ""), (Result.UNKNOWN, unknown("the job may have been updated"))
 DONE_LOST = (Result.DONE, "response lost")
-NOT_KNOWN, PART = "reset; outcome unknown: the job may have been updated", "partially updated"
+NOT_KNOWN, PART = unknown("the job may have been updated"), "partially updated"
 
 CASES = [
     Case("answered", [None], [], Written(ID), [DONE], partial=PART),
@@ -103,10 +108,10 @@ CASES = [
         [LOST],
         [NO],
         OutcomeUnknown,
-        [(Result.UNKNOWN, "reset; outcome unknown: the job may have been started")],
+        [(Result.UNKNOWN, unknown("the job may have been started"))],
         Step.START,
         repeatable=False,
-        message="reset; outcome unknown: the job may have been started",
+        message=unknown("the job may have been started"),
     ),
     Case("lost, not found, and repeated", [LOST, None], [NO], Written(ID), [UNKNOWN, DONE], partial=PART),
     Case(
@@ -158,10 +163,10 @@ CASES = [
         [LOST],
         [AMBIGUOUS],
         OutcomeUnknown,
-        [(Result.UNKNOWN, "reset; outcome unknown: the request may have been executed: 8, 9")],
+        [(Result.UNKNOWN, unknown("found 8, 9"))],
         Step.CREATE,
         repeatable=False,
-        message="reset; outcome unknown: the request may have been executed: 8, 9",
+        message=unknown("found 8, 9"),
         may_lag=True,
     ),
     Case(
@@ -169,10 +174,10 @@ CASES = [
         [LOST],
         [NO, UNREAD],
         OutcomeUnknown,
-        [(Result.UNKNOWN, "reset; outcome unknown: the request may have been executed: cannot be read")],
+        [(Result.UNKNOWN, unknown("found cannot be read"))],
         Step.CREATE,
         repeatable=False,
-        message="reset; outcome unknown: the request may have been executed: cannot be read",
+        message=unknown("found cannot be read"),
         may_lag=True,
     ),
     Case("refused", [REFUSED], [], RequestFailed, [(Result.FAILED, "no")], message="no"),
@@ -274,7 +279,7 @@ def test_a_write(case: Case, client: Client, tmp_path: Path) -> None:
 
     def doubt(evidence: Evidence) -> str:
         found = evidence.error or ", ".join(evidence.candidates)
-        return f": {found}" if found else ""
+        return f"found {found}" if found else ""
 
     write = Write(case.step, send, lambda: given(next(looks)), repeatable=case.repeatable, doubt=doubt)
     stop_signal = StopSignal()

@@ -39,14 +39,14 @@ def test_a_job_that_is_active_elsewhere_is_pointed_out() -> None:
     ("runs", "words"),
     [
         ([], "the service lists no jobs"),
-        ([("other", SUBMITTED)], "not found among 1 listed job (oldest: 2024-07-03)"),
+        ([("other", SUBMITTED)], "not found in the service's list (1 job, oldest from 2024-07-03)"),
         (
             [("other", SUBMITTED), ("third", SUBMITTED - 86_400_000)],
-            "among 2 listed jobs (oldest: 2024-07-02)",
+            "not found in the service's list (2 jobs, oldest from 2024-07-02)",
         ),
-        ([("other", 0)], "not found among 1 listed job"),
-        ([("other", 10**18)], "not found among 1 listed job"),
-        ([("other", -(10**18))], "not found among 1 listed job"),
+        ([("other", 0)], "not found in the service's list (1 job)"),
+        ([("other", 10**18)], "not found in the service's list (1 job)"),
+        ([("other", -(10**18))], "not found in the service's list (1 job)"),
     ],
 )
 def test_a_create_says_how_far_back_the_listing_reaches(runs: list[tuple[str, int]], words: str) -> None:
@@ -54,12 +54,15 @@ def test_a_create_says_how_far_back_the_listing_reaches(runs: list[tuple[str, in
         run(job(name=name), Phase.SUCCEEDED, id=f"{name}-1", submitted=submitted) for name, submitted in runs
     ]
     change, _ = decided(job(), *live)
-    assert change.reason.endswith(words)
+    assert change.reason == f"not deployed: {words}; will submit a run"
 
 
 def test_the_reach_of_an_mrs_listing_is_that_of_the_cluster() -> None:
     elsewhere = run(job("MrsJob", spec={"cluster_id": "c-2"}), Phase.SUCCEEDED)
-    assert decided(job("MrsJob"), elsewhere)[0].reason.endswith("the service lists no jobs")
+    assert (
+        decided(job("MrsJob"), elsewhere)[0].reason
+        == "not deployed: the service lists no jobs; will submit a run"
+    )
 
 
 # --- which run counts -------------------------------------------------------------------------------------
@@ -106,7 +109,7 @@ def test_several_active_and_none_is_wanted() -> None:
     new = run(batch, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1, differs="className")
     change, notes = decided(batch, old, new)
     assert (change.action, [live.id for live in change.other_runs]) == (Action.CANCEL, ["old"])
-    assert notes == ("several runs are active; all of them are cancelled: new, old",)
+    assert notes == ("several runs are active; all of them will be cancelled: new, old",)
 
 
 @pytest.mark.parametrize("state", State)
@@ -216,10 +219,10 @@ def test_until(until: Until, phase: Phase, *, selected: bool) -> None:
     never = phase in {Phase.FAILED, Phase.STOPPED} or (phase is Phase.DRAFT and until is not Until.SUBMITTED)
     assert change.action is (Action.BLOCKED if never else Action.CREATE)
     if never:
-        word = "is a draft" if phase is Phase.DRAFT else f"has {phase}"
-        assert change.reason == f"dependency first {word}"
+        words = {Phase.DRAFT: "is a draft", Phase.STOPPED: "was stopped"}.get(phase, f"has {phase}")
+        assert change.reason == f"dependency 'first' {words}"
     else:
-        assert ("waits until first" in change.reason) is (phase not in READY[until])
+        assert ("waits until dependency 'first'" in change.reason) is (phase not in READY[until])
 
 
 @pytest.mark.parametrize("until", Until)
@@ -228,7 +231,7 @@ def test_a_dependency_that_is_sent_in_the_same_plan(until: Until) -> None:
     second = job(name="second", after=(Dependency(first.identity, until),))
     change = plan_of([first, second]).changes[1]
     assert change.action is Action.CREATE
-    assert ("waits until first" in change.reason) is (until is not Until.SUBMITTED)
+    assert ("waits until dependency 'first'" in change.reason) is (until is not Until.SUBMITTED)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +239,7 @@ def test_a_dependency_that_is_sent_in_the_same_plan(until: Until) -> None:
     [
         (job(name="first"), [("ACTIVE", "className")], False, True, "is blocked"),
         (job(name="first", on_missing=OnMissing.KEEP), [], False, True, "does not exist"),
-        (job(name="first"), [], False, False, "is not deployed and not selected"),
+        (job(name="first"), [], False, False, "is not deployed, and not selected by PATH or --select"),
         (job(name="first"), [], True, True, "failed to plan"),
         (job(name="first"), [], True, False, "cannot be read"),
         (job(name="first", rerun=FUTURE), [("SUCCEEDED", "")], False, True, "failed to plan"),
@@ -254,8 +257,8 @@ def test_a_dependency_that_nothing_can_follow(
         selected=[first, second, third] if selected else [second, third],
     )
     reasons = {change.job.name: change.reason for change in plan.changes if change.action is Action.BLOCKED}
-    assert reasons["second"] == f"dependency first {words}"
-    assert reasons["third"] == "dependency second is blocked"
+    assert reasons["second"] == f"dependency 'first' {words}"
+    assert reasons["third"] == "dependency 'second' is blocked"
 
 
 def test_a_failed_dependency_that_is_sent_again_is_no_failure() -> None:
