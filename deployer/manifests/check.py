@@ -104,10 +104,7 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
     problems = [problem for problem in broken_rules if problem.rule not in waived]
     blocked = any(problem.severity == "error" for problem in problems)
     # A waiver must neither hide the next typo nor stay without need.
-    notes = [
-        replace(unknown_field, severity="note", message=f"{unknown_field.message}; sent unchanged")
-        for unknown_field in sent
-    ]
+    notes = [_sent_unchanged(unknown_field) for unknown_field in sent]
     for rule in waived - {problem.rule for problem in (*broken_rules, *sent)}:
         location = document.location(("waive", rule), of_key=True)
         message = f"waived rule '{rule}' is not violated"
@@ -121,6 +118,13 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
 _IN_PLAIN_TEXT = (
     f'plain-text secret; use {{{{ secret("NAME") }}}} and list NAME under secrets in {PROJECT_FILE}'
 )
+
+
+def _sent_unchanged(unknown_field: Problem) -> Problem:
+    """Return the note on a waived unknown field; the nearest name stays at its end."""
+    found, separator, nearest_name = unknown_field.message.partition("; ")
+    message = f"{found} is sent unchanged{separator}{nearest_name}"
+    return replace(unknown_field, severity="note", message=message)
 
 
 def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job: Job) -> Iterator[Problem]:

@@ -258,4 +258,4 @@ def test_a_waived_field_is_named_all_the_same(bare: Workspace) -> None:
     bare.write("job.yaml", manifest("SparkBatch", "job", spec, waive={UNKNOWN_FIELD: "new in May"}))
     ran = bare.run("validate", "--strict")
     assert ran.code == 0
-    assert "note: unknown field 'clasName' in spec; did you mean 'className'?; sent unchanged" in ran.err
+    assert "note: unknown field 'clasName' in spec is sent unchanged; did you mean 'className'?" in ran.err
