@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from deployer.kinds import KINDS
 from deployer.kinds.tables import schema_folder
 from deployer.schema.manifest import manifest_schema
-from deployer.schema.plan_file import plan_schema
 from deployer.schema.project import project_schema
+from deployer.schema.saved_plan import plan_schema
 
 
 def generate() -> Mapping[str, str]:

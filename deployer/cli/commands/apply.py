@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from deployer.cli import plan_file, session
+from deployer.cli import saved_plan_options, session
 from deployer.cli.approval import APPLY, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute, wait_for_consistency
@@ -81,7 +81,7 @@ def command(
     from deployer.apply.scheduler import ApplyOptions
 
     saved = read(saved_file) if saved_file is not None else None
-    loaded = plan_file.load(options, saved, rerun) if saved else session.load(options)
+    loaded = saved_plan_options.load(options, saved, rerun) if saved else session.load(options)
     loaded = session.with_reruns(loaded, rerun)
     approved = preapproved(loaded.target, APPLY, yes=yes, confirm=confirm)
     allowed = limits_for(loaded.target, limits)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from deployer.cli import plan_file, session
+from deployer.cli import saved_plan_options, session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command, rerun_option
 from deployer.errors import Exit
@@ -63,9 +63,9 @@ def command(
         case _:
             out(text.plan(plan, verbose=verbose))
     if path and out_file:
-        inputs = plan_file.inputs(options, loaded, rerun)
+        inputs = saved_plan_options.inputs(options, loaded, rerun)
         write(path, as_text(inputs, plan))
-        command_line = plan_file.apply_command(out_file, inputs, loaded.project.folder)
+        command_line = saved_plan_options.apply_command(out_file, inputs, loaded.project.folder)
         err(text.note(f"plan saved to {out_file}; apply it with: {command_line}"))
     if plan.errors:
         return Exit.ERROR

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deployer.schema.parts import fill, parts
-from deployer.schema.plan_file import plan_schema
+from deployer.schema.saved_plan import plan_schema
 
 
 def objects(part: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
