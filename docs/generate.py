@@ -131,7 +131,7 @@ def cli_page() -> str:
         "|---|---|",
         *(f"| {code.value} | {cell(EXIT_CODES[code], code=True)} |" for code in Exit),
         "",
-        "If more than one applies: 7 before 8 before 5.",
+        "If more than one applies, it is the first of 130, 7, 8, 1, 5.",
     ]
     for name, command in commands():
         level = "###" if " " in name else "##"
@@ -496,7 +496,7 @@ def steady(text: str) -> str:
     text = re.sub(r"(?<=TIME  )[\dmhs]+ +", "FOR ", text)
     # The ids of Flink jobs are numbers, and jobs are created concurrently, in any order.
     text = re.sub(r"(?<=FOR )\d+ +|(?<=clicks: )\d+ |(?<=\(id )\d+(?=\))", "NUMBER ", text)
-    text = re.sub(r"oldest from \d{4}-\d{2}-\d{2}", "oldest from DAY", text)
+    text = re.sub(r"back to \d{4}-\d{2}-\d{2}", "back to DAY", text)
     text = re.sub(r"\b[0-9a-f]{64}\b", "DIGEST", text)
     text = re.sub(r"(?<=request )[\w-]+", "REQUEST", text)
     text = re.sub(r"(?<= by )\S+@\S+", "AUTHOR", text)

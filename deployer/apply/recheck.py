@@ -55,7 +55,10 @@ def list_same_name(context: ChangeContext) -> list[LiveJob]:
     for run in listed:
         unnamed = not kind.named_in_listing and not run.identity.name and run.phase in RUNNING_PHASES
         if run.id not in context.planned_ids and (run.identity == job.identity or unnamed):
-            raise ChangedMeanwhile(f"job {run.id} ({run.state}) was created since the plan; run plan again")
+            noun = "run" if kind.nature is Nature.RUN_ONCE else "job"
+            raise ChangedMeanwhile(
+                f"{noun} {run.id} ({run.state}) was created since the plan; run plan again"
+            )
     return listed
 
 

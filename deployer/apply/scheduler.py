@@ -251,7 +251,7 @@ class _Scheduler:
         except Interrupted:
             return replace(
                 outcome,
-                message=f"{outcome.message}; interrupted before it was known whether it {UNTIL_WORDS[until]}",
+                message=f"{outcome.message}; the wait was interrupted, the job was not",
             )
         except ApiError as error:
             message = f"{outcome.message}; it may still be running: its state could not be read: {error}"

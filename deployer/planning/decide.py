@@ -87,7 +87,7 @@ class Comparison:
     def rerun_reason(self) -> str:
         if self.job.rerun_requested:
             return "rerun requested with --rerun"
-        return "rerun is due: nothing submitted since the time in lifecycle.rerun"
+        return "rerun is due (lifecycle.rerun)"
 
     @property
     def updatable_while_running(self) -> bool:
@@ -156,7 +156,9 @@ def _run_once_active(comparison: Comparison, live: LiveJob) -> Decision:
     if comparison.is_unchanged:
         if comparison.rerun_due:
             return Decision(
-                Action.BLOCKED, f"{comparison.rerun_reason}, but {now}", "wait for it to end, or cancel it"
+                Action.BLOCKED,
+                f"{comparison.rerun_reason}, but an earlier {now}",
+                "wait for it to end, or cancel it",
             )
         return _unchanged(now)
     if live.identity.place != comparison.job.identity.place:

@@ -209,16 +209,17 @@ def _ids(runs: Iterable[LiveJob]) -> str:
 
 
 def _listing_extents(jobs: Iterable[LiveJob]) -> dict[tuple[str, str], str]:
-    """Describe how many jobs each listing has, and the oldest: older records may have expired."""
+    """Describe how many jobs each listing has, and its oldest run: older records may have expired."""
     times: dict[tuple[str, str], list[int]] = defaultdict(list)
     for job in jobs:
-        times[_listing_key(job.identity)].append(job.submitted)
+        is_run = KINDS[job.identity.kind].nature is Nature.RUN_ONCE
+        times[_listing_key(job.identity)].append(job.submitted if is_run else 0)
     return {key: _describe_extent(listed) for key, listed in times.items()}
 
 
 def _not_found(total: int, oldest: str = "") -> str:
     jobs = f"{total} {'job' if total == 1 else 'jobs'}"
-    return f"not found in the service's list ({jobs}{oldest})"
+    return f"not in the service's list ({jobs}{oldest})"
 
 
 def _describe_extent(times: Sequence[int]) -> str:
@@ -226,7 +227,7 @@ def _describe_extent(times: Sequence[int]) -> str:
         oldest = datetime.fromtimestamp(min(filter(None, times)) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return _not_found(len(times))  # no submission time, or none in the calendar
-    return _not_found(len(times), f", oldest from {oldest:%Y-%m-%d}")
+    return _not_found(len(times), f", going back to {oldest:%Y-%m-%d}")
 
 
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:

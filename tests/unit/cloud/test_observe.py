@@ -91,7 +91,7 @@ def test_a_long_listing_is_asked_by_name(workspace: Workspace, proxy: FaultProxy
     assert (planned["summary"]["unchanged"], planned["errors"]) == (1, [])
     [created] = planned["changes"]
     assert (created["name"], created["action"]) == ("beta", "create")
-    assert created["reason"].startswith("not deployed: not found in the service's list (67 jobs")
+    assert created["reason"].startswith("not deployed: not in the service's list (67 jobs")
     queries = asked(proxy, kind)
     by_name, by_state = LONG[kind]
     assert sorted({query[by_name] for query in queries if by_name in query}) == ["alpha", "beta"]
@@ -136,7 +136,7 @@ def test_a_service_without_these_filters_is_read_to_the_end(
     proxy.rule("GET", "", without(*LONG[kind]))
     planned = workspace.plan()
     assert (planned["summary"]["create"], planned["summary"]["unchanged"]) == (1, 1)
-    assert "not found in the service's list (67 jobs" in planned["changes"][0]["reason"]
+    assert "not in the service's list (67 jobs" in planned["changes"][0]["reason"]
     assert proxy.count("GET", PATHS[kind]) == 15
 
 

@@ -39,14 +39,14 @@ def test_a_job_that_is_active_elsewhere_is_pointed_out() -> None:
     ("runs", "words"),
     [
         ([], "the service lists no jobs"),
-        ([("other", SUBMITTED)], "not found in the service's list (1 job, oldest from 2024-07-03)"),
+        ([("other", SUBMITTED)], "not in the service's list (1 job, going back to 2024-07-03)"),
         (
             [("other", SUBMITTED), ("third", SUBMITTED - 86_400_000)],
-            "not found in the service's list (2 jobs, oldest from 2024-07-02)",
+            "not in the service's list (2 jobs, going back to 2024-07-02)",
         ),
-        ([("other", 0)], "not found in the service's list (1 job)"),
-        ([("other", 10**18)], "not found in the service's list (1 job)"),
-        ([("other", -(10**18))], "not found in the service's list (1 job)"),
+        ([("other", 0)], "not in the service's list (1 job)"),
+        ([("other", 10**18)], "not in the service's list (1 job)"),
+        ([("other", -(10**18))], "not in the service's list (1 job)"),
     ],
 )
 def test_a_create_says_how_far_back_the_listing_reaches(runs: list[tuple[str, int]], words: str) -> None:
