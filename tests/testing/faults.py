@@ -209,7 +209,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client was killed while it sent: no service acts on half a request
+            self.close_connection = True
+            return
         proxy, headers = self.server.proxy, dict(self.headers)
         call = Call(self.command, self.path, headers, body, proxy.upstream, partial(self.rfile.read, 1))
         answer = proxy.fault_for(call)(call)
