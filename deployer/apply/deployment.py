@@ -62,6 +62,8 @@ def _failure(context: ChangeContext, error: DeployerError) -> str:
         step = steps[len(progress.messages)]
         is_down = Step.START in steps and steps[0] is Step.STOP
         return f"but failed to {step}{', so the job stays stopped' if is_down else ''}: {error}"
+    if len(context.change.steps) > 1:
+        return f"failed to {context.change.steps[0]}: {error}"
     return str(error)
 
 

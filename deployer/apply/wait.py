@@ -71,12 +71,12 @@ def wait_for(
 
     shared, timeout = context.shared, context.job.lifecycle.timeout
     identifier = context.progress.id or (context.change.live.id if context.change.live else "")
-    shared.report(f"{context.job.identity}: waiting for {identifier} {goal}")
+    shared.report(f"{context.job.identity}: waiting for job {identifier} {goal}")
     read: Callable[[], LiveJob | None] = lambda: context.read_job(identifier)  # noqa: E731
     final = wait_until(read, is_reached, shared.polling, shared.stop_signal, seconds(timeout))
     if not final.reached:
         raise RequestFailed(
-            f"timed out after {timeout} waiting for {identifier} {goal}; state: {state_of(final.live)}"
+            f"timed out after {timeout} waiting for job {identifier} {goal}; state: {state_of(final.live)}"
         )
     return final.live
 

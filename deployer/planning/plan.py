@@ -91,7 +91,7 @@ def make_plan(
             dependency_phases[job.identity] = "failed to plan"
             continue
         unnamed = runs[job.identity._replace(name="")]
-        listing = extents.get(_listing_key(job.identity), "the service lists no jobs")
+        listing = extents.get(_listing_key(job.identity), "the service lists no jobs of this kind")
         same_name = same_name_elsewhere[job.kind, job.name]
         elsewhere = [run for run in same_name if is_owned(run, owner)]
         moved_ids |= {run.id for run in elsewhere}
@@ -147,8 +147,8 @@ def _possible_renames(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> 
         for orphan in left:
             if orphan.identity.kind == job.kind and not _differences(KINDS[job.kind], job, orphan):
                 message = (
-                    f"possible rename: {orphan.identity.name} ({orphan.id}, {orphan.state}) has the same "
-                    "definition but no manifest; it would be kept alongside the new job"
+                    f"possible rename: {orphan.identity.name} (id {orphan.id}, {orphan.state}) has the same "
+                    "definition but no manifest; both jobs would exist"
                 )
                 notes.append(Note(job.identity, job.source, message))
     return notes
@@ -176,7 +176,11 @@ def _decide(
             return comparison, Decision(Action.BLOCKED, cause, "rename or delete all but one")
         return comparison, table(comparison)
     decision = table(comparison)
-    if len(active) > 1 and comparison.fields and decision.action is not Action.CANCEL:
+    if len(active) > 1 and decision.action is Action.CANCEL:
+        decision = replace(
+            decision, effect=f"several runs are active, will cancel all of them ({_ids(active)})"
+        )
+    elif len(active) > 1 and comparison.fields:
         cause = f"several runs are active ({_ids(active)}), and the newest one differs from the manifest"
         return comparison, Decision(Action.BLOCKED, cause, "wait for them to end, or cancel them")
     candidates = [] if kind.named_in_listing else _active(unnamed)
@@ -248,7 +252,7 @@ def _rerun_in_future(job: Job, now: datetime | None) -> str:
     if rerun and now is None:
         return "cannot evaluate rerun: the service did not report its time"
     if rerun and now and rerun > now:
-        return f"rerun is in the future: {rerun.isoformat()} (service time: {now.isoformat()})"
+        return f"rerun must not be in the future: {rerun.isoformat()} (service time: {now.isoformat()})"
     return ""
 
 
@@ -308,7 +312,9 @@ def _notes(
     if others and row.action is Action.CANCEL:
         messages.append(f"several runs are active; all of them will be cancelled: {_ids(_active(runs))}")
     elif others and row.action is not Action.BLOCKED:
-        messages.append(f"several runs are active; other runs: {_ids(others)}")
+        messages.append(
+            f"several runs are active: {_ids(_active(runs))}; the newest is compared with the manifest"
+        )
     if same_name_elsewhere and comparison.live is None and row.action is Action.CREATE:
         where = ", ".join(f"{run.id} in {run.identity.place}" for run in same_name_elsewhere)
         messages.append(f"a job of the same name is active elsewhere ({where}) and keeps running")
@@ -348,6 +354,15 @@ def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:
     return masked(kind.spellings, body), texts_with_references(body)
 
 
+# What each limit counts.
+_LIMITED = {
+    "changes": "in all",
+    "replace": "to replace",
+    "delete": "to delete or cancel",
+    "stateLoss": "losing state",
+}
+
+
 def exceeded_limits(limits: Mapping[str, int], plan: Plan) -> list[str]:
     """Return the limits of a target that a plan exceeds, in words; blocked changes do not count."""
     counts = {
@@ -357,7 +372,7 @@ def exceeded_limits(limits: Mapping[str, int], plan: Plan) -> list[str]:
         "stateLoss": sum(change.impact is Impact.STATE_LOST for change in plan.steps),
     }
     return [
-        f"limits.{name} is {most}, but the plan has {counts[name]}"
+        f"limits.{name} is {most}, but the plan has {counts[name]} {_LIMITED[name]}"
         for name, most in limits.items()
         if counts[name] > most
     ]

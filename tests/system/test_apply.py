@@ -422,7 +422,7 @@ def test_a_plan_beyond_the_limits_is_printed_and_refused(
     ran = workspace.apply()
     assert (ran.code, len(listed(emulator.url, "SparkBatch"))) == (code, jobs)
     assert "2 to create" in ran.out
-    assert ("limits.changes is 1, but the plan has 2" in ran.err) == bool(code)
+    assert ("limits.changes is 1, but the plan has 2 in all" in ran.err) == bool(code)
 
 
 def test_one_apply_at_a_time(workspace: Workspace, emulator: Emulator) -> None:
@@ -444,7 +444,7 @@ def test_plan_says_what_apply_would_refuse(workspace: Workspace) -> None:
     workspace.write("a.yaml", manifest("SparkBatch", "a", SPECS["SparkBatch"]))
     ran = workspace.run("plan")
     assert ran.code == Exit.DONE
-    assert ran.err == "note: apply would fail: limits.changes is 0, but the plan has 1\n"
+    assert ran.err == "note: apply would fail: limits.changes is 0, but the plan has 1 in all\n"
 
 
 def test_an_interrupt_while_an_outcome_is_printed_loses_no_other() -> None:

@@ -115,7 +115,7 @@ def test_a_stream_that_was_renamed_is_pointed_out(project: Workspace) -> None:
     planned = project.plan()
     assert [(change["name"], change["action"]) for change in planned["changes"]] == [("after", "create")]
     [note] = planned["warnings"]
-    assert "possible rename: before (1, job_submitting) has the same definition" in note["message"]
+    assert "possible rename: before (id 1, job_submitting) has the same definition" in note["message"]
 
 
 @pytest.mark.parametrize(

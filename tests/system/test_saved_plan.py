@@ -228,7 +228,7 @@ def test_stale_by_a_manifest(workspace: Workspace, emulator: Emulator) -> None:
         "    - /numExecutors  planned null -> 2, now null -> 3",
         "  - SparkBatch gone in q: planned create; now not in a selected manifest",
         "  - SparkBatch new in q: not in the saved plan; now create",
-        "    now: not deployed: the service lists no jobs; will submit a run",
+        "    now: not deployed: the service lists no jobs of this kind; will submit a run",
         "No changes were applied.",
     ]
     assert names(emulator) == []
@@ -305,8 +305,10 @@ def test_stale_by_a_draft_that_is_to_be_run(workspace: Workspace, emulator: Emul
     workspace.write("a.yaml", manifest("FlinkJar", "alpha", flink))
     ran = apply(workspace)
     assert (ran.code, names(emulator, "FlinkJar")) == (6, [])
-    assert "planned: not deployed: the service lists no jobs; will create it as a draft" in ran.err
-    assert "now: not deployed: the service lists no jobs; will create it and start it" in ran.err
+    assert (
+        "planned: not deployed: the service lists no jobs of this kind; will create it as a draft" in ran.err
+    )
+    assert "now: not deployed: the service lists no jobs of this kind; will create it and start it" in ran.err
 
 
 def test_a_difference_that_cannot_be_shown_is_said(workspace: Workspace) -> None:
@@ -332,7 +334,7 @@ def test_a_job_that_cannot_be_planned_now(workspace: Workspace) -> None:
     )
     ran = apply(workspace)
     assert ran.code == 6
-    assert "planned create; now failed to plan: rerun is in the future" in ran.err
+    assert "planned create; now failed to plan: rerun must not be in the future" in ran.err
 
 
 def test_an_explanation_has_an_end(workspace: Workspace) -> None:

@@ -127,7 +127,7 @@ def test_a_restart_without_its_state_is_said(running: Workspace, proxy: FaultPro
     running.write_project(limits={"stateLoss": 0})
     refused = running.apply()
     assert refused.code == 5
-    assert "limits.stateLoss is 0, but the plan has 1" in refused.err
+    assert "limits.stateLoss is 0, but the plan has 1 losing state" in refused.err
     assert writes(proxy) == []
     assert running.apply("--limit", "stateLoss=1").code == 0
     assert [

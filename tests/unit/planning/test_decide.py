@@ -56,7 +56,7 @@ RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
     ("absent-ended", ABSENT, Phase.SUCCEEDED, True, UNCHANGED, NONE, "no run is active", False),
     ("absent-unknown", ABSENT, Phase.UNKNOWN, False, UNCHANGED, NONE, "deployer does not handle", True),
     ("unknown", {}, Phase.UNKNOWN, True, UNCHANGED, NONE, "deployer does not handle", True),
-    ("none", {}, None, False, Action.CREATE, NONE, "the service lists no jobs", False),
+    ("none", {}, None, False, Action.CREATE, NONE, "the service lists no jobs of this kind", False),
     ("none-keep", {"on_missing": OnMissing.KEEP}, None, False, UNCHANGED, NONE, "onMissing is keep", False),
     ("active-same", {}, Phase.ACTIVE, False, UNCHANGED, NONE, "run-1 is active", False),
     ("pending-same", {}, Phase.PENDING, False, UNCHANGED, NONE, "is in transition (pending-word)", False),

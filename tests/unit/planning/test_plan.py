@@ -38,7 +38,7 @@ def test_a_job_that_is_active_elsewhere_is_pointed_out() -> None:
 @pytest.mark.parametrize(
     ("runs", "words"),
     [
-        ([], "the service lists no jobs"),
+        ([], "the service lists no jobs of this kind"),
         ([("other", SUBMITTED)], "not in the service's list (1 job, going back to 2024-07-03)"),
         (
             [("other", SUBMITTED), ("third", SUBMITTED - 86_400_000)],
@@ -61,7 +61,7 @@ def test_the_reach_of_an_mrs_listing_is_that_of_the_cluster() -> None:
     elsewhere = run(job("MrsJob", spec={"cluster_id": "c-2"}), Phase.SUCCEEDED)
     assert (
         decided(job("MrsJob"), elsewhere)[0].reason
-        == "not deployed: the service lists no jobs; will submit a run"
+        == "not deployed: the service lists no jobs of this kind; will submit a run"
     )
 
 
@@ -89,7 +89,7 @@ def test_several_active_and_the_newest_is_the_same() -> None:
     new = run(batch, Phase.ACTIVE, id="new", submitted=SUBMITTED + 1)
     change, notes = decided(batch, old, new)
     assert change.action is Action.UNCHANGED
-    assert notes == ("several runs are active; other runs: old",)
+    assert notes == ("several runs are active: new, old; the newest is compared with the manifest",)
 
 
 @pytest.mark.parametrize("on_change", OnChange)
@@ -167,7 +167,7 @@ def test_an_unnamed_job_may_be_this_one(
 @pytest.mark.parametrize(
     ("rerun", "now", "words"),
     [
-        (FUTURE, NOW, "rerun is in the future: 2024-07-03T12:00:01"),
+        (FUTURE, NOW, "rerun must not be in the future: 2024-07-03T12:00:01"),
         (AFTER, None, "the service did not report its time"),
     ],
 )

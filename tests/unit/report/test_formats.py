@@ -75,7 +75,7 @@ def rich_plan() -> Plan:
     return Plan(
         "prod",
         (
-            Change(Action.CREATE, new, "not deployed: the service lists no jobs"),
+            Change(Action.CREATE, new, "not deployed: the service lists no jobs of this kind"),
             Change(Action.RESUBMIT, changed, "the manifest changed", Impact.RERUNS, differs, run(changed)),
             Change(Action.BLOCKED, busy, "the manifest changed while it runs", live=run(busy)),
             Change(Action.SUBMIT, hostile, HOSTILE, Impact.RERUNS, spill, run(hostile, HOSTILE, HOSTILE)),
