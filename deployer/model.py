@@ -389,6 +389,10 @@ class Outcome:
 RUNNING_PHASES = {Phase.ACTIVE, Phase.PENDING}
 
 
+# The states to wait for as the end of a sentence about a job; nothing waits for `submitted`.
+UNTIL_WORDS: Mapping[Until, str] = {Until.RUNNING: "is running", Until.SUCCEEDED: "has succeeded"}
+
+
 # The phases in which a job has reached an `until`.
 REACHED_PHASES: Mapping[Until, frozenset[Phase]] = {
     Until.SUBMITTED: frozenset(Phase),

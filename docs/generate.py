@@ -495,7 +495,7 @@ def steady(text: str) -> str:
     text = re.sub(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d+)?", "TIME", text)
     text = re.sub(r"(?<=TIME  )[\dmhs]+ +", "FOR ", text)
     # The ids of Flink jobs are numbers, and jobs are created concurrently, in any order.
-    text = re.sub(r"(?<=FOR )\d+ +|(?<=clicks: )\d+ |(?<=\(id )\d+(?=\))", "NUMBER ", text)
+    text = re.sub(r"(?<=FOR )\d+ +|(?<=\(id )\d+(?=\))", "NUMBER ", text)
     text = re.sub(r"back to \d{4}-\d{2}-\d{2}", "back to DAY", text)
     text = re.sub(r"\b[0-9a-f]{64}\b", "DIGEST", text)
     text = re.sub(r"(?<=request )[\w-]+", "REQUEST", text)

@@ -44,9 +44,13 @@ def create(context: ChangeContext) -> str:
         progress.id = found.id
         notes += found.note
         progress.created = context.read_job(progress.id)
-    word = "created" if context.kind.nature is Nature.DEFINITION else "submitted"
-    word = "new run submitted" if context.change.steps[0] is Step.CANCEL else word
-    return f"{word}{notes}"
+    return f"{_created_words(context)}{notes}"
+
+
+def _created_words(context: ChangeContext) -> str:
+    if context.kind.nature is Nature.DEFINITION:
+        return "created"
+    return "new run submitted" if context.change.steps[0] is Step.CANCEL else "submitted"
 
 
 def _send(context: ChangeContext, spec: Spec) -> str:

@@ -54,17 +54,14 @@ def deploy(shared: ApplyContext, change: Change, planned_ids: Collection[str]) -
 
 
 def _failure(context: ChangeContext, error: DeployerError) -> str:
-    progress = context.progress
+    progress, steps = context.progress, context.change.steps
     if progress.partial:
         return f"{progress.partial}, but {error}"
+    step = steps[len(progress.messages)]
     if progress.messages:
-        steps = context.change.steps
-        step = steps[len(progress.messages)]
         is_down = Step.START in steps and steps[0] is Step.STOP
         return f"but failed to {step}{', so the job stays stopped' if is_down else ''}: {error}"
-    if len(context.change.steps) > 1:
-        return f"failed to {context.change.steps[0]}: {error}"
-    return str(error)
+    return f"failed to {step}: {error}" if len(steps) > 1 else str(error)
 
 
 def _outcome(context: ChangeContext, result: Result, *messages: str) -> Outcome:

@@ -15,12 +15,13 @@ from graphlib import TopologicalSorter
 
 from deployer.apply.context import ApplyContext
 from deployer.apply.deployment import deploy
-from deployer.apply.wait import UNTIL_WORDS, WaitEnd, condition_of, has_reached, state_of, wait_until
+from deployer.apply.wait import WaitEnd, condition_of, has_reached, state_of, wait_until
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
 from deployer.model import (
     FAILED_PHASES,
+    UNTIL_WORDS,
     Change,
     Dependency,
     Identity,

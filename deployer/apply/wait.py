@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployer.apply.context import ChangeContext
@@ -12,8 +12,6 @@ from deployer.errors import RequestFailed
 from deployer.kinds import KINDS
 from deployer.model import REACHED_PHASES, LiveJob, Phase, Until
 from deployer.project.target import Polling, seconds
-
-UNTIL_WORDS: Mapping[Until, str] = {Until.RUNNING: "is running", Until.SUCCEEDED: "has succeeded"}
 
 # A condition on a live job; None is a job that does not exist.
 Condition = Callable[[LiveJob | None], bool]

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from deployer.apply.wait import UNTIL_WORDS, has_reached
+from deployer.apply.wait import has_reached
 from deployer.cloud.client import Client
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError
 from deployer.kinds import KINDS
-from deployer.model import FAILED_PHASES, Identity, Job, LiveJob, Phase, Result, Until
+from deployer.model import FAILED_PHASES, UNTIL_WORDS, Identity, Job, LiveJob, Phase, Result, Until
 
 
 @dataclass(frozen=True, slots=True)

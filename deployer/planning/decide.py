@@ -52,6 +52,10 @@ class Decision:
     def reason(self) -> str:
         return "; ".join(filter(None, (self.cause, self.effect)))
 
+    def and_also(self, words: str) -> Decision:
+        """Return the decision with `words` at the end of its effect."""
+        return replace(self, effect="; ".join(filter(None, (self.effect, words))))
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -323,15 +327,19 @@ _STOP_EFFECTS = {
 }
 
 
-def _stop(comparison: Comparison, cause: str, action: Action, steps: tuple[Step, ...]) -> Decision:
+def _stop_effect(comparison: Comparison, steps: tuple[Step, ...]) -> str:
     if comparison.job.lifecycle.savepoint:
-        effect = _STOP_EFFECTS[steps].format(how="with a savepoint", source="from that savepoint")
+        return _STOP_EFFECTS[steps].format(how="with a savepoint", source="from that savepoint")
+    return _STOP_EFFECTS[steps].format(how="without a savepoint", source="without state")
+
+
+def _stop(comparison: Comparison, cause: str, action: Action, steps: tuple[Step, ...]) -> Decision:
+    effect = _stop_effect(comparison, steps)
+    if comparison.job.lifecycle.savepoint:
         impact = Impact.RESTART if Step.START in steps else Impact.STOPS
         return Decision(action, cause, effect, impact, steps)
-    effect = _STOP_EFFECTS[steps].format(how="without a savepoint", source="without state")
-    return Decision(
-        action, cause, f"{effect} (savepoint is false): job state is lost", Impact.STATE_LOST, steps
-    )
+    lost = f"{effect} (savepoint is false): job state is lost"
+    return Decision(action, cause, lost, Impact.STATE_LOST, steps)
 
 
 def _delete(comparison: Comparison, live: LiveJob) -> Decision:
@@ -339,8 +347,7 @@ def _delete(comparison: Comparison, live: LiveJob) -> Decision:
     if live.phase not in {Phase.ACTIVE, Phase.UNKNOWN}:
         return Decision(Action.DELETE, cause, "will delete it", Impact.DELETES, (Step.DELETE,))
     steps = (Step.STOP, Step.DELETE)
-    how = "with a savepoint" if comparison.job.lifecycle.savepoint else "without a savepoint"
-    return Decision(Action.DELETE, cause, _STOP_EFFECTS[steps].format(how=how), Impact.DELETES, steps)
+    return Decision(Action.DELETE, cause, _stop_effect(comparison, steps), Impact.DELETES, steps)
 
 
 # --- deployer cancel --------------------------------------------------------------------------------------

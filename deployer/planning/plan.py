@@ -22,6 +22,7 @@ from deployer.model import (
     FAILED_PHASES,
     REACHED_PHASES,
     RUNNING_PHASES,
+    UNTIL_WORDS,
     Action,
     Change,
     FieldChange,
@@ -34,7 +35,6 @@ from deployer.model import (
     Phase,
     Plan,
     Step,
-    Until,
 )
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
 from deployer.planning.diff import compare
@@ -42,8 +42,6 @@ from deployer.secrets.redact import masked
 from deployer.secrets.references import texts_with_references
 
 Table = Callable[[Comparison], Decision]
-
-_UNTIL_WORDS = {Until.RUNNING: "is running", Until.SUCCEEDED: "has succeeded"}
 
 
 def make_plan(
@@ -188,9 +186,7 @@ def _decide(
         cause = f"an unnamed active job in {kind.place} '{job.identity.place}' may be this job: {_ids(candidates)}"
         if decision.action is Action.CREATE:
             return comparison, Decision(Action.BLOCKED, cause, "wait for it to end, or cancel it")
-        decision = replace(
-            decision, effect="; ".join(filter(None, (decision.effect, cause))), is_warning=True
-        )
+        decision = replace(decision.and_also(cause), is_warning=True)
     return comparison, decision
 
 
@@ -283,13 +279,8 @@ def _check_dependencies(
         if phase in FAILED_PHASES or (phase is Phase.DRAFT and phase not in enough):
             return Decision(Action.BLOCKED, f"{name} {CONDITIONS[phase]}")
         if phase not in enough:
-            waits.append(f"{name} {_UNTIL_WORDS[dependency.until]}")
-    if not waits:
-        return decision
-    return replace(
-        decision,
-        effect="; ".join(filter(None, (decision.effect, f"first waits until {' and '.join(waits)}"))),
-    )
+            waits.append(f"{name} {UNTIL_WORDS[dependency.until]}")
+    return decision.and_also(f"first waits until {' and '.join(waits)}") if waits else decision
 
 
 def _all_fields(job: Job) -> tuple[FieldChange, ...]:
@@ -354,25 +345,17 @@ def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:
     return masked(kind.spellings, body), texts_with_references(body)
 
 
-# What each limit counts.
-_LIMITED = {
-    "changes": "in all",
-    "replace": "to replace",
-    "delete": "to delete or cancel",
-    "stateLoss": "losing state",
-}
-
-
 def exceeded_limits(limits: Mapping[str, int], plan: Plan) -> list[str]:
     """Return the limits of a target that a plan exceeds, in words; blocked changes do not count."""
     counts = {
-        "changes": len(plan.steps),
-        "replace": plan.summary[Action.REPLACE],
-        "delete": plan.summary[Action.DELETE] + plan.summary[Action.CANCEL],
-        "stateLoss": sum(change.impact is Impact.STATE_LOST for change in plan.steps),
+        "changes": (len(plan.steps), "in all"),
+        "replace": (plan.summary[Action.REPLACE], "to replace"),
+        "delete": (plan.summary[Action.DELETE] + plan.summary[Action.CANCEL], "to delete or cancel"),
+        "stateLoss": (sum(change.impact is Impact.STATE_LOST for change in plan.steps), "losing state"),
     }
-    return [
-        f"limits.{name} is {most}, but the plan has {counts[name]} {_LIMITED[name]}"
-        for name, most in limits.items()
-        if counts[name] > most
-    ]
+    exceeded = []
+    for name, most in limits.items():
+        number, counted = counts[name]
+        if number > most:
+            exceeded.append(f"limits.{name} is {most}, but the plan has {number} {counted}")
+    return exceeded
