@@ -79,20 +79,21 @@ def execute(
             stop_signal,
             report=lambda words: err(text.note(words)),
         )
-        bar(0, len(plan.steps))
+        total = len(plan.steps)
+        bar(0, total)
         outcomes = apply(context, plan, live, jobs, options)
         try:
             for outcome in outcomes:
                 ended.append(outcome)
                 printer(text.outcome(outcome))
-                bar(len(ended), len(plan.steps))
+                bar(len(ended), total)
         except KeyboardInterrupt:
             stop_signal.set()
             for outcome in unreported(outcomes):
                 ended.append(outcome)
                 printer(text.outcome(outcome))
     results = [outcome.result for outcome in ended]
-    not_started = len(plan.steps) - len(ended)
+    not_started = total - len(ended)
     counts = text.outcomes(
         results, verb.name, verb.past, blocked=blocked, errors=len(plan.errors), not_started=not_started
     )

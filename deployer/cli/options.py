@@ -63,14 +63,24 @@ def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[...,
     )
 
 
-def rerun_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --rerun, for verbs that plan."""
-    return click.option(
-        "--rerun",
-        metavar="EXPR",
-        multiple=True,
-        help="Rerun the selected jobs that match EXPR, once, if they have ended.",
-    )(function)
+# For verbs that plan.
+rerun_option = click.option(
+    "--rerun",
+    metavar="EXPR",
+    multiple=True,
+    help="Rerun the selected jobs that match EXPR, once, if they have ended.",
+)
+
+# How a verb that changes jobs is confirmed, and what it may exceed: see `approval`.
+yes_option = click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
+confirm_option = click.option(
+    "--confirm",
+    metavar="TARGET",
+    help="Confirm by target name (required instead of --yes for protected targets).",
+)
+limit_option = click.option(
+    "--limit", "limits", multiple=True, metavar="NAME=N", help="Override a limit of the target."
+)
 
 
 def project_command(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -262,6 +262,12 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
     return new_plan, live
 
 
+def report_errors(plan: Plan) -> None:
+    """Report the jobs that could not be planned, for verbs that do not print the plan."""
+    for note in plan.errors:
+        err(text.error(f"{note.identity}: {note.message}"))
+
+
 def without_ordering(loaded: LoadedProject) -> LoadedProject:
     """Return the jobs without `dependsOn` and `rerun`, which matter only to apply."""
     jobs = tuple(

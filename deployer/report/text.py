@@ -10,7 +10,7 @@ import click
 
 from deployer.errors import Problem
 from deployer.escape import pair, printable
-from deployer.model import Action, Change, FieldChange, Impact, LiveJob, Note, Outcome, Plan, Result
+from deployer.model import Action, Change, FieldChange, Identity, Impact, LiveJob, Note, Outcome, Plan, Result
 
 if TYPE_CHECKING:
     from deployer.apply.watch import WaitResult
@@ -150,17 +150,19 @@ def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
 def outcome(outcome: Outcome) -> str:
     """Return one line for one finished change, and the last lines of the log of a job that failed."""
     word = click.style(f"{outcome.result:<8}", fg=_RESULT_COLOURS[outcome.result])
-    identifier = f" (id {printable(outcome.id)})" if outcome.id else ""
-    job = outcome.change.job
-    line = f"{word} {outcome.change.action} {printable(str(job.identity))}{identifier}: {printable(outcome.message)}"
+    job = _with_id(outcome.change.job.identity, outcome.id)
+    line = f"{word} {outcome.change.action} {job}: {printable(outcome.message)}"
     return "\n".join([line, *(f"    | {printable(logged)}" for logged in outcome.log)])
 
 
 def wait_result(result: WaitResult) -> str:
     """Return one line for the result of a wait."""
     word = click.style(f"{result.result:<9}", fg=_RESULT_COLOURS[result.result])
-    identifier = f" (id {printable(result.id)})" if result.id else ""
-    return f"{word} {printable(str(result.identity))}{identifier}: {printable(result.message)}"
+    return f"{word} {_with_id(result.identity, result.id)}: {printable(result.message)}"
+
+
+def _with_id(identity: Identity, identifier: str) -> str:
+    return printable(str(identity) + (f" (id {identifier})" if identifier else ""))
 
 
 def outcomes(

@@ -10,7 +10,14 @@ from deployer.cli import saved_plan_options, session
 from deployer.cli.approval import APPLY, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute, wait_for_consistency
-from deployer.cli.options import Options, project_command, rerun_option
+from deployer.cli.options import (
+    Options,
+    confirm_option,
+    limit_option,
+    project_command,
+    rerun_option,
+    yes_option,
+)
 from deployer.clock import StopSignal
 from deployer.errors import Exit
 from deployer.model import Plan, Until
@@ -32,18 +39,14 @@ EXAMPLES = examples(
 
 
 @click.command("apply", epilog=EXAMPLES)
-@click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
-@click.option(
-    "--confirm",
-    metavar="TARGET",
-    help="Confirm by target name (required instead of --yes for protected targets).",
-)
+@yes_option
+@confirm_option
 @click.option("--expect", metavar="DIGEST", help="Fail (exit 6) unless the plan has this digest.")
 @click.option(
     "--plan", "saved_file", metavar="FILE", help="Apply this saved plan; fail (exit 6) if it is stale."
 )
 @rerun_option
-@click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Override a limit of the target.")
+@limit_option
 @click.option(
     "--wait",
     is_flag=False,

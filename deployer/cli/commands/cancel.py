@@ -11,7 +11,7 @@ from deployer.cli import session
 from deployer.cli.approval import CANCEL, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute, wait_for_consistency
-from deployer.cli.options import Options, project_command
+from deployer.cli.options import Options, confirm_option, limit_option, project_command, yes_option
 from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
 from deployer.report import text
@@ -28,13 +28,9 @@ EXAMPLES = examples(
 
 
 @click.command("cancel", epilog=EXAMPLES)
-@click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
-@click.option(
-    "--confirm",
-    metavar="TARGET",
-    help="Confirm by target name (required instead of --yes for protected targets).",
-)
-@click.option("--limit", "limits", multiple=True, metavar="NAME=N", help="Override a limit of the target.")
+@yes_option
+@confirm_option
+@limit_option
 @click.option("--all", "everything", is_flag=True, help="Select all jobs of the project.")
 @project_command
 def command(

@@ -59,8 +59,7 @@ def command(options: Options, *, lines: int, follow: bool) -> Exit:
     session.require_valid(loaded)
     with session.connected(loaded) as client:
         plan, _ = session.plan(client, loaded)
-        for note in plan.errors:
-            err(text.error(f"{note.identity}: {note.message}"))
+        session.report_errors(plan)
         found = _runs_with_logs(client, plan.changes, named=len(loaded.selected) > 1)
         printed = _LogPrinter()
         try:

@@ -10,8 +10,8 @@ from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command
 from deployer.errors import Exit
-from deployer.report import status, text
-from deployer.report.terminal import err, out
+from deployer.report import status
+from deployer.report.terminal import out
 
 EXAMPLES = examples(
     ("Show all jobs of the target prod", "deployer status -t prod"),
@@ -32,6 +32,5 @@ def command(options: Options, style: str) -> Exit:
         out(json.dumps(status.data(plan.changes, live.now), indent=2))
     else:
         out(status.text(plan.changes, live.now))
-    for note in plan.errors:
-        err(text.error(f"{note.identity}: {note.message}"))
+    session.report_errors(plan)
     return Exit.ERROR if plan.errors else Exit.DONE

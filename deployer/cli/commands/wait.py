@@ -61,8 +61,7 @@ def command(options: Options, until: str | None, timeout: str | None) -> Exit:
                     effective_timeout,
                 )
             )
-        for note in plan.errors:
-            err(text.error(f"{note.identity}: {note.message}"))
+        session.report_errors(plan)
         report = lambda words: err(text.note(words))  # noqa: E731
         for result in watch(client, awaited, loaded.target.polling.interval, report):
             results.append(result.result)
