@@ -187,9 +187,13 @@ class ResponseTimeout(ResponseLost):
     """A request without a response in time."""
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Return `; did you mean 'x'?`, or the known words if none is similar, for the end of a message."""
+def similar(word: str, known: Sequence[str]) -> str:
+    """Return `; did you mean 'x'?` for the end of a message; empty if no known word is similar."""
     folded = {name.casefold(): name for name in known}
-    if close := difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5):
-        return f"; did you mean '{folded[close[0]]}'?"
-    return f"; known: {', '.join(known)}" if known else ""
+    close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5)
+    return f"; did you mean '{folded[close[0]]}'?" if close else ""
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return the known word that is similar to `word`, or else all of them, for the end of a message."""
+    return similar(word, known) or (f"; known: {', '.join(known)}" if known else "")

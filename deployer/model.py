@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -213,6 +213,16 @@ class LiveJob:
         if self.phase is Phase.ACTIVE and "running" in self.state.casefold():
             words = "is running"
         return words if words == f"is {self.state.casefold()}" else f"{words} ({self.state})"
+
+
+def utc_time(milliseconds: int) -> datetime | None:
+    """Return a time of a listing, in milliseconds since 1970; None for 0, and outside the calendar."""
+    if not milliseconds:
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 # The phases as the end of a sentence about a job.

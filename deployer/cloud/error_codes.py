@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-import yaml
-
-from deployer.kinds.tables import YAML_LOADER, schema_folder
+from deployer.kinds.tables import load_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +44,8 @@ def _usual(code: str) -> str:
 
 @cache
 def _by_code() -> Mapping[str, tuple[Hint, ...]]:
-    file = schema_folder() / "error-hints.yaml"
-    raw = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
     found: dict[str, tuple[Hint, ...]] = {}
-    for row in raw:
+    for row in load_data("error-hints.yaml"):
         hint = Hint(**{**row, "codes": tuple(row["codes"])})
         for code in hint.codes:
             found[code] = (*found.get(code, ()), hint)

@@ -56,7 +56,7 @@ from typing import Any
 import yaml
 
 # libyaml if available: the pure Python loader is ten times slower.
-YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 LIMITS = ("enum", "minLength", "maxLength", "minimum", "maximum", "pattern", "default")
 PAGE_COLUMNS = ("type", "required", "fields", "excluded", *LIMITS)
@@ -244,12 +244,22 @@ def schema_folder() -> Traversable:
     return resources.files("deployer_schemas")
 
 
+def load_data(name: str) -> Any:
+    """Load a YAML file of the folder; raises FileNotFoundError."""
+    return load_yaml((schema_folder() / name).read_text(encoding="utf-8"))
+
+
+def load_yaml(text: str) -> Any:
+    """Load YAML that is part of the package; the files of a project are read by `documents.parse`."""
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+
+
 @cache
 def load_table(operation: str) -> Table:
     """Load the table of `operation`; raises TableError when it is missing or malformed."""
     file = schema_folder() / "tables" / f"{operation}.yaml"
     try:
-        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
+        raw = load_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TableError(f"parameter table {operation}.yaml not found") from None
     return parse_table(raw)

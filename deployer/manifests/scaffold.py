@@ -26,7 +26,7 @@ from deployer.documents.parse import resolve
 from deployer.errors import DeployerError, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
-from deployer.kinds.tables import YAML_LOADER
+from deployer.kinds.tables import load_yaml
 from deployer.project.load import PROJECT_FILE, STATE_FOLDER
 from deployer.schema.manifest import manifest_schema
 from deployer.schema.parts import Schema
@@ -59,7 +59,7 @@ class Example:
 @cache
 def examples() -> Mapping[str, Example]:
     """Read the starter manifest of each kind that has one."""
-    raw = yaml.load(_starter("examples.yaml"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
+    raw = load_yaml(_starter("examples.yaml"))
     return {
         kind: Example(
             row["file"], row["name"], dict(line.split(": ", 1) for line in row["spec"].splitlines())

@@ -11,7 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from deployer.kinds import KINDS
@@ -35,6 +35,7 @@ from deployer.model import (
     Phase,
     Plan,
     Step,
+    utc_time,
 )
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
 from deployer.planning.diff import compare
@@ -223,11 +224,8 @@ def _not_found(total: int, oldest: str = "") -> str:
 
 
 def _describe_extent(times: Sequence[int]) -> str:
-    try:
-        oldest = datetime.fromtimestamp(min(filter(None, times)) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return _not_found(len(times))  # no submission time, or none in the calendar
-    return _not_found(len(times), f", going back to {oldest:%Y-%m-%d}")
+    oldest = utc_time(min(filter(None, times), default=0))
+    return _not_found(len(times), f", going back to {oldest:%Y-%m-%d}" if oldest else "")
 
 
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from deployer.escape import printable
-from deployer.model import RUNNING_PHASES, Action, Change, LiveJob, Phase
+from deployer.model import RUNNING_PHASES, Action, Change, LiveJob, Phase, utc_time
 
 HEADER = ("KIND", "NAME", "PLACE", "DESIRED", "LIVE", "SINCE (UTC)", "FOR", "ID", "MANIFEST")
 MAX_FIELDS = 3
@@ -93,17 +93,7 @@ def _names(drift: Sequence[str] | None) -> str:
 
 def _time(live: LiveJob | None) -> datetime | None:
     """Return when a run was submitted, or a definition started; None if unknown."""
-    return time(live.submitted) if live else None
-
-
-def time(milliseconds: int) -> datetime | None:
-    """Return a time from a listing; None if it has none."""
-    if not milliseconds:
-        return None
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
+    return utc_time(live.submitted) if live else None
 
 
 def _seconds(live: LiveJob | None, now: datetime | None) -> int | None:

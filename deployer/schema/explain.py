@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import yaml
-
-from deployer.errors import UsageError, documentation_of, nearest
+from deployer.errors import UsageError, documentation_of, nearest, similar
 from deployer.escape import printable
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
-from deployer.kinds.tables import YAML_LOADER, Row, Table, schema_folder
+from deployer.kinds.tables import Row, Table, load_data
 from deployer.model import Job
 from deployer.schema.rules import OF_THE_SCHEMA, WAIVABLE, Rule, rules
 
@@ -42,8 +40,7 @@ EDITIONS = {
 @cache
 def presets() -> Mapping[str, Mapping[str, Any]]:
     """Read the sizes of each preset of `sc_type`."""
-    file = schema_folder() / "presets.yaml"
-    loaded: Mapping[str, Mapping[str, Any]] = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
+    loaded: Mapping[str, Mapping[str, Any]] = load_data("presets.yaml")
     return loaded
 
 
@@ -63,8 +60,7 @@ class Diagnostic:
 @cache
 def diagnostics() -> Mapping[str, Diagnostic]:
     """Read the entry of each code except those of rules."""
-    raw = yaml.load((schema_folder() / "diagnostics.yaml").read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
-    return {entry["code"]: Diagnostic(**entry) for entry in raw}
+    return {entry["code"]: Diagnostic(**entry) for entry in load_data("diagnostics.yaml")}
 
 
 def explain(subject: str) -> str:
@@ -87,9 +83,7 @@ def explain(subject: str) -> str:
     name, *path = subject.split(".")
     if name not in KINDS:
         known = [*KINDS, *by_id, *OF_THE_SCHEMA, *WAIVABLE, *diagnostics(), *by_code]
-        hint = nearest(subject, known)
-        hint = hint if "did you mean" in hint else ""
-        raise UsageError(f"unknown kind, rule or code '{subject}'{hint}")
+        raise UsageError(f"unknown kind, rule or code '{subject}'{similar(subject, known)}")
     kind = KINDS[name]
     if not path:
         return "\n".join(_kind(kind))

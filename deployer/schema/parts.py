@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import yaml
-
-from deployer.kinds.tables import YAML_LOADER, schema_folder
+from deployer.kinds.tables import load_data
 
 API_VERSION = "deployer/v1"
 Schema = dict[str, Any]
@@ -34,6 +32,5 @@ def fill(part: Any, **values: Any) -> Any:
 @cache
 def parts() -> Mapping[str, Any]:
     """Read the fragments, by name. Needed only to generate schemas; validation uses the generated files."""
-    file = schema_folder() / "parts.yaml"
-    loaded: Mapping[str, Any] = yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506 - a safe loader
+    loaded: Mapping[str, Any] = load_data("parts.yaml")
     return loaded

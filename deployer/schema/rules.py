@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 
-from deployer.kinds.tables import YAML_LOADER, Row, schema_folder
+from deployer.kinds.tables import Row, load_data
 
 # Findings outside rules.yaml that can be waived like a rule.
 UNKNOWN_FIELD = "unknown-field"
@@ -67,8 +66,7 @@ class Rule:
 
 @cache
 def _rules() -> tuple[Rule, ...]:
-    raw = yaml.load((schema_folder() / "rules.yaml").read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
-    return tuple(Rule(**rule) for rule in raw)
+    return tuple(Rule(**rule) for rule in load_data("rules.yaml"))
 
 
 def rules(kind: str | None = None) -> tuple[Rule, ...]:

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from deployer.errors import Code, Problem, nearest
+from deployer.errors import Code, Problem, nearest, similar
 from deployer.model import Document, Location, Path
 from deployer.schema.files import stored
 from deployer.schema.rules import MEMORY_UNIT, OF_THE_SCHEMA, ONE_SPELLING, UNKNOWN_FIELD
@@ -152,8 +152,7 @@ def _message(error: ValidationError, path: Path) -> str:
             quote = "string" in wanted and not example
             return f"{what} must be {words}{example}, got {describe(value, quote=quote)}"
         case "enum":
-            hint = nearest(value, limit) if isinstance(value, str) else ""
-            hint = hint if "did you mean" in hint else ""
+            hint = similar(value, limit) if isinstance(value, str) else ""
             return f"{what} must be one of {', '.join(map(str, limit))}, got {describe(value)}{hint}"
         case "const":
             return f"{what} must be {limit!r}, got {describe(value)}"

@@ -34,6 +34,7 @@ from deployer.model import (
     Plan,
     Result,
     Source,
+    utc_time,
 )
 from deployer.report import json as json_report
 from deployer.report import markdown, status, text
@@ -276,7 +277,7 @@ def test_two_values_never_look_the_same(before: str, first: str, second: str) ->
     ],
 )
 def test_time(milliseconds: int, time: datetime | None) -> None:
-    assert status.time(milliseconds) == time
+    assert utc_time(milliseconds) == time
 
 
 def test_many_fields_are_cut_short() -> None:
