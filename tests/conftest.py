@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deployer.emulator import Emulator
+from testing.faults import FaultProxy, proxied
 from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 
 # A script's background jobs ignore Ctrl-C, and the commands that tests interrupt would inherit that.
@@ -55,6 +56,13 @@ def workspace(bare: Workspace, emulator: Emulator) -> Workspace:
     bare.url = emulator.url
     bare.write_project()
     return bare
+
+
+@pytest.fixture
+def proxy(workspace: Workspace, emulator: Emulator) -> Iterator[FaultProxy]:
+    """A proxy between the workspace and the emulator, which can fail in any way."""
+    with proxied(workspace, emulator.url) as server:
+        yield server
 
 
 @pytest.fixture(params=list(SPECS))

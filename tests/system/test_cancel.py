@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from deployer.emulator import Emulator
-from testing.faults import FaultProxy, changed, fill, hangs_up, listed, says
+from testing.faults import changed, fill, hangs_up, listed, proxied, says
 from testing.workspace import SPECS, Clock, Workspace, manifest
 
 Make = Callable[..., dict[str, Any]]
@@ -156,9 +156,7 @@ def test_the_journal_tells_of_it(running: Workspace) -> None:
 
 
 def test_what_ended_by_itself_meanwhile(running: Workspace, emulator: Emulator) -> None:
-    with FaultProxy(emulator.url) as proxy:
-        running.url = proxy.url
-        running.write_project()
+    with proxied(running, emulator.url) as proxy:
         [beta] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "beta"]
 
         def ends(call: Any) -> Any:
@@ -174,18 +172,14 @@ def test_what_ended_by_itself_meanwhile(running: Workspace, emulator: Emulator) 
 
 
 def test_a_lost_answer_is_looked_up(running: Workspace, emulator: Emulator) -> None:
-    with FaultProxy(emulator.url) as proxy:
-        running.url = proxy.url
-        running.write_project()
+    with proxied(running, emulator.url) as proxy:
         proxy.rule("DELETE", "/batches", hangs_up(after=True), nth=1)
         assert running.run("cancel", "--yes", "alpha.yaml").code == 0
     assert states(emulator) == {"alpha": "dead", "beta": "running"}
 
 
 def test_one_that_is_refused_does_not_stop_the_others(running: Workspace, emulator: Emulator) -> None:
-    with FaultProxy(emulator.url) as proxy:
-        running.url = proxy.url
-        running.write_project()
+    with proxied(running, emulator.url) as proxy:
         [alpha] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "alpha"]
         proxy.rule("DELETE", alpha, says(400, {"error_code": "DLI.0999", "error_msg": "no"}))
         ran = running.run("cancel", "--yes", "--all")
@@ -197,9 +191,7 @@ def test_ctrl_c_starts_nothing_new(running: Workspace, emulator: Emulator) -> No
     more = [manifest("SparkBatch", f"more-{number}", SPECS["SparkBatch"]) for number in range(10)]
     running.write("more.yaml", more)
     running.apply("more.yaml")
-    with FaultProxy(emulator.url) as proxy:
-        running.url = proxy.url
-        running.write_project()
+    with proxied(running, emulator.url) as proxy:
 
         def interrupts(call: Any) -> Any:
             os.kill(os.getpid(), signal.SIGINT)
@@ -248,9 +240,7 @@ def test_a_session_that_is_listed_without_a_name_is_pointed_out(
     write(workspace, "SparkSession")
     workspace.apply()
     clock.forward(5)
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
         proxy.rule("GET", "/sessions", changed(lambda answer: answer["sessions"][0].pop("name") and None))
         ran = workspace.run("cancel", "--yes", "--all")
         assert proxy.count("DELETE") == 0

@@ -17,7 +17,7 @@ import yaml
 
 from deployer.cli import VERBS
 from deployer.emulator import Emulator
-from testing.faults import Answer, Call, FaultProxy, fill, listed
+from testing.faults import Answer, Call, fill, listed, proxied
 from testing.workspace import SPECS, Workspace, manifest
 
 ESCAPE = "\x1b"
@@ -413,9 +413,7 @@ def test_a_reader_that_goes_away_while_jobs_are_sent(workspace: Workspace, emula
         return call.forward()
 
     open_ends = {reader}
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
         proxy.rule("POST", "", closes)
         ran = in_process(workspace, "apply", "--yes", stdout=writer)
     os.close(writer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,16 +12,19 @@ from hypothesis import strategies as st
 
 from deployer.cloud.responses import parse_error
 from deployer.emulator import Emulator
-from testing.faults import LOSSES, REFUSALS, Call, Fault, FaultProxy, changed, cut, listed, says, truncated
+from testing.faults import (
+    LOSSES,
+    REFUSALS,
+    Call,
+    Fault,
+    FaultProxy,
+    changed,
+    cut,
+    listed,
+    says,
+    truncated,
+)
 from testing.workspace import SPECS, TOKEN, Workspace, manifest
-
-
-@pytest.fixture
-def proxy(workspace: Workspace, emulator: Emulator) -> Iterator[FaultProxy]:
-    with FaultProxy(emulator.url) as server:
-        workspace.url = server.url
-        workspace.write_project()
-        yield server
 
 
 def batch(workspace: Workspace, **more: Any) -> None:

@@ -30,6 +30,7 @@ from testing.faults import (
     hangs_up,
     interrupts,
     listed,
+    proxied,
     says,
     truncated,
 )
@@ -586,9 +587,7 @@ def test_fields_that_a_listing_shows_and_no_table_knows_are_named(
 
     workspace.write("a.yaml", manifest(kind, "a", SPECS[kind]))
     assert workspace.apply().code == 0
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
         proxy.rule("GET", "", changed(add))
         ran = workspace.run("plan", "--detailed-exitcode")
     assert ran.code == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deployer.emulator import Emulator
-from testing.faults import Answer, Call, Fault, FaultProxy, changed, fill, listed, says
+from testing.faults import Answer, Call, Fault, FaultProxy, changed, fill, listed, proxied, says
 from testing.workspace import SPECS, Clock, Workspace, manifest
 
 BROKEN = {"error_code": "DLI.0999", "error_msg": "Service unavailable."}
@@ -18,9 +18,7 @@ ONE = "/jobs/1$"
 @pytest.fixture
 def proxy(workspace: Workspace, emulator: Emulator, clock: Clock) -> Iterator[FaultProxy]:
     clock.tick = 0.5
-    with FaultProxy(emulator.url) as running:
-        workspace.url = running.url
-        workspace.write_project(polling={"interval": "0s", "consistencyDelay": "1m"})
+    with proxied(workspace, emulator.url, polling={"interval": "0s", "consistencyDelay": "1m"}) as running:
         yield running
 
 

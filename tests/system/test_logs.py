@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from deployer.emulator import Emulator
-from testing.faults import Answer, Call, FaultProxy, interrupts, listed, says
+from testing.faults import Answer, Call, FaultProxy, interrupts, listed, proxied, says
 from testing.workspace import SPECS, Clock, Workspace, manifest
 
 
@@ -59,9 +59,7 @@ def deployed(workspace: Workspace, clock: Clock) -> Workspace:
 
 @pytest.fixture
 def proxy(deployed: Workspace, emulator: Emulator) -> Iterator[FaultProxy]:
-    with FaultProxy(emulator.url) as started:
-        deployed.url = started.url
-        deployed.write_project()
+    with proxied(deployed, emulator.url) as started:
         yield started
 
 
@@ -274,9 +272,7 @@ def test_a_follower_that_fails_does_not_stop_the_others(
     workspace.apply()
     clock.tick = 5
     [alpha] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "alpha"]
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
         proxy.rule("GET", rf"/batches/{alpha}$", says(500, {"error_code": "DLI.0999", "error_msg": "no"}))
         ran = workspace.run("logs", "-f")
     assert (ran.code, ran.err.count("error: SparkBatch alpha in q: ")) == (1, 1)

@@ -8,7 +8,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,6 @@ from testing.processes import commands
 from testing.workspace import SPECS, Clock, Workspace, manifest
 
 BATCHES = "/batches$"
-
-
-@pytest.fixture
-def proxy(workspace: Workspace, emulator: Emulator) -> Iterator[FaultProxy]:
-    with FaultProxy(emulator.url) as running:
-        workspace.url = running.url
-        workspace.write_project()
-        yield running
 
 
 def batch(name: str = "alpha", **lifecycle: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from deployer.emulator import Emulator
-from testing.faults import Call, FaultProxy, hangs_up, listed, says, truncated
+from testing.faults import Call, hangs_up, listed, proxied, says, truncated
 from testing.slow import sampled
 from testing.workspace import SPECS, Workspace, manifest
 
@@ -184,9 +184,7 @@ def echoed(call: Call) -> bytes:
 def test_a_service_that_repeats_what_it_was_sent(
     asking: Workspace, emulator: Emulator, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with FaultProxy(emulator.url) as proxy:
-        asking.url = proxy.url
-        asking.write_project(secrets={"S": {}})
+    with proxied(asking, emulator.url, secrets={"S": {}}) as proxy:
         proxy.rule("POST", "", lambda call: says(400, echoed(call).decode())(call))
         for path in asking.folder.glob("*.yaml"):
             if path.stem not in {"deployer", kind}:

@@ -26,7 +26,7 @@ from deployer.kinds.tables import schema_folder
 from deployer.model import Identity, Job, Live, Source
 from deployer.planning.plan import make_plan
 from deployer.planning.saved_plan import MAX_BYTES
-from testing.faults import LISTINGS, FaultProxy, changed, fill, listed
+from testing.faults import LISTINGS, changed, fill, listed, proxied
 from testing.workspace import SPECS, Clock, Ran, Workspace, manifest
 
 FILE = "plan.json"
@@ -199,9 +199,7 @@ def test_a_number_that_json_has_not(workspace: Workspace, emulator: Emulator) ->
 
     write(workspace)
     workspace.apply()
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
         proxy.rule("GET", "/batches", changed(unwritten))
         ran = workspace.run("plan", "--out", FILE)
     assert (ran.code, "it cannot be compared with the manifest" in ran.out) == (0, True)

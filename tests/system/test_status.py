@@ -9,7 +9,7 @@ import pytest
 
 from deployer.emulator import Emulator
 from deployer.report.status import HEADER, duration
-from testing.faults import FaultProxy, changed, listed, says
+from testing.faults import changed, listed, proxied, says
 from testing.workspace import SPECS, Clock, Workspace, manifest
 
 
@@ -98,9 +98,7 @@ def test_what_has_ended_lasted_until_its_end(
 def test_a_session_has_ended_when_it_last_changed(workspace: Workspace, emulator: Emulator) -> None:
     write(workspace, "SparkSession")
     workspace.apply()
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
 
         def set_update_time(answer: Any) -> None:
             answer["sessions"][0]["update_time"] = 1_720_000_007_000
@@ -123,9 +121,7 @@ def test_the_clock_is_the_services_own(workspace: Workspace, emulator: Emulator,
     write(workspace, "SparkBatch")
     workspace.apply()
     clock.forward(20)
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
 
         def submitted_later(answer: Any) -> None:
             answer["sessions"][0]["create_time"] += 60_000
@@ -178,9 +174,7 @@ def test_drift_of_what_is_sensitive_is_told_by_name_only(workspace: Workspace) -
 def test_what_cannot_be_compared(workspace: Workspace, emulator: Emulator) -> None:
     write(workspace, "SparkBatch")
     workspace.apply()
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
 
         def silent(answer: Any) -> None:
             answer["sessions"][0]["req_body"] = "?"
@@ -195,9 +189,7 @@ def test_a_listing_that_fails_is_an_error_and_the_others_are_shown(
 ) -> None:
     write(workspace, "SparkBatch")
     write(workspace, "MrsJob", "report")
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
         proxy.rule("GET", "/batches", says(500, {"error_code": "DLI.0999", "error_msg": "broken"}))
         ran = workspace.run("status", "--format", "json")
     assert (ran.code, [row["name"] for row in json.loads(ran.out)["jobs"]]) == (1, ["report"])

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from deployer.emulator import Emulator
-from testing.faults import ERROR, Answer, Call, FaultProxy, listed, says
+from testing.faults import ERROR, Answer, Call, FaultProxy, listed, proxied, says
 from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 
 RUN, STOP = "/jobs/run", "/jobs/stop"
@@ -59,9 +59,7 @@ def writes(proxy: FaultProxy) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def proxy(running: Workspace, emulator: Emulator) -> Any:
-    with FaultProxy(emulator.url) as server:
-        running.url = server.url
-        running.write_project()
+    with proxied(running, emulator.url) as server:
         yield server
 
 

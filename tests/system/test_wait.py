@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deployer.emulator import Emulator
-from testing.faults import FaultProxy, interrupts, listed, says
+from testing.faults import interrupts, listed, proxied, says
 from testing.workspace import SPECS, Clock, Workspace, manifest
 
 
@@ -65,9 +65,7 @@ def test_a_job_that_fails_while_apply_waits_shows_the_end_of_its_log(
     workspace: Workspace, emulator: Emulator
 ) -> None:
     write(workspace, "SparkBatch")
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
 
         def dies(call: Any) -> Any:
             [job] = listed(emulator.url, "SparkBatch")
@@ -195,9 +193,7 @@ def test_several_are_looked_at_once_in_each_pass(
         write(workspace, "SparkBatch", name)
     workspace.apply()
     clock.tick = 1
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
         assert workspace.run("wait").code == 0
         looks = [call.path.rpartition("/")[2] for call in proxy.calls if "/batches/" in call.path]
     passes = [looks[at : at + 3] for at in range(0, len(looks) - len(looks) % 3, 3)]
@@ -210,9 +206,7 @@ def test_a_look_that_goes_wrong(workspace: Workspace, emulator: Emulator, clock:
         write(workspace, "SparkBatch", name)
     workspace.apply()
     clock.tick = 5
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
         refused = {"error_code": "DLI.0999", "error_msg": "broken"}
         proxy.rule("GET", ids(emulator)["alpha"], says(500, refused))
         ran = workspace.run("wait")
@@ -239,9 +233,7 @@ def test_only_what_is_selected_is_waited_for(workspace: Workspace, clock: Clock)
 def test_ctrl_c_ends_the_wait(workspace: Workspace, emulator: Emulator) -> None:
     write(workspace, "SparkBatch")
     workspace.apply()
-    with FaultProxy(emulator.url) as proxy:
-        workspace.url = proxy.url
-        workspace.write_project()
+    with proxied(workspace, emulator.url) as proxy:
         proxy.rule("GET", r"/batches/[^/]+$", interrupts(os.getpid, after=False))
         ran = workspace.run("wait")
     assert (ran.code, ran.err.split()[-1]) == (130, "interrupted")

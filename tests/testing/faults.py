@@ -12,7 +12,8 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +21,7 @@ from socketserver import TCPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from testing.workspace import SPECS, TOKEN
+from testing.workspace import SPECS, TOKEN, Workspace
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,15 @@ class FaultProxy:
             self.calls.append(call)
             met = [rule.fault for rule in self._rules if rule.meets(call)]
         return met[0] if met else Call.forward
+
+
+@contextmanager
+def proxied(workspace: Workspace, upstream: str, **project: Any) -> Iterator[FaultProxy]:
+    """A proxy between a workspace and the service at `upstream`; `project` goes into its deployer.yaml."""
+    with FaultProxy(upstream) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project(**project)
+        yield proxy
 
 
 class _Server(ThreadingHTTPServer):

@@ -219,18 +219,6 @@ def test_a_credential_is_hidden_however_it_is_written() -> None:
 # --- signing in -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def service() -> Iterator[FaultProxy]:
-    """A server that says what its rules say, and hangs up on anything else."""
-    with FaultProxy("http://127.0.0.1:9") as server:
-        yield server
-
-
 EMPTY = {"sessions": [], "total": 0}
 
 

@@ -25,14 +25,6 @@ from testing.workspace import SPECS, TOKEN, Workspace, manifest
 
 
 @pytest.fixture
-def proxy(workspace: Workspace, emulator: Emulator) -> Iterator[FaultProxy]:
-    with FaultProxy(emulator.url) as server:
-        workspace.url = server.url
-        workspace.write_project()
-        yield server
-
-
-@pytest.fixture
 def client(proxy: FaultProxy) -> Iterator[Client]:
     endpoints = dict.fromkeys(("dli", "mrs"), proxy.url)
     with Transport(rate=UNLIMITED, retry=Retry(attempts=1)) as transport:

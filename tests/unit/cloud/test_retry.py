@@ -6,7 +6,6 @@ import math
 import re
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -29,18 +28,6 @@ TOKEN = {"HW_AUTH_TOKEN": "hw-token"}
 EMPTY = {"sessions": [], "total": 0}
 MRS_EMPTY = {"job_list": [], "total_record": 0}
 SUBMITTED = {"job_submit_result": {"job_id": "j-1", "state": "COMPLETE"}}
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def service() -> Iterator[FaultProxy]:
-    """A server that says what its rules say."""
-    with FaultProxy("http://127.0.0.1:9") as server:
-        yield server
 
 
 def listing(client: Client) -> object:
