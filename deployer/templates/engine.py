@@ -32,7 +32,7 @@ from jinja2.utils import Namespace, missing, pass_context
 
 from deployer import secrets
 from deployer.documents import reserved
-from deployer.errors import Code, Problem, nearest
+from deployer.errors import Code, Problem, nearest, similar
 from deployer.model import Location
 from deployer.templates import expressions
 from deployer.templates.expressions import Dumped, Secret, to_data
@@ -471,10 +471,7 @@ def _undefined_with(hint: Callable[[Any, Any], str]) -> type[StrictUndefined]:
 
 def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
     """Return a suggestion of the nearest of `known`, or else all of `listed` if these are few."""
-    hint = nearest(name, known)
-    if not hint.startswith("; known"):
-        return hint
-    return nearest(name, listed) if len(listed) <= MAX_LISTED else ""
+    return similar(name, known) or (nearest(name, listed) if len(listed) <= MAX_LISTED else "")
 
 
 @pass_context
