@@ -244,7 +244,7 @@ class Live:
     `unknown` has, by kind, the fields of entries that this version does not know; they are ignored.
     `now` is the service's own time, None if nothing was read. `asked_by_name` has the total number of jobs of
     each listing, by its kind and the place in its URL, that was read by name and active state only. `notes` are
-    about jobs of which only a part is known.
+    about jobs of which only a part is known. `read_at` is the monotonic time when the reading began, in seconds.
     """
 
     jobs: tuple[LiveJob, ...] = ()
@@ -253,6 +253,7 @@ class Live:
     now: datetime | None = None
     asked_by_name: Mapping[tuple[str, str], int] = field(default_factory=dict)
     notes: Mapping[Identity, str] = field(default_factory=dict)
+    read_at: float = 0.0
 
 
 class Action(StrEnum):

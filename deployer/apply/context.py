@@ -18,8 +18,21 @@ from deployer.secrets.store import Secrets
 
 
 @dataclass(frozen=True, slots=True)
+class Created:
+    """A job that this apply created. `known_ids` are the ids that were listed or planned before."""
+
+    job: Job
+    id: str
+    known_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyContext:
-    """The context that all changes of one apply share. `report` receives messages about waiting."""
+    """The context that all changes of one apply share. `report` receives messages about waiting.
+
+    `creates_from` is the monotonic time in seconds before which no job is created. `created` collects the jobs
+    that were created.
+    """
 
     client: Client
     journal: Journal
@@ -28,6 +41,8 @@ class ApplyContext:
     polling: Polling = field(default_factory=Polling)
     stop_signal: StopSignal = field(default_factory=StopSignal)
     report: Callable[[str], object] = str
+    creates_from: float = 0.0
+    created: list[Created] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ A new id with the same name and the same content is the job. Otherwise the outco
 
 from __future__ import annotations
 
-from deployer.apply.context import ChangeContext
+from deployer.apply.context import ChangeContext, Created
 from deployer.apply.recheck import has_this_content, list_same_name
 from deployer.apply.writes import Evidence, Write, find_lost, send_write
 from deployer.cloud.observe import list_candidates
@@ -36,13 +36,17 @@ def create(context: ChangeContext) -> str:
         progress.created = context.read_job(progress.id)
     except ApiError as error:
         progress.read_error = str(error)
-    if progress.created and progress.created.identity.name not in {"", context.job.name}:
+    is_other = progress.created and progress.created.identity.name not in {"", context.job.name}
+    if progress.created and is_other:
         other = f"{progress.created.id} ({progress.created.identity.name})"
         progress.id = ""
         lost = ResponseLost(f"the service returned the id of another job: {other}")
         found = find_lost(context, write, lost)
         progress.id = found.id
         notes += found.note
+    known_ids = progress.known_ids | frozenset(context.planned_ids)
+    context.shared.created.append(Created(context.job, progress.id, known_ids))
+    if is_other:
         progress.created = context.read_job(progress.id)
     return f"{_created_words(context)}{notes}"
 

@@ -32,6 +32,7 @@ from deployer.model import (
     Plan,
     Result,
     State,
+    Step,
     Until,
 )
 from deployer.planning.decide import DEPENDENT_STEPS
@@ -181,10 +182,10 @@ class _Scheduler:
             for dependency in _dependencies(change):
                 if reason := self._wait_for_dependency(dependency):
                     return Outcome(change, Result.SKIPPED, reason)
+            if Step.CREATE in change.steps:
+                self._context.stop_signal.sleep(max(0.0, self._context.creates_from - time.monotonic()))
         except Interrupted:
-            return Outcome(
-                change, Result.STOPPED, "interrupted while waiting for dependencies; no changes made"
-            )
+            return Outcome(change, Result.STOPPED, "interrupted while waiting; no changes made")
         outcome = deploy(self._context, change, self._planned_ids)
         desired = change.job.lifecycle.state
         is_submitted = bool(outcome.id) and desired in {State.PRESENT, State.RUNNING}

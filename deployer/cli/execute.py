@@ -14,7 +14,7 @@ from deployer.cli import session
 from deployer.cli.approval import Verb
 from deployer.clock import StopSignal
 from deployer.errors import DeployerError, Exit
-from deployer.model import Action, Live, Outcome, Plan, Result
+from deployer.model import Action, Live, Outcome, Plan, Result, Step
 from deployer.report import text
 from deployer.report.terminal import bar, err, out
 from deployer.secrets.store import Secrets
@@ -22,6 +22,7 @@ from deployer.secrets.store import Secrets
 _T = TypeVar("_T")
 
 if TYPE_CHECKING:
+    from deployer.apply.context import ApplyContext
     from deployer.apply.scheduler import ApplyOptions
     from deployer.cloud.client import Client
 
@@ -78,6 +79,7 @@ def execute(
             loaded.target.polling,
             stop_signal,
             report=lambda words: err(text.note(words)),
+            creates_from=_creates_from(loaded, plan, live),
         )
         total = len(plan.steps)
         bar(0, total)
@@ -85,13 +87,15 @@ def execute(
         try:
             for outcome in outcomes:
                 ended.append(outcome)
-                printer(text.outcome(outcome))
+                printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
                 bar(len(ended), total)
+            if not stop_signal:
+                ended = _checked(context, ended, printer)
         except KeyboardInterrupt:
             stop_signal.set()
             for outcome in unreported(outcomes):
                 ended.append(outcome)
-                printer(text.outcome(outcome))
+                printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
     results = [outcome.result for outcome in ended]
     not_started = total - len(ended)
     counts = text.outcomes(
@@ -99,6 +103,35 @@ def execute(
     )
     printer(counts)
     return Exit.INTERRUPTED if stop_signal else exit_code(ended, blocked=blocked, errors=len(plan.errors))
+
+
+def _creates_from(loaded: session.LoadedProject, plan: Plan, live: Live) -> float:
+    """Return the monotonic time from which jobs may be created, and report if that is not yet.
+
+    Each job is looked up once more just before it is created. A consistency delay after the plan's own look,
+    the listing shows what another runner had created before.
+    """
+    delay = loaded.target.polling.consistency_delay
+    if not any(Step.CREATE in change.steps for change in plan.steps):
+        return 0.0
+    remaining = live.read_at + delay - time.monotonic()
+    if remaining > 0:
+        words = (
+            f"waiting {remaining:.0f} s before jobs are created: another run may have created them, and the"
+        )
+        err(text.note(f"{words} job list may lag behind (polling.consistencyDelay)"))
+    return live.read_at + delay
+
+
+def _checked(context: ApplyContext, ended: list[Outcome], printer: _OutcomePrinter) -> list[Outcome]:
+    """Return the outcomes after a last look at the created jobs; prints those that it has changed."""
+    from deployer.apply.created import check_created
+
+    outcomes = {outcome.change.job.identity: outcome for outcome in ended}
+    for outcome in check_created(context, dict(outcomes)):
+        outcomes[outcome.change.job.identity] = outcome
+        printer(text.outcome(outcome))
+    return [*outcomes.values()]
 
 
 class _OutcomePrinter:

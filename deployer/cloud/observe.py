@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,10 +33,8 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
 
     Kinds with ownership tags are also searched for jobs of `owner` if none of `jobs` is of the kind.
     """
-    sharing: dict[tuple[str, ...], list[Job]] = defaultdict(list)
-    for job in jobs:
-        # An MRS job is listed by its cluster; the others of a kind share one listing.
-        sharing[(job.kind, *KINDS[job.kind].path_values(job.spec).values())].append(job)
+    read_at = time.monotonic()
+    sharing = _by_listing(jobs)
     found: list[LiveJob] = []
     failures: dict[Identity, str] = {}
     unknown: dict[str, set[str]] = defaultdict(set)
@@ -70,7 +69,29 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
         left = {*KINDS} - {name for name, *_ in sharing}
         found += _orphans(client, [KINDS[name] for name in left if KINDS[name].service not in silent], owner)
     named = {name: tuple(sorted(fields)) for name, fields in unknown.items() if fields}
-    return Live(tuple(found), failures, named, client.server_time, asked_by_name, notes)
+    return Live(tuple(found), failures, named, client.server_time, asked_by_name, notes, read_at)
+
+
+def _by_listing(jobs: Iterable[Job]) -> dict[tuple[str, ...], list[Job]]:
+    """Group jobs by the listing that shows them: an MRS job's is that of its cluster, the others' of their kind."""
+    sharing: dict[tuple[str, ...], list[Job]] = defaultdict(list)
+    for job in jobs:
+        sharing[(job.kind, *KINDS[job.kind].path_values(job.spec).values())].append(job)
+    return sharing
+
+
+def list_same_names(client: Client, jobs: Iterable[Job]) -> list[LiveJob]:
+    """Read every listing that shows one of `jobs`, once, and return the live jobs that may be one of them.
+
+    Without the tags that have an API of their own. Raises ApiError.
+    """
+    found: list[LiveJob] = []
+    for together in _by_listing(jobs).values():
+        kind = KINDS[together[0].kind]
+        names = {job.name for job in together} | (set() if kind.named_in_listing else {""})
+        live = _live_jobs(kind, _read_listing(client, kind, together).entries, together[0])
+        found += [live_job for live_job in live if live_job.identity.name in names]
+    return found
 
 
 def list_candidates(client: Client, job: Job) -> list[LiveJob]:

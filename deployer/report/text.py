@@ -147,9 +147,15 @@ def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
         yield f"  ... and {len(orphans) - MAX_FIELDS} more (see --format json)"
 
 
-def outcome(outcome: Outcome) -> str:
-    """Return one line for one finished change, and the last lines of the log of a job that failed."""
-    word = click.style(f"{outcome.result:<8}", fg=_RESULT_COLOURS[outcome.result])
+def outcome(outcome: Outcome, *, is_final: bool = True) -> str:
+    """Return one line for one finished change, and the last lines of the log of a job that failed.
+
+    If it is not final, the job list is still to confirm that only this job was created: nothing is done yet.
+    """
+    is_accepted = outcome.result is Result.DONE and not is_final
+    word = click.style(
+        f"{'accepted' if is_accepted else outcome.result:<8}", fg=_RESULT_COLOURS[outcome.result]
+    )
     job = _with_id(outcome.change.job.identity, outcome.id)
     line = f"{word} {outcome.change.action} {job}: {printable(outcome.message)}"
     return "\n".join([line, *(f"    | {printable(logged)}" for logged in outcome.log)])

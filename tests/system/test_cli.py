@@ -106,7 +106,7 @@ def test_a_disk_that_is_full_in_the_middle_of_an_apply(workspace: Workspace, emu
         )
     assert ran.returncode == 0
     assert ran.stderr.startswith("error: cannot write output: File too large\n")
-    assert "done     create SparkBatch beta" in ran.stderr
+    assert "accepted create SparkBatch beta" in ran.stderr
     assert ran.stderr.endswith("Apply complete: 2 applied.\n")
     assert len(listed(emulator.url, "SparkBatch")) == 2
 

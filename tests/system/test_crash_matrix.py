@@ -30,7 +30,7 @@ from testing.workspace import SPECS, TOKEN, Clock, Ran, Workspace, manifest
 FULL = bool(os.environ.get("DEPLOYER_FULL_MATRIX"))
 
 # How many calls an apply of it makes when all goes well, and which of those that write submit something.
-WRITES, READS = 13, 33
+WRITES, READS = 13, 37
 SUBMITS = {"mr": 8, "batch": 9, "replaced": 11, "session": 12}
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -226,7 +226,7 @@ def seed(tmp_path_factory: pytest.TempPathFactory, runner: Commands, proxy: Matr
 def scene(tmp_path: Path, seed: Path, runner: Commands, proxy: Matrix) -> Iterator[Scene]:
     shutil.copytree(seed, tmp_path / "s")
     # It moves whenever the emulator asks, so that waiting for a state ends.
-    clock = Clock(now=1_720_000_010.0, tick=0.3)
+    clock = Clock(now=1_720_000_010.0, tick=0.25)
     with Emulator(tmp_path / "s" / "emulator.db", token=TOKEN, clock=clock) as server:
         proxy.upstream = server.url
         proxy.clear()

@@ -13,12 +13,13 @@ from testing.workspace import SPECS, Clock, Workspace, manifest
 
 BROKEN = {"error_code": "DLI.0999", "error_msg": "Service unavailable."}
 ONE = "/jobs/1$"
+LAGGING = {"interval": "0s", "consistencyDelay": "1s"}
 
 
 @pytest.fixture
 def proxy(workspace: Workspace, emulator: Emulator, clock: Clock) -> Iterator[FaultProxy]:
     clock.tick = 0.5
-    with proxied(workspace, emulator.url, polling={"interval": "0s", "consistencyDelay": "1m"}) as running:
+    with proxied(workspace, emulator.url, polling=LAGGING) as running:
         yield running
 
 
@@ -26,7 +27,9 @@ def proxy(workspace: Workspace, emulator: Emulator, clock: Clock) -> Iterator[Fa
 def running(workspace: Workspace, proxy: FaultProxy, clock: Clock) -> Workspace:
     """A stream that runs."""
     stream(workspace)
+    workspace.write_project()  # without a delay, so that the create need not wait for it
     assert workspace.apply().code == 0
+    workspace.write_project(polling=LAGGING)
     clock.forward(10)
     proxy.clear()
     return workspace

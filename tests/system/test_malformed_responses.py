@@ -126,7 +126,7 @@ def test_the_answers_of_two_submits_are_swapped(
     assert applied.code == 0
     clock.forward(10)
     names = {str(job.get("id") or job["job_id"]): job for job in listed(emulator.url, kind)}
-    reported = re.findall(r"^done +create \w+ (one|two).*? \(id (\S+)\): ", applied.out, re.MULTILINE)
+    reported = re.findall(r"^accepted +create \w+ (one|two).*? \(id (\S+)\): ", applied.out, re.MULTILINE)
     assert {
         name: names[identifier].get("name") or names[identifier]["job_name"] for name, identifier in reported
     } == {
@@ -221,10 +221,10 @@ def test_an_apply_just_after_another_knows_what_is_not_listed_yet(
     workspace: Workspace, emulator: Emulator, clock: Clock
 ) -> None:
     """By its id, without waiting."""
-    workspace.write_project(polling={"interval": "0s", "consistencyDelay": "1m"})
     workspace.write("a.yaml", batch())
     clock.forward(10)
     assert workspace.apply().code == 0
+    workspace.write_project(polling={"interval": "0s", "consistencyDelay": "1m"})
     emulator.faults.add({"method": "GET", "path": "/batches[?]", "stale": 5})
     assert "no changes" in workspace.run("plan").out
     again = workspace.apply()

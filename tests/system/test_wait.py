@@ -33,7 +33,7 @@ def test_apply_waits(workspace: Workspace, emulator: Emulator, clock: Clock, opt
     ran = workspace.apply(option)
     identifier = ids(emulator)["alpha"]
     assert ran.code == 0
-    assert f"done     create SparkBatch alpha in q (id {identifier}): submitted; {state}\n" in ran.out
+    assert f"accepted create SparkBatch alpha in q (id {identifier}): submitted; {state}\n" in ran.out
 
 
 def test_apply_does_not_wait_unless_it_is_asked_to(workspace: Workspace, clock: Clock) -> None:
