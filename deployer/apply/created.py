@@ -1,4 +1,4 @@
-"""The check at the end of an apply: each created job is listed, and no other one was created beside it.
+"""The check at the end of an apply: each created job is listed, and no other runner created it, too.
 
 Another runner may send the same create at the same time. Before it creates, neither sees the job of the other,
 because a listing may lag behind; at the end, the one whose job is listed last sees both.

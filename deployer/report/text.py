@@ -150,7 +150,7 @@ def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
 def outcome(outcome: Outcome, *, is_final: bool = True) -> str:
     """Return one line for one finished change, and the last lines of the log of a job that failed.
 
-    If it is not final, the job list is still to confirm that only this job was created: nothing is done yet.
+    If it is not final, the job list is still to confirm that only one job was created.
     """
     is_accepted = outcome.result is Result.DONE and not is_final
     word = click.style(

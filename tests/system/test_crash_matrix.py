@@ -263,6 +263,15 @@ def test_killed(scene: Scene, nth: Nth, by: int, point: str) -> None:
     scene.converges(after=ran)
 
 
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("number", sampled(range(WRITES), 4))
+def test_killed_and_on_from_another_checkout(scene: Scene, number: int, point: str) -> None:
+    """Without the journal: what was submitted is found in the listings."""
+    ran = scene.killed(Nth(number), signal.SIGKILL, point)
+    shutil.rmtree(scene.workspace.folder / ".deployer")
+    scene.converges(after=ran)
+
+
 @pytest.mark.parametrize("by", sampled(SIGNALS, 3), ids=str)
 @pytest.mark.parametrize("number", sampled([2, 6], 2))
 def test_killed_with_others_beside_it(scene: Scene, number: int, by: int) -> None:
