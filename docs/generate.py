@@ -503,6 +503,8 @@ def steady(text: str) -> str:
     text = re.sub(
         r"\b(job_submitting|job_running|ACCEPTED|RUNNING|starting|running|idle)\b *", "STATE ", text
     )
+    # The state `running` is a plain word; others follow one: "is active (starting)".
+    text = re.sub(r"\b(active|pending) \(STATE \)", "STATE ", text)
     # The width of a column depends on its content.
     return re.sub(r" +", " ", text)
 
