@@ -7,8 +7,9 @@ and after a broken connection the request may or may not have been executed. All
 from __future__ import annotations
 
 import json
+import re
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,10 +22,17 @@ from urllib3.exceptions import (
     NameResolutionError,
     NewConnectionError,
     ProxyError,
+    ReadTimeoutError,
 )
 
 from deployer.cloud.credentials import Credential
 from deployer.cloud.error_codes import find_hint
+from deployer.cloud.response_limits import (
+    MAX_MEGABYTES,
+    RESPONSE_SECONDS,
+    ResponseTooLarge,
+    ResponseTooSlow,
+)
 from deployer.cloud.retry import Retryable
 from deployer.cloud.signing import DATE_FORMAT
 from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost, ResponseTimeout
@@ -190,9 +198,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - now).total_seconds()) if until else None
 
 
-# The causes that prove that a request was never sent, with their messages and whether to retry.
+# The causes that prove that a request was never sent, with their messages and whether to retry. A ProxyError is none:
+# urllib3 also raises it for a connection through a proxy that broke after the request was sent.
 _NOT_SENT: tuple[tuple[type[BaseException], str, Retryable], ...] = (
-    (ProxyError, "the configured proxy is unreachable", Retryable.REFUSED),
     (NameResolutionError, "cannot resolve the host name", Retryable.REFUSED),
     (ConnectionRefusedError, "connection refused; is the server running?", Retryable.REFUSED),
     (ConnectTimeoutError, f"connection timed out after {CONNECT_SECONDS} s", Retryable.REFUSED),
@@ -200,40 +208,94 @@ _NOT_SENT: tuple[tuple[type[BaseException], str, Retryable], ...] = (
     (NewConnectionError, "cannot connect: {}", Retryable.REFUSED),
 )
 
+# How http.client reports that a proxy refused the tunnel through which the request would have been sent.
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
+
 
 def transport_failure(error: OSError, request_line: str) -> Failure:
     """Convert an exception of `requests` to a Failure."""
     causes = list(_causes(error))
+    error_type, words, retryable = _not_sent(causes) or _lost(causes) or _unfit(error) or _BROKEN
+    return Failure(error_type, f"{request_line}: {words}", retryable)
+
+
+# What an exception means: the error, its message, and whether to retry.
+_Meaning = tuple[type[ApiError], str, Retryable]
+
+
+def _not_sent(causes: Sequence[BaseException]) -> _Meaning | None:
+    """Return the meaning of causes that prove that the request was never sent; None for others."""
     for error_type, words, retryable in _NOT_SENT:
         if any(isinstance(cause, error_type) for cause in causes):
+            if retryable is Retryable.REFUSED and any(isinstance(cause, ProxyError) for cause in causes):
+                return NotSent, "the configured proxy is unreachable", retryable
             details = (getattr(cause, "verify_message", getattr(cause, "strerror", "")) for cause in causes)
-            words = words.format(next(filter(None, details), "no reason given"))
-            return Failure(NotSent, f"{request_line}: {words}", retryable)
-    if any(isinstance(cause, InvalidHeader) for cause in causes):
-        # Of the response: an error in our own headers has no such cause.
-        return Failure(ResponseLost, f"{request_line}: invalid response headers", Retryable.READ)
+            return NotSent, words.format(next(filter(None, details), "no reason given")), retryable
+    # The text of other exceptions may be that of a server.
+    errors = (str(cause) for cause in causes if type(cause) is OSError)
+    if refused := next(filter(None, map(_TUNNEL_REFUSED.match, errors)), None):
+        # A wrong password for the proxy, for one, stays wrong.
+        retryable = Retryable.REFUSED if refused[1] >= "500" else Retryable.NEVER
+        return NotSent, f"the configured proxy refused the connection: HTTP {refused[1]}", retryable
+    return None
+
+
+_TOO_SLOW = f"the response was not complete within {RESPONSE_SECONDS} s"
+_TOO_LARGE = f"the response is larger than {MAX_MEGABYTES} MB"
+_NO_TLS = "the TLS connection failed; is this an https server?"
+
+# The causes after which a request may have been executed. The header is one of the response: an error in our own has no
+# such cause.
+_LOST: tuple[tuple[type[BaseException], type[ApiError], str, Retryable], ...] = (
+    (ResponseTooLarge, ResponseLost, _TOO_LARGE, Retryable.NEVER),
+    (ResponseTooSlow, ResponseTimeout, _TOO_SLOW, Retryable.NEVER),
+    (InvalidHeader, ResponseLost, "invalid response headers", Retryable.READ),
+    (
+        requests.exceptions.ContentDecodingError,
+        ResponseLost,
+        "the response cannot be decoded",
+        Retryable.READ,
+    ),
+    (ReadTimeoutError, ResponseTimeout, f"no response within {READ_SECONDS} s", Retryable.READ),
+    (requests.exceptions.SSLError, ResponseLost, _NO_TLS, Retryable.NEVER),
+)
+
+# The meaning of any other error of `requests`.
+_BROKEN: _Meaning = (
+    ResponseLost,
+    "connection closed before the response was complete",
+    Retryable.READ,
+)
+
+
+def _lost(causes: Sequence[BaseException]) -> _Meaning | None:
+    """Return the meaning of causes after which the request may have been executed; None for others."""
+    for cause_type, error_type, words, retryable in _LOST:
+        if any(isinstance(cause, cause_type) for cause in causes):
+            return error_type, words, retryable
+    return None
+
+
+def _unfit(error: OSError) -> _Meaning | None:
+    """Return the meaning of an error in the request itself; None for others."""
     unfit = isinstance(error, ValueError | requests.exceptions.InvalidJSONError)
     if unfit or not isinstance(error, requests.RequestException):
-        return Failure(NotSent, f"{request_line}: cannot send the request: {redact.redacted(str(error))}")
-    if isinstance(error, requests.ReadTimeout):
-        return Failure(
-            ResponseTimeout, f"{request_line}: no response within {READ_SECONDS} s", Retryable.READ
-        )
-    if isinstance(error, requests.exceptions.SSLError):
-        return Failure(ResponseLost, f"{request_line}: the TLS connection failed; is this an https server?")
-    text = f"{request_line}: connection closed before the response was complete"
-    return Failure(ResponseLost, text, Retryable.READ)
+        return NotSent, f"cannot send the request: {redact.redacted(str(error))}", Retryable.NEVER
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and its causes: requests keeps that of urllib3 in `args`, urllib3 in `reason`."""
+    """Yield an exception and its causes: requests keeps that of urllib3 in `args`, urllib3 in `reason`.
+
+    What was handled before, the `__context__`, is none of them.
+    """
     seen: list[BaseException] = []
     queue: list[object] = [error]
     while queue:
         item = queue.pop(0)
         if isinstance(item, BaseException) and item not in seen:
             seen.append(item)
-            queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
+            queue += [*item.args, getattr(item, "reason", None), item.__cause__]
     return iter(seen)
 
 

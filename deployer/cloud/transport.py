@@ -24,6 +24,7 @@ from deployer import __version__
 from deployer.clock import Clock
 from deployer.cloud.credentials import Credential
 from deployer.cloud.rate_limit import Throttle
+from deployer.cloud.response_limits import LimitedAdapter
 from deployer.cloud.responses import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -93,7 +94,10 @@ class Transport:
         self._throttles: dict[str, Throttle] = {}
         self._full_since: dict[str, float] = {}
         self._session = _Session()
-        self._session.headers.update({"User-Agent": f"deployer/{__version__}", "Accept": "application/json"})
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, LimitedAdapter(self.clock.monotonic))
+        accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+        self._session.headers.update({"User-Agent": f"deployer/{__version__}", **accepted})
         self.server_time: datetime | None = None
         self._last = threading.local()
 

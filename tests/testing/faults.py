@@ -11,12 +11,14 @@ import json
 import os
 import re
 import signal
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -28,7 +30,7 @@ from testing.workspace import SPECS, TOKEN, Workspace
 class Answer:
     """`length` is what Content-Length claims, None for the truth; `then` is done when it has been sent.
 
-    `raw` is sent in place of all that, as it is, before the connection is closed.
+    `raw` is sent in place of all that, as it is and piece by piece, before the connection is closed.
     """
 
     status: int
@@ -36,7 +38,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     length: int | None = None
     then: Callable[[], object] | None = None
-    raw: bytes | None = None
+    raw: Iterable[bytes] | None = None
 
     @property
     def json(self) -> Any:
@@ -159,14 +161,20 @@ class Rule:
 class FaultProxy:
     """After `rule("POST", "batches", fault, nth=2)` the second such call goes wrong, without nth each."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, tls: tuple[str, Path] | None = None) -> None:
+        """`tls` is the address to listen on with https, and the folder of the certificate."""
         self.upstream = upstream
         self.calls: list[Call] = []
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        host, folder = tls or ("127.0.0.1", None)
+        self._server = _Server((host, 0), _Handler)
         self._server.proxy = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http{'s' if tls else ''}://{host}:{self._server.server_address[1]}"
+        if folder:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -231,8 +239,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if answer.raw is not None:
-            self.wfile.write(answer.raw)
             self.close_connection = True
+            with suppress(ConnectionError):  # the client need not read it all
+                for piece in answer.raw:
+                    self.connection.sendall(piece)
             return
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
