@@ -71,7 +71,8 @@ class Client:
             if actual is None:
                 raise ResponseLost(f"{response.request_line}: the response has no {path}")
             if actual != expected:
-                raise RequestFailed(f"{response.request_line}: {path} is {actual}")
+                # An error with status 200, as any other.
+                raise RequestFailed(f"{response.request_line}: {path} is {actual}", may_be_executed=True)
         identifier = get_path(response.value, kind.id)
         if not isinstance(identifier, str | int) or not identifier:
             raise ResponseLost(f"{response.request_line}: the response has no {kind.id}")

@@ -26,7 +26,7 @@ from urllib3.exceptions import (
 )
 
 from deployer.cloud.credentials import Credential
-from deployer.cloud.error_codes import find_hint
+from deployer.cloud.error_codes import Hint, find_hint
 from deployer.cloud.response_limits import (
     MAX_MEGABYTES,
     RESPONSE_SECONDS,
@@ -46,6 +46,9 @@ MAX_MESSAGE = 500
 
 # Statuses of a gateway whose backend may have executed the request nevertheless.
 _GATEWAY_STATUSES = {502, 503, 504}
+
+# A timeout, and a rate limit that may stand behind the service: definite only with a code of the table.
+_DOUBTFUL_STATUSES = {408, 429}
 
 # A signature is valid this long before and after its date ("API Request Signing Guide").
 _SIGNATURE_SECONDS = 15 * 60
@@ -77,10 +80,15 @@ class Failure:
     status: int = 0
     code: str = ""
     request_id: str = ""
+    may_be_executed: bool = False
 
     def error(self, more: str = "") -> ApiError:
         return self.error_type(
-            self.text + more, status=self.status, code=self.code, request_id=self.request_id
+            self.text + more,
+            status=self.status,
+            code=self.code,
+            request_id=self.request_id,
+            may_be_executed=self.may_be_executed,
         )
 
 
@@ -124,15 +132,16 @@ class Reader:
         shown = self._safe_message(reason.rstrip(".") or reason if more else reason, response)
         text = "; ".join((f"{request_line}: {shown}", *more))
         lost = not hint.full and (status in _GATEWAY_STATUSES or (status >= 500 and not code))
-        if hint.full:
-            retryable = Retryable.FULL
-        elif status == 429:
-            # The gateway limits requests before it forwards them.
-            retryable = Retryable.REFUSED
-        else:
-            retryable = Retryable.READ if status >= 500 and not hint.final else Retryable.NEVER
-        error_type = ResponseLost if lost else RequestFailed
-        return Failure(error_type, text, retryable, _retry_after(headers), status, code, request_id)
+        return Failure(
+            ResponseLost if lost else RequestFailed,
+            text,
+            _retryable(status, hint),
+            _retry_after(headers),
+            status,
+            code,
+            request_id,
+            lost or _may_be_executed(status, hint),
+        )
 
     def _safe_message(self, message: str, response: requests.Response) -> str:
         """Return a message of a service, shortened and without credentials that it may repeat."""
@@ -157,6 +166,27 @@ class Reader:
         if status == 401:
             return f"check {self.credential.source}: {self.credential.check}"
         return f"check that {self.credential.source} has permission and belongs to this project"
+
+
+def _retryable(status: int, hint: Hint) -> Retryable:
+    if hint.full:
+        return Retryable.FULL
+    if status == 429 and hint.throttled:
+        return Retryable.REFUSED
+    # Who else sent a 429 may have executed a write before.
+    return Retryable.READ if status == 429 or (status >= 500 and not hint.final) else Retryable.NEVER
+
+
+def _may_be_executed(status: int, hint: Hint) -> bool:
+    """Return whether a request may have been executed in spite of an error: a status alone proves little.
+
+    HTTP 200 with an error contradicts itself. MRS reports also what it certainly refused as HTTP 500, and DLI
+    failures on its own side as HTTP 400.
+    """
+    if hint.full or (status == 429 and hint.throttled):
+        return False
+    inside = 200 <= status < 300 or (status >= 500 and not hint.final)
+    return hint.may_be_executed or inside or status in _DOUBTFUL_STATUSES
 
 
 def _clock_skew(response: requests.Response) -> str:

@@ -203,6 +203,6 @@ def _attempts_summary(failure: Failure, backoff: Backoff, retry: Retry) -> str:
         minutes = retry.capacity_seconds / 60
         waited = f"; no capacity within {minutes:.0f} minutes" if minutes else ""
         return f"{waited}; retry later"
-    if failure.retryable is Retryable.REFUSED and backoff.attempts < retry.attempts and failure.retry_after:
+    if failure.status == 429 and backoff.attempts < retry.attempts and failure.retry_after:
         return f"; the service asked to retry after {failure.retry_after:.0f} s"
     return f"; gave up after {backoff.attempts} attempts" if backoff.attempts > 1 else ""

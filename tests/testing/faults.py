@@ -38,7 +38,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     length: int | None = None
     then: Callable[[], object] | None = None
-    raw: Iterable[bytes] | None = None
+    raw: bytes | Iterable[bytes] | None = None
 
     @property
     def json(self) -> Any:
@@ -241,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.raw is not None:
             self.close_connection = True
             with suppress(ConnectionError):  # the client need not read it all
-                for piece in answer.raw:
+                for piece in [answer.raw] if isinstance(answer.raw, bytes) else answer.raw:
                     self.connection.sendall(piece)
             return
         self.send_response_only(answer.status)
@@ -310,12 +310,30 @@ REFUSALS: Mapping[str, Fault] = {
     "403": says(403, {"errorCode": "APIGW.0302", "errorMsg": "not allowed"}),
     "404": says(404, {"error_code": "APIGW.0101", "error_msg": "no such API"}),
     "429": says(429, {"error_code": "APIGW.0308", "error_msg": "too many"}, {"Retry-After": "1"}),
-    "500 with a code": says(500, {"error_code": "DLI.0999", "error_msg": "broken"}),
-    "500 with a nested code": says(500, {"job_submit_result": {"error_code": "0173", "error_msg": "no"}}),
+    "500 with the code of a refusal": says(500, {"error_code": "0192", "error_msg": "no such user"}),
     "400 without a body": says(400, ""),
-    "200 with a code": says(200, ERROR),
-    "is_success": says(200, {"is_success": "false", "message": "no"}),
     "302": says(302, "", {"Location": "https://elsewhere.invalid/"}),
+}
+
+# What is an error, and comes from a service that may have carried out the call.
+DOUBTS: Mapping[str, Callable[[bool], Fault]] = {
+    "400 of the server's side": lambda after: says(
+        400, {"error_code": "DLI.0999", "error_msg": "broken"}, after=after
+    ),
+    "400 after a timeout": lambda after: says(
+        400, {"error_code": "DLI.0019", "error_msg": "timeout"}, after=after
+    ),
+    "500 with a code": lambda after: says(
+        500, {"error_code": "DLI.0999", "error_msg": "broken"}, after=after
+    ),
+    "500 with a nested code": lambda after: says(
+        500, {"job_submit_result": {"error_code": "0173", "error_msg": "no"}}, after=after
+    ),
+    "200 with a code": lambda after: says(200, ERROR, after=after),
+    "is_success": lambda after: says(200, {"is_success": "false", "message": "no"}, after=after),
+    "429 of somebody else": lambda after: says(
+        429, {"error_code": "DLI.0012", "error_msg": "busy"}, {"Retry-After": "1"}, after=after
+    ),
 }
 
 # What tells nothing about whether the call was carried out.
