@@ -60,13 +60,14 @@ _REQUEST_IDS = ("X-Request-Id", "X-IAM-Trace-Id")
 class Response:
     """A successful response, with the request line that messages about it begin with.
 
-    `value` is None if there was no body, and none was expected.
+    `value` is None if there was no body, and none was expected. `size` is that of the body in bytes.
     """
 
     value: Any
     request_line: str
     headers: Mapping[str, str]
     request_id: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Reader:
                 text = f"{request_line}: the response is not JSON"
                 return Failure(ResponseLost, text, Retryable.READ, status=status, request_id=request_id)
             if not code:
-                return Response(value, request_line, headers, request_id)
+                return Response(value, request_line, headers, request_id, len(response.content))
         code = "" if code == str(status) else code  # IAM repeats the status as code
         reason = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
         hint = find_hint(code, message)

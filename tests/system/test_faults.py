@@ -85,7 +85,7 @@ def test_a_dead_server_is_one_clear_line_per_job(bare: Workspace) -> None:
 
 
 LISTING_FAULTS: dict[str, Fault] = {
-    **REFUSALS,
+    **{name: fault for name, fault in REFUSALS.items() if name != "401"},
     **{name: make(True) for name, make in {**DOUBTS, **LOSSES}.items()},
     "cut": cut,
     "truncated": truncated,
@@ -338,7 +338,10 @@ def test_an_older_run_is_not_taken_for_the_lost_one(
 
 @pytest.mark.parametrize(
     ("kind", "refusal"),
-    [*(("SparkBatch", refusal) for refusal in REFUSALS), *((kind, "400") for kind in OTHER_KINDS)],
+    [
+        *(("SparkBatch", refusal) for refusal in REFUSALS if refusal != "401"),
+        *((kind, "400") for kind in OTHER_KINDS),
+    ],
 )
 def test_a_refused_create_fails_alone(
     all_kinds: Workspace, proxy: FaultProxy, emulator: Emulator, kind: str, refusal: str
