@@ -14,7 +14,7 @@ MAX_PAGES = 10_000
 MAX_READS = 3
 
 # Of a whole list: more than fits into memory, or would ever be read.
-MAX_MEGABYTES = 256
+MAX_MEGABYTES = 128
 MAX_MINUTES = 30
 
 

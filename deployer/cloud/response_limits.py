@@ -22,6 +22,9 @@ RESPONSE_SECONDS = 180
 MAX_MEGABYTES = 32
 _MAX_BYTES = MAX_MEGABYTES * 1024 * 1024
 
+# Millions of tiny values take ten times their size in memory. What a text contains is counted too.
+_MAX_VALUES = 3_000_000
+
 # Headers and the lines between chunks are received too.
 _MAX_RECEIVED = _MAX_BYTES + 1024 * 1024
 
@@ -35,7 +38,7 @@ class ResponseTooSlow(TimeoutError):
 
 
 class ResponseTooLarge(OSError):
-    """A response of more than MAX_MEGABYTES."""
+    """A response of more than MAX_MEGABYTES, or of far more values than any job list."""
 
 
 class LimitedAdapter(HTTPAdapter):
@@ -71,6 +74,8 @@ def _read(response: requests.Response) -> bytes:
         content += piece
         if len(content) > _MAX_BYTES:
             raise ResponseTooLarge
+    if sum(map(content.count, (b"{", b"[", b","))) > _MAX_VALUES:
+        raise ResponseTooLarge
     return bytes(content)
 
 

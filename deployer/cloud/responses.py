@@ -272,7 +272,7 @@ def _not_sent(causes: Sequence[BaseException]) -> _Meaning | None:
 
 
 _TOO_SLOW = f"the response was not complete within {RESPONSE_SECONDS} s"
-_TOO_LARGE = f"the response is larger than {MAX_MEGABYTES} MB"
+_TOO_LARGE = f"the response is too large (more than {MAX_MEGABYTES} MB, or too many values)"
 _NO_TLS = "the TLS connection failed; is this an https server?"
 
 # The causes after which a request may have been executed. The header is one of the response: an error in our own has no

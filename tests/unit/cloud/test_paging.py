@@ -133,7 +133,7 @@ def test_entries_of(value: Any, entries: list[Any] | None) -> None:
 
 @pytest.mark.parametrize(
     ("size", "seconds", "words"),
-    [(30 << 20, 0, "larger than 256 MB"), (0, 100, "not complete within 30 minutes")],
+    [(30 << 20, 0, "larger than 128 MB"), (0, 100, "not complete within 30 minutes")],
 )
 def test_a_listing_that_is_too_large_or_too_slow(size: int, seconds: float, words: str) -> None:
     """Each page alone is within the limits of a response."""
