@@ -159,17 +159,17 @@ class Transport:
                 return usage.refusal
             try:
                 outcome = self._once(call)
+                if isinstance(outcome, Failure) and outcome.status == 401:
+                    source = call.credential.source if call.credential else "the credential"
+                    text = f"not sent: {source} was rejected in an earlier request"
+                    usage.refusal = Failure(NotSent, text, status=401, code=outcome.code)
+                return outcome
             except NotSent as error:  # of a login
                 if error.status in _REFUSED_LOGIN:
                     usage.refusal = Failure(NotSent, str(error), status=error.status, code=error.code)
                 raise
             finally:
                 usage.is_tried = True
-            if isinstance(outcome, Failure) and outcome.status == 401:
-                source = call.credential.source if call.credential else "the credential"
-                text = f"not sent: {source} was rejected in an earlier request"
-                usage.refusal = Failure(NotSent, text, status=401, code=outcome.code)
-            return outcome
 
     def _once(self, call: Call) -> Response | Failure:
         # Not requests' `params`: it encodes a blank as +, which is not valid in a signature.

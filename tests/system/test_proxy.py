@@ -17,12 +17,12 @@ from testing.tunnel import ConnectProxy, behind_proxy
 from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 
 
-@pytest.fixture
+@pytest.fixture(params=[False, True], ids=["http proxy", "https proxy"])
 def way(
-    bare: Workspace, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    bare: Workspace, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[tuple[FaultProxy, ConnectProxy]]:
     """The service and the proxy before it; the workspace's target is the service, and may try again."""
-    with behind_proxy(monkeypatch, emulator.url) as (service, proxy):
+    with behind_proxy(monkeypatch, emulator.url, tls=request.param) as (service, proxy):
         bare.url = service.url
         bare.write_project(retry={"attempts": 2, "capacityTimeout": "0s"})
         yield service, proxy

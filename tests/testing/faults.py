@@ -172,9 +172,7 @@ class FaultProxy:
         self._server.proxy = self
         self.url = f"http{'s' if tls else ''}://{host}:{self._server.server_address[1]}"
         if folder:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self._server.socket = tls_server(folder).wrap_socket(self._server.socket, server_side=True)
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -201,6 +199,13 @@ class FaultProxy:
             self.calls.append(call)
             met = [rule.fault for rule in self._rules if rule.meets(call)]
         return met[0] if met else Call.forward
+
+
+def tls_server(folder: Path) -> ssl.SSLContext:
+    """TLS for a server, with the certificate in `folder`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import pytest
 
-from testing.faults import FaultProxy
+from testing.faults import FaultProxy, tls_server
 from testing.workspace import ROOT
 
 SERVICE_HOST = "127.0.0.2"
@@ -25,14 +25,19 @@ CERTIFICATE = TLS / "cert.pem"
 
 
 class ConnectProxy:
-    """A proxy that opens tunnels. `tunnels` has the address of each; `refuses` is the status instead of one."""
+    """A proxy that opens tunnels, itself with TLS or without.
 
-    def __init__(self, refuses: int = 0) -> None:
-        self.refuses = refuses
+    `tunnels` has the address of each; `refuses` is the status instead of one.
+    """
+
+    def __init__(self, *, tls: bool = False) -> None:
+        self.refuses = 0
         self.tunnels: list[str] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
+        if tls:
+            self._server.socket = tls_server(TLS).wrap_socket(self._server.socket, server_side=True)
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -46,12 +51,14 @@ class ConnectProxy:
 
 
 @contextmanager
-def behind_proxy(monkeypatch: pytest.MonkeyPatch, upstream: str) -> Iterator[tuple[FaultProxy, ConnectProxy]]:
+def behind_proxy(
+    monkeypatch: pytest.MonkeyPatch, upstream: str, *, tls: bool = False
+) -> Iterator[tuple[FaultProxy, ConnectProxy]]:
     """An https service with faults in front of `upstream`, and the proxy before it that the environment names."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    with FaultProxy(upstream, tls=(SERVICE_HOST, TLS)) as service, ConnectProxy() as proxy:
+    with FaultProxy(upstream, tls=(SERVICE_HOST, TLS)) as service, ConnectProxy(tls=tls) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
         # Otherwise no credential would be sent to such a host.
