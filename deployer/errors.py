@@ -162,13 +162,25 @@ class Interrupted(DeployerError):
 
 
 class ApiError(DeployerError):
-    """A failed request. `status` is 0 without a response; `code` is the service's own, or empty."""
+    """A failed request. `status` is 0 without a response; `code` is the service's own, or empty.
 
-    def __init__(self, message: str, *, status: int = 0, code: str = "", request_id: str = "") -> None:
+    `may_be_executed`: the service may have executed the request in spite of the error that it reports.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str = "",
+        request_id: str = "",
+        may_be_executed: bool = False,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.request_id = request_id
+        self.may_be_executed = may_be_executed
 
 
 class NotSent(ApiError):

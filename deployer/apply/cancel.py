@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployer.apply.context import ChangeContext
 from deployer.apply.wait import state_of, wait_for
-from deployer.apply.writes import Write, live_shows, may_be_executed, send_write
+from deployer.apply.writes import Write, live_shows, send_write
 from deployer.errors import RequestFailed
 from deployer.model import RUNNING_PHASES, LiveJob, Step
 
@@ -33,15 +33,15 @@ def _cancel_run(context: ChangeContext, run: LiveJob) -> str:
                 live_shows(context, _has_ended),
             ),
         )
-    except RequestFailed as error:
+    except RequestFailed:
         # A run that has just ended cannot be cancelled.
         live = context.read_job(run.id)
         if not _has_ended(live):
             raise
-        verb = "ended" if may_be_executed(error) else "had already ended"
-        return f"{verb} ({state_of(live)})"
-    wait_for(context, _has_ended, "to end")
-    return f"cancelled{written.note}"
+        return f"had already ended ({state_of(live)})"
+    ended = wait_for(context, _has_ended, "to end")
+    # In spite of an error nobody knows whether it was cancelled or had just ended.
+    return f"ended ({state_of(ended)})" if written.in_spite_of_error else f"cancelled{written.note}"
 
 
 def _has_ended(live: LiveJob | None) -> bool:

@@ -139,8 +139,12 @@ class _Scheduler:
 
     @property
     def _is_stopping(self) -> bool:
-        """Return whether no further change is started: after an interrupt, or a failure with `fail_fast`."""
-        return bool(self._context.stop_signal) or (self._options.fail_fast and self._has_failed)
+        """Return whether no further change is started: after an interrupt, or a failure with `fail_fast`.
+
+        Nor after the credential was refused: each would fail for the same reason.
+        """
+        is_ended = bool(self._context.stop_signal) or self._context.client.is_refused
+        return is_ended or (self._options.fail_fast and self._has_failed)
 
     def _next_finished(self, in_progress: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
         """Wait until a change has finished, and return the finished ones.

@@ -1,7 +1,8 @@
 """Sending write requests: each is recorded in the journal, sent, and confirmed if its response is lost.
 
-A write that must not be executed twice is sent once. The others are sent a second time if reading the job does
-not show that the first request was executed.
+An error of the service is treated like a lost response if the request may have been executed in spite of it.
+A write that must not be executed twice is sent once. The others are sent a second time if there was no response and
+reading the job does not show that the first request was executed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from deployer.model import Result, Step
 
 
 class OutcomeUnknown(DeployerError):
-    """The outcome of a write is unknown: the request may have been executed."""
+    """The outcome of a write is unknown: it may have been executed, `in_spite_of_error` or without a response."""
+
+    def __init__(self, message: str, *, in_spite_of_error: bool = False) -> None:
+        super().__init__(message)
+        self.in_spite_of_error = in_spite_of_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Written:
     id: str
     note: str = ""
     is_response_lost: bool = False
+    in_spite_of_error: bool = False
 
 
 DONE_WORDS: Mapping[Step, str] = {
@@ -82,8 +88,8 @@ def send_write(context: ChangeContext, write: Write) -> Written:
     """
     try:
         written = _send_recorded(context, write)
-    except OutcomeUnknown:
-        if not write.repeatable or context.shared.stop_signal:
+    except OutcomeUnknown as error:
+        if not write.repeatable or error.in_spite_of_error or context.shared.stop_signal:
             raise
         written = _send_again(context, write)
     context.progress.partial = _PARTIAL_WORDS.get(write.step, "")
@@ -107,9 +113,7 @@ def _send_recorded(context: ChangeContext, write: Write) -> Written:
     try:
         written = _send_confirmed(context, write)
     except DeployerError as error:
-        # A write that a service executed in spite of its error may be listed late: the next apply waits.
-        doubtful = isinstance(error, ApiError) and error.status >= 500
-        result = Result.UNKNOWN if doubtful or isinstance(error, OutcomeUnknown) else Result.FAILED
+        result = Result.UNKNOWN if isinstance(error, OutcomeUnknown) else Result.FAILED
         entry.record_outcome(result, context.progress.id, str(error), context.client.request_id)
         raise
     message = "response lost" if written.is_response_lost else ""
@@ -124,44 +128,41 @@ def _send_confirmed(context: ChangeContext, write: Write) -> Written:
     except ResponseLost as error:
         return find_lost(context, write, error)
     except RequestFailed as error:
-        # A cancel confirms on its own: it also reports whether the run had already ended.
-        if write.step is Step.CANCEL or not may_be_executed(error):
+        if not error.may_be_executed:
             raise
-        evidence = _confirm_once(context, write)
-        if not evidence.id:
-            raise
-        note = f" ({_proof(write)}, although the service reported: {error})"
-        return Written(evidence.id, note)
+        return find_lost(context, write, error)
 
 
-def find_lost(context: ChangeContext, write: Write, error: ResponseLost) -> Written:
-    """Confirm a write whose response was lost; raises OutcomeUnknown if that is not possible."""
-    evidence = _confirm_until_delay_ends(context, write)
+def find_lost(context: ChangeContext, write: Write, error: ResponseLost | RequestFailed) -> Written:
+    """Confirm a write whose response leaves its outcome open; raises OutcomeUnknown if that is not possible."""
+    is_lost = isinstance(error, ResponseLost)
+    if context.shared.stop_signal and not is_lost and write.step is Step.CREATE:
+        # After an interrupt only a create is confirmed: the id of its job is not known otherwise.
+        evidence = _confirm_once(write)
+    else:
+        evidence = _confirm_until_delay_ends(context, write)
     if evidence.id:
-        return Written(evidence.id, f" (response lost; {_proof(write)})", is_response_lost=True)
+        how = (
+            f"response lost; {_proof(write)}"
+            if is_lost
+            else f"{_proof(write)}, although the service reported: {error}"
+        )
+        return Written(evidence.id, f" ({how})", is_lost, not is_lost)
     job = context.job
     doubt = write.doubt(evidence) or f"the job may have been {DONE_WORDS[write.step]}"
     command = f"deployer plan --select kind={job.kind},name={job.name}"
-    raise OutcomeUnknown(f"outcome unknown: {doubt} ({error}); check with: {command}") from None
+    message = f"outcome unknown: {doubt} ({error}); check with: {command}"
+    raise OutcomeUnknown(message, in_spite_of_error=not is_lost) from None
 
 
 def _proof(write: Write) -> str:
     return "found in the job list" if write.step is Step.CREATE else "confirmed by reading the job"
 
 
-def may_be_executed(error: RequestFailed) -> bool:
-    """Return whether a rejected request may have been executed: status 5xx, or an error with HTTP 200."""
-    return error.status >= 500 or 200 <= error.status < 300
-
-
 # --- confirmation
 
 
-def _confirm_once(context: ChangeContext, write: Write) -> Evidence:
-    """Read once what a rejected write did: usually nothing, but MRS returns all its errors as HTTP 500."""
-    # After an interrupt only a create is confirmed: the id of its job is not known otherwise.
-    if context.shared.stop_signal and write.step is not Step.CREATE:
-        return Evidence()
+def _confirm_once(write: Write) -> Evidence:
     try:
         return write.confirm()
     except (ApiError, Interrupted) as error:

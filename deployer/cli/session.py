@@ -264,8 +264,8 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
 
 def report_errors(plan: Plan) -> None:
     """Report the jobs that could not be planned, for verbs that do not print the plan."""
-    for note in plan.errors:
-        err(text.error(f"{note.identity}: {note.message}"))
+    for line in text.grouped(plan.errors, lambda note: f"{note.identity}: {note.message}"):
+        err(text.error(line.strip()))
 
 
 def without_ordering(loaded: LoadedProject) -> LoadedProject:

@@ -93,19 +93,14 @@ class PasswordAuth(AuthBase):
 
 
 class SigningAuth(AuthBase):
-    """Authentication by signing. After a rejection it stops signing: five in a row lock the key."""
+    """Authentication by signing."""
 
     def __init__(self, key: AccessKey, project_id: str = "", clock: Clock | None = None) -> None:
         self._key = key
         self._project_id = project_id
         self._clock = clock or Clock()
-        self._refused = False
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        if self._refused:
-            raise NotSent(
-                f"not sent: {self._key.source} was rejected earlier (five invalid signatures in a row lock a key)"
-            )
         parts = urlsplit(str(request.url))
         url = parts._replace(query=canonical_query(parts.query)).geturl()
         request.url = url  # the URL that is sent must be the signed one
@@ -130,11 +125,7 @@ class SigningAuth(AuthBase):
             signed,
             body.encode() if isinstance(body, str) else body,
         )
-        request.register_hook("response", self._watched)  # type: ignore[no-untyped-call]
         return request
-
-    def _watched(self, response: Response, **_: Any) -> None:
-        self._refused = self._refused or response.status_code == 401
 
 
 @dataclass(frozen=True, slots=True)

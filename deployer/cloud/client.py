@@ -58,6 +58,11 @@ class Client:
         return self._transport.server_time
 
     @property
+    def is_refused(self) -> bool:
+        """Returns whether the credential was refused: no further request is sent."""
+        return self._transport.is_refused(self._signed_in.auth)
+
+    @property
     def request_id(self) -> str:
         """Returns the request id of the latest response in this thread; empty if it had none."""
         return self._transport.request_id
@@ -71,7 +76,8 @@ class Client:
             if actual is None:
                 raise ResponseLost(f"{response.request_line}: the response has no {path}")
             if actual != expected:
-                raise RequestFailed(f"{response.request_line}: {path} is {actual}")
+                # An error with status 200, as any other.
+                raise RequestFailed(f"{response.request_line}: {path} is {actual}", may_be_executed=True)
         identifier = get_path(response.value, kind.id)
         if not isinstance(identifier, str | int) or not identifier:
             raise ResponseLost(f"{response.request_line}: the response has no {kind.id}")
@@ -228,7 +234,7 @@ class Client:
             )
         if not all(isinstance(entry, dict) for entry in entries):
             raise ResponseLost(f"{response.request_line}: the list contains an entry that is not a job")
-        return Page(entries, total, response.request_line)
+        return Page(entries, total, response.request_line, response.size)
 
     def tags(self, kind: Kind, identifier: str) -> list[dict[str, str]]:
         """Return the tags of one job in the form of its spec: {key, value}. Raises ApiError."""

@@ -20,6 +20,8 @@ class Hint:
     says: str = ""
     full: bool = False
     final: bool = False
+    may_be_executed: bool = False
+    throttled: bool = False
     missing: bool = False
 
 

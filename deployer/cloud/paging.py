@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +13,19 @@ from deployer.kinds.kind import Entry, Paging
 MAX_PAGES = 10_000
 MAX_READS = 3
 
+# Of a whole list: more than fits into memory, or would ever be read.
+MAX_MEGABYTES = 128
+MAX_MINUTES = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page; `total` is the number of entries on all pages together, as the service reports it."""
+    """One page of `size` bytes; `total` is the number of entries on all pages together, as the service reports it."""
 
     entries: Sequence[Entry]
     total: int
     request_line: str
+    size: int = 0
 
     @property
     def more(self) -> int:
@@ -33,20 +39,43 @@ class _ListingChangedError(Exception):
 
 
 def read_to_end(
-    read: Callable[[int], Page], paging: Paging, identifier: str, first: Page | None = None
+    read: Callable[[int], Page],
+    paging: Paging,
+    identifier: str,
+    first: Page | None = None,
+    *,
+    now: Callable[[], float] = time.monotonic,
 ) -> list[Entry]:
     """Return all entries, each once, by their field `identifier`; `read` reads the page at an offset.
 
     `first` is the first page if it was read before. Raises ResponseLost if the result is still incomplete
-    after several attempts.
+    after several attempts, or if the list is too long.
     """
     reason = ""
+    read = _limited(read, now)
     for _ in range(MAX_READS):
         try:
             return _read_once(read, paging, identifier, first or read(paging.value))
         except _ListingChangedError as error:
             reason, first = str(error), None
     raise ResponseLost(f"{reason}; gave up after {MAX_READS} attempts")
+
+
+def _limited(read: Callable[[int], Page], now: Callable[[], float]) -> Callable[[int], Page]:
+    """Return `read` with limits for all of its pages together."""
+    end, left = now() + 60 * MAX_MINUTES, MAX_MEGABYTES << 20
+
+    def read_page(offset: int) -> Page:
+        nonlocal left
+        page = read(offset)
+        left -= page.size
+        if left < 0:
+            raise ResponseLost(f"{page.request_line}: the list is larger than {MAX_MEGABYTES} MB")
+        if now() > end:
+            raise ResponseLost(f"{page.request_line}: the list was not complete within {MAX_MINUTES} minutes")
+        return page
+
+    return read_page
 
 
 def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, page: Page) -> list[Entry]:

@@ -7,8 +7,9 @@ and after a broken connection the request may or may not have been executed. All
 from __future__ import annotations
 
 import json
+import re
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,10 +22,17 @@ from urllib3.exceptions import (
     NameResolutionError,
     NewConnectionError,
     ProxyError,
+    ReadTimeoutError,
 )
 
 from deployer.cloud.credentials import Credential
-from deployer.cloud.error_codes import find_hint
+from deployer.cloud.error_codes import Hint, find_hint
+from deployer.cloud.response_limits import (
+    MAX_MEGABYTES,
+    RESPONSE_SECONDS,
+    ResponseTooLarge,
+    ResponseTooSlow,
+)
 from deployer.cloud.retry import Retryable
 from deployer.cloud.signing import DATE_FORMAT
 from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost, ResponseTimeout
@@ -39,6 +47,9 @@ MAX_MESSAGE = 500
 # Statuses of a gateway whose backend may have executed the request nevertheless.
 _GATEWAY_STATUSES = {502, 503, 504}
 
+# A timeout, and a rate limit that may stand behind the service: definite only with a code of the table.
+_DOUBTFUL_STATUSES = {408, 429}
+
 # A signature is valid this long before and after its date ("API Request Signing Guide").
 _SIGNATURE_SECONDS = 15 * 60
 
@@ -49,13 +60,14 @@ _REQUEST_IDS = ("X-Request-Id", "X-IAM-Trace-Id")
 class Response:
     """A successful response, with the request line that messages about it begin with.
 
-    `value` is None if there was no body, and none was expected.
+    `value` is None if there was no body, and none was expected. `size` is that of the body in bytes.
     """
 
     value: Any
     request_line: str
     headers: Mapping[str, str]
     request_id: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +81,15 @@ class Failure:
     status: int = 0
     code: str = ""
     request_id: str = ""
+    may_be_executed: bool = False
 
     def error(self, more: str = "") -> ApiError:
         return self.error_type(
-            self.text + more, status=self.status, code=self.code, request_id=self.request_id
+            self.text + more,
+            status=self.status,
+            code=self.code,
+            request_id=self.request_id,
+            may_be_executed=self.may_be_executed,
         )
 
 
@@ -108,7 +125,7 @@ class Reader:
                 text = f"{request_line}: the response is not JSON"
                 return Failure(ResponseLost, text, Retryable.READ, status=status, request_id=request_id)
             if not code:
-                return Response(value, request_line, headers, request_id)
+                return Response(value, request_line, headers, request_id, len(response.content))
         code = "" if code == str(status) else code  # IAM repeats the status as code
         reason = " ".join(filter(None, (code, message))) or response.reason or "no reason given"
         hint = find_hint(code, message)
@@ -116,15 +133,16 @@ class Reader:
         shown = self._safe_message(reason.rstrip(".") or reason if more else reason, response)
         text = "; ".join((f"{request_line}: {shown}", *more))
         lost = not hint.full and (status in _GATEWAY_STATUSES or (status >= 500 and not code))
-        if hint.full:
-            retryable = Retryable.FULL
-        elif status == 429:
-            # The gateway limits requests before it forwards them.
-            retryable = Retryable.REFUSED
-        else:
-            retryable = Retryable.READ if status >= 500 and not hint.final else Retryable.NEVER
-        error_type = ResponseLost if lost else RequestFailed
-        return Failure(error_type, text, retryable, _retry_after(headers), status, code, request_id)
+        return Failure(
+            ResponseLost if lost else RequestFailed,
+            text,
+            _retryable(status, hint),
+            _retry_after(headers),
+            status,
+            code,
+            request_id,
+            lost or _may_be_executed(status, hint),
+        )
 
     def _safe_message(self, message: str, response: requests.Response) -> str:
         """Return a message of a service, shortened and without credentials that it may repeat."""
@@ -149,6 +167,27 @@ class Reader:
         if status == 401:
             return f"check {self.credential.source}: {self.credential.check}"
         return f"check that {self.credential.source} has permission and belongs to this project"
+
+
+def _retryable(status: int, hint: Hint) -> Retryable:
+    if hint.full:
+        return Retryable.FULL
+    if status == 429 and hint.throttled:
+        return Retryable.REFUSED
+    # Who else sent a 429 may have executed a write before.
+    return Retryable.READ if status == 429 or (status >= 500 and not hint.final) else Retryable.NEVER
+
+
+def _may_be_executed(status: int, hint: Hint) -> bool:
+    """Return whether a request may have been executed in spite of an error: a status alone proves little.
+
+    HTTP 200 with an error contradicts itself. MRS reports also what it certainly refused as HTTP 500, and DLI
+    failures on its own side as HTTP 400.
+    """
+    if hint.full or (status == 429 and hint.throttled):
+        return False
+    inside = 200 <= status < 300 or (status >= 500 and not hint.final)
+    return hint.may_be_executed or inside or status in _DOUBTFUL_STATUSES
 
 
 def _clock_skew(response: requests.Response) -> str:
@@ -190,9 +229,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - now).total_seconds()) if until else None
 
 
-# The causes that prove that a request was never sent, with their messages and whether to retry.
+# The causes that prove that a request was never sent, with their messages and whether to retry. A ProxyError is none:
+# urllib3 also raises it for a connection through a proxy that broke after the request was sent.
 _NOT_SENT: tuple[tuple[type[BaseException], str, Retryable], ...] = (
-    (ProxyError, "the configured proxy is unreachable", Retryable.REFUSED),
     (NameResolutionError, "cannot resolve the host name", Retryable.REFUSED),
     (ConnectionRefusedError, "connection refused; is the server running?", Retryable.REFUSED),
     (ConnectTimeoutError, f"connection timed out after {CONNECT_SECONDS} s", Retryable.REFUSED),
@@ -200,40 +239,94 @@ _NOT_SENT: tuple[tuple[type[BaseException], str, Retryable], ...] = (
     (NewConnectionError, "cannot connect: {}", Retryable.REFUSED),
 )
 
+# How http.client reports that a proxy refused the tunnel through which the request would have been sent.
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
+
 
 def transport_failure(error: OSError, request_line: str) -> Failure:
     """Convert an exception of `requests` to a Failure."""
     causes = list(_causes(error))
+    error_type, words, retryable = _not_sent(causes) or _lost(causes) or _unfit(error) or _BROKEN
+    return Failure(error_type, f"{request_line}: {words}", retryable)
+
+
+# What an exception means: the error, its message, and whether to retry.
+_Meaning = tuple[type[ApiError], str, Retryable]
+
+
+def _not_sent(causes: Sequence[BaseException]) -> _Meaning | None:
+    """Return the meaning of causes that prove that the request was never sent; None for others."""
     for error_type, words, retryable in _NOT_SENT:
         if any(isinstance(cause, error_type) for cause in causes):
+            if retryable is Retryable.REFUSED and any(isinstance(cause, ProxyError) for cause in causes):
+                return NotSent, "the configured proxy is unreachable", retryable
             details = (getattr(cause, "verify_message", getattr(cause, "strerror", "")) for cause in causes)
-            words = words.format(next(filter(None, details), "no reason given"))
-            return Failure(NotSent, f"{request_line}: {words}", retryable)
-    if any(isinstance(cause, InvalidHeader) for cause in causes):
-        # Of the response: an error in our own headers has no such cause.
-        return Failure(ResponseLost, f"{request_line}: invalid response headers", Retryable.READ)
+            return NotSent, words.format(next(filter(None, details), "no reason given")), retryable
+    # The text of other exceptions may be that of a server.
+    errors = (str(cause) for cause in causes if type(cause) is OSError)
+    if refused := next(filter(None, map(_TUNNEL_REFUSED.match, errors)), None):
+        # A wrong password for the proxy, for one, stays wrong.
+        retryable = Retryable.REFUSED if refused[1] >= "500" else Retryable.NEVER
+        return NotSent, f"the configured proxy refused the connection: HTTP {refused[1]}", retryable
+    return None
+
+
+_TOO_SLOW = f"the response was not complete within {RESPONSE_SECONDS} s"
+_TOO_LARGE = f"the response is too large (more than {MAX_MEGABYTES} MB, or too many values)"
+_NO_TLS = "the TLS connection failed; is this an https server?"
+
+# The causes after which a request may have been executed. The header is one of the response: an error in our own has no
+# such cause.
+_LOST: tuple[tuple[type[BaseException], type[ApiError], str, Retryable], ...] = (
+    (ResponseTooLarge, ResponseLost, _TOO_LARGE, Retryable.NEVER),
+    (ResponseTooSlow, ResponseTimeout, _TOO_SLOW, Retryable.NEVER),
+    (InvalidHeader, ResponseLost, "invalid response headers", Retryable.READ),
+    (
+        requests.exceptions.ContentDecodingError,
+        ResponseLost,
+        "the response cannot be decoded",
+        Retryable.READ,
+    ),
+    (ReadTimeoutError, ResponseTimeout, f"no response within {READ_SECONDS} s", Retryable.READ),
+    (requests.exceptions.SSLError, ResponseLost, _NO_TLS, Retryable.NEVER),
+)
+
+# The meaning of any other error of `requests`.
+_BROKEN: _Meaning = (
+    ResponseLost,
+    "connection closed before the response was complete",
+    Retryable.READ,
+)
+
+
+def _lost(causes: Sequence[BaseException]) -> _Meaning | None:
+    """Return the meaning of causes after which the request may have been executed; None for others."""
+    for cause_type, error_type, words, retryable in _LOST:
+        if any(isinstance(cause, cause_type) for cause in causes):
+            return error_type, words, retryable
+    return None
+
+
+def _unfit(error: OSError) -> _Meaning | None:
+    """Return the meaning of an error in the request itself; None for others."""
     unfit = isinstance(error, ValueError | requests.exceptions.InvalidJSONError)
     if unfit or not isinstance(error, requests.RequestException):
-        return Failure(NotSent, f"{request_line}: cannot send the request: {redact.redacted(str(error))}")
-    if isinstance(error, requests.ReadTimeout):
-        return Failure(
-            ResponseTimeout, f"{request_line}: no response within {READ_SECONDS} s", Retryable.READ
-        )
-    if isinstance(error, requests.exceptions.SSLError):
-        return Failure(ResponseLost, f"{request_line}: the TLS connection failed; is this an https server?")
-    text = f"{request_line}: connection closed before the response was complete"
-    return Failure(ResponseLost, text, Retryable.READ)
+        return NotSent, f"cannot send the request: {redact.redacted(str(error))}", Retryable.NEVER
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and its causes: requests keeps that of urllib3 in `args`, urllib3 in `reason`."""
+    """Yield an exception and its causes: requests keeps that of urllib3 in `args`, urllib3 in `reason`.
+
+    What was handled before, the `__context__`, is none of them.
+    """
     seen: list[BaseException] = []
     queue: list[object] = [error]
     while queue:
         item = queue.pop(0)
         if isinstance(item, BaseException) and item not in seen:
             seen.append(item)
-            queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
+            queue += [*item.args, getattr(item, "reason", None), item.__cause__]
     return iter(seen)
 
 

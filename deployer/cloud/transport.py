@@ -9,6 +9,7 @@ import math
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from deployer import __version__
 from deployer.clock import Clock
 from deployer.cloud.credentials import Credential
 from deployer.cloud.rate_limit import Throttle
+from deployer.cloud.response_limits import LimitedAdapter
 from deployer.cloud.responses import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -34,9 +36,10 @@ from deployer.cloud.responses import (
     transport_failure,
 )
 from deployer.cloud.retry import Backoff, Retryable
-from deployer.errors import ResponseLost, UsageError
+from deployer.errors import NotSent, ResponseLost, UsageError
 from deployer.project.target import Rate, Retry
 
+_REFUSED_LOGIN = {400, 401, 403}
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
 
@@ -62,6 +65,15 @@ class Call:
     @property
     def request_line(self) -> str:
         return f"{self.method} {self.base}{self.path}"
+
+
+@dataclass(slots=True)
+class _Usage:
+    """What is known of a credential. The first request with it is sent alone, as it shows whether it is refused."""
+
+    first: threading.RLock = field(default_factory=threading.RLock)
+    is_tried: bool = False
+    refusal: Failure | None = None
 
 
 class Transport:
@@ -92,8 +104,12 @@ class Transport:
         self._note = note
         self._throttles: dict[str, Throttle] = {}
         self._full_since: dict[str, float] = {}
+        self._usage: dict[AuthBase, _Usage] = {}
         self._session = _Session()
-        self._session.headers.update({"User-Agent": f"deployer/{__version__}", "Accept": "application/json"})
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, LimitedAdapter(self.clock.monotonic))
+        accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+        self._session.headers.update({"User-Agent": f"deployer/{__version__}", **accepted})
         self.server_time: datetime | None = None
         self._last = threading.local()
 
@@ -114,7 +130,7 @@ class Transport:
             self._retry, self.clock, write=call.write, full_since=self._full_since.get(call.request_line)
         )
         while True:
-            outcome = self._once(call)
+            outcome = self._unless_refused(call)
             self._last.request_id = outcome.request_id
             if isinstance(outcome, Response):
                 if call.write:
@@ -127,6 +143,33 @@ class Transport:
                 raise outcome.error(_attempts_summary(outcome, backoff, self._retry))
             self._note(f"{outcome.text}; retrying in {math.ceil(wait)} s")
             self.clock.sleep(wait)
+
+    def is_refused(self, auth: AuthBase) -> bool:
+        """Return whether a service has refused a credential: no further request is sent with it."""
+        return auth in self._usage and self._usage[auth].refusal is not None
+
+    def _unless_refused(self, call: Call) -> Response | Failure:
+        """Send a request, or return the failure of the one whose credential was refused before.
+
+        Repeating it would change nothing, and several wrong signatures or passwords in a row lock a key or a user.
+        """
+        usage = self._usage.setdefault(call.auth, _Usage())
+        with nullcontext() if usage.is_tried else usage.first:
+            if usage.refusal:
+                return usage.refusal
+            try:
+                outcome = self._once(call)
+                if isinstance(outcome, Failure) and outcome.status == 401:
+                    source = call.credential.source if call.credential else "the credential"
+                    text = f"not sent: {source} was rejected in an earlier request"
+                    usage.refusal = Failure(NotSent, text, status=401, code=outcome.code)
+                return outcome
+            except NotSent as error:  # of a login
+                if error.status in _REFUSED_LOGIN:
+                    usage.refusal = Failure(NotSent, str(error), status=error.status, code=error.code)
+                raise
+            finally:
+                usage.is_tried = True
 
     def _once(self, call: Call) -> Response | Failure:
         # Not requests' `params`: it encodes a blank as +, which is not valid in a signature.
@@ -199,6 +242,6 @@ def _attempts_summary(failure: Failure, backoff: Backoff, retry: Retry) -> str:
         minutes = retry.capacity_seconds / 60
         waited = f"; no capacity within {minutes:.0f} minutes" if minutes else ""
         return f"{waited}; retry later"
-    if failure.retryable is Retryable.REFUSED and backoff.attempts < retry.attempts and failure.retry_after:
+    if failure.status == 429 and backoff.attempts < retry.attempts and failure.retry_after:
         return f"; the service asked to retry after {failure.retry_after:.0f} s"
     return f"; gave up after {backoff.attempts} attempts" if backoff.attempts > 1 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -71,7 +71,7 @@ def plan(plan: Plan, *, verbose: bool = False) -> str:
         lines += [
             *_gap(lines),
             click.style("Failed to plan:", bold=True, fg="red"),
-            *_grouped(plan.errors),
+            *grouped(plan.errors, _note),
         ]
     return "\n".join([*lines, *_gap(lines), counts(plan)])
 
@@ -123,14 +123,14 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
         yield f"... and {len(fields) - MAX_FIELDS} more (see --format json)"
 
 
-def _grouped(notes: Sequence[Note]) -> Iterator[str]:
-    """Yield a line for each note, or one for all with the same message if there are many."""
+def grouped(notes: Sequence[Note], line: Callable[[Note], str]) -> Iterator[str]:
+    """Yield the line of each note, or one for all with the same message if there are many."""
     together: dict[str, list[Note]] = {}
     for note in notes:
         together.setdefault(note.message, []).append(note)
     for message, group in together.items():
         if len(group) <= MAX_NOTES:
-            yield from map(_note, group)
+            yield from map(line, group)
         else:
             first = ", ".join(printable(str(note.identity)) for note in group[:MAX_NOTES])
             yield f"  {len(group)} jobs ({first}, ...): {printable(message)}"

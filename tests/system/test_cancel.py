@@ -178,12 +178,18 @@ def test_a_lost_answer_is_looked_up(running: Workspace, emulator: Emulator) -> N
     assert states(emulator) == {"alpha": "dead", "beta": "running"}
 
 
-def test_one_that_is_refused_does_not_stop_the_others(running: Workspace, emulator: Emulator) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "end"), [("DLI.0007", 8, "1 failed"), ("DLI.0999", 7, "1 outcome unknown")]
+)
+def test_one_that_is_refused_does_not_stop_the_others(
+    running: Workspace, emulator: Emulator, error: str, code: int, end: str
+) -> None:
     with proxied(running, emulator.url) as proxy:
         [alpha] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "alpha"]
-        proxy.rule("DELETE", alpha, says(400, {"error_code": "DLI.0999", "error_msg": "no"}))
+        proxy.rule("DELETE", alpha, says(400, {"error_code": error, "error_msg": "no"}))
         ran = running.run("cancel", "--yes", "--all")
-    assert (ran.code, ran.out.splitlines()[-1]) == (8, "Cancel incomplete: 1 cancelled, 1 failed.")
+        assert proxy.count("DELETE", alpha) == 1
+    assert (ran.code, ran.out.splitlines()[-1]) == (code, f"Cancel incomplete: 1 cancelled, {end}.")
     assert states(emulator) == {"alpha": "running", "beta": "dead"}
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from deployer.cloud.responses import parse_error
 from deployer.emulator import Emulator
 from testing.faults import (
+    DOUBTS,
     LOSSES,
     REFUSALS,
     Call,
@@ -235,7 +236,7 @@ def repeats_the_token(status: int, *, header: bool = False) -> Fault:
 
 EVERY_FAULT: dict[str, Fault] = {
     **REFUSALS,
-    **{name: make(False) for name, make in LOSSES.items()},
+    **{name: make(False) for name, make in {**DOUBTS, **LOSSES}.items()},
     "cut": cut,
     "truncated": truncated,
     "repeats it with 401": repeats_the_token(401),

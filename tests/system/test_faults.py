@@ -17,6 +17,7 @@ import pytest
 from deployer.emulator import Emulator
 from testing.faults import (
     CREATES,
+    DOUBTS,
     ERROR,
     LOSSES,
     REFUSALS,
@@ -84,8 +85,8 @@ def test_a_dead_server_is_one_clear_line_per_job(bare: Workspace) -> None:
 
 
 LISTING_FAULTS: dict[str, Fault] = {
-    **REFUSALS,
-    **{name: make(True) for name, make in LOSSES.items()},
+    **{name: fault for name, fault in REFUSALS.items() if name != "401"},
+    **{name: make(True) for name, make in {**DOUBTS, **LOSSES}.items()},
     "cut": cut,
     "truncated": truncated,
     "no total": changed(lambda body: body.pop("total")),
@@ -337,7 +338,10 @@ def test_an_older_run_is_not_taken_for_the_lost_one(
 
 @pytest.mark.parametrize(
     ("kind", "refusal"),
-    [*(("SparkBatch", refusal) for refusal in REFUSALS), *((kind, "400") for kind in OTHER_KINDS)],
+    [
+        *(("SparkBatch", refusal) for refusal in REFUSALS if refusal != "401"),
+        *((kind, "400") for kind in OTHER_KINDS),
+    ],
 )
 def test_a_refused_create_fails_alone(
     all_kinds: Workspace, proxy: FaultProxy, emulator: Emulator, kind: str, refusal: str
@@ -351,12 +355,70 @@ def test_a_refused_create_fails_alone(
     assert proxy.count("POST", CREATES[kind][0]) == 2
 
 
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_a_create_is_done_although_the_service_reports_an_error(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock, doubt: str
+) -> None:
+    """The job is listed late: one look is not enough."""
+    workspace.write_project(polling={"interval": "0s", "consistencyDelay": "2s"})
+    batches(workspace, "alpha")
+
+    def late(call: Call) -> Answer:
+        proxy.rule("GET", "batches", says(200, {"sessions": [], "total": 0}), nth=1)
+        answer = DOUBTS[doubt](True)(call)
+        assert answer
+        return answer
+
+    proxy.rule("POST", "", late)
+    applied = workspace.apply()
+    assert (applied.code, last(applied.out)) == (0, "Apply complete: 1 applied."), applied
+    assert "found in the job list, although the service reported: POST " in applied.out
+    clock.forward(10)
+    assert workspace.plan()["changes"] == []
+    assert (proxy.count("POST"), len(listed(emulator.url, "SparkBatch"))) == (1, 1)
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_a_create_with_an_error_that_is_not_found_is_unknown(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, doubt: str
+) -> None:
+    batches(workspace, "alpha")
+    proxy.rule("POST", "", DOUBTS[doubt](False))
+    applied = workspace.apply()
+    assert (applied.code, last(applied.out)) == (7, "Apply incomplete: 0 applied, 1 outcome unknown.")
+    assert (
+        "outcome unknown: the request may have been executed; the job is not listed yet (POST " in applied.out
+    )
+    assert proxy.count("POST") == 1
+    newest = workspace.run("history", "--format", "json").json["requests"][-1]
+    assert (newest["call"], newest["result"]) == ("create", "unknown")
+    # The next one looks, and creates what is not there.
+    proxy.clear()
+    assert workspace.apply().code == 0
+    assert (proxy.count("POST"), names_of(listed(emulator.url, "SparkBatch"))) == (1, ["alpha"])
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_the_next_apply_finds_what_an_error_left_behind(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, doubt: str
+) -> None:
+    """The job is listed only after the first apply has given up."""
+    batches(workspace, "alpha")
+    proxy.rule("POST", "", DOUBTS[doubt](True))
+    proxy.rule("GET", "batches", says(200, {"sessions": [], "total": 0}))
+    assert workspace.apply().code == 7
+    proxy.clear()
+    applied = workspace.apply()
+    assert (applied.code, proxy.count("POST")) == (0, 0), applied
+    assert len(listed(emulator.url, "SparkBatch")) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        ({"job_submit_result": {"job_id": "", "state": "FAILED"}}, 1),
-        ({"job_submit_result": {"state": "JOBSTAT_SUBMIT_FAILED", "error_code": "0173", "error_msg": ""}}, 1),
-        ({"job_submit_result": {"job_id": "x", "state": "COMPLETE"}, "error_code": "0168"}, 1),
+        ({"job_submit_result": {"job_id": "", "state": "FAILED"}}, 7),
+        ({"job_submit_result": {"state": "JOBSTAT_SUBMIT_FAILED", "error_code": "0173", "error_msg": ""}}, 7),
+        ({"job_submit_result": {"job_id": "x", "state": "COMPLETE"}, "error_code": "0168"}, 7),
         ({"job_submit_result": {"state": "COMPLETE"}}, 7),
         ({"job_submit_result": {"job_id": "", "state": "COMPLETE"}}, 7),
         ({"job_submit_result": {"job_id": {"a": 1}, "state": "COMPLETE"}}, 7),
@@ -422,9 +484,9 @@ def stream(workspace: Workspace) -> Workspace:
 
 
 RUN_FAULTS = {
-    "400": says(400, ERROR),
-    "is_success": says(200, [{"is_success": "false", "message": "no resources"}]),
-    "one object": says(200, {"is_success": False, "message": "no resources"}),
+    "400": (says(400, ERROR), 8),
+    "is_success": (says(200, [{"is_success": "false", "message": "no resources"}]), 7),
+    "one object": (says(200, {"is_success": False, "message": "no resources"}), 7),
 }
 
 
@@ -432,13 +494,13 @@ RUN_FAULTS = {
 def test_a_draft_left_behind_is_started_by_the_next_apply(
     stream: Workspace, proxy: FaultProxy, emulator: Emulator, fault: str
 ) -> None:
-    proxy.rule("POST", RUN, RUN_FAULTS[fault], nth=1)
+    refusal, code = RUN_FAULTS[fault]
+    proxy.rule("POST", RUN, refusal, nth=1)
     applied = stream.apply()
-    assert (applied.code, last(applied.out)) == (
-        8,
-        "Apply incomplete: 0 applied, 1 failed.",
-    )  # a draft was created
-    assert "(id 1): created, but failed to start:" in applied.out
+    end = "1 failed" if code == 8 else "1 outcome unknown"  # a draft was created
+    assert (applied.code, last(applied.out)) == (code, f"Apply incomplete: 0 applied, {end}.")
+    words = "but failed to start:" if code == 8 else "outcome unknown: the job may have been started"
+    assert f"(id 1): created, {words}" in applied.out
     assert [change["action"] for change in stream.plan()["changes"]] == ["start"]
     assert stream.apply().code == 0
     assert (proxy.count("POST", "flink-jobs"), proxy.count("POST", RUN)) == (1, 2)

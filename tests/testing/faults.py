@@ -11,12 +11,14 @@ import json
 import os
 import re
 import signal
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -28,7 +30,7 @@ from testing.workspace import SPECS, TOKEN, Workspace
 class Answer:
     """`length` is what Content-Length claims, None for the truth; `then` is done when it has been sent.
 
-    `raw` is sent in place of all that, as it is, before the connection is closed.
+    `raw` is sent in place of all that, as it is and piece by piece, before the connection is closed.
     """
 
     status: int
@@ -36,7 +38,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     length: int | None = None
     then: Callable[[], object] | None = None
-    raw: bytes | None = None
+    raw: bytes | Iterable[bytes] | None = None
 
     @property
     def json(self) -> Any:
@@ -159,14 +161,18 @@ class Rule:
 class FaultProxy:
     """After `rule("POST", "batches", fault, nth=2)` the second such call goes wrong, without nth each."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, tls: tuple[str, Path] | None = None) -> None:
+        """`tls` is the address to listen on with https, and the folder of the certificate."""
         self.upstream = upstream
         self.calls: list[Call] = []
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        host, folder = tls or ("127.0.0.1", None)
+        self._server = _Server((host, 0), _Handler)
         self._server.proxy = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http{'s' if tls else ''}://{host}:{self._server.server_address[1]}"
+        if folder:
+            self._server.socket = tls_server(folder).wrap_socket(self._server.socket, server_side=True)
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -193,6 +199,13 @@ class FaultProxy:
             self.calls.append(call)
             met = [rule.fault for rule in self._rules if rule.meets(call)]
         return met[0] if met else Call.forward
+
+
+def tls_server(folder: Path) -> ssl.SSLContext:
+    """TLS for a server, with the certificate in `folder`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
 
 
 @contextmanager
@@ -231,8 +244,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if answer.raw is not None:
-            self.wfile.write(answer.raw)
             self.close_connection = True
+            with suppress(ConnectionError):  # the client need not read it all
+                for piece in [answer.raw] if isinstance(answer.raw, bytes) else answer.raw:
+                    self.connection.sendall(piece)
             return
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
@@ -300,12 +315,30 @@ REFUSALS: Mapping[str, Fault] = {
     "403": says(403, {"errorCode": "APIGW.0302", "errorMsg": "not allowed"}),
     "404": says(404, {"error_code": "APIGW.0101", "error_msg": "no such API"}),
     "429": says(429, {"error_code": "APIGW.0308", "error_msg": "too many"}, {"Retry-After": "1"}),
-    "500 with a code": says(500, {"error_code": "DLI.0999", "error_msg": "broken"}),
-    "500 with a nested code": says(500, {"job_submit_result": {"error_code": "0173", "error_msg": "no"}}),
+    "500 with the code of a refusal": says(500, {"error_code": "0192", "error_msg": "no such user"}),
     "400 without a body": says(400, ""),
-    "200 with a code": says(200, ERROR),
-    "is_success": says(200, {"is_success": "false", "message": "no"}),
     "302": says(302, "", {"Location": "https://elsewhere.invalid/"}),
+}
+
+# What is an error, and comes from a service that may have carried out the call.
+DOUBTS: Mapping[str, Callable[[bool], Fault]] = {
+    "400 of the server's side": lambda after: says(
+        400, {"error_code": "DLI.0999", "error_msg": "broken"}, after=after
+    ),
+    "400 after a timeout": lambda after: says(
+        400, {"error_code": "DLI.0019", "error_msg": "timeout"}, after=after
+    ),
+    "500 with a code": lambda after: says(
+        500, {"error_code": "DLI.0999", "error_msg": "broken"}, after=after
+    ),
+    "500 with a nested code": lambda after: says(
+        500, {"job_submit_result": {"error_code": "0173", "error_msg": "no"}}, after=after
+    ),
+    "200 with a code": lambda after: says(200, ERROR, after=after),
+    "is_success": lambda after: says(200, {"is_success": "false", "message": "no"}, after=after),
+    "429 of somebody else": lambda after: says(
+        429, {"error_code": "DLI.0012", "error_msg": "busy"}, {"Retry-After": "1"}, after=after
+    ),
 }
 
 # What tells nothing about whether the call was carried out.

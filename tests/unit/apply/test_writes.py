@@ -30,9 +30,9 @@ LIVE = LiveJob(ID, JOB.identity, "job_running", Phase.ACTIVE, 0, {})
 LOST, REFUSED, FAILED_INSIDE = (
     ResponseLost("reset"),
     RequestFailed("no", status=400),
-    RequestFailed("oops", status=500),
+    RequestFailed("oops", status=500, may_be_executed=True),
 )
-REFUSED_WITH_200 = RequestFailed("is_success is false", status=200)
+REFUSED_WITH_500 = RequestFailed("full", status=500)
 UNREAD = ApiError("cannot be read", status=503)
 YES, NO, AMBIGUOUS = Evidence(ID), Evidence(), Evidence(candidates=("8", "9"))
 
@@ -62,14 +62,15 @@ class Case:
     partial: str = ""
 
 
-def unknown(doubt: str) -> str:
+def unknown(doubt: str, error: str = "reset") -> str:
     command = "deployer plan --select kind=FlinkJar,name=alpha"
-    return f"outcome unknown: {doubt} (reset); check with: {command}"
+    return f"outcome unknown: {doubt} ({error}); check with: {command}"
 
 
 DONE, UNKNOWN = (Result.DONE, ""), (Result.UNKNOWN, unknown("the job may have been updated"))
 DONE_LOST = (Result.DONE, "response lost")
 NOT_KNOWN, PART = unknown("the job may have been updated"), "partially updated"
+NOT_KNOWN_OOPS = unknown("the job may have been updated", "oops")
 
 CASES = [
     Case("answered", [None], [], Written(ID), [DONE], partial=PART),
@@ -189,72 +190,91 @@ CASES = [
         [(Result.FAILED, "no route")],
         message="no route",
     ),
-    Case("failed inside, and done", [FAILED_INSIDE], [YES], Written(ID, TOOK), [DONE], partial=PART),
+    Case(
+        "failed inside, and done",
+        [FAILED_INSIDE],
+        [YES],
+        Written(ID, TOOK, in_spite_of_error=True),
+        [DONE],
+        partial=PART,
+    ),
     Case(
         "a create failed inside, and is listed",
         [FAILED_INSIDE],
         [Evidence("9")],
-        Written("9", APPEARED),
+        Written("9", APPEARED, in_spite_of_error=True),
         [DONE],
         Step.CREATE,
     ),
     Case(
-        "failed inside, and one look does not show it",
+        "a create failed inside, and is listed late",
         [FAILED_INSIDE],
-        [NO],
-        RequestFailed,
-        [(Result.UNKNOWN, "oops")],
-        message="oops",
+        [NO, Evidence("9")],
+        Written("9", APPEARED, in_spite_of_error=True),
+        [DONE],
+        Step.CREATE,
+        may_lag=True,
+    ),
+    Case(
+        "failed inside, and no look shows it: it is not repeated, as there was a response",
+        [FAILED_INSIDE],
+        [NO, NO],
+        OutcomeUnknown,
+        [(Result.UNKNOWN, NOT_KNOWN_OOPS)],
+        message=NOT_KNOWN_OOPS,
         may_lag=True,
     ),
     Case(
         "failed inside, and the look fails",
         [FAILED_INSIDE],
         [UNREAD],
-        RequestFailed,
-        [(Result.UNKNOWN, "oops")],
-        message="oops",
+        OutcomeUnknown,
+        [(Result.UNKNOWN, unknown("found cannot be read", "oops"))],
+        message=unknown("found cannot be read", "oops"),
     ),
     Case(
         "a create failed inside, and it may be one of two",
         [FAILED_INSIDE],
         [AMBIGUOUS],
-        RequestFailed,
-        [(Result.UNKNOWN, "oops")],
+        OutcomeUnknown,
+        [(Result.UNKNOWN, unknown("found 8, 9", "oops"))],
         Step.CREATE,
-        message="oops",
+        message=unknown("found 8, 9", "oops"),
+        may_lag=True,
     ),
     Case(
-        "refused with HTTP 200, and a look does not show it",
-        [REFUSED_WITH_200],
-        [NO],
-        RequestFailed,
-        [(Result.FAILED, "is_success is false")],
-        message="is_success is false",
-    ),
-    Case(
-        "a cancel looks for itself",
-        [FAILED_INSIDE],
+        "certainly refused with HTTP 500",
+        [REFUSED_WITH_500],
         [],
         RequestFailed,
-        [(Result.UNKNOWN, "oops")],
+        [(Result.FAILED, "full")],
+        Step.CREATE,
+        message="full",
+        may_lag=True,
+    ),
+    Case(
+        "a cancel failed inside, and has ended",
+        [FAILED_INSIDE],
+        [YES],
+        Written(ID, TOOK, in_spite_of_error=True),
+        [DONE],
         Step.CANCEL,
-        message="oops",
+        partial="cancel requested",
     ),
     Case(
         "failed inside after an interrupt",
         [FAILED_INSIDE],
         [],
-        RequestFailed,
-        [(Result.UNKNOWN, "oops")],
-        message="oops",
+        OutcomeUnknown,
+        [(Result.UNKNOWN, NOT_KNOWN_OOPS)],
+        message=NOT_KNOWN_OOPS,
         is_stopped=True,
     ),
     Case(
         "a create that failed inside after an interrupt is looked for",
         [FAILED_INSIDE],
         [Evidence("9")],
-        Written("9", APPEARED),
+        Written("9", APPEARED, in_spite_of_error=True),
         [DONE],
         Step.CREATE,
         is_stopped=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -510,16 +511,48 @@ def test_a_refusal_names_the_credential_and_is_not_repeated(
     assert not any(secret in str(raised.value) for secret in environment.values())
 
 
-def test_a_refused_key_signs_nothing_more(service: FaultProxy, time: Time) -> None:
-    """Five wrong signatures in a row lock it; a plan has as many listings."""
+@pytest.mark.parametrize("environment", [TOKEN, SDK], ids=["token", "key"])
+def test_a_refused_credential_is_not_used_again(
+    service: FaultProxy, time: Time, environment: dict[str, str]
+) -> None:
+    """Five wrong signatures in a row lock a key; a plan has as many listings."""
     service.rule("GET", "", says(401, GATEWAY))
-    client = connected(service, time, SDK)
+    client = connected(service, time, environment)
+    assert not client.is_refused
     with pytest.raises(RequestFailed):
         client.entries(BATCH, {})
+    words = r"not sent: the .* in (HW|HUAWEICLOUD)_.* was rejected in an earlier request$"
     for _ in range(9):
-        with pytest.raises(NotSent, match="not sent: the access key in HUAWEICLOUD_SDK_AK and"):
+        with pytest.raises(NotSent, match=words):
             client.create(BATCH, "alpha", SPECS["SparkBatch"])
+    assert (len(service.calls), client.is_refused) == (1, True)
+
+
+def test_many_requests_at_once_try_a_credential_once(service: FaultProxy, time: Time) -> None:
+    service.rule("GET", "", says(401, GATEWAY))
+    client = connected(service, time, SDK)
+
+    def listing(_: int) -> str:
+        with pytest.raises(ApiError) as raised:
+            client.entries(BATCH, {})
+        return str(raised.value)
+
+    with ThreadPoolExecutor(12) as pool:
+        errors = list(pool.map(listing, range(12)))
+    assert sum("APIGW.0301" in error for error in errors) == 1
     assert len(service.calls) == 1
+
+
+def test_a_renewed_token_that_is_refused_is_not_renewed_again(service: FaultProxy, time: Time) -> None:
+    service.rule("POST", "/v3/auth/tokens", tokens := Tokens(time))
+    service.rule("GET", "batches", EXPIRED)
+    client = connected(service, time, HW_USER)
+    for _ in range(5):
+        with pytest.raises(
+            ApiError, match=r"APIGW\.0307 The token must be updated|was rejected in an earlier"
+        ):
+            client.entries(BATCH, {})
+    assert (tokens.given, service.count("GET")) == (2, 2)
 
 
 def test_a_key_that_may_not_do_one_thing_can_do_others(service: FaultProxy, time: Time) -> None:

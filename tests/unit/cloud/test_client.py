@@ -16,7 +16,7 @@ from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost
 from deployer.kinds import KINDS
 from deployer.model import Phase
 from testing.client import Time, connected
-from testing.faults import HTML, LOSSES, REFUSALS, Fault, FaultProxy, cut, says
+from testing.faults import DOUBTS, HTML, LOSSES, REFUSALS, Fault, FaultProxy, cut, says
 from testing.workspace import SPECS, TOKEN, Clock
 
 BATCH, SESSION, FLINK, MRS = (KINDS[name] for name in ("SparkBatch", "SparkSession", "FlinkJar", "MrsJob"))
@@ -260,14 +260,18 @@ def of_service(write: str) -> str:
     return "138" if write in {"start", "stop", "update", "delete", "tag", "untag"} else UUID
 
 
-@pytest.mark.parametrize("refusal", REFUSALS)
+ERRORS: dict[str, Fault] = {**REFUSALS, **{name: make(False) for name, make in DOUBTS.items()}}
+
+
+@pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("write", WRITES)
-def test_a_refusal(service: FaultProxy, client: Client, write: str, refusal: str) -> None:
+def test_an_error(service: FaultProxy, client: Client, write: str, error: str) -> None:
     for method in ("POST", "PUT", "DELETE"):
-        service.rule(method, "", REFUSALS[refusal])
-    with pytest.raises(RequestFailed):
+        service.rule(method, "", ERRORS[error])
+    with pytest.raises(RequestFailed) as raised:
         WRITES[write](client, of_service(write))
-    assert len(service.calls) == (4 if refusal == "429" else 1)
+    assert len(service.calls) == (4 if error == "429" else 1)
+    assert raised.value.may_be_executed == (error in DOUBTS)
 
 
 # What an answer may lack: where no word is documented an empty object will do, and some come without a body.

@@ -129,3 +129,21 @@ def test_entries_without_an_id_are_all_kept() -> None:
 )
 def test_entries_of(value: Any, entries: list[Any] | None) -> None:
     assert entries_of(value) == entries
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "words"),
+    [(30 << 20, 0, "larger than 128 MB"), (0, 100, "not complete within 30 minutes")],
+)
+def test_a_listing_that_is_too_large_or_too_slow(size: int, seconds: float, words: str) -> None:
+    """Each page alone is within the limits of a response."""
+    read = 0
+
+    def page(_: int) -> Page:
+        nonlocal read
+        read += 1
+        return Page([{"id": read}], 1000, "GET jobs", size)
+
+    with pytest.raises(ResponseLost, match=f"GET jobs: the list .*{words}$"):
+        read_to_end(page, Paging.RECORD, "id", now=lambda: read * seconds)
+    assert read < 20

@@ -154,7 +154,8 @@ def test_waits_double_up_to_a_minute_and_are_spread(time: Time) -> None:
 def test_what_a_service_asks_for(
     service: FaultProxy, time: Time, method: str, retry_after: str, slept: list[float]
 ) -> None:
-    service.rule(method, "batches", says(429, "", {"Retry-After": retry_after} | time.date()), nth=1)
+    throttled = {"error_code": "APIG.0308", "error_msg": "too many"}
+    service.rule(method, "batches", says(429, throttled, {"Retry-After": retry_after} | time.date()), nth=1)
     service.rule(method, "batches", says(200, EMPTY | {"id": "b-1"}))
     client = connected(service, time, TOKEN)
     if slept:
@@ -191,6 +192,59 @@ def test_a_write_is_sent_again_when_the_gateway_did_not_take_it(service: FaultPr
     assert create(connected(service, time, TOKEN)) == "b-1"
     first, second = service.calls
     assert (first.body, time.slept) == (second.body, [1])
+
+
+OTHER_429: dict[str, Fault] = {
+    "no code": says(429, "", {"Retry-After": "7"}),
+    "a code of the service": says(429, {"error_code": "DLI.0012", "error_msg": "busy"}, {"Retry-After": "7"}),
+}
+
+
+@pytest.mark.parametrize("fault", OTHER_429)
+def test_a_429_of_somebody_else_repeats_only_reads(service: FaultProxy, time: Time, fault: str) -> None:
+    """Who stands behind the service may say so after the request was executed."""
+    service.rule("POST", "batches", OTHER_429[fault])
+    client = connected(service, time, TOKEN)
+    with pytest.raises(RequestFailed, match=r"; the service asked to retry after 7 s$") as raised:
+        create(client)
+    assert (len(service.calls), time.slept, raised.value.may_be_executed) == (1, [], True)
+    service.rule("GET", "batches", OTHER_429[fault], nth=1)
+    service.rule("GET", "batches", says(200, EMPTY))
+    assert (listing(client), time.slept) == ([], [7])
+
+
+ERRORS: list[tuple[int, str, bool]] = [
+    (400, "DLI.0001", False),
+    (400, "DLI.0999", True),
+    (400, "DLI.0019", True),
+    (400, "", False),
+    (400, "0173", True),
+    (408, "", True),
+    (500, "0173", True),
+    (500, "0180", True),
+    (500, "0193", True),
+    (500, "9999", True),
+    (500, "0056", False),
+    (500, "0168", False),
+    (500, "0177", False),
+    (500, "0192", False),
+    (500, "0201", False),
+    (200, "DLI.0001", True),
+    (200, "0177", False),
+    (429, "APIGW.0308", False),
+    (429, "APIG.0308", False),
+    (403, "APIGW.0302", False),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "expected"), ERRORS)
+def test_which_errors_leave_open_whether_a_write_was_executed(
+    service: FaultProxy, time: Time, status: int, code: str, *, expected: bool
+) -> None:
+    service.rule("POST", "", says(status, {"error_code": code, "error_msg": "no"} if code else ""))
+    with pytest.raises(RequestFailed) as raised:
+        submit(connected(service, time, TOKEN, retry=Retry(1, capacity_seconds=0)))
+    assert (raised.value.may_be_executed, len(service.calls)) == (expected, 1)
 
 
 class _Late(BaseHTTPRequestHandler):
