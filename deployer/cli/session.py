@@ -26,6 +26,7 @@ from deployer.project.target import Target
 from deployer.project.values import template_values, value_layers
 from deployer.report import findings, text
 from deployer.report.terminal import err
+from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def connected(
     from deployer.cloud.auth import LOCAL, AuthContext, sign_in
     from deployer.cloud.client import Client
     from deployer.cloud.credentials import find
+    from deployer.cloud.hosts import ca_file, hosts
     from deployer.cloud.transport import Transport
 
     target = loaded.target
@@ -140,11 +142,13 @@ def connected(
     scrub = secrets.scrubbed if secrets else str
     clock = Clock(sleep=stop_signal.sleep) if stop_signal else Clock()
     if not target.emulator:
+        allowed = hosts(os.environ)
+        allowed.check_target(target)
         found = find(target, os.environ)
-        ca_file = loaded.project.folder / target.ca_file if target.ca_file else None
         with Transport(
+            hosts=allowed,
             scrub=lambda message: scrub(found.scrubbed(message)),
-            ca_file=ca_file,
+            ca_file=ca_file(loaded.project.folder, target),
             rate=target.rate,
             retry=target.retry,
             clock=clock,
@@ -259,7 +263,9 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
         owner=project_owner,
         table=table or decide,
     )
-    return new_plan, live
+    names = referenced_names([change.job.spec for change in new_plan.changes if change.secrets])
+    available = secrets(loaded)
+    return replace(new_plan, secrets=tuple(available.status(name) for name in sorted(names))), live
 
 
 def report_errors(plan: Plan) -> None:
