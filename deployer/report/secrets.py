@@ -20,9 +20,10 @@ def fields(change: Change, shown: tuple[FieldChange, ...]) -> Iterator[tuple[str
 
 
 def sources(plan: Plan) -> Iterator[str]:
-    """Yield a line for each secret that the changes use: `JAR: variable DEPLOYER_SECRET_JAR, set`."""
+    """Yield a line for each secret that the changes use: `JAR: variable DEPLOYER_SECRET_JAR is set`."""
     for secret in plan.secrets:
-        yield printable(f"{secret.name}: {', '.join(filter(None, (secret.source, secret.status)))}")
+        status = f"is {secret.status}" if secret.status in {"set", "not set"} else secret.status
+        yield printable(f"{secret.name}: {' '.join(filter(None, (secret.source, status)))}")
 
 
 def _covers(line: FieldChange, field: SecretField) -> bool:

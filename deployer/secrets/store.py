@@ -83,7 +83,7 @@ class Secrets:
         if source is None:
             return SecretStatus(name, "", "not listed under 'secrets' in deployer.yaml")
         if self._made_up:
-            return SecretStatus(name, "the emulator", "made up")
+            return SecretStatus(name, "", "made up for the emulator")
         where = _where(source, self._environment) + (f" in {FOLDER}" if source.file else "")
         try:
             if source.file:
@@ -212,7 +212,7 @@ def _files(environment: Mapping[str, str], project: Path) -> Path:
     """Return the folder with the files of secrets; raises _NotAllowed if it is none outside the project."""
     folder = Path(environment.get(FOLDER, "").strip())
     if not environment.get(FOLDER, "").strip():
-        raise _NotAllowed(f"is not allowed: set {FOLDER} to the folder that it is in, outside the project")
+        raise _NotAllowed(f"is not allowed: {FOLDER} is not set; set it to a folder outside the project")
     real, inside = Path(os.path.realpath(folder)), Path(os.path.realpath(project))
     if not folder.is_absolute():
         raise _NotAllowed(f"is not allowed: {FOLDER} must be an absolute path")

@@ -215,8 +215,8 @@ def test_a_pipe_is_not_waited_for(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("folder", "why"),
     [
-        ("", "set DEPLOYER_SECRETS_DIR to the folder that it is in, outside the project"),
-        (" ", "set DEPLOYER_SECRETS_DIR to the folder that it is in, outside the project"),
+        ("", "DEPLOYER_SECRETS_DIR is not set; set it to a folder outside the project"),
+        (" ", "DEPLOYER_SECRETS_DIR is not set; set it to a folder outside the project"),
         ("secrets", "DEPLOYER_SECRETS_DIR must be an absolute path"),
         ("{project}", "DEPLOYER_SECRETS_DIR must be a folder outside the project that does not contain it"),
         (
