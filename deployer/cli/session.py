@@ -240,7 +240,7 @@ def owner(loaded: LoadedProject) -> Owner | None:
 def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`."""
     from deployer.planning.decide import decide
-    from deployer.planning.plan import make_plan
+    from deployer.planning.plan import digest, make_plan
 
     jobs = loaded.with_dependencies
     project_owner = Owner(loaded.project.name) if loaded.project.records_ownership else None
@@ -263,9 +263,13 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
         owner=project_owner,
         table=table or decide,
     )
-    names = referenced_names([change.job.spec for change in new_plan.changes if change.secrets])
-    available = secrets(loaded)
-    return replace(new_plan, secrets=tuple(available.status(name) for name in sorted(names))), live
+    names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))
+    if not names:
+        return new_plan, live
+    # Approving a plan approves the sources of its secrets, as deployer.yaml names them.
+    sources = {f"secret {name}": str(target.secrets.get(name)) for name in names}
+    statuses = tuple(map(secrets(loaded).status, names))
+    return replace(new_plan, secrets=statuses, digest=digest({**scope, **sources}, new_plan)), live
 
 
 def report_errors(plan: Plan) -> None:

@@ -197,8 +197,8 @@ def test_an_allowed_host_may_have_its_own_certificate(
     assert (set(resolved), seen) == ({"dli.example.com"}, [])
 
 
-def test_another_address_of_this_machine(
-    attacked: Workspace, elsewhere: int, seen: list[str], monkeypatch: pytest.MonkeyPatch
+def test_this_machine_may_have_its_own_certificate(
+    attacked: Workspace, elsewhere: int, seen: list[str]
 ) -> None:
     attacked.write_project(endpoints={"dli": f"https://127.0.0.1:{elsewhere}"}, caFile="ca.pem")
     assert attacked.run("plan").code == 0
@@ -397,3 +397,17 @@ def test_a_field_with_a_secret_is_said_not_to_be_compared(
     markdown = workspace.run("plan", "--format", "markdown").out
     assert "!   /file: secret(JAR), not compared\n" in markdown
     assert "hunter2" not in ran.out + markdown
+
+
+def test_a_plan_that_was_approved_has_the_sources_of_its_secrets(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not whether they are set: the machine that plans may not have them."""
+    stealing(workspace, {"A": {}})
+    digest = workspace.plan()["digest"]
+    monkeypatch.setenv("DEPLOYER_SECRET_A", "hunter2")
+    assert workspace.plan()["digest"] == digest
+    stealing(workspace, {"A": {"variable": "DEPLOYER_SECRET_PAYROLL"}})
+    assert workspace.plan()["digest"] != digest
+    ran = workspace.apply("--expect", digest)
+    assert (ran.code, "the plan has changed" in ran.err) == (6, True)
