@@ -308,10 +308,28 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretField:
+    """A field that holds secrets, by their names: `path` is a JSON Pointer into spec. Their values are unknown."""
+
+    path: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretStatus:
+    """Where a secret comes from, and whether it has a value there; without the value."""
+
+    name: str
+    source: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A planned change to one job. `live` is the current run, if there is one.
 
-    `other_runs` are other active runs of the job, which a cancel ends too.
+    `other_runs` are other active runs of the job, which a cancel ends too. `secrets` are the fields with secrets
+    of a change that sends the spec.
     """
 
     action: Action
@@ -322,6 +340,7 @@ class Change:
     live: LiveJob | None = None
     steps: tuple[Step, ...] = ()
     other_runs: tuple[LiveJob, ...] = ()
+    secrets: tuple[SecretField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +357,7 @@ class Plan:
     """The changes that apply would make, in order; `errors` are jobs that failed to plan.
 
     `orphans` are live jobs that this project deployed and that no longer have a manifest. `unmanaged` counts the
-    other live jobs without a manifest, as far as the listings were read.
+    other live jobs without a manifest, as far as the listings were read. `secrets` are those that the changes use.
     """
 
     target: str
@@ -348,6 +367,7 @@ class Plan:
     digest: str = ""
     orphans: tuple[LiveJob, ...] = ()
     unmanaged: int = 0
+    secrets: tuple[SecretStatus, ...] = ()
 
     @property
     def pending(self) -> tuple[Change, ...]:

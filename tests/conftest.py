@@ -43,7 +43,7 @@ def emulator(tmp_path: Path, clock: Clock) -> Iterator[Emulator]:
 def bare(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace whose target answers nothing."""
     for name in list(os.environ):
-        if name.startswith(("HW_", "OS_", "HUAWEICLOUD_")):
+        if name.startswith(("HW_", "OS_", "HUAWEICLOUD_", "DEPLOYER_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HW_AUTH_TOKEN", TOKEN)
     monkeypatch.setenv("NO_COLOR", "1")

@@ -26,6 +26,7 @@ from deployer.project.target import Target
 from deployer.project.values import template_values, value_layers
 from deployer.report import findings, text
 from deployer.report.terminal import err
+from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def connected(
     from deployer.cloud.auth import LOCAL, AuthContext, sign_in
     from deployer.cloud.client import Client
     from deployer.cloud.credentials import find
+    from deployer.cloud.hosts import ca_file, hosts
     from deployer.cloud.transport import Transport
 
     target = loaded.target
@@ -140,11 +142,13 @@ def connected(
     scrub = secrets.scrubbed if secrets else str
     clock = Clock(sleep=stop_signal.sleep) if stop_signal else Clock()
     if not target.emulator:
+        allowed = hosts(os.environ)
+        allowed.check_target(target)
         found = find(target, os.environ)
-        ca_file = loaded.project.folder / target.ca_file if target.ca_file else None
         with Transport(
+            hosts=allowed,
             scrub=lambda message: scrub(found.scrubbed(message)),
-            ca_file=ca_file,
+            ca_file=ca_file(loaded.project.folder, target),
             rate=target.rate,
             retry=target.retry,
             clock=clock,
@@ -236,7 +240,7 @@ def owner(loaded: LoadedProject) -> Owner | None:
 def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`."""
     from deployer.planning.decide import decide
-    from deployer.planning.plan import make_plan
+    from deployer.planning.plan import digest, make_plan
 
     jobs = loaded.with_dependencies
     project_owner = Owner(loaded.project.name) if loaded.project.records_ownership else None
@@ -259,7 +263,13 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
         owner=project_owner,
         table=table or decide,
     )
-    return new_plan, live
+    names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))
+    if not names:
+        return new_plan, live
+    # Approving a plan approves the sources of its secrets, as deployer.yaml names them.
+    sources = {f"secret {name}": str(target.secrets.get(name)) for name in names}
+    statuses = tuple(map(secrets(loaded).status, names))
+    return replace(new_plan, secrets=statuses, digest=digest({**scope, **sources}, new_plan)), live
 
 
 def report_errors(plan: Plan) -> None:

@@ -3,7 +3,7 @@
 The variables are those of huaweicloudsdkcore (`auth/provider.py`), of the provider huaweicloud for Terraform
 (`provider.go`) and of the OpenStack tools. An environment that is set up for one of these needs nothing else.
 """
-# ruff: noqa: S106 - the names of variables are not passwords
+# ruff: noqa: S105, S106 - the names of variables are not passwords
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, UsageError
 from deployer.project.target import Target
-from deployer.secrets.store import Secrets, SecretSource
+from deployer.secrets.store import PREFIX, Secrets, SecretSource
 
 # Each type of credential describes where it comes from (`source`), and what to check if it is rejected
 # (`check`). Its `secrets` are never shown; an access key is one, although requests contain it in plain text.
@@ -90,7 +90,8 @@ class ResolvedCredential:
     def scrubbed(self, message: str) -> str:
         """Return a message without the credential in any encoding."""
         values = {f"VALUE_{number}": value for number, value in enumerate(self.credential.secrets)}
-        secrets = Secrets({name: SecretSource(name, variable=name) for name in values}, values, Path())
+        environment = {f"{PREFIX}{name}": value for name, value in values.items()}
+        secrets = Secrets({name: SecretSource(name) for name in values}, environment, Path())
         secrets.missing(values)  # reads them
         return secrets.scrubbed(message)
 
@@ -151,6 +152,8 @@ _TOOLS = (
         domain_name=("OS_DOMAIN_NAME", "OS_USER_DOMAIN_NAME"),
     ),
 )
+# The names of other variables with a token, listed outside the repository.
+TOKEN_VARIABLES = "DEPLOYER_AUTH_VARIABLES"
 _FILE_VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
 _FILE = ".huaweicloud/credentials"
 _FILE_SECTION = "basic"  # the SDK keeps credentials for global services in another one
@@ -160,7 +163,14 @@ def find(target: Target, environment: Mapping[str, str]) -> ResolvedCredential:
     """Return the credential of a target, by its `auth` or the first one that is set. Raises DeployerError.
 
     Without a method the order is that of the Terraform provider: a token, an access key, a password, a file.
+    Raises UsageError for a variable that deployer.yaml alone names.
     """
+    variable, listed = target.variable, environment.get(TOKEN_VARIABLES, "").split(",")
+    if variable and variable not in {*map(str.strip, listed), *(names.token for names in _TOOLS)}:
+        raise UsageError(
+            f"target '{target.name}': auth.variable {variable} is not allowed; "
+            f"to allow it, set {TOKEN_VARIABLES}={variable} outside the repository"
+        )
     method = target.auth or ("token" if target.variable else "")
     read = _Reader(environment, target)
     found = next((candidate for look in _METHODS[method] if (candidate := look(read))), None)

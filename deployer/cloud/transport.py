@@ -18,12 +18,11 @@ from urllib.parse import quote, urlencode
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
 
 from deployer import __version__
 from deployer.clock import Clock
 from deployer.cloud.credentials import Credential
+from deployer.cloud.hosts import Address, Hosts, is_loopback
 from deployer.cloud.rate_limit import Throttle
 from deployer.cloud.response_limits import LimitedAdapter
 from deployer.cloud.responses import (
@@ -85,6 +84,7 @@ class Transport:
     def __init__(
         self,
         *,
+        hosts: Hosts | None = None,
         scrub: Callable[[str], str] = str,
         ca_file: Path | None = None,
         rate: Rate | None = None,
@@ -94,8 +94,9 @@ class Transport:
     ) -> None:
         """Open a session. `scrub` is applied to all text of a service, `note` receives messages about retries.
 
-        Raises UsageError.
+        Requests are sent to `hosts` only, without them to the vendor's and this machine. Raises UsageError.
         """
+        self._hosts = hosts or Hosts()
         self._scrub = scrub
         self._verify = _validated_ca_file(ca_file) if ca_file else True
         self._rate = rate or Rate()
@@ -177,13 +178,16 @@ class Transport:
         # MRS requires it with every write, also with a kill, which has no body.
         headers = {"Content-Type": "application/json"} if call.write and call.body is None else None
         throttle = self._throttles.setdefault(call.service, Throttle(self._rate, self.clock))
+        url = f"{call.base}{call.path}{query}"
+        # Before `auth`, which adds the credential or requests a token.
+        address = self._hosts.check(call.service, url, own_ca=self._verify is not True)
         # A proxy from the environment must not be used for a server on this machine.
-        proxies = {"http": "", "https": ""} if _is_local(call.base) else None
+        proxies = {"http": "", "https": ""} if _is_local(address) else None
         try:
             with throttle.acquire():
                 response = self._session.request(
                     call.method,
-                    f"{call.base}{call.path}{query}",
+                    url,
                     json=call.body,
                     headers=headers,
                     auth=call.auth,  # always set, or requests would look for a password in .netrc
@@ -223,17 +227,9 @@ def _validated_ca_file(ca_file: Path) -> str:
     return str(ca_file)
 
 
-def _is_local(base: str) -> bool:
-    """Return whether a base URL is on this machine; raises UsageError for another one without https."""
-    try:
-        # The parser of requests: another one may read another host from the same URL.
-        parts = parse_url(base)
-    except LocationParseError:
-        raise UsageError(f"{base} is not a URL") from None
-    local = parts.host in _LOOPBACK
-    if not parts.host or (parts.scheme != "https" and not (parts.scheme == "http" and local)):
-        raise UsageError(f"{base} must use https because requests carry credentials")
-    return local
+def _is_local(address: Address) -> bool:
+    """Return whether an address is this machine's. A proxy may stand before its other addresses, but not see http."""
+    return address.host in _LOOPBACK or (address.scheme == "http" and is_loopback(address.host))
 
 
 def _attempts_summary(failure: Failure, backoff: Backoff, retry: Retry) -> str:

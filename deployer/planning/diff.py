@@ -142,11 +142,11 @@ def _follows_secret_option(value: Any, path: Path) -> bool:
 
 
 def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> FieldChange:
-    pointer = "".join(f"/{_escape(step)}" for step in (row.name, *path))
+    at = pointer((row.name, *path))
     secret = hidden or is_sensitive(row, path) or (bool(row.sensitive) and not path)
     if secret or _hides_credentials(live) or _hides_credentials(desired):
-        return FieldChange(pointer, None, None, sensitive=True)
-    return FieldChange(pointer, live, desired)
+        return FieldChange(at, None, None, sensitive=True)
+    return FieldChange(at, live, desired)
 
 
 def _hides_credentials(value: Any) -> bool:
@@ -160,6 +160,11 @@ def _hides_credentials(value: Any) -> bool:
             return any(is_secret_option(item) or _hides_credentials(item) for item in value)
         case _:
             return False
+
+
+def pointer(path: Path) -> str:
+    """Return the JSON Pointer of a path."""
+    return "".join(f"/{_escape(step)}" for step in path)
 
 
 def _escape(step: str | int) -> str:

@@ -39,8 +39,12 @@ from deployer.model import (
 )
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
 from deployer.planning.diff import compare
+from deployer.planning.secret_fields import secret_fields
 from deployer.secrets.redact import masked
 from deployer.secrets.references import texts_with_references
+
+# The steps that send the spec of a job, with its secrets.
+_SENDING_STEPS = {Step.CREATE, Step.UPDATE}
 
 Table = Callable[[Comparison], Decision]
 
@@ -127,6 +131,7 @@ def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable
         comparison.live,
         decision.steps,
         tuple(_other_runs(runs, comparison.live)) if decision.action is Action.CANCEL else (),
+        tuple(secret_fields(job)) if _SENDING_STEPS & {*decision.steps} else (),
     )
 
 

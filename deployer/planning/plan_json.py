@@ -20,6 +20,9 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "errors": [_note(note) for note in plan.errors],
         "orphans": [_orphan(live) for live in plan.orphans],
         "unmanaged": plan.unmanaged,
+        "secrets": [
+            {"name": secret.name, "source": secret.source, "status": secret.status} for secret in plan.secrets
+        ],
         "digest": plan.digest,
     }
 
@@ -40,6 +43,7 @@ def _change(change: Change) -> dict[str, Any]:
         ],
         "live": {"id": live.id, "state": live.state} if live else None,
         "other_runs": [{"id": run.id, "state": run.state} for run in change.other_runs],
+        "secrets": [{"path": field.path, "names": list(field.names)} for field in change.secrets],
     }
 
 

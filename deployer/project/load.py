@@ -158,8 +158,7 @@ def _seconds(raw: Mapping[str, Any], key: str, usual: float) -> float:
 
 
 def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:
-    file = raw.get("file", "")
-    return SecretSource(name, variable="" if file else raw.get("variable", name), file=file)
+    return SecretSource(name, raw.get("variable", ""), raw.get("file", ""))
 
 
 def manifest_files(project: Project, values_files: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import re
 
 from deployer.escape import pair, printable
 from deployer.model import Action, Change, Impact, LiveJob, Note, Plan
+from deployer.report import secrets
 from deployer.report.text import MAX_FIELDS
 
 _SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELETE: "-"}
@@ -34,6 +35,8 @@ def plan(plan: Plan) -> str:
             *map(_orphan, plan.orphans),
             "",
         ]
+    if plan.secrets:
+        body += ["# secrets", *(f"! {line}" for line in secrets.sources(plan)), ""]
     if plan.errors:
         body += ["# failed to plan", *map(_note, plan.errors), ""]
     if body:
@@ -65,6 +68,7 @@ def _change(change: Change) -> list[str]:
         lines += [f"+   {path}: {desired}"] if field.desired is not None else []
     if len(change.fields) > MAX_FIELDS:
         lines.append(f"#   ... and {len(change.fields) - MAX_FIELDS} more fields")
+    lines += [f"!   {path}: {words}" for path, words in secrets.fields(change, change.fields)]
     return [*lines, ""]
 
 

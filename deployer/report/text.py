@@ -11,6 +11,7 @@ import click
 from deployer.errors import Problem
 from deployer.escape import pair, printable
 from deployer.model import Action, Change, FieldChange, Identity, Impact, LiveJob, Note, Outcome, Plan, Result
+from deployer.report import secrets
 
 if TYPE_CHECKING:
     from deployer.apply.watch import WaitResult
@@ -53,12 +54,13 @@ def plan(plan: Plan, *, verbose: bool = False) -> str:
         # A blank line separates changes with fields; the others form a block.
         # The fields of a new job are in its manifest.
         fields = change.fields if verbose or change.live else ()
-        if fields and lines and lines[-1]:
+        held = [f"{path}  {words}" for path, words in secrets.fields(change, fields)]
+        if (fields or held) and lines and lines[-1]:
             lines.append("")
         lines += [
             *_change(change),
-            *(f"    {line}" for line in field_lines(fields)),
-            *([""] if fields else []),
+            *(f"    {line}" for line in (*field_lines(fields), *held)),
+            *([""] if fields or held else []),
         ]
     if plan.warnings:
         lines += [*_gap(lines), click.style("Warnings:", bold=True), *map(_note, plan.warnings)]
@@ -73,6 +75,9 @@ def plan(plan: Plan, *, verbose: bool = False) -> str:
             click.style("Failed to plan:", bold=True, fg="red"),
             *grouped(plan.errors, _note),
         ]
+    if plan.secrets:
+        lines += [*_gap(lines), click.style("Secrets:", bold=True)]
+        lines += [f"  {line}" for line in secrets.sources(plan)]
     return "\n".join([*lines, *_gap(lines), counts(plan)])
 
 

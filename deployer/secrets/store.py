@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,25 +10,41 @@ from pathlib import Path
 from typing import Any
 
 from deployer.errors import DeployerError, nearest
+from deployer.model import SecretStatus
+from deployer.secrets.files import read_below, resolve_below
 from deployer.secrets.references import FILTERS, SECRET, evaluate, has_reference, join
 from deployer.secrets.scrub import MASK, PART, encoded_forms, find, find_cut_off
 
 MAX_BYTES = 64 * 1024
 
+# What deployer.yaml may name is decided outside the repository, or a pull request could send any variable or file.
+PREFIX = "DEPLOYER_SECRET_"
+VARIABLES = "DEPLOYER_SECRETS_VARIABLES"
+FOLDER = "DEPLOYER_SECRETS_DIR"
+_FORBIDDEN_FOLDERS = ("/proc", "/dev", "/sys")
+
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """The source of a secret: an environment variable or a file; the other is empty."""
+    """The source of a secret: an environment variable or a file; the other is empty.
+
+    If both are, it is the variable of its name.
+    """
 
     name: str
     variable: str = ""
     file: str = ""
 
 
+class _NotAllowed(ValueError):
+    """A source that only deployer.yaml names; the message says what to do."""
+
+
 class Secrets:
     """The values of secrets. Each is read once, when first used.
 
-    Files are relative to `folder`. With `made_up` nothing is read: the value of NAME is `emulated-NAME`, which is
+    They come from variables with `PREFIX` or listed in `VARIABLES`, and from files below the folder in `FOLDER`,
+    which is not in the project `folder`. With `made_up` nothing is read: the value of NAME is `emulated-NAME`, which is
     not secret and not scrubbed.
     """
 
@@ -59,6 +76,27 @@ class Secrets:
             except DeployerError as error:
                 lines.append(str(error))
         return lines
+
+    def status(self, name: str) -> SecretStatus:
+        """Return where a secret comes from, without reading its value."""
+        source = self._sources.get(name)
+        if source is None:
+            return SecretStatus(name, "", "not listed under 'secrets' in deployer.yaml")
+        if self._made_up:
+            return SecretStatus(name, "", "made up for the emulator")
+        where = _where(source, self._environment) + (f" in {FOLDER}" if source.file else "")
+        try:
+            if source.file:
+                resolve_below(_files(self._environment, self._folder), source.file)
+                return SecretStatus(name, where, "set")
+            is_set = bool(self._environment.get(_variable(source, self._environment)))
+        except _NotAllowed as error:
+            return SecretStatus(name, where, str(error))
+        except OSError as error:
+            return SecretStatus(name, where, f"cannot be read: {error.strerror or error}")
+        except ValueError as error:
+            return SecretStatus(name, where, str(error))
+        return SecretStatus(name, where, "set" if is_set else "not set")
 
     def filled(self, value: Any) -> Any:
         """Replace all references in plain data by values. Raises DeployerError for one without a value."""
@@ -115,15 +153,15 @@ class Secrets:
 
 
 def _read(source: SecretSource, environment: Mapping[str, str], folder: Path) -> str:
-    where = f"the variable {source.variable}" if source.variable else f"the file {source.file}"
     try:
-        if source.variable:
-            value = environment[source.variable]
-            value.encode()  # bytes that are not UTF-8 are unpaired surrogates in Python
+        if source.file:
+            content = read_below(_files(environment, folder), source.file, MAX_BYTES)
+            value = re.sub(r"\r?\n\Z", "", content.decode())
         else:
-            value = _content(folder / source.file)
+            value = environment[_variable(source, environment)]
+            value.encode()  # bytes that are not UTF-8 are unpaired surrogates in Python
     except KeyError:
-        reason = "is not set"
+        reason = f"is not set{_renamed(source, environment)}"
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}"
     except UnicodeError:
@@ -135,14 +173,53 @@ def _read(source: SecretSource, environment: Mapping[str, str], folder: Path) ->
             return value
         reason = "is empty"
     # Raised here, so that no exception with the content is its context.
-    raise DeployerError(f"secret '{source.name}': {where} {reason}")
+    raise DeployerError(f"secret '{source.name}': the {_where(source, environment)} {reason}")
 
 
-def _content(path: Path) -> str:
-    if path.exists() and not path.is_file():
-        raise ValueError("is not a file")
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"is longer than {MAX_BYTES // 1024} KiB")
-    return re.sub(r"\r?\n\Z", "", content.decode())
+def _where(source: SecretSource, environment: Mapping[str, str]) -> str:
+    if source.file:
+        return f"file {source.file}"
+    return f"variable {source.variable or _default_variable(source, environment)}"
+
+
+def _default_variable(source: SecretSource, environment: Mapping[str, str]) -> str:
+    """Return the variable of a secret's name: with the prefix, or as it is if it is listed."""
+    return source.name if source.name in _listed(environment) else f"{PREFIX}{source.name}"
+
+
+def _variable(source: SecretSource, environment: Mapping[str, str]) -> str:
+    """Return the variable of a secret; raises _NotAllowed for one that only deployer.yaml names."""
+    variable = source.variable or _default_variable(source, environment)
+    if not variable.startswith(PREFIX) and variable not in _listed(environment):
+        raise _NotAllowed(
+            f"is not allowed: rename it to {PREFIX}{variable}, or list it in {VARIABLES}, outside the repository"
+        )
+    return variable
+
+
+def _listed(environment: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(map(str.strip, environment.get(VARIABLES, "").split(",")))
+
+
+def _renamed(source: SecretSource, environment: Mapping[str, str]) -> str:
+    """Return a hint if the variable without the prefix is set, which was read before."""
+    if source.variable or source.name not in environment:
+        return ""
+    return f" (the variable {source.name} is: rename it, or list it in {VARIABLES})"
+
+
+def _files(environment: Mapping[str, str], project: Path) -> Path:
+    """Return the folder with the files of secrets; raises _NotAllowed if it is none outside the project."""
+    folder = Path(environment.get(FOLDER, "").strip())
+    if not environment.get(FOLDER, "").strip():
+        raise _NotAllowed(f"is not allowed: {FOLDER} is not set; set it to a folder outside the project")
+    real, inside = Path(os.path.realpath(folder)), Path(os.path.realpath(project))
+    if not folder.is_absolute():
+        raise _NotAllowed(f"is not allowed: {FOLDER} must be an absolute path")
+    if real.is_relative_to(inside) or inside.is_relative_to(real):
+        raise _NotAllowed(
+            f"is not allowed: {FOLDER} must be a folder outside the project that does not contain it"
+        )
+    if any(real.is_relative_to(forbidden) for forbidden in _FORBIDDEN_FOLDERS):
+        raise _NotAllowed(f"is not allowed: {FOLDER} must not be in {', '.join(_FORBIDDEN_FOLDERS)}")
+    return real

@@ -106,7 +106,7 @@ def asked_for(value: Any) -> Any:
 @pytest.fixture
 def asking(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A job of each kind that asks for the secret S, whose value is the sentinel."""
-    monkeypatch.setenv("S", SENTINEL)
+    monkeypatch.setenv("DEPLOYER_SECRET_S", SENTINEL)
     workspace.write_project(secrets={"S": {}})
     for kind, more in MARKED.items():
         workspace.write(f"{kind}.yaml", manifest(kind, f"job-{kind}", asked_for(SPECS[kind] | more)))
@@ -205,7 +205,7 @@ def test_a_secret_that_is_not_there_stops_everything(
     asking: Workspace, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asking.write("plain.yaml", manifest("MrsJob", "plain", SPECS["MrsJob"]))
-    monkeypatch.delenv("S")
+    monkeypatch.delenv("DEPLOYER_SECRET_S")
     assert asking.run("plan").code == 0
     ran = asking.apply()
     assert ran.code == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from deployer.secrets.references import CLOSE, OPEN, SEP, reference
-from deployer.secrets.store import Secrets, SecretSource
+from deployer.secrets.store import PREFIX, Secrets, SecretSource
 
 A, B = reference("A"), reference("B")
 
@@ -16,5 +16,5 @@ PLAIN = st.text(st.characters(exclude_characters=OPEN + SEP + CLOSE, exclude_cat
 
 
 def secrets_of(**values: str) -> Secrets:
-    sources = {name: SecretSource(name, variable=f"V_{name}") for name in values}
-    return Secrets(sources, {f"V_{name}": value for name, value in values.items()}, Path())
+    sources = {name: SecretSource(name) for name in values}
+    return Secrets(sources, {f"{PREFIX}{name}": value for name, value in values.items()}, Path())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 from deployer.errors import DeployerError
+from deployer.model import SecretStatus
 from deployer.secrets.references import (
     CLOSE,
     OPEN,
@@ -100,20 +103,25 @@ def test_what_is_missing_is_told_without_a_value(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     files = ("good", "empty", "latin", "largest", "large", "folder", "nowhere", "nul\0")
     sources = {name: SecretSource(name, file=name) for name in files} | {
-        name: SecretSource(name, variable=name.upper()) for name in ("set", "unset", "blank", "half")
+        name: SecretSource(name) for name in ("set", "unset", "blank", "half", "former")
     }
-    secrets = Secrets(sources, {"SET": "hunter2", "BLANK": "", "HALF": "hunter2\udcff"}, tmp_path)
+    values = {"set": "hunter2", "blank": "", "half": "hunter2\udcff"}
+    environment = {f"DEPLOYER_SECRET_{name}": value for name, value in values.items()}
+    environment |= {"former": "hunter2", "DEPLOYER_SECRETS_DIR": str(tmp_path)}
+    secrets = Secrets(sources, environment, Path("/elsewhere"))
     assert secrets.missing([*sources, "sett"]) == [
-        "secret 'blank': the variable BLANK is empty",
+        "secret 'blank': the variable DEPLOYER_SECRET_blank is empty",
         "secret 'empty': the file empty is empty",
         "secret 'folder': the file folder is not a file",
-        "secret 'half': the variable HALF is not UTF-8",
+        "secret 'former': the variable DEPLOYER_SECRET_former is not set (the variable former is: rename it, or list "
+        "it in DEPLOYER_SECRETS_VARIABLES)",
+        "secret 'half': the variable DEPLOYER_SECRET_half is not UTF-8",
         "secret 'large': the file large is longer than 64 KiB",
         "secret 'latin': the file latin is not UTF-8",
         "secret 'nowhere': the file nowhere cannot be read: No such file or directory",
         secrets.missing(["nul\0"])[0],
         "secret 'sett' is not listed under 'secrets' in deployer.yaml; did you mean 'set'?",
-        "secret 'unset': the variable UNSET is not set",
+        "secret 'unset': the variable DEPLOYER_SECRET_unset is not set",
     ]
     assert secrets.filled(reference("good") + reference("set")) == "from-filehunter2"
     with pytest.raises(DeployerError, match=r"^secret 'latin': the file latin is not UTF-8$") as caught:
@@ -129,10 +137,145 @@ def test_what_is_missing_is_told_without_a_value(tmp_path: Path) -> None:
 )
 def test_a_file_loses_one_newline(tmp_path: Path, content: str, value: str) -> None:
     (tmp_path / "file").write_bytes(content.encode())
-    secrets = Secrets({"A": SecretSource("A", file="file")}, {}, tmp_path)
+    environment = {"DEPLOYER_SECRETS_DIR": str(tmp_path)}
+    secrets = Secrets({"A": SecretSource("A", file="file")}, environment, Path("/elsewhere"))
     assert secrets.filled(A) == value
     (tmp_path / "file").unlink()
     assert secrets.filled(A) == value  # it was read once
+
+
+# --- what deployer.yaml may name ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A folder of secrets, and a project beside it that an attacker has filled."""
+
+    folder: Path
+    project: Path
+
+    def secrets(self, *sources: SecretSource, **environment: str) -> Secrets:
+        there = {"DEPLOYER_SECRETS_DIR": str(self.folder), **environment}
+        return Secrets({source.name: source for source in sources}, there, self.project)
+
+    def reason(self, file: str, **environment: str) -> str:
+        """Why the file is refused; the plan says the same."""
+        secrets = self.secrets(SecretSource("A", file=file), **environment)
+        (message,) = secrets.missing(["A"])
+        reason = message.removeprefix(f"secret 'A': the file {file} ")
+        assert secrets.status("A") == SecretStatus("A", f"file {file} in DEPLOYER_SECRETS_DIR", reason)
+        return reason
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    machine = Machine(tmp_path / "run" / "secrets", tmp_path / "project")
+    for folder in (machine.folder / "..data", machine.project):
+        folder.mkdir(parents=True)
+    (machine.folder / "..data" / "db").write_text("hunter2\n")
+    (machine.folder / "db").symlink_to("..data/db")  # as Kubernetes mounts them
+    (machine.folder / "out").symlink_to("/proc/self/environ")
+    os.mkfifo(machine.folder / "pipe")
+    (machine.project / "key").write_text("of the attacker")
+    (tmp_path / "run" / "other").write_text("another secret")
+    return machine
+
+
+@pytest.mark.parametrize("file", ["db", "./db", "..data/db", "{folder}/db"])
+def test_a_file_below_the_folder_is_read_also_through_links_inside(machine: Machine, file: str) -> None:
+    secrets = machine.secrets(SecretSource("A", file=file.format(folder=machine.folder)))
+    assert secrets.status("A").status == "set"
+    assert secrets.filled(A) == "hunter2"
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "/proc/self/environ",
+        "../../../../../../../../../../proc/self/environ",
+        "/dev/stdin",
+        "/etc/passwd",
+        "../other",
+        "..data/../../other",
+        "out",
+        "../../project/key",
+        "../../project/link",
+        ".",
+    ],
+)
+def test_no_other_file_is_read(machine: Machine, file: str) -> None:
+    (machine.project / "link").symlink_to("/proc/self/environ")
+    assert machine.reason(file).startswith("is outside ")
+
+
+def test_a_pipe_is_not_waited_for(machine: Machine) -> None:
+    assert machine.reason("pipe") == "is not a file"
+
+
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [
+        ("", "DEPLOYER_SECRETS_DIR is not set; set it to a folder outside the project"),
+        (" ", "DEPLOYER_SECRETS_DIR is not set; set it to a folder outside the project"),
+        ("secrets", "DEPLOYER_SECRETS_DIR must be an absolute path"),
+        ("{project}", "DEPLOYER_SECRETS_DIR must be a folder outside the project that does not contain it"),
+        (
+            "{project}/..",
+            "DEPLOYER_SECRETS_DIR must be a folder outside the project that does not contain it",
+        ),
+        (
+            "{project}/sub",
+            "DEPLOYER_SECRETS_DIR must be a folder outside the project that does not contain it",
+        ),
+        ("/", "DEPLOYER_SECRETS_DIR must be a folder outside the project that does not contain it"),
+        ("/proc/self", "DEPLOYER_SECRETS_DIR must not be in /proc, /dev, /sys"),
+        ("/dev", "DEPLOYER_SECRETS_DIR must not be in /proc, /dev, /sys"),
+    ],
+)
+def test_the_folder_is_named_outside_and_is_no_part_of_the_project(
+    machine: Machine, folder: str, why: str
+) -> None:
+    folder = folder.format(project=machine.project)
+    for file in ("environ", "key", "db"):
+        assert machine.reason(file, DEPLOYER_SECRETS_DIR=folder) == f"is not allowed: {why}"
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["PG_PASSWORD", "GITHUB_TOKEN", "HW_SECRET_KEY", "deployer_secret_x", "DEPLOYER_EMULATOR_TOKEN"],
+)
+def test_a_variable_needs_the_prefix_or_is_listed_outside(machine: Machine, variable: str) -> None:
+    source = SecretSource("PG", variable=variable)
+    secrets = machine.secrets(source, **{variable: "hunter2", "DEPLOYER_SECRETS_VARIABLES": "OTHER, PG"})
+    reason = (
+        f"is not allowed: rename it to DEPLOYER_SECRET_{variable}, or list it in DEPLOYER_SECRETS_VARIABLES, "
+        "outside the repository"
+    )
+    assert secrets.missing(["PG"]) == [f"secret 'PG': the variable {variable} {reason}"]
+    assert secrets.status("PG") == SecretStatus("PG", f"variable {variable}", reason)
+    listed = machine.secrets(
+        source, **{variable: "hunter2", "DEPLOYER_SECRETS_VARIABLES": f"OTHER, {variable}"}
+    )
+    assert listed.filled(reference("PG")) == "hunter2"
+    assert listed.status("PG") == SecretStatus("PG", f"variable {variable}", "set")
+
+
+def test_the_name_alone_is_the_variable_with_the_prefix(machine: Machine) -> None:
+    both = {"PG": "plain", "DEPLOYER_SECRET_PG": "prefixed"}
+    source = SecretSource("PG")
+    assert machine.secrets(source, **both).filled(reference("PG")) == "prefixed"
+    assert machine.secrets(source, **both).status("PG").source == "variable DEPLOYER_SECRET_PG"
+    assert machine.secrets(source, PG="plain").status("PG").status == "not set"
+    listed = machine.secrets(source, **both, DEPLOYER_SECRETS_VARIABLES="PG")
+    assert (listed.filled(reference("PG")), listed.status("PG").source) == ("plain", "variable PG")
+
+
+def test_a_status_reads_no_value(machine: Machine) -> None:
+    environment = {"DEPLOYER_SECRET_B": "hunter2"}
+    secrets = machine.secrets(SecretSource("A", file="db"), SecretSource("B"), **environment)
+    (machine.folder / "..data" / "db").write_bytes(b"\xff")  # nothing that could be read
+    assert [secrets.status(name).status for name in "AB"] == ["set", "set"]
+    assert secrets.scrubbed("hunter2") == "hunter2"
 
 
 def test_the_emulator_gets_made_up_values() -> None:

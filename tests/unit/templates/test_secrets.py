@@ -24,7 +24,9 @@ ENGINE = Engine(
     {"A", "B", "DB_PASSWORD"},
 )
 SECRETS = Secrets(
-    {name: SecretSource(name, variable=name) for name in "AB"}, {"A": "first", "B": "second"}, Path()
+    {name: SecretSource(name) for name in "AB"},
+    {"DEPLOYER_SECRET_A": "first", "DEPLOYER_SECRET_B": "second"},
+    Path(),
 )
 A, B = secrets.reference("A"), secrets.reference("B")
 
