@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from deployer.cli.options import Options, inside, selector
 from deployer.clock import StopSignal
+from deployer.documents.budget import Budget
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner
@@ -68,17 +69,20 @@ def project_folder(options: Options) -> Path:
     return find_project(start if start.is_dir() else start.parent)
 
 
-def load(options: Options) -> LoadedProject:
+def load(options: Options, budget: Budget | None = None) -> LoadedProject:
     """Read and check the whole project; problems of manifests are collected, not raised.
+
+    `budget` is shared by the targets of a command that reads several.
 
     Raises UsageError, and InvalidInput if deployer.yaml or a values file is invalid.
     """
-    found = load_project(project_folder(options))
+    budget = budget or Budget()
+    found = load_project(project_folder(options), budget)
     target = found.target(options.target)
     values_files = in_project(options.values, found)
-    layers = value_layers(found, target, values_files, options.settings)
+    layers = value_layers(found, target, values_files, options.settings, budget)
     files = manifest_files(found, values_files)
-    read = read_manifests(found, target, files, template_values(found, target, layers))
+    read = read_manifests(found, target, files, template_values(found, target, layers), budget)
     checked = check(read.manifests, target.clusters)
     problems = tuple(sorted({*read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
@@ -132,6 +136,7 @@ def connected(
     from deployer.cloud.credentials import find
     from deployer.cloud.transport import Transport
 
+    require_own_state(loaded.project.folder)
     target = loaded.target
     if target.emulator and not loaded.target_is_named and _in_ci(os.environ):
         raise UsageError(
@@ -170,6 +175,7 @@ def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager
     """
     from deployer.apply import lock
 
+    require_own_state(loaded.project.folder)
     target = loaded.target.name
     return lock.hold(state_folder(loaded.project), target, f"deployer {verb} -t {target}")
 
@@ -204,7 +210,7 @@ def emulator(database: Path) -> Emulator:
     from deployer.emulator import Emulator
 
     try:
-        return Emulator(database)
+        return Emulator(database, shared=True)
     except (OSError, sqlite3.Error) as error:
         raise DeployerError(f"cannot start the emulator ({database}): {error}") from None
 
@@ -212,9 +218,7 @@ def emulator(database: Path) -> Emulator:
 def state_folder(found: Project) -> Path:
     """Return `.deployer/` of the project; create it if missing, and exclude it from Git."""
     folder = found.folder / STATE_FOLDER
-    if folder.is_symlink():
-        # A committed link would redirect the files to a folder outside the project.
-        raise DeployerError(f"{folder} must be a folder in the project, not a symbolic link")
+    _require_no_links(folder)
     try:
         folder.mkdir(exist_ok=True)
         ignore = folder / ".gitignore"
@@ -223,6 +227,36 @@ def state_folder(found: Project) -> Path:
     except OSError as error:
         raise DeployerError(f"cannot write {folder}: {error.strerror}") from None
     return folder
+
+
+def require_own_state(project: Path) -> None:
+    """Refuse a `.deployer/` that came with the repository: its journal would say what was submitted.
+
+    Raises DeployerError.
+    """
+    from deployer.apply.provenance import is_tracked
+
+    folder = project / STATE_FOLDER
+    _require_no_links(folder)
+    if folder.exists() and is_tracked(folder):
+        raise DeployerError(
+            f"{folder} is tracked by git, but its files must not come from a repository: they tell what this "
+            f"folder has submitted; remove it from git with: git rm -r --cached {STATE_FOLDER}"
+        )
+
+
+def _require_no_links(folder: Path) -> None:
+    """Refuse links, which would redirect the files to a place outside the project. Raises DeployerError."""
+    if folder.is_symlink():
+        raise DeployerError(f"{folder} must be a folder in the project, not a symbolic link")
+    try:
+        links = sorted(entry.name for entry in os.scandir(folder) if entry.is_symlink())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DeployerError(f"cannot read {folder}: {error.strerror}") from None
+    if links:
+        raise DeployerError(f"{folder / links[0]} must be a file, not a symbolic link")
 
 
 def owner(loaded: LoadedProject) -> Owner | None:
@@ -284,7 +318,10 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], project
     consistency_delay = timedelta(seconds=loaded.target.polling.consistency_delay)
     history = journal.read(loaded.project.folder / STATE_FOLDER)
     begun = datetime.now(UTC)
-    submitted = journal.submitted(history, loaded.target.name, begun - consistency_delay)
+    # A clock may have been set back by a little, but what is beyond would make every plan wait.
+    submitted = journal.submitted(
+        history, loaded.target.name, begun - consistency_delay, begun + consistency_delay
+    )
     live, missing = with_submitted(client, observe(client, jobs, project_owner), submitted, jobs)
     if missing:
         err(text.note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting"))

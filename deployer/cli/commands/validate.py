@@ -14,6 +14,7 @@ from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command
 from deployer.cli.source_lines import with_source_lines
+from deployer.documents.budget import Budget
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.escape import printable
 from deployer.project.load import load as load_project
@@ -94,12 +95,17 @@ def _all_targets(folder: Path, options: Options) -> dict[str, _TargetResult]:
         targets = load_project(folder).targets
     except InvalidInput as error:
         return {"": _TargetResult(error.problems)}
-    return {target: _checked(replace(options, target=target)) for target in targets}
+    budget, checked = Budget(), {}
+    for target in targets:
+        checked[target] = _checked(replace(options, target=target), budget)
+        if budget.exceeded:
+            break
+    return checked
 
 
-def _checked(options: Options) -> _TargetResult:
+def _checked(options: Options, budget: Budget | None = None) -> _TargetResult:
     try:
-        loaded = session.load(options)
+        loaded = session.load(options, budget)
     except InvalidInput as error:
         return _TargetResult(error.problems)
     return _TargetResult(loaded.problems, loaded)
