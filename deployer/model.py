@@ -333,11 +333,51 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of a target. `origin` is where it was set, if not in deployer.yaml: DEPLOYER_LIMITS or --limit."""
+
+    maximum: int
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The place of a plan, for its heading. `endpoints` are the base URLs that override those of the region."""
+
+    project: str
+    target: str
+    region: str = ""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    project_id: str = ""
+    emulator: bool = False
+    protected: bool = False
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return `orders -> prod (cn-north-4, project 48cc, protected, limits: changes 50, delete 0)`"""
+        return f"{self.project} -> {self.where}"
+
+    @property
+    def where(self) -> str:
+        """The target and where it is."""
+        urls = dict.fromkeys(url.removeprefix("https://").rstrip("/") for url in self.endpoints.values())
+        parts = ["built-in emulator"] if self.emulator else [self.region, *urls, f"project {self.project_id}"]
+        parts += ["protected"] if self.protected else []
+        limits = (
+            f"{name} {limit.maximum}{f' by {limit.origin}' if limit.origin else ''}"
+            for name, limit in self.limits.items()
+        )
+        parts += [f"limits: {', '.join(limits)}"] if self.limits else []
+        return f"{self.target} ({', '.join(filter(None, parts))})"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The changes that apply would make, in order; `errors` are jobs that failed to plan.
 
     `orphans` are live jobs that this project deployed and that no longer have a manifest. `unmanaged` counts the
-    other live jobs without a manifest, as far as the listings were read.
+    other live jobs without a manifest, as far as the listings were read. `scope` is for the heading: its limits are
+    no part of the digest.
     """
 
     target: str
@@ -347,6 +387,7 @@ class Plan:
     digest: str = ""
     orphans: tuple[LiveJob, ...] = ()
     unmanaged: int = 0
+    scope: Scope | None = None
 
     @property
     def pending(self) -> tuple[Change, ...]:

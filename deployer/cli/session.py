@@ -19,7 +19,7 @@ from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner
 from deployer.manifests.check import check
 from deployer.manifests.read import read as read_manifests
-from deployer.model import Document, Identity, Job, Live, LiveJob, Manifest, Plan
+from deployer.model import Document, Identity, Job, Limit, Live, LiveJob, Manifest, Plan, Scope
 from deployer.project.load import STATE_FOLDER, Project, manifest_files
 from deployer.project.load import find as find_project
 from deployer.project.load import load as load_project
@@ -69,15 +69,15 @@ def project_folder(options: Options) -> Path:
     return find_project(start if start.is_dir() else start.parent)
 
 
-def load(options: Options, budget: Budget | None = None) -> LoadedProject:
+def load(options: Options, budget: Budget | None = None, project: Project | None = None) -> LoadedProject:
     """Read and check the whole project; problems of manifests are collected, not raised.
 
-    `budget` is shared by the targets of a command that reads several.
+    `budget` is shared by the targets of a command that reads several, and `project` is the one that it has loaded.
 
     Raises UsageError, and InvalidInput if deployer.yaml or a values file is invalid.
     """
     budget = budget or Budget()
-    found = load_project(project_folder(options), budget)
+    found = project or load_project(project_folder(options), budget)
     target = found.target(options.target)
     values_files = in_project(options.values, found)
     layers = value_layers(found, target, values_files, options.settings, budget)
@@ -267,8 +267,16 @@ def owner(loaded: LoadedProject) -> Owner | None:
     return Owner(found.name, revision(found.folder, os.environ)) if found.records_ownership else None
 
 
-def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> tuple[Plan, Live]:
-    """Read the listings and plan the selected jobs, with the default tables or `table`."""
+def plan(
+    client: Client,
+    loaded: LoadedProject,
+    table: Table | None = None,
+    limits: Mapping[str, Limit] | None = None,
+) -> tuple[Plan, Live]:
+    """Read the listings and plan the selected jobs, with the default tables or `table`.
+
+    `limits` are those in force, for the heading.
+    """
     from deployer.planning.decide import decide
     from deployer.planning.plan import make_plan
 
@@ -293,7 +301,17 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
         owner=project_owner,
         table=table or decide,
     )
-    return new_plan, live
+    heading = Scope(
+        project=loaded.project.name,
+        target=target.name,
+        region=target.region,
+        endpoints=target.endpoints,
+        project_id=client.project_id,
+        emulator=target.emulator,
+        protected=target.protected,
+        limits=limits or {},
+    )
+    return replace(new_plan, scope=heading), live
 
 
 def report_errors(plan: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 try:
@@ -19,21 +20,44 @@ class DatabaseLock:
     """
 
     def __init__(self, database: Path, *, shared: bool) -> None:
+        self._file = Path(f"{database}.lock")
+        self._descriptor = -1
+        if not fcntl:
+            return
         database.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        self._descriptor = os.open(f"{database}.lock", flags, 0o600)
+        while not self._is_in_place():
+            self._open(fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+    def _open(self, mode: int) -> None:
+        self._close()
+        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            if fcntl:
-                fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            fcntl.flock(self._descriptor, mode | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.release()
+            self._close()
             raise OSError("another emulator uses this database") from None
         except BaseException:
-            self.release()
+            self._close()
             raise
 
+    def _is_in_place(self) -> bool:
+        """Return whether the locked file is the one of that name: its last holder removes it."""
+        try:
+            return self._descriptor >= 0 and os.path.samestat(os.fstat(self._descriptor), self._file.lstat())
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
-        """End the lock. May be called twice."""
+        """End the lock; the last holder removes the file. May be called twice."""
+        if self._descriptor < 0:
+            return
+        with suppress(OSError):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_in_place():
+                self._file.unlink()
+        self._close()
+
+    def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

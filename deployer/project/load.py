@@ -118,12 +118,16 @@ class _Targets(Mapping[str, Target]):
     def __init__(self, document: Document) -> None:
         self._document = document
         self._resolved: dict[str, Target] = {}
+        self._removable = {kind.name: all_defaults(document, kind) for kind in KINDS.values()}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._document.value["targets"]
 
     def __getitem__(self, name: str) -> Target:
-        if name not in self._document.value["targets"]:
+        if name not in self:
             raise KeyError(name)
         if name not in self._resolved:
-            self._resolved[name] = _target(self._document, name)
+            self._resolved[name] = _target(self._document, name, self._removable)
         return self._resolved[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -133,7 +137,7 @@ class _Targets(Mapping[str, Target]):
         return len(self._document.value["targets"])
 
 
-def _target(document: Document, name: str) -> Target:
+def _target(document: Document, name: str, removable: Mapping[str, tuple[Mapping[str, Any], ...]]) -> Target:
     raw = document.value["targets"][name] or {}
     auth = raw.get("auth", {})
     secrets = {**document.value.get("secrets", {}), **raw.get("secrets", {})}
@@ -155,7 +159,7 @@ def _target(document: Document, name: str) -> Target:
         limits=raw.get("limits", {}),
         protected=raw.get("protected", False),
         defaults={kind: layer for kind, layer in layers.items() if layer},
-        removable={kind.name: all_defaults(document, kind) for kind in KINDS.values()},
+        removable=removable,
         secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
     )
 

@@ -17,6 +17,7 @@ from deployer.cli.source_lines import with_source_lines
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.escape import printable
+from deployer.project.load import Project
 from deployer.project.load import load as load_project
 from deployer.report import findings
 from deployer.report.terminal import err, out
@@ -92,20 +93,20 @@ def _one_target(options: Options) -> dict[str, _TargetResult]:
 def _all_targets(folder: Path, options: Options) -> dict[str, _TargetResult]:
     """Return the result for each target by name."""
     try:
-        targets = load_project(folder).targets
+        project = load_project(folder)
     except InvalidInput as error:
         return {"": _TargetResult(error.problems)}
     budget, checked = Budget(), {}
-    for target in targets:
-        checked[target] = _checked(replace(options, target=target), budget)
+    for target in project.targets:
+        checked[target] = _checked(replace(options, target=target), budget, project)
         if budget.exceeded:
             break
     return checked
 
 
-def _checked(options: Options, budget: Budget | None = None) -> _TargetResult:
+def _checked(options: Options, budget: Budget | None = None, project: Project | None = None) -> _TargetResult:
     try:
-        loaded = session.load(options, budget)
+        loaded = session.load(options, budget, project)
     except InvalidInput as error:
         return _TargetResult(error.problems)
     return _TargetResult(loaded.problems, loaded)
