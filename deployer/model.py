@@ -7,7 +7,7 @@ All are frozen and hold plain data. Times are milliseconds since 1970, as the AP
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -355,20 +355,29 @@ class Scope:
 
     def __str__(self) -> str:
         """Return `orders -> prod (cn-north-4, project 48cc, protected, limits: changes 50, delete 0)`"""
-        return f"{self.project} -> {self.where}"
-
-    @property
-    def where(self) -> str:
-        """The target and where it is."""
-        urls = dict.fromkeys(url.removeprefix("https://").rstrip("/") for url in self.endpoints.values())
-        parts = ["built-in emulator"] if self.emulator else [self.region, *urls, f"project {self.project_id}"]
-        parts += ["protected"] if self.protected else []
+        parts = [*self._place, *(["protected"] if self.protected else [])]
         limits = (
             f"{name} {limit.maximum}{f' by {limit.origin}' if limit.origin else ''}"
             for name, limit in self.limits.items()
         )
         parts += [f"limits: {', '.join(limits)}"] if self.limits else []
-        return f"{self.target} ({', '.join(filter(None, parts))})"
+        return f"{self.project} -> {self._with(parts)}"
+
+    @property
+    def where(self) -> str:
+        """The target and its place: `prod (cn-north-4, project 48cc)`"""
+        return self._with(self._place)
+
+    def _with(self, parts: Sequence[str]) -> str:
+        return f"{self.target} ({', '.join(parts)})" if parts else self.target
+
+    @property
+    def _place(self) -> list[str]:
+        if self.emulator:
+            return ["built-in emulator"]
+        urls = dict.fromkeys(url.removeprefix("https://").rstrip("/") for url in self.endpoints.values())
+        project_id = f"project {self.project_id}" if self.project_id else ""
+        return [part for part in (self.region, *urls, project_id) if part]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,15 @@ GOOD = HEAD + "metadata: {name: NAME}\nspec: {file: a.py, queue: q}\n"
 CPU_SECONDS = 60
 MEMORY = 2 * 2**30
 
+SMALL = [
+    ("large-texts.yaml", "the rendered text of this run exceeds 128 MiB"),
+    ("large-items.yaml", "the rendered text of this run exceeds 128 MiB"),
+    ("computing.yaml", "the templates of this run exceed 10 s of CPU time"),
+    ("many-values.yaml", "this run has more than 2000000 values after alias expansion and defaults"),
+    ("many-problems.yaml", "this run has more than 20000 problems; the rest was not read"),
+    ("wrong-values.yaml", "this run has more than 20000 problems; the rest was not checked"),
+]
+
 
 def validate(bare: Workspace, *options: str) -> Any:
     """What `validate` says, as its own process with little memory and time."""
@@ -60,17 +69,7 @@ def project(**more: Any) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("file", "words"),
-    [
-        ("large-texts.yaml", "the rendered text of this run exceeds 128 MiB"),
-        ("large-items.yaml", "the rendered text of this run exceeds 128 MiB"),
-        ("computing.yaml", "the templates of this run exceed 10 s of CPU time"),
-        ("many-values.yaml", "this run has more than 2000000 values after alias expansion and defaults"),
-        ("many-problems.yaml", "this run has more than 20000 problems; the rest was not read"),
-        ("wrong-values.yaml", "this run has more than 20000 problems; the rest was not checked"),
-    ],
-)
+@pytest.mark.parametrize(("file", "words"), SMALL)
 def test_a_small_file_ends_in_one_error(bare: Workspace, file: str, words: str) -> None:
     text = (FOLDER / file).read_text()
     assert len(text) < 400
@@ -82,8 +81,7 @@ def test_a_small_file_ends_in_one_error(bare: Workspace, file: str, words: str) 
 
 
 def test_every_case_is_run() -> None:
-    cases = {file for file, _ in test_a_small_file_ends_in_one_error.pytestmark[0].args[1]}
-    assert cases == {path.name for path in FOLDER.iterdir()}
+    assert {file for file, _ in SMALL} == {path.name for path in FOLDER.iterdir()}
 
 
 def test_many_files_with_for_each(bare: Workspace) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import click
 import pytest
 import yaml
 
+from deployer.model import Plan, Scope
+from deployer.report import markdown, text
 from testing.workspace import SPECS, Workspace, manifest
 
 
@@ -94,14 +97,10 @@ def test_wrong_limits_in_the_environment(
         assert re.search("error: DEPLOYER_LIMITS .*: expected NAME=NUMBER", ran.err)
 
 
-def test_a_hostile_place_stays_on_its_line(project: Workspace) -> None:
-    project.write_project(region="x\n::error::y `` ``` ##[z\u202e\u001b[31m")
-    ran = project.run("plan")
-    assert ran.code == 0, ran.err
-    assert first_line(ran.out).startswith(
-        f"{name_of(project)} -> test (x\\n::error::y `` ``` ##\\u005bz\\u202e\\u001b[31m, "
-    )
-    assert [line for line in ran.out.split("\n") if not line.isprintable()] == []
-    markdown = project.run("plan", "--format", "markdown").out.splitlines()
-    assert markdown[2] == markdown[4] == "````" + "text" * 0 or markdown[2] == "````text"
-    assert markdown[4] == "````"
+def test_a_hostile_place_stays_on_its_line() -> None:
+    scope = Scope("orders", "test", region="x\n::error::y ``` ##[z\u202e\u001b[31m", project_id="p")
+    plan = Plan("test", (), scope=scope)
+    expected = r"orders -> test (x\n::error::y ``` ##\u005bz\u202e\u001b[31m, project p)"
+    assert click.unstyle(text.plan(plan)).splitlines()[:2] == [expected, ""]
+    assert markdown.plan(plan).splitlines()[2:5] == ["````text", expected, "````"]
+    assert text.where(plan) == expected.removeprefix("orders -> ")
