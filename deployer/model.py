@@ -7,7 +7,7 @@ All are frozen and hold plain data. Times are milliseconds since 1970, as the AP
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -353,11 +353,60 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of a target. `origin` is where it was set, if not in deployer.yaml: DEPLOYER_LIMITS or --limit."""
+
+    maximum: int
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The place of a plan, for its heading. `endpoints` are the base URLs that override those of the region."""
+
+    project: str
+    target: str
+    region: str = ""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    project_id: str = ""
+    emulator: bool = False
+    protected: bool = False
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return `orders -> prod (cn-north-4, project 48cc, protected, limits: changes 50, delete 0)`"""
+        parts = [*self._place, *(["protected"] if self.protected else [])]
+        limits = (
+            f"{name} {limit.maximum}{f' by {limit.origin}' if limit.origin else ''}"
+            for name, limit in self.limits.items()
+        )
+        parts += [f"limits: {', '.join(limits)}"] if self.limits else []
+        return f"{self.project} -> {self._with(parts)}"
+
+    @property
+    def where(self) -> str:
+        """The target and its place: `prod (cn-north-4, project 48cc)`"""
+        return self._with(self._place)
+
+    def _with(self, parts: Sequence[str]) -> str:
+        return f"{self.target} ({', '.join(parts)})" if parts else self.target
+
+    @property
+    def _place(self) -> list[str]:
+        if self.emulator:
+            return ["built-in emulator"]
+        urls = dict.fromkeys(url.removeprefix("https://").rstrip("/") for url in self.endpoints.values())
+        project_id = f"project {self.project_id}" if self.project_id else ""
+        return [part for part in (self.region, *urls, project_id) if part]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The changes that apply would make, in order; `errors` are jobs that failed to plan.
 
     `orphans` are live jobs that this project deployed and that no longer have a manifest. `unmanaged` counts the
     other live jobs without a manifest, as far as the listings were read. `secrets` are those that the changes use.
+    `scope` is for the heading: its limits are no part of the digest.
     """
 
     target: str
@@ -368,6 +417,7 @@ class Plan:
     orphans: tuple[LiveJob, ...] = ()
     unmanaged: int = 0
     secrets: tuple[SecretStatus, ...] = ()
+    scope: Scope | None = None
 
     @property
     def pending(self) -> tuple[Change, ...]:

@@ -304,10 +304,12 @@ def unsettled(history: History, target: str) -> tuple[Intent, ...]:
     return tuple(open_calls)
 
 
-def submitted(history: History, target: str, since: datetime) -> Mapping[str, Identity]:
-    """Return the known ids of the jobs that were submitted to `target` since `since`.
+def submitted(
+    history: History, target: str, since: datetime, until: datetime | None = None
+) -> Mapping[str, Identity]:
+    """Return the known ids of the jobs that were submitted to `target` from `since` until `until`.
 
-    A delayed listing may not show them yet.
+    A delayed listing may not show them yet. A time in the future is not that of a submission.
     """
     return {
         intent.id: intent.identity
@@ -316,6 +318,7 @@ def submitted(history: History, target: str, since: datetime) -> Mapping[str, Id
         and intent.call == Step.CREATE
         and intent.id
         and (intent.ended or intent.time) >= since
+        and (until is None or (intent.ended or intent.time) <= until)
     }
 
 

@@ -16,7 +16,11 @@ GIT_SECONDS = 5
 _REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 # A folder in a pull request can look like a bare repository whose configuration names programs to run.
-_SAFE = ("-c", "safe.bareRepository=explicit", "-c", "core.fsmonitor=false")
+_SAFE = (
+    *("-c", "safe.bareRepository=explicit"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+)
 _CI_REVISIONS = ("GITHUB_SHA", "CI_COMMIT_SHA")
 
 
@@ -31,6 +35,12 @@ def revision(folder: Path, environment: Mapping[str, str]) -> str:
         return f"{head} dirty" if changed else head
     named = (environment.get(name, "").strip() for name in _CI_REVISIONS)
     return next((value for value in named if _REVISION.fullmatch(value)), "")
+
+
+def is_tracked(path: Path) -> bool:
+    """Return whether a file or folder, or anything in it, is in the index of git; False without git."""
+    # No --error-unmatch: a failure of git itself would look the same.
+    return bool(_git(path.parent, "ls-files", "--cached", "--", f":(literal){path.name}"))
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import click
 
 from deployer.errors import UsageError
-from deployer.model import Plan
+from deployer.model import Limit, Plan
 from deployer.project.target import Target
 from deployer.report import text
 from deployer.report.terminal import err
 
 LIMITS = ("changes", "replace", "delete", "stateLoss")
+# Set by the CI, outside of the repository.
+LIMITS_VARIABLE = "DEPLOYER_LIMITS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +55,37 @@ def request_approval(target: Target, question: str) -> bool:
     return answer.strip() == target.name
 
 
-def limits_for(target: Target, overrides: Sequence[str]) -> Mapping[str, int]:
-    """Return the limits of a target, overridden by `--limit delete=3`; raises UsageError."""
-    allowed = dict(target.limits)
-    for item in overrides:
-        name, _, number = item.partition("=")
-        if name not in LIMITS or not number.isdecimal() or len(number) > 9:
-            raise UsageError(
-                f"--limit {item}: expected NAME=NUMBER, where NAME is one of {', '.join(LIMITS)}"
-            )
-        allowed[name] = int(number)
+def limits_for(
+    target: Target, overrides: Sequence[str], environment: Mapping[str, str]
+) -> Mapping[str, Limit]:
+    """Return the limits of a target, overridden by `DEPLOYER_LIMITS=delete=0,changes=50` and `--limit delete=3`.
+
+    Whoever starts the command decides, not the repository. Raises UsageError.
+    """
+    allowed = {name: Limit(number) for name, number in target.limits.items()}
+    of_environment = filter(None, environment.get(LIMITS_VARIABLE, "").split(","))
+    for origin, items in ((LIMITS_VARIABLE, of_environment), ("--limit", overrides)):
+        for item in items:
+            name, _, number = item.strip().partition("=")
+            if name not in LIMITS or not (number.isascii() and number.isdecimal()) or len(number) > 9:
+                raise UsageError(
+                    f"{origin} {item}: expected NAME=NUMBER, where NAME is one of {', '.join(LIMITS)}"
+                )
+            allowed[name] = Limit(int(number), origin)
     return allowed
 
 
-def is_within(limits: Mapping[str, int], plan: Plan, verb: Verb) -> bool:
+def is_within(limits: Mapping[str, Limit], plan: Plan, verb: Verb) -> bool:
     """Return whether a plan is within the limits; reports those that it exceeds."""
     from deployer.planning.plan import exceeded_limits
 
-    exceeded = exceeded_limits(limits, plan)
+    exceeded = exceeded_limits({name: limit.maximum for name, limit in limits.items()}, plan)
     if exceeded:
+        from_environment = any(limit.origin == LIMITS_VARIABLE for limit in limits.values())
         words = "; ".join(exceeded)
         err(text.error(f"the plan exceeds the limits of target '{plan.target}': {words}"))
         err(
             f"No {verb.objects} were {verb.past}. Select fewer jobs with --select, override with --limit, "
-            "or raise the limits in deployer.yaml."
+            f"or raise the limits in {LIMITS_VARIABLE if from_environment else 'deployer.yaml'}."
         )
     return not exceeded

@@ -35,9 +35,10 @@ def wait_for_consistency(loaded: session.LoadedProject) -> None:
     unsettled = journal.unsettled(history, loaded.target.name)
     if not unsettled:
         return
-    newest = max(intent.ended or intent.time for intent in unsettled)
-    passed = (datetime.now(UTC) - newest).total_seconds()
-    remaining = loaded.target.polling.consistency_delay - max(0.0, passed)
+    delay, now = loaded.target.polling.consistency_delay, datetime.now(UTC)
+    ages = [(now - (intent.ended or intent.time)).total_seconds() for intent in unsettled]
+    # A clock may have been set back by a little; what is beyond in the future would make every command wait.
+    remaining = delay - max(0.0, min((age for age in ages if age >= -delay), default=delay))
     if remaining > 0:
         words = (
             f"the outcome of an earlier request is unknown; waiting {remaining:.0f} s for the job list to be "

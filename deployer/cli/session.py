@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from deployer.cli.options import Options, inside, selector
 from deployer.clock import StopSignal
+from deployer.documents.budget import Budget
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner
 from deployer.manifests.check import check
 from deployer.manifests.read import read as read_manifests
-from deployer.model import Document, Identity, Job, Live, LiveJob, Manifest, Plan
+from deployer.model import Document, Identity, Job, Limit, Live, LiveJob, Manifest, Plan, Scope
 from deployer.project.load import STATE_FOLDER, Project, manifest_files
 from deployer.project.load import find as find_project
 from deployer.project.load import load as load_project
@@ -69,17 +70,20 @@ def project_folder(options: Options) -> Path:
     return find_project(start if start.is_dir() else start.parent)
 
 
-def load(options: Options) -> LoadedProject:
+def load(options: Options, budget: Budget | None = None, project: Project | None = None) -> LoadedProject:
     """Read and check the whole project; problems of manifests are collected, not raised.
+
+    `budget` is shared by the targets of a command that reads several, and `project` is the one that it has loaded.
 
     Raises UsageError, and InvalidInput if deployer.yaml or a values file is invalid.
     """
-    found = load_project(project_folder(options))
+    budget = budget or Budget()
+    found = project or load_project(project_folder(options), budget)
     target = found.target(options.target)
     values_files = in_project(options.values, found)
-    layers = value_layers(found, target, values_files, options.settings)
+    layers = value_layers(found, target, values_files, options.settings, budget)
     files = manifest_files(found, values_files)
-    read = read_manifests(found, target, files, template_values(found, target, layers))
+    read = read_manifests(found, target, files, template_values(found, target, layers), budget)
     checked = check(read.manifests, target.clusters)
     problems = tuple(sorted({*read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
@@ -134,6 +138,7 @@ def connected(
     from deployer.cloud.hosts import ca_file, hosts
     from deployer.cloud.transport import Transport
 
+    require_own_state(loaded.project.folder)
     target = loaded.target
     if target.emulator and not loaded.target_is_named and _in_ci(os.environ):
         raise UsageError(
@@ -174,6 +179,7 @@ def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager
     """
     from deployer.apply import lock
 
+    require_own_state(loaded.project.folder)
     target = loaded.target.name
     return lock.hold(state_folder(loaded.project), target, f"deployer {verb} -t {target}")
 
@@ -208,7 +214,7 @@ def emulator(database: Path) -> Emulator:
     from deployer.emulator import Emulator
 
     try:
-        return Emulator(database)
+        return Emulator(database, shared=True)
     except (OSError, sqlite3.Error) as error:
         raise DeployerError(f"cannot start the emulator ({database}): {error}") from None
 
@@ -216,9 +222,7 @@ def emulator(database: Path) -> Emulator:
 def state_folder(found: Project) -> Path:
     """Return `.deployer/` of the project; create it if missing, and exclude it from Git."""
     folder = found.folder / STATE_FOLDER
-    if folder.is_symlink():
-        # A committed link would redirect the files to a folder outside the project.
-        raise DeployerError(f"{folder} must be a folder in the project, not a symbolic link")
+    _require_no_links(folder)
     try:
         folder.mkdir(exist_ok=True)
         ignore = folder / ".gitignore"
@@ -229,6 +233,36 @@ def state_folder(found: Project) -> Path:
     return folder
 
 
+def require_own_state(project: Path) -> None:
+    """Refuse a `.deployer/` that came with the repository: its journal would say what was submitted.
+
+    Raises DeployerError.
+    """
+    from deployer.apply.provenance import is_tracked
+
+    folder = project / STATE_FOLDER
+    _require_no_links(folder)
+    if folder.exists() and is_tracked(folder):
+        raise DeployerError(
+            f"{folder} is tracked by git, but its files must not come from a repository: they tell what this "
+            f"folder has submitted; remove it from git with: git rm -r --cached {STATE_FOLDER}"
+        )
+
+
+def _require_no_links(folder: Path) -> None:
+    """Refuse links, which would redirect the files to a place outside the project. Raises DeployerError."""
+    if folder.is_symlink():
+        raise DeployerError(f"{folder} must be a folder in the project, not a symbolic link")
+    try:
+        links = sorted(entry.name for entry in os.scandir(folder) if entry.is_symlink())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DeployerError(f"cannot read {folder}: {error.strerror}") from None
+    if links:
+        raise DeployerError(f"{folder / links[0]} must be a file, not a symbolic link")
+
+
 def owner(loaded: LoadedProject) -> Owner | None:
     """Return the owner to record on deployed jobs; None if ownership is not recorded."""
     from deployer.apply.provenance import revision
@@ -237,8 +271,16 @@ def owner(loaded: LoadedProject) -> Owner | None:
     return Owner(found.name, revision(found.folder, os.environ)) if found.records_ownership else None
 
 
-def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> tuple[Plan, Live]:
-    """Read the listings and plan the selected jobs, with the default tables or `table`."""
+def plan(
+    client: Client,
+    loaded: LoadedProject,
+    table: Table | None = None,
+    limits: Mapping[str, Limit] | None = None,
+) -> tuple[Plan, Live]:
+    """Read the listings and plan the selected jobs, with the default tables or `table`.
+
+    `limits` are those in force, for the heading.
+    """
     from deployer.planning.decide import decide
     from deployer.planning.plan import digest, make_plan
 
@@ -263,6 +305,17 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
         owner=project_owner,
         table=table or decide,
     )
+    heading = Scope(
+        project=loaded.project.name,
+        target=target.name,
+        region=target.region,
+        endpoints=target.endpoints,
+        project_id=client.project_id,
+        emulator=target.emulator,
+        protected=target.protected,
+        limits=limits or {},
+    )
+    new_plan = replace(new_plan, scope=heading)
     names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))
     if not names:
         return new_plan, live
@@ -294,7 +347,10 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], project
     consistency_delay = timedelta(seconds=loaded.target.polling.consistency_delay)
     history = journal.read(loaded.project.folder / STATE_FOLDER)
     begun = datetime.now(UTC)
-    submitted = journal.submitted(history, loaded.target.name, begun - consistency_delay)
+    # A clock may have been set back by a little, but what is beyond would make every plan wait.
+    submitted = journal.submitted(
+        history, loaded.target.name, begun - consistency_delay, begun + consistency_delay
+    )
     live, missing = with_submitted(client, observe(client, jobs, project_owner), submitted, jobs)
     if missing:
         err(text.note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePath
 
+from deployer.documents.budget import Budget
 from deployer.documents.parse import PlainText, decode, parse
 from deployer.errors import Code, InvalidInput, Problem
 from deployer.model import Document, Location
@@ -47,12 +48,14 @@ def _unreadable(file: str, reason: str | None) -> Problem:
     return Problem(Location(file), f"cannot read file: {reason}", Code.UNREADABLE_FILE)
 
 
-def read_mapping(folder: Path, file: str, *, inside: bool = True) -> Document:
+def read_mapping(folder: Path, file: str, *, inside: bool = True, budget: Budget | None = None) -> Document:
     """Return the only document of a file, a mapping; an empty file is an empty mapping. Raises InvalidInput."""
     text = read_text(folder, file, inside=inside)
     if isinstance(text, Problem):
         raise InvalidInput([text], folder)
-    documents, problems = parse(PlainText(file, text))
+    documents, problems = parse(PlainText(file, text), budget)
+    if budget and budget.exceeded:
+        raise InvalidInput([budget.exceeded], folder)
     if problems:
         raise InvalidInput(problems, folder)
     if not documents:

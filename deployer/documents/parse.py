@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import yaml
 
 from deployer.documents import reserved
+from deployer.documents.budget import Budget
 from deployer.errors import Code, Problem
 from deployer.model import Document, Location, Path
 
@@ -115,8 +116,11 @@ def resolve(text: str) -> Any:
     return text
 
 
-def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
-    """Return the valid documents of `source` and all problems of the others; skips empty ones."""
+def parse(source: YamlText, budget: Budget | None = None) -> tuple[list[Document], list[Problem]]:
+    """Return the valid documents of `source` and all problems of the others; skips empty ones.
+
+    Stops when the `budget` is exceeded.
+    """
     documents: list[Document] = []
     problems: list[Problem] = []
     size = 0
@@ -126,9 +130,17 @@ def parse(source: YamlText) -> tuple[list[Document], list[Problem]]:
             problems.append(Problem(source.location(line, 0), message, Code.YAML_LIMIT))
             break
         reader = _Reader(source, line)
+        before = len(documents)
         documents += reader.documents(text)
         problems += reader.problems
         size += reader.size
+        if budget and budget.spend(
+            source.location(line, 0),
+            documents=len(documents) - before,
+            values=reader.size,
+            problems=len(reader.problems),
+        ):
+            break
     return documents, problems
 
 

@@ -15,6 +15,7 @@ from deployer.emulator.api import Route
 from deployer.emulator.faults import Faults
 from deployer.emulator.gateway import Gateway
 from deployer.emulator.http1 import Server
+from deployer.emulator.lock import DatabaseLock
 from deployer.emulator.routes import ROUTES, Router
 from deployer.emulator.store import Limits, Store
 
@@ -31,8 +32,9 @@ class Emulator:
     port, the connections and the database at the end. Every project, queue and cluster is accepted.
 
     `clock` is time.time or that of a test; all times, states, tokens and the Date header depend on it. `wait` is
-    called with the seconds of a delay. `more_routes` are additional API operations. For the other parameters see
-    Credentials, Limits and Rule.
+    called with the seconds of a delay. `more_routes` are additional API operations. `shared` allows others that share
+    the database too; otherwise two on one database are an OSError. For the other parameters see Credentials, Limits
+    and Rule.
     """
 
     def __init__(
@@ -52,17 +54,24 @@ class Emulator:
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], object] | None = None,
         more_routes: Iterable[Route] = (),
+        shared: bool = False,
     ) -> None:
         self._closing = threading.Event()
         self.faults = Faults(faults)
         access = Access(Credentials(token, ak, sk, security_token, user, password), clock)
         router = Router((*ROUTES, *iam.routes(access), *admin.routes(self.faults), *more_routes))
-        self.store = Store(database, clock, Limits(running, retention))
+        self._lock = DatabaseLock(database, shared=shared)
+        try:
+            self.store = Store(database, clock, Limits(running, retention))
+        except BaseException:
+            self._lock.release()
+            raise
         gateway = Gateway(self.store, access, self.faults, router, wait or self._closing.wait)
         try:
             self._http = Server(port, clock, gateway.respond)
         except BaseException:
             self.store.close()
+            self._lock.release()
             raise
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
 
@@ -102,3 +111,4 @@ class Emulator:
         self._http.server_close()
         self._http.hang_up()
         self.store.close()
+        self._lock.release()

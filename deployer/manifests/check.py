@@ -5,14 +5,15 @@ The resulting jobs can be sent unchanged; all problems are reported together, ea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from deployer import secrets
-from deployer.errors import Code, Problem, nearest
+from deployer.documents.budget import MAX_BESIDE, MAX_PROBLEMS
+from deployer.errors import Code, Problem, nearest, similar
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.ownership import CONF, TAG, reserved
@@ -35,6 +36,10 @@ from deployer.schema.rules import LITERAL_SECRET, OLDER_SPELLING, broken
 from deployer.schema.validate import violations
 from deployer.secrets.redact import literal_secrets
 
+# Names compared in all to suggest a similar one for an unknown dependency, and names listed if none is similar.
+MAX_COMPARED = 100_000
+MAX_LISTED = 20
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
@@ -54,9 +59,16 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
     disabled: list[Identity] = []
     invalid: list[tuple[str, Any]] = []
     problems: list[Problem] = []
+    errors = 0
     for manifest in manifests:
         checked = _check_one(manifest, clusters)
         problems += checked.problems
+        errors += sum(problem.severity == "error" for problem in checked.problems)
+        if errors > MAX_PROBLEMS:
+            message = f"this run has more than {MAX_PROBLEMS} problems; the rest was not checked"
+            limit = Problem(manifest.document.start, message, Code.TEMPLATE_LIMIT)
+            shown = [problem for problem in problems if problem.severity == "error"][:MAX_BESIDE]
+            return CheckResult((), (limit, *shown))
         disabled += checked.disabled
         if not checked.jobs and not checked.disabled:
             invalid.append((manifest.kind, _name(manifest)))
@@ -71,8 +83,9 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
             else:
                 jobs[job.identity] = (job, manifest)
     linked: dict[Identity, Job] = {}
+    known = _Names(jobs, disabled, invalid)
     for job, manifest in jobs.values():
-        dependencies, found = _dependencies(manifest, list(jobs), disabled, invalid)
+        dependencies, found = _dependencies(manifest, known)
         problems += found
         linked[job.identity] = replace(job, depends_on=dependencies)
     ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
@@ -255,22 +268,39 @@ def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
     )
 
 
-def _dependencies(
-    manifest: Manifest,
-    known: Sequence[Identity],
-    disabled: Sequence[Identity],
-    invalid: Sequence[tuple[str, Any]],
-) -> tuple[tuple[Dependency, ...], list[Problem]]:
-    """Return the dependencies of a manifest. `invalid` are the kinds and names of manifests with reported problems."""
+class _Names:
+    """The jobs of a project by name. `invalid` are the kinds of manifests with reported problems."""
+
+    def __init__(
+        self, jobs: Iterable[Identity], disabled: Iterable[Identity], invalid: Iterable[tuple[str, Any]]
+    ) -> None:
+        self.jobs: dict[str, list[Identity]] = {}
+        for identity in jobs:
+            self.jobs.setdefault(identity.name, []).append(identity)
+        self.disabled = {identity.name for identity in disabled}
+        self.invalid: dict[str, set[str]] = {}
+        for kind, name in invalid:
+            if isinstance(name, str):
+                self.invalid.setdefault(name, set()).add(kind)
+        self._compared = 0
+
+    def hint(self, name: str) -> str:
+        """Return a similar name, or all if these are few; empty after many comparisons, which are slow."""
+        self._compared += len(self.jobs)
+        if self._compared > MAX_COMPARED:
+            return ""
+        known = list(self.jobs)
+        return nearest(name, known) if len(known) <= MAX_LISTED else similar(name, known)
+
+
+def _dependencies(manifest: Manifest, known: _Names) -> tuple[tuple[Dependency, ...], list[Problem]]:
+    """Return the dependencies of a manifest, and the problems of those that it names in vain."""
     dependencies: list[Dependency] = []
     problems: list[Problem] = []
     for index, raw in enumerate(manifest.document.value.get("dependsOn", ())):
         wanted = {"name": raw} if isinstance(raw, str) else raw
-        found = [
-            identity
-            for identity in known
-            if identity.name == wanted["name"] and wanted.get("kind", identity.kind) == identity.kind
-        ]
+        same_name = known.jobs.get(wanted["name"], [])
+        found = [identity for identity in same_name if wanted.get("kind", identity.kind) == identity.kind]
         path = ("dependsOn", index)
         if len(found) == 1:
             dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
@@ -280,13 +310,14 @@ def _dependencies(
             )
             message = f"'{wanted['name']}' is ambiguous: {' or '.join(map(str, found))}; {advice}"
             problems.append(Problem(manifest.document.location(path), message, Code.AMBIGUOUS_DEPENDENCY))
-        elif not any(name == wanted["name"] and wanted.get("kind", kind) == kind for kind, name in invalid):
-            others = sorted({identity.kind for identity in known if identity.name == wanted["name"]})
-            hint = nearest(wanted["name"], [identity.name for identity in known])
-            if any(identity.name == wanted["name"] for identity in disabled):
+        elif not any(wanted.get("kind", kind) == kind for kind in known.invalid.get(wanted["name"], ())):
+            others = sorted({identity.kind for identity in same_name})
+            if wanted["name"] in known.disabled:
                 hint = "; it is disabled"
             elif others:
                 hint = f"; it is a {' and a '.join(others)}"
+            else:
+                hint = known.hint(wanted["name"])
             what = wanted.get("kind", "job")
             message = f"dependency not found: {what} '{wanted['name']}'{hint}"
             problems.append(Problem(manifest.document.location(path), message, Code.UNKNOWN_DEPENDENCY))

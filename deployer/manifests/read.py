@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deployer.documents.budget import MAX_BESIDE, Budget
 from deployer.documents.files import read_text
 from deployer.documents.parse import parse
 from deployer.errors import Code, Problem, nearest
 from deployer.kinds import KINDS
 from deployer.model import Document, Location, Manifest
 from deployer.project.defaults import merged, without_removals
-from deployer.project.load import Project
+from deployer.project.load import PROJECT_FILE, Project
 from deployer.project.target import Target
 from deployer.templates.sandbox import Sandbox, Task
 
@@ -47,8 +48,19 @@ class _File:
     head: str = ""
 
 
-def read(project: Project, target: Target, files: Sequence[str], values: Mapping[str, Any]) -> Manifests:
-    """Return all manifests in `files`. An invalid file or document does not affect the others."""
+def read(
+    project: Project,
+    target: Target,
+    files: Sequence[str],
+    values: Mapping[str, Any],
+    budget: Budget | None = None,
+) -> Manifests:
+    """Return all manifests in `files`. An invalid file or document does not affect the others.
+
+    If all of them together exceed the `budget` of the run, nothing is returned but the problems found so far.
+    """
+    budget = budget or Budget()
+    budget.spend(Location(PROJECT_FILE), files=len(files))
     manifests: list[Manifest] = []
     problems: list[Problem] = []
     readable: list[_File] = []
@@ -58,14 +70,18 @@ def read(project: Project, target: Target, files: Sequence[str], values: Mapping
             problems.append(text)
         else:
             readable.append(_split(name, text))
-    with Sandbox(project.folder, values, frozenset(target.secrets)) as sandbox:
-        tasks, found = _tasks(sandbox, readable)
+    default_sizes = {kind: _size(default.value) for kind, default in target.defaults.items()}
+    with Sandbox(project.folder, values, frozenset(target.secrets), budget=budget) as sandbox:
+        tasks, found = _tasks(sandbox, readable, budget)
         problems += found
         for task, rendered in zip(tasks, sandbox.render(tasks), strict=True):
+            if budget.exceeded:
+                break
             if isinstance(rendered, tuple):
                 problems += rendered
+                budget.spend(rendered[0].location, problems=len(rendered))
                 continue
-            documents, found = parse(rendered)
+            documents, found = parse(rendered, budget)
             problems += found
             if task.each is not None and len(documents) > 1:
                 message = (
@@ -74,12 +90,29 @@ def read(project: Project, target: Target, files: Sequence[str], values: Mapping
                 problems.append(Problem(documents[1].start, message, Code.FOR_EACH))
                 continue
             for document in documents:
+                # A default is checked again in each manifest that it is merged into.
+                budget.spend(document.start, values=default_sizes.get(_kind(document), 0))
                 manifest = _manifest(document, target)
                 if isinstance(manifest, Problem):
                     problems.append(manifest)
                 else:
                     manifests.append(manifest)
+    if budget.exceeded:
+        return Manifests((), (budget.exceeded, *problems[:MAX_BESIDE]))
     return Manifests(tuple(manifests), tuple(problems))
+
+
+def _kind(document: Document) -> str:
+    """Return the kind that a document names; empty if it names none."""
+    kind = document.value.get("kind") if isinstance(document.value, dict) else None
+    return kind if isinstance(kind, str) else ""
+
+
+def _size(value: Any) -> int:
+    """Return the number of values in a value, itself included."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_size, value.values()))
+    return 1 + sum(map(_size, value)) if isinstance(value, list) else 1
 
 
 def _split(name: str, text: str) -> _File:
@@ -100,8 +133,8 @@ def _split(name: str, text: str) -> _File:
     return _File(name, before + "\n" * head.count("\n") + after, "\n" * before.count("\n") + head)
 
 
-def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[Problem]]:
-    """Return the render tasks: each file once, or once per item of its `forEach`."""
+def _tasks(sandbox: Sandbox, files: Iterable[_File], budget: Budget) -> tuple[list[Task], list[Problem]]:
+    """Return the render tasks: each file once, or once per item of its `forEach`; none beyond the budget."""
     tasks: list[Task] = []
     problems: list[Problem] = []
     files = list(files)
@@ -111,7 +144,7 @@ def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[P
             tasks.append(Task(file.name, file.text))
             continue
         rendered = next(heads)
-        documents, found = ([], rendered) if isinstance(rendered, tuple) else parse(rendered)
+        documents, found = ([], rendered) if isinstance(rendered, tuple) else parse(rendered, budget)
         problems += found
         for document in documents:
             items = _items(document)
@@ -119,6 +152,8 @@ def _tasks(sandbox: Sandbox, files: Iterable[_File]) -> tuple[list[Task], list[P
                 problems.append(items)
                 continue
             location = document.location(("forEach",), of_key=True)
+            if budget.spend(location, instances=len(items)):
+                return [], problems
             for item in items:
                 via = f"instance {_describe_item(item)} of forEach at {location}"
                 tasks.append(Task(file.name, file.text, {"each": item}, (via,)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployer.model import Change, LiveJob, Note, Plan
+from deployer.model import Change, LiveJob, Note, Plan, Scope
 
 FORMAT_VERSION = "1.0"
 
@@ -14,6 +14,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "target": plan.target,
+        "scope": _scope(plan.scope or Scope("", plan.target)),
         "summary": dict(plan.summary),
         "changes": [_change(change) for change in plan.pending],
         "warnings": [_note(note) for note in plan.warnings],
@@ -24,6 +25,21 @@ def as_data(plan: Plan) -> dict[str, Any]:
             {"name": secret.name, "source": secret.source, "status": secret.status} for secret in plan.secrets
         ],
         "digest": plan.digest,
+    }
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    return {
+        "project": scope.project,
+        "region": scope.region,
+        "endpoints": dict(scope.endpoints),
+        "project_id": scope.project_id,
+        "emulator": scope.emulator,
+        "protected": scope.protected,
+        "limits": {
+            name: {"maximum": limit.maximum, "origin": limit.origin or "deployer.yaml"}
+            for name, limit in scope.limits.items()
+        },
     }
 
 

@@ -27,10 +27,23 @@ def defaults(project: Document, target: str, kind: Kind) -> Document | None:
 
 
 def all_defaults(project: Document, kind: Kind) -> tuple[Mapping[str, Any], ...]:
-    """Return the defaults for `kind` of the project and of each target."""
-    prefixes = [(), *(("targets", target) for target in project.value.get("targets", {}))]
-    parts = (_part(project, (*prefix, "defaults", kind.name)) for prefix in prefixes)
-    return tuple(part.value for part in parts if part)
+    """Return the keys of the defaults for `kind` of the project and of all targets, as one mapping if there are any."""
+    union: dict[str, Any] = {}
+    for layer in (project.value, *(project.value.get("targets") or {}).values()):
+        found = ((layer or {}).get("defaults") or {}).get(kind.name)
+        _unite(union, found or {})
+    return (union,) if union else ()
+
+
+def _unite(union: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    """Add the keys of `layer`, at any depth."""
+    for key, item in layer.items():
+        if not isinstance(item, Mapping):
+            union.setdefault(key, item)
+            continue
+        if not isinstance(union.get(key), dict):
+            union[key] = {}
+        _unite(union[key], item)
 
 
 def _part(document: Document, path: Path) -> Document | None:
@@ -88,13 +101,15 @@ def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], ki
 def _without_removals(
     over: Mapping[str, Any], under: Mapping[str, Any], kind: Kind, path: Path
 ) -> dict[str, Any]:
-    result = dict(over)
-    for key, item in under.items():
-        for name in kind.names_of(key) if path == ("spec",) else (key,):
-            if name in result and result[name] is None:
-                del result[name]
-        if isinstance(item, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = _without_removals(result[key], item, kind, (*path, key))
+    result = {}
+    for key, item in over.items():
+        names = kind.names_of(key) if path == ("spec",) else (key,)
+        if item is None and any(name in under for name in names):
+            continue
+        below = under.get(key)
+        if isinstance(item, Mapping) and isinstance(below, Mapping):
+            item = _without_removals(item, below, kind, (*path, key))
+        result[key] = item
     return result
 
 
@@ -117,19 +132,22 @@ class _Merge:
             written = next((name for name in names if name in over), None)
             if written is None:
                 result[key] = item
-                self._adopt((*path, key))
+                self._adopt((*path, key), item)
             elif over[written] is None:
                 del result[written]
             elif written == key and isinstance(item, Mapping) and isinstance(over[key], Mapping):
                 result[key] = self.mappings(over[key], item, (*path, key))
         return result
 
-    def _adopt(self, path: Path) -> None:
-        """Copy the locations of the default at `path` and of everything below it."""
+    def _adopt(self, path: Path, item: Any) -> None:
+        """Copy the locations of the default `item` at `path` and of everything below it."""
         for mine, theirs in ((self.keys, self.default.keys), (self.values, self.default.values)):
-            for key_path, location in theirs.items():
-                if key_path[: len(path)] == path:
-                    mine[key_path] = location._replace(via=self.via)
-        self.texts |= {
-            key_path: text for key_path, text in self.default.texts.items() if key_path[: len(path)] == path
-        }
+            if location := theirs.get(path):
+                mine[path] = location._replace(via=self.via)
+        if (text := self.default.texts.get(path)) is not None:
+            self.texts[path] = text
+        inner = (
+            item.items() if isinstance(item, Mapping) else enumerate(item) if isinstance(item, list) else ()
+        )
+        for step, value in inner:
+            self._adopt((*path, step), value)

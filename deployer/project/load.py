@@ -11,6 +11,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from deployer import __version__
+from deployer.documents.budget import Budget
 from deployer.documents.files import read_mapping
 from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
 from deployer.kinds import KINDS
@@ -26,7 +27,7 @@ STATE_FOLDER = ".deployer"
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project folder and the settings of its `deployer.yaml`."""
+    """A project folder and the settings of its `deployer.yaml`. `values_files` are those of all targets too."""
 
     folder: Path
     name: str
@@ -34,6 +35,7 @@ class Project:
     values: tuple[str, ...]
     targets: Mapping[str, Target]
     records_ownership: bool = True
+    values_files: frozenset[str] = frozenset()
 
     def target(self, name: str | None) -> Target:
         """Return the target `name`, or the default one; raises UsageError if it does not exist."""
@@ -58,16 +60,16 @@ def find(start: Path) -> Path:
     raise UsageError(f"no {PROJECT_FILE} found in {start} or its parent folders")
 
 
-def load(folder: Path) -> Project:
+def load(folder: Path, budget: Budget | None = None) -> Project:
     """Read `folder`'s deployer.yaml; raises InvalidInput."""
-    document = read_mapping(folder, PROJECT_FILE)
+    document = read_mapping(folder, PROJECT_FILE, budget=budget)
     # First: a newer project file may have fields that this version does not know.
     if problems := _wrong_version(document):
         raise InvalidInput(problems, folder)
     if problems := violations(document, _without_removals(document.value), "Project"):
         raise InvalidInput(problems, folder)
     raw = document.value
-    targets = {name: _target(document, name) for name in raw["targets"]}
+    targets = _Targets(document)
     default = raw.get("defaultTarget", "")
     if default and default not in targets:
         message = f"unknown target '{default}'{nearest(default, list(targets))}"
@@ -75,7 +77,9 @@ def load(folder: Path) -> Project:
             [Problem(document.location(("defaultTarget",)), message, Code.UNKNOWN_TARGET)], folder
         )
     values, marks = tuple(raw.get("values", ())), raw.get("marks", True)
-    return Project(folder, raw["metadata"]["name"], default, values, targets, marks)
+    of_targets = (target.get("values", ()) for target in raw["targets"].values() if target)
+    every = frozenset(values).union(*of_targets)
+    return Project(folder, raw["metadata"]["name"], default, values, targets, marks, every)
 
 
 def _wrong_version(document: Document) -> list[Problem]:
@@ -108,7 +112,32 @@ def _without_removals(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**value, "targets": cleaned}
 
 
-def _target(document: Document, name: str) -> Target:
+class _Targets(Mapping[str, Target]):
+    """The targets by name, each resolved when it is asked for: most commands use one of them."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._resolved: dict[str, Target] = {}
+        self._removable = {kind.name: all_defaults(document, kind) for kind in KINDS.values()}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._document.value["targets"]
+
+    def __getitem__(self, name: str) -> Target:
+        if name not in self:
+            raise KeyError(name)
+        if name not in self._resolved:
+            self._resolved[name] = _target(self._document, name, self._removable)
+        return self._resolved[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document.value["targets"])
+
+    def __len__(self) -> int:
+        return len(self._document.value["targets"])
+
+
+def _target(document: Document, name: str, removable: Mapping[str, tuple[Mapping[str, Any], ...]]) -> Target:
     raw = document.value["targets"][name] or {}
     auth = raw.get("auth", {})
     secrets = {**document.value.get("secrets", {}), **raw.get("secrets", {})}
@@ -130,7 +159,7 @@ def _target(document: Document, name: str) -> Target:
         limits=raw.get("limits", {}),
         protected=raw.get("protected", False),
         defaults={kind: layer for kind, layer in layers.items() if layer},
-        removable={kind.name: all_defaults(document, kind) for kind in KINDS.values()},
+        removable=removable,
         secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
     )
 
@@ -163,8 +192,7 @@ def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:
 
 def manifest_files(project: Project, values_files: Sequence[str]) -> list[str]:
     """Return the manifests of a project, relative to its folder and sorted."""
-    named = {*project.values, *values_files, PROJECT_FILE}
-    named |= {file for target in project.targets.values() for file in target.values}
+    named = {*project.values_files, *values_files, PROJECT_FILE}
     named = {os.path.relpath(project.folder / file, project.folder) for file in named}
     return sorted(file for file in _yaml_files(project.folder) if file not in named)
 

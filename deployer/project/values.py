@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from deployer.documents.budget import Budget
 from deployer.documents.files import read_mapping
 from deployer.documents.parse import MAX_DEPTH, PlainText, parse
 from deployer.errors import Code, InvalidInput, Problem, UsageError
@@ -26,7 +27,11 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def value_layers(
-    project: Project, target: Target, files: Sequence[str], settings: Sequence[str]
+    project: Project,
+    target: Target,
+    files: Sequence[str],
+    settings: Sequence[str],
+    budget: Budget | None = None,
 ) -> list[Document]:
     """Read the project's values, the target's, `files`, then `settings` (`a.b=c`); later ones take precedence.
 
@@ -39,9 +44,11 @@ def value_layers(
         try:
             # A file of the command line may be outside the project, but not a link from inside to outside.
             inside = number < len(named) or not file.startswith("..")
-            layer = read_mapping(project.folder, file, inside=inside)
+            layer = read_mapping(project.folder, file, inside=inside, budget=budget)
         except InvalidInput as error:
             problems += error.problems
+            if budget and budget.exceeded:
+                break
             continue
         layers.append(layer)
         for name in RESERVED_VALUES:

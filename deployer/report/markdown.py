@@ -23,6 +23,7 @@ def plan(plan: Plan) -> str:
     what = "changes" if plan.pending else "failed to plan" if plan.errors else "no changes"
     target = re.sub(r"[^A-Za-z0-9._-]", "?", plan.target)
     lines = [f"### deployer plan for `{target}`: {what}", ""]
+    lines += _fenced([printable(str(plan.scope))], "text") if plan.scope else []
     if counts:
         lines += [f"| {' | '.join(counts)} |", f"|{' --- |' * len(counts)}"]
         lines += [f"| {' | '.join(map(str, counts.values()))} |", ""]
@@ -45,10 +46,10 @@ def plan(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _fenced(lines: list[str]) -> list[str]:
+def _fenced(lines: list[str], language: str = "diff") -> list[str]:
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [f"{fence}diff", *lines, fence, ""]
+    return [f"{fence}{language}", *lines, fence, ""]
 
 
 def _change(change: Change) -> list[str]:

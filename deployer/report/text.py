@@ -48,8 +48,10 @@ MAX_NOTES = 5
 
 
 def plan(plan: Plan, *, verbose: bool = False) -> str:
-    """Format the changes with their reasons and fields, then warnings, orphaned jobs, errors, and the counts."""
-    lines: list[str] = []
+    """Format the place, the changes with their reasons and fields, then warnings, orphaned jobs, errors, and the
+    counts.
+    """
+    lines: list[str] = heading(plan)
     for change in plan.changes if verbose else plan.pending:
         # A blank line separates changes with fields; the others form a block.
         # The fields of a new job are in its manifest.
@@ -79,6 +81,16 @@ def plan(plan: Plan, *, verbose: bool = False) -> str:
         lines += [*_gap(lines), click.style("Secrets:", bold=True)]
         lines += [f"  {line}" for line in secrets.sources(plan)]
     return "\n".join([*lines, *_gap(lines), counts(plan)])
+
+
+def heading(plan: Plan) -> list[str]:
+    """Return `orders -> prod (cn-north-4, project 48cc, protected)` and a blank line; nothing without a scope."""
+    return [click.style(printable(str(plan.scope)), bold=True), ""] if plan.scope else []
+
+
+def where(plan: Plan) -> str:
+    """Return the target of a plan and where it is, for a question."""
+    return printable(plan.scope.where if plan.scope else plan.target)
 
 
 def _gap(lines: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from deployer.schema.files import stored
 from deployer.schema.rules import MEMORY_UNIT, OF_THE_SCHEMA, ONE_SPELLING, UNKNOWN_FIELD
 from deployer.secrets import redact
 from deployer.secrets.references import has_reference
+
+# Errors of one document, of which fewer are shown.
+MAX_ERRORS = 1000
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
@@ -41,7 +45,8 @@ def _validator(name: str) -> Draft202012Validator:
 
 def violations(document: Document, value: Any, name: str) -> list[Problem]:
     """Find the violations of the schema `name` (a kind, or Project) in `value`, the data of `document`."""
-    errors = [error for error in _validator(name).iter_errors(value) if not _of_a_secret(error)]
+    found = itertools.islice(_validator(name).iter_errors(value), MAX_ERRORS)
+    errors = [error for error in found if not _of_a_secret(error)]
     # For a value of the wrong type, other errors are not useful.
     mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
     return [
@@ -164,6 +169,8 @@ def _message(error: ValidationError, path: Path) -> str:
             return f"{what} must be {word} {limit}, got {value}"
         case "minProperties":
             return f"{what} must not be empty"
+        case "maxProperties":
+            return f"{what} must have at most {limit} entries, got {len(value)}"
         case "pattern" if (rule := schema.get("$comment")) in OF_THE_SCHEMA:
             return f"{what}: {OF_THE_SCHEMA[rule][0]}; got {describe(value)}"
         case "pattern":

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import deployer
+from deployer.documents.budget import Budget
 from deployer.documents.parse import PlainText, YamlText
 from deployer.errors import Code, DeployerError, Problem
 from deployer.model import Location
@@ -57,16 +58,20 @@ class _Pending:
     task: Task
     result: Result | None = None
 
+    @property
+    def start(self) -> Location:
+        return Location(self.task.file, 1, 1, self.task.via)
+
     def refuse(self, message: str) -> None:
-        location = Location(self.task.file, 1, 1, self.task.via)
-        self.result = (Problem(location, message, Code.TEMPLATE_LIMIT),)
+        self.result = (Problem(self.start, message, Code.TEMPLATE_LIMIT),)
 
 
 class Sandbox:
     """A renderer with fixed values and secret names. A context manager that ends the process.
 
     A text that exceeds the limits is an error of its file only. After `MAX_STOPS` of them rendering stops, as
-    each takes its time. `wall_seconds` is the maximum time to wait for a response.
+    each takes its time; and at once when the `budget` of the run is exceeded. `wall_seconds` is the maximum time
+    to wait for a response.
     """
 
     def __init__(
@@ -76,9 +81,11 @@ class Sandbox:
         secrets: frozenset[str],
         *,
         wall_seconds: float = WALL_SECONDS,
+        budget: Budget | None = None,
     ) -> None:
         self._common = {"folder": str(folder.absolute()), "values": values, "names": sorted(secrets)}
         self._wall_seconds = wall_seconds
+        self._budget = budget or Budget()
         self._child: _Child | None = None
         self._sent: deque[_Pending] = deque()
         self._stops = 0
@@ -112,6 +119,8 @@ class Sandbox:
             self._send(pending)
         else:
             pending.result = PlainText(task.file, task.text, task.via)
+            if exceeded := self._budget.spend(pending.start, size=len(task.text)):
+                pending.result = (exceeded,)
         return pending
 
     def _send(self, pending: _Pending) -> None:
@@ -119,8 +128,12 @@ class Sandbox:
             pending.refuse(f"not rendered: {MAX_STOPS} earlier templates exceeded time or memory limits")
             return
         task = pending.task
+        message = protocol.encoded({"file": task.file, "text": task.text, "each": task.each})
+        if exceeded := self._budget.spend(pending.start, size=len(message)):
+            pending.result = (exceeded,)
+            return
         self._child = self._child or _Child(self._common)
-        self._child.send({"file": task.file, "text": task.text, "each": task.each})
+        self._child.send(message)
         self._sent.append(pending)
 
     def _receive(self) -> None:
@@ -128,10 +141,15 @@ class Sandbox:
         child, pending = self._child, self._sent.popleft()
         response = child.receive(self._wall_seconds) if child else None
         try:
-            pending.result, costly = _result(protocol.decoded(response or b""), pending.task.via)
+            data = protocol.decoded(response or b"")
+            seconds = float(data["seconds"])
+            pending.result, costly = _result(data, pending.task.via)
         except (ValueError, TypeError, KeyError, IndexError, RecursionError):
             pending.refuse(self._end_child())
-            costly = True
+            costly, seconds = True, protocol.SECONDS
+        size, seconds = len(response or b""), max(0.0, seconds)
+        if exceeded := self._budget.spend(pending.start, size=size, seconds=seconds):
+            pending.result = (exceeded,)
         if not costly:
             return
         self._stops += 1
@@ -168,10 +186,10 @@ class _Child:
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._write, self._read)]
         for thread in self._threads:
             thread.start()
-        self.send(common)
+        self.send(protocol.encoded(common))
 
-    def send(self, data: Any) -> None:
-        self._messages.put(protocol.encoded(data))
+    def send(self, message: bytes) -> None:
+        self._messages.put(message)
 
     def receive(self, seconds: float) -> bytes | None:
         """Return the next response; None after a timeout."""

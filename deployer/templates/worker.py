@@ -78,14 +78,15 @@ def _response(engine: Engine, file: str, text: str, each: Any) -> bytes:
     started = time.process_time()
     result = engine.render(file, text, each)
     if isinstance(result, RenderedText):
-        response = protocol.encoded({"rendered": result.to_json()})
+        rendered = result.to_json()
+        response = protocol.encoded({"rendered": rendered, "seconds": time.process_time() - started})
         if len(response) <= protocol.MAX_RESPONSE:
             return response
         result = (Problem(Location(file, 1, 1), "template output too large", Code.TEMPLATE_LIMIT),)
-    costly = time.process_time() - started > INTERRUPTED_AFTER / 2
-    return protocol.encoded(
-        {"problems": [protocol.from_problem(problem) for problem in result], "costly": costly}
-    )
+    problems = [protocol.from_problem(problem) for problem in result]
+    seconds = time.process_time() - started
+    costly = seconds > INTERRUPTED_AFTER / 2
+    return protocol.encoded({"problems": problems, "costly": costly, "seconds": seconds})
 
 
 @contextmanager

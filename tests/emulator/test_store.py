@@ -20,7 +20,7 @@ SERVE = """
 import sys
 from pathlib import Path
 from deployer.emulator import Emulator
-server = Emulator(Path(sys.argv[1]))
+server = Emulator(Path(sys.argv[1]), shared=len(sys.argv) > 2)
 print(server.url, flush=True)
 server.serve_forever()
 """
@@ -29,8 +29,8 @@ FLINK = "/v1.0/p/streaming/flink-jobs"
 
 
 @contextmanager
-def process(database: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-c", SERVE, str(database)]
+def process(database: Path, *, shared: bool = False) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-c", SERVE, str(database), *(["shared"] if shared else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         try:
@@ -72,11 +72,29 @@ def test_an_interrupted_server_closes_its_database(tmp_path: Path) -> None:
 
 def test_two_servers_on_one_file_see_the_same_jobs(tmp_path: Path) -> None:
     database = tmp_path / "e.db"
-    with requests.Session() as session, process(database) as (_, url), Emulator(database) as server:
+    with (
+        requests.Session() as session,
+        process(database, shared=True) as (_, url),
+        Emulator(database, shared=True) as server,
+    ):
         theirs, ours = create(session, url, "theirs"), create(session, server.url, "ours")
         for place in (url, server.url):
             listed = session.get(place + BATCHES, timeout=10).json()["sessions"]
             assert [entry["id"] for entry in listed] == [ours, theirs]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_two_on_one_database_are_an_error_unless_both_share_it(tmp_path: Path, *, shared: bool) -> None:
+    database = tmp_path / "e.db"
+    with process(database, shared=shared) as (running, _):
+        for mode in {False, not shared}:
+            with pytest.raises(OSError, match="another emulator uses this database"):
+                Emulator(database, shared=mode)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        with Emulator(database):
+            pass
+    assert [file.name for file in tmp_path.iterdir()] == ["e.db"]
 
 
 def test_a_new_database_and_its_folder_are_made_for_the_user_alone(tmp_path: Path, clock: Clock) -> None:

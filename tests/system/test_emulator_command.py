@@ -117,3 +117,26 @@ def test_options_that_make_no_sense(bare: Workspace, options: tuple[str, ...], m
     assert (ran.code, ran.out) == (Exit.USAGE, "")
     assert message in ran.err
     assert not (bare.folder / "emulator.db").exists()
+
+
+def test_two_on_one_database_are_an_error(start: Start, tmp_path: Path, bare: Workspace) -> None:
+    """Whether the other is a second server, or inside of a command; commands may share theirs."""
+    url_of(start())
+    second = start()
+    _, errors = second.communicate()
+    assert second.returncode == Exit.ERROR
+    assert errors == (
+        f"error: cannot start the emulator (port 0, {tmp_path / 'own.db'}): another emulator uses this database\n"
+    )
+    bare.targets = {"local": {"emulator": True}}
+    bare.write_project()
+    bare.write("a.yaml", manifest("SparkBatch", "a", SPECS["SparkBatch"]))
+    (bare.folder / ".deployer").mkdir()
+    third = start("--db", str(bare.folder / ".deployer" / "local.db"))
+    url_of(third)
+    ran = bare.run("plan", "-t", "local")
+    assert ran.code == Exit.ERROR
+    assert "another emulator uses this database" in ran.err
+    third.send_signal(signal.SIGINT)
+    third.communicate()
+    assert bare.run("plan", "-t", "local").code == Exit.DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import click
@@ -87,13 +88,13 @@ def command(
     loaded = saved_plan_options.load(options, saved, rerun) if saved else session.load(options)
     loaded = session.with_reruns(loaded, rerun)
     approved = preapproved(loaded.target, APPLY, yes=yes, confirm=confirm)
-    allowed = limits_for(loaded.target, limits)
+    allowed = limits_for(loaded.target, limits, os.environ)
     session.require_valid(loaded, show_warnings=True)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
     with session.locked(loaded), session.connected(loaded, secrets, stop_signal) as client:
         wait_for_consistency(loaded)
-        plan, live = session.plan(client, loaded)
+        plan, live = session.plan(client, loaded, limits=allowed)
         out(text.plan(plan))
         if not _is_expected(plan, expect, saved):
             err("No changes were applied.")
@@ -103,7 +104,7 @@ def command(
         if not _secrets_available(plan, secrets):
             err("No changes were applied.")
             return Exit.ERROR
-        question = f"Apply {count(len(plan.steps), 'change')} to {loaded.target.name}?"
+        question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}?"
         if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No changes were applied.")
             return Exit.ERROR

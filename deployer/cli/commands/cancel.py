@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -51,19 +52,19 @@ def command(
         raise UsageError("no jobs selected: give PATH or --select, or --all")
     loaded = session.without_ordering(session.load(options))
     approved = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
-    allowed = limits_for(loaded.target, limits)
+    allowed = limits_for(loaded.target, limits, os.environ)
     session.require_valid(loaded)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
     with session.locked(loaded, "cancel"), session.connected(loaded, secrets, stop_signal) as client:
         wait_for_consistency(loaded)
-        plan, live = session.plan(client, loaded, table=cancellation)
+        plan, live = session.plan(client, loaded, table=cancellation, limits=allowed)
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
         out(text.plan(plan, verbose=True))
         if not is_within(allowed, plan, CANCEL):
             return Exit.BLOCKED
-        question = f"Cancel {count(len(plan.steps), 'job')} in {loaded.target.name}?"
+        question = f"Cancel {count(len(plan.steps), 'job')} in {text.where(plan)}?"
         if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No jobs were cancelled.")
             return Exit.ERROR

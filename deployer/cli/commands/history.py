@@ -42,8 +42,9 @@ def command(options: Options, style: str, limit: int) -> Exit:
     if any("label." in expression for expression in options.select):
         raise UsageError("--select: labels are not recorded in the journal; use kind= or name=")
     is_selected = selector(options.select)
-    folder = session.project_folder(options) / STATE_FOLDER
-    found = journal.read(folder)
+    project = session.project_folder(options)
+    session.require_own_state(project)
+    found = journal.read(project / STATE_FOLDER)
     chosen = [
         intent
         for intent in found.intents

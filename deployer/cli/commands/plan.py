@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import click
 
 from deployer.cli import saved_plan_options, session
+from deployer.cli.approval import limits_for
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command, rerun_option
 from deployer.errors import Exit
@@ -45,13 +47,14 @@ def command(
 ) -> Exit:
     """Show the changes that apply would make, and the reason for each. Read-only."""
     loaded = session.with_reruns(session.load(options), rerun)
+    limits = limits_for(loaded.target, (), os.environ)
     session.require_valid(loaded, show_warnings=True)
     path = destination(out_file, loaded.project.folder) if out_file is not None else None
     with session.connected(loaded) as client:
-        plan, _ = session.plan(client, loaded)
+        plan, _ = session.plan(client, loaded, limits=limits)
     from deployer.planning.plan import exceeded_limits
 
-    for words in exceeded_limits(loaded.target.limits, plan):
+    for words in exceeded_limits({name: limit.maximum for name, limit in limits.items()}, plan):
         err(text.note(f"apply would fail: {words}"))
     from deployer.report import json, markdown
 

@@ -14,8 +14,10 @@ from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command
 from deployer.cli.source_lines import with_source_lines
+from deployer.documents.budget import Budget
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.escape import printable
+from deployer.project.load import Project
 from deployer.project.load import load as load_project
 from deployer.report import findings
 from deployer.report.terminal import err, out
@@ -91,15 +93,20 @@ def _one_target(options: Options) -> dict[str, _TargetResult]:
 def _all_targets(folder: Path, options: Options) -> dict[str, _TargetResult]:
     """Return the result for each target by name."""
     try:
-        targets = load_project(folder).targets
+        project = load_project(folder)
     except InvalidInput as error:
         return {"": _TargetResult(error.problems)}
-    return {target: _checked(replace(options, target=target)) for target in targets}
+    budget, checked = Budget(), {}
+    for target in project.targets:
+        checked[target] = _checked(replace(options, target=target), budget, project)
+        if budget.exceeded:
+            break
+    return checked
 
 
-def _checked(options: Options) -> _TargetResult:
+def _checked(options: Options, budget: Budget | None = None, project: Project | None = None) -> _TargetResult:
     try:
-        loaded = session.load(options)
+        loaded = session.load(options, budget, project)
     except InvalidInput as error:
         return _TargetResult(error.problems)
     return _TargetResult(loaded.problems, loaded)

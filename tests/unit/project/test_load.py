@@ -450,3 +450,34 @@ def test_a_renamed_key_is_not_suggested(bare: Workspace) -> None:
     assert ran.code == 4
     assert "unknown field 'wait'" in ran.err
     assert "waits" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("target", "longest", "too_long", "words"),
+    [
+        ("polling.consistencyDelay", "10m 600s 0010m 0h", "11m 601s 1h 0601s 9999h", "at most 10m"),
+        ("polling.interval", "10m 600s 5s", "11m 1000s 1h", "at most 10m"),
+        ("retry.capacityTimeout", "24h 1440m 9999s 0024h", "25h 1441m 100h 9999m", "at most 24h"),
+    ],
+)
+def test_a_duration_has_a_maximum(
+    bare: Workspace, target: str, longest: str, too_long: str, words: str
+) -> None:
+    part, key = target.split(".")
+    for duration in longest.split():
+        bare.write_project(**{part: {key: duration}})
+        assert bare.run("validate").code == 0, duration
+    for duration in too_long.split():
+        bare.write_project(**{part: {key: duration}})
+        [found] = findings(bare.run("validate").err)
+        assert f"error: '{key}' must be {words}" in found, duration
+
+
+def test_a_timeout_has_a_maximum(bare: Workspace) -> None:
+    for timeout in ("720h", "43200m", "2592000s", "1h", "99h"):
+        bare.write("a.yaml", batch("a", lifecycle={"timeout": timeout}))
+        assert bare.run("validate").code == 0, timeout
+    for timeout in ("721h", "43201m", "2592001s", "1000h", "9" * 5000 + "s"):
+        bare.write("a.yaml", batch("a", lifecycle={"timeout": timeout}))
+        [found] = findings(bare.run("validate").err)
+        assert "error: 'timeout' must be at most 720h" in found, timeout
