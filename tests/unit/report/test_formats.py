@@ -246,11 +246,8 @@ def test_a_value_is_one_line(data: Any) -> None:
         ("x" * 500 + "A" + "y" * 500, "x" * 500 + "B" + "y" * 500),
         ("x" * 500, "x" * 500 + "B"),
         ("A" + "x" * 500, "B" + "x" * 500),
-        ("A", "x" * 500),
         (["x"] * 100 + ["A"], ["x"] * 100 + ["B"]),
         ({"a": "x" * 300, "z": "A"}, {"z": "B", "a": "x" * 300}),
-        (None, "x" * 500),
-        (1, "x" * 500),
     ],
 )
 def test_a_pair_shows_the_first_difference(live: Any, desired: Any) -> None:
