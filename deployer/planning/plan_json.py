@@ -35,7 +35,13 @@ def _change(change: Change) -> dict[str, Any]:
         "reason": change.reason,
         "impact": change.impact,
         "fields": [
-            {"path": field.path, "live": field.live, "desired": field.desired, "sensitive": field.sensitive}
+            {
+                "path": field.path,
+                "live": field.live,
+                "desired": field.desired,
+                "sensitive": field.sensitive,
+                **({"note": field.note} if field.note else {}),
+            }
             for field in change.fields
         ],
         "live": {"id": live.id, "state": live.state} if live else None,

@@ -32,7 +32,7 @@ EXAMPLES = examples(
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
 @click.option("--out", "out_file", metavar="FILE", help="Save the plan to FILE (for apply --plan).")
 @rerun_option
-@click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs and all fields of new jobs.")
+@click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs.")
 @project_command
 def command(
     options: Options,
