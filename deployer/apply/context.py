@@ -9,6 +9,7 @@ from deployer.apply.journal import Journal
 from deployer.clock import StopSignal
 from deployer.cloud.client import Client
 from deployer.cloud.observe import get_live_job
+from deployer.invocation import Invocation
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
 from deployer.kinds.ownership import Owner
@@ -19,7 +20,10 @@ from deployer.secrets.store import Secrets
 
 @dataclass(frozen=True, slots=True)
 class ApplyContext:
-    """The context that all changes of one apply share. `report` receives messages about waiting."""
+    """The context that all changes of one apply share. `report` receives messages about waiting.
+
+    `invocation` is for the commands that messages advise.
+    """
 
     client: Client
     journal: Journal
@@ -28,6 +32,7 @@ class ApplyContext:
     polling: Polling = field(default_factory=Polling)
     stop_signal: StopSignal = field(default_factory=StopSignal)
     report: Callable[[str], object] = str
+    invocation: Invocation = field(default_factory=Invocation)
 
 
 @dataclass(slots=True)

@@ -139,9 +139,8 @@ def find_lost(context: ChangeContext, write: Write, error: ResponseLost) -> Writ
     evidence = _confirm_until_delay_ends(context, write)
     if evidence.id:
         return Written(evidence.id, f" (response lost; {_proof(write)})", is_response_lost=True)
-    job = context.job
     doubt = write.doubt(evidence) or f"the job may have been {DONE_WORDS[write.step]}"
-    command = f"deployer plan --select kind={job.kind},name={job.name}"
+    command = context.shared.invocation.for_job("plan", context.job.identity)
     raise OutcomeUnknown(f"outcome unknown: {doubt} ({error}); check with: {command}") from None
 
 

@@ -78,6 +78,7 @@ def execute(
             loaded.target.polling,
             stop_signal,
             report=lambda words: err(text.note(words)),
+            invocation=loaded.invocation,
         )
         total = len(plan.steps)
         bar(0, total)

@@ -65,7 +65,7 @@ def command(
     if path and out_file:
         inputs = saved_plan_options.inputs(options, loaded, rerun)
         write(path, as_text(inputs, plan))
-        command_line = saved_plan_options.apply_command(out_file, inputs, loaded.project.folder)
+        command_line = saved_plan_options.apply_command(out_file, inputs, loaded)
         err(text.note(f"plan saved to {out_file}; apply it with: {command_line}"))
     if plan.errors:
         return Exit.ERROR
