@@ -16,7 +16,7 @@ from deployer.kinds.coerce import as_text
 from deployer.kinds.tables import Row, json_type
 from deployer.model import FieldChange, Path, Spec
 from deployer.secrets.compare import align_references
-from deployer.secrets.redact import is_secret_option, is_sensitive, redacted
+from deployer.secrets.redact import is_secret_option, is_sensitive, redacted, secret_items
 from deployer.secrets.references import has_reference
 
 MAX_ITEMS = 2000
@@ -104,6 +104,8 @@ def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterat
     field refers to a secret: then the live value of a moved item may be that secret.
     """
     empty: Any = {"object": {}, "array": []}.get(json_type(row.type)["type"])
+    if isinstance(live, Mapping) or isinstance(desired, Mapping):
+        empty = {}  # of a map in a string too
     live = empty if live is None else live
     desired = empty if desired is None else desired
     if isinstance(live, list) and isinstance(desired, list) and max(len(live), len(desired)) > MAX_ITEMS:
@@ -121,7 +123,7 @@ def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterat
         before = tuple(node.path(output_format="list"))
         live_value, desired_value = _or_none(node.t1), _or_none(node.t2)
         moved = marked and (not path or desired_value is None or any(isinstance(step, int) for step in path))
-        hidden = moved or _follows_secret_option(live, before) or _follows_secret_option(desired, path)
+        hidden = moved or _is_secret_item(live, before) or _is_secret_item(desired, path)
         yield _change(row, path, live_value, desired_value, hidden=hidden)
 
 
@@ -134,11 +136,12 @@ def _or_none(value: Any) -> Any:
     return None if type(value).__name__ == "NotPresent" else value
 
 
-def _follows_secret_option(value: Any, path: Path) -> bool:
-    """Return whether the item at `path` of a list follows an option for a secret, such as `--password`."""
+def _is_secret_item(value: Any, path: Path) -> bool:
+    """Return whether the item at `path` of a list is secret because of those next to it, as after `--password`."""
     if not isinstance(value, list) or len(path) != 1 or not isinstance(path[0], int):
         return False
-    return any(is_secret_option(item) for item in value[: path[0]][-1:])
+    first = max(0, path[0] - 2)
+    return path[0] - first in secret_items(value[first : path[0] + 3])
 
 
 def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> FieldChange:
@@ -157,7 +160,8 @@ def _hides_credentials(value: Any) -> bool:
             pairs = (f"{key}={item}" if isinstance(item, str) else key for key, item in value.items())
             return any(map(_hides_credentials, [*pairs, *value.values()]))
         case list():
-            return any(is_secret_option(item) or _hides_credentials(item) for item in value)
+            hidden = bool(secret_items(value)) or any(map(is_secret_option, value))
+            return hidden or any(map(_hides_credentials, value))
         case _:
             return False
 
