@@ -40,7 +40,7 @@ def _change(change: Change) -> dict[str, Any]:
                 "live": field.live,
                 "desired": field.desired,
                 "sensitive": field.sensitive,
-                **({"note": field.note} if field.note else {}),
+                "note": field.note,
             }
             for field in change.fields
         ],

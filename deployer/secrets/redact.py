@@ -80,8 +80,8 @@ def is_secret_option(value: object) -> bool:
 def secret_items(items: Sequence[object]) -> frozenset[int]:
     """Return the indexes of the items of a list that are secret because of their neighbours.
 
-    Those are the value after an option such as --password, and an access key with its secret key: side by side, or
-    with an option between them.
+    Those are the value after an option such as --password, and an access key with its secret key, with at most an
+    option between them.
     """
     found = {at for at, item in enumerate(items[:-1], start=1) if is_secret_option(item)}
     access_key, secret_key = KEY_PAIR
