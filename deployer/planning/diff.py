@@ -16,8 +16,9 @@ from deployer.kinds.coerce import as_text
 from deployer.kinds.tables import Row, json_type
 from deployer.model import FieldChange, Path, Spec
 from deployer.secrets.compare import align_references
-from deployer.secrets.redact import is_secret_option, is_sensitive, redacted, secret_items
+from deployer.secrets.redact import is_sensitive, masked_value, redacted, secret_items
 from deployer.secrets.references import has_reference
+from deployer.secrets.scrub import MASK
 
 MAX_ITEMS = 2000
 
@@ -147,23 +148,25 @@ def _is_secret_item(value: Any, path: Path) -> bool:
 def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> FieldChange:
     pointer = "".join(f"/{_escape(step)}" for step in (row.name, *path))
     secret = hidden or is_sensitive(row, path) or (bool(row.sensitive) and not path)
-    if secret or _hides_credentials(live) or _hides_credentials(desired):
+    if secret or has_reference([live, desired]) or _has_secret_key(live) or _has_secret_key(desired):
         return FieldChange(pointer, None, None, sensitive=True)
-    return FieldChange(pointer, live, desired)
+    # Only the credentials inside are masked: they must not hide the rest of a change.
+    shown_live, shown_desired = masked_value(live), masked_value(desired)
+    if (shown_live, shown_desired) == (live, desired):
+        return FieldChange(pointer, live, desired)
+    # Of two formats, such as a list and its text, one may not show where the credentials are.
+    same_format = None in (live, desired) or type(live) is type(desired)
+    if not same_format or shown_live == shown_desired or MASK in (shown_live, shown_desired):
+        return FieldChange(pointer, None, None, sensitive=True)
+    return FieldChange(pointer, shown_live, shown_desired)
 
 
-def _hides_credentials(value: Any) -> bool:
-    match value:
-        case str():
-            return has_reference(value) or redacted(value) != value
-        case Mapping():
-            pairs = (f"{key}={item}" if isinstance(item, str) else key for key, item in value.items())
-            return any(map(_hides_credentials, [*pairs, *value.values()]))
-        case list():
-            hidden = bool(secret_items(value)) or any(map(is_secret_option, value))
-            return hidden or any(map(_hides_credentials, value))
-        case _:
-            return False
+def _has_secret_key(value: Any) -> bool:
+    """Return whether the key of a mapping has a credential inside."""
+    if isinstance(value, Mapping):
+        keys = map(str, value)
+        return any(redacted(key) != key for key in keys) or any(map(_has_secret_key, value.values()))
+    return isinstance(value, list) and any(map(_has_secret_key, value))
 
 
 def _escape(step: str | int) -> str:

@@ -110,6 +110,11 @@ def masked(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _masked(rows.get(name), (), value) for name, value in spec.items()}
 
 
+def masked_value(value: Any) -> Any:
+    """Return a value of any field with the credentials inside it masked."""
+    return _masked(None, (), value)
+
+
 def literal_secrets(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> Iterator[Path]:
     """Yield the paths in a spec of values that would be masked and are no secret reference."""
     return _differences(spec, masked(rows, spec), ())
@@ -136,7 +141,7 @@ def _masked(row: Row | None, path: Path, value: Any) -> Any:
         shown = masked_settings(value, lambda key, item: _masked_setting(row, key, item))
         return MASK if shown is None else redacted(shown)
     if isinstance(value, Mapping):
-        return {key: _masked(row, (*path, key), item) for key, item in value.items()}
+        return {key: _masked_item(row, (*path, key), item) for key, item in value.items()}
     if isinstance(value, list):
         secret = secret_items(value)
         return [
@@ -144,6 +149,15 @@ def _masked(row: Row | None, path: Path, value: Any) -> Any:
             for index, item in enumerate(value)
         ]
     return redacted(value) if isinstance(value, str) else value
+
+
+def _masked_item(row: Row | None, path: Path, value: Any) -> Any:
+    """Return the value of a key, which may be the name of a secret."""
+    if isinstance(value, str) and value and not _has_reference(value):
+        pair = f"{path[-1]}={value}"
+        if redacted(pair) != pair and redacted(value) == value:
+            return MASK
+    return _masked(row, path, value)
 
 
 def _masked_setting(row: Row, key: str, value: Any) -> Any:
