@@ -299,12 +299,16 @@ class Impact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that differs: `path` is a JSON Pointer into spec; a sensitive one carries no values."""
+    """One field that differs: `path` is a JSON Pointer into spec; a sensitive one carries no values.
+
+    `note` says what is special about it, if anything is.
+    """
 
     path: str
     live: Any
     desired: Any
     sensitive: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from deployer.apply.journal import Journal
 from deployer.clock import StopSignal
 from deployer.cloud.client import Client
 from deployer.cloud.observe import get_live_job
+from deployer.invocation import Invocation
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
 from deployer.kinds.ownership import Owner
@@ -32,6 +33,7 @@ class ApplyContext:
 
     `creates_from` is the monotonic time in seconds before which no job is created. `created` collects the jobs
     that were created.
+    `invocation` is for the commands that messages advise.
     """
 
     client: Client
@@ -43,6 +45,7 @@ class ApplyContext:
     report: Callable[[str], object] = str
     creates_from: float = 0.0
     created: list[Created] = field(default_factory=list)
+    invocation: Invocation = field(default_factory=Invocation)
 
 
 @dataclass(slots=True)

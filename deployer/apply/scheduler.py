@@ -128,8 +128,9 @@ class _Scheduler:
                     sorter.done(identity)
             yield from self._out_of_order(order)
         except KeyboardInterrupt:
-            message = "interrupted while a request was running; run plan to see the result"
             for future, identity in in_progress.items():
+                command = self._context.invocation.for_job("plan", identity)
+                message = f"interrupted while a request was running; check with: {command}"
                 unknown = Outcome(changes[identity], Result.UNKNOWN, message)
                 self._outcomes[identity] = future.result() if future.done() else unknown
             yield from self._out_of_order(order)

@@ -148,9 +148,8 @@ def find_lost(context: ChangeContext, write: Write, error: ResponseLost | Reques
             else f"{_proof(write)}, although the service reported: {error}"
         )
         return Written(evidence.id, f" ({how})", is_lost, not is_lost)
-    job = context.job
     doubt = write.doubt(evidence) or f"the job may have been {DONE_WORDS[write.step]}"
-    command = f"deployer plan --select kind={job.kind},name={job.name}"
+    command = context.shared.invocation.for_job("plan", context.job.identity)
     message = f"outcome unknown: {doubt} ({error}); check with: {command}"
     raise OutcomeUnknown(message, in_spite_of_error=not is_lost) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from deployer import __version__
 from deployer.cli.examples import examples
 from deployer.cli.options import common_options
 from deployer.errors import DeployerError, Exit, InvalidInput
+from deployer.escape import log_lines
 from deployer.report import text
 from deployer.report.terminal import err, prepare
 
@@ -85,10 +87,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(list(arguments), prog_name="deployer", standalone_mode=False)
     except click.UsageError as error:
-        error.show()
+        _show(error)
         return Exit.USAGE
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return Exit.ERROR
     except (click.Abort, KeyboardInterrupt):
         err("interrupted")
@@ -100,6 +102,14 @@ def run(arguments: Sequence[str]) -> int:
         err(text.error(str(error)))
         return error.exit_code
     return result if isinstance(result, int) else Exit.DONE
+
+
+def _show(error: click.ClickException) -> None:
+    """Show an error of click's, which has the arguments as they were given."""
+    shown = io.StringIO()
+    error.show(shown)
+    for line in log_lines(shown.getvalue()):
+        err(line)
 
 
 def _report(error: InvalidInput) -> None:

@@ -81,6 +81,7 @@ def execute(
             stop_signal,
             report=lambda words: err(text.note(words)),
             creates_from=_creates_from(loaded, plan, live),
+            invocation=loaded.invocation,
         )
         total = len(plan.steps)
         bar(0, total)

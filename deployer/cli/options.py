@@ -20,13 +20,17 @@ SELECTORS = ("kind", "name", "label.KEY")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The common options, from before and after the verb. `paths` are relative to the working folder."""
+    """The common options, from before and after the verb. `paths` are relative to the working folder.
+
+    `started_in` is the working folder before -C changed it; empty if it was removed.
+    """
 
     target: str | None
     settings: tuple[str, ...]
     values: tuple[str, ...]
     select: tuple[str, ...]
     paths: tuple[str, ...]
+    started_in: str = ""
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,7 +99,8 @@ def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
         target = given.pop("target") or ctx.obj["target"]
         change_folder(ctx.obj["folder"])
         change_folder(given.pop("folder"))
-        return function(Options(target=target, paths=given.pop("paths"), **merged), **given)
+        options = Options(target=target, paths=given.pop("paths"), started_in=ctx.obj["started_in"], **merged)
+        return function(options, **given)
 
     return command
 

@@ -6,8 +6,6 @@ only compared; those that narrow the selection (PATH, --select) are read from it
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,8 @@ from deployer.cli.options import Options, inside
 from deployer.errors import NothingSelected, StalePlan, UsageError
 from deployer.planning.saved_plan import Inputs, SavedPlan, truncate
 from deployer.project.load import find as find_project
+
+MAX_COMMAND = 1000
 
 
 def inputs(options: Options, loaded: session.LoadedProject, rerun: Sequence[str]) -> Inputs:
@@ -58,7 +58,7 @@ def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.Lo
         raise StalePlan(
             f"{saved.file}: none of the jobs selected by this plan exist any more; no changes were applied"
         ) from None
-    _require_same_inputs(inputs(narrowed, loaded, rerun), saved, folder)
+    _require_same_inputs(inputs(narrowed, loaded, rerun), saved, loaded)
     return loaded
 
 
@@ -85,7 +85,7 @@ def _narrowed(options: Options, saved: SavedPlan, folder: Path) -> Options:
     return replace(options, paths=tuple(map(str, paths)), select=saved.inputs.select)
 
 
-def _require_same_inputs(given: Inputs, saved: SavedPlan, folder: Path) -> None:
+def _require_same_inputs(given: Inputs, saved: SavedPlan, loaded: session.LoadedProject) -> None:
     planned = saved.inputs
     if given.project != planned.project:
         raise UsageError(f"{saved.file} was created for project '{planned.project}', not '{given.project}'")
@@ -101,22 +101,22 @@ def _require_same_inputs(given: Inputs, saved: SavedPlan, folder: Path) -> None:
         if list(now) != list(then)
     ]
     if differ:
+        command = apply_command(saved.file, planned, loaded)
+        # A part of a command is none.
+        advice = f"run {command}" if len(command) <= MAX_COMMAND else "repeat those of the plan"
         raise UsageError(
             f"{saved.file}: {'; '.join(differ)}. These options are not read from a saved plan: create a new plan, or "
-            f"run {apply_command(saved.file, planned, folder)}"
+            f"{advice}"
         )
 
 
-def apply_command(file: str, planned: Inputs, folder: Path) -> str:
+def apply_command(file: str, planned: Inputs, loaded: session.LoadedProject) -> str:
     """Return the command that applies a saved plan."""
-    words = ["deployer", "apply", "--plan", file, "-t", planned.target]
-    for value in planned.values:
-        words += ["--values", os.path.relpath(folder / value)]
-    for name in planned.settings:
-        words += ["--set", f"{name}=VALUE"]
-    for expression in planned.rerun:
-        words += ["--rerun", expression]
-    return truncate(shlex.join(words))
+    reached = loaded.invocation
+    values = tuple(reached.path(loaded.project.folder / value) for value in planned.values)
+    reached = replace(reached, target=planned.target, values=values, settings=planned.settings)
+    reruns = [word for expression in planned.rerun for word in ("--rerun", expression)]
+    return reached.command("apply", "--plan", reached.path(Path(file)), *reruns)
 
 
 def _words(names: Sequence[str]) -> str:

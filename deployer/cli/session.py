@@ -15,6 +15,7 @@ from deployer.cli.options import Options, inside, selector
 from deployer.clock import StopSignal
 from deployer.documents.budget import Budget
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
+from deployer.invocation import Invocation
 from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner
 from deployer.manifests.check import check
@@ -41,6 +42,7 @@ class LoadedProject:
     """A project as the options select it. `jobs` are all jobs in order, `selected` the selected ones.
 
     `values` are the layers of template values; `target_is_named` is true if the target was set with -t.
+    `invocation` is for the commands that messages advise.
     """
 
     project: Project
@@ -52,6 +54,7 @@ class LoadedProject:
     selected: frozenset[Identity]
     problems: tuple[Problem, ...]
     target_is_named: bool
+    invocation: Invocation
 
     @property
     def selected_jobs(self) -> tuple[Job, ...]:
@@ -102,7 +105,21 @@ def load(options: Options, budget: Budget | None = None, project: Project | None
         selected=selected,
         problems=problems,
         target_is_named=options.target is not None,
+        invocation=_invocation(options, found, target),
     )
+
+
+def _invocation(options: Options, found: Project, target: Target) -> Invocation:
+    """Return how a command that starts in the same folder reaches the project and the target."""
+    start = options.started_in or str(found.folder)
+    try:
+        is_found = find_project(Path(start)).samefile(found.folder)
+    except (UsageError, OSError):
+        is_found = False
+    folder = "" if is_found else os.path.relpath(found.folder, start)
+    names = sorted({setting.partition("=")[0] for setting in options.settings})
+    reached = Invocation(target.name, folder, settings=tuple(names), started_in=start)
+    return replace(reached, values=tuple(reached.path(Path(file)) for file in options.values))
 
 
 def in_project(files: Sequence[str], found: Project) -> list[str]:

@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 
 from deployer.documents.parse import resolve
-from deployer.escape import COMMAND, COMMAND_ESCAPED
+from deployer.escape import without_commands
 
 # Line breaks for YAML 1.1 and PyYAML; our reader takes them as escapes only.
 _BREAKS = "[\x85\u2028\u2029\ufeff]"
-# Text that a GitHub runner interprets as a command: at the start of a line, or anywhere.
-_COMMANDS = rf"(?:^|\s)::|{re.escape(COMMAND)}"
-_ESCAPED = re.compile(f"{_BREAKS}|{_COMMANDS}")
-_OBEYED = re.compile(_COMMANDS, re.MULTILINE)
+# What a GitHub runner interprets as a command at the start of a line.
+_COMMAND = r"(?:^|\s)::"
+_ESCAPED = re.compile(f"{_BREAKS}|{_COMMAND}")
+_OBEYED = re.compile(_COMMAND, re.MULTILINE)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -27,7 +27,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = '"' if _ESCAPED.search(value) else None if isinstance(resolve(value), str) else "'"
+    is_escaped = _ESCAPED.search(value) or without_commands(value) != value
+    style = '"' if is_escaped else None if isinstance(resolve(value), str) else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -45,7 +46,7 @@ def dump(value: Any, *, allow_unicode: bool = True) -> str:
     Without `allow_unicode` non-ASCII characters are escaped. No line is a command to a CI runner.
     """
     text = _dumped(value, allow_unicode, width=80)
-    if _OBEYED.search(text):
+    if _OBEYED.search(text) or without_commands(text) != text:
         # A possible command is in double quotes, where it can be escaped, and on the line of its quote.
-        text = _dumped(value, allow_unicode, width=math.inf).replace(COMMAND, COMMAND_ESCAPED)
+        text = without_commands(_dumped(value, allow_unicode, width=math.inf))
     return text[:-4] if text.endswith("\n...\n") else text  # the end of a document that is a scalar

@@ -165,4 +165,16 @@ KIND = Kind(
     expect=expect,
     entry="job_detail",
     ownership_field=TAGS,
+    deciding=(
+        "/entrypoint",
+        "/main_class",
+        "/entrypoint_args",
+        "/dependency_jars",
+        "/dependency_files",
+        "/image",
+        "/feature",
+        "/flink_version",
+        "/runtime_config",
+        "/execution_agency_urn",
+    ),
 )

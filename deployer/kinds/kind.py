@@ -93,7 +93,8 @@ class Kind:
     The rows of the create operation's table are the fields of `spec`. `place` is the spec field that is part of
     the job's identity, empty if none is. `id` is a dotted path into the response to create, and `accepted` the
     other values that this response must have. `entry` is the dotted path of the entry in the response to get,
-    empty if it is the whole response.
+    empty if it is the whole response. `deciding` are the fields that decide what runs, most important first, as
+    patterns of JSON Pointers: reports show them before the others.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Kind:
     entry: str = ""
     ownership_field: str = ""
     starting: frozenset[str] = frozenset()
+    deciding: tuple[str, ...] = ()
     named_in_listing: bool = True
 
     @cached_property

@@ -152,5 +152,6 @@ KIND = Kind(
     observe=observe,
     expect=expect,
     entry="job_detail",
+    deciding=("/job_type", "/arguments", "/properties"),
     starting=frozenset({"new", "new_saving", "submitted", "accepted"}),
 )

@@ -8,6 +8,46 @@ from typing import Any
 from deployer.kinds.kind import Entry, milliseconds, phase_of, text
 from deployer.model import Identity, LiveJob, Phase
 
+# What a batch or a session runs: the program, its arguments and libraries, then the settings that load code.
+DECIDING = (
+    "/file",
+    "/className",
+    "/kind",
+    "/args",
+    "/jars",
+    "/pyFiles",
+    "/files",
+    "/modules",
+    "/resources",
+    "/groups",
+    "/image",
+    "/feature",
+    "/spark_version",
+    "/conf/spark.jars*",
+    "/conf/spark.submit.*",
+    "/conf/spark.files",
+    "/conf/spark.archives",
+    "/conf/spark.plugins*",
+    "/conf/spark.extraListeners",
+    "/conf/spark.*[eE]xtraClassPath",
+    "/conf/spark.*JavaOptions",
+    "/conf/spark.*[lL]ibraryPath",
+    "/conf/spark.sql.*[eE]xtensions",
+    "/conf/spark.sql.*Listeners",
+    "/conf/spark.sql.catalog.*",
+    "/conf/spark.sql.catalogImplementation",
+    "/conf/spark.sql.hive.metastore.jars*",
+    "/conf/spark.serializer",
+    "/conf/spark.pyspark.*",
+    "/conf/spark.yarn.dist.*",
+    "/conf/spark.yarn.jars",
+    "/conf/spark.yarn.archive",
+    "/conf/spark.executorEnv.*",
+    "/conf/spark.yarn.appMasterEnv.*",
+    "/conf/spark.*image*",
+    "/execution_agency_urn",
+)
+
 
 def queue_of(entry: Entry) -> str:
     """Return the queue of an entry; empty if it has none."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from deployer.kinds.coerce import by_normalized_name, json_data
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Operations, Paging, read_back, text
-from deployer.kinds.spark import live_job, queue_of
+from deployer.kinds.spark import DECIDING, live_job, queue_of
 from deployer.model import Identity, LiveJob, Phase
 
 # `dead` is failed or cancelled: DLI has no separate state for a cancelled batch.
@@ -82,5 +82,6 @@ KIND = Kind(
     ),
     observe=observe,
     ownership_field="conf",
+    deciding=DECIDING,
     starting=frozenset({"starting"}),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Operations, Paging, read_back, text
-from deployer.kinds.spark import live_job, queue_of
+from deployer.kinds.spark import DECIDING, live_job, queue_of
 from deployer.model import Identity, LiveJob, Phase
 
 STATES = {
@@ -54,5 +54,6 @@ KIND = Kind(
     ),
     observe=observe,
     named_in_listing=False,
+    deciding=DECIDING,
     starting=frozenset({"not_started", "starting"}),
 )

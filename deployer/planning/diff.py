@@ -16,8 +16,9 @@ from deployer.kinds.coerce import as_text
 from deployer.kinds.tables import Row, json_type
 from deployer.model import FieldChange, Path, Spec
 from deployer.secrets.compare import align_references
-from deployer.secrets.redact import is_secret_option, is_sensitive, redacted
+from deployer.secrets.redact import is_sensitive, masked_value, redacted, secret_items
 from deployer.secrets.references import has_reference
+from deployer.secrets.scrub import MASK
 
 MAX_ITEMS = 2000
 
@@ -104,6 +105,8 @@ def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterat
     field refers to a secret: then the live value of a moved item may be that secret.
     """
     empty: Any = {"object": {}, "array": []}.get(json_type(row.type)["type"])
+    if isinstance(live, Mapping) or isinstance(desired, Mapping):
+        empty = {}  # of a map in a string too
     live = empty if live is None else live
     desired = empty if desired is None else desired
     if isinstance(live, list) and isinstance(desired, list) and max(len(live), len(desired)) > MAX_ITEMS:
@@ -121,7 +124,7 @@ def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterat
         before = tuple(node.path(output_format="list"))
         live_value, desired_value = _or_none(node.t1), _or_none(node.t2)
         moved = marked and (not path or desired_value is None or any(isinstance(step, int) for step in path))
-        hidden = moved or _follows_secret_option(live, before) or _follows_secret_option(desired, path)
+        hidden = moved or _is_secret_item(live, before) or _is_secret_item(desired, path)
         yield _change(row, path, live_value, desired_value, hidden=hidden)
 
 
@@ -134,32 +137,36 @@ def _or_none(value: Any) -> Any:
     return None if type(value).__name__ == "NotPresent" else value
 
 
-def _follows_secret_option(value: Any, path: Path) -> bool:
-    """Return whether the item at `path` of a list follows an option for a secret, such as `--password`."""
+def _is_secret_item(value: Any, path: Path) -> bool:
+    """Return whether the item at `path` of a list is secret because of those next to it, as after `--password`."""
     if not isinstance(value, list) or len(path) != 1 or not isinstance(path[0], int):
         return False
-    return any(is_secret_option(item) for item in value[: path[0]][-1:])
+    first = max(0, path[0] - 2)
+    return path[0] - first in secret_items(value[first : path[0] + 3])
 
 
 def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> FieldChange:
     at = pointer((row.name, *path))
     secret = hidden or is_sensitive(row, path) or (bool(row.sensitive) and not path)
-    if secret or _hides_credentials(live) or _hides_credentials(desired):
+    if secret or has_reference([live, desired]) or _has_secret_key(live) or _has_secret_key(desired):
         return FieldChange(at, None, None, sensitive=True)
-    return FieldChange(at, live, desired)
+    # Only the credentials inside are masked: they must not hide the rest of a change.
+    shown_live, shown_desired = masked_value(live), masked_value(desired)
+    if (shown_live, shown_desired) == (live, desired):
+        return FieldChange(at, live, desired)
+    # Of two formats, such as a list and its text, one may not show where the credentials are.
+    same_format = None in (live, desired) or type(live) is type(desired)
+    if not same_format or shown_live == shown_desired or MASK in (shown_live, shown_desired):
+        return FieldChange(at, None, None, sensitive=True)
+    return FieldChange(at, shown_live, shown_desired)
 
 
-def _hides_credentials(value: Any) -> bool:
-    match value:
-        case str():
-            return has_reference(value) or redacted(value) != value
-        case Mapping():
-            pairs = (f"{key}={item}" if isinstance(item, str) else key for key, item in value.items())
-            return any(map(_hides_credentials, [*pairs, *value.values()]))
-        case list():
-            return any(is_secret_option(item) or _hides_credentials(item) for item in value)
-        case _:
-            return False
+def _has_secret_key(value: Any) -> bool:
+    """Return whether the key of a mapping has a credential inside."""
+    if isinstance(value, Mapping):
+        keys = map(str, value)
+        return any(redacted(key) != key for key in keys) or any(map(_has_secret_key, value.values()))
+    return isinstance(value, list) and any(map(_has_secret_key, value))
 
 
 def pointer(path: Path) -> str:

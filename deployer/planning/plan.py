@@ -37,6 +37,7 @@ from deployer.model import (
     Step,
     utc_time,
 )
+from deployer.planning.change_fields import change_fields
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
 from deployer.planning.diff import compare
 from deployer.planning.secret_fields import secret_fields
@@ -127,7 +128,9 @@ def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable
         job,
         decision.reason,
         decision.impact,
-        _all_fields(job) if decision.action is Action.CREATE else comparison.fields,
+        change_fields(
+            KINDS[job.kind], job, comparison.fields, decision.steps, is_new=decision.action is Action.CREATE
+        ),
         comparison.live,
         decision.steps,
         tuple(_other_runs(runs, comparison.live)) if decision.action is Action.CANCEL else (),
@@ -284,12 +287,6 @@ def _check_dependencies(
         if phase not in enough:
             waits.append(f"{name} {UNTIL_WORDS[dependency.until]}")
     return decision.and_also(f"first waits until {' and '.join(waits)}") if waits else decision
-
-
-def _all_fields(job: Job) -> tuple[FieldChange, ...]:
-    """Return the fields of a new job, with secrets masked."""
-    shown = masked(KINDS[job.kind].spellings, job.spec)
-    return tuple(FieldChange(f"/{name}", None, value) for name, value in shown.items())
 
 
 def _notes(

@@ -54,7 +54,13 @@ def _change(change: Change) -> dict[str, Any]:
         "reason": change.reason,
         "impact": change.impact,
         "fields": [
-            {"path": field.path, "live": field.live, "desired": field.desired, "sensitive": field.sensitive}
+            {
+                "path": field.path,
+                "live": field.live,
+                "desired": field.desired,
+                "sensitive": field.sensitive,
+                "note": field.note,
+            }
             for field in change.fields
         ],
         "live": {"id": live.id, "state": live.state} if live else None,

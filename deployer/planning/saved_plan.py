@@ -255,4 +255,4 @@ def _schema_errors(value: Any) -> Iterator[str]:
 
 def truncate(words: str) -> str:
     """Shorten a string from a saved plan to a length that can be shown."""
-    return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}..."
+    return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}... ({len(words) - _MAX_WORDS} more)"

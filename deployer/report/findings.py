@@ -7,8 +7,6 @@ warnings where not all can be shown. The JSON has all.
 
 from __future__ import annotations
 
-import json as json_format
-import re
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
@@ -21,7 +19,7 @@ from typing import Any
 import click
 
 from deployer.errors import Problem, documentation_of
-from deployer.escape import COMMAND, COMMAND_ESCAPED, printable
+from deployer.escape import command_escapes, json_text, printable
 from deployer.planning.plan_json import FORMAT_VERSION
 from deployer.report.text import SEVERITY_COLOURS, count, problem
 
@@ -138,8 +136,7 @@ def json(findings: Sequence[Finding], **about: Any) -> str:
         **about,
         "findings": [_as_data(finding, None if targets is None else tuple(targets)) for finding in findings],
     }
-    # The same JSON, without what a GitHub runner interprets as a command anywhere in a line.
-    return json_format.dumps(document, indent=2).replace(COMMAND, COMMAND_ESCAPED)
+    return json_text(document)
 
 
 def _as_data(finding: Finding, targets: tuple[str, ...] | None) -> dict[str, Any]:
@@ -236,9 +233,8 @@ def _count_fitting(cells: Iterable[tuple[str, int]], room: int) -> int:
 def _cells(text: str) -> list[tuple[str, int]]:
     """Return each character as it is shown, and the number of its columns."""
     cells = [_cell(char) for char in text]
-    for command in re.finditer(re.escape(COMMAND), text):
-        last = COMMAND_ESCAPED[len(COMMAND) - 1 :]
-        cells[command.end() - 1] = last, len(last)
+    for at, escape in command_escapes(text):
+        cells[at] = escape, len(escape)
     return cells
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
+from deployer.escape import json_text
 from deployer.model import Plan
 from deployer.planning.plan_json import as_data
 
 
 def plan(plan: Plan) -> str:
     """Format the plan as a JSON document; `changes` has all except the unchanged."""
-    return json.dumps(as_data(plan), indent=2)
+    return json_text(as_data(plan))

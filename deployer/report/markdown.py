@@ -1,18 +1,35 @@
 """The plan for the comment on a pull request: counts first, then a fenced block.
 
 Text from files or from a service appears only inside the fence, and the fence is longer than any sequence of
-backticks inside it.
+backticks inside it. A plan that is too long for a comment says what it leaves out.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from itertools import chain
 
 from deployer.escape import pair, printable
-from deployer.model import Action, Change, Impact, LiveJob, Note, Plan
+from deployer.model import Action, Change, FieldChange, Impact, LiveJob, Note, Plan
 from deployer.report import secrets
-from deployer.report.text import MAX_FIELDS
+from deployer.report.text import count
 
+MAX_COMMENT = 65_536  # characters, on GitHub; other services allow more
+_RESERVE = 1_000  # for the fences and the words on what is left out
+_MAX_TICKS = 100
+
+# What harms most comes first where not all can be shown.
+_DANGERS = (
+    Impact.DELETES,
+    Impact.STATE_LOST,
+    Impact.CANCELS,
+    Impact.STOPS,
+    Impact.RESTART,
+    Impact.RERUNS,
+    Impact.IN_PLACE,
+    Impact.NONE,
+)
 _SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELETE: "-"}
 
 
@@ -27,6 +44,7 @@ def plan(plan: Plan) -> str:
     if counts:
         lines += [f"| {' | '.join(counts)} |", f"|{' --- |' * len(counts)}"]
         lines += [f"| {' | '.join(map(str, counts.values()))} |", ""]
+    heading = [*lines]
     body = [line for change in plan.pending for line in _change(change)]
     if plan.warnings:
         body += ["# warnings", *map(_note, plan.warnings), ""]
@@ -43,7 +61,67 @@ def plan(plan: Plan) -> str:
     if body:
         lines += _fenced(body[:-1])
     lines.append(f"Digest: `{plan.digest}`")
-    return "\n".join(lines)
+    whole = "\n".join(lines)
+    return whole if len(whole) <= MAX_COMMENT else "\n".join(_shortened(plan, heading, lines[-1]))
+
+
+class _Room:
+    """The room for lines in a comment, and how many items had none."""
+
+    def __init__(self, characters: int) -> None:
+        self.characters = characters
+        self.left_out: Counter[str] = Counter()
+
+    def fits(self, noun: str, lines: list[str]) -> bool:
+        """Take room for the lines of an item, or count it as left out."""
+        size = sum(len(line) + 1 for line in lines)
+        if size > self.characters or any("`" * _MAX_TICKS in line for line in lines):
+            self.left_out[noun] += 1
+            return False
+        self.characters -= size
+        return True
+
+
+def _shortened(plan: Plan, heading: list[str], last: str) -> list[str]:
+    """Return the lines of a plan that is too long: changes with an impact first, then notes, then the others."""
+    room = _Room(MAX_COMMENT - _RESERVE - sum(len(line) + 1 for line in (*heading, last)))
+    changes = sorted(plan.pending, key=lambda change: _DANGERS.index(change.impact))
+    notes = {
+        "# failed to plan": [*map(_note, plan.errors)],
+        "# warnings": [*map(_note, plan.warnings)],
+        "# orphaned: deployed by this project, but no longer in a manifest": [*map(_orphan, plan.orphans)],
+    }
+    body = _as_fit([change for change in changes if change.impact is not Impact.NONE], room)
+    for title, lines in notes.items():
+        shown = [line for line in lines if room.fits("note", [title, line, ""])]
+        body += [title, *shown, ""] if shown else []
+    body += _as_fit([change for change in changes if change.impact is Impact.NONE], room)
+    left_out = ", ".join(count(number, noun) for noun, number in sorted(room.left_out.items()))
+    words = (
+        f"**Not all of this plan is shown: a comment has at most {MAX_COMMENT:,} characters. "
+        f"Left out: {left_out}.** Run `deployer plan` for the target to see all of it."
+    )
+    return [*heading, words, "", *_fenced(body[:-1]), last]
+
+
+def _as_fit(changes: list[Change], room: _Room) -> list[str]:
+    """Return the lines of as many changes as fit, and then of as many of their fields."""
+    body = []
+    shown = [
+        change
+        for change in changes
+        if room.fits("change", [*_head(change), *_secrets(change), _left_out(999_999), ""])
+    ]
+    for change in shown:
+        fields = [lines for field in change.fields if room.fits("field", lines := _field(field))]
+        missing = len(change.fields) - len(fields)
+        left_out = [_left_out(missing)] if missing else []
+        body += [*_head(change), *chain(*fields), *_secrets(change), *left_out, ""]
+    return body
+
+
+def _left_out(fields: int) -> str:
+    return f"#   left out: {count(fields, 'field')}"
 
 
 def _fenced(lines: list[str], language: str = "diff") -> list[str]:
@@ -53,24 +131,36 @@ def _fenced(lines: list[str], language: str = "diff") -> list[str]:
 
 
 def _change(change: Change) -> list[str]:
+    return [*_head(change), *_fields(change), ""]
+
+
+def _head(change: Change) -> list[str]:
     sign = _SIGNS.get(change.action, "+")
     impact = f"; impact: {change.impact}" if change.impact is not Impact.NONE else ""
-    lines = [
+    return [
         f"{sign} {change.action} {printable(str(change.job.identity))} ({printable(str(change.job.source))})",
         f"# {printable(change.reason)}{impact}",
     ]
-    for field in change.fields[:MAX_FIELDS]:
-        path = printable(field.path)
-        if field.sensitive:
-            lines.append(f"!   {path}: (sensitive value changed)")
-            continue
-        live, desired = pair(field.live, field.desired)
-        lines += [f"-   {path}: {live}"] if field.live is not None else []
-        lines += [f"+   {path}: {desired}"] if field.desired is not None else []
-    if len(change.fields) > MAX_FIELDS:
-        lines.append(f"#   ... and {len(change.fields) - MAX_FIELDS} more fields")
-    lines += [f"!   {path}: {words}" for path, words in secrets.fields(change, change.fields)]
-    return [*lines, ""]
+
+
+def _fields(change: Change) -> list[str]:
+    return [*chain(*map(_field, change.fields)), *_secrets(change)]
+
+
+def _secrets(change: Change) -> list[str]:
+    return [f"!   {path}: {words}" for path, words in secrets.fields(change, change.fields)]
+
+
+def _field(field: FieldChange) -> list[str]:
+    path = printable(field.path)
+    if field.sensitive:
+        return [f"!   {path}: (sensitive value changed)"]
+    note = f"  ({printable(field.note)})" if field.note else ""
+    live, desired = pair(field.live, field.desired)
+    return [
+        *([f"-   {path}: {live}{note}"] if field.live is not None else []),
+        *([f"+   {path}: {desired}{note}"] if field.desired is not None else []),
+    ]
 
 
 def _orphan(live: LiveJob) -> str:

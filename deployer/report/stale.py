@@ -10,13 +10,14 @@ from itertools import islice
 from typing import Any
 
 from deployer import __version__
-from deployer.escape import printable, value
+from deployer.escape import first_difference, printable, value
 from deployer.model import Change, Identity, Plan
 from deployer.planning.plan_json import as_data
 from deployer.planning.saved_plan import SavedPlan
-from deployer.report.text import MAX_FIELDS, error
+from deployer.report.text import error
 
 MAX_CHANGES = 50
+MAX_FIELDS = 40
 MAX_WORDS = 200
 
 _Shown = Mapping[str, Any]
@@ -111,24 +112,24 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
         path for path in sorted({*planned, *present}) if _is_different(planned.get(path), present.get(path))
     ]
     for path in islice(paths, MAX_FIELDS):
-        words = f"planned {_values(planned.get(path))}, now {_values(present.get(path))}"
-        yield f"- {_cut(printable(path))}  {words}"
+        # Around the first difference: two values that differ after the cut must not look equal.
+        before, after = first_difference(_values(planned.get(path)), _values(present.get(path)))
+        yield f"- {_cut(printable(path))}  planned {before}, now {after}"
     if len(paths) > MAX_FIELDS:
         yield f"... and {len(paths) - MAX_FIELDS} more fields"
 
 
 def _is_different(then: _Shown | None, now: _Shown | None) -> bool:
     """Return whether two fields are shown as different. As JSON, since 1 and true are equal in Python."""
-    return _values(then, whole=True) != _values(now, whole=True)
+    return _values(then) != _values(now)
 
 
-def _values(field: _Shown | None, *, whole: bool = False) -> str:
+def _values(field: _Shown | None) -> str:
     if field is None:
         return "no change"
     if field["sensitive"]:
         return "(sensitive)"
-    live, desired = value(field["live"]), value(field["desired"])
-    return f"{live} -> {desired}" if whole else f"{_cut(live)} -> {_cut(desired)}"
+    return f"{value(field['live'])} -> {value(field['desired'])}"
 
 
 def _live(change: _Shown) -> str:

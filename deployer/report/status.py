@@ -74,14 +74,14 @@ def _word(change: Change) -> str:
         return "not deployed"
     if change.live.spec is None:
         return "not comparable"
-    return "differs" if change.fields else "same"
+    return "differs" if _drift(change) else "same"
 
 
 def _drift(change: Change) -> list[str] | None:
     """Return the fields that differ, as JSON Pointers; None if the job is not comparable."""
     if change.live is None or change.live.spec is None:
         return None
-    return list(dict.fromkeys(field.path for field in change.fields))
+    return list(dict.fromkeys(field.path for field in change.fields if not field.note))
 
 
 def _names(drift: Sequence[str] | None) -> str:

@@ -43,7 +43,7 @@ _RESULT_COLOURS = {
 _RESULT_WORDS = {Result.UNKNOWN: "outcome unknown"}
 
 SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
-MAX_FIELDS = 40
+MAX_ORPHANS = 40
 MAX_NOTES = 5
 
 
@@ -54,8 +54,7 @@ def plan(plan: Plan, *, verbose: bool = False) -> str:
     lines: list[str] = heading(plan)
     for change in plan.changes if verbose else plan.pending:
         # A blank line separates changes with fields; the others form a block.
-        # The fields of a new job are in its manifest.
-        fields = change.fields if verbose or change.live else ()
+        fields = change.fields
         held = [f"{path}  {words}" for path, words in secrets.fields(change, fields)]
         if (fields or held) and lines and lines[-1]:
             lines.append("")
@@ -124,20 +123,19 @@ def _change(change: Change) -> list[str]:
 def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
     """Yield a line per field: `/numExecutors  2 -> 4`; paths are aligned."""
     width = min(max((len(printable(field.path)) for field in fields), default=0), 40)
-    for field in fields[:MAX_FIELDS]:
+    for field in fields:
+        note = f"  ({printable(field.note)})" if field.note else ""
         path = printable(field.path).ljust(width)
         if field.sensitive:
             yield f"{path}  (sensitive value changed)"
             continue
         live, desired = pair(field.live, field.desired)
         if field.live is None:
-            yield f"{path}  + {desired}"
+            yield f"{path}  + {desired}{note}"
         elif field.desired is None:
-            yield f"{path}  - {live}"
+            yield f"{path}  - {live}{note}"
         else:
-            yield f"{path}  {live} -> {desired}"
-    if len(fields) > MAX_FIELDS:
-        yield f"... and {len(fields) - MAX_FIELDS} more (see --format json)"
+            yield f"{path}  {live} -> {desired}{note}"
 
 
 def grouped(notes: Sequence[Note], line: Callable[[Note], str]) -> Iterator[str]:
@@ -158,10 +156,10 @@ def _note(note: Note) -> str:
 
 
 def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
-    for orphan in orphans[:MAX_FIELDS]:
+    for orphan in orphans[:MAX_ORPHANS]:
         yield f"  {printable(str(orphan.identity))}: {printable(orphan.id)}, {printable(orphan.state)}"
-    if len(orphans) > MAX_FIELDS:
-        yield f"  ... and {len(orphans) - MAX_FIELDS} more (see --format json)"
+    if len(orphans) > MAX_ORPHANS:
+        yield f"  ... and {len(orphans) - MAX_ORPHANS} more (see --format json)"
 
 
 def outcome(outcome: Outcome, *, is_final: bool = True) -> str:

@@ -14,7 +14,7 @@ from fnmatch import translate
 from functools import cache
 
 from deployer.kinds import KINDS
-from deployer.secrets.redact import NAME, OPTION, redacted
+from deployer.secrets.redact import KEY_PAIR, NAME, OPTION, redacted
 
 HIDDEN = "(hidden: may hold a secret)"
 
@@ -53,7 +53,8 @@ def shown_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
     """Return the lines of an author's file, each unchanged or replaced by `HIDDEN`.
 
     These are hidden: the values of keys whose name is that of a secret or matches one of the lower-case patterns
-    in `sensitive`, the values of options with the name of a secret, and everything that `redacted` masks.
+    in `sensitive`, the values of options with the name of a secret, everything that `redacted` masks, and where
+    the file has both, what may be an access key or its secret key.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     secret = "|".join([rf"(?s:.*{NAME})\Z", *map(translate, sensitive)])
@@ -63,7 +64,9 @@ def shown_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
     shown: list[str] = []
     column = _NO_ENTRY  # of the hidden entry; -1 if its end is uncertain
     after_option = False
+    has_pair = all(key.search(text) for key in KEY_PAIR)
     for line in text.split("\n"):
+        has_key = has_pair and any(key.search(line) for key in KEY_PAIR)
         plain = _WAIVER.sub("x", line)
         if entry := _LINE.match(plain):
             indent, start, key = entry.end(1), entry.end(2), entry["key"]
@@ -76,7 +79,7 @@ def shown_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
                 entry_column = start if key and secret_key.match(key.casefold()) else indent
                 column = -1 if _is_open(plain) else min(column, entry_column)
                 after_option = after_option or bool(_OPTION.search(plain))
-        shown.append(HIDDEN if entry and column < _NO_ENTRY else line)
+        shown.append(HIDDEN if has_key or (entry and column < _NO_ENTRY) else line)
     return shown
 
 

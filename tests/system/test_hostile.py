@@ -159,7 +159,14 @@ INJECTED = {
     "jinja": "{{ queue }}{% if %}",
     "rtl": "a\u202eb\u2066c",
     "commands": "x\n::error file=a::b\n##[error]c",
+    "azure": "x ##vso[task.setvariable variable=a]b",
+    "teamcity": "x ##teamcity[buildStatus status='SUCCESS']",
+    "gitlab": "section_start:1560896352:a\r\x1b[0Kb",
+    "unseen": "a\u3164b\uffa0c\u2800d\u034fe\ufe0ff\u17b4g\u180bh\u115fi",
 }
+# What no output may have: see tests/unit/test_escape.py.
+UNSEEN = re.compile("[\u3164\uffa0\u2800\u034f\ufe0f\u17b4\u115f]")
+COMMANDS = ("##[", "##vso[", "##teamcity[", "section_start:1")
 # Wherever an expression can stand.
 INJECTION = """\
 apiVersion: deployer/v1
@@ -194,6 +201,10 @@ NAMES = [
     "\x1b[31m.yaml",
     "\u202elmay.yaml",
     "##[error]x.yaml",
+    "a##vso[task.complete result=Succeeded;]x.yaml",
+    "##teamcity[x].yaml",
+    "section_start:1:x.yaml",
+    "a\u3164b\ufe0f.yaml",
     "a b%0A.yaml",
     "-v.yaml",
 ]
@@ -228,7 +239,8 @@ def command(*arguments: str) -> Seen:
     text = out.getvalue() + err.getvalue()
     assert SENTINEL not in text
     assert "Traceback" not in text
-    assert "##[" not in text
+    assert not [command for command in COMMANDS if command in text]
+    assert not UNSEEN.search(text)
     assert not [line for line in text.split("\n") if not line.isprintable()]
     return Seen(code, out.getvalue(), err.getvalue())
 
@@ -442,7 +454,8 @@ def test_a_plan_of_injected_values(workspace: Workspace) -> None:
     for line in (ran.out + ran.err).split("\n"):
         assert line.isprintable()
         assert not line.lstrip().startswith("::")
-        assert "##[" not in line
+        assert not [command for command in COMMANDS if command in line]
+        assert not UNSEEN.search(line)
     applied = workspace.apply()
     assert applied.code == 0, applied.err
     assert workspace.plan()["changes"] == []

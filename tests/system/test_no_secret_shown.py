@@ -306,6 +306,84 @@ def test_a_secret_in_plain_text_is_pointed_out_and_masked(
         assert_hidden(shown)
 
 
+# As the vendor makes them: 20 and 40 characters.
+ACCESS_KEY, SECRET_KEY = "QTWAOYTTINDUT2QVKYUC", "MFyfvK41ba2giqM7Uio6PznpdUKGpownRZlmVmHc"
+KEYS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("SparkBatch", {"args": [ACCESS_KEY, SECRET_KEY, "x"]}),
+    ("SparkBatch", {"args": ["x", SECRET_KEY, ACCESS_KEY]}),
+    ("SparkBatch", {"args": ["--user", ACCESS_KEY, "--key", SECRET_KEY]}),
+    ("SparkBatch", {"args": [f"user={ACCESS_KEY}", f"--pass={SECRET_KEY}"]}),
+    ("SparkBatch", {"args": [f"{ACCESS_KEY},{SECRET_KEY}"]}),
+    ("FlinkJar", {"entrypoint_args": f"in {ACCESS_KEY} {SECRET_KEY} out"}),
+    ("FlinkJar", {"runtime_config": json.dumps([{"key": "a", "value": f"{ACCESS_KEY} {SECRET_KEY}"}])}),
+    ("MrsJob", {"arguments": ["a.jar", "wordcount", ACCESS_KEY, SECRET_KEY]}),
+)
+
+
+@pytest.mark.parametrize(("kind", "more"), sampled(KEYS, 8))
+def test_an_access_key_with_its_secret_key_is_pointed_out_and_masked(
+    workspace: Workspace, kind: str, more: dict[str, Any]
+) -> None:
+    def assert_masked() -> None:
+        for _, shown in everything(workspace, ["apply", "--yes"]):
+            assert ACCESS_KEY not in shown
+            assert SECRET_KEY not in shown
+
+    workspace.write("job.yaml", manifest(kind, "job", SPECS[kind] | more))
+    found = [line for line in workspace.run("validate").err.splitlines() if "W061 literal-secret" in line]
+    in_items = isinstance(next(iter(more.values())), list) and len(next(iter(more.values()))) > 1
+    assert len(found) == (2 if in_items else 1)
+    assert_masked()
+    others = str(more).replace(SECRET_KEY, SECRET_KEY[::-1]).replace(ACCESS_KEY, ACCESS_KEY[::-1])
+    for spec in (SPECS[kind] | yaml.safe_load(others), SPECS[kind]):
+        workspace.write("job.yaml", manifest(kind, "job", spec))
+        assert_masked()
+
+
+def test_an_error_beside_a_key_pair_does_not_show_it(bare: Workspace) -> None:
+    for number, (kind, more) in enumerate(KEYS):
+        text = yaml.safe_dump(manifest(kind, "job", SPECS[kind] | more), sort_keys=False)
+        for place, end in enumerate(BREAKS):
+            for at, line in enumerate(text.splitlines()):
+                if ACCESS_KEY in line or SECRET_KEY in line:
+                    broken = [*text.splitlines()[: at + 1], end]
+                    bare.write(f"{number}-{place}-{at}.yaml", text + "\n".join(["---", *broken]))
+                    bare.write(
+                        f"t-{number}-{place}-{at}.yaml", text.replace(line, f"{line} {{{{ nosuch }}}}")
+                    )
+    ran = bare.run("validate")
+    assert ran.code == 4
+    assert ACCESS_KEY not in ran.out + ran.err
+    assert SECRET_KEY not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "secret"),
+    [
+        ([{"key": "table.exec.state.ttl", "value": "1 h"}], ""),
+        ([{"key": "a", "value": "1"}, {"key": "fs.obs.secret.key", "value": "hunter2"}], "hunter2"),
+        ({"a": "1", "my.password": "hunter2"}, "hunter2"),
+        ({"a": "1", "state.backend": "rocksdb", "n": 3}, ""),
+        ("a=1\nfs.obs.secret.key=hunter2\n", "hunter2"),
+        ("a=1\nb.c=2\n", ""),
+        ("neither of them", "neither of them"),
+    ],
+)
+def test_the_settings_of_a_stream_are_told_apart(bare: Workspace, settings: Any, secret: str) -> None:
+    text = settings if isinstance(settings, str) else json.dumps(settings)
+    bare.write("job.yaml", manifest("FlinkJar", "job", SPECS["FlinkJar"] | {"runtime_config": text}))
+    ran = bare.run("validate")
+    assert ("W061" in ran.err) == bool(secret)
+    rendered = bare.run("render").out
+    assert "runtime_config" in rendered
+    if secret:
+        assert secret not in rendered
+        assert "***" in rendered
+        assert ("a" in rendered.split("runtime_config")[1]) or secret == text
+    else:
+        assert yaml.safe_load(rendered)["spec"]["runtime_config"] == text
+
+
 BREAKS = ("  nosuch: 1", "  [", "  x: {{ nosuch }}", "\tx: 1", "  - a")
 
 

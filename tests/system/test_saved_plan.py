@@ -68,7 +68,7 @@ def names(emulator: Emulator, kind: str = "SparkBatch") -> list[str]:
 def test_a_plan_is_saved_and_applied_once(workspace: Workspace, emulator: Emulator) -> None:
     workspace.write("all.yaml", [manifest(kind, "job", spec) for kind, spec in SPECS.items()])
     ran = workspace.run("plan", "--out", FILE)
-    assert ran.err.splitlines()[-1].endswith("apply it with: deployer apply --plan plan.json -t test")
+    assert ran.err.splitlines()[-1].endswith("apply it with: deployer apply -t test --plan plan.json")
     applied = apply(workspace)
     assert (applied.code, applied.out.splitlines()[-1]) == (0, "Apply complete: 4 applied.")
     again = apply(workspace)
@@ -89,7 +89,7 @@ def test_a_rerun_must_be_said_again(workspace: Workspace, emulator: Emulator, cl
         "--rerun is (not set), but the plan was created with name=alpha" in refused.err,
     ) == (3, True)
     assert refused.err.endswith(
-        "create a new plan, or run deployer apply --plan plan.json -t test --rerun name=alpha\n"
+        "create a new plan, or run deployer apply -t test --plan plan.json --rerun name=alpha\n"
     )
     assert apply(workspace, "--rerun", "name=alpha").out.endswith("Apply complete: 1 applied.\n")
     assert names(emulator) == ["alpha", "alpha"]
@@ -222,7 +222,7 @@ def test_stale_by_a_manifest(workspace: Workspace, emulator: Emulator) -> None:
     assert ran.code == 6
     assert ran.err.splitlines()[-7:] == [
         "  - SparkBatch alpha in q: planned create",
-        '    - /conf  planned no change, now null -> {"fs.obs.secret.key": "***"}',
+        '    - /conf/fs.obs.secret.key  planned no change, now null -> "***"',
         "    - /numExecutors  planned null -> 2, now null -> 3",
         "  - SparkBatch gone in q: planned create; now not in a selected manifest",
         "  - SparkBatch new in q: not in the saved plan; now create",
@@ -341,7 +341,7 @@ def test_an_explanation_has_an_end(workspace: Workspace) -> None:
     plan = save(workspace)
     for change in plan["changes"]:
         change["fields"] += [
-            {"path": f"/{number}", "live": None, "desired": "x" * 1000, "sensitive": False}
+            {"path": f"/{number}", "live": None, "desired": "x" * 1000, "sensitive": False, "note": ""}
             for number in range(100)
         ]
     workspace.write(FILE, json.dumps(plan | {"digest": "0" * 64}))
@@ -403,7 +403,7 @@ def test_what_could_add_something_must_be_said_again(workspace: Workspace, emula
         ran = apply(workspace, *options)
         assert ran.code == 3
         assert words in ran.err
-        assert "deployer apply --plan plan.json -t other --values m.values --set n=VALUE" in ran.err
+        assert "deployer apply -t other --values m.values --set n=VALUE --plan plan.json" in ran.err
     # Its value is not in the file, but what comes of it is in the digest.
     assert "null -> 3" in apply(workspace, *options_of_plan[:-1], "n=3").err
     assert apply(workspace, *options_of_plan).code == 0
@@ -458,7 +458,9 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
     def evil(plan: Any) -> None:
         (change,) = plan["changes"]
         change["name"] = "evil"
-        change["fields"] = [{"path": "/file", "live": None, "desired": "evil.jar", "sensitive": False}]
+        change["fields"] = [
+            {"path": "/file", "live": None, "desired": "evil.jar", "sensitive": False, "note": ""}
+        ]
 
     forge(workspace, evil)
     right = saved(workspace)["digest"]
@@ -531,7 +533,7 @@ def test_what_a_forged_plan_shows_is_tame(workspace: Workspace) -> None:
     write(workspace)
     save(workspace)
     wild = "::error::\x1b[2J\r\n::warning::\u202e##[x]\x00\ud800" + "x" * 10_000
-    field = {"path": wild, "live": wild, "desired": [wild], "sensitive": False}
+    field = {"path": wild, "live": wild, "desired": [wild], "sensitive": False, "note": ""}
     live = {"id": wild, "state": wild}
 
     def change(plan: Any) -> None:

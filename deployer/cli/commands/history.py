@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command, selector
 from deployer.errors import Exit, UsageError
+from deployer.escape import json_text
 from deployer.model import Job, Source
 from deployer.project.load import STATE_FOLDER
 from deployer.report import history, text
@@ -51,7 +51,7 @@ def command(options: Options, style: str, limit: int) -> Exit:
         if options.target in {None, intent.target} and is_selected(_as_job(intent))
     ][-limit:]
     if style == "json":
-        out(json.dumps(history.data(chosen), indent=2))
+        out(json_text(history.data(chosen)))
     elif chosen:
         out(history.text(chosen))
     else:

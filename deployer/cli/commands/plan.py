@@ -34,7 +34,7 @@ EXAMPLES = examples(
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
 @click.option("--out", "out_file", metavar="FILE", help="Save the plan to FILE (for apply --plan).")
 @rerun_option
-@click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs and all fields of new jobs.")
+@click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs.")
 @project_command
 def command(
     options: Options,
@@ -68,7 +68,7 @@ def command(
     if path and out_file:
         inputs = saved_plan_options.inputs(options, loaded, rerun)
         write(path, as_text(inputs, plan))
-        command_line = saved_plan_options.apply_command(out_file, inputs, loaded.project.folder)
+        command_line = saved_plan_options.apply_command(out_file, inputs, loaded)
         err(text.note(f"plan saved to {out_file}; apply it with: {command_line}"))
     if plan.errors:
         return Exit.ERROR

@@ -13,7 +13,7 @@ from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.documents.dump import dump
 from deployer.errors import Exit
-from deployer.escape import printable
+from deployer.escape import is_visible, printable
 from deployer.kinds import KINDS
 from deployer.manifests.check import with_texts
 from deployer.model import Document, Manifest, Path
@@ -61,7 +61,7 @@ def _shown(manifest: Manifest) -> dict[str, Any]:
 def _yaml(value: Any) -> str:
     """Format as YAML; characters that are not printable become escapes."""
     text = dump(value)
-    return text if text.replace("\n", "").isprintable() else dump(value, allow_unicode=False)
+    return text if is_visible(text.replace("\n", "")) else dump(value, allow_unicode=False)
 
 
 def _origins(document: Document, value: Any, values: Mapping[str, str]) -> Iterator[str]:

@@ -11,8 +11,9 @@ import yaml
 
 from deployer.cli.examples import examples
 from deployer.cli.options import format_option
+from deployer.documents.dump import dump
 from deployer.errors import DeployerError, Exit, UsageError, nearest
-from deployer.escape import printable, value
+from deployer.escape import json_text, printable, value
 from deployer.kinds import KINDS
 from deployer.kinds.tables import load_table, operations, schema_folder
 from deployer.report.terminal import err, out
@@ -132,10 +133,17 @@ def import_(page: str, style: str) -> Exit:
     """Print the parameter tables of a vendor page, as the start of a table file."""
     table = as_table(load_page(page))
     if style == "json":
-        out(json.dumps(table, indent=2, ensure_ascii=False))
+        text = json.dumps(table, indent=2, ensure_ascii=False)
+        out(text if _is_plain(text) else json_text(table))
     else:
-        out(yaml.safe_dump(table, sort_keys=False, allow_unicode=True, width=110), newline=False)
+        text = yaml.safe_dump(table, sort_keys=False, allow_unicode=True, width=110)
+        out(text if _is_plain(text) else dump(table, allow_unicode=False), newline=False)
     return Exit.DONE
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether nothing in a vendor page's text needs an escape."""
+    return all(printable(line) == line for line in text.split("\n"))
 
 
 @command.command(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command
 from deployer.errors import Exit
+from deployer.escape import json_text
 from deployer.report import status
 from deployer.report.terminal import out
 
@@ -29,7 +28,7 @@ def command(options: Options, style: str) -> Exit:
     with session.connected(loaded) as client:
         plan, live = session.plan(client, loaded)
     if style == "json":
-        out(json.dumps(status.data(plan.changes, live.now), indent=2))
+        out(json_text(status.data(plan.changes, live.now)))
     else:
         out(status.text(plan.changes, live.now))
     session.report_errors(plan)

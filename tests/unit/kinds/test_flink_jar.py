@@ -144,7 +144,7 @@ SETTINGS = '[{"key": "a", "value": "1"}, {"key": "secret.key", "value": "s3cr3t"
         ('[{"key": "a", "value": "2"}]', SETTINGS, {"/runtime_config/a": ("1", "2")}),
         ('[{"key": "b", "value": "2"}]', SETTINGS, {"/runtime_config/b": (None, "2")}),
         (SETTINGS.replace("s3", "S3"), SETTINGS, {"/runtime_config/secret.key": (None, None)}),
-        (SETTINGS, None, {"/runtime_config": (None, None)}),
+        (SETTINGS, None, {"/runtime_config/a": (None, "1"), "/runtime_config/secret.key": (None, None)}),
         ("other", SETTINGS, {"/runtime_config": (None, None)}),
         ("", SETTINGS, {}),
         ('[{"other": 1}]', '[{"other": 1}]', {}),

@@ -76,7 +76,9 @@ def test_different_settings_are_different(field: Row, live: Any, desired: Any) -
         ),
         (row("Map of key=val", sensitive=["*.key"]), "{a.key=1}", {"a.key": "1"}, {"/it": (None, None)}),
         (row("String", sensitive=True), "a", "b", {"/it": (None, None)}),
-        (row("String"), "obs://AK:SK@host/a", "obs://AK:SK@host/b", {"/it": (None, None)}),
+        (row("String"), "obs://AK:SK@host/a", "obs://AK:SK@host/b", {"/it": ("obs://***@host/a", "obs://***@host/b")}),
+        (row("String"), "obs://AK:SK@host/a", "obs://AK:KS@host/a", {"/it": (None, None)}),
+        (row("String"), "obs://host/a", "obs://AK:SK@evil/a", {"/it": ("obs://host/a", "obs://***@evil/a")}),
         (
             row("List of String"),
             ["-v", "--password", "x", "a"],
@@ -84,7 +86,7 @@ def test_different_settings_are_different(field: Row, live: Any, desired: Any) -
             {"/it/0": ("-v", None), "/it/1": (None, None), "/it/2": ("a", "b")},
         ),
         (row("List of String"), "[--password, x]", ["--password", "y"], {"/it": (None, None)}),
-        (row("Object"), {}, {"a": [{"db.password": "x"}]}, {"/it/a": (None, None)}),
+        (row("Object"), {}, {"a": [{"db.password": "x"}]}, {"/it/a": (None, [{"db.password": "***"}])}),
     ],
 )  # fmt: skip
 def test_a_change_is_shown_at_its_pointer(field: Row, live: Any, desired: Any, shown: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,8 +36,10 @@ from deployer.model import (
     Source,
     utc_time,
 )
+from deployer.planning.plan_json import as_data
+from deployer.planning.saved_plan import Inputs, SavedPlan
 from deployer.report import json as json_report
-from deployer.report import markdown, status, text
+from deployer.report import markdown, stale, status, text
 from testing.workspace import ROOT, SPECS
 
 GOLDEN = ROOT / "tests" / "cases" / "golden"
@@ -246,11 +248,8 @@ def test_a_value_is_one_line(data: Any) -> None:
         ("x" * 500 + "A" + "y" * 500, "x" * 500 + "B" + "y" * 500),
         ("x" * 500, "x" * 500 + "B"),
         ("A" + "x" * 500, "B" + "x" * 500),
-        ("A", "x" * 500),
         (["x"] * 100 + ["A"], ["x"] * 100 + ["B"]),
         ({"a": "x" * 300, "z": "A"}, {"z": "B", "a": "x" * 300}),
-        (None, "x" * 500),
-        (1, "x" * 500),
     ],
 )
 def test_a_pair_shows_the_first_difference(live: Any, desired: Any) -> None:
@@ -280,8 +279,96 @@ def test_time(milliseconds: int, time: datetime | None) -> None:
     assert utc_time(milliseconds) == time
 
 
-def test_many_fields_are_cut_short() -> None:
-    fields = [FieldChange(f"/args/{n}", None, "x") for n in range(100)]
-    lines = list(text.field_lines(fields))
-    assert len(lines) == text.MAX_FIELDS + 1
-    assert lines[-1] == "... and 60 more (see --format json)"
+@pytest.mark.parametrize("live", [None, run(job("daily"))])
+def test_no_change_hides_fields(live: LiveJob | None) -> None:
+    fields = tuple(FieldChange(f"/args/{n}", None, f"x{n}" * 50) for n in range(200))
+    plan = Plan("prod", (Change(Action.CREATE, job("daily"), "why", fields=fields, live=live),))
+    for shown in (text.plan(plan), markdown.plan(plan)):
+        assert [field.path for field in fields if f'"{field.desired}"' not in shown] == []
+
+
+def test_a_field_has_its_note() -> None:
+    fields = (FieldChange("/priority", None, 3, note="not in the API reference"),)
+    plan = Plan("prod", (Change(Action.CREATE, job("daily"), "why", fields=fields),))
+    assert "/priority  + 3  (not in the API reference)" in text.plan(plan)
+    assert "+   /priority: 3  (not in the API reference)" in markdown.plan(plan)
+    assert json.loads(json_report.plan(plan))["changes"][0]["fields"][0]["note"] == "not in the API reference"
+
+
+# --- what is too long for a comment -----------------------------------------------------------------------
+
+
+def long_plan(number: int, size: int, more: Sequence[Change] = ()) -> Plan:
+    changes = [
+        Change(
+            Action.CREATE,
+            job(f"job-{at}"),
+            "not deployed",
+            fields=(FieldChange("/file", None, "a.py"), FieldChange("/args", None, ["x" * size])),
+        )
+        for at in range(number)
+    ]
+    return Plan("prod", (*changes, *more), digest="5f" * 32)
+
+
+def test_a_comment_that_fits_is_whole() -> None:
+    shown = markdown.plan(long_plan(100, 400))
+    assert "Left out" not in shown
+    assert shown.count('/file: "a.py"') == 100
+
+
+def test_what_is_left_out_of_a_comment_is_counted_and_dangers_come_first() -> None:
+    dangers = [
+        Change(
+            action, job(f"danger-{impact}"), "for a reason", impact, (FieldChange("/file", "a.py", "b.py"),)
+        )
+        for action, impact in (
+            (Action.RESTART, Impact.RESTART),
+            (Action.DELETE, Impact.DELETES),
+            (Action.RESTART, Impact.STATE_LOST),
+        )
+    ]
+    shown = markdown.plan(long_plan(3000, 100, dangers))
+    assert len(shown) <= markdown.MAX_COMMENT
+    lines = shown.split("\n")
+    [words] = [line for line in lines if "Left out" in line]
+    changes = re.findall(r"^. [a-z]+ SparkBatch ([a-z0-9-]+) in", shown, re.MULTILINE)
+    assert changes[:4] == ["danger-deletes", "danger-state-lost", "danger-restart", "job-0"]
+    assert f"Left out: {3003 - len(changes)} changes, " in words
+    missing = sum(int(number) for number in re.findall(r"^#   left out: (\d+) field", shown, re.MULTILINE))
+    assert f"{missing} fields" in words
+    assert shown.count('/file: "b.py"') == 3
+    assert lines[-1] == f"Digest: `{'5f' * 32}`"
+
+
+def test_of_a_long_change_only_the_long_fields_are_left_out_of_a_comment() -> None:
+    shown = markdown.plan(long_plan(2, 40_000))
+    assert len(shown) <= markdown.MAX_COMMENT
+    assert shown.count('/file: "a.py"') == 2
+    assert shown.count("/args") == 1
+    assert "Left out: 1 field.**" in shown
+    assert shown.count("#   left out: 1 field") == 1
+
+
+def test_backticks_do_not_make_a_comment_too_long() -> None:
+    hostile = (FieldChange("/args", None, "`" * 50_000), FieldChange("/jars", None, "x" * 50_000))
+    plan = Plan("prod", (Change(Action.CREATE, job("daily"), "why", fields=hostile),))
+    assert len(markdown.plan(plan)) <= markdown.MAX_COMMENT
+
+
+# --- a saved plan that is stale ---------------------------------------------------------------------------
+
+
+def test_values_that_differ_late_do_not_look_equal_in_a_stale_plan() -> None:
+    def of(value: str) -> Plan:
+        fields = (FieldChange("/args/0", None, "x" * 1000 + value),)
+        return Plan("prod", (Change(Action.CREATE, job("daily"), "why", fields=fields),), digest=value * 64)
+
+    saved = SavedPlan(
+        "plan.json", Inputs("p", "prod", (), (), (), (), ()), "a" * 64, as_data(of("a"))["changes"], "1"
+    )
+    [line] = [line for line in stale.explanation(saved, of("b")) if "/args/0" in line]
+    then, now = line.split(", now ")
+    assert 'xa"' in then
+    assert 'xb"' in now
+    assert len(line) < 1000

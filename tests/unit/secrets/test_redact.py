@@ -14,6 +14,10 @@ from deployer.planning.diff import compare
 from deployer.secrets import redact
 from deployer.secrets.references import deferred_reference, reference
 
+# An access key and its secret key.
+AK, SK = "QTWAOYTTINDUT2QVKYUC", "MFyfvK41ba2giqM7Uio6PznpdUKGpownRZlmVmHc"
+SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+
 
 @pytest.mark.parametrize(
     ("text", "shown"),
@@ -39,6 +43,8 @@ from deployer.secrets.references import deferred_reference, reference
         ("password=***", "password=***"),
         ("x-auth-token: abc", "x-auth-token: ***"),
         ('token == "a b" or token != x', "token == *** or token != ***"),
+        (f"in {AK} {SK} out", "in *** *** out"),
+        (f"copy({SK!r},\n  {AK!r})", "copy('***',\n  '***')"),
     ],
 )
 def test_masked(text: str, shown: str) -> None:
@@ -55,6 +61,15 @@ def test_masked(text: str, shown: str) -> None:
         "http://host:80?x=a@b",
         '{"url": "http://host:80", "mail": "a@b"}',
         "abfs://container@account/x",
+        f"{AK} {SHA1}",
+        f"{AK} {SHA1.upper()}",
+        f"{AK} {SHA1[:20]}{SHA1[20:].upper()}",
+        f"{AK} {'x' * 100} {SK}",
+        f"{AK.lower()} {SK}",
+        f"x{AK} {SK}x",
+        f"20240703000000000000 {SK}",
+        AK,
+        SK,
         "obs://bucket/a:b@c",
         "obs://obs://b@c",
         "jdbc:mysql://host:3306/db",
@@ -124,6 +139,21 @@ def test_a_secret_is_gone(text: str, secret: str) -> None:
             {"resources": [{"name": "x", "type": "secret=***"}]},
         ),
         ("FlinkJar", {"entrypoint_args": "--sk x"}, {"entrypoint_args": "--sk ***"}),
+        ("MrsJob", {"arguments": [AK, SK, AK]}, {"arguments": ["***", "***", "***"]}),
+        ("MrsJob", {"arguments": ["x", AK, "-k", SK]}, {"arguments": ["x", "***", "-k", "***"]}),
+        ("MrsJob", {"arguments": [AK, "x", SK]}, {"arguments": [AK, "x", SK]}),
+        ("MrsJob", {"arguments": [AK, SHA1, "x"]}, {"arguments": [AK, SHA1, "x"]}),
+        ("MrsJob", {"arguments": [AK, SK[:39]]}, {"arguments": [AK, SK[:39]]}),
+        (
+            "FlinkJar",
+            {"runtime_config": '[{"key": "a", "value": "1"}, {"key": "b.secret", "value": "x"}]'},
+            {"runtime_config": '[{"key": "a", "value": "1"}, {"key": "b.secret", "value": "***"}]'},
+        ),
+        ("FlinkJar", {"runtime_config": '{"a": {"password": "x"}}'}, {"runtime_config": '{"a": "***"}'}),
+        ("FlinkJar", {"runtime_config": '{"a": 1,  "b": [2]}'}, {"runtime_config": '{"a": 1,  "b": [2]}'}),
+        ("FlinkJar", {"runtime_config": "a=1\r\nb.token=x\n"}, {"runtime_config": "a=1\r\nb.token=***\n"}),
+        ("FlinkJar", {"runtime_config": '[{"key": "a", "x": "1"}]'}, {"runtime_config": "***"}),
+        ("FlinkJar", {"runtime_config": "x y"}, {"runtime_config": "***"}),
     ],
 )
 def test_a_spec_that_can_be_shown(kind: str, spec: dict[str, Any], shown: dict[str, Any]) -> None:
@@ -133,7 +163,19 @@ def test_a_spec_that_can_be_shown(kind: str, spec: dict[str, Any], shown: dict[s
 
 
 @pytest.mark.parametrize(
-    "piece", ["obs://a:", "://a:", "--password ", "password", "-a.", 'secret="', "://@", "token\\"]
+    "piece",
+    [
+        f"{AK} ",
+        f"{SK} ",
+        "obs://a:",
+        "://a:",
+        "--password ",
+        "password",
+        "-a.",
+        'secret="',
+        "://@",
+        "token\\",
+    ],
 )
 def test_long_text_takes_no_time(piece: str) -> None:
     began = time.process_time()

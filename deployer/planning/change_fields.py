@@ -1,0 +1,85 @@
+"""The fields of a change in the order of its reports: what decides what runs comes first, and nothing is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from deployer.kinds.kind import Kind
+from deployer.kinds.tables import Row
+from deployer.model import FieldChange, Job, Path, Step
+from deployer.secrets.redact import masked
+
+NOT_IN_REFERENCE = "not in the API reference, allowed by waive: unknown-field"
+
+
+def change_fields(
+    kind: Kind, job: Job, differences: Sequence[FieldChange], steps: Sequence[Step], *, is_new: bool
+) -> tuple[FieldChange, ...]:
+    """Return the differences, or all fields of a new job, and the fields without a row that are sent."""
+    shown = masked(kind.spellings, job.spec)
+    unknown = [path for path in _unknown(kind.spellings, job.spec, ()) if _is_sent(path, differences, steps)]
+    notes = {
+        pointer(path): FieldChange(pointer(path), None, _value(shown, path), note=NOT_IN_REFERENCE)
+        for path in unknown
+    }
+    fields = [*(_all_fields(kind, shown) if is_new else differences)]
+    fields = [
+        replace(notes.pop(field.path), live=field.live) if field.path in notes else field for field in fields
+    ]
+    return tuple(sorted([*fields, *notes.values()], key=lambda field: _rank(kind, field.path)))
+
+
+def _rank(kind: Kind, path: str) -> int:
+    """Return the position of the first pattern of the kind that matches a field, or the field around it."""
+    ranks = (
+        rank
+        for rank, pattern in enumerate(kind.deciding)
+        if fnmatchcase(path, pattern) or path.startswith(f"{pattern}/")
+    )
+    return next(ranks, len(kind.deciding))
+
+
+def _all_fields(kind: Kind, shown: Mapping[str, Any]) -> Iterator[FieldChange]:
+    """Yield the fields of a new job; the settings in a map are a field each."""
+    for name, value in shown.items():
+        row = kind.spellings.get(name)
+        if row and row.text_map and isinstance(value, Mapping) and value:
+            yield from (FieldChange(pointer((name, key)), None, item) for key, item in value.items())
+        else:
+            yield FieldChange(pointer((name,)), None, value)
+
+
+def _is_sent(path: Path, differences: Sequence[FieldChange], steps: Sequence[Step]) -> bool:
+    """Return whether a change sends an unknown field: an update sends the fields that differ only."""
+    if Step.CREATE in steps:
+        return True
+    return Step.UPDATE in steps and any(field.path.split("/")[1] == path[0] for field in differences)
+
+
+def _unknown(rows: Mapping[str, Row], value: Any, path: Path) -> Iterator[Path]:
+    """Yield the paths of the fields without a row."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unknown(rows, item, (*path, index))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            row = rows.get(key)
+            if row is None:
+                yield (*path, key)
+            elif row.fields:
+                inner = {name: field for field in row.fields for name in (field.name, *field.aliases)}
+                yield from _unknown(inner, item, (*path, key))
+
+
+def _value(shown: Any, path: Path) -> Any:
+    for step in path:
+        shown = shown[step]
+    return shown
+
+
+def pointer(path: Path) -> str:
+    """Return the JSON Pointer of a path."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
