@@ -298,12 +298,16 @@ class Impact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that differs: `path` is a JSON Pointer into spec; a sensitive one carries no values."""
+    """One field that differs: `path` is a JSON Pointer into spec; a sensitive one carries no values.
+
+    `additional`: the live job has it and the manifest does not, so the service may have filled it in.
+    """
 
     path: str
     live: Any
     desired: Any
     sensitive: bool = False
+    additional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,13 +373,14 @@ class Result(StrEnum):
     """The result of a change.
 
     REFUSED: the live job is no longer as planned. TIMED_OUT: applied, but the job did not reach the awaited state
-    in time.
+    in time. DIFFERS: applied, but the live job is not as requested.
     """
 
     DONE = "done"
     FAILED = "failed"
     REFUSED = "refused"
     TIMED_OUT = "timed out"
+    DIFFERS = "differs"
     UNKNOWN = "unknown"
     SKIPPED = "skipped"
     STOPPED = "interrupted"

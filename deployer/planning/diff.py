@@ -24,6 +24,7 @@ MAX_ITEMS = 2000
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 _MEMORY = re.compile(r"([0-9]{1,15}) ?([kmgt]?)b?", re.IGNORECASE)
 _UNITS = "KMGT"
+_NOTHING = object()
 
 
 def compare(
@@ -43,7 +44,7 @@ def compare(
         if row.filled:
             live_value = _restrict_to_desired(live_value, desired_value)
         if live_value != desired_value:
-            changes += _field_changes(row, live_value, desired_value, marked=has_reference(requested))
+            changes += _field_changes(row, live_value, desired_value, requested)
     return tuple(changes)
 
 
@@ -97,19 +98,27 @@ def _canonical_object(rows: Sequence[Row], value: Any) -> Any:
     return {key: item for key, item in normalized.items() if item is not None}
 
 
-def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterator[FieldChange]:
+def _field_changes(row: Row, live: Any, desired: Any, requested: Any) -> Iterator[FieldChange]:
     """Yield the single differences inside one field; an unset side counts as an empty map or list.
 
-    A pointer is a path in the desired value, or in the live value for what was removed. `marked` means that the
-    field refers to a secret: then the live value of a moved item may be that secret.
+    A pointer is a path in the desired value, or in the live value for what was removed. `requested` is the value
+    in the manifest. If it refers to a secret, the live value of a moved item may be that secret.
     """
+    marked = has_reference(requested)
     empty: Any = {"object": {}, "array": []}.get(json_type(row.type)["type"])
     live = empty if live is None else live
     desired = empty if desired is None else desired
-    if isinstance(live, list) and isinstance(desired, list) and max(len(live), len(desired)) > MAX_ITEMS:
-        # Comparing item by item would take minutes, and the result would be unreadable.
-        yield _change(row, (), live, desired, hidden=marked)
-        return
+    if isinstance(live, list) and isinstance(desired, list):
+        added = _additional_items(live, desired)
+        if max(len(live), len(desired)) > MAX_ITEMS:
+            # Comparing item by item would take minutes, and the result would be unreadable.
+            yield _change(row, (), live, desired, hidden=marked, additional=added is not None)
+            return
+        if added is not None:
+            for index in added:
+                hidden = marked or _follows_secret_option(live, (index,))
+                yield _change(row, (index,), live[index], None, hidden=hidden, additional=True)
+            return
     # By default DeepDiff ignores keys that begin with two underscores.
     difference = DeepDiff(
         live, desired, view="tree", ignore_private_variables=False, threshold_to_diff_deeper=0
@@ -122,7 +131,30 @@ def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterat
         live_value, desired_value = _or_none(node.t1), _or_none(node.t2)
         moved = marked and (not path or desired_value is None or any(isinstance(step, int) for step in path))
         hidden = moved or _follows_secret_option(live, before) or _follows_secret_option(desired, path)
-        yield _change(row, path, live_value, desired_value, hidden=hidden)
+        additional = desired_value is None and not _is_given(requested, path)
+        yield _change(row, path, live_value, desired_value, hidden=hidden, additional=additional)
+
+
+def _additional_items(live: list[Any], desired: list[Any]) -> list[int] | None:
+    """Return the indexes of the live items that the manifest does not have; None if other items differ too."""
+    left = iter(desired)
+    wanted = next(left, _NOTHING)
+    indexes = []
+    for index, item in enumerate(live):
+        if item == wanted:
+            wanted = next(left, _NOTHING)
+        else:
+            indexes.append(index)
+    return indexes if wanted is _NOTHING else None
+
+
+def _is_given(requested: Any, path: Path) -> bool:
+    """Return whether the manifest has a value at `path`, which may be the default; the items of a list are given."""
+    for step in path:
+        if not isinstance(requested, Mapping):
+            return requested is not None
+        requested = requested.get(step)
+    return requested is not None
 
 
 def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
@@ -141,12 +173,14 @@ def _follows_secret_option(value: Any, path: Path) -> bool:
     return any(is_secret_option(item) for item in value[: path[0]][-1:])
 
 
-def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> FieldChange:
+def _change(
+    row: Row, path: Path, live: Any, desired: Any, *, hidden: bool, additional: bool = False
+) -> FieldChange:
     pointer = "".join(f"/{_escape(step)}" for step in (row.name, *path))
     secret = hidden or is_sensitive(row, path) or (bool(row.sensitive) and not path)
     if secret or _hides_credentials(live) or _hides_credentials(desired):
-        return FieldChange(pointer, None, None, sensitive=True)
-    return FieldChange(pointer, live, desired)
+        return FieldChange(pointer, None, None, sensitive=True, additional=additional)
+    return FieldChange(pointer, live, desired, additional=additional)
 
 
 def _hides_credentials(value: Any) -> bool:

@@ -34,9 +34,11 @@ from deployer.model import (
     Note,
     Phase,
     Plan,
+    State,
     Step,
     utc_time,
 )
+from deployer.planning.additional import describe, separated
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
 from deployer.planning.diff import compare
 from deployer.secrets.redact import masked
@@ -123,11 +125,17 @@ def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable
         job,
         decision.reason,
         decision.impact,
-        _all_fields(job) if decision.action is Action.CREATE else comparison.fields,
+        _all_fields(job) if decision.action is Action.CREATE else _shown_fields(decision, comparison),
         comparison.live,
         decision.steps,
         tuple(_other_runs(runs, comparison.live)) if decision.action is Action.CANCEL else (),
     )
+
+
+def _shown_fields(decision: Decision, comparison: Comparison) -> tuple[FieldChange, ...]:
+    """Return the differences; for a new run also what the previous one had and the manifest does not."""
+    is_new_run = Step.CREATE in decision.steps
+    return comparison.fields + (comparison.additional if is_new_run else ())
 
 
 def _counts_as_unmanaged(live: LiveJob) -> bool:
@@ -168,7 +176,8 @@ def _decide(
     kind = KINDS[job.kind]
     active = _active(runs)
     live = current_run(runs)
-    comparison = Comparison(job, live, _differences(kind, job, live), listing)
+    fields, additional = separated(kind, job, live, _differences(kind, job, live))
+    comparison = Comparison(job, live, fields, listing, additional)
     if kind.nature is Nature.DEFINITION:
         if len(runs) > 1:
             cause = f"several live jobs have this name: {_ids(runs)}"
@@ -297,6 +306,10 @@ def _notes(
     messages = [row.reason] if row.is_warning else []
     if comparison.rerun_undecidable:
         messages.append("rerun ignored: the service does not report the submission time")
+    # A new run's changes show them, and a job that ends needs no comparison.
+    is_kept = comparison.job.lifecycle.state is not State.ABSENT
+    if comparison.additional and is_kept and not {Step.CREATE, Step.CANCEL} & {*row.steps}:
+        messages.append(describe(KINDS[comparison.job.kind], comparison.additional))
     others = _other_runs(runs, comparison.live)
     if others and row.action is Action.CANCEL:
         messages.append(f"several runs are active; all of them will be cancelled: {_ids(_active(runs))}")
