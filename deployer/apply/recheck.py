@@ -11,7 +11,7 @@ from dataclasses import replace
 from deployer.apply.context import ChangeContext
 from deployer.cloud.observe import list_candidates
 from deployer.errors import ApiError, DeployerError
-from deployer.kinds.kind import TAGS, Kind, Nature
+from deployer.kinds.kind import TAGS, Kind, Nature, may_be_unnamed
 from deployer.kinds.ownership import matches_fingerprint
 from deployer.model import RUNNING_PHASES, Job, LiveJob, Phase, Step
 from deployer.planning.additional import separated
@@ -54,7 +54,8 @@ def list_same_name(context: ChangeContext) -> list[LiveJob]:
     listed = list_candidates(context.client, job)
     context.progress.known_ids = frozenset(run.id for run in listed)
     for run in listed:
-        unnamed = not kind.named_in_listing and not run.identity.name and run.phase in RUNNING_PHASES
+        unnamed = may_be_unnamed(kind, run) and run.phase in RUNNING_PHASES
+        unnamed &= run.identity.place in {job.identity.place, ""}
         if run.id not in context.planned_ids and (run.identity == job.identity or unnamed):
             noun = "run" if kind.nature is Nature.RUN_ONCE else "job"
             raise ChangedMeanwhile(

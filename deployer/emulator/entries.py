@@ -16,6 +16,9 @@ _LISTS = ("sessions", "job_list", "jobs")
 _DETAIL = "job_detail"
 _IDS = ("id", "job_id")
 
+# The fields that MRS lists as Java prints them.
+_PRINTED = ("arguments", "properties")
+
 
 def changed(body: Any, omit: Iterable[str], fill: Mapping[str, Any]) -> Any:
     """Return a response body, of which every entry loses the fields `omit` and gains `fill`."""
@@ -24,7 +27,8 @@ def changed(body: Any, omit: Iterable[str], fill: Mapping[str, Any]) -> Any:
         for name in omit:
             entry.pop(name, None)
         for name, more in fill.items():
-            entry[name] = _filled(entry.get(name), more)
+            add = _printed if name in _PRINTED else _filled
+            entry[name] = add(entry.get(name), more)
     return data
 
 
@@ -43,16 +47,20 @@ def _entries(body: Any) -> Iterator[dict[str, Any]]:
 
 
 def _filled(value: Any, more: Any) -> Any:
-    """Add `more` to a value: to an object, to a JSON string of one, or to a map or list as Java prints them."""
+    """Add `more` to a value: to an object or a list, or to the one in a JSON string."""
     if isinstance(value, dict) and isinstance(more, Mapping):
         return {**value, **{key: _filled(value.get(key), item) for key, item in more.items()}}
     if isinstance(value, list) and isinstance(more, list):
         return [*value, *more]
+    if isinstance(value, str) and isinstance(more, Mapping | list):
+        return json_text(_filled(json.loads(value), more))
+    return more
+
+
+def _printed(value: Any, more: Any) -> Any:
+    """Add `more` to a list or map as Java prints it: `[a, b]`, `{k=v}`."""
     if not isinstance(value, str) or not isinstance(more, Mapping | list):
         return more
-    try:
-        return json_text(_filled(json.loads(value), more))
-    except ValueError:
-        printed = [f"{key}={item}" for key, item in more.items()] if isinstance(more, Mapping) else more
-        inner = [value[1:-1]] if value[1:-1] else []
-        return f"{value[:1]}{', '.join([*inner, *map(str, printed)])}{value[-1:]}"
+    items = [f"{key}={item}" for key, item in more.items()] if isinstance(more, Mapping) else more
+    inner = [value[1:-1]] if value[1:-1] else []
+    return f"{value[:1]}{', '.join([*inner, *map(str, items)])}{value[-1:]}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deployer.kinds.kind import Kind, Nature
+from deployer.kinds.kind import TAGS, Kind, Nature
 from deployer.kinds.ownership import was_sent_otherwise
 from deployer.model import FieldChange, Job, LiveJob
 
@@ -21,12 +21,12 @@ def separated(
     """Return the differences that count as changes, and those that only the live job has.
 
     A new run is submitted with the whole body, so its changes include what the previous run had; a definition is
-    updated with the fields of the manifest only.
+    updated with the fields of the manifest only. Tags are always a change: removing one restarts nothing.
     """
-    additional = tuple(field for field in found if field.additional)
+    additional = tuple(field for field in found if field.additional and not field.path.startswith(f"/{TAGS}"))
     if not additional or (live is not None and was_sent_otherwise(kind, job, live)):
         return tuple(found), ()
-    changed = tuple(field for field in found if not field.additional)
+    changed = tuple(field for field in found if field not in additional)
     if kind.nature is Nature.RUN_ONCE and changed:
         return tuple(found), ()
     return changed, additional

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from deployer.kinds import KINDS
-from deployer.kinds.kind import Kind, Nature
+from deployer.kinds.kind import Kind, Nature, may_be_unnamed
 from deployer.kinds.ownership import Owner, is_owned, matches_fingerprint
 from deployer.model import (
     CONDITIONS,
@@ -71,6 +71,7 @@ def make_plan(
         runs[run.identity].append(run)
         if run.phase in RUNNING_PHASES and run.identity not in planned:
             same_name_elsewhere[run.identity.kind, run.identity.name].append(run)
+    kinds_with_names = {run.identity.kind for run in live.jobs if run.identity.name}
     extents = _listing_extents(live.jobs) | {
         key: _not_found(total) for key, total in live.asked_by_name.items()
     }
@@ -91,7 +92,7 @@ def make_plan(
             errors.append(Note(job.identity, job.source, failure))
             dependency_phases[job.identity] = "failed to plan"
             continue
-        unnamed = runs[job.identity._replace(name="")]
+        unnamed = _unnamed(job, runs, kinds_with_names)
         listing = extents.get(_listing_key(job.identity), "the service lists no jobs of this kind")
         same_name = same_name_elsewhere[job.kind, job.name]
         elsewhere = [run for run in same_name if is_owned(run, owner)]
@@ -191,13 +192,30 @@ def _decide(
     elif len(active) > 1 and comparison.fields:
         cause = f"several runs are active ({_ids(active)}), and the newest one differs from the manifest"
         return comparison, Decision(Action.BLOCKED, cause, "wait for them to end, or cancel them")
-    candidates = [] if kind.named_in_listing else _active(unnamed)
+    candidates = _active(unnamed)
     if live is None and candidates:
         cause = f"an unnamed active job in {kind.place} '{job.identity.place}' may be this job: {_ids(candidates)}"
         if decision.action is Action.CREATE:
             return comparison, Decision(Action.BLOCKED, cause, "wait for it to end, or cancel it")
         decision = replace(decision.and_also(cause), is_warning=True)
     return comparison, decision
+
+
+def _unnamed(
+    job: Job, runs: Mapping[Identity, Sequence[LiveJob]], kinds_with_names: Container[str]
+) -> list[LiveJob]:
+    """Return the live jobs without a name that may be `job`: in its place, or in an unknown one.
+
+    An entry that has no name although others of its listing have one, or although it shows its whole request, is
+    that of a job that was submitted without a name. Every job of a manifest has one.
+    """
+    kind = KINDS[job.kind]
+    if kind.nature is Nature.DEFINITION:
+        return []
+    places = {job.identity.place, ""}
+    found = [run for place in sorted(places) for run in runs.get(Identity(job.kind, place, ""), ())]
+    shows_names = kind.name in kinds_with_names
+    return [run for run in found if may_be_unnamed(kind, run) or (run.spec is None and not shows_names)]
 
 
 def _active(runs: Iterable[LiveJob]) -> list[LiveJob]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -95,13 +96,56 @@ def test_tags_that_are_gone(running: Workspace, emulator: Emulator) -> None:
     assert is_done(running)
 
 
-def test_a_field_that_is_gone_is_set_back(running: Workspace, emulator: Emulator) -> None:
-    write(running, smn_topic="alarms", parallel_number=3)
-    assert running.apply().code == 0
-    write(running)
-    assert running.apply().code == 0
+def test_a_field_that_is_gone_is_left_alone(workspace: Workspace, clock: Clock, emulator: Emulator) -> None:
+    """Without a fingerprint it cannot be told from one that the service filled in: it is no reason to restart."""
+    workspace.project["marks"] = False
+    workspace.write_project()
+    write(workspace, smn_topic="alarms", parallel_number=3)
+    assert workspace.apply().code == 0
+    clock.forward(10)
+    clock.tick = 0.5
+    write(workspace)
+    planned = workspace.plan()
+    assert planned["changes"] == []
+    [warning] = planned["warnings"]
+    assert (
+        "has settings that the manifest does not have: /parallel_number, /smn_topic; " in warning["message"]
+    )
+    assert workspace.apply().code == 0
     config = live(emulator)["job_config"]
-    assert (config["smn_topic"], config["parallel_number"]) == ("", 1)
+    assert (config["smn_topic"], config["parallel_number"]) == ("alarms", 3)
+
+    write(workspace, desc="new")
+    assert [field["path"] for field in workspace.plan()["changes"][0]["fields"]] == ["/desc"]
+    write(workspace, {"state": "stopped"}, desc="new")
+    assert workspace.apply().code == 0
+    config = live(emulator)["job_config"]
+    assert (live(emulator)["desc"], config["smn_topic"], config["parallel_number"]) == ("new", "alarms", 3)
+    assert is_done(workspace)
+
+
+def filled_in(emulator: Emulator, **fill: Any) -> None:
+    emulator.faults.add({"method": "GET", "path": "/streaming/jobs", "fill": fill})
+
+
+@pytest.mark.parametrize(
+    ("more", "action"),
+    [({}, None), ({"restart_when_exception": True}, "update"), ({"parallel_number": 2}, "restart")],
+)
+def test_what_the_service_filled_in_never_restarts_a_stream(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator, more: dict[str, Any], action: str | None
+) -> None:
+    """The change of another field stays what it is, and does not send what the service filled in."""
+    filled_in(emulator, job_config={"checkpoint_interval": 30, "tm_cus": 4, "smn_topic": "theirs"})
+    if more:
+        write(running, **more)
+    planned = running.plan()
+    assert [change["action"] for change in planned["changes"]] == ([action] if action else [])
+    assert ["/smn_topic, /tm_cus;" in warning["message"] for warning in planned["warnings"]] == [True]
+    applied = running.apply()
+    assert applied.code == 0, applied.out
+    [*sent] = [request.body for request in proxy.calls if request.method == "PUT"]
+    assert [{*json.loads(body)} - {"job_type"} for body in sent] == ([{*more}] if more else [])
     assert is_done(running)
 
 
