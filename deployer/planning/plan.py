@@ -41,6 +41,7 @@ from deployer.model import (
 from deployer.planning.additional import describe, separated
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
 from deployer.planning.diff import compare
+from deployer.planning.earlier import earlier_jobs, with_earlier
 from deployer.secrets.redact import masked
 from deployer.secrets.references import texts_with_references
 
@@ -75,6 +76,7 @@ def make_plan(
     extents = _listing_extents(live.jobs) | {
         key: _not_found(total) for key, total in live.asked_by_name.items()
     }
+    earlier = earlier_jobs(live.jobs, planned, owner)
     moved_ids: set[str] = set()
     changes: list[Change] = []
     warnings: list[Note] = []
@@ -98,6 +100,8 @@ def make_plan(
         elsewhere = [run for run in same_name if is_owned(run, owner)]
         moved_ids |= {run.id for run in elsewhere}
         comparison, row = _decide(job, [*own, *elsewhere], unnamed, listing, table)
+        row, warning = with_earlier(job, row, earlier, _content_differences)
+        warnings += [Note(job.identity, job.source, warning)] if warning else []
         warnings += _notes(row, comparison, [*own, *elsewhere], same_name)
         decision = _check_dependencies(job, row, dependency_phases)
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
@@ -108,7 +112,6 @@ def make_plan(
         if run.identity not in planned and run.id not in moved_ids and _counts_as_unmanaged(run)
     ]
     orphans = [run for run in unmanaged if is_owned(run, owner)]
-    warnings += _possible_renames(changes, orphans)
     plan = Plan(
         target,
         tuple(changes),
@@ -142,24 +145,6 @@ def _shown_fields(decision: Decision, comparison: Comparison) -> tuple[FieldChan
 def _counts_as_unmanaged(live: LiveJob) -> bool:
     """Return whether a live job without a manifest matters: a run that has ended is only a record."""
     return KINDS[live.identity.kind].nature is Nature.DEFINITION or live.phase in RUNNING_PHASES
-
-
-def _possible_renames(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> list[Note]:
-    """Return notes on definitions to create that may exist under an earlier name."""
-    notes = []
-    left = [orphan for orphan in orphans if KINDS[orphan.identity.kind].nature is Nature.DEFINITION]
-    for change in changes:
-        job = change.job
-        if change.action is not Action.CREATE or KINDS[job.kind].nature is not Nature.DEFINITION:
-            continue
-        for orphan in left:
-            if orphan.identity.kind == job.kind and not _differences(KINDS[job.kind], job, orphan):
-                message = (
-                    f"possible rename: {orphan.identity.name} (id {orphan.id}, {orphan.state}) has the same "
-                    "definition but no manifest; both jobs would exist"
-                )
-                notes.append(Note(job.identity, job.source, message))
-    return notes
 
 
 def _listing_key(identity: Identity) -> tuple[str, str]:
@@ -266,6 +251,11 @@ def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChang
     if has_moved and all(field.path != place_path for field in fields):
         fields = (FieldChange(place_path, live.identity.place, job.identity.place), *fields)
     return fields
+
+
+def _content_differences(kind: Kind, job: Job, live: LiveJob) -> tuple[FieldChange, ...]:
+    """Return the differences of a live job of another name that count as changes."""
+    return separated(kind, job, live, _differences(kind, job, live))[0]
 
 
 def _rerun_in_future(job: Job, now: datetime | None) -> str:
