@@ -16,6 +16,7 @@ from deployer.clock import StopSignal
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner
+from deployer.kinds.savepoint_tag import has_old_savepoint
 from deployer.manifests.check import check
 from deployer.manifests.read import read as read_manifests
 from deployer.model import Document, Identity, Job, Live, LiveJob, Manifest, Plan
@@ -291,7 +292,10 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], project
         time.sleep(max(0.0, (begun + consistency_delay - datetime.now(UTC)).total_seconds()))
         live, _ = with_submitted(client, observe(client, jobs, project_owner), submitted, jobs)
     lost = journal.without_savepoint(history, loaded.target.name)
-    known = (replace(job, savepoint="") if job.identity in lost else job for job in live.jobs)
+    known = (
+        replace(job, savepoint="") if job.identity in lost or has_old_savepoint(job) else job
+        for job in live.jobs
+    )
     return replace(live, jobs=tuple(known))
 
 
