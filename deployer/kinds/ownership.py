@@ -107,11 +107,5 @@ def matches_fingerprint(kind: Kind, job: Job, live: LiveJob) -> bool:
     return live.ownership.get("fingerprint") == fingerprint(kind, job)
 
 
-def was_sent_otherwise(kind: Kind, job: Job, live: LiveJob) -> bool:
-    """Return whether the fingerprint of a live job proves that another request body was sent for it."""
-    recorded = live.ownership.get("fingerprint", "")
-    return recorded.startswith(f"{_VERSION}-") and recorded != fingerprint(kind, job)
-
-
 def _tag_of(owner: Owner) -> str:
     return owner.project[:MAX_TAG]

@@ -80,18 +80,47 @@ def test_a_rerun_shows_what_the_new_run_does_not_have(
     assert [field["path"] for field in change["fields"]] == ["/properties/mrs.queue"]
 
 
+@pytest.mark.parametrize(
+    ("removed", "more"),
+    [
+        ({"conf": {"spark.x": "y"}}, {}),
+        ({"conf": {"spark.x": "y", "spark.z": "1"}, "args": ["a"]}, {}),
+        ({"driverMemory": "2048M"}, {}),
+        ({"resources": [{"name": "a.jar", "type": "jar"}]}, {"numExecutors": 2}),
+    ],
+)
 def test_what_a_fingerprint_proves_to_be_removed_is_a_change(
-    workspace: Workspace, emulator: Emulator, clock: Clock
+    workspace: Workspace, emulator: Emulator, clock: Clock, removed: dict[str, Any], more: dict[str, Any]
 ) -> None:
-    """The same listing, with and without another request behind it."""
-    spec = {**SPECS["SparkBatch"], "conf": {"spark.x": "y"}}
-    workspace.write("one.yaml", manifest("SparkBatch", "alpha", spec))
+    """Beside what the service filled in, which is not."""
+    before = {**SPECS["SparkBatch"], **more, **removed}
+    workspace.write("one.yaml", manifest("SparkBatch", "alpha", before))
     assert workspace.apply().code == 0
     clock.forward(10_000)
-    workspace.write("one.yaml", manifest("SparkBatch", "alpha", SPECS["SparkBatch"]))
+    shows(emulator, "SparkBatch", fill={"req_body": {"conf": {"service.one": "1"}, "image": "a/b:c"}})
+    assert (workspace.plan()["changes"], workspace.plan()["warnings"]) == ([], [])
+    workspace.write("one.yaml", manifest("SparkBatch", "alpha", {**SPECS["SparkBatch"], **more}))
     planned = workspace.plan()
     assert actions(planned) == ["resubmit"]
-    assert [field["path"] for field in planned["changes"][0]["fields"]] == ["/conf/spark.x"]
+    shown = {field["path"].split("/")[1] for field in planned["changes"][0]["fields"]}
+    assert {*removed} <= shown <= {*removed, "conf", "image"}
+
+
+@pytest.mark.parametrize(
+    "more", [{"feature": "basic"}, {"conf": {}}, {"sc_type": "A", "max_retry_times": 20}, {"args": []}]
+)
+def test_another_fingerprint_alone_proves_nothing(
+    workspace: Workspace, emulator: Emulator, clock: Clock, more: dict[str, Any]
+) -> None:
+    """A default that is written out changes the fingerprint, not the job."""
+    workspace.write("one.yaml", manifest("SparkBatch", "alpha", SPECS["SparkBatch"]))
+    assert workspace.apply().code == 0
+    clock.forward(10_000)
+    shows(emulator, "SparkBatch", fill={"req_body": {"conf": {"service.one": "1"}}})
+    workspace.write("one.yaml", manifest("SparkBatch", "alpha", {**SPECS["SparkBatch"], **more}))
+    planned = workspace.plan()
+    assert actions(planned) == []
+    assert [": /conf/service.one;" in warning["message"] for warning in planned["warnings"]] == [True]
 
 
 @pytest.mark.parametrize("kind", ["MrsJob", "SparkBatch"])
