@@ -86,10 +86,13 @@ def _record_old_savepoint(context: ChangeContext, live: LiveJob) -> None:
     entry.record_outcome(Result.DONE, live.id, "", context.client.request_id)
 
 
-def _record_used_savepoint(context: ChangeContext, before: LiveJob) -> None:
-    """Tag the job with the savepoint that it was started from, if the service has not deleted it."""
+def _record_used_savepoint(context: ChangeContext, before: LiveJob, live: LiveJob | None) -> None:
+    """Tag the job with the savepoint that it was started from, if the service has not deleted it.
+
+    `live` is the job after the start, if it was read.
+    """
     try:
-        live = context.read_job(context.progress.id)
+        live = live or context.read_job(context.progress.id)
     except ApiError:
         return
     if live is not None and live.savepoint == before.savepoint:
@@ -158,12 +161,13 @@ def start(context: ChangeContext) -> str:
             repeatable=False,
         ),
     )
-    if from_savepoint and before is not None:
-        _record_used_savepoint(context, before)
+    live = None
     if context.change.steps[0] is Step.STOP:
         live = wait_for(context, _is_not_pending, "to run", phase)
         if live is None or live.phase in {Phase.FAILED, Phase.STOPPED, Phase.DRAFT}:
             raise RequestFailed(f"{state_of(live)} after the restart")
+    if from_savepoint and before is not None:
+        _record_used_savepoint(context, before, live)
     return f"started{' from its savepoint' if from_savepoint else ''}{written.note}"
 
 
