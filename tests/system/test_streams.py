@@ -346,6 +346,7 @@ def test_a_fresh_checkout_does_not_start_from_an_older_savepoint(
     again = running.apply()
     assert (again.code, writes(proxy)) == (5, [])
     assert "no savepoint exists, so starting it would lose the job state" in again.out
+    assert "savepoint obs://b/last-month is older than the end of the last run and is not used" in again.err
     emulator.faults.clear()
     filled_in(emulator, savepoint_path="obs://b/made-by-hand", has_savepoint=True)
     assert running.plan()["changes"][0]["impact"] == "in-place"
