@@ -301,7 +301,8 @@ class Impact(StrEnum):
 class FieldChange:
     """One field that differs: `path` is a JSON Pointer into spec; a sensitive one carries no values.
 
-    `note` says what is special about it, if anything is.
+    `note` says what is special about it, if anything is. `additional`: the live job has it and the manifest does not,
+    so the service may have filled it in.
     """
 
     path: str
@@ -309,6 +310,7 @@ class FieldChange:
     desired: Any
     sensitive: bool = False
     note: str = ""
+    additional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,13 +446,14 @@ class Result(StrEnum):
     """The result of a change.
 
     REFUSED: the live job is no longer as planned. TIMED_OUT: applied, but the job did not reach the awaited state
-    in time.
+    in time. DIFFERS: applied, but the live job is not as requested.
     """
 
     DONE = "done"
     FAILED = "failed"
     REFUSED = "refused"
     TIMED_OUT = "timed out"
+    DIFFERS = "differs"
     UNKNOWN = "unknown"
     SKIPPED = "skipped"
     STOPPED = "interrupted"

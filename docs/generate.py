@@ -62,7 +62,8 @@ EXIT_CODES: Mapping[Exit, str] = {
     ),
     Exit.PARTLY: (
         "Partly done: some changes failed or were skipped and others were applied, a change failed halfway, or a "
-        "submitted job failed or timed out. `wait`: a job did not reach the state in time, or only some jobs did."
+        "submitted job failed, timed out or is not as requested. `wait`: a job did not reach the state in time, or "
+        "only some jobs did."
     ),
     Exit.INTERRUPTED: (
         "Interrupted by Ctrl-C or SIGTERM. Running requests were left to finish, the rest was not started; the next "

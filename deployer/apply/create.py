@@ -10,7 +10,7 @@ from deployer.apply.recheck import has_this_content, list_same_name
 from deployer.apply.writes import Evidence, Write, find_lost, send_write
 from deployer.cloud.observe import list_candidates
 from deployer.errors import ApiError, ResponseLost
-from deployer.kinds.kind import Nature
+from deployer.kinds.kind import Nature, may_be_unnamed
 from deployer.kinds.ownership import with_ownership
 from deployer.model import LiveJob, Spec, Step
 
@@ -76,8 +76,8 @@ def _find(context: ChangeContext) -> Evidence:
 
 def _may_be_created(context: ChangeContext, live: LiveJob) -> bool:
     identity = context.job.identity
-    unnamed = not context.kind.named_in_listing and not live.identity.name
-    return live.identity == identity or (unnamed and live.identity.place == identity.place)
+    unnamed = may_be_unnamed(context.kind, live) and live.identity.place in {identity.place, ""}
+    return live.identity == identity or unnamed
 
 
 def _is_created(context: ChangeContext, live: LiveJob) -> bool:

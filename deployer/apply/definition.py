@@ -5,6 +5,7 @@ All of them can be repeated safely, except a start: two starts would run the job
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from deployer.apply import journal
@@ -12,8 +13,9 @@ from deployer.apply.context import ChangeContext
 from deployer.apply.recheck import ChangedMeanwhile, drift
 from deployer.apply.wait import state_of, wait_for
 from deployer.apply.writes import Write, live_shows, send_write
-from deployer.errors import RequestFailed
+from deployer.errors import ApiError, RequestFailed
 from deployer.kinds.kind import TAGS, Kind
+from deployer.kinds.savepoint_tag import has_old_savepoint, savepoint_tag
 from deployer.kinds.tables import json_type
 from deployer.model import LiveJob, Phase, Result, Step
 
@@ -25,6 +27,9 @@ def stop(context: ChangeContext) -> str:
     """
     progress, before = context.progress, context.live
     savepoint = context.job.lifecycle.savepoint
+    if savepoint:
+        # Before the stop: if this process is killed, another checkout must not take it for the state of this run.
+        _record_old_savepoint(context, before)
     try:
         written = send_write(
             context,
@@ -52,13 +57,46 @@ def stop(context: ChangeContext) -> str:
     if not savepoint:
         return f"stopped without a savepoint{written.note}"
     # A listing shows "yes" for any savepoint: a new one cannot be distinguished from an older one.
-    if not stopped.savepoint or (stopped.savepoint == before.savepoint and stopped.savepoint != "yes"):
+    is_old = stopped.savepoint == before.savepoint and stopped.savepoint != "yes"
+    is_old |= has_old_savepoint(replace(stopped, ownership=before.ownership))
+    if not stopped.savepoint or is_old:
         message = "stopped, but no savepoint was created"
         # An older savepoint may exist: the next plan must not use it as the state of this run.
         entry = context.shared.journal.intent(context.change, journal.SAVEPOINT, progress.id)
         entry.record_outcome(Result.FAILED, progress.id, message)
         raise RequestFailed(f"{message}; remaining steps skipped, the job stays stopped")
     return f"stopped with a savepoint{written.note}"
+
+
+def _record_old_savepoint(context: ChangeContext, live: LiveJob) -> None:
+    """Tag the job with the savepoint that it shows, which is older than the end of its run."""
+    tag = savepoint_tag(live)
+    is_marked = context.shared.owner is not None and context.kind.ownership_field == TAGS
+    if not tag or not is_marked or has_old_savepoint(live):
+        return
+    entry = context.shared.journal.intent(context.change, Step.UPDATE, live.id)
+    try:
+        context.client.tag(context.kind, live.id, tag)
+    except ApiError as error:
+        # Only this checkout's journal will know.
+        message = f"cannot record that savepoint {live.savepoint} is an old one: {error}"
+        entry.record_outcome(Result.FAILED, live.id, message, context.client.request_id)
+        context.shared.report(f"{context.job.identity}: {message}")
+        return
+    entry.record_outcome(Result.DONE, live.id, "", context.client.request_id)
+
+
+def _record_used_savepoint(context: ChangeContext, before: LiveJob, live: LiveJob | None) -> None:
+    """Tag the job with the savepoint that it was started from, if the service has not deleted it.
+
+    `live` is the job after the start, if it was read.
+    """
+    try:
+        live = live or context.read_job(context.progress.id)
+    except ApiError:
+        return
+    if live is not None and live.savepoint == before.savepoint:
+        _record_old_savepoint(context, replace(live, ownership=before.ownership))
 
 
 def update(context: ChangeContext) -> str:
@@ -123,10 +161,13 @@ def start(context: ChangeContext) -> str:
             repeatable=False,
         ),
     )
+    live = None
     if context.change.steps[0] is Step.STOP:
         live = wait_for(context, _is_not_pending, "to run", phase)
         if live is None or live.phase in {Phase.FAILED, Phase.STOPPED, Phase.DRAFT}:
             raise RequestFailed(f"{state_of(live)} after the restart")
+    if from_savepoint and before is not None:
+        _record_used_savepoint(context, before, live)
     return f"started{' from its savepoint' if from_savepoint else ''}{written.note}"
 
 

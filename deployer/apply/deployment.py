@@ -8,7 +8,7 @@ from deployer.apply import definition
 from deployer.apply.cancel import cancel
 from deployer.apply.context import ApplyContext, ChangeContext
 from deployer.apply.create import create
-from deployer.apply.recheck import ChangedMeanwhile, read_back, recheck
+from deployer.apply.recheck import ChangedMeanwhile, Differs, read_back, recheck
 from deployer.apply.writes import OutcomeUnknown
 from deployer.errors import DeployerError, Interrupted
 from deployer.model import Change, Outcome, Result, Step
@@ -50,7 +50,10 @@ def deploy(shared: ApplyContext, change: Change, planned_ids: Collection[str]) -
     except Exception as error:  # noqa: BLE001 - the other changes continue, and this one is reported
         message = f"internal error {type(error).__name__}; please report this bug"
         return _outcome(context, Result.UNKNOWN, progress.partial, message)
-    return _outcome(context, Result.DONE, read_back(context))
+    try:
+        return _outcome(context, Result.DONE, read_back(context))
+    except Differs as error:
+        return _outcome(context, Result.DIFFERS, str(error))
 
 
 def _failure(context: ChangeContext, error: DeployerError) -> str:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from deployer.apply.context import ChangeContext
 from deployer.cloud.observe import list_candidates
 from deployer.errors import ApiError, DeployerError
-from deployer.kinds.kind import TAGS, Kind, Nature
+from deployer.kinds.kind import TAGS, Kind, Nature, may_be_unnamed
 from deployer.kinds.ownership import matches_fingerprint
 from deployer.model import RUNNING_PHASES, Job, LiveJob, Phase, Step
+from deployer.planning.additional import separated
 from deployer.planning.diff import compare
 
 
@@ -53,7 +54,8 @@ def list_same_name(context: ChangeContext) -> list[LiveJob]:
     listed = list_candidates(context.client, job)
     context.progress.known_ids = frozenset(run.id for run in listed)
     for run in listed:
-        unnamed = not kind.named_in_listing and not run.identity.name and run.phase in RUNNING_PHASES
+        unnamed = may_be_unnamed(kind, run) and run.phase in RUNNING_PHASES
+        unnamed &= run.identity.place in {job.identity.place, ""}
         if run.id not in context.planned_ids and (run.identity == job.identity or unnamed):
             noun = "run" if kind.nature is Nature.RUN_ONCE else "job"
             raise ChangedMeanwhile(
@@ -90,8 +92,15 @@ def has_this_content(kind: Kind, job: Job, live: LiveJob) -> bool:
     return matches_fingerprint(kind, job, live) or (live.spec is not None and not drift(kind, job, live))
 
 
+class Differs(DeployerError):
+    """The live job is not as requested: an error of deployer or of the service."""
+
+
 def read_back(context: ChangeContext) -> str:
-    """Read the job back, and describe how it differs from the request: an error of deployer or the service."""
+    """Read the job back and compare it with the request, and return a note if that is not possible.
+
+    Raises Differs if the next plan would change the job, or could not find it.
+    """
     steps, progress = context.change.steps, context.progress
     if not {Step.CREATE, Step.UPDATE} & {*steps}:
         return ""
@@ -103,11 +112,23 @@ def read_back(context: ChangeContext) -> str:
             error_text = str(error)
     if error_text:
         return f"could not be read back: {error_text}"
-    if live is None or matches_fingerprint(context.kind, context.job, live):
+    if live is None:
+        return ""
+    if not live.identity.name:
+        noun = "run" if context.kind.nature is Nature.RUN_ONCE else "job"
+        raise Differs(
+            f"but the service does not return the name of the {noun}: deployer cannot recognize it later, and the "
+            f"next apply may submit it again"
+        )
+    if matches_fingerprint(context.kind, context.job, live):
         return ""
     if live.spec is None:
         return "but the service does not return the spec, so it cannot be compared"
-    if names := drift(context.kind, context.job, live):
-        fields = ", ".join(names)
-        return f"but the deployed spec differs from the request ({fields}); please report this bug"
+    found = compare(context.kind.rows, live.spec, context.kind.expect(context.job.spec), live.unobserved)
+    # What the service has filled in is no difference, as in the next plan.
+    changed, _ = separated(context.kind, context.job, live, found)
+    if names := dict.fromkeys(change.path.split("/")[1] for change in changed):
+        raise Differs(
+            f"but the deployed spec differs from the request ({', '.join(names)}); please report this bug"
+        )
     return ""

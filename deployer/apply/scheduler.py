@@ -47,7 +47,7 @@ GRACE_SECONDS = 10.0
 LOG_LINES = 10
 
 # The results at which --fail-fast stops.
-_FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
+_FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED, Result.DIFFERS}
 
 
 @dataclass(frozen=True, slots=True)

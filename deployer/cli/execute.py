@@ -179,14 +179,18 @@ def interruptible(stop_signal: StopSignal) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+# The results of changes that were applied, but whose job is not as it should be.
+_APPLIED = {Result.TIMED_OUT, Result.DIFFERS}
+
+
 def exit_code(ended: list[Outcome], *, blocked: int, errors: int) -> Exit:
     """Return 7 before 8 before 5: outcome unknown, partially applied, blocked."""
     results = {outcome.result for outcome in ended}
     if Result.UNKNOWN in results:
         return Exit.UNKNOWN
-    if errors or results & {Result.FAILED, Result.SKIPPED, Result.TIMED_OUT}:
+    if errors or results & {Result.FAILED, Result.SKIPPED, *_APPLIED}:
         # A failed change with an id has had an effect: a draft, a stopped job.
-        begun = [outcome for outcome in ended if outcome.result is Result.TIMED_OUT or _has_begun(outcome)]
+        begun = [outcome for outcome in ended if outcome.result in _APPLIED or _has_begun(outcome)]
         return Exit.PARTLY if begun or Result.DONE in results else Exit.ERROR
     return Exit.BLOCKED if blocked or Result.REFUSED in results else Exit.DONE
 

@@ -18,9 +18,21 @@ from deployer.errors import DeployerError, InvalidInput, NothingSelected, Proble
 from deployer.invocation import Invocation
 from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner
+from deployer.kinds.savepoint_tag import has_old_savepoint
 from deployer.manifests.check import check
 from deployer.manifests.read import read as read_manifests
-from deployer.model import Document, Identity, Job, Limit, Live, LiveJob, Manifest, Plan, Scope
+from deployer.model import (
+    FAILED_PHASES,
+    Document,
+    Identity,
+    Job,
+    Limit,
+    Live,
+    LiveJob,
+    Manifest,
+    Plan,
+    Scope,
+)
 from deployer.project.load import STATE_FOLDER, Project, manifest_files
 from deployer.project.load import find as find_project
 from deployer.project.load import load as load_project
@@ -374,8 +386,16 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], project
         time.sleep(max(0.0, (begun + consistency_delay - datetime.now(UTC)).total_seconds()))
         live, _ = with_submitted(client, observe(client, jobs, project_owner), submitted, jobs)
     lost = journal.without_savepoint(history, loaded.target.name)
-    known = (replace(job, savepoint="") if job.identity in lost else job for job in live.jobs)
-    return replace(live, jobs=tuple(known))
+    old = [job for job in live.jobs if job.savepoint and (job.identity in lost or has_old_savepoint(job))]
+    ids = {job.id for job in old}
+    known = (replace(job, savepoint="") if job.id in ids else job for job in live.jobs)
+    notes = {
+        job.identity: f"savepoint {job.savepoint} is older than the end of the last run and is not used; if it is the "
+        "right one, start the job in the console"
+        for job in old
+        if job.phase in FAILED_PHASES
+    }
+    return replace(live, jobs=tuple(known), notes={**notes, **live.notes})
 
 
 def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:

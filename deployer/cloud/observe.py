@@ -14,7 +14,7 @@ from deployer.cloud.client import Client
 from deployer.cloud.paging import Page
 from deployer.errors import ApiError, NotSent, RequestFailed, ResponseTimeout
 from deployer.kinds import KINDS
-from deployer.kinds.kind import TAGS, Entry, Kind, text
+from deployer.kinds.kind import TAGS, Entry, Kind, may_be_unnamed, text
 from deployer.kinds.ownership import Owner, extract_ownership, is_owned, ownership_filter
 from deployer.kinds.tables import Row, load_table
 from deployer.model import Identity, Job, Live, LiveJob
@@ -107,8 +107,11 @@ def list_candidates(client: Client, job: Job) -> list[LiveJob]:
         if not filters or error.status != 400:
             raise
         entries = client.entries(kind, path_values)
-    names = {job.name} if kind.named_in_listing else {job.name, ""}
-    live = [live_job for live_job in _live_jobs(kind, entries, job) if live_job.identity.name in names]
+    live = [
+        live_job
+        for live_job in _live_jobs(kind, entries, job)
+        if live_job.identity.name == job.name or may_be_unnamed(kind, live_job)
+    ]
     return _with_tags(client, kind, live, {job.identity})[0]
 
 

@@ -36,6 +36,8 @@ _HAPPENS: Mapping[str, Check] = {
     "stale": number(least=0, whole=False),
     "shift": number(),
     "repeat": boolean,
+    "omit": list_of(text(least=1), least=1),
+    "fill": map_of(_any_value),
 }
 _HOW: Mapping[str, Check] = {
     "after": boolean,
@@ -50,7 +52,8 @@ class Rule:
     """A fault rule. `path` is searched in the path and query of a request; an empty `nth` means every request.
 
     `after`: delay, status and drop are applied after the request was executed. A `body` that is a string is sent
-    unchanged. `stale` (seconds), `shift` (records) and `repeat` change the content of a listing.
+    unchanged. `stale` (seconds), `shift` (records) and `repeat` change the content of a listing, `omit` and `fill`
+    the fields of its entries.
     """
 
     path: re.Pattern[str]
@@ -66,6 +69,8 @@ class Rule:
     stale: float = 0
     shift: int = 0
     repeat: bool = False
+    omit: tuple[str, ...] = ()
+    fill: Mapping[str, Any] = field(default_factory=dict)
 
     def matches(self, call: Call) -> bool:
         return self.method in (None, call.method) and self.path.search(call.target) is not None
@@ -81,7 +86,9 @@ def read(data: Any) -> Rule:
         path = re.compile(data.get("path", ""))
     except re.error as error:
         raise ParameterError(f"path is not a valid regular expression: {error}") from None
-    return Rule(**{**data, "path": path, "nth": frozenset(nth if isinstance(nth, list) else [nth])})
+    omit = tuple(data.get("omit", ()))
+    nth = frozenset(nth if isinstance(nth, list) else [nth])
+    return Rule(**{**data, "path": path, "nth": nth, "omit": omit})
 
 
 @dataclass(slots=True)

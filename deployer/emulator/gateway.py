@@ -15,6 +15,7 @@ from deployer.emulator import admin
 from deployer.emulator.access import Access
 from deployer.emulator.api import ApiError, Call, Request, Response, gateway_error, json_text
 from deployer.emulator.checks import ParameterError
+from deployer.emulator.entries import changed
 from deployer.emulator.faults import Faults, Rule
 from deployer.emulator.http1 import Reply
 from deployer.emulator.routes import Router
@@ -62,7 +63,10 @@ class Gateway:
             return None
         if rule.status is not None:
             response = self._fault_response(call, rule, rule.status, response)
-        reply = _reply(response or self._response(call, store))
+        response = response or self._response(call, store)
+        if (rule.omit or rule.fill) and response.status < 300:
+            response = replace(response, body=changed(response.body, rule.omit, rule.fill))
+        reply = _reply(response)
         if rule.truncate:
             half = reply.payload[: len(reply.payload) // 2]
             return replace(reply, payload=half, length=len(reply.payload) if rule.drop else None)

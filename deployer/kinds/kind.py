@@ -176,6 +176,11 @@ class Kind:
         return {name: spec[name] for name in self.path_fields}
 
 
+def may_be_unnamed(kind: Kind, live: LiveJob) -> bool:
+    """Return whether a live job has no name because its entry does not show it."""
+    return not live.identity.name and (not kind.named_in_listing or kind.name_field in live.unobserved)
+
+
 def get_path(value: Any, path: str) -> Any:
     """Return the value at a dotted path of mappings; None if there is no value."""
     for key in path.split("."):

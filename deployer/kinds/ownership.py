@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer.kinds.kind import TAGS, Kind
+from deployer.kinds.savepoint_tag import SAVEPOINT_TAG, without_savepoint_tag
 from deployer.model import Job, LiveJob, Spec
 
 CONF = "conf"
@@ -62,6 +63,7 @@ def ownership_filter(kind: Kind, owner: Owner) -> Mapping[str, str]:
 
 def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
     """Return a live job with the ownership metadata moved out of its spec."""
+    live = without_savepoint_tag(kind, live)
     held = live.spec.get(kind.ownership_field) if live.spec and kind.ownership_field else None
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         mine = {key: value for key, value in held.items() if str(key).startswith(CONF_PREFIX)}
@@ -80,7 +82,8 @@ def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
 
 def _with(live: LiveJob, field: str, value: Any, ownership: Mapping[str, str]) -> LiveJob:
     spec = {name: item for name, item in (live.spec or {}).items() if name != field}
-    return replace(live, spec={**spec, field: value} if value else spec, ownership=ownership)
+    kept = {**live.ownership, **ownership}
+    return replace(live, spec={**spec, field: value} if value else spec, ownership=kept)
 
 
 def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
@@ -90,7 +93,7 @@ def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
         yield from ((CONF, key) for key in held if str(key).startswith(CONF_PREFIX))
     if kind.ownership_field == TAGS and isinstance(held, list):
         for index, tag in enumerate(held):
-            if isinstance(tag, Mapping) and tag.get("key") == TAG:
+            if isinstance(tag, Mapping) and tag.get("key") in {TAG, SAVEPOINT_TAG}:
                 yield (TAGS, index, "key")
 
 

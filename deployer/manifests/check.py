@@ -16,7 +16,7 @@ from deployer.documents.budget import MAX_BESIDE, MAX_PROBLEMS
 from deployer.errors import Code, Problem, nearest, similar
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
-from deployer.kinds.ownership import CONF, TAG, reserved
+from deployer.kinds.ownership import CONF, reserved
 from deployer.model import (
     Dependency,
     Document,
@@ -176,7 +176,8 @@ def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
 def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
     """Yield fields that are reserved for ownership metadata."""
     for path in reserved(kind, spec) if isinstance(spec, dict) else ():
-        message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for ownership metadata"
+        key = path[1] if path[0] == CONF else spec[path[0]][path[1]]["key"]
+        message = f"'{key}' is reserved for ownership metadata"
         location = document.location(("spec", *path), of_key=path[0] == CONF)
         yield Problem(location, message, Code.WRONG_VALUE)
 

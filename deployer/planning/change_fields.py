@@ -10,6 +10,7 @@ from typing import Any
 from deployer.kinds.kind import Kind
 from deployer.kinds.tables import Row
 from deployer.model import FieldChange, Job, Path, Step
+from deployer.planning.diff import pointer
 from deployer.secrets.redact import masked
 
 NOT_IN_REFERENCE = "not in the API reference, allowed by waive: unknown-field"
@@ -78,8 +79,3 @@ def _value(shown: Any, path: Path) -> Any:
     for step in path:
         shown = shown[step]
     return shown
-
-
-def pointer(path: Path) -> str:
-    """Return the JSON Pointer of a path."""
-    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)

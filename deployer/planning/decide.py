@@ -61,13 +61,15 @@ class Decision:
 class Comparison:
     """One job and its live state: `live` is the current run, `fields` the differences.
 
-    `listing` describes the size of its listing, for the reason of a create.
+    `listing` describes the size of its listing, for the reason of a create. `additional` is what only the live job
+    has, which is no change: see `deployer.planning.additional`.
     """
 
     job: Job
     live: LiveJob | None
     fields: tuple[FieldChange, ...] = ()
     listing: str = ""
+    additional: tuple[FieldChange, ...] = ()
 
     @property
     def is_unchanged(self) -> bool:

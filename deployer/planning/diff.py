@@ -25,6 +25,7 @@ MAX_ITEMS = 2000
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 _MEMORY = re.compile(r"([0-9]{1,15}) ?([kmgt]?)b?", re.IGNORECASE)
 _UNITS = "KMGT"
+_NOTHING = object()
 
 
 def compare(
@@ -44,7 +45,7 @@ def compare(
         if row.filled:
             live_value = _restrict_to_desired(live_value, desired_value)
         if live_value != desired_value:
-            changes += _field_changes(row, live_value, desired_value, marked=has_reference(requested))
+            changes += _field_changes(row, live_value, desired_value, requested)
     return tuple(changes)
 
 
@@ -98,21 +99,29 @@ def _canonical_object(rows: Sequence[Row], value: Any) -> Any:
     return {key: item for key, item in normalized.items() if item is not None}
 
 
-def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterator[FieldChange]:
+def _field_changes(row: Row, live: Any, desired: Any, requested: Any) -> Iterator[FieldChange]:
     """Yield the single differences inside one field; an unset side counts as an empty map or list.
 
-    A pointer is a path in the desired value, or in the live value for what was removed. `marked` means that the
-    field refers to a secret: then the live value of a moved item may be that secret.
+    A pointer is a path in the desired value, or in the live value for what was removed. `requested` is the value
+    in the manifest. If it refers to a secret, the live value of a moved item may be that secret.
     """
+    marked = has_reference(requested)
     empty: Any = {"object": {}, "array": []}.get(json_type(row.type)["type"])
     if isinstance(live, Mapping) or isinstance(desired, Mapping):
         empty = {}  # of a map in a string too
     live = empty if live is None else live
     desired = empty if desired is None else desired
-    if isinstance(live, list) and isinstance(desired, list) and max(len(live), len(desired)) > MAX_ITEMS:
-        # Comparing item by item would take minutes, and the result would be unreadable.
-        yield _change(row, (), live, desired, hidden=marked)
-        return
+    if isinstance(live, list) and isinstance(desired, list):
+        added = _additional_items(live, desired)
+        if max(len(live), len(desired)) > MAX_ITEMS:
+            # Comparing item by item would take minutes, and the result would be unreadable.
+            yield _change(row, (), live, desired, hidden=marked, additional=added is not None)
+            return
+        if added is not None:
+            for index in added:
+                hidden = marked or _is_secret_item(live, (index,))
+                yield _change(row, (index,), live[index], None, hidden=hidden, additional=True)
+            return
     # By default DeepDiff ignores keys that begin with two underscores.
     difference = DeepDiff(
         live, desired, view="tree", ignore_private_variables=False, threshold_to_diff_deeper=0
@@ -125,7 +134,30 @@ def _field_changes(row: Row, live: Any, desired: Any, *, marked: bool) -> Iterat
         live_value, desired_value = _or_none(node.t1), _or_none(node.t2)
         moved = marked and (not path or desired_value is None or any(isinstance(step, int) for step in path))
         hidden = moved or _is_secret_item(live, before) or _is_secret_item(desired, path)
-        yield _change(row, path, live_value, desired_value, hidden=hidden)
+        additional = desired_value is None and not _is_given(requested, path)
+        yield _change(row, path, live_value, desired_value, hidden=hidden, additional=additional)
+
+
+def _additional_items(live: list[Any], desired: list[Any]) -> list[int] | None:
+    """Return the indexes of the live items that the manifest does not have; None if other items differ too."""
+    left = iter(desired)
+    wanted = next(left, _NOTHING)
+    indexes = []
+    for index, item in enumerate(live):
+        if item == wanted:
+            wanted = next(left, _NOTHING)
+        else:
+            indexes.append(index)
+    return indexes if wanted is _NOTHING else None
+
+
+def _is_given(requested: Any, path: Path) -> bool:
+    """Return whether the manifest has a value at `path`, which may be the default; the items of a list are given."""
+    for step in path:
+        if not isinstance(requested, Mapping):
+            return requested is not None
+        requested = requested.get(step)
+    return requested is not None
 
 
 def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
@@ -145,20 +177,22 @@ def _is_secret_item(value: Any, path: Path) -> bool:
     return path[0] - first in secret_items(value[first : path[0] + 3])
 
 
-def _change(row: Row, path: Path, live: Any, desired: Any, *, hidden: bool) -> FieldChange:
+def _change(
+    row: Row, path: Path, live: Any, desired: Any, *, hidden: bool, additional: bool = False
+) -> FieldChange:
     at = pointer((row.name, *path))
     secret = hidden or is_sensitive(row, path) or (bool(row.sensitive) and not path)
     if secret or has_reference([live, desired]) or _has_secret_key(live) or _has_secret_key(desired):
-        return FieldChange(at, None, None, sensitive=True)
+        return FieldChange(at, None, None, sensitive=True, additional=additional)
     # Only the credentials inside are masked: they must not hide the rest of a change.
     shown_live, shown_desired = masked_value(live), masked_value(desired)
     if (shown_live, shown_desired) == (live, desired):
-        return FieldChange(at, live, desired)
+        return FieldChange(at, live, desired, additional=additional)
     # Of two formats, such as a list and its text, one may not show where the credentials are.
     same_format = None in (live, desired) or type(live) is type(desired)
     if not same_format or shown_live == shown_desired or MASK in (shown_live, shown_desired):
-        return FieldChange(at, None, None, sensitive=True)
-    return FieldChange(at, shown_live, shown_desired)
+        return FieldChange(at, None, None, sensitive=True, additional=additional)
+    return FieldChange(at, shown_live, shown_desired, additional=additional)
 
 
 def _has_secret_key(value: Any) -> bool:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from deployer.kinds import KINDS
-from deployer.kinds.kind import Kind, Nature
+from deployer.kinds.kind import Kind, Nature, may_be_unnamed
 from deployer.kinds.ownership import Owner, is_owned, matches_fingerprint
 from deployer.model import (
     CONDITIONS,
@@ -34,12 +34,15 @@ from deployer.model import (
     Note,
     Phase,
     Plan,
+    State,
     Step,
     utc_time,
 )
+from deployer.planning.additional import describe, separated
 from deployer.planning.change_fields import change_fields
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
 from deployer.planning.diff import compare
+from deployer.planning.earlier import earlier_jobs, with_earlier
 from deployer.planning.secret_fields import secret_fields
 from deployer.secrets.redact import masked
 from deployer.secrets.references import texts_with_references
@@ -74,9 +77,11 @@ def make_plan(
         runs[run.identity].append(run)
         if run.phase in RUNNING_PHASES and run.identity not in planned:
             same_name_elsewhere[run.identity.kind, run.identity.name].append(run)
+    kinds_with_names = {run.identity.kind for run in live.jobs if run.identity.name}
     extents = _listing_extents(live.jobs) | {
         key: _not_found(total) for key, total in live.asked_by_name.items()
     }
+    earlier = earlier_jobs(live.jobs, planned, owner)
     moved_ids: set[str] = set()
     changes: list[Change] = []
     warnings: list[Note] = []
@@ -94,12 +99,14 @@ def make_plan(
             errors.append(Note(job.identity, job.source, failure))
             dependency_phases[job.identity] = "failed to plan"
             continue
-        unnamed = runs[job.identity._replace(name="")]
+        unnamed = _unnamed(job, runs, kinds_with_names)
         listing = extents.get(_listing_key(job.identity), "the service lists no jobs of this kind")
         same_name = same_name_elsewhere[job.kind, job.name]
         elsewhere = [run for run in same_name if is_owned(run, owner)]
         moved_ids |= {run.id for run in elsewhere}
         comparison, row = _decide(job, [*own, *elsewhere], unnamed, listing, table)
+        row, warning = with_earlier(job, row, earlier, _content_differences)
+        warnings += [Note(job.identity, job.source, warning)] if warning else []
         warnings += _notes(row, comparison, [*own, *elsewhere], same_name)
         decision = _check_dependencies(job, row, dependency_phases)
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
@@ -110,7 +117,6 @@ def make_plan(
         if run.identity not in planned and run.id not in moved_ids and _counts_as_unmanaged(run)
     ]
     orphans = [run for run in unmanaged if is_owned(run, owner)]
-    warnings += _possible_renames(changes, orphans)
     plan = Plan(
         target,
         tuple(changes),
@@ -129,7 +135,11 @@ def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable
         decision.reason,
         decision.impact,
         change_fields(
-            KINDS[job.kind], job, comparison.fields, decision.steps, is_new=decision.action is Action.CREATE
+            KINDS[job.kind],
+            job,
+            _shown_fields(decision, comparison),
+            decision.steps,
+            is_new=decision.action is Action.CREATE,
         ),
         comparison.live,
         decision.steps,
@@ -138,27 +148,15 @@ def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable
     )
 
 
+def _shown_fields(decision: Decision, comparison: Comparison) -> tuple[FieldChange, ...]:
+    """Return the differences; for a new run also what the previous one had and the manifest does not."""
+    is_new_run = Step.CREATE in decision.steps
+    return comparison.fields + (comparison.additional if is_new_run else ())
+
+
 def _counts_as_unmanaged(live: LiveJob) -> bool:
     """Return whether a live job without a manifest matters: a run that has ended is only a record."""
     return KINDS[live.identity.kind].nature is Nature.DEFINITION or live.phase in RUNNING_PHASES
-
-
-def _possible_renames(changes: Iterable[Change], orphans: Iterable[LiveJob]) -> list[Note]:
-    """Return notes on definitions to create that may exist under an earlier name."""
-    notes = []
-    left = [orphan for orphan in orphans if KINDS[orphan.identity.kind].nature is Nature.DEFINITION]
-    for change in changes:
-        job = change.job
-        if change.action is not Action.CREATE or KINDS[job.kind].nature is not Nature.DEFINITION:
-            continue
-        for orphan in left:
-            if orphan.identity.kind == job.kind and not _differences(KINDS[job.kind], job, orphan):
-                message = (
-                    f"possible rename: {orphan.identity.name} (id {orphan.id}, {orphan.state}) has the same "
-                    "definition but no manifest; both jobs would exist"
-                )
-                notes.append(Note(job.identity, job.source, message))
-    return notes
 
 
 def _listing_key(identity: Identity) -> tuple[str, str]:
@@ -176,7 +174,8 @@ def _decide(
     kind = KINDS[job.kind]
     active = _active(runs)
     live = current_run(runs)
-    comparison = Comparison(job, live, _differences(kind, job, live), listing)
+    fields, additional = separated(kind, job, live, _differences(kind, job, live))
+    comparison = Comparison(job, live, fields, listing, additional)
     if kind.nature is Nature.DEFINITION:
         if len(runs) > 1:
             cause = f"several live jobs have this name: {_ids(runs)}"
@@ -190,13 +189,30 @@ def _decide(
     elif len(active) > 1 and comparison.fields:
         cause = f"several runs are active ({_ids(active)}), and the newest one differs from the manifest"
         return comparison, Decision(Action.BLOCKED, cause, "wait for them to end, or cancel them")
-    candidates = [] if kind.named_in_listing else _active(unnamed)
+    candidates = _active(unnamed)
     if live is None and candidates:
         cause = f"an unnamed active job in {kind.place} '{job.identity.place}' may be this job: {_ids(candidates)}"
         if decision.action is Action.CREATE:
             return comparison, Decision(Action.BLOCKED, cause, "wait for it to end, or cancel it")
         decision = replace(decision.and_also(cause), is_warning=True)
     return comparison, decision
+
+
+def _unnamed(
+    job: Job, runs: Mapping[Identity, Sequence[LiveJob]], kinds_with_names: Container[str]
+) -> list[LiveJob]:
+    """Return the live jobs without a name that may be `job`: in its place, or in an unknown one.
+
+    An entry that has no name although others of its listing have one, or although it shows its whole request, is
+    that of a job that was submitted without a name. Every job of a manifest has one.
+    """
+    kind = KINDS[job.kind]
+    if kind.nature is Nature.DEFINITION:
+        return []
+    places = {job.identity.place, ""}
+    found = [run for place in sorted(places) for run in runs.get(Identity(job.kind, place, ""), ())]
+    shows_names = kind.name in kinds_with_names
+    return [run for run in found if may_be_unnamed(kind, run) or (run.spec is None and not shows_names)]
 
 
 def _active(runs: Iterable[LiveJob]) -> list[LiveJob]:
@@ -249,6 +265,11 @@ def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChang
     return fields
 
 
+def _content_differences(kind: Kind, job: Job, live: LiveJob) -> tuple[FieldChange, ...]:
+    """Return the differences of a live job of another name that count as changes."""
+    return separated(kind, job, live, _differences(kind, job, live))[0]
+
+
 def _rerun_in_future(job: Job, now: datetime | None) -> str:
     rerun = job.lifecycle.rerun
     if rerun and now is None:
@@ -299,6 +320,10 @@ def _notes(
     messages = [row.reason] if row.is_warning else []
     if comparison.rerun_undecidable:
         messages.append("rerun ignored: the service does not report the submission time")
+    # A new run's changes show them, and a job that ends needs no comparison.
+    is_kept = comparison.job.lifecycle.state is not State.ABSENT
+    if comparison.additional and is_kept and not {Step.CREATE, Step.CANCEL} & {*row.steps}:
+        messages.append(describe(KINDS[comparison.job.kind], comparison.additional))
     others = _other_runs(runs, comparison.live)
     if others and row.action is Action.CANCEL:
         messages.append(f"several runs are active; all of them will be cancelled: {_ids(_active(runs))}")

@@ -34,6 +34,7 @@ _RESULT_COLOURS = {
     Result.DONE: "green",
     Result.SKIPPED: "yellow",
     Result.TIMED_OUT: "yellow",
+    Result.DIFFERS: "red",
     Result.STOPPED: "yellow",
     Result.REFUSED: "magenta",
     Result.FAILED: "red",

@@ -293,3 +293,61 @@ def test_a_rule_keeps_json_of_all_sorts(api: Api) -> None:
     body = [{"is_success": "false", "message": "日期"}]
     arm(api, status=200, body=body)
     assert json.loads(api.call("GET", BATCHES).content) == body
+
+
+# --- entries with fewer or more fields --------------------------------------------------------------------
+
+
+def test_an_entry_without_some_fields(api: Api) -> None:
+    arm(api, path="/batches", omit=["name", "queue", "req_body"])
+    created = create(api, "a").json()
+    [listed] = api.get(BATCHES)["sessions"]
+    shown = api.get(f"{BATCHES}/{created['id']}")
+    for entry in (created, listed, shown):
+        assert entry["id"] == created["id"]
+        assert not {"name", "queue", "req_body"} & {*entry}
+
+
+def test_an_entry_with_more_than_was_sent(api: Api) -> None:
+    create(api, "a")
+    arm(api, path="/batches", fill={"req_body": {"conf": {"spark.x": "y"}}, "owner": "somebody"})
+    [entry] = api.get(BATCHES)["sessions"]
+    assert entry["owner"] == "somebody"
+    assert json.loads(entry["req_body"])["conf"] == {"spark.x": "y"}
+    assert json.loads(entry["req_body"])["file"] == SMALL["file"]
+
+
+def test_a_stream_with_more_than_was_sent(api: Api) -> None:
+    number = api.post(f"{FLINK}/flink-jobs", {"name": "clicks"})["job"]["job_id"]
+    arm(api, path="/streaming/jobs", fill={"job_config": {"checkpoint_interval": 30}, "has_savepoint": True})
+    [entry] = api.get(f"{FLINK}/jobs", show_detail="true")["job_list"]["jobs"]
+    shown = api.get(f"{FLINK}/jobs/{number}")["job_detail"]
+    for job in (entry, shown):
+        assert (job["job_config"]["checkpoint_interval"], job["job_config"]["cu_number"]) == (30, 2)
+        assert job["has_savepoint"] is True
+
+
+@pytest.mark.parametrize(
+    ("fill", "arguments", "properties"),
+    [
+        ({"arguments": ["c"], "properties": {"k": "v"}}, "[a, b, c]", "{k=v}"),
+        ({"arguments": "[x]"}, "[x]", "{}"),
+    ],
+)
+def test_an_mrs_job_with_more_than_was_sent(
+    api: Api, fill: dict[str, Any], arguments: str, properties: str
+) -> None:
+    api.post(MRS, {"job_type": "MapReduce", "job_name": "j", "arguments": ["a", "b"]})
+    arm(api, path="/job-executions", fill=fill)
+    [entry] = api.get(MRS)["job_list"]
+    assert (entry["arguments"], entry["properties"]) == (arguments, properties)
+
+
+def test_an_error_has_no_entries(api: Api) -> None:
+    arm(api, path="/batches", omit=["error_code"])
+    assert api.call("GET", f"{BATCHES}/none").json()["error_code"] == "DLI.0002"
+
+
+@pytest.mark.parametrize("rule", [{"omit": []}, {"omit": "name"}, {"fill": []}])
+def test_an_invalid_change_of_entries(api: Api, rule: dict[str, Any]) -> None:
+    assert api.call("POST", FAULTS, json=rule).status_code == 400

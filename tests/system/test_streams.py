@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import Any
 
 import pytest
@@ -95,13 +97,56 @@ def test_tags_that_are_gone(running: Workspace, emulator: Emulator) -> None:
     assert is_done(running)
 
 
-def test_a_field_that_is_gone_is_set_back(running: Workspace, emulator: Emulator) -> None:
-    write(running, smn_topic="alarms", parallel_number=3)
-    assert running.apply().code == 0
-    write(running)
-    assert running.apply().code == 0
+def test_a_field_that_is_gone_is_left_alone(workspace: Workspace, clock: Clock, emulator: Emulator) -> None:
+    """Without a fingerprint it cannot be told from one that the service filled in: it is no reason to restart."""
+    workspace.project["marks"] = False
+    workspace.write_project()
+    write(workspace, smn_topic="alarms", parallel_number=3)
+    assert workspace.apply().code == 0
+    clock.forward(10)
+    clock.tick = 0.5
+    write(workspace)
+    planned = workspace.plan()
+    assert planned["changes"] == []
+    [warning] = planned["warnings"]
+    assert (
+        "has settings that the manifest does not have: /parallel_number, /smn_topic; " in warning["message"]
+    )
+    assert workspace.apply().code == 0
     config = live(emulator)["job_config"]
-    assert (config["smn_topic"], config["parallel_number"]) == ("", 1)
+    assert (config["smn_topic"], config["parallel_number"]) == ("alarms", 3)
+
+    write(workspace, desc="new")
+    assert [field["path"] for field in workspace.plan()["changes"][0]["fields"]] == ["/desc"]
+    write(workspace, {"state": "stopped"}, desc="new")
+    assert workspace.apply().code == 0
+    config = live(emulator)["job_config"]
+    assert (live(emulator)["desc"], config["smn_topic"], config["parallel_number"]) == ("new", "alarms", 3)
+    assert is_done(workspace)
+
+
+def filled_in(emulator: Emulator, **fill: Any) -> None:
+    emulator.faults.add({"method": "GET", "path": "/streaming/jobs", "fill": fill})
+
+
+@pytest.mark.parametrize(
+    ("more", "action"),
+    [({}, None), ({"restart_when_exception": True}, "update"), ({"parallel_number": 2}, "restart")],
+)
+def test_what_the_service_filled_in_never_restarts_a_stream(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator, more: dict[str, Any], action: str | None
+) -> None:
+    """The change of another field stays what it is, and does not send what the service filled in."""
+    filled_in(emulator, job_config={"checkpoint_interval": 30, "tm_cus": 4, "smn_topic": "theirs"})
+    if more:
+        write(running, **more)
+    planned = running.plan()
+    assert [change["action"] for change in planned["changes"]] == ([action] if action else [])
+    assert ["/smn_topic, /tm_cus;" in warning["message"] for warning in planned["warnings"]] == [True]
+    applied = running.apply()
+    assert applied.code == 0, applied.out
+    [*sent] = [request.body for request in proxy.calls if request.method == "PUT"]
+    assert [{*json.loads(body)} - {"job_type"} for body in sent] == ([{*more}] if more else [])
     assert is_done(running)
 
 
@@ -275,3 +320,72 @@ def test_what_was_changed_since_the_plan_is_not_touched(
     assert applied.code == 5
     assert "was modified since the plan was created (smn_topic); run plan again" in applied.out
     assert writes(proxy) == []
+
+
+# --- savepoints of earlier runs ---------------------------------------------------------------------------
+
+OLD = {"savepoint_path": "obs://b/last-month", "has_savepoint": True}
+
+
+def in_a_fresh_checkout(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.folder / ".deployer")
+
+
+def test_a_fresh_checkout_does_not_start_from_an_older_savepoint(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    """A stop has left no savepoint, and the job still shows the one of last month."""
+    filled_in(emulator, **OLD)
+    write(running, parallel_number=2)
+    applied = running.apply()
+    assert (applied.code, "stopped, but no savepoint was created" in applied.out) == (8, True)
+    # What is known is recorded before the stop: this process may have been killed after it.
+    assert [path.rpartition("/")[2] for _, path in writes(proxy)] == ["create", "stop"]
+    in_a_fresh_checkout(running)
+    proxy.clear()
+    again = running.apply()
+    assert (again.code, writes(proxy)) == (5, [])
+    assert "no savepoint exists, so starting it would lose the job state" in again.out
+    assert "savepoint obs://b/last-month is older than the end of the last run and is not used" in again.err
+    emulator.faults.clear()
+    filled_in(emulator, savepoint_path="obs://b/made-by-hand", has_savepoint=True)
+    assert running.plan()["changes"][0]["impact"] == "in-place"
+
+
+def test_a_savepoint_that_was_used_is_not_used_again(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    """The service keeps it, and the run that was started from it fails."""
+    write(running, {"state": "stopped"})
+    assert running.apply().code == 0
+    filled_in(emulator, **OLD)
+    write(running, {"onFailure": "resubmit"})
+    assert running.apply().code == 0
+    assert [
+        b'"resume_savepoint": true' in request.body for request in proxy.calls if RUN in request.path
+    ] == [True]
+    emulator.store.end(live(emulator)["job_id"], "job_running_exception", "")
+    in_a_fresh_checkout(running)
+    again = running.apply()
+    assert again.code == 5
+    assert "no savepoint exists, so starting it would lose the job state" in again.out
+    assert tags(emulator).keys() - {"team", "deployer-fingerprint"} == {"deployer", "deployer-savepoint"}
+
+
+def test_the_tag_of_a_savepoint_is_no_drift(running: Workspace, emulator: Emulator) -> None:
+    path = f"/v3/pid/dli_flink_job/{live(emulator)['job_id']}/tags/create"
+    call(emulator, "POST", path, {"tags": [{"key": "deployer-savepoint", "value": "0"}]})
+    assert is_done(running)
+    write(running, tags=[{"key": "deployer-savepoint", "value": "0"}])
+    assert "'deployer-savepoint' is reserved for ownership metadata" in running.run("validate").err
+
+
+def test_a_savepoint_that_cannot_be_recorded_is_told(
+    running: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    filled_in(emulator, **OLD)
+    proxy.rule("POST", "/tags/create", says(400, ERROR))
+    write(running, parallel_number=2)
+    applied = running.apply()
+    assert applied.code == 8
+    assert "cannot record that savepoint obs://b/last-month is an old one" in applied.err

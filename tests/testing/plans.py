@@ -45,6 +45,13 @@ PLACE = {"target": "test", "project": "pid"}
 RUN_ONCE = ["SparkBatch", "SparkSession", "MrsJob"]
 
 
+# What a manifest has in these tests, for a live job to differ in: what it leaves out is no change.
+GIVEN: dict[str, Spec] = {
+    "SparkSession": {"sc_type": "B"},
+    "FlinkJar": {"main_class": "com.example.Stream", "smn_topic": "alarms", "parallel_number": 3},
+}
+
+
 def job(
     kind: str = "SparkBatch",
     name: str = "alpha",
@@ -53,7 +60,7 @@ def job(
     after: tuple[Dependency, ...] = (),
     **lifecycle: Any,
 ) -> Job:
-    spec = {**SPECS[kind], **(spec or {})}
+    spec = {**SPECS[kind], **GIVEN.get(kind, {}), **(spec or {})}
     place = spec.get(KINDS[kind].place, "")
     lifecycle.setdefault("state", State.RUNNING if kind == "FlinkJar" else State.PRESENT)
     source = Source(f"{name}.yaml", 1)

@@ -154,3 +154,43 @@ def test_a_very_long_list_is_one_change() -> None:
     live, desired = ([str(n) for n in range(start, start + 3000)] for start in (0, 10_000))
     changes = compare(rows, {"args": live}, {"args": desired}, frozenset())
     assert [change.path for change in changes] == ["/args"]
+
+
+# --- what only the live job has ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "live", "desired", "shown"),
+    [
+        (row("String"), "a", None, {"/it": True}),
+        (row("String"), "a", "", {"/it": False}),
+        (row("String"), "a", "b", {"/it": False}),
+        (row("Int", default=3), 4, None, {"/it": True}),
+        # The manifest gives the default: that is a value too.
+        (row("Int", default=3), 4, 3, {"/it": False}),
+        (row("Map of key=val"), {"a": "1", "b": "2"}, {"a": "1"}, {"/it/b": True}),
+        (row("Map of key=val"), {"a": "1", "b": "2"}, {"a": "3"}, {"/it/a": False, "/it/b": True}),
+        (row("Map of key=val"), {"a": "1"}, {"b": "1"}, {"/it/a": True, "/it/b": False}),
+        (row("Map of key=val", sensitive=["*.key"]), {"a.key": "1"}, {}, {"/it/a.key": True}),
+        (row("List of String"), ["a", "b"], None, {"/it/0": True, "/it/1": True}),
+        (row("List of String"), ["x", "a", "y", "b"], ["a", "b"], {"/it/0": True, "/it/2": True}),
+        (row("List of String"), ["a", "x"], ["b"], {"/it/0": False, "/it/1": False}),
+        (row("List of String"), ["b", "a", "x"], ["a", "b"], {"/it/0": False, "/it/1": False, "/it/2": False}),
+        (row("List of String"), ["a"] * 2001, ["a"], {"/it": True}),
+        (row("List of String"), ["a"] * 2001, ["b"], {"/it": False}),
+    ],
+)  # fmt: skip
+def test_what_only_the_live_job_has_is_additional(
+    field: Row, live: Any, desired: Any, shown: dict[str, bool]
+) -> None:
+    assert {change.path: change.additional for change in changes(field, live, desired)} == shown
+
+
+def test_a_default_inside_an_object_is_given() -> None:
+    of = KINDS["FlinkJar"].rows
+    live = {"resource_config": {"max_slot": 4, "parallel_number": 4}}
+    found = compare(of, live, {"resource_config": {"max_slot": 1}}, frozenset())
+    assert {change.path: change.additional for change in found} == {
+        "/resource_config/max_slot": False,
+        "/resource_config/parallel_number": True,
+    }

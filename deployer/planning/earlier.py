@@ -1,0 +1,120 @@
+"""Live jobs that may be an earlier deployment of a job that is to be created: in another place, or renamed.
+
+They are not the job's own runs, so nothing of them is changed; the plan says that its data was processed already.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deployer.kinds import KINDS
+from deployer.kinds.kind import Kind, Nature
+from deployer.kinds.ownership import Owner, is_owned, matches_fingerprint
+from deployer.model import RUNNING_PHASES, Action, FieldChange, Identity, Impact, Job, LiveJob, Step, utc_time
+from deployer.planning.decide import Decision
+
+# Of jobs with the same program, so many of the newest are compared.
+MAX_COMPARED = 100
+
+Differences = Callable[[Kind, Job, LiveJob], tuple[FieldChange, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The live jobs of no manifest: by kind and name, and by what they run; newest first."""
+
+    by_name: Mapping[tuple[str, str], list[LiveJob]]
+    by_program: Mapping[tuple[Any, ...], list[LiveJob]]
+    owner: Owner | None
+
+
+def earlier_jobs(jobs: Iterable[LiveJob], planned: Collection[Identity], owner: Owner | None) -> Earlier:
+    """Return the live jobs that no manifest has: those of `owner`, and those of a kind without ownership tags."""
+    names = {(identity.kind, identity.name) for identity in planned}
+    by_name: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
+    by_program: dict[tuple[Any, ...], list[LiveJob]] = defaultdict(list)
+    for live in sorted(jobs, key=lambda live: (live.submitted, live.id), reverse=True):
+        identity = live.identity
+        kind = KINDS[identity.kind]
+        if identity in planned or (kind.ownership_field and not is_owned(live, owner)):
+            continue
+        by_name[identity.kind, identity.name].append(live)
+        is_renamed = (identity.kind, identity.name) not in names or kind.path_fields
+        if is_renamed and live.spec is not None and identity.name:
+            by_program[_program(kind, live.spec, identity.place)].append(live)
+    return Earlier(by_name, by_program, owner)
+
+
+def _program(kind: Kind, spec: Mapping[str, Any], place: str) -> tuple[Any, ...]:
+    """Return what the jobs of a kind are found by: the program; for MRS also the cluster and the arguments."""
+    if kind.path_fields:
+        return kind.name, place, spec.get("job_type"), tuple(map(str, spec.get("arguments", ())))
+    fields = [row.name for row in kind.rows if row.required and row.name not in kind.place_fields]
+    return kind.name, *(str(spec.get(name)) for name in fields)
+
+
+def with_earlier(job: Job, row: Decision, earlier: Earlier, differences: Differences) -> tuple[Decision, str]:
+    """Return the decision on a job, and a warning if it is created although it seems to have run already."""
+    kind = KINDS[job.kind]
+    if row.action is not Action.CREATE:
+        return row, ""
+    if kind.ownership_field and kind.nature is Nature.RUN_ONCE:
+        for live in earlier.by_name.get((job.kind, job.name), ()):
+            if live.phase not in RUNNING_PHASES:  # an active one has moved: see plan
+                return _rerunning(row, f"ran already in {live.identity.place} {_details(live)}")
+    renamed = _same_content(kind, job, earlier, differences)
+    if renamed is None:
+        return row, ""
+    name, details = renamed.identity.name, _details(renamed)
+    if kind.nature is Nature.DEFINITION:
+        words = f"possible rename: {name} (id {renamed.id}, {renamed.state}) has the same definition but no manifest"
+        message = f"{words}; both jobs would exist"
+        if Step.START not in row.steps:
+            return row, message
+        return replace(row, cause=f"{row.cause}; {words}", impact=Impact.RERUNS), message
+    if not kind.ownership_field:
+        # It may be somebody else's.
+        return row, f"possible rename: a run with the same content exists as {name} {details}"
+    verb = "runs" if renamed.phase in RUNNING_PHASES else "ran"
+    where = f" in {renamed.identity.place}" if renamed.identity.place != job.identity.place else ""
+    return _rerunning(
+        row, f"possible rename: {verb} already as {name}{where} {details} with the same content"
+    )
+
+
+def _rerunning(row: Decision, words: str) -> tuple[Decision, str]:
+    decision = replace(row, cause=f"{row.cause}; {words}", impact=Impact.RERUNS)
+    return decision, f"{words}; its data would be processed again"
+
+
+def _same_content(kind: Kind, job: Job, earlier: Earlier, differences: Differences) -> LiveJob | None:
+    """Return the newest live job of another name with the content of `job`."""
+    program = _program(kind, kind.expect(job.spec), job.identity.place)
+    for live in earlier.by_program.get(program, ())[:MAX_COMPARED]:
+        same = _under_identity(kind, job, live.identity)
+        if kind.nature is Nature.DEFINITION:
+            is_same = not differences(kind, same, live)
+        elif kind.ownership_field:
+            is_same = matches_fingerprint(kind, same, live)
+        else:  # sessions show little of their content
+            is_shown = live.unobserved <= {*kind.place_fields}
+            is_here = live.identity.place == job.identity.place
+            is_same = is_shown and is_here and not differences(kind, job, live)
+        if is_same:
+            return live
+    return None
+
+
+def _under_identity(kind: Kind, job: Job, identity: Identity) -> Job:
+    """Return a job as it would have been with another name and place."""
+    places = {name: identity.place for name in kind.place_fields if name in job.spec}
+    return replace(job, identity=identity, spec={**job.spec, **places})
+
+
+def _details(live: LiveJob) -> str:
+    """Return `(id b-1, success, 2024-07-03 11:00 UTC)`"""
+    when = utc_time(live.submitted)
+    return f"(id {live.id}, {live.state}{f', {when:%Y-%m-%d %H:%M} UTC' if when else ''})"
