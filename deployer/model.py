@@ -127,6 +127,7 @@ class Lifecycle:
     rerun: datetime | None = None
     savepoint: bool = True
     protect: bool = False
+    adopt: bool = False
     timeout: str = "30m"
 
 
@@ -296,21 +297,35 @@ class Impact(StrEnum):
     DELETES = "deletes"
 
 
+class Cause(StrEnum):
+    """The side that changed since the last apply, if a live job differs from its manifest."""
+
+    MANIFEST = "manifest"
+    DRIFT = "drift"
+    BOTH = "both"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that differs: `path` is a JSON Pointer into spec; a sensitive one carries no values."""
+    """One field that differs: `path` is a JSON Pointer into spec; a sensitive one carries no values.
+
+    With `live_hidden` the live value is not in the plan: see `deployer.planning.ownership`.
+    """
 
     path: str
     live: Any
     desired: Any
     sensitive: bool = False
+    live_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """A planned change to one job. `live` is the current run, if there is one.
 
-    `other_runs` are other active runs of the job, which a cancel ends too.
+    `other_runs` are other active runs of the job, which a cancel ends too. `cause` is None if no field differs
+    from those of a live job.
     """
 
     action: Action
@@ -321,6 +336,7 @@ class Change:
     live: LiveJob | None = None
     steps: tuple[Step, ...] = ()
     other_runs: tuple[LiveJob, ...] = ()
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)

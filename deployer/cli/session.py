@@ -233,9 +233,20 @@ def owner(loaded: LoadedProject) -> Owner | None:
     return Owner(found.name, revision(found.folder, os.environ)) if found.records_ownership else None
 
 
-def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> tuple[Plan, Live]:
-    """Read the listings and plan the selected jobs, with the default tables or `table`."""
+def plan(
+    client: Client,
+    loaded: LoadedProject,
+    table: Table | None = None,
+    *,
+    show_live: bool = False,
+    hide_live: bool = False,
+) -> tuple[Plan, Live]:
+    """Read the listings and plan the selected jobs, with the default tables or `table`.
+
+    The plan has the live values of all jobs with `show_live`, and of none with `hide_live`.
+    """
     from deployer.planning.decide import decide
+    from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import make_plan
 
     jobs = loaded.with_dependencies
@@ -247,6 +258,7 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
         err(text.note(f"{identity}: {message}"))
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
         err(text.note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}"))
+    live_values = LiveValues.SHOW if show_live else LiveValues.HIDE if hide_live else LiveValues.OWN
     target = loaded.target
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     new_plan = make_plan(
@@ -257,6 +269,7 @@ def plan(client: Client, loaded: LoadedProject, table: Table | None = None) -> t
         loaded.selected,
         named={job.identity for job in loaded.jobs},
         owner=project_owner,
+        ownership=OwnershipRules(loaded.project.name, loaded.project.records_ownership, live_values),
         table=table or decide,
     )
     return new_plan, live

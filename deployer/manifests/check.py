@@ -15,7 +15,7 @@ from deployer import secrets
 from deployer.errors import Code, Problem, nearest
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
-from deployer.kinds.ownership import CONF, TAG, reserved
+from deployer.kinds.ownership import CONF, reserved
 from deployer.model import (
     Dependency,
     Document,
@@ -163,7 +163,8 @@ def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
 def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
     """Yield fields that are reserved for ownership metadata."""
     for path in reserved(kind, spec) if isinstance(spec, dict) else ():
-        message = f"'{path[1] if path[0] == CONF else TAG}' is reserved for ownership metadata"
+        key = path[1] if path[0] == CONF else spec[path[0]][path[1]]["key"]
+        message = f"'{key}' is reserved for ownership metadata"
         location = document.location(("spec", *path), of_key=path[0] == CONF)
         yield Problem(location, message, Code.WRONG_VALUE)
 
@@ -251,6 +252,7 @@ def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
         rerun=datetime.fromisoformat(rerun) if rerun else None,
         savepoint=raw.get("savepoint", True),
         protect=raw.get("protect", False),
+        adopt=raw.get("adopt", False),
         timeout=raw.get("timeout", "30m"),
     )
 

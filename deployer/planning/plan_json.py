@@ -35,11 +35,18 @@ def _change(change: Change) -> dict[str, Any]:
         "reason": change.reason,
         "impact": change.impact,
         "fields": [
-            {"path": field.path, "live": field.live, "desired": field.desired, "sensitive": field.sensitive}
+            {
+                "path": field.path,
+                "live": field.live,
+                "desired": field.desired,
+                "sensitive": field.sensitive,
+                "live_hidden": field.live_hidden,
+            }
             for field in change.fields
         ],
         "live": {"id": live.id, "state": live.state} if live else None,
         "other_runs": [{"id": run.id, "state": run.state} for run in change.other_runs],
+        "cause": change.cause,
     }
 
 

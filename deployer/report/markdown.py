@@ -10,7 +10,7 @@ import re
 
 from deployer.escape import pair, printable
 from deployer.model import Action, Change, Impact, LiveJob, Note, Plan
-from deployer.report.text import MAX_FIELDS
+from deployer.report.text import HIDDEN, MAX_FIELDS
 
 _SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELETE: "-"}
 
@@ -61,7 +61,8 @@ def _change(change: Change) -> list[str]:
             lines.append(f"!   {path}: (sensitive value changed)")
             continue
         live, desired = pair(field.live, field.desired)
-        lines += [f"-   {path}: {live}"] if field.live is not None else []
+        live = HIDDEN if field.live_hidden else live
+        lines += [f"-   {path}: {live}"] if field.live is not None or field.live_hidden else []
         lines += [f"+   {path}: {desired}"] if field.desired is not None else []
     if len(change.fields) > MAX_FIELDS:
         lines.append(f"#   ... and {len(change.fields) - MAX_FIELDS} more fields")

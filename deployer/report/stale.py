@@ -14,7 +14,7 @@ from deployer.escape import printable, value
 from deployer.model import Change, Identity, Plan
 from deployer.planning.plan_json import as_data
 from deployer.planning.saved_plan import SavedPlan
-from deployer.report.text import MAX_FIELDS, error
+from deployer.report.text import HIDDEN, MAX_FIELDS, error
 
 MAX_CHANGES = 50
 MAX_WORDS = 200
@@ -119,7 +119,13 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
 
 def _is_different(then: _Shown | None, now: _Shown | None) -> bool:
     """Return whether two fields are shown as different. As JSON, since 1 and true are equal in Python."""
+    if then and now and (_is_hidden(then) or _is_hidden(now)):
+        return value(then["desired"]) != value(now["desired"])
     return _values(then, whole=True) != _values(now, whole=True)
+
+
+def _is_hidden(field: _Shown) -> bool:
+    return field.get("live_hidden") is True
 
 
 def _values(field: _Shown | None, *, whole: bool = False) -> str:
@@ -127,7 +133,7 @@ def _values(field: _Shown | None, *, whole: bool = False) -> str:
         return "no change"
     if field["sensitive"]:
         return "(sensitive)"
-    live, desired = value(field["live"]), value(field["desired"])
+    live, desired = HIDDEN if _is_hidden(field) else value(field["live"]), value(field["desired"])
     return f"{live} -> {desired}" if whole else f"{_cut(live)} -> {_cut(desired)}"
 
 

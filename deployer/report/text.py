@@ -43,6 +43,7 @@ _RESULT_WORDS = {Result.UNKNOWN: "outcome unknown"}
 
 SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MAX_FIELDS = 40
+HIDDEN = "(hidden)"
 MAX_NOTES = 5
 
 
@@ -113,7 +114,9 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
             yield f"{path}  (sensitive value changed)"
             continue
         live, desired = pair(field.live, field.desired)
-        if field.live is None:
+        if field.live_hidden:
+            yield f"{path}  {HIDDEN} -> {desired}" if field.desired is not None else f"{path}  - {HIDDEN}"
+        elif field.live is None:
             yield f"{path}  + {desired}"
         elif field.desired is None:
             yield f"{path}  - {live}"

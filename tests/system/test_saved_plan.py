@@ -341,7 +341,13 @@ def test_an_explanation_has_an_end(workspace: Workspace) -> None:
     plan = save(workspace)
     for change in plan["changes"]:
         change["fields"] += [
-            {"path": f"/{number}", "live": None, "desired": "x" * 1000, "sensitive": False}
+            {
+                "path": f"/{number}",
+                "live": None,
+                "desired": "x" * 1000,
+                "sensitive": False,
+                "live_hidden": False,
+            }
             for number in range(100)
         ]
     workspace.write(FILE, json.dumps(plan | {"digest": "0" * 64}))
@@ -458,7 +464,9 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
     def evil(plan: Any) -> None:
         (change,) = plan["changes"]
         change["name"] = "evil"
-        change["fields"] = [{"path": "/file", "live": None, "desired": "evil.jar", "sensitive": False}]
+        change["fields"] = [
+            {"path": "/file", "live": None, "desired": "evil.jar", "sensitive": False, "live_hidden": False}
+        ]
 
     forge(workspace, evil)
     right = saved(workspace)["digest"]
@@ -531,7 +539,7 @@ def test_what_a_forged_plan_shows_is_tame(workspace: Workspace) -> None:
     write(workspace)
     save(workspace)
     wild = "::error::\x1b[2J\r\n::warning::\u202e##[x]\x00\ud800" + "x" * 10_000
-    field = {"path": wild, "live": wild, "desired": [wild], "sensitive": False}
+    field = {"path": wild, "live": wild, "desired": [wild], "sensitive": False, "live_hidden": False}
     live = {"id": wild, "state": wild}
 
     def change(plan: Any) -> None:

@@ -134,7 +134,11 @@ def test_a_changed_default_changes_every_job(workspace: Workspace) -> None:
     assert workspace.apply().code == 0
     with_defaults(workspace, {"spec": {"queue": "q", "numExecutors": 3}})
     fields = [change["fields"] for change in workspace.plan()["changes"]]
-    assert fields == [[{"path": "/numExecutors", "live": 2, "desired": 3, "sensitive": False}]] * 2
+    assert (
+        fields
+        == [[{"path": "/numExecutors", "live": 2, "desired": 3, "sensitive": False, "live_hidden": False}]]
+        * 2
+    )
 
 
 # --- what is wrong with one -------------------------------------------------------------------------------
