@@ -8,7 +8,7 @@ from deployer.apply import definition
 from deployer.apply.cancel import cancel
 from deployer.apply.context import ApplyContext, ChangeContext
 from deployer.apply.create import create
-from deployer.apply.ownership_tags import with_ownership_tags
+from deployer.apply.ownership_tags import with_missing_tags, with_ownership_tags
 from deployer.apply.recheck import ChangedMeanwhile, read_back, recheck
 from deployer.apply.writes import OutcomeUnknown
 from deployer.errors import DeployerError, Interrupted
@@ -20,7 +20,7 @@ _STEPS: Mapping[Step, Callable[[ChangeContext], str]] = {
     Step.CANCEL: cancel,
     Step.STOP: definition.stop,
     Step.UPDATE: with_ownership_tags(definition.update),
-    Step.START: definition.start,
+    Step.START: with_missing_tags(definition.start),
     Step.DELETE: definition.delete,
 }
 

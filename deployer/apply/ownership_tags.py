@@ -12,8 +12,8 @@ from deployer.apply.recheck import drift
 from deployer.cloud.observe import list_candidates
 from deployer.errors import DeployerError
 from deployer.kinds.kind import TAGS
-from deployer.kinds.ownership import SECRETS_TAG, ownership_tags, recorded_tags
-from deployer.model import LiveJob
+from deployer.kinds.ownership import SECRETS_TAG, fingerprint, is_owned, ownership_tags, recorded_tags
+from deployer.model import LiveJob, Step
 from deployer.secrets.pointers import secret_pointers
 
 
@@ -27,6 +27,23 @@ def with_ownership_tags(step: Callable[[ChangeContext], str]) -> Callable[[Chang
         note = _add_secret_fields(context, before) if before else ""
         message = step(context)
         return f"{message}{_renew(context, before) or note}"
+
+    return run
+
+
+def with_missing_tags(step: Callable[[ChangeContext], str]) -> Callable[[ChangeContext], str]:
+    """Return a start that also writes ownership tags that are missing or outdated, as after a crash."""
+
+    def run(context: ChangeContext) -> str:
+        live, owner = context.progress.live, context.shared.owner
+        message = step(context)
+        if live is None or owner is None or {Step.CREATE, Step.UPDATE} & {*context.change.steps}:
+            return message
+        is_known = context.kind.ownership_field == TAGS and TAGS not in live.unobserved
+        has_ours = is_owned(live, owner) and live.ownership.get("fingerprint") == fingerprint(
+            context.kind, context.job
+        )
+        return f"{message}{_renew(context, live)}" if is_known and not has_ours else message
 
     return run
 
@@ -46,8 +63,10 @@ def _add_secret_fields(context: ChangeContext, live: LiveJob) -> str:
 def _renew(context: ChangeContext, before: LiveJob | None) -> str:
     """Write the tags that changed, with the definition as the listing shows it now."""
     live = _listed(context)
+    if live is None and before is None:
+        return ""  # the tags of the create are all that is known
     tags = _tags(context, live)
-    if live is None and before is not None:
+    if live is None:
         tags |= {key: value for key, value in _tags(context, before).items() if key == SECRETS_TAG}
     recorded = recorded_tags(live) if live else {}
     changed = {key: value for key, value in tags.items() if recorded.get(key) != value}

@@ -20,7 +20,18 @@ from deployer.kinds.ownership import (
     project_of,
     secret_pointers,
 )
-from deployer.model import RUNNING_PHASES, Action, Cause, FieldChange, Job, LiveJob, OnChange, State, Step
+from deployer.model import (
+    RUNNING_PHASES,
+    Action,
+    Cause,
+    FieldChange,
+    Job,
+    LiveJob,
+    OnChange,
+    Phase,
+    State,
+    Step,
+)
 from deployer.planning.decide import Comparison, Decision
 from deployer.secrets.pointers import is_covered
 from deployer.secrets.scrub import MASK
@@ -105,7 +116,7 @@ class OwnershipRules:
             holder = self.holder(run)
             if holder is Holder.OTHER:
                 return _blocked(decision, _deployed_by(run))
-            if holder is Holder.NOBODY and run.phase in RUNNING_PHASES:
+            if holder is Holder.NOBODY and run.phase in {*RUNNING_PHASES, Phase.UNKNOWN}:
                 return _blocked(
                     decision, f"{_noun(run)} has no ownership tags, so it may not be this project's"
                 )

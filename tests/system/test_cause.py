@@ -148,6 +148,21 @@ def test_a_stream_that_only_starts_keeps_its_fingerprint(stream: Workspace, emul
     assert tags(emulator) == before
 
 
+def test_a_start_writes_tags_that_are_missing_or_outdated(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    """Those of an apply that was killed after the update, or of a job that was deployed without deployer."""
+    fill(emulator.url, "FlinkJar", ["alpha"])
+    clock.tick = 0.1
+    workspace.write("one.yaml", manifest("FlinkJar", "alpha", SPECS["FlinkJar"]))
+    assert [change["action"] for change in workspace.plan()["changes"]] == ["start"]
+    assert workspace.apply().code == 0
+    assert list(tags(emulator)) == ["deployer", FINGERPRINT]
+    clock.forward(10)
+    drifts(emulator)
+    assert cause(workspace) == ("drift", DRIFT)
+
+
 @pytest.mark.parametrize("key", ["deployer", "deployer-fingerprint", "deployer-secrets"])
 def test_a_manifest_cannot_set_an_ownership_tag(workspace: Workspace, key: str) -> None:
     write(workspace, tags=[{"key": key, "value": "x"}])

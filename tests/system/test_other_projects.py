@@ -135,16 +135,17 @@ def test_without_marks_a_job_without_one_counts_as_ours(
 
 
 def test_without_marks_the_job_of_another_project_is_still_theirs(
-    workspace: Workspace, theirs: Workspace, emulator: Emulator
+    workspace: Workspace, theirs: Workspace, emulator: Emulator, clock: Clock
 ) -> None:
     write(theirs, "FlinkJar", {})
     theirs.apply()
+    clock.forward(10)
+    clock.tick = 0.1
     workspace.project["marks"] = False
     workspace.write_project()
     write(workspace, "FlinkJar", {"state": "absent"})
-    emulator_before = stream(emulator)["job_id"]
-    workspace.apply()
-    assert stream(emulator)["job_id"] == emulator_before
+    assert workspace.apply().code == 5
+    assert states(emulator, "FlinkJar") == ["job_running"]
 
 
 def test_a_run_of_another_project_is_not_repeated(
@@ -368,3 +369,32 @@ def test_what_was_a_secret_stays_masked_when_it_is_taken_out(
     assert workspace.apply().code == 0
     clock.forward(10_000)
     assert "no changes" in workspace.run("plan").out
+
+
+def test_a_field_that_gets_a_secret_is_recorded_before_the_update(
+    workspace: Workspace, clock: Clock, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPLOYER_SECRET_S", SECRET)
+    workspace.write_project(secrets={"S": {"variable": "DEPLOYER_SECRET_S"}})
+    stopped = {"state": "stopped"}
+    write(workspace, "FlinkJar", stopped, entrypoint_args="a")
+    assert workspace.apply().code == 0
+    proxy.clear()
+    write(workspace, "FlinkJar", stopped, entrypoint_args='-s {{ secret("S") }}')
+    assert workspace.apply().code == 0
+    writes = [
+        tag["value"] if request.path.endswith("/create") else request.method
+        for request in proxy.calls
+        if request.method != "GET"
+        for tag in request.json.get("tags", [{}])
+        if tag.get("key") != "deployer-fingerprint"
+    ]
+    assert writes == ["entrypoint_args", "PUT"]
+    write(workspace, "FlinkJar", stopped, entrypoint_args="b")
+    ran = workspace.run("plan")
+    assert (SECRET in ran.out, '"***" -> "b"' in ran.out) == (False, True)
+    assert workspace.apply().code == 0
+    clock.forward(10)
+    # What the manifest says openly is no secret any more.
+    write(workspace, "FlinkJar", stopped, entrypoint_args="c")
+    assert '"b" -> "c"' in workspace.run("plan").out

@@ -246,11 +246,11 @@ def test_stale_by_a_live_job(workspace: Workspace, emulator: Emulator) -> None:
     assert ran.code == 6
     lines = ran.err.splitlines()
     assert lines[1] == "  - SparkBatch alpha in q: planned resubmit"
-    assert lines[2].startswith("    now blocked: manifest changed while run ")
+    assert lines[2].startswith("    now blocked: differs from the manifest while run ")
     assert lines[-4:-1] == [
         f"    live job was {first['id']} (success), now {second['id']} (starting)",
         '    - /className  planned "com.example.Job" -> "com.example.Other", '
-        'now "com.example.Job" -> "com.example.Third"',
+        'now (hidden) -> "com.example.Third"',
         "    - /conf/a.password  planned (sensitive), now no change",
     ]
     assert "hunter2" not in ran.err + ran.out
@@ -283,7 +283,8 @@ def test_stale_by_a_run_that_a_cancel_would_end_too(
     (first,) = listed(emulator.url, "SparkBatch")
     clock.forward(1)
     fill(emulator.url, "SparkBatch", ["alpha"])
-    workspace.write("alpha.yaml", manifest("SparkBatch", "alpha", BATCH, lifecycle={"state": "absent"}))
+    lifecycle = {"state": "absent", "adopt": True}
+    workspace.write("alpha.yaml", manifest("SparkBatch", "alpha", BATCH, lifecycle=lifecycle))
     (change,) = save(workspace)["changes"]
     assert (change["action"], [run["id"] for run in change["other_runs"]]) == ("cancel", [first["id"]])
     emulator.store.end(first["id"], "success")
