@@ -108,10 +108,11 @@ class OwnershipRules:
         job, live = comparison.job, comparison.live
         if job.lifecycle.adopt:
             return decision
+        current = [live] if live else []
         others = [run for run in runs if run.phase in RUNNING_PHASES and run is not live]
-        affected = [live] if live and _TOUCHING_STEPS & {*decision.steps} else []
-        # A cancel ends all runs that count.
-        affected += self.counted(job, others) if decision.action is Action.CANCEL else []
+        affected = current if _TOUCHING_STEPS & {*decision.steps} else []
+        if decision.action is Action.CANCEL:  # it ends all runs that count
+            affected = self.counted(job, [*current, *others])
         for run in affected:
             holder = self.holder(run)
             if holder is Holder.OTHER:
@@ -120,7 +121,7 @@ class OwnershipRules:
                 return _blocked(
                     decision, f"{_noun(run)} has no ownership tags, so it may not be this project's"
                 )
-        beside = [run for run in [*([live] if live else []), *others] if self.is_other(job, run)]
+        beside = [run for run in [*current, *others] if self.is_other(job, run)]
         if Step.CREATE in decision.steps and job.lifecycle.on_change is not OnChange.SUBMIT:
             for run in beside:
                 if run.phase in RUNNING_PHASES and KINDS[job.kind].nature is Nature.RUN_ONCE:

@@ -120,6 +120,21 @@ def test_cancel_ends_no_job_that_is_not_ours(
     assert states(emulator, kind) != before
 
 
+def test_a_cancel_ends_our_run_and_leaves_that_of_another_project(
+    workspace: Workspace, theirs: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    write(theirs, "SparkBatch", {}, file="obs://b/theirs.jar")
+    theirs.apply()
+    write(workspace, "SparkBatch", {"onChange": "submit"})
+    clock.forward(1)
+    assert workspace.apply().code == 0
+    clock.tick = 0.1
+    assert workspace.run("cancel", "--yes", "--all").code == 0
+    [mine] = [job for job in listed(emulator.url, "SparkBatch") if job["state"] == "dead"]
+    assert "theirs.jar" not in mine["req_body"]
+    assert len(listed(emulator.url, "SparkBatch")) == 2
+
+
 def test_without_marks_a_job_without_one_counts_as_ours(
     workspace: Workspace, emulator: Emulator, clock: Clock
 ) -> None:

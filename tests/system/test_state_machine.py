@@ -119,8 +119,9 @@ class Write:
     def only_ownership(self) -> bool:
         """Whether it only records whose job it is, after a write that changes it."""
         tags = self.body.get("tags") if isinstance(self.body, dict) else None
-        is_only_tags = bool(tags) and list(self.body) == ["tags"]
-        return is_only_tags and all(tag["key"].startswith("deployer") for tag in tags)
+        if not tags or list(self.body) != ["tags"]:
+            return False
+        return all(tag["key"].startswith("deployer") for tag in tags)
 
     @property
     def loses_state(self) -> bool:

@@ -135,7 +135,7 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
     ("none-stopped", STOPPED, None, "", Action.CREATE, [CREATE], NONE, "as a draft, because the desired"),
     ("none-keep", {"on_missing": OnMissing.KEEP}, None, "", UNCHANGED, [], NONE, "onMissing is keep"),
     ("pending", {}, Phase.PENDING, "", UNCHANGED, [], NONE, "in transition"),
-    ("differs-pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "differs from the manifest, but the job is in transition"),
+    ("differs-pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "manifest, but the job is in transition"),
     ("unknown", {}, Phase.UNKNOWN, OTHER, UNCHANGED, [], NONE, "deployer does not handle"),
     ("draft", {}, Phase.DRAFT, "", Action.START, [START], NONE, "will start its first run"),
     ("draft-stopped", STOPPED, Phase.DRAFT, "", UNCHANGED, [], NONE, "is a draft (draft-word)"),
