@@ -23,7 +23,7 @@ def with_ownership_tags(step: Callable[[ChangeContext], str]) -> Callable[[Chang
     def run(context: ChangeContext) -> str:
         if context.kind.ownership_field != TAGS or context.shared.owner is None:
             return step(context)
-        before = context.progress.live
+        before = context.change.live  # with its tags; a job that was read by its id has none
         note = _add_secret_fields(context, before) if before else ""
         message = step(context)
         return f"{message}{_renew(context, before) or note}"
@@ -35,7 +35,7 @@ def with_missing_tags(step: Callable[[ChangeContext], str]) -> Callable[[ChangeC
     """Return a start that also writes ownership tags that are missing or outdated, as after a crash."""
 
     def run(context: ChangeContext) -> str:
-        live, owner = context.progress.live, context.shared.owner
+        live, owner = context.change.live, context.shared.owner
         message = step(context)
         if live is None or owner is None or {Step.CREATE, Step.UPDATE} & {*context.change.steps}:
             return message

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from deployer.emulator import Emulator
-from testing.faults import Answer, Call, FaultProxy, fill, listed
+from testing.faults import Answer, Call, FaultProxy, fill, listed, says
 from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 
 MARKED = ["SparkBatch", "FlinkJar"]
@@ -384,6 +384,23 @@ def test_what_was_a_secret_stays_masked_when_it_is_taken_out(
     assert workspace.apply().code == 0
     clock.forward(10_000)
     assert "no changes" in workspace.run("plan").out
+
+
+def test_an_update_that_fails_leaves_all_fields_that_may_hold_a_secret_masked(
+    workspace: Workspace, clock: Clock, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPLOYER_SECRET_S", SECRET)
+    workspace.write_project(secrets={"S": {"variable": "DEPLOYER_SECRET_S"}})
+    write(workspace, "FlinkJar", {}, entrypoint_args='-a {{ secret("S") }}')
+    assert workspace.apply().code == 0
+    clock.forward(10)
+    clock.tick = 0.1
+    proxy.rule("PUT", "flink-jars|flink-jobs", says(400, {"error_code": "DLI.0001", "error_msg": "no"}))
+    write(workspace, "FlinkJar", {}, entrypoint_args="b", main_class='x{{ secret("S") }}')
+    # Stopped, and then not updated.
+    assert workspace.apply().code == 8
+    ran = workspace.run("plan")
+    assert (SECRET in ran.out, '/entrypoint_args  "***" -> "b"' in ran.out) == (False, True)
 
 
 def test_a_field_that_gets_a_secret_is_recorded_before_the_update(
