@@ -127,6 +127,7 @@ class Lifecycle:
     rerun: datetime | None = None
     savepoint: bool = True
     protect: bool = False
+    adopt: bool = False
     timeout: str = "30m"
 
 
@@ -297,12 +298,22 @@ class Impact(StrEnum):
     DELETES = "deletes"
 
 
+class Cause(StrEnum):
+    """The side that changed since the last apply, if a live job differs from its manifest."""
+
+    MANIFEST = "manifest"
+    DRIFT = "drift"
+    BOTH = "both"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field that differs: `path` is a JSON Pointer into spec; a sensitive one carries no values.
 
     `note` says what is special about it, if anything is. `additional`: the live job has it and the manifest does not,
-    so the service may have filled it in.
+    so the service may have filled it in. With `live_hidden` the live value is not in the plan: see
+    `deployer.planning.ownership`.
     """
 
     path: str
@@ -311,6 +322,7 @@ class FieldChange:
     sensitive: bool = False
     note: str = ""
     additional: bool = False
+    live_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +347,7 @@ class Change:
     """A planned change to one job. `live` is the current run, if there is one.
 
     `other_runs` are other active runs of the job, which a cancel ends too. `secrets` are the fields with secrets
-    of a change that sends the spec.
+    of a change that sends the spec. `cause` is None if no field differs from those of a live job.
     """
 
     action: Action
@@ -347,6 +359,7 @@ class Change:
     steps: tuple[Step, ...] = ()
     other_runs: tuple[LiveJob, ...] = ()
     secrets: tuple[SecretField, ...] = ()
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)

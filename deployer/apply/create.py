@@ -13,6 +13,7 @@ from deployer.errors import ApiError, ResponseLost
 from deployer.kinds.kind import Nature, may_be_unnamed
 from deployer.kinds.ownership import with_ownership
 from deployer.model import LiveJob, Spec, Step
+from deployer.secrets.pointers import secret_pointers
 
 
 def create(context: ChangeContext) -> str:
@@ -20,7 +21,8 @@ def create(context: ChangeContext) -> str:
     progress = context.progress
     if context.change.steps[0] is not Step.CREATE:
         list_same_name(context)  # the previous run may have taken long to end
-    spec = context.shared.secrets.filled(with_ownership(context.kind, context.job, context.shared.owner))
+    secrets, owner = secret_pointers(context.job.spec), context.shared.owner
+    spec = context.shared.secrets.filled(with_ownership(context.kind, context.job, owner, secrets))
     progress.id, progress.live = "", None
     write = Write(
         Step.CREATE,

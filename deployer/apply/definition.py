@@ -15,6 +15,7 @@ from deployer.apply.wait import state_of, wait_for
 from deployer.apply.writes import Write, live_shows, send_write
 from deployer.errors import ApiError, RequestFailed
 from deployer.kinds.kind import TAGS, Kind
+from deployer.kinds.ownership import MAX_TAGS, recorded_tags
 from deployer.kinds.savepoint_tag import has_old_savepoint, savepoint_tag
 from deployer.kinds.tables import json_type
 from deployer.model import LiveJob, Phase, Result, Step
@@ -128,7 +129,10 @@ def _update_tags(context: ChangeContext) -> None:
     planned = context.change.live.spec if context.change.live else None
     live = _tag_map((planned or {}).get(TAGS))
     desired = _tag_map(context.shared.secrets.filled({TAGS: context.job.spec.get(TAGS)})[TAGS])
+    recorded = recorded_tags(context.change.live) if context.change.live else {}
     removed = {key: value for key, value in live.items() if key not in desired}
+    # The job's own tags come first where there is no room for all.
+    removed |= dict([*recorded.items()][max(0, MAX_TAGS - len(desired)) :])
     added = {key: value for key, value in desired.items() if live.get(key) != value}
     # Both can be repeated: removing a missing tag is not an error, and an existing one is replaced.
     kind, identifier = context.kind, context.progress.id

@@ -8,6 +8,7 @@ from deployer.apply import definition
 from deployer.apply.cancel import cancel
 from deployer.apply.context import ApplyContext, ChangeContext
 from deployer.apply.create import create
+from deployer.apply.ownership_tags import with_missing_tags, with_ownership_tags
 from deployer.apply.recheck import ChangedMeanwhile, Differs, read_back, recheck
 from deployer.apply.writes import OutcomeUnknown
 from deployer.errors import DeployerError, Interrupted
@@ -15,11 +16,11 @@ from deployer.model import Change, Outcome, Result, Step
 
 # Each executes its step and returns its message.
 _STEPS: Mapping[Step, Callable[[ChangeContext], str]] = {
-    Step.CREATE: create,
+    Step.CREATE: with_ownership_tags(create),
     Step.CANCEL: cancel,
     Step.STOP: definition.stop,
-    Step.UPDATE: definition.update,
-    Step.START: definition.start,
+    Step.UPDATE: with_ownership_tags(definition.update),
+    Step.START: with_missing_tags(definition.start),
     Step.DELETE: definition.delete,
 }
 

@@ -12,7 +12,7 @@ from deployer.apply.context import ChangeContext
 from deployer.cloud.observe import list_candidates
 from deployer.errors import ApiError, DeployerError
 from deployer.kinds.kind import TAGS, Kind, Nature, may_be_unnamed
-from deployer.kinds.ownership import matches_fingerprint
+from deployer.kinds.ownership import matches_fingerprint, project_of
 from deployer.model import RUNNING_PHASES, Job, LiveJob, Phase, Step
 from deployer.planning.additional import separated
 from deployer.planning.diff import compare
@@ -35,6 +35,11 @@ def recheck(context: ChangeContext) -> None:
     if _has_moved(context, planned, live):
         raise ChangedMeanwhile(
             f"job {planned.id} changed from {planned.state} to {live.state} since the plan was created; run plan again"
+        )
+    if _has_other_project(context.kind, planned, live):
+        owner = f"by project '{project_of(live)}'" if project_of(live) else "without ownership metadata"
+        raise ChangedMeanwhile(
+            f"job {planned.id} was taken over since the plan was created ({owner}); run plan again"
         )
     if names := _differing_fields(planned, live):
         raise ChangedMeanwhile(
@@ -70,6 +75,12 @@ def _has_moved(context: ChangeContext, planned: LiveJob, live: LiveJob) -> bool:
     if Step.CANCEL in context.change.steps:
         return False  # a run that has ended meanwhile need not be cancelled
     return live.phase in RUNNING_PHASES and planned.phase not in RUNNING_PHASES
+
+
+def _has_other_project(kind: Kind, planned: LiveJob, live: LiveJob) -> bool:
+    """Return whether two reads of a job show different owners; not all of them contain tags."""
+    is_shown = live.spec is not None and kind.ownership_field not in planned.unobserved | live.unobserved
+    return is_shown and project_of(planned) != project_of(live)
 
 
 def _differing_fields(planned: LiveJob, live: LiveJob) -> list[str]:

@@ -75,6 +75,13 @@ rerun_option = click.option(
     help="Rerun the selected jobs that match EXPR, once, if they have ended.",
 )
 
+show_live_option = click.option(
+    "--show-live", is_flag=True, help="Also show the live values of jobs that this project did not deploy."
+)
+hide_live_option = click.option(
+    "--hide-live", is_flag=True, help="Hide the live values of all jobs, for a log that anybody can read."
+)
+
 # How a verb that changes jobs is confirmed, and what it may exceed: see `approval`.
 yes_option = click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
 confirm_option = click.option(
@@ -103,6 +110,12 @@ def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(options, **given)
 
     return command
+
+
+def require_one_of_show_and_hide(*, show_live: bool, hide_live: bool) -> None:
+    """Raise UsageError if both options are given."""
+    if show_live and hide_live:
+        raise UsageError("--show-live cannot be combined with --hide-live")
 
 
 def change_folder(folder: str | None) -> None:

@@ -304,13 +304,18 @@ def plan(
     client: Client,
     loaded: LoadedProject,
     table: Table | None = None,
+    *,
     limits: Mapping[str, Limit] | None = None,
+    show_live: bool = False,
+    hide_live: bool = False,
 ) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`.
 
-    `limits` are those in force, for the heading.
+    `limits` are those in force, for the heading. The plan has the live values of all jobs with `show_live`, and of
+    none with `hide_live`.
     """
     from deployer.planning.decide import decide
+    from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import digest, make_plan
 
     jobs = loaded.with_dependencies
@@ -322,6 +327,7 @@ def plan(
         err(text.note(f"{identity}: {message}"))
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
         err(text.note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}"))
+    live_values = LiveValues.SHOW if show_live else LiveValues.HIDE if hide_live else LiveValues.OWN
     target = loaded.target
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     new_plan = make_plan(
@@ -332,6 +338,7 @@ def plan(
         loaded.selected,
         named={job.identity for job in loaded.jobs},
         owner=project_owner,
+        ownership=OwnershipRules(loaded.project.name, loaded.project.records_ownership, live_values),
         table=table or decide,
     )
     heading = Scope(

@@ -1,30 +1,51 @@
-"""Ownership metadata of deployed jobs, where the API allows it: the project, and a fingerprint of the request.
+"""Ownership metadata of deployed jobs, where the API allows it: the project, a fingerprint, and where secrets are.
 
-A batch has three keys in its `conf`, a Flink job one tag; sessions and MRS jobs nothing. The metadata can only
+A batch has keys in its `conf`, a Flink job up to three tags; sessions and MRS jobs nothing. The metadata can only
 prove "same", never "different": it may be missing, truncated or copied. It is added to the request body, and
 removed from the listed spec, so that it is never drift.
+
+A Flink job is updated, and can be changed by others, so its fingerprint has three hashes: of the request without
+tags, of the definition as the service showed it afterwards, and of the tags. They name the side that changed.
+`LiveJob.ownership` has the keys project, revision, fingerprint and secrets, and for a Flink job also shown and tags.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from deployer.kinds import KINDS
 from deployer.kinds.kind import TAGS, Kind
 from deployer.kinds.savepoint_tag import SAVEPOINT_TAG, without_savepoint_tag
-from deployer.model import Job, LiveJob, Spec
+from deployer.model import Cause, FieldChange, Job, LiveJob, Spec
 
 CONF = "conf"
 CONF_PREFIX = "spark.deployer."  # Spark passes on keys that start with "spark." only
 TAG = "deployer"
+SECRETS_TAG = "deployer-secrets"
+FINGERPRINT_TAG = "deployer-fingerprint"
 MAX_TAGS = 20
 MAX_TAG = 43  # the shortest maximum length of a tag's value in any edition
 
 # The version of the hashed data: fingerprints of different versions are not comparable.
 _VERSION = "v1"
+
+# The lengths of the hashes in a tag: together with the version they fit into a value.
+_HASH, _TAGS_HASH = 12, 8
+_FINGERPRINT = re.compile(
+    rf"(v[0-9]+-[0-9a-f]{{{_HASH}}})-([0-9a-f]{{{_HASH}}}|0)-([0-9a-f]{{{_TAGS_HASH}}})"
+)
+
+# In place of the names of fields with secrets in a tag: more than fit into a value, and none any more.
+_ALL, _NONE = "all", "none"
+
+# The JSON Pointer of a whole spec.
+_WHOLE = ""
+_MAX_POINTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +57,96 @@ class Owner:
 
 
 def fingerprint(kind: Kind, job: Job) -> str:
-    """Hash the request body: with the names of secrets, and without ownership metadata."""
+    """Hash the request body: with the names of secrets, and without ownership metadata.
+
+    The hash for a tag is short, and without the tags of the job.
+    """
     body = kind.body(job.name, job.spec)
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return f"{_VERSION}-{hashlib.sha256(canonical.encode(errors='surrogatepass')).hexdigest()}"
+    if kind.ownership_field == TAGS:
+        return f"{_VERSION}-{_hash({key: value for key, value in body.items() if key != TAGS})[:_HASH]}"
+    return f"{_VERSION}-{_hash(body)}"
 
 
-def with_ownership(kind: Kind, job: Job, owner: Owner | None) -> Spec:
-    """Return the spec of the request: with ownership metadata, if there is an owner and the API allows it."""
+def _hash(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
+
+
+def with_ownership(kind: Kind, job: Job, owner: Owner | None, secrets: Sequence[str] = ()) -> Spec:
+    """Return the spec of the request: with ownership metadata, if there is an owner and the API allows it.
+
+    `secrets` are the JSON Pointers of the values with secrets.
+    """
     if owner is None or kind.ownership_field not in {CONF, TAGS}:
         return job.spec
     if kind.ownership_field == CONF:
-        values = {"project": owner.project, "revision": owner.revision, "fingerprint": fingerprint(kind, job)}
+        values = {
+            "project": owner.project,
+            "revision": owner.revision,
+            "fingerprint": fingerprint(kind, job),
+            "secrets": _pointer_list(secrets),
+        }
         keys = {f"{CONF_PREFIX}{key}": value for key, value in values.items() if value}
         return {**job.spec, CONF: {**job.spec.get(CONF, {}), **keys}}
-    tags = job.spec.get(TAGS, [])
-    if len(tags) >= MAX_TAGS:
+    added = ownership_tags(kind, job, owner, secrets)
+    if not added:
         return job.spec
-    return {**job.spec, TAGS: [*tags, {"key": TAG, "value": _tag_of(owner)}]}
+    tags = [{"key": key, "value": value} for key, value in added.items()]
+    return {**job.spec, TAGS: [*job.spec.get(TAGS, []), *tags]}
+
+
+def _pointer_list(secrets: Sequence[str]) -> str:
+    listed = json.dumps(list(secrets), separators=(",", ":")) if secrets else ""
+    return listed if len(listed) <= _MAX_POINTERS else json.dumps([_WHOLE])
+
+
+def ownership_tags(
+    kind: Kind, job: Job, owner: Owner, secrets: Sequence[str], live: LiveJob | None = None
+) -> dict[str, str]:
+    """Return the ownership tags of a job, by importance; as many as there is room for.
+
+    `live` is the job as the listing shows it after it was deployed; without it the definition in the fingerprint is
+    unknown.
+    """
+    fields = sorted({pointer.split("/")[1] for pointer in secrets})
+    names = "-".join(fields) if fields else _NONE if live and live.ownership.get("secrets") else ""
+    is_short = len(names) <= MAX_TAG and all(re.fullmatch("[A-Za-z0-9_]+", name) for name in fields)
+    tags = {
+        TAG: _tag_of(owner),
+        SECRETS_TAG: names if is_short else _ALL,
+        FINGERPRINT_TAG: "-".join(
+            (
+                fingerprint(kind, job),
+                _shown_hash(live, fields) if live else "0",
+                _tags_hash(job.spec.get(TAGS)),
+            )
+        ),
+    }
+    room = max(0, MAX_TAGS - len(job.spec.get(TAGS, [])))
+    return dict([(key, value) for key, value in tags.items() if value][:room])
+
+
+def recorded_tags(live: LiveJob) -> dict[str, str]:
+    """Return the ownership tags that a live job has, by importance."""
+    held = live.ownership
+    fingerprint_parts = [held.get(key, "") for key in ("fingerprint", "shown", "tags")]
+    tags = {
+        TAG: held.get("project", ""),
+        SECRETS_TAG: held.get("secrets", ""),
+        FINGERPRINT_TAG: "-".join(fingerprint_parts) if all(fingerprint_parts) else "",
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _shown_hash(live: LiveJob, secret_fields: Sequence[str]) -> str:
+    """Hash the definition that a listing shows, without tags and without fields that have a secret."""
+    omitted = {TAGS, *live.unobserved, *secret_fields}
+    spec = {name: value for name, value in (live.spec or {}).items() if name not in omitted}
+    return _hash(spec)[:_HASH]
+
+
+def _tags_hash(tags: Any) -> str:
+    return _hash({str(tag["key"]): str(tag.get("value", "")) for tag in tags or ()})[:_TAGS_HASH]
 
 
 def ownership_filter(kind: Kind, owner: Owner) -> Mapping[str, str]:
@@ -73,11 +166,23 @@ def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
                 live, CONF, {key: value for key, value in held.items() if key not in mine}, ownership
             )
     if kind.ownership_field == TAGS and isinstance(held, list):
-        mine_too = [tag for tag in held if isinstance(tag, Mapping) and tag.get("key") == TAG]
+        mine_too = [tag for tag in held if _is_ownership_tag(tag)]
         if mine_too:
-            ownership = {"project": str(mine_too[0].get("value", ""))}
-            return _with(live, TAGS, [tag for tag in held if tag not in mine_too], ownership)
+            values = {str(tag["key"]): str(tag.get("value", "")) for tag in mine_too}
+            return _with(live, TAGS, [tag for tag in held if tag not in mine_too], _from_tags(values))
     return live
+
+
+def _is_ownership_tag(tag: Any) -> bool:
+    return isinstance(tag, Mapping) and tag.get("key") in {TAG, SECRETS_TAG, FINGERPRINT_TAG}
+
+
+def _from_tags(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the ownership metadata in tags; a damaged fingerprint counts as missing."""
+    found = {"project": values.get(TAG, ""), "secrets": values.get(SECRETS_TAG, "")}
+    if parts := _FINGERPRINT.fullmatch(values.get(FINGERPRINT_TAG, "")):
+        found |= dict(zip(("fingerprint", "shown", "tags"), parts.groups(), strict=True))
+    return {key: value for key, value in found.items() if value}
 
 
 def _with(live: LiveJob, field: str, value: Any, ownership: Mapping[str, str]) -> LiveJob:
@@ -93,18 +198,90 @@ def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
         yield from ((CONF, key) for key in held if str(key).startswith(CONF_PREFIX))
     if kind.ownership_field == TAGS and isinstance(held, list):
         for index, tag in enumerate(held):
-            if isinstance(tag, Mapping) and tag.get("key") in {TAG, SAVEPOINT_TAG}:
+            if _is_ownership_tag(tag) or (isinstance(tag, Mapping) and tag.get("key") == SAVEPOINT_TAG):
                 yield (TAGS, index, "key")
 
 
 def is_owned(live: LiveJob, owner: Owner | None) -> bool:
     """Return whether a live job has the ownership metadata of an owner."""
-    return owner is not None and live.ownership.get("project") in {owner.project, _tag_of(owner)}
+    if owner is None:
+        return False
+    is_tag = KINDS[live.identity.kind].ownership_field == TAGS
+    return project_of(live) == (_tag_of(owner) if is_tag else owner.project)
+
+
+def project_of(live: LiveJob) -> str:
+    """Return the name of the project that deployed a live job, as recorded: cut off in a tag; empty if unknown."""
+    return live.ownership.get("project", "")
+
+
+def can_be_unowned(kind: Kind, live: LiveJob) -> bool:
+    """Return whether a live job without ownership metadata was not deployed by a project that records it.
+
+    It may be unreadable, or a Flink job has no room for another tag.
+    """
+    if live.spec is None or not kind.ownership_field or kind.ownership_field in live.unobserved:
+        return False
+    return kind.ownership_field != TAGS or len(live.spec.get(TAGS, [])) < MAX_TAGS
 
 
 def matches_fingerprint(kind: Kind, job: Job, live: LiveJob) -> bool:
-    """Return whether the fingerprint of a live job is that of this request body."""
+    """Return whether a run was submitted with this request body; false for a definition, which can be changed."""
+    return kind.ownership_field == CONF and was_requested(kind, job, live)
+
+
+def was_requested(kind: Kind, job: Job, live: LiveJob) -> bool:
+    """Return whether this request body is the last one deployer sent for a live job, which may have changed."""
     return live.ownership.get("fingerprint") == fingerprint(kind, job)
+
+
+def cause_of(kind: Kind, job: Job, live: LiveJob, fields: Sequence[FieldChange]) -> Cause:
+    """Return which side of a job has changed since it was deployed, from its fingerprint."""
+    recorded, now = live.ownership.get("fingerprint", ""), fingerprint(kind, job)
+    if recorded.partition("-")[0] != _VERSION:
+        return Cause.UNKNOWN
+    if kind.ownership_field == CONF:
+        return Cause.MANIFEST if recorded != now else Cause.UNKNOWN
+    differing = {field.path.split("/")[1] for field in fields}
+    manifest_changed = live_changed = False
+    if differing - {TAGS}:
+        shown = live.ownership.get("shown", "0")
+        if shown == "0" or (fields_with_secrets := _secret_fields(live)) is None:
+            return Cause.UNKNOWN
+        manifest_changed = recorded != now
+        live_changed = shown != _shown_hash(live, fields_with_secrets)
+    if TAGS in differing:
+        tags = live.ownership.get("tags")
+        if TAGS in (_secret_fields(live) or ()):
+            return Cause.UNKNOWN  # the hash has the name of the secret, the live job its value
+        manifest_changed |= tags != _tags_hash(job.spec.get(TAGS))
+        live_changed |= tags != _tags_hash((live.spec or {}).get(TAGS))
+    if manifest_changed and live_changed:
+        return Cause.BOTH
+    if manifest_changed or live_changed:
+        return Cause.MANIFEST if manifest_changed else Cause.DRIFT
+    return Cause.UNKNOWN  # the service has never shown what was sent
+
+
+def _secret_fields(live: LiveJob) -> list[str] | None:
+    """Return the fields of a Flink job that had a secret when it was deployed; None if unknown."""
+    names = live.ownership.get("secrets", _NONE)
+    return None if names == _ALL else [] if names == _NONE else names.split("-")
+
+
+def secret_pointers(kind: Kind, live: LiveJob) -> tuple[str, ...]:
+    """Return the JSON Pointers of the values that were secret when a live job was deployed."""
+    recorded = live.ownership.get("secrets", "")
+    if not recorded:
+        return ()
+    if kind.ownership_field == TAGS:
+        names = _secret_fields(live)
+        return (_WHOLE,) if names is None else tuple(f"/{name}" for name in names)
+    try:
+        pointers = json.loads(recorded)
+    except (ValueError, RecursionError):
+        return (_WHOLE,)
+    return tuple(map(str, pointers)) if isinstance(pointers, list) else (_WHOLE,)
 
 
 def _tag_of(owner: Owner) -> str:

@@ -265,6 +265,7 @@ def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
         rerun=datetime.fromisoformat(rerun) if rerun else None,
         savepoint=raw.get("savepoint", True),
         protect=raw.get("protect", False),
+        adopt=raw.get("adopt", False),
         timeout=raw.get("timeout", "30m"),
     )
 

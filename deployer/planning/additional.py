@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from deployer.kinds.kind import TAGS, Kind, Nature
-from deployer.kinds.ownership import matches_fingerprint
+from deployer.kinds.ownership import was_requested
 from deployer.model import FieldChange, Job, LiveJob, Spec
 
 Fields = tuple[FieldChange, ...]
@@ -57,7 +57,7 @@ def _removed(
     for size in sizes:
         for chosen in combinations(units, size):
             spec = _with_live_values(job.spec, live.spec or {}, {*others, *chosen})
-            if matches_fingerprint(kind, replace(job, spec=spec), live):
+            if was_requested(kind, replace(job, spec=spec), live):
                 return frozenset(chosen)
     return frozenset()
 

@@ -14,6 +14,7 @@ from deployer.kinds.kind import TAGS, Nature
 from deployer.model import (
     RUNNING_PHASES,
     Action,
+    Cause,
     FieldChange,
     Impact,
     Job,
@@ -57,12 +58,21 @@ class Decision:
         return replace(self, effect="; ".join(filter(None, (self.effect, words))))
 
 
+# The beginning of a reason: what is different, by its cause.
+_DIFFERENCES = {
+    Cause.MANIFEST: "manifest changed",
+    Cause.DRIFT: "changed outside deployer",
+    Cause.BOTH: "manifest changed, and the job was changed outside deployer",
+    Cause.UNKNOWN: "differs from the manifest",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """One job and its live state: `live` is the current run, `fields` the differences.
 
     `listing` describes the size of its listing, for the reason of a create. `additional` is what only the live job
-    has, which is no change: see `deployer.planning.additional`.
+    has, which is no change: see `deployer.planning.additional`. `cause` is why the fields differ.
     """
 
     job: Job
@@ -70,10 +80,16 @@ class Comparison:
     fields: tuple[FieldChange, ...] = ()
     listing: str = ""
     additional: tuple[FieldChange, ...] = ()
+    cause: Cause = Cause.UNKNOWN
 
     @property
     def is_unchanged(self) -> bool:
         return not self.fields
+
+    @property
+    def difference(self) -> str:
+        """The words for what is different, and which side changed if that is known."""
+        return _DIFFERENCES[self.cause]
 
     @property
     def rerun_due(self) -> bool:
@@ -144,8 +160,10 @@ def run_once(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is 
     ended = f"last run {live.id} {live.condition}"
     if not comparison.is_unchanged:
         if lifecycle.on_change is OnChange.KEEP:
-            return _unchanged(f"manifest changed; {ended}", "not submitted again because onChange is keep")
-        return _resubmit(f"manifest changed; {ended}")
+            return _unchanged(
+                f"{comparison.difference}; {ended}", "not submitted again because onChange is keep"
+            )
+        return _resubmit(f"{comparison.difference}; {ended}")
     if comparison.rerun_due:
         return _resubmit(f"{comparison.rerun_reason}; {ended}")
     if live.phase is Phase.SUCCEEDED:
@@ -169,7 +187,7 @@ def _run_once_active(comparison: Comparison, live: LiveJob) -> Decision:
         return _unchanged(now)
     if live.identity.place != comparison.job.identity.place:
         now += f" in {KINDS[comparison.job.kind].place} '{live.identity.place}'"
-    changed = f"manifest changed while {now}"
+    changed = f"{comparison.difference} while {now}"
     match comparison.job.lifecycle.on_change:
         case OnChange.REPLACE:
             effect = f"will cancel run {live.id}, then submit a new one"
@@ -235,7 +253,9 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
     if live.phase is Phase.PENDING:
         if comparison.is_unchanged:
             return _unchanged(f"matches the manifest; the job {live.condition}")
-        return _warn(f"manifest changed, but the job {live.condition}", "not updated; run plan again later")
+        return _warn(
+            f"{comparison.difference}, but the job {live.condition}", "not updated; run plan again later"
+        )
     if live.phase is Phase.UNKNOWN:
         return _warn(f"the job {live.condition}", _NOT_HANDLED)
     if live.spec is None:
@@ -245,20 +265,20 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
     now = f"the job {live.condition}"
     if live.phase is not Phase.ACTIVE:
         if wants_run:
-            changed = f"manifest changed and desired state is running, but {now}"
+            changed = f"{comparison.difference}; desired state is running, but {now}"
             update = Decision(Action.UPDATE, changed, "", Impact.IN_PLACE, (Step.UPDATE,))
             return _then_start(comparison, live, update)
-        changed = f"manifest changed and desired state is stopped; {now}"
+        changed = f"{comparison.difference}; desired state is stopped; {now}"
         return Decision(
             Action.UPDATE, changed, "will update the definition only", Impact.IN_PLACE, (Step.UPDATE,)
         )
-    changed = f"manifest changed; {now}"
+    changed = f"{comparison.difference}; {now}"
     if wants_run:
         if comparison.updatable_while_running:
             effect = "will update it while it runs"
             return Decision(Action.UPDATE, changed, effect, Impact.IN_PLACE, (Step.UPDATE,))
         return _stop(comparison, changed, Action.RESTART, (Step.STOP, Step.UPDATE, Step.START))
-    changed = f"manifest changed and desired state is stopped, but {now}"
+    changed = f"{comparison.difference}; desired state is stopped, but {now}"
     if comparison.updatable_while_running:
         return _stop(comparison, changed, Action.UPDATE, (Step.UPDATE, Step.STOP))
     return _stop(comparison, changed, Action.STOP, (Step.STOP, Step.UPDATE))

@@ -43,6 +43,7 @@ from deployer.planning.change_fields import change_fields
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
 from deployer.planning.diff import compare
 from deployer.planning.earlier import earlier_jobs, with_earlier
+from deployer.planning.ownership import OwnershipRules
 from deployer.planning.secret_fields import secret_fields
 from deployer.secrets.redact import masked
 from deployer.secrets.references import texts_with_references
@@ -51,6 +52,9 @@ from deployer.secrets.references import texts_with_references
 _SENDING_STEPS = {Step.CREATE, Step.UPDATE}
 
 Table = Callable[[Comparison], Decision]
+
+# Without the name of a project there are no others.
+_ALL_OWN = OwnershipRules()
 
 
 def make_plan(
@@ -62,13 +66,15 @@ def make_plan(
     *,
     named: Collection[Identity] = (),
     owner: Owner | None = None,
+    ownership: OwnershipRules = _ALL_OWN,
     table: Table = decide,
 ) -> Plan:
     """Plan the changes of the `selected` jobs among `jobs`, which are in dependency order.
 
     The others are dependencies: they are read, not changed. `scope` identifies the target in the digest.
     `named` are the jobs of all manifests, where `jobs` is a part of them; `owner` is the owner in the ownership
-    tags of this project. `table` decides on the action for each comparison.
+    tags of this project, and `ownership` the rules for live jobs of others. `table` decides on the action for
+    each comparison.
     """
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
     same_name_elsewhere: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
@@ -104,13 +110,15 @@ def make_plan(
         same_name = same_name_elsewhere[job.kind, job.name]
         elsewhere = [run for run in same_name if is_owned(run, owner)]
         moved_ids |= {run.id for run in elsewhere}
-        comparison, row = _decide(job, [*own, *elsewhere], unnamed, listing, table)
+        counted = ownership.counted(job, [*own, *elsewhere])
+        comparison, row = _decide(job, counted, unnamed, listing, table, ownership)
+        row = ownership.allowed(row, comparison, [*own, *elsewhere])
         row, warning = with_earlier(job, row, earlier, _content_differences)
         warnings += [Note(job.identity, job.source, warning)] if warning else []
-        warnings += _notes(row, comparison, [*own, *elsewhere], same_name)
+        warnings += _notes(row, comparison, counted, same_name)
         decision = _check_dependencies(job, row, dependency_phases)
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
-        changes.append(_change(job, decision, comparison, [*own, *elsewhere]))
+        changes.append(_change(job, decision, comparison, counted, ownership))
     unmanaged = [
         run
         for run in live.jobs
@@ -128,7 +136,9 @@ def make_plan(
     return replace(plan, digest=digest(scope, plan))
 
 
-def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob]) -> Change:
+def _change(
+    job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob], ownership: OwnershipRules
+) -> Change:
     return Change(
         decision.action,
         job,
@@ -137,7 +147,7 @@ def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable
         change_fields(
             KINDS[job.kind],
             job,
-            _shown_fields(decision, comparison),
+            ownership.shown(_shown_fields(decision, comparison), job, comparison.live),
             decision.steps,
             is_new=decision.action is Action.CREATE,
         ),
@@ -145,6 +155,7 @@ def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable
         decision.steps,
         tuple(_other_runs(runs, comparison.live)) if decision.action is Action.CANCEL else (),
         tuple(secret_fields(job)) if _SENDING_STEPS & {*decision.steps} else (),
+        comparison.cause if comparison.fields else None,
     )
 
 
@@ -165,7 +176,12 @@ def _listing_key(identity: Identity) -> tuple[str, str]:
 
 
 def _decide(
-    job: Job, runs: Sequence[LiveJob], unnamed: Sequence[LiveJob], listing: str, table: Table
+    job: Job,
+    runs: Sequence[LiveJob],
+    unnamed: Sequence[LiveJob],
+    listing: str,
+    table: Table,
+    ownership: OwnershipRules,
 ) -> tuple[Comparison, Decision]:
     """Return the comparison of one job, and the row of its kind's table that matches it.
 
@@ -175,7 +191,7 @@ def _decide(
     active = _active(runs)
     live = current_run(runs)
     fields, additional = separated(kind, job, live, _differences(kind, job, live))
-    comparison = Comparison(job, live, fields, listing, additional)
+    comparison = Comparison(job, live, fields, listing, additional, ownership.cause(job, live, fields))
     if kind.nature is Nature.DEFINITION:
         if len(runs) > 1:
             cause = f"several live jobs have this name: {_ids(runs)}"

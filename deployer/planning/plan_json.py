@@ -60,12 +60,14 @@ def _change(change: Change) -> dict[str, Any]:
                 "desired": field.desired,
                 "sensitive": field.sensitive,
                 "note": field.note,
+                "live_hidden": field.live_hidden,
             }
             for field in change.fields
         ],
         "live": {"id": live.id, "state": live.state} if live else None,
         "other_runs": [{"id": run.id, "state": run.state} for run in change.other_runs],
         "secrets": [{"path": field.path, "names": list(field.names)} for field in change.secrets],
+        "cause": change.cause,
     }
 
 

@@ -13,7 +13,7 @@ from itertools import chain
 from deployer.escape import pair, printable
 from deployer.model import Action, Change, FieldChange, Impact, LiveJob, Note, Plan
 from deployer.report import secrets
-from deployer.report.text import count
+from deployer.report.text import HIDDEN, count
 
 MAX_COMMENT = 65_536  # characters, on GitHub; other services allow more
 _RESERVE = 1_000  # for the fences and the words on what is left out
@@ -157,8 +157,9 @@ def _field(field: FieldChange) -> list[str]:
         return [f"!   {path}: (sensitive value changed)"]
     note = f"  ({printable(field.note)})" if field.note else ""
     live, desired = pair(field.live, field.desired)
+    live = HIDDEN if field.live_hidden else live
     return [
-        *([f"-   {path}: {live}{note}"] if field.live is not None else []),
+        *([f"-   {path}: {live}{note}"] if field.live is not None or field.live_hidden else []),
         *([f"+   {path}: {desired}{note}"] if field.desired is not None else []),
     ]
 

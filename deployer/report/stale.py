@@ -14,7 +14,7 @@ from deployer.escape import first_difference, printable, value
 from deployer.model import Change, Identity, Plan
 from deployer.planning.plan_json import as_data
 from deployer.planning.saved_plan import SavedPlan
-from deployer.report.text import error
+from deployer.report.text import HIDDEN, error
 
 MAX_CHANGES = 50
 MAX_FIELDS = 40
@@ -121,7 +121,13 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
 
 def _is_different(then: _Shown | None, now: _Shown | None) -> bool:
     """Return whether two fields are shown as different. As JSON, since 1 and true are equal in Python."""
+    if then and now and (_is_hidden(then) or _is_hidden(now)):
+        return value(then["desired"]) != value(now["desired"])
     return _values(then) != _values(now)
+
+
+def _is_hidden(field: _Shown) -> bool:
+    return field.get("live_hidden") is True
 
 
 def _values(field: _Shown | None) -> str:
@@ -129,7 +135,8 @@ def _values(field: _Shown | None) -> str:
         return "no change"
     if field["sensitive"]:
         return "(sensitive)"
-    return f"{value(field['live'])} -> {value(field['desired'])}"
+    live = HIDDEN if _is_hidden(field) else value(field["live"])
+    return f"{live} -> {value(field['desired'])}"
 
 
 def _live(change: _Shown) -> str:

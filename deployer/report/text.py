@@ -45,6 +45,7 @@ _RESULT_WORDS = {Result.UNKNOWN: "outcome unknown"}
 
 SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MAX_ORPHANS = 40
+HIDDEN = "(hidden)"
 MAX_NOTES = 5
 
 
@@ -131,7 +132,10 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
             yield f"{path}  (sensitive value changed)"
             continue
         live, desired = pair(field.live, field.desired)
-        if field.live is None:
+        if field.live_hidden:
+            shown = f"{HIDDEN} -> {desired}" if field.desired is not None else f"- {HIDDEN}"
+            yield f"{path}  {shown}{note}"
+        elif field.live is None:
             yield f"{path}  + {desired}{note}"
         elif field.desired is None:
             yield f"{path}  - {live}{note}"

@@ -258,6 +258,7 @@ def test_a_session_that_is_listed_without_a_name_is_pointed_out(
 
 def test_all_runs_of_a_job_are_ended(running: Workspace, emulator: Emulator) -> None:
     fill(emulator.url, "SparkBatch", ["alpha"])
+    write(running, "SparkBatch", lifecycle={"adopt": True})
     ran = running.run("cancel", "--yes", "alpha.yaml")
     assert ran.code == 0
     assert "several runs are active; all of them will be cancelled" in ran.out

@@ -133,7 +133,14 @@ def test_a_job_that_has_moved_to_another_queue(
     changes = project.plan()["changes"]
     assert [change["action"] for change in changes] == ([action] if action else [])
     if action:
-        field = {"path": "/queue", "live": "q", "desired": "new", "sensitive": False, "note": ""}
+        field = {
+            "path": "/queue",
+            "live": "q",
+            "desired": "new",
+            "sensitive": False,
+            "note": "",
+            "live_hidden": False,
+        }
         assert changes[0]["fields"] == [field]
     project.apply()
     states = {job["queue"]: job["state"] for job in listed(emulator.url, "SparkBatch")}

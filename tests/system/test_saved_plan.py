@@ -246,11 +246,11 @@ def test_stale_by_a_live_job(workspace: Workspace, emulator: Emulator) -> None:
     assert ran.code == 6
     lines = ran.err.splitlines()
     assert lines[1] == "  - SparkBatch alpha in q: planned resubmit"
-    assert lines[2].startswith("    now blocked: manifest changed while run ")
+    assert lines[2].startswith("    now blocked: differs from the manifest while run ")
     assert lines[-4:-1] == [
         f"    live job was {first['id']} (success), now {second['id']} (starting)",
         '    - /className  planned "com.example.Job" -> "com.example.Other", '
-        'now "com.example.Job" -> "com.example.Third"',
+        'now (hidden) -> "com.example.Third"',
         "    - /conf/a.password  planned (sensitive), now no change",
     ]
     assert "hunter2" not in ran.err + ran.out
@@ -283,7 +283,8 @@ def test_stale_by_a_run_that_a_cancel_would_end_too(
     (first,) = listed(emulator.url, "SparkBatch")
     clock.forward(1)
     fill(emulator.url, "SparkBatch", ["alpha"])
-    workspace.write("alpha.yaml", manifest("SparkBatch", "alpha", BATCH, lifecycle={"state": "absent"}))
+    lifecycle = {"state": "absent", "adopt": True}
+    workspace.write("alpha.yaml", manifest("SparkBatch", "alpha", BATCH, lifecycle=lifecycle))
     (change,) = save(workspace)["changes"]
     assert (change["action"], [run["id"] for run in change["other_runs"]]) == ("cancel", [first["id"]])
     emulator.store.end(first["id"], "success")
@@ -341,7 +342,14 @@ def test_an_explanation_has_an_end(workspace: Workspace) -> None:
     plan = save(workspace)
     for change in plan["changes"]:
         change["fields"] += [
-            {"path": f"/{number}", "live": None, "desired": "x" * 1000, "sensitive": False, "note": ""}
+            {
+                "path": f"/{number}",
+                "live": None,
+                "desired": "x" * 1000,
+                "sensitive": False,
+                "note": "",
+                "live_hidden": False,
+            }
             for number in range(100)
         ]
     workspace.write(FILE, json.dumps(plan | {"digest": "0" * 64}))
@@ -459,7 +467,14 @@ def test_forged_changes_send_nothing(workspace: Workspace, emulator: Emulator) -
         (change,) = plan["changes"]
         change["name"] = "evil"
         change["fields"] = [
-            {"path": "/file", "live": None, "desired": "evil.jar", "sensitive": False, "note": ""}
+            {
+                "path": "/file",
+                "live": None,
+                "desired": "evil.jar",
+                "sensitive": False,
+                "note": "",
+                "live_hidden": False,
+            }
         ]
 
     forge(workspace, evil)
@@ -533,7 +548,14 @@ def test_what_a_forged_plan_shows_is_tame(workspace: Workspace) -> None:
     write(workspace)
     save(workspace)
     wild = "::error::\x1b[2J\r\n::warning::\u202e##[x]\x00\ud800" + "x" * 10_000
-    field = {"path": wild, "live": wild, "desired": [wild], "sensitive": False, "note": ""}
+    field = {
+        "path": wild,
+        "live": wild,
+        "desired": [wild],
+        "sensitive": False,
+        "note": "",
+        "live_hidden": False,
+    }
     live = {"id": wild, "state": wild}
 
     def change(plan: Any) -> None:

@@ -81,10 +81,13 @@ def test_what_can_change_while_it_runs(running: Workspace, proxy: FaultProxy, em
     assert writes(proxy) == [
         ("PUT", f"/streaming/flink-jobs/{number}"),
         ("POST", f"/dli_flink_job/{number}/tags/create"),
+        ("POST", f"/dli_flink_job/{number}/tags/create"),  # the fingerprint
     ]
     [put] = [request for request in proxy.calls if request.method == "PUT"]
     assert put.body == b'{"smn_topic": "alarms", "restart_when_exception": true}'
-    assert tags(emulator) == {"team": "y", "cost": "1", "deployer": "tests"}
+    fingerprint = tags(emulator)["deployer-fingerprint"]
+    owned = {"deployer": "tests", "deployer-fingerprint": fingerprint}
+    assert tags(emulator) == {"team": "y", "cost": "1", **owned}
     assert live(emulator)["status"] == "job_running"
     assert is_done(running)
 
@@ -93,7 +96,7 @@ def test_tags_that_are_gone(running: Workspace, emulator: Emulator) -> None:
     write(running, tags=[])
     assert [field["path"] for field in running.plan()["changes"][0]["fields"]] == ["/tags/0"]
     assert running.apply().code == 0
-    assert tags(emulator) == {"deployer": "tests"}
+    assert [*tags(emulator)] == ["deployer", "deployer-fingerprint"]
     assert is_done(running)
 
 
@@ -159,7 +162,8 @@ def test_a_restart_keeps_the_state(running: Workspace, proxy: FaultProxy, emulat
     sent = {path: request.body for request in proxy.calls for path in (RUN, STOP) if path in request.path}
     assert b'"trigger_savepoint": true' in sent[STOP]
     assert b'"resume_savepoint": true' in sent[RUN]
-    assert [method for method, _ in writes(proxy)] == ["POST", "PUT", "POST"]
+    # The second but last is the fingerprint.
+    assert [method for method, _ in writes(proxy)] == ["POST", "PUT", "POST", "POST"]
     assert (live(emulator)["status"], live(emulator)["job_config"]["parallel_number"]) == ("job_running", 2)
     assert is_done(running)
 

@@ -14,9 +14,12 @@ from deployer.cli.execute import execute, wait_for_consistency
 from deployer.cli.options import (
     Options,
     confirm_option,
+    hide_live_option,
     limit_option,
     project_command,
+    require_one_of_show_and_hide,
     rerun_option,
+    show_live_option,
     yes_option,
 )
 from deployer.clock import StopSignal
@@ -47,6 +50,8 @@ EXAMPLES = examples(
     "--plan", "saved_file", metavar="FILE", help="Apply this saved plan; fail (exit 6) if it is stale."
 )
 @rerun_option
+@show_live_option
+@hide_live_option
 @limit_option
 @click.option(
     "--wait",
@@ -73,6 +78,8 @@ def command(
     expect: str | None,
     saved_file: str | None,
     rerun: Sequence[str],
+    show_live: bool,
+    hide_live: bool,
     limits: Sequence[str],
     wait: str | None,
     parallelism: int,
@@ -84,6 +91,7 @@ def command(
     """
     from deployer.apply.scheduler import ApplyOptions
 
+    require_one_of_show_and_hide(show_live=show_live, hide_live=hide_live)
     saved = read(saved_file) if saved_file is not None else None
     loaded = saved_plan_options.load(options, saved, rerun) if saved else session.load(options)
     loaded = session.with_reruns(loaded, rerun)
@@ -94,7 +102,7 @@ def command(
     stop_signal = StopSignal()
     with session.locked(loaded), session.connected(loaded, secrets, stop_signal) as client:
         wait_for_consistency(loaded)
-        plan, live = session.plan(client, loaded, limits=allowed)
+        plan, live = session.plan(client, loaded, limits=allowed, show_live=show_live, hide_live=hide_live)
         out(text.plan(plan))
         if not _is_expected(plan, expect, saved):
             err("No changes were applied.")

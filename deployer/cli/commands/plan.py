@@ -10,7 +10,15 @@ import click
 from deployer.cli import saved_plan_options, session
 from deployer.cli.approval import limits_for
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, format_option, project_command, rerun_option
+from deployer.cli.options import (
+    Options,
+    format_option,
+    hide_live_option,
+    project_command,
+    require_one_of_show_and_hide,
+    rerun_option,
+    show_live_option,
+)
 from deployer.errors import Exit
 from deployer.planning.saved_plan import as_text, destination, write
 from deployer.report import text
@@ -34,6 +42,8 @@ EXAMPLES = examples(
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
 @click.option("--out", "out_file", metavar="FILE", help="Save the plan to FILE (for apply --plan).")
 @rerun_option
+@show_live_option
+@hide_live_option
 @click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs.")
 @project_command
 def command(
@@ -43,15 +53,18 @@ def command(
     detailed_exitcode: bool,
     out_file: str | None,
     rerun: Sequence[str],
+    show_live: bool,
+    hide_live: bool,
     verbose: bool,
 ) -> Exit:
     """Show the changes that apply would make, and the reason for each. Read-only."""
+    require_one_of_show_and_hide(show_live=show_live, hide_live=hide_live)
     loaded = session.with_reruns(session.load(options), rerun)
     limits = limits_for(loaded.target, (), os.environ)
     session.require_valid(loaded, show_warnings=True)
     path = destination(out_file, loaded.project.folder) if out_file is not None else None
     with session.connected(loaded) as client:
-        plan, _ = session.plan(client, loaded, limits=limits)
+        plan, _ = session.plan(client, loaded, limits=limits, show_live=show_live, hide_live=hide_live)
     from deployer.planning.plan import exceeded_limits
 
     for words in exceeded_limits({name: limit.maximum for name, limit in limits.items()}, plan):

@@ -135,7 +135,20 @@ def test_a_changed_default_changes_every_job(workspace: Workspace) -> None:
     with_defaults(workspace, {"spec": {"queue": "q", "numExecutors": 3}})
     fields = [change["fields"] for change in workspace.plan()["changes"]]
     assert (
-        fields == [[{"path": "/numExecutors", "live": 2, "desired": 3, "sensitive": False, "note": ""}]] * 2
+        fields
+        == [
+            [
+                {
+                    "path": "/numExecutors",
+                    "live": 2,
+                    "desired": 3,
+                    "sensitive": False,
+                    "note": "",
+                    "live_hidden": False,
+                }
+            ]
+        ]
+        * 2
     )
 
 

@@ -1,0 +1,99 @@
+"""The ownership tags of a Flink job, renewed when it is created or updated.
+
+They only explain a later difference and hide a former secret, so a failure is a note in the outcome, not an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from deployer.apply.context import ChangeContext
+from deployer.apply.recheck import drift
+from deployer.cloud.observe import list_candidates
+from deployer.errors import DeployerError
+from deployer.kinds.kind import TAGS
+from deployer.kinds.ownership import SECRETS_TAG, fingerprint, is_owned, ownership_tags, recorded_tags
+from deployer.model import LiveJob, Step
+from deployer.secrets.pointers import secret_pointers
+
+
+def with_ownership_tags(step: Callable[[ChangeContext], str]) -> Callable[[ChangeContext], str]:
+    """Return a create or update that also renews the ownership tags of its job."""
+
+    def run(context: ChangeContext) -> str:
+        if context.kind.ownership_field != TAGS or context.shared.owner is None:
+            return step(context)
+        before = context.change.live  # with its tags; a job that was read by its id has none
+        note = _add_secret_fields(context, before) if before else ""
+        message = step(context)
+        return f"{message}{_renew(context, before) or note}"
+
+    return run
+
+
+def with_missing_tags(step: Callable[[ChangeContext], str]) -> Callable[[ChangeContext], str]:
+    """Return a start that also writes ownership tags that are missing or outdated, as after a crash."""
+
+    def run(context: ChangeContext) -> str:
+        live, owner = context.change.live, context.shared.owner
+        message = step(context)
+        if live is None or owner is None or {Step.CREATE, Step.UPDATE} & {*context.change.steps}:
+            return message
+        is_known = context.kind.ownership_field == TAGS and TAGS not in live.unobserved
+        has_ours = is_owned(live, owner) and live.ownership.get("fingerprint") == fingerprint(
+            context.kind, context.job
+        )
+        return f"{message}{_renew(context, live)}" if is_known and not has_ours else message
+
+    return run
+
+
+def _add_secret_fields(context: ChangeContext, live: LiveJob) -> str:
+    """Record the fields that are about to get a secret: the update may succeed and the next tag write fail."""
+    secrets = secret_pointers(context.job.spec)
+    wanted = _tags(context, None).get(SECRETS_TAG) if secrets else None
+    recorded = recorded_tags(live)
+    if not wanted or recorded.get(SECRETS_TAG) == wanted:
+        return ""
+    # Until the update, the fields that had a secret before have it still.
+    both = wanted if recorded.get(SECRETS_TAG, "none") == "none" else "all"
+    return _write(context, {SECRETS_TAG: both})
+
+
+def _renew(context: ChangeContext, before: LiveJob | None) -> str:
+    """Write the tags that changed, with the definition as the listing shows it now."""
+    live = _listed(context)
+    if live is None and before is None:
+        return ""  # the tags of the create are all that is known
+    tags = _tags(context, live)
+    if live is None:
+        tags |= {key: value for key, value in _tags(context, before).items() if key == SECRETS_TAG}
+    recorded = recorded_tags(live) if live else {}
+    changed = {key: value for key, value in tags.items() if recorded.get(key) != value}
+    return _write(context, changed) if changed else ""
+
+
+def _listed(context: ChangeContext) -> LiveJob | None:
+    """Return the job as its listing shows it, None if that does not show it as deployed yet."""
+    try:
+        listed = list_candidates(context.client, context.job)
+    except DeployerError:
+        return None
+    live = next((run for run in listed if run.id == context.progress.id), None)
+    return live if live and live.spec is not None and not drift(context.kind, context.job, live) else None
+
+
+def _tags(context: ChangeContext, live: LiveJob | None) -> dict[str, str]:
+    owner = context.shared.owner
+    if owner is None:
+        return {}
+    return ownership_tags(context.kind, context.job, owner, secret_pointers(context.job.spec), live)
+
+
+def _write(context: ChangeContext, tags: Mapping[str, str]) -> str:
+    """Add tags, without a line in the journal: they are no part of the change. Return a note if that failed."""
+    try:
+        context.client.tag(context.kind, context.progress.id, tags)
+    except DeployerError as error:
+        return f" (cannot write the ownership tags: {error})"
+    return ""

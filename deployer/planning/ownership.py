@@ -1,0 +1,178 @@
+"""The part of a plan that depends on who deployed a live job: which runs count, what is blocked, what is shown.
+
+A job of another project is not changed, nor a running job without ownership metadata although its kind has it,
+unless the manifest adopts it. Their live values are not in the plan, so that no report can show them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from deployer.kinds import KINDS
+from deployer.kinds.kind import Nature
+from deployer.kinds.ownership import (
+    Owner,
+    can_be_unowned,
+    cause_of,
+    is_owned,
+    project_of,
+    secret_pointers,
+)
+from deployer.model import (
+    RUNNING_PHASES,
+    Action,
+    Cause,
+    FieldChange,
+    Job,
+    LiveJob,
+    OnChange,
+    Phase,
+    State,
+    Step,
+)
+from deployer.planning.decide import Comparison, Decision
+from deployer.secrets.pointers import is_covered
+from deployer.secrets.scrub import MASK
+
+# The steps that change the live job, in contrast to a new run beside it.
+_TOUCHING_STEPS = {Step.CANCEL, Step.STOP, Step.UPDATE, Step.START, Step.DELETE}
+
+_MAX_NAME = 64
+
+
+class LiveValues(Enum):
+    """The live values in a plan: of all jobs, of those that may be shown, or of none."""
+
+    SHOW = "show"
+    OWN = "own"
+    HIDE = "hide"
+
+
+class Holder(Enum):
+    """The deployer of a live job, as far as its ownership metadata tells. UNKNOWN: it cannot have any."""
+
+    OURS = "ours"
+    OTHER = "other project"
+    NOBODY = "nobody"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipRules:
+    """The rules of one plan. Without a `project` all jobs count as its own.
+
+    A project that does not record ownership cannot tell its jobs from those without ownership metadata.
+    """
+
+    project: str = ""
+    is_recorded: bool = True
+    live_values: LiveValues = LiveValues.OWN
+
+    def holder(self, live: LiveJob) -> Holder:
+        """Return who deployed a live job."""
+        if not self.project or is_owned(live, Owner(self.project)):
+            return Holder.OURS
+        if project_of(live):
+            return Holder.OTHER
+        is_known = self.is_recorded and can_be_unowned(KINDS[live.identity.kind], live)
+        return Holder.NOBODY if is_known else Holder.UNKNOWN
+
+    def is_other(self, job: Job, live: LiveJob) -> bool:
+        """Return whether another project deployed a live job, which the manifest does not adopt."""
+        return not job.lifecycle.adopt and self.holder(live) is Holder.OTHER
+
+    def counted(self, job: Job, runs: Sequence[LiveJob]) -> list[LiveJob]:
+        """Return the runs that count as those of a job: without another project's, unless there are no others.
+
+        With the same content, a run of another project is not repeated: the project may have been renamed.
+        """
+        return [run for run in runs if not self.is_other(job, run)] or [*runs]
+
+    def cause(self, job: Job, live: LiveJob | None, fields: Sequence[FieldChange]) -> Cause:
+        """Return which side of a job has changed, if `fields` differ."""
+        # The manifest of another project is not known, and without records an older fingerprint may be stale.
+        if live is None or (self.project and self.holder(live) is not Holder.OURS):
+            return Cause.UNKNOWN
+        kind = KINDS[job.kind]
+        if not self.is_recorded and kind.nature is Nature.DEFINITION:
+            return Cause.UNKNOWN
+        return cause_of(kind, job, live, fields)
+
+    def allowed(self, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob]) -> Decision:
+        """Return a decision, blocked where it would affect a job that the project may not change.
+
+        `runs` are all runs of the job, those of other projects too.
+        """
+        job, live = comparison.job, comparison.live
+        if job.lifecycle.adopt:
+            return decision
+        current = [live] if live else []
+        others = [run for run in runs if run.phase in RUNNING_PHASES and run is not live]
+        affected = current if _TOUCHING_STEPS & {*decision.steps} else []
+        if decision.action is Action.CANCEL:  # it ends all runs that count
+            affected = self.counted(job, [*current, *others])
+        for run in affected:
+            holder = self.holder(run)
+            if holder is Holder.OTHER:
+                return _blocked(decision, _deployed_by(run))
+            if holder is Holder.NOBODY and run.phase in {*RUNNING_PHASES, Phase.UNKNOWN}:
+                return _blocked(
+                    decision, f"{_noun(run)} has no ownership tags, so it may not be this project's"
+                )
+        beside = [run for run in [*current, *others] if self.is_other(job, run)]
+        if Step.CREATE in decision.steps and job.lifecycle.on_change is not OnChange.SUBMIT:
+            for run in beside:
+                if run.phase in RUNNING_PHASES and KINDS[job.kind].nature is Nature.RUN_ONCE:
+                    cause = f"{decision.cause}; run {run.id} {run.condition}, and {_deployed_by(run)}"
+                    return Decision(Action.BLOCKED, cause, "wait for it to end, or choose another name")
+        if live and self.is_other(job, live) and job.lifecycle.state is not State.ABSENT:
+            is_warning = decision.is_warning or decision.action is Action.UNCHANGED
+            return replace(decision, cause=f"{decision.cause}; {_deployed_by(live)}", is_warning=is_warning)
+        return decision
+
+    def shown(self, fields: Iterable[FieldChange], job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
+        """Return field changes as a plan may show them: every list of them in a plan passes through here.
+
+        What was secret when the job was deployed stays masked.
+        """
+        if live is None:
+            return tuple(fields)
+        pointers = secret_pointers(KINDS[live.identity.kind], live)
+        hidden = self._hides(job, live)
+        return tuple(_hidden(field) if hidden else _masked(field, pointers) for field in fields)
+
+    def _hides(self, job: Job, live: LiveJob) -> bool:
+        if self.live_values is not LiveValues.OWN:
+            return self.live_values is LiveValues.HIDE
+        if job.lifecycle.adopt:
+            return False
+        holder = self.holder(live)
+        has_room = self.is_recorded and bool(KINDS[live.identity.kind].ownership_field)
+        return holder is Holder.OTHER or (holder is not Holder.OURS and has_room)
+
+
+def _blocked(decision: Decision, whose: str) -> Decision:
+    cause = f"{decision.cause}; {whose}"
+    return Decision(Action.BLOCKED, cause, "to take it over, set lifecycle.adopt to true")
+
+
+def _deployed_by(run: LiveJob) -> str:
+    project = project_of(run)
+    name = project if len(project) <= _MAX_NAME else f"{project[:_MAX_NAME]}..."
+    return f"project '{name}' deployed {_noun(run)}"
+
+
+def _noun(run: LiveJob) -> str:
+    return "the job" if KINDS[run.identity.kind].nature is Nature.DEFINITION else f"run {run.id}"
+
+
+def _hidden(field: FieldChange) -> FieldChange:
+    return field if field.sensitive else replace(field, live=None, live_hidden=True)
+
+
+def _masked(field: FieldChange, pointers: tuple[str, ...]) -> FieldChange:
+    if field.sensitive or field.live is None or not is_covered(field.path, pointers):
+        return field
+    return replace(field, live=MASK)
