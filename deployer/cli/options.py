@@ -68,7 +68,7 @@ rerun_option = click.option(
     "--rerun",
     metavar="EXPR",
     multiple=True,
-    help="Rerun the selected jobs that match EXPR, once, if they have ended.",
+    help="Rerun the selected jobs that match EXPR, once; blocked if they have not ended.",
 )
 
 # How a verb that changes jobs is confirmed, and what it may exceed: see `approval`.
