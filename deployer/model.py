@@ -310,7 +310,9 @@ class FieldChange:
 class Change:
     """A planned change to one job. `live` is the current run, if there is one.
 
-    `other_runs` are other active runs of the job, which a cancel ends too.
+    `other_runs` are other active runs of the job, which a cancel ends too. For a change that sends a body to an
+    existing job, or submits it again, `not_compared` are the paths of the fields that the manifest has and the
+    service does not return, and `live_only` the fields that only the live job has and that are no difference.
     """
 
     action: Action
@@ -321,6 +323,8 @@ class Change:
     live: LiveJob | None = None
     steps: tuple[Step, ...] = ()
     other_runs: tuple[LiveJob, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    live_only: tuple[FieldChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

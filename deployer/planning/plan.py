@@ -37,8 +37,9 @@ from deployer.model import (
     Step,
     utc_time,
 )
+from deployer.planning.align import aligned
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
-from deployer.planning.diff import compare
+from deployer.planning.diff import compare, live_only, not_compared
 from deployer.secrets.redact import masked
 from deployer.secrets.references import texts_with_references
 
@@ -118,6 +119,8 @@ def make_plan(
 
 
 def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob]) -> Change:
+    sends_body = {Step.CREATE, Step.UPDATE} & {*decision.steps}
+    omitted, extra = _not_compared(job, comparison) if sends_body else ((), ())
     return Change(
         decision.action,
         job,
@@ -127,7 +130,26 @@ def _change(job: Job, decision: Decision, comparison: Comparison, runs: Iterable
         comparison.live,
         decision.steps,
         tuple(_other_runs(runs, comparison.live)) if decision.action is Action.CANCEL else (),
+        omitted,
+        extra,
     )
+
+
+def _not_compared(job: Job, comparison: Comparison) -> tuple[tuple[str, ...], tuple[FieldChange, ...]]:
+    """Return the manifest's fields that the live job does not show, and what only the live job has."""
+    kind, live = KINDS[job.kind], comparison.live
+    if live is None:
+        return (), ()
+    matched_by = {*kind.place_fields}
+    unobserved = live.unobserved if live.spec else frozenset({row.name for row in kind.rows} - matched_by)
+    # With the same fingerprint, the whole body is the same.
+    is_same = matches_fingerprint(kind, job, live)
+    omitted = () if is_same else not_compared(kind.rows, job.spec, unobserved)
+    if live.spec is None:
+        return omitted, ()
+    extra = live_only(kind.rows, *aligned(kind, live.spec, job.spec), live.unobserved)
+    shown = {field.path for field in comparison.fields}
+    return omitted, tuple(field for field in extra if field.path not in shown)
 
 
 def _counts_as_unmanaged(live: LiveJob) -> bool:
@@ -234,7 +256,7 @@ def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChang
     has_moved = live.identity.place != job.identity.place
     if kind.nature is Nature.RUN_ONCE and not has_moved and matches_fingerprint(kind, job, live):
         return ()  # submitted with this spec; the service filled in any difference
-    fields = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
+    fields = compare(kind.rows, *aligned(kind, live.spec, job.spec), live.unobserved)
     place_path = f"/{kind.place}"
     if has_moved and all(field.path != place_path for field in fields):
         fields = (FieldChange(place_path, live.identity.place, job.identity.place), *fields)

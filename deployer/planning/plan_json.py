@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployer.model import Change, LiveJob, Note, Plan
+from deployer.model import Change, FieldChange, LiveJob, Note, Plan
 
 FORMAT_VERSION = "1.0"
 
@@ -34,13 +34,16 @@ def _change(change: Change) -> dict[str, Any]:
         "source": str(job.source),
         "reason": change.reason,
         "impact": change.impact,
-        "fields": [
-            {"path": field.path, "live": field.live, "desired": field.desired, "sensitive": field.sensitive}
-            for field in change.fields
-        ],
+        "fields": [*map(_field, change.fields)],
+        "not_compared": [*change.not_compared],
+        "live_only": [*map(_field, change.live_only)],
         "live": {"id": live.id, "state": live.state} if live else None,
         "other_runs": [{"id": run.id, "state": run.state} for run in change.other_runs],
     }
+
+
+def _field(field: FieldChange) -> dict[str, Any]:
+    return {"path": field.path, "live": field.live, "desired": field.desired, "sensitive": field.sensitive}
 
 
 def _orphan(live: LiveJob) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 
 from deployer.escape import pair, printable
 from deployer.model import Action, Change, Impact, LiveJob, Note, Plan
+from deployer.report import line_diff, uncompared
 from deployer.report.text import MAX_FIELDS
 
 _SIGNS = {Action.BLOCKED: "!", Action.CANCEL: "-", Action.STOP: "-", Action.DELETE: "-"}
@@ -60,11 +61,19 @@ def _change(change: Change) -> list[str]:
         if field.sensitive:
             lines.append(f"!   {path}: (sensitive value changed)")
             continue
+        if line_diff.has_lines(field.live, field.desired):
+            lines.append(f"!   {path}:")
+            lines += [
+                f"{sign:<4}{text}" if text else sign
+                for sign, text in line_diff.lines(field.live, field.desired)
+            ]
+            continue
         live, desired = pair(field.live, field.desired)
         lines += [f"-   {path}: {live}"] if field.live is not None else []
         lines += [f"+   {path}: {desired}"] if field.desired is not None else []
     if len(change.fields) > MAX_FIELDS:
         lines.append(f"#   ... and {len(change.fields) - MAX_FIELDS} more fields")
+    lines += [f"#   {line}" for line in uncompared.lines(change)]
     return [*lines, ""]
 
 

@@ -11,6 +11,7 @@ import click
 from deployer.errors import Problem
 from deployer.escape import pair, printable
 from deployer.model import Action, Change, FieldChange, Identity, Impact, LiveJob, Note, Outcome, Plan, Result
+from deployer.report import line_diff, uncompared
 
 if TYPE_CHECKING:
     from deployer.apply.watch import WaitResult
@@ -53,12 +54,13 @@ def plan(plan: Plan, *, verbose: bool = False) -> str:
         # A blank line separates changes with fields; the others form a block.
         # The fields of a new job are in its manifest.
         fields = change.fields if verbose or change.live else ()
-        if fields and lines and lines[-1]:
+        details = [*field_lines(fields), *uncompared.lines(change)]
+        if details and lines and lines[-1]:
             lines.append("")
         lines += [
             *_change(change),
-            *(f"    {line}" for line in field_lines(fields)),
-            *([""] if fields else []),
+            *(f"    {line}" for line in details),
+            *([""] if details else []),
         ]
     if plan.warnings:
         lines += [*_gap(lines), click.style("Warnings:", bold=True), *map(_note, plan.warnings)]
@@ -111,6 +113,13 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
         path = printable(field.path).ljust(width)
         if field.sensitive:
             yield f"{path}  (sensitive value changed)"
+            continue
+        if line_diff.has_lines(field.live, field.desired):
+            yield path.rstrip()
+            yield from (
+                f"  {sign} {text}" if text else f"  {sign}"
+                for sign, text in line_diff.lines(field.live, field.desired)
+            )
             continue
         live, desired = pair(field.live, field.desired)
         if field.live is None:

@@ -51,8 +51,12 @@ def test_what_is_written_by_hand_lets_no_unknown_key_through(name: str) -> None:
     assert [path for path, schema in found.items() if schema.get("additionalProperties") is not False] == []
 
 
+# Keys of a plan that came after 1.0: older saved plans have none of them.
+ADDED = {"not_compared", "live_only", "conditions"}
+
+
 def test_what_a_plan_holds_is_always_there() -> None:
     found = {path: schema for path, schema in objects(plan_schema()) if not path.endswith("/summary")}
     assert len(found) == 9
     for path, schema in found.items():
-        assert schema["required"] == list(schema["properties"]), path
+        assert schema["required"] == [key for key in schema["properties"] if key not in ADDED], path
