@@ -272,6 +272,19 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
 
 
+class Condition(StrEnum):
+    """A condition of `--fail-on`: why a plan or a status needs attention.
+
+    CHANGES: changes that apply would make, and blocked ones. DRIFT: live jobs that were changed outside deployer.
+    FAILED: jobs whose last run has failed. ORPHANS: live jobs of this project that no longer have a manifest.
+    """
+
+    CHANGES = "changes"
+    DRIFT = "drift"
+    FAILED = "failed"
+    ORPHANS = "orphans"
+
+
 class Step(StrEnum):
     """One step of a change. After a crash between two steps, the next plan continues."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deployer.model import Change, FieldChange, LiveJob, Note, Plan
+from deployer.planning.conditions import counts
 
 FORMAT_VERSION = "1.0"
 
@@ -15,6 +16,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "target": plan.target,
         "summary": dict(plan.summary),
+        "conditions": counts(plan),
         "changes": [_change(change) for change in plan.pending],
         "warnings": [_note(note) for note in plan.warnings],
         "errors": [_note(note) for note in plan.errors],

@@ -8,6 +8,7 @@ import click
 
 from deployer.cli import saved_plan_options, session
 from deployer.cli.examples import examples
+from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import Options, format_option, project_command, rerun_option
 from deployer.errors import Exit
 from deployer.planning.saved_plan import as_text, destination, write
@@ -20,6 +21,7 @@ FORMATS = ("text", "json", "markdown")
 EXAMPLES = examples(
     ("Plan for the target prod", "deployer plan -t prod"),
     ("Plan one folder with another value", "deployer plan spark --set executors=4"),
+    ("Fail if a last run has failed or a job has no manifest", "deployer plan --fail-on failed,orphans"),
     (
         "Save the plan for a later apply, and print it as Markdown for a pull request",
         "deployer plan -t prod --out plan.json --format markdown",
@@ -31,6 +33,7 @@ EXAMPLES = examples(
 @format_option(*FORMATS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
 @click.option("--out", "out_file", metavar="FILE", help="Save the plan to FILE (for apply --plan).")
+@fail_on_option
 @rerun_option
 @click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs and all fields of new jobs.")
 @project_command
@@ -39,11 +42,13 @@ def command(
     style: str,
     *,
     detailed_exitcode: bool,
+    fail_on: Sequence[str],
     out_file: str | None,
     rerun: Sequence[str],
     verbose: bool,
 ) -> Exit:
     """Show the changes that apply would make, and the reason for each. Read-only."""
+    named_conditions = conditions_of(fail_on)
     loaded = session.with_reruns(session.load(options), rerun)
     session.require_valid(loaded, show_warnings=True)
     path = destination(out_file, loaded.project.folder) if out_file is not None else None
@@ -67,6 +72,5 @@ def command(
         write(path, as_text(inputs, plan))
         command_line = saved_plan_options.apply_command(out_file, inputs, loaded.project.folder)
         err(text.note(f"plan saved to {out_file}; apply it with: {command_line}"))
-    if plan.errors:
-        return Exit.ERROR
-    return Exit.CHANGES if detailed_exitcode and plan.pending else Exit.DONE
+    code = exit_code(plan, named_conditions)
+    return Exit.CHANGES if code is Exit.DONE and detailed_exitcode and plan.pending else code
