@@ -21,7 +21,6 @@ FORMATS = ("text", "json", "markdown")
 EXAMPLES = examples(
     ("Plan for the target prod", "deployer plan -t prod"),
     ("Plan one folder with another value", "deployer plan spark --set executors=4"),
-    ("Fail if a last run has failed or a job has no manifest", "deployer plan --fail-on failed,orphans"),
     (
         "Save the plan for a later apply, and print it as Markdown for a pull request",
         "deployer plan -t prod --out plan.json --format markdown",
