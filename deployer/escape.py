@@ -10,6 +10,7 @@ from typing import Any
 from deployer.hunks import differing_parts
 
 MAX_VALUE = 160
+HIDDEN = "(hidden)"  # stands for a live value that a plan may not show
 _CONTEXT = 40
 
 # Printable for Python, but nothing is seen of them: the Default_Ignorable_Code_Points of Unicode that are letters or

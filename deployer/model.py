@@ -274,6 +274,19 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
 
 
+class Condition(StrEnum):
+    """A condition of `--fail-on`: why a plan or a status needs attention.
+
+    CHANGES: changes that apply would make, and blocked ones. DRIFT: live jobs that were changed outside deployer.
+    FAILED: jobs whose last run has failed. ORPHANS: live jobs of this project that no longer have a manifest.
+    """
+
+    CHANGES = "changes"
+    DRIFT = "drift"
+    FAILED = "failed"
+    ORPHANS = "orphans"
+
+
 class Step(StrEnum):
     """One step of a change. After a crash between two steps, the next plan continues."""
 
@@ -347,7 +360,10 @@ class Change:
     """A planned change to one job. `live` is the current run, if there is one.
 
     `other_runs` are other active runs of the job, which a cancel ends too. `secrets` are the fields with secrets
-    of a change that sends the spec. `cause` is None if no field differs from those of a live job.
+    of a change that sends the spec. `cause` is None if no field differs from those of a live job. For a change that
+    sends a body to an existing job, or submits it again, `not_compared` are the paths of the fields that the manifest
+    has and the service does not return, and `live_only` the fields that only the live job has and that are no
+    difference.
     """
 
     action: Action
@@ -360,6 +376,8 @@ class Change:
     other_runs: tuple[LiveJob, ...] = ()
     secrets: tuple[SecretField, ...] = ()
     cause: Cause | None = None
+    not_compared: tuple[str, ...] = ()
+    live_only: tuple[FieldChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,10 @@ EXIT_CODES: Mapping[Exit, str] = {
         "failed before it had any effect, or the prompt was answered with no. `wait`: all jobs have failed or are "
         "not deployed. `logs`: there are no logs."
     ),
-    Exit.CHANGES: "Changes pending, only with `plan --detailed-exitcode`. Blocked changes count, warnings do not.",
+    Exit.CHANGES: (
+        "Changes pending, with `plan --detailed-exitcode`, or a condition of `--fail-on` (`plan`, `status`) is met. "
+        "Blocked changes count, warnings do not."
+    ),
     Exit.USAGE: "Usage error: the command line is wrong, such as an unknown option. No changes were made.",
     Exit.INVALID: "Invalid input: a manifest, a project file or a saved plan has errors. No changes were made.",
     Exit.BLOCKED: (

@@ -72,7 +72,7 @@ rerun_option = click.option(
     "--rerun",
     metavar="EXPR",
     multiple=True,
-    help="Rerun the selected jobs that match EXPR, once, if they have ended.",
+    help="Rerun the selected jobs that match EXPR, once; blocked if they have not ended.",
 )
 
 show_live_option = click.option(

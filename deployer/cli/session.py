@@ -216,17 +216,19 @@ def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager
 def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProject:
     """Return the project with reruns requested for the selected jobs that --rerun matches.
 
-    Raises UsageError if it matches none.
+    Raises UsageError if one of the expressions matches none.
     """
     if not expressions:
         return loaded
+    for expression in expressions:
+        is_named = selector([expression], "--rerun")
+        if not any(map(is_named, loaded.selected_jobs)) and not _errors(loaded.problems):
+            raise UsageError(f"--rerun {expression}: matches no selected job")
     is_named_by_rerun = selector(expressions, "--rerun")
     jobs = [
         replace(job, rerun_requested=job.identity in loaded.selected and is_named_by_rerun(job))
         for job in loaded.jobs
     ]
-    if not any(job.rerun_requested for job in jobs) and not _errors(loaded.problems):
-        raise UsageError(f"--rerun {' '.join(expressions)}: matches no selected job")
     return replace(loaded, jobs=tuple(jobs))
 
 

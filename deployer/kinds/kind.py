@@ -13,6 +13,7 @@ from deployer.kinds.tables import Row, Table, load_table
 from deployer.model import LiveJob, Phase, Spec
 
 Entry = Mapping[str, Any]
+Align = Callable[[Any, Any], tuple[Any, Any]]
 
 # The field of tags, where a kind has them.
 TAGS = "tags"
@@ -94,7 +95,8 @@ class Kind:
     the job's identity, empty if none is. `id` is a dotted path into the response to create, and `accepted` the
     other values that this response must have. `entry` is the dotted path of the entry in the response to get,
     empty if it is the whole response. `deciding` are the fields that decide what runs, most important first, as
-    patterns of JSON Pointers: reports show them before the others.
+    patterns of JSON Pointers: reports show them before the others. `align` has, for fields that a listing returns in a
+    lossy format, how the live and the desired value are compared.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Kind:
     listing: Listing
     observe: Callable[[Entry], LiveJob]
     expect: Callable[[Spec], Spec] = expect_as_sent
+    align: Mapping[str, Align] = field(default_factory=dict)
     accepted: Mapping[str, str] = field(default_factory=dict)
     entry: str = ""
     ownership_field: str = ""

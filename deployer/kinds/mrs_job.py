@@ -17,6 +17,7 @@ from deployer.kinds.kind import (
     read_back,
     text,
 )
+from deployer.kinds.printed_list import align
 from deployer.model import Identity, LiveJob, Phase, Spec
 
 # Success is in the result: a job can be FINISHED and FAILED.
@@ -151,6 +152,7 @@ KIND = Kind(
     ),
     observe=observe,
     expect=expect,
+    align={"arguments": align},
     entry="job_detail",
     deciding=("/job_type", "/arguments", "/properties"),
     starting=frozenset({"new", "new_saving", "submitted", "accepted"}),

@@ -122,7 +122,19 @@ class Comparison:
 def decide(comparison: Comparison) -> Decision:
     """Return the row of the table of the job's kind; blocked where `protect` prevents it."""
     table = definition if KINDS[comparison.job.kind].nature is Nature.DEFINITION else run_once
-    return _allowed(comparison.job, table(comparison))
+    return _allowed(comparison.job, _not_ignored(comparison, table(comparison)))
+
+
+def _not_ignored(comparison: Comparison, decision: Decision) -> Decision:
+    """Block what starts no run of a job that --rerun matches: a rerun is never skipped without an error."""
+    job = comparison.job
+    new_run = Step.START if KINDS[job.kind].nature is Nature.DEFINITION else Step.CREATE
+    if not job.rerun_requested or new_run in decision.steps or decision.action is Action.BLOCKED:
+        return decision
+    cause = "desired state is stopped" if job.lifecycle.state is State.STOPPED else decision.cause
+    # The effect of steps does not happen; the effect of no steps is what a user can do.
+    effect = "" if decision.steps else decision.effect
+    return Decision(Action.BLOCKED, f"cannot rerun the job as --rerun requests: {cause}", effect)
 
 
 def _allowed(job: Job, decision: Decision) -> Decision:
@@ -141,29 +153,38 @@ def run_once(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is 
         if live and live.phase in RUNNING_PHASES:
             return _cancel(f"desired state is absent, but run {live.id} {live.condition}")
         if live and live.phase is Phase.UNKNOWN:
-            return _warn(
-                f"desired state is absent, but run {live.id} {live.condition}", f"not cancelled; {_CHECK}"
-            )
+            cause = f"desired state is absent, but run {live.id} {live.condition}"
+            return Decision(Action.BLOCKED, cause, _CHECK)
         return _unchanged("desired state is absent and no run is active")
     if live is None:
-        if lifecycle.on_missing is OnMissing.KEEP:
-            return _unchanged("not deployed", "not submitted because onMissing is keep")
-        return Decision(
+        create = Decision(
             Action.CREATE, f"not deployed: {comparison.listing}", "will submit a run", steps=(Step.CREATE,)
         )
+        if lifecycle.on_missing is OnMissing.KEEP:
+            return _kept(comparison, create, "not submitted because onMissing is keep")
+        return create
     if live.phase is Phase.UNKNOWN:
+        if comparison.rerun_due:
+            cause = f"{comparison.rerun_reason}, but run {live.id} {live.condition}"
+            return Decision(Action.BLOCKED, cause, _CHECK)
         return _warn(f"run {live.id} {live.condition}", _NOT_HANDLED)
+    ended = f"last run {live.id} {live.condition}"
     if live.spec is None:
-        return _warn(f"the service does not return the submitted spec of run {live.id}", _NOT_COMPARED)
+        if not comparison.job.rerun_requested:
+            cause = f"the service does not return the submitted spec of run {live.id}"
+            return _warn(cause, _NOT_COMPARED)
+        if live.phase in RUNNING_PHASES:
+            return _rerun_while_active(comparison, live)
+        return _resubmit(f"{comparison.rerun_reason}; {ended}")
     if live.phase in RUNNING_PHASES:
         return _run_once_active(comparison, live)
-    ended = f"last run {live.id} {live.condition}"
     if not comparison.is_unchanged:
-        if lifecycle.on_change is OnChange.KEEP:
-            return _unchanged(
-                f"{comparison.difference}; {ended}", "not submitted again because onChange is keep"
-            )
-        return _resubmit(f"{comparison.difference}; {ended}")
+        changed = f"{comparison.difference}; {ended}"
+        if lifecycle.on_change is not OnChange.KEEP:
+            return _resubmit(changed)
+        if comparison.rerun_due:
+            return _resubmit(f"{comparison.rerun_reason}; {changed}")
+        return _unchanged(changed, "not submitted again because onChange is keep")
     if comparison.rerun_due:
         return _resubmit(f"{comparison.rerun_reason}; {ended}")
     if live.phase is Phase.SUCCEEDED:
@@ -178,13 +199,7 @@ def run_once(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is 
 def _run_once_active(comparison: Comparison, live: LiveJob) -> Decision:
     now = f"run {live.id} {live.condition}"
     if comparison.is_unchanged:
-        if comparison.rerun_due:
-            return Decision(
-                Action.BLOCKED,
-                f"{comparison.rerun_reason}, but an earlier {now}",
-                "wait for it to end, or cancel it",
-            )
-        return _unchanged(now)
+        return _rerun_while_active(comparison, live) if comparison.rerun_due else _unchanged(now)
     if live.identity.place != comparison.job.identity.place:
         now += f" in {KINDS[comparison.job.kind].place} '{live.identity.place}'"
     changed = f"{comparison.difference} while {now}"
@@ -195,12 +210,34 @@ def _run_once_active(comparison: Comparison, live: LiveJob) -> Decision:
         case OnChange.SUBMIT:
             effect = f"will submit a second run; run {live.id} keeps running"
             return Decision(Action.SUBMIT, changed, effect, Impact.RERUNS, (Step.CREATE,))
+        case OnChange.KEEP if comparison.rerun_due:
+            return _rerun_while_active(comparison, live)
         case OnChange.KEEP:
             return _unchanged(changed, "not submitted again because onChange is keep")
         case OnChange.BLOCK:
             options = "replace (cancels it), submit (second run) or keep (no new run)"
             hint = f"wait for it to end, or set lifecycle.onChange: {options}"
             return Decision(Action.BLOCKED, changed, hint)
+
+
+def _rerun_while_active(comparison: Comparison, live: LiveJob) -> Decision:
+    cause = f"{comparison.rerun_reason}, but an earlier run {live.id} {live.condition}"
+    return Decision(Action.BLOCKED, cause, "wait for it to end, or cancel it")
+
+
+def _kept(comparison: Comparison, create: Decision, effect: str) -> Decision:
+    """Return what `onMissing: keep` makes of a create: nothing, unless --rerun requests it.
+
+    The time in `lifecycle.rerun` cannot be compared with a run that is no longer listed: the run that it
+    requested may have been submitted, and would be submitted again by every apply.
+    """
+    lifecycle = comparison.job.lifecycle
+    if comparison.job.rerun_requested:
+        return replace(create, cause=f"{comparison.rerun_reason}; {create.cause}", impact=Impact.RERUNS)
+    if lifecycle.rerun and lifecycle.state is not State.STOPPED:
+        unknown = "whether lifecycle.rerun is due is not known without a run; to rerun the job, use --rerun"
+        return _warn("not deployed", f"{effect}; {unknown}")
+    return _unchanged("not deployed", effect)
 
 
 # The effects on a job whose state or spec cannot be judged.
@@ -241,15 +278,16 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
             )
         return _delete(comparison, live)
     if live is None:
-        if lifecycle.on_missing is OnMissing.KEEP:
-            return _unchanged("not deployed", "not created because onMissing is keep")
         effect = (
             "will create it and start it"
             if wants_run
             else "will create it as a draft, because the desired state is stopped"
         )
         steps = (Step.CREATE, Step.START) if wants_run else (Step.CREATE,)
-        return Decision(Action.CREATE, f"not deployed: {comparison.listing}", effect, steps=steps)
+        create = Decision(Action.CREATE, f"not deployed: {comparison.listing}", effect, steps=steps)
+        if lifecycle.on_missing is OnMissing.KEEP:
+            return _kept(comparison, create, "not created because onMissing is keep")
+        return create
     if live.phase is Phase.PENDING:
         if comparison.is_unchanged:
             return _unchanged(f"matches the manifest; the job {live.condition}")
@@ -291,7 +329,8 @@ def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa
         case Phase.ACTIVE if lifecycle.state is not State.RUNNING:
             return _stop(comparison, f"desired state is stopped, but {now}", Action.STOP, (Step.STOP,))
         case Phase.ACTIVE if comparison.rerun_due:
-            return _warn(
+            return Decision(
+                Action.BLOCKED,
                 f"{comparison.rerun_reason}, but {now}",
                 "a running job is not restarted for a rerun: stop it first",
             )
@@ -305,7 +344,7 @@ def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa
             return _then_start(comparison, live, start)
         case Phase.STOPPED:
             return _then_start(comparison, live, replace(start, cause=f"desired state is running, but {now}"))
-        case Phase.SUCCEEDED if comparison.rerun_due:
+        case Phase.SUCCEEDED | Phase.FAILED if comparison.rerun_due:
             return _then_start(comparison, live, replace(start, cause=f"{comparison.rerun_reason}; {now}"))
         case Phase.SUCCEEDED:
             return _unchanged(now)
@@ -383,7 +422,7 @@ def cancellation(comparison: Comparison) -> Decision:
     is_run = KINDS[job.kind].nature is Nature.RUN_ONCE
     now = f"{f'run {live.id}' if is_run else 'the job'} {live.condition}"
     if live.phase is Phase.UNKNOWN:
-        return _warn(f"cancel requested, but {now}", f"not cancelled; {_CHECK}")
+        return Decision(Action.BLOCKED, f"cancel requested, but {now}", _CHECK)
     if live.phase not in RUNNING_PHASES:
         return _unchanged(now, "nothing to cancel")
     if is_run:

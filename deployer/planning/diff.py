@@ -49,6 +49,38 @@ def compare(
     return tuple(changes)
 
 
+def live_only(
+    rows: Sequence[Row], live: Spec, desired: Spec, unobserved: frozenset[str]
+) -> tuple[FieldChange, ...]:
+    """Return the fields, and the keys of fields, that only the live spec has, whether or not they are a difference."""
+    changes: list[FieldChange] = []
+    for row in rows:
+        if row.same_as or row.location != "body" or row.name in unobserved:
+            continue
+        names = [row.name, *(other.name for other in rows if other.same_as == row.name)]
+        live_value, requested = normalize(row, _first(live, names)), _first(desired, names)
+        desired_value = normalize(row, requested)
+        without: Any = None
+        if isinstance(live_value, Mapping) and isinstance(desired_value, Mapping):
+            live_value = {key: item for key, item in live_value.items() if key not in desired_value}
+            without = {}
+        elif desired_value is not None:
+            continue
+        if live_value not in _EMPTY and has_reference(requested):
+            # Even a key of the live job may be a secret that was sent.
+            changes.append(_change(row, (), None, None, hidden=True))
+        elif live_value not in _EMPTY:
+            changes += _field_changes(row, live_value, without, marked=False)
+    return tuple(changes)
+
+
+def not_compared(rows: Sequence[Row], desired: Spec, unobserved: frozenset[str]) -> tuple[str, ...]:
+    """Return the paths of the fields of a manifest that cannot be compared: the live job does not show them."""
+    compared = {row.name for row in rows if row.location != "body"}
+    compared |= {row.name for row in rows if (row.same_as or row.name) not in unobserved}
+    return tuple(f"/{_escape(name)}" for name in desired if name not in compared)
+
+
 def _first(spec: Spec, names: Sequence[str]) -> Any:
     return next((spec[name] for name in names if name in spec), None)
 

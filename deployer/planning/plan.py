@@ -39,9 +39,10 @@ from deployer.model import (
     utc_time,
 )
 from deployer.planning.additional import describe, separated
+from deployer.planning.align import aligned
 from deployer.planning.change_fields import change_fields
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
-from deployer.planning.diff import compare
+from deployer.planning.diff import compare, live_only, not_compared
 from deployer.planning.earlier import earlier_jobs, with_earlier
 from deployer.planning.ownership import OwnershipRules
 from deployer.planning.secret_fields import secret_fields
@@ -139,6 +140,9 @@ def make_plan(
 def _change(
     job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob], ownership: OwnershipRules
 ) -> Change:
+    sends_body = bool(_SENDING_STEPS & {*decision.steps})
+    shown = _shown_fields(decision, comparison)
+    omitted, extra = _not_compared(job, comparison, shown) if sends_body else ((), ())
     return Change(
         decision.action,
         job,
@@ -147,15 +151,17 @@ def _change(
         change_fields(
             KINDS[job.kind],
             job,
-            ownership.shown(_shown_fields(decision, comparison), job, comparison.live),
+            ownership.shown(shown, job, comparison.live),
             decision.steps,
             is_new=decision.action is Action.CREATE,
         ),
         comparison.live,
         decision.steps,
         tuple(_other_runs(runs, comparison.live)) if decision.action is Action.CANCEL else (),
-        tuple(secret_fields(job)) if _SENDING_STEPS & {*decision.steps} else (),
+        tuple(secret_fields(job)) if sends_body else (),
         comparison.cause if comparison.fields else None,
+        omitted,
+        ownership.shown(extra, job, comparison.live),
     )
 
 
@@ -163,6 +169,28 @@ def _shown_fields(decision: Decision, comparison: Comparison) -> tuple[FieldChan
     """Return the differences; for a new run also what the previous one had and the manifest does not."""
     is_new_run = Step.CREATE in decision.steps
     return comparison.fields + (comparison.additional if is_new_run else ())
+
+
+def _not_compared(
+    job: Job, comparison: Comparison, shown: Iterable[FieldChange]
+) -> tuple[tuple[str, ...], tuple[FieldChange, ...]]:
+    """Return the manifest's fields that the live job does not show, and what only the live job has.
+
+    Without what is in `shown` already.
+    """
+    kind, live = KINDS[job.kind], comparison.live
+    if live is None:
+        return (), ()
+    matched_by = {*kind.place_fields}
+    unobserved = live.unobserved if live.spec else frozenset({row.name for row in kind.rows} - matched_by)
+    # With the same fingerprint, the whole body is the same.
+    is_same = matches_fingerprint(kind, job, live)
+    omitted = () if is_same else not_compared(kind.rows, job.spec, unobserved)
+    if live.spec is None:
+        return omitted, ()
+    extra = live_only(kind.rows, *aligned(kind, live.spec, job.spec), live.unobserved)
+    paths = {field.path for field in shown}
+    return omitted, tuple(field for field in extra if field.path not in paths)
 
 
 def _counts_as_unmanaged(live: LiveJob) -> bool:
@@ -274,7 +302,7 @@ def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChang
     has_moved = live.identity.place != job.identity.place
     if kind.nature is Nature.RUN_ONCE and not has_moved and matches_fingerprint(kind, job, live):
         return ()  # submitted with this spec; the service filled in any difference
-    fields = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
+    fields = compare(kind.rows, *aligned(kind, live.spec, job.spec), live.unobserved)
     place_path = f"/{kind.place}"
     if has_moved and all(field.path != place_path for field in fields):
         fields = (FieldChange(place_path, live.identity.place, job.identity.place), *fields)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployer.model import Change, LiveJob, Note, Plan, Scope
+from deployer.model import Change, FieldChange, LiveJob, Note, Plan, Scope
+from deployer.planning.conditions import counts
 
 FORMAT_VERSION = "1.0"
 
@@ -16,6 +17,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "target": plan.target,
         "scope": _scope(plan.scope or Scope("", plan.target)),
         "summary": dict(plan.summary),
+        "conditions": counts(plan),
         "changes": [_change(change) for change in plan.pending],
         "warnings": [_note(note) for note in plan.warnings],
         "errors": [_note(note) for note in plan.errors],
@@ -53,21 +55,24 @@ def _change(change: Change) -> dict[str, Any]:
         "source": str(job.source),
         "reason": change.reason,
         "impact": change.impact,
-        "fields": [
-            {
-                "path": field.path,
-                "live": field.live,
-                "desired": field.desired,
-                "sensitive": field.sensitive,
-                "note": field.note,
-                "live_hidden": field.live_hidden,
-            }
-            for field in change.fields
-        ],
+        "fields": [*map(_field, change.fields)],
+        "not_compared": [*change.not_compared],
+        "live_only": [*map(_field, change.live_only)],
         "live": {"id": live.id, "state": live.state} if live else None,
         "other_runs": [{"id": run.id, "state": run.state} for run in change.other_runs],
         "secrets": [{"path": field.path, "names": list(field.names)} for field in change.secrets],
         "cause": change.cause,
+    }
+
+
+def _field(field: FieldChange) -> dict[str, Any]:
+    return {
+        "path": field.path,
+        "live": field.live,
+        "desired": field.desired,
+        "sensitive": field.sensitive,
+        "note": field.note,
+        "live_hidden": field.live_hidden,
     }
 
 

@@ -10,10 +10,10 @@ import re
 from collections import Counter
 from itertools import chain
 
-from deployer.escape import pair, printable
+from deployer.escape import HIDDEN, pair, printable
 from deployer.model import Action, Change, FieldChange, Impact, LiveJob, Note, Plan
-from deployer.report import secrets
-from deployer.report.text import HIDDEN, count
+from deployer.report import line_diff, secrets, uncompared
+from deployer.report.text import count
 
 MAX_COMMENT = 65_536  # characters, on GitHub; other services allow more
 _RESERVE = 1_000  # for the fences and the words on what is left out
@@ -110,13 +110,13 @@ def _as_fit(changes: list[Change], room: _Room) -> list[str]:
     shown = [
         change
         for change in changes
-        if room.fits("change", [*_head(change), *_secrets(change), _left_out(999_999), ""])
+        if room.fits("change", [*_head(change), *_not_in_fields(change), _left_out(999_999), ""])
     ]
     for change in shown:
         fields = [lines for field in change.fields if room.fits("field", lines := _field(field))]
         missing = len(change.fields) - len(fields)
         left_out = [_left_out(missing)] if missing else []
-        body += [*_head(change), *chain(*fields), *_secrets(change), *left_out, ""]
+        body += [*_head(change), *chain(*fields), *_not_in_fields(change), *left_out, ""]
     return body
 
 
@@ -144,11 +144,15 @@ def _head(change: Change) -> list[str]:
 
 
 def _fields(change: Change) -> list[str]:
-    return [*chain(*map(_field, change.fields)), *_secrets(change)]
+    return [*chain(*map(_field, change.fields)), *_not_in_fields(change)]
 
 
-def _secrets(change: Change) -> list[str]:
-    return [f"!   {path}: {words}" for path, words in secrets.fields(change, change.fields)]
+def _not_in_fields(change: Change) -> list[str]:
+    """Return the lines on what no field shows: secrets, and what was not compared."""
+    return [
+        *(f"!   {path}: {words}" for path, words in secrets.fields(change, change.fields)),
+        *(f"#   {line}" for line in uncompared.lines(change)),
+    ]
 
 
 def _field(field: FieldChange) -> list[str]:
@@ -156,6 +160,9 @@ def _field(field: FieldChange) -> list[str]:
     if field.sensitive:
         return [f"!   {path}: (sensitive value changed)"]
     note = f"  ({printable(field.note)})" if field.note else ""
+    if line_diff.has_lines(field.live, field.desired):
+        lines = line_diff.lines(field.live, field.desired)
+        return [f"!   {path}:{note}", *(f"{sign:<4}{text}" if text else sign for sign, text in lines)]
     live, desired = pair(field.live, field.desired)
     live = HIDDEN if field.live_hidden else live
     return [

@@ -10,11 +10,11 @@ from itertools import islice
 from typing import Any
 
 from deployer import __version__
-from deployer.escape import first_difference, printable, value
+from deployer.escape import HIDDEN, first_difference, printable, value
 from deployer.model import Change, Identity, Plan
 from deployer.planning.plan_json import as_data
 from deployer.planning.saved_plan import SavedPlan
-from deployer.report.text import HIDDEN, error
+from deployer.report.text import error
 
 MAX_CHANGES = 50
 MAX_FIELDS = 40

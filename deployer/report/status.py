@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from deployer.escape import printable
-from deployer.model import RUNNING_PHASES, Action, Change, LiveJob, Phase, utc_time
+from deployer.model import RUNNING_PHASES, Action, Change, LiveJob, Phase, Plan, utc_time
+from deployer.planning.conditions import counts
 
 HEADER = ("KIND", "NAME", "PLACE", "DESIRED", "LIVE", "SINCE (UTC)", "FOR", "ID", "MANIFEST")
 MAX_FIELDS = 3
@@ -26,9 +27,13 @@ def text(changes: Sequence[Change], now: datetime | None) -> str:
     )
 
 
-def data(changes: Sequence[Change], now: datetime | None) -> dict[str, Any]:
-    """Return the status as JSON data, with an object for each job."""
-    return {"format_version": FORMAT_VERSION, "jobs": [_row(change, now) for change in changes]}
+def data(plan: Plan, now: datetime | None) -> dict[str, Any]:
+    """Return the status as JSON data, with an object for each job; `now` is the service's clock."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "jobs": [_row(change, now) for change in plan.changes],
+        "conditions": counts(plan),
+    }
 
 
 def _cells(change: Change, now: datetime | None) -> tuple[str, ...]:

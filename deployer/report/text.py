@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.errors import Problem
-from deployer.escape import pair, printable
+from deployer.escape import HIDDEN, pair, printable
 from deployer.model import Action, Change, FieldChange, Identity, Impact, LiveJob, Note, Outcome, Plan, Result
-from deployer.report import secrets
+from deployer.report import line_diff, secrets, uncompared
 
 if TYPE_CHECKING:
     from deployer.apply.watch import WaitResult
@@ -45,7 +45,6 @@ _RESULT_WORDS = {Result.UNKNOWN: "outcome unknown"}
 
 SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MAX_ORPHANS = 40
-HIDDEN = "(hidden)"
 MAX_NOTES = 5
 
 
@@ -56,14 +55,14 @@ def plan(plan: Plan, *, verbose: bool = False) -> str:
     lines: list[str] = heading(plan)
     for change in plan.changes if verbose else plan.pending:
         # A blank line separates changes with fields; the others form a block.
-        fields = change.fields
-        held = [f"{path}  {words}" for path, words in secrets.fields(change, fields)]
-        if (fields or held) and lines and lines[-1]:
+        held = (f"{path}  {words}" for path, words in secrets.fields(change, change.fields))
+        details = [*field_lines(change.fields), *held, *uncompared.lines(change)]
+        if details and lines and lines[-1]:
             lines.append("")
         lines += [
             *_change(change),
-            *(f"    {line}" for line in (*field_lines(fields), *held)),
-            *([""] if fields or held else []),
+            *(f"    {line}" for line in details),
+            *([""] if details else []),
         ]
     if plan.warnings:
         lines += [*_gap(lines), click.style("Warnings:", bold=True), *map(_note, plan.warnings)]
@@ -130,6 +129,13 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
         path = printable(field.path).ljust(width)
         if field.sensitive:
             yield f"{path}  (sensitive value changed)"
+            continue
+        if line_diff.has_lines(field.live, field.desired):
+            yield f"{path.rstrip()}{note}"
+            yield from (
+                f"  {sign} {text}" if text else f"  {sign}"
+                for sign, text in line_diff.lines(field.live, field.desired)
+            )
             continue
         live, desired = pair(field.live, field.desired)
         if field.live_hidden:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployer.model import Action, Impact
+from deployer.model import Action, Condition, Impact
 from deployer.schema.parts import Schema, fill, parts
 
 
@@ -12,6 +12,7 @@ def plan_schema() -> Schema:
         parts()["plan"],
         actions=[action.value for action in Action if action is not Action.UNCHANGED],
         counts={action.value: {"type": "integer", "minimum": 0} for action in Action},
+        conditions={name.value: {"type": "integer", "minimum": 0} for name in Condition},
         impacts=[impact.value for impact in Impact],
     )
     return schema

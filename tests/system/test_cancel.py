@@ -274,13 +274,13 @@ def test_a_stream_in_transition_is_left(workspace: Workspace, emulator: Emulator
     assert states(emulator, "FlinkJar") == {"alpha": "job_submitting"}
 
 
-def test_a_state_of_tomorrow_is_pointed_out(running: Workspace, emulator: Emulator) -> None:
+def test_a_cancel_of_a_job_in_a_state_of_tomorrow_is_blocked(running: Workspace, emulator: Emulator) -> None:
     [alpha] = [job["id"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "alpha"]
     emulator.store.end(alpha, "hibernating")
     ran = running.run("cancel", "--yes", "alpha.yaml")
-    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancel complete: 0 cancelled.")
-    assert "Warnings:" in ran.out
-    assert "state 'hibernating', which deployer does not handle; not cancelled" in ran.out
+    assert (ran.code, ran.out.splitlines()[-1]) == (5, "Cancel complete: 0 cancelled, 1 blocked.")
+    assert "! blocked   SparkBatch alpha" in ran.out
+    assert "state 'hibernating', which deployer does not handle; check it in the console" in ran.out
 
 
 def test_what_differs_from_the_manifest_does_not_matter(running: Workspace, emulator: Emulator) -> None:

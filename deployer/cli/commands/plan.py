@@ -10,6 +10,7 @@ import click
 from deployer.cli import saved_plan_options, session
 from deployer.cli.approval import limits_for
 from deployer.cli.examples import examples
+from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import (
     Options,
     format_option,
@@ -41,6 +42,7 @@ EXAMPLES = examples(
 @format_option(*FORMATS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
 @click.option("--out", "out_file", metavar="FILE", help="Save the plan to FILE (for apply --plan).")
+@fail_on_option
 @rerun_option
 @show_live_option
 @hide_live_option
@@ -51,6 +53,7 @@ def command(
     style: str,
     *,
     detailed_exitcode: bool,
+    fail_on: Sequence[str],
     out_file: str | None,
     rerun: Sequence[str],
     show_live: bool,
@@ -59,6 +62,7 @@ def command(
 ) -> Exit:
     """Show the changes that apply would make, and the reason for each. Read-only."""
     require_one_of_show_and_hide(show_live=show_live, hide_live=hide_live)
+    named_conditions = conditions_of(fail_on)
     loaded = session.with_reruns(session.load(options), rerun)
     limits = limits_for(loaded.target, (), os.environ)
     session.require_valid(loaded, show_warnings=True)
@@ -83,6 +87,5 @@ def command(
         write(path, as_text(inputs, plan))
         command_line = saved_plan_options.apply_command(out_file, inputs, loaded)
         err(text.note(f"plan saved to {out_file}; apply it with: {command_line}"))
-    if plan.errors:
-        return Exit.ERROR
-    return Exit.CHANGES if detailed_exitcode and plan.pending else Exit.DONE
+    code = exit_code(plan, named_conditions)
+    return Exit.CHANGES if code is Exit.DONE and detailed_exitcode and plan.pending else code

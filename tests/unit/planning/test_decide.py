@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,9 @@ ABSENT = {"state": State.ABSENT}
 KEEP = {"on_change": OnChange.KEEP}
 
 
+MISSING = {"on_missing": OnMissing.KEEP}
+
+
 REVIVE = {"on_failure": OnFailure.RESUBMIT}
 
 
@@ -54,10 +58,12 @@ RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
     ("absent-active", ABSENT, Phase.ACTIVE, False, Action.CANCEL, CANCELS, "run-1 is active", False),
     ("absent-pending", ABSENT, Phase.PENDING, True, Action.CANCEL, CANCELS, "is in transition (pending-word)", False),
     ("absent-ended", ABSENT, Phase.SUCCEEDED, True, UNCHANGED, NONE, "no run is active", False),
-    ("absent-unknown", ABSENT, Phase.UNKNOWN, False, UNCHANGED, NONE, "deployer does not handle", True),
+    ("absent-unknown", ABSENT, Phase.UNKNOWN, False, BLOCKED, NONE, "deployer does not handle", False),
     ("unknown", {}, Phase.UNKNOWN, True, UNCHANGED, NONE, "deployer does not handle", True),
     ("none", {}, None, False, Action.CREATE, NONE, "the service lists no jobs of this kind", False),
-    ("none-keep", {"on_missing": OnMissing.KEEP}, None, False, UNCHANGED, NONE, "onMissing is keep", False),
+    ("none-keep", MISSING, None, False, UNCHANGED, NONE, "onMissing is keep", False),
+    ("none-keep-rerun", MISSING | {"rerun": AFTER}, None, False, UNCHANGED, NONE, "use --rerun", True),
+    ("unknown-rerun", {"rerun": AFTER}, Phase.UNKNOWN, True, BLOCKED, NONE, "rerun is due", False),
     ("active-same", {}, Phase.ACTIVE, False, UNCHANGED, NONE, "run-1 is active", False),
     ("pending-same", {}, Phase.PENDING, False, UNCHANGED, NONE, "is in transition (pending-word)", False),
     ("active-rerun", {"rerun": AFTER}, Phase.ACTIVE, False, BLOCKED, NONE, "rerun is due", False),
@@ -65,11 +71,14 @@ RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
     ("active-differs", {}, Phase.ACTIVE, True, BLOCKED, NONE, "set lifecycle.onChange: replace", False),
     ("active-replace", REPLACE, Phase.ACTIVE, True, Action.REPLACE, CANCELS, "will cancel run run-1, then", False),
     ("active-submit", BESIDE, Phase.ACTIVE, True, Action.SUBMIT, RERUNS, "run-1 keeps running", False),
+    ("active-keep-rerun", KEEP | {"rerun": AFTER}, Phase.ACTIVE, True, BLOCKED, NONE, "wait for it to end", False),
     ("active-keep", KEEP, Phase.ACTIVE, True, UNCHANGED, NONE, "onChange is keep", False),
     ("ended-differs", {}, Phase.SUCCEEDED, True, RESUBMIT, RERUNS, "differs from the manifest", False),
     ("failed-differs", {}, Phase.FAILED, True, RESUBMIT, RERUNS, "differs from the manifest", False),
     ("killed-differs", {}, Phase.STOPPED, True, RESUBMIT, RERUNS, "differs from the manifest", False),
     ("ended-keep", KEEP, Phase.FAILED, True, UNCHANGED, NONE, "onChange is keep", False),
+    ("ended-keep-rerun", KEEP | {"rerun": AFTER}, Phase.SUCCEEDED, True, RESUBMIT, RERUNS, "rerun is due", False),
+    ("ended-keep-rerun-done", KEEP | {"rerun": BEFORE}, Phase.FAILED, True, UNCHANGED, NONE, "is keep", False),
     ("ended-rerun", {"rerun": AFTER}, Phase.SUCCEEDED, False, RESUBMIT, RERUNS, "rerun is due", False),
     ("failed-rerun", {"rerun": AFTER}, Phase.FAILED, False, RESUBMIT, RERUNS, "rerun is due", False),
     ("killed-rerun", {"rerun": AFTER}, Phase.STOPPED, False, RESUBMIT, RERUNS, "rerun is due", False),
@@ -104,6 +113,47 @@ def test_what_cannot_be_compared_is_left_alone(phase: Phase) -> None:
     assert "cannot be compared" in change.reason
 
 
+# --- requested with --rerun -------------------------------------------------------------------------------
+
+NOT_POSSIBLE = "cannot rerun the job as --rerun requests: "
+
+
+REQUESTED_ROWS: list[tuple[Any, ...]] = [
+    # row, lifecycle, live phase, differs, action, impact, gist of the reason
+    ("absent", ABSENT, None, False, BLOCKED, NONE, f"{NOT_POSSIBLE}desired state is absent"),
+    ("absent-active", ABSENT, Phase.ACTIVE, False, BLOCKED, NONE, f"{NOT_POSSIBLE}desired state is absent"),
+    ("unknown", {}, Phase.UNKNOWN, False, BLOCKED, NONE, "rerun requested with --rerun, but run run-1 is in state"),
+    ("none", {}, None, False, Action.CREATE, NONE, "not deployed"),
+    ("none-keep", MISSING, None, False, Action.CREATE, RERUNS, "rerun requested with --rerun; not deployed: "),
+    ("active", {}, Phase.ACTIVE, False, BLOCKED, NONE, "wait for it to end, or cancel it"),
+    ("active-differs", {}, Phase.ACTIVE, True, BLOCKED, NONE, "set lifecycle.onChange"),
+    ("active-replace", REPLACE, Phase.ACTIVE, True, Action.REPLACE, CANCELS, "then submit a new one"),
+    ("active-keep", KEEP, Phase.ACTIVE, True, BLOCKED, NONE, "wait for it to end, or cancel it"),
+    ("ended", {}, Phase.SUCCEEDED, False, RESUBMIT, RERUNS, "rerun requested with --rerun; last run"),
+    ("ended-keep", KEEP, Phase.SUCCEEDED, True, RESUBMIT, RERUNS, "rerun requested with --rerun; manifest changed"),
+    ("failed-keep", KEEP, Phase.FAILED, True, RESUBMIT, RERUNS, "rerun requested with --rerun; manifest changed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", RUN_ONCE)
+@pytest.mark.parametrize("row", REQUESTED_ROWS, ids=lambda row: row[0])
+def test_a_requested_rerun_submits_or_is_blocked(kind: str, row: tuple[Any, ...]) -> None:
+    _, lifecycle, phase, differs, action, impact, gist = row
+    planned = replace(job(kind, **lifecycle), rerun_requested=True)
+    runs = [run(planned, phase, differs=DIFFERS[kind] if differs else "")] if phase else []
+    change, notes = decided(planned, *runs)
+    assert (change.action, change.impact) == (action, impact)
+    assert gist in change.reason
+    assert notes == ()
+
+
+@pytest.mark.parametrize(("phase", "action"), [(Phase.ACTIVE, BLOCKED), (Phase.FAILED, RESUBMIT)])
+def test_a_requested_rerun_needs_no_comparison(phase: Phase, action: Action) -> None:
+    batch = replace(job(), rerun_requested=True)
+    change, _ = decided(batch, run(batch, phase, spec=None))
+    assert (change.action, "rerun requested with --rerun" in change.reason) == (action, True)
+
+
 HOT = "smn_topic"
 
 
@@ -133,7 +183,8 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
     ("absent-unknown", ABSENT, Phase.UNKNOWN, "", Action.DELETE, [STOP, DELETE], DELETES, "savepoint, then delete"),
     ("none", {}, None, "", Action.CREATE, [CREATE, START], NONE, "will create it and start it"),
     ("none-stopped", STOPPED, None, "", Action.CREATE, [CREATE], NONE, "as a draft, because the desired"),
-    ("none-keep", {"on_missing": OnMissing.KEEP}, None, "", UNCHANGED, [], NONE, "onMissing is keep"),
+    ("none-keep", MISSING, None, "", UNCHANGED, [], NONE, "onMissing is keep"),
+    ("none-keep-rerun", MISSING | {"rerun": AFTER}, None, "", UNCHANGED, [], NONE, "use --rerun"),
     ("pending", {}, Phase.PENDING, "", UNCHANGED, [], NONE, "in transition"),
     ("differs-pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "manifest, but the job is in transition"),
     ("unknown", {}, Phase.UNKNOWN, OTHER, UNCHANGED, [], NONE, "deployer does not handle"),
@@ -145,13 +196,15 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
     ("stopped-lose-saved", LOSE, SAVED, "", Action.START, [START], NONE, "from its savepoint"),
     ("stopped-stopped", STOPPED, Phase.STOPPED, "", UNCHANGED, [], NONE, "was stopped (stopped-word)"),
     ("running", {}, Phase.ACTIVE, "", UNCHANGED, [], NONE, "the job is active (active-word)"),
-    ("running-rerun", {"rerun": AFTER}, Phase.ACTIVE, "", UNCHANGED, [], NONE, "not restarted for a rerun"),
+    ("running-rerun", {"rerun": AFTER}, Phase.ACTIVE, "", BLOCKED, [], NONE, "not restarted for a rerun"),
     ("running-stopped", STOPPED, Phase.ACTIVE, "", Action.STOP, [STOP], STOPS, "with a savepoint"),
     ("running-stopped-lose", STOPPED | LOSE, Phase.ACTIVE, "", Action.STOP, [STOP], STATE_LOST, "job state is lost"),
     ("finished", {}, Phase.SUCCEEDED, "", UNCHANGED, [], NONE, "has succeeded"),
     ("finished-rerun", {"rerun": AFTER}, Phase.SUCCEEDED, "", Action.START, [START], RERUNS, "rerun is due"),
     ("finished-rerun-done", {"rerun": BEFORE}, Phase.SUCCEEDED, "", UNCHANGED, [], NONE, "has succeeded"),
     ("failed", {}, Phase.FAILED, "", UNCHANGED, [], NONE, "onFailure is keep"),
+    ("failed-rerun", {"rerun": AFTER}, Phase.FAILED, "", BLOCKED, [], NONE, "rerun is due (lifecycle.rerun); the job"),
+    ("failed-rerun-lose", LOSE | {"rerun": AFTER}, Phase.FAILED, "", Action.START, [START], STATE_LOST, "rerun is due"),
     ("failed-stopped", STOPPED, Phase.FAILED, "", UNCHANGED, [], NONE, "the job has failed (failed-word)"),
     ("failed-resubmit", REVIVE, Phase.FAILED, "", BLOCKED, [], NONE, "no savepoint exists"),
     ("failed-resubmit-lose", REVIVE | LOSE, Phase.FAILED, "", Action.START, [START], STATE_LOST, "job state is lost"),
@@ -174,7 +227,7 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
 
 
 # Rows that a person is asked to look at.
-LOOK = {"absent-pending", "differs-pending", "unknown", "running-rerun", "failed", "failed-stopped"}
+LOOK = {"absent-pending", "none-keep-rerun", "differs-pending", "unknown", "failed", "failed-stopped"}
 
 
 def definitions(of: Job, phase: Any, differs: str) -> list[LiveJob]:
@@ -193,6 +246,22 @@ def test_definition(row: tuple[Any, ...]) -> None:
     assert notes == ((change.reason,) if name in LOOK else ())
     if action is not Action.CREATE:
         assert [field.path.split("/")[1] for field in change.fields] == ([differs] if differs else [])
+
+
+@pytest.mark.parametrize("row", DEFINITION_ROWS, ids=lambda row: row[0])
+def test_a_requested_rerun_of_a_definition_starts_it_or_is_blocked(row: tuple[Any, ...]) -> None:
+    _, lifecycle, phase, differs, *_ = row
+    stream = replace(job("FlinkJar", **lifecycle), rerun_requested=True)
+    change, notes = decided(stream, *definitions(stream, phase, differs))
+    starts = START in change.steps
+    assert starts is (change.action is not BLOCKED)
+    assert notes == ()
+    if lifecycle.get("state") in {State.ABSENT, State.STOPPED} or phase in {Phase.PENDING, Phase.UNKNOWN}:
+        assert not starts
+    if phase is Phase.ACTIVE:
+        assert starts is (change.action is Action.RESTART)
+    if lifecycle == MISSING:
+        assert (change.action, change.impact) == (Action.CREATE, RERUNS)
 
 
 @pytest.mark.parametrize("row", DEFINITION_ROWS, ids=lambda row: row[0])

@@ -173,7 +173,7 @@ def test_nothing_but_text_comes_to_the_terminal_from_status(rows: list[Change], 
     lines = status.text(rows, now).split("\n")
     assert len(lines) == 1 + len(rows)
     assert all(map(is_plain, lines))
-    assert len(json.loads(json.dumps(status.data(rows, now)))["jobs"]) == len(rows)
+    assert len(json.loads(json.dumps(status.data(Plan("test", tuple(rows)), now)))["jobs"]) == len(rows)
 
 
 @calm

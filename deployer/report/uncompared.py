@@ -1,0 +1,19 @@
+"""What the differences of a change leave open: fields that were not compared, and those of the live job only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deployer.escape import HIDDEN, printable, value
+from deployer.model import Change
+
+
+def lines(change: Change) -> Iterator[str]:
+    """Yield a line for all fields that were not compared, and one for each field of the live job only."""
+    if change.not_compared:
+        paths = ", ".join(map(printable, change.not_compared))
+        yield f"not compared: {paths} (not returned by the service)"
+    for field in change.live_only:
+        hidden = "(sensitive value)" if field.sensitive else HIDDEN if field.live_hidden else ""
+        shown = hidden or value(field.live)
+        yield f"only in the live job: {printable(field.path)} {shown}"
