@@ -70,7 +70,7 @@ def live_only(
             # Even a key of the live job may be a secret that was sent.
             changes.append(_change(row, (), None, None, hidden=True))
         elif live_value not in _EMPTY:
-            changes += _field_changes(row, live_value, without, marked=False)
+            changes += _field_changes(row, live_value, without, None)
     return tuple(changes)
 
 
