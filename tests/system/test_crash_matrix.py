@@ -291,10 +291,11 @@ def code(failure: str, sort: str) -> int:
     """How an apply ends in which each call of a sort failed once."""
     match failure:
         case "error before":
-            return 8
+            # It may have been carried out in spite of the error; what the service has responded to is not repeated.
+            return 7
         case "error after":
-            # A create that failed inside the service is looked for; the others are not repeated.
-            return 0 if sort in {"submit", "start"} else 8
+            # A create and a start are found at once; an end takes its time, and nothing shows a change of tags.
+            return 0 if sort in {"submit", "start"} else 7
         case "hangs up before":
             # It cannot be told whether it will still be carried out; a second stop or update does no harm.
             return 7 if sort in {"submit", "start"} else 0
