@@ -76,7 +76,8 @@ MARKED: dict[str, dict[str, Any]] = {
     "SparkSession": {"conf": {"spark.x": "@", "spark.sha": "@sha"}},
     "FlinkJar": {
         "entrypoint_args": "--password @ --host h",
-        "runtime_config": '{"a": "@", "b": "x"}',
+        # Unchanged, its quote would end the JSON string: then the live job is not as requested.
+        "runtime_config": '{"a": "@url", "b": "x"}',
         "desc": "about @",
     },
     "MrsJob": {
