@@ -275,8 +275,8 @@ def require_own_state(project: Path) -> None:
     _require_no_links(folder)
     if folder.exists() and is_tracked(folder):
         raise DeployerError(
-            f"{folder} is tracked by git, but its files must not come from a repository: they tell what this "
-            f"folder has submitted; remove it from git with: git rm -r --cached {STATE_FOLDER}"
+            f"{folder} is tracked by git, but its files must not come from a repository: they record what "
+            f"was submitted from this folder; remove it from git with: git rm -r --cached {STATE_FOLDER}"
         )
 
 
