@@ -15,7 +15,7 @@ from deployer.kinds.kind import TAGS, Kind, Nature, may_be_unnamed
 from deployer.kinds.ownership import matches_fingerprint, project_of
 from deployer.model import RUNNING_PHASES, Job, LiveJob, Phase, Step
 from deployer.planning.additional import separated
-from deployer.planning.diff import compare
+from deployer.planning.align import compare_job
 
 
 class ChangedMeanwhile(DeployerError):
@@ -92,10 +92,7 @@ def _differing_fields(planned: LiveJob, live: LiveJob) -> list[str]:
 
 def drift(kind: Kind, job: Job, live: LiveJob) -> Sequence[str]:
     """Return the fields in which a live job differs from its manifest; none if its spec is not returned."""
-    if live.spec is None:
-        return []
-    changes = compare(kind.rows, live.spec, kind.expect(job.spec), live.unobserved)
-    return list(dict.fromkeys(change.path.split("/")[1] for change in changes))
+    return list(dict.fromkeys(change.path.split("/")[1] for change in compare_job(kind, job, live)))
 
 
 def has_this_content(kind: Kind, job: Job, live: LiveJob) -> bool:
@@ -135,8 +132,8 @@ def read_back(context: ChangeContext) -> str:
         return ""
     if live.spec is None:
         return "but the service does not return the spec, so it cannot be compared"
-    found = compare(context.kind.rows, live.spec, context.kind.expect(context.job.spec), live.unobserved)
     # What the service has filled in is no difference, as in the next plan.
+    found = compare_job(context.kind, context.job, live)
     changed, _ = separated(context.kind, context.job, live, found)
     if names := dict.fromkeys(change.path.split("/")[1] for change in changed):
         raise Differs(

@@ -13,8 +13,9 @@ from itertools import combinations
 from typing import Any
 
 from deployer.kinds.kind import TAGS, Kind, Nature
-from deployer.kinds.ownership import was_requested
+from deployer.kinds.ownership import fingerprint, was_requested
 from deployer.model import FieldChange, Job, LiveJob, Spec
+from deployer.secrets.references import has_reference
 
 Fields = tuple[FieldChange, ...]
 _Unit = tuple[str, str | None]
@@ -47,7 +48,8 @@ def _removed(
     """Return what the manifest had when the job was deployed and does not have now, if its fingerprint proves it.
 
     The earlier manifest is the present one with the live values of all other differences, and some of what only the
-    live job has. Its fingerprint is that of the live job for what it really had.
+    live job has. Its fingerprint is that of the live job for what it really had. Where a secret prevents the proof,
+    it is enough that the fingerprint is another one.
     """
     if "fingerprint" not in live.ownership:
         return frozenset()
@@ -59,7 +61,20 @@ def _removed(
             spec = _with_live_values(job.spec, live.spec or {}, {*others, *chosen})
             if was_requested(kind, replace(job, spec=spec), live):
                 return frozenset(chosen)
-    return frozenset()
+    if not _is_comparable(kind, job, live):
+        return frozenset()
+    # A fingerprint has the name of a secret and the live job its value: nothing can be proved of these fields.
+    return frozenset(
+        _unit(field)
+        for field in additional
+        if field.sensitive or has_reference(job.spec.get(field.path.split("/")[1]))
+    )
+
+
+def _is_comparable(kind: Kind, job: Job, live: LiveJob) -> bool:
+    """Return whether the fingerprint of a live job is of the version of this program."""
+    version, _, _ = live.ownership["fingerprint"].partition("-")
+    return fingerprint(kind, job).startswith(f"{version}-")
 
 
 def _unit(field: FieldChange) -> _Unit:

@@ -6,9 +6,17 @@ from collections.abc import Sequence
 
 from deployer.kinds.kind import Kind
 from deployer.kinds.printed_list import SEPARATOR
-from deployer.model import Spec
+from deployer.model import FieldChange, Job, LiveJob, Spec
+from deployer.planning.diff import compare
 from deployer.secrets.redact import is_secret_option
 from deployer.secrets.references import has_reference
+
+
+def compare_job(kind: Kind, job: Job, live: LiveJob) -> tuple[FieldChange, ...]:
+    """Return the differences of a live job from its manifest; none if its spec is not returned."""
+    if live.spec is None:
+        return ()
+    return compare(kind.rows, *aligned(kind, live.spec, job.spec), live.unobserved)
 
 
 def aligned(kind: Kind, live: Spec, desired: Spec) -> tuple[Spec, Spec]:

@@ -39,10 +39,10 @@ from deployer.model import (
     utc_time,
 )
 from deployer.planning.additional import describe, separated
-from deployer.planning.align import aligned
+from deployer.planning.align import aligned, compare_job
 from deployer.planning.change_fields import change_fields
 from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
-from deployer.planning.diff import compare, live_only, not_compared
+from deployer.planning.diff import live_only, not_compared
 from deployer.planning.earlier import earlier_jobs, with_earlier
 from deployer.planning.ownership import OwnershipRules
 from deployer.planning.secret_fields import secret_fields
@@ -302,7 +302,7 @@ def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChang
     has_moved = live.identity.place != job.identity.place
     if kind.nature is Nature.RUN_ONCE and not has_moved and matches_fingerprint(kind, job, live):
         return ()  # submitted with this spec; the service filled in any difference
-    fields = compare(kind.rows, *aligned(kind, live.spec, job.spec), live.unobserved)
+    fields = compare_job(kind, job, live)
     place_path = f"/{kind.place}"
     if has_moved and all(field.path != place_path for field in fields):
         fields = (FieldChange(place_path, live.identity.place, job.identity.place), *fields)

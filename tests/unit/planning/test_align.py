@@ -41,4 +41,4 @@ def test_arguments_with_references_are_compared_by_their_pieces() -> None:
     assert changes(["SELECT a, b", "x"], ["SELECT a, b", secret]) == ()
     shown = changes(["SELECT a, b", "x"], ["SELECT a, c", secret])
     assert [field.path for field in shown] == ["/arguments/1"]
-    assert changes(["SELECT a, b", "x", "--debug"], ["SELECT a, b", secret])
+    assert changes(["SELECT a, b", "x"], ["SELECT a, b", secret, "--debug"])

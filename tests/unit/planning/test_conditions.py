@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from deployer.kinds import KINDS
-from deployer.kinds.ownership import fingerprint
-from deployer.model import Action, Change, Condition, FieldChange, OnFailure, Phase, State
+from deployer.model import Action, Cause, Change, Condition, OnFailure, Phase, State
 from deployer.planning.conditions import conditions, counts
 from testing.plans import job, plan_of, run
 
@@ -33,12 +31,12 @@ def test_which_conditions_a_job_meets(lifecycle: dict[str, Any], phase: Phase, m
     assert {jobs for jobs in conditions(plan).values() if jobs} <= {(batch.identity,)}
 
 
-def test_a_job_with_the_fingerprint_of_its_manifest_and_other_fields_has_drifted() -> None:
-    batch = job()
-    plan = plan_of([batch])
-    live = run(batch, Phase.SUCCEEDED, ownership={"fingerprint": fingerprint(KINDS[batch.kind], batch)})
-    fields = (FieldChange("/className", "Other", "Main"),)
-    change = Change(Action.RESUBMIT, batch, "", fields=fields, live=live)
-    assert conditions(replace(plan, changes=(change,)))[Condition.DRIFT] == (batch.identity,)
-    same = replace(change, fields=())
-    assert conditions(replace(plan, changes=(same,)))[Condition.DRIFT] == ()
+@pytest.mark.parametrize(
+    ("cause", "has_drifted"),
+    [(Cause.DRIFT, True), (Cause.BOTH, True), (Cause.MANIFEST, False), (Cause.UNKNOWN, False), (None, False)],
+)
+def test_a_job_that_changed_outside_deployer_has_drifted(cause: Cause | None, *, has_drifted: bool) -> None:
+    stream = job("FlinkJar")
+    change = Change(Action.RESTART, stream, "", cause=cause, live=run(stream, Phase.ACTIVE))
+    found = conditions(replace(plan_of([stream]), changes=(change,)))[Condition.DRIFT]
+    assert found == ((stream.identity,) if has_drifted else ())

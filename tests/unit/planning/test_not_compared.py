@@ -23,13 +23,14 @@ def changed(kind: str, sent: dict[str, Any], spec: dict[str, Any], **live: Any) 
 def test_what_only_the_live_job_has_is_listed() -> None:
     change = changed("SparkBatch", {**BATCH, "spark_version": "3.3.1"}, {**BATCH, "className": "Other"})
     assert [field.path for field in change.fields] == ["/className"]
-    assert change.live_only == (FieldChange("/spark_version", "3.3.1", None),)
+    assert change.live_only == (FieldChange("/spark_version", "3.3.1", None, additional=True),)
     assert change.not_compared == ()
 
 
 def test_what_is_a_difference_is_not_listed_again() -> None:
-    change = changed("SparkBatch", {**BATCH, "conf": {"a": "1", "b": "2"}}, {**BATCH, "conf": {"a": "1"}})
-    assert [field.path for field in change.fields] == ["/conf/b"]
+    sent = {**BATCH, "numExecutors": 2, "conf": {"a": "1", "b": "2"}}
+    change = changed("SparkBatch", sent, {**BATCH, "numExecutors": 3, "conf": {"a": "1"}})
+    assert {field.path for field in change.fields} == {"/numExecutors", "/conf/b"}
     assert change.live_only == ()
 
 
@@ -37,8 +38,8 @@ def test_keys_of_the_live_job_are_listed_without_their_secrets() -> None:
     spec = {"entrypoint": "a.jar", "runtime_config": '{"a": "1"}'}
     sent = {"entrypoint": "b.jar", "runtime_config": '{"a": "1", "b": "2", "db.password": "hunter2"}'}
     change = changed("FlinkJar", sent, spec, savepoint="obs://b/s")
-    hidden = FieldChange("/runtime_config/db.password", None, None, sensitive=True)
-    assert change.live_only == (FieldChange("/runtime_config/b", "2", None), hidden)
+    hidden = FieldChange("/runtime_config/db.password", None, None, sensitive=True, additional=True)
+    assert change.live_only == (FieldChange("/runtime_config/b", "2", None, additional=True), hidden)
 
 
 def test_fields_that_the_service_does_not_return_are_listed() -> None:
