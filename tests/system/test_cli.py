@@ -363,7 +363,8 @@ def test_apply_asks(
     batch(workspace)
     got, shown = in_terminal(workspace, "apply", typed=typed)
     assert got == code, shown
-    assert "Apply 1 change to test? [y/N]" in shown
+    assert "Apply 1 change to test (" in shown
+    assert ")? [y/N]" in shown
     assert words in shown
     assert len(listed(emulator.url, "SparkBatch")) == jobs
 
