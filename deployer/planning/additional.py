@@ -13,8 +13,9 @@ from itertools import combinations
 from typing import Any
 
 from deployer.kinds.kind import TAGS, Kind, Nature
-from deployer.kinds.ownership import fingerprint, was_requested
+from deployer.kinds.ownership import fingerprint, secret_pointers, was_requested
 from deployer.model import FieldChange, Job, LiveJob, Spec
+from deployer.secrets.pointers import is_covered
 from deployer.secrets.references import has_reference
 
 Fields = tuple[FieldChange, ...]
@@ -61,10 +62,12 @@ def _removed(
             spec = _with_live_values(job.spec, live.spec or {}, {*others, *chosen})
             if was_requested(kind, replace(job, spec=spec), live):
                 return frozenset(chosen)
+    pointers = secret_pointers(kind, live)
+    secrets = frozenset(_unit(field) for field in additional if is_covered(field.path, pointers))
     if not _is_comparable(kind, job, live):
-        return frozenset()
+        return secrets
     # A fingerprint has the name of a secret and the live job its value: nothing can be proved of these fields.
-    return frozenset(
+    return secrets | frozenset(
         _unit(field)
         for field in additional
         if field.sensitive or has_reference(job.spec.get(field.path.split("/")[1]))

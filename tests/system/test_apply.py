@@ -283,7 +283,7 @@ def test_dependencies_are_sent_first(workspace: Workspace) -> None:
     chain(workspace)
     applied = workspace.apply()
     assert (applied.code, applied.out.splitlines()[-1]) == (0, "Apply complete: 4 applied.")
-    done = [line.split()[3] for line in applied.out.splitlines() if line.startswith("done")]
+    done = [line.split()[3] for line in applied.out.splitlines() if line.startswith("accepted")]
     assert done.index("first") < done.index("second") < done.index("third")
 
 

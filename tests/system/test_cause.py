@@ -13,6 +13,7 @@ from testing.faults import FaultProxy, fill, listed, says
 from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 
 FINGERPRINT = "deployer-fingerprint"
+OURS = {**SPECS["FlinkJar"], "smn_topic": "ours"}
 MINE = {"tags": [{"key": "team", "value": "x"}]}
 MANIFEST, DRIFT, UNKNOWN = "manifest changed", "changed outside deployer", "differs from the manifest"
 BOTH = "manifest changed, and the job was changed outside deployer"
@@ -29,7 +30,7 @@ def stream(workspace: Workspace, clock: Clock) -> Workspace:
 
 
 def write(workspace: Workspace, **spec: Any) -> None:
-    workspace.write("one.yaml", manifest("FlinkJar", "alpha", {**SPECS["FlinkJar"], **MINE, **spec}))
+    workspace.write("one.yaml", manifest("FlinkJar", "alpha", {**OURS, **MINE, **spec}))
 
 
 def call(emulator: Emulator, method: str, path: str, body: Any = None) -> Any:
@@ -143,7 +144,7 @@ def test_a_fingerprint_is_no_part_of_the_job(stream: Workspace, emulator: Emulat
 def test_a_stream_that_only_starts_keeps_its_fingerprint(stream: Workspace, emulator: Emulator) -> None:
     before = tags(emulator)
     for state in ("stopped", "running"):
-        document = manifest("FlinkJar", "alpha", {**SPECS["FlinkJar"], **MINE}, lifecycle={"state": state})
+        document = manifest("FlinkJar", "alpha", {**OURS, **MINE}, lifecycle={"state": state})
         stream.write("one.yaml", document)
         assert stream.apply().code == 0
     assert tags(emulator) == before
@@ -154,8 +155,9 @@ def test_a_start_writes_tags_that_are_missing_or_outdated(
 ) -> None:
     """Those of an apply that was killed after the update, or of a job that was deployed without deployer."""
     fill(emulator.url, "FlinkJar", ["alpha"])
+    update(emulator, smn_topic="ours")
     clock.tick = 0.1
-    workspace.write("one.yaml", manifest("FlinkJar", "alpha", SPECS["FlinkJar"]))
+    workspace.write("one.yaml", manifest("FlinkJar", "alpha", OURS))
     assert [change["action"] for change in workspace.plan()["changes"]] == ["start"]
     assert workspace.apply().code == 0
     assert list(tags(emulator)) == ["deployer", FINGERPRINT]

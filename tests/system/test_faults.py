@@ -588,7 +588,7 @@ def test_an_interrupt_tells_what_is_done_unknown_and_not_started(
     assert "Traceback" not in ran.stderr + ran.stdout
     lines = ran.stdout.splitlines()
     assert lines[-1] == "Apply incomplete: 1 applied, 1 outcome unknown, 2 not started."
-    assert [line.split()[0] for line in lines[-3:-1]] == ["done", "unknown"]
+    assert [line.split()[0] for line in lines[-3:-1]] == ["accepted", "unknown"]
     assert "SparkBatch b" in lines[-2]
     assert proxy.count("POST") == 2
     proxy.clear()
