@@ -359,7 +359,7 @@ def test_the_plan_names_the_secrets_and_their_fields(
     new = workspace.run("plan")
     shown = [line.split() for line in new.out.splitlines()]
     assert ["/file", "+", '"secret(JAR)"'] in shown
-    assert ["/conf/spark.x", "+", '"p=secret(DB)"'] in shown
+    assert ["/conf/spark.x", "+", '"secret(DB)"'] in shown
     assert (
         "Secrets:\n"
         "  DB: file db.txt in DEPLOYER_SECRETS_DIR is not allowed: DEPLOYER_SECRETS_DIR is not set; set it to "

@@ -130,8 +130,8 @@ REQUESTED_ROWS: list[tuple[Any, ...]] = [
     ("active-replace", REPLACE, Phase.ACTIVE, True, Action.REPLACE, CANCELS, "then submit a new one"),
     ("active-keep", KEEP, Phase.ACTIVE, True, BLOCKED, NONE, "wait for it to end, or cancel it"),
     ("ended", {}, Phase.SUCCEEDED, False, RESUBMIT, RERUNS, "rerun requested with --rerun; last run"),
-    ("ended-keep", KEEP, Phase.SUCCEEDED, True, RESUBMIT, RERUNS, "rerun requested with --rerun; differs from the manifest"),
-    ("failed-keep", KEEP, Phase.FAILED, True, RESUBMIT, RERUNS, "rerun requested with --rerun; differs from the manifest"),
+    ("ended-keep", KEEP, Phase.SUCCEEDED, True, RESUBMIT, RERUNS, "--rerun; differs from the manifest"),
+    ("failed-keep", KEEP, Phase.FAILED, True, RESUBMIT, RERUNS, "--rerun; differs from the manifest"),
 ]  # fmt: skip
 
 
