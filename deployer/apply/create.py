@@ -11,7 +11,7 @@ from deployer.apply.writes import Evidence, Write, find_lost, send_write
 from deployer.cloud.observe import list_candidates
 from deployer.errors import ApiError, ResponseLost
 from deployer.kinds.kind import Nature, may_be_unnamed
-from deployer.kinds.ownership import with_ownership
+from deployer.kinds.ownership import is_owned, with_ownership
 from deployer.model import LiveJob, Spec, Step
 from deployer.secrets.pointers import secret_pointers
 
@@ -83,8 +83,13 @@ def _may_be_created(context: ChangeContext, live: LiveJob) -> bool:
 
 
 def _is_created(context: ChangeContext, live: LiveJob) -> bool:
-    """Return whether a new live job is certainly the created one: with this name and this content."""
-    return live.identity == context.job.identity and has_this_content(context.kind, context.job, live)
+    """Return whether a new live job is certainly the created one: with this name, this content and our ownership."""
+    kind, job, owner = context.kind, context.job, context.shared.owner
+    if live.identity != job.identity or not has_this_content(kind, job, live):
+        return False
+    # Somebody else may have created the same one at the same time.
+    is_marked = kind.ownership_field not in live.unobserved and with_ownership(kind, job, owner) != job.spec
+    return is_owned(live, owner) if is_marked else True
 
 
 def _doubt(evidence: Evidence) -> str:

@@ -368,6 +368,8 @@ def _notes(
     is_kept = comparison.job.lifecycle.state is not State.ABSENT
     if comparison.additional and is_kept and not {Step.CREATE, Step.CANCEL} & {*row.steps}:
         messages.append(describe(KINDS[comparison.job.kind], comparison.additional))
+    if copied := _copied_fingerprint(comparison):
+        messages.append(copied)
     others = _other_runs(runs, comparison.live)
     if others and row.action is Action.CANCEL:
         messages.append(f"several runs are active; all of them will be cancelled: {_ids(_active(runs))}")
@@ -380,6 +382,28 @@ def _notes(
         messages.append(f"a job of the same name is active elsewhere ({where}) and keeps running")
     job = comparison.job
     return [Note(job.identity, job.source, message) for message in messages]
+
+
+def _copied_fingerprint(comparison: Comparison) -> str:
+    """Return a warning if a run has the fingerprint of its manifest, but other values of what the manifest has.
+
+    The service may show what it was sent in another form, so that is no change; but whoever edits a run in the
+    console and submits it again copies its fingerprint.
+    """
+    job, live = comparison.job, comparison.live
+    if live is None or live.spec is None or not matches_fingerprint(KINDS[job.kind], job, live):
+        return ""
+    spec = live.spec
+    if all(spec.get(name) == value for name, value in job.spec.items()):
+        return ""
+    differing = [field.path for field in compare_job(KINDS[job.kind], job, live) if not field.additional]
+    if not differing:
+        return ""
+    return (
+        f"run {live.id} has the fingerprint of this manifest, but the service shows other values of "
+        f"{', '.join(differing)}: it may have been submitted again outside deployer; to submit this manifest, use "
+        "--rerun"
+    )
 
 
 def digest(scope: Mapping[str, str], plan: Plan) -> str:
@@ -414,12 +438,19 @@ def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:
     return masked(kind.spellings, body), texts_with_references(body)
 
 
-def exceeded_limits(limits: Mapping[str, int], plan: Plan) -> list[str]:
-    """Return the limits of a target that a plan exceeds, in words; blocked changes do not count."""
+def exceeded_limits(limits: Mapping[str, int], plan: Plan, *, is_cancel: bool = False) -> list[str]:
+    """Return the limits of a target that a plan exceeds, in words; blocked changes do not count.
+
+    `is_cancel`: a stop counts as a deletion too, as it is all that `deployer cancel` does to a Flink job.
+    """
+    ending = {Action.DELETE, Action.CANCEL} | ({Action.STOP} if is_cancel else set())
     counts = {
         "changes": (len(plan.steps), "in all"),
         "replace": (plan.summary[Action.REPLACE], "to replace"),
-        "delete": (plan.summary[Action.DELETE] + plan.summary[Action.CANCEL], "to delete or cancel"),
+        "delete": (
+            sum(plan.summary[action] for action in ending),
+            "to cancel or stop" if is_cancel else "to delete or cancel",
+        ),
         "stateLoss": (sum(change.impact is Impact.STATE_LOST for change in plan.steps), "losing state"),
     }
     exceeded = []

@@ -74,7 +74,10 @@ def test_a_fifth_kind(copy: Path) -> None:
     assert "wrote Report.schema.json" in deployer("schema", "generate")
     assert deployer("validate").startswith("0 Valid: 1 job ")
     assert deployer("apply", "--yes").endswith("Apply complete: 1 applied.\n")
-    assert deployer("plan", "--detailed-exitcode") == "0 Plan for local: no changes; 1 unchanged.\n"
+    assert (
+        deployer("plan", "--detailed-exitcode")
+        == "0 press -> local (built-in emulator)\n\nPlan for local: no changes; 1 unchanged.\n"
+    )
     (copy / "project" / "report.yaml").write_text(
         yaml.safe_dump(REPORT | {"spec": {"printer": "p1", "txet": "x"}})
     )

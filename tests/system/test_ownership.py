@@ -199,3 +199,25 @@ def test_a_rerun_of_nothing(project: Workspace, expression: str) -> None:
     project.write("one.yaml", manifest("SparkBatch", "alpha", BATCH))
     ran = project.run("plan", "--rerun", expression)
     assert (ran.code, ran.err.startswith(f"error: --rerun {expression}: ")) == (3, True)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_run_with_a_copied_fingerprint_is_pointed_out(
+    project: Workspace, emulator: Emulator, clock: Clock, *, ended: bool
+) -> None:
+    """Whoever edits a run in the console submits it again with its conf."""
+    project.write("one.yaml", manifest("SparkBatch", "alpha", {**BATCH, "args": ["--day", "1"]}))
+    assert project.apply().code == 0
+    clock.forward(10_000)
+    [first] = listed(emulator.url, "SparkBatch")
+    copied = {**json.loads(first["req_body"]), "args": ["--day", "2"], "name": "alpha"}
+    call(emulator, "POST", "/v2.0/pid/batches", copied)
+    clock.forward(10_000 if ended else 10)
+    plan = project.plan()
+    assert plan["changes"] == []
+    [warning] = plan["warnings"]
+    assert (
+        "has the fingerprint of this manifest, but the service shows other values of /args/1"
+        in (warning["message"])
+    )
+    assert "no changes" in project.run("plan").out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,33 @@ def test_a_run_that_was_created_at_the_same_time_is_no_success(
     assert line.startswith(f"unknown  create {kind} alpha")
     assert all(identifier in line for identifier in ids)
     assert ran.out.endswith("Apply incomplete: 0 applied, 1 outcome unknown.\n"), ran.out
+
+
+@pytest.mark.parametrize(
+    ("conf", "code"),
+    [
+        ({"spark.deployer.fingerprint": ""}, 7),
+        ({"spark.deployer.project": "other"}, 7),
+        ({"spark.deployer.project": "tests"}, 0),
+    ],
+    ids=["unmarked", "another project's", "ours"],
+)
+def test_a_twin_of_somebody_else_is_not_taken_for_the_created_job(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, conf: dict[str, str], code: int
+) -> None:
+    """The create never arrived, and the same job was submitted elsewhere at the same time."""
+
+    def twin(call: Call) -> None:
+        body = json.dumps({**call.json, "conf": {**call.json["conf"], "spark.deployer.project": "", **conf}})
+        headers = {**call.headers, "Content-Length": str(len(body))}
+        replace(call, body=body.encode(), headers=headers).forward()
+
+    workspace.write("a.yaml", alpha("SparkBatch"))
+    proxy.rule("POST", "", twin)
+    ran = workspace.apply()
+    assert ran.code == code, ran
+    [job] = listed(emulator.url, "SparkBatch")
+    assert ("possible matches: " + job["id"] in ran.out) is (code == 7)
 
 
 def test_jobs_of_the_same_name_that_were_known_before_are_none(
