@@ -15,7 +15,7 @@ from deployer.apply.wait import state_of, wait_for
 from deployer.apply.writes import Write, live_shows, send_write
 from deployer.errors import ApiError, RequestFailed
 from deployer.kinds.kind import TAGS, Kind
-from deployer.kinds.ownership import MAX_TAGS, recorded_tags
+from deployer.kinds.ownership import MAX_TAGS, recorded_tags, tag_values
 from deployer.kinds.savepoint_tag import has_old_savepoint, savepoint_tag
 from deployer.kinds.tables import json_type
 from deployer.model import LiveJob, Phase, Result, Step
@@ -72,8 +72,8 @@ def stop(context: ChangeContext) -> str:
 def _record_old_savepoint(context: ChangeContext, live: LiveJob) -> None:
     """Tag the job with the savepoint that it shows, which is older than the end of its run."""
     tag = savepoint_tag(live)
-    is_marked = context.shared.owner is not None and context.kind.ownership_field == TAGS
-    if not tag or not is_marked or has_old_savepoint(live):
+    is_recorded = context.shared.owner is not None and context.kind.ownership_field == TAGS
+    if not tag or not is_recorded or has_old_savepoint(live):
         return
     entry = context.shared.journal.intent(context.change, Step.UPDATE, live.id)
     try:
@@ -127,8 +127,8 @@ def update(context: ChangeContext) -> str:
 
 def _update_tags(context: ChangeContext) -> None:
     planned = context.change.live.spec if context.change.live else None
-    live = _tag_map((planned or {}).get(TAGS))
-    desired = _tag_map(context.shared.secrets.filled({TAGS: context.job.spec.get(TAGS)})[TAGS])
+    live = tag_values((planned or {}).get(TAGS))
+    desired = tag_values(context.shared.secrets.filled({TAGS: context.job.spec.get(TAGS)})[TAGS])
     recorded = recorded_tags(context.change.live) if context.change.live else {}
     removed = {key: value for key, value in live.items() if key not in desired}
     # The job's own tags come first where there is no room for all.
@@ -208,7 +208,3 @@ def _value_or_empty(kind: Kind, name: str, value: Any) -> Any:
     return {"array": [], "object": {}, "boolean": False, "integer": 0, "number": 0}.get(
         json_type(row.type)["type"], ""
     )
-
-
-def _tag_map(tags: Any) -> dict[str, str]:
-    return {str(tag["key"]): str(tag.get("value", "")) for tag in tags or ()}

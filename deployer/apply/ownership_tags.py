@@ -12,7 +12,15 @@ from deployer.apply.recheck import drift
 from deployer.cloud.observe import list_candidates
 from deployer.errors import DeployerError
 from deployer.kinds.kind import TAGS
-from deployer.kinds.ownership import SECRETS_TAG, fingerprint, is_owned, ownership_tags, recorded_tags
+from deployer.kinds.ownership import (
+    ALL_FIELDS,
+    NO_FIELDS,
+    SECRETS_TAG,
+    is_owned,
+    ownership_tags,
+    recorded_tags,
+    was_requested,
+)
 from deployer.model import LiveJob, Step
 from deployer.secrets.pointers import secret_pointers
 
@@ -40,9 +48,7 @@ def with_missing_tags(step: Callable[[ChangeContext], str]) -> Callable[[ChangeC
         if live is None or owner is None or {Step.CREATE, Step.UPDATE} & {*context.change.steps}:
             return message
         is_known = context.kind.ownership_field == TAGS and TAGS not in live.unobserved
-        has_ours = is_owned(live, owner) and live.ownership.get("fingerprint") == fingerprint(
-            context.kind, context.job
-        )
+        has_ours = is_owned(live, owner) and was_requested(context.kind, context.job, live)
         return f"{message}{_renew(context, live)}" if is_known and not has_ours else message
 
     return run
@@ -56,7 +62,7 @@ def _add_secret_fields(context: ChangeContext, live: LiveJob) -> str:
     if not wanted or recorded.get(SECRETS_TAG) == wanted:
         return ""
     # Until the update, the fields that had a secret before have it still.
-    both = wanted if recorded.get(SECRETS_TAG, "none") == "none" else "all"
+    both = wanted if recorded.get(SECRETS_TAG, NO_FIELDS) == NO_FIELDS else ALL_FIELDS
     return _write(context, {SECRETS_TAG: both})
 
 

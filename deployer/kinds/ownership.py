@@ -6,7 +6,8 @@ removed from the listed spec, so that it is never drift.
 
 A Flink job is updated, and can be changed by others, so its fingerprint has three hashes: of the request without
 tags, of the definition as the service showed it afterwards, and of the tags. They name the side that changed.
-`LiveJob.ownership` has the keys project, revision, fingerprint and secrets, and for a Flink job also shown and tags.
+`LiveJob.ownership` has the keys project, revision, fingerprint and secrets, and for a Flink job also shown, tags and
+savepoint: see `deployer.kinds.savepoint_tag`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import TAGS, Kind
-from deployer.kinds.savepoint_tag import SAVEPOINT_TAG, without_savepoint_tag
+from deployer.kinds.savepoint_tag import SAVEPOINT_TAG
 from deployer.model import Cause, FieldChange, Job, LiveJob, Spec
 
 CONF = "conf"
@@ -28,6 +29,7 @@ CONF_PREFIX = "spark.deployer."  # Spark passes on keys that start with "spark."
 TAG = "deployer"
 SECRETS_TAG = "deployer-secrets"
 FINGERPRINT_TAG = "deployer-fingerprint"
+_RESERVED_TAGS = {TAG, SECRETS_TAG, FINGERPRINT_TAG, SAVEPOINT_TAG}
 MAX_TAGS = 20
 MAX_TAG = 43  # the shortest maximum length of a tag's value in any edition
 
@@ -41,7 +43,7 @@ _FINGERPRINT = re.compile(
 )
 
 # In place of the names of fields with secrets in a tag: more than fit into a value, and none any more.
-_ALL, _NONE = "all", "none"
+ALL_FIELDS, NO_FIELDS = "all", "none"
 
 # The JSON Pointer of a whole spec.
 _WHOLE = ""
@@ -109,11 +111,11 @@ def ownership_tags(
     unknown.
     """
     fields = sorted({pointer.split("/")[1] for pointer in secrets})
-    names = "-".join(fields) if fields else _NONE if live and live.ownership.get("secrets") else ""
+    names = "-".join(fields) if fields else NO_FIELDS if live and live.ownership.get("secrets") else ""
     is_short = len(names) <= MAX_TAG and all(re.fullmatch("[A-Za-z0-9_]+", name) for name in fields)
     tags = {
         TAG: _tag_of(owner),
-        SECRETS_TAG: names if is_short else _ALL,
+        SECRETS_TAG: names if is_short else ALL_FIELDS,
         FINGERPRINT_TAG: "-".join(
             (
                 fingerprint(kind, job),
@@ -145,8 +147,13 @@ def _shown_hash(live: LiveJob, secret_fields: Sequence[str]) -> str:
     return _hash(spec)[:_HASH]
 
 
-def _tags_hash(tags: Any) -> str:
-    return _hash({str(tag["key"]): str(tag.get("value", "")) for tag in tags or ()})[:_TAGS_HASH]
+def tag_values(tags: Sequence[Mapping[str, Any]] | None) -> dict[str, str]:
+    """Return the values of the tags in a spec, by key."""
+    return {str(tag["key"]): str(tag.get("value", "")) for tag in tags or ()}
+
+
+def _tags_hash(tags: Sequence[Mapping[str, Any]] | None) -> str:
+    return _hash(tag_values(tags))[:_TAGS_HASH]
 
 
 def ownership_filter(kind: Kind, owner: Owner) -> Mapping[str, str]:
@@ -156,7 +163,6 @@ def ownership_filter(kind: Kind, owner: Owner) -> Mapping[str, str]:
 
 def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
     """Return a live job with the ownership metadata moved out of its spec."""
-    live = without_savepoint_tag(kind, live)
     held = live.spec.get(kind.ownership_field) if live.spec and kind.ownership_field else None
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         mine = {key: value for key, value in held.items() if str(key).startswith(CONF_PREFIX)}
@@ -168,18 +174,22 @@ def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
     if kind.ownership_field == TAGS and isinstance(held, list):
         mine_too = [tag for tag in held if _is_ownership_tag(tag)]
         if mine_too:
-            values = {str(tag["key"]): str(tag.get("value", "")) for tag in mine_too}
-            return _with(live, TAGS, [tag for tag in held if tag not in mine_too], _from_tags(values))
+            others = [tag for tag in held if tag not in mine_too]
+            return _with(live, TAGS, others, _from_tags(tag_values(mine_too)))
     return live
 
 
 def _is_ownership_tag(tag: Any) -> bool:
-    return isinstance(tag, Mapping) and tag.get("key") in {TAG, SECRETS_TAG, FINGERPRINT_TAG}
+    return isinstance(tag, Mapping) and tag.get("key") in _RESERVED_TAGS
 
 
 def _from_tags(values: Mapping[str, str]) -> dict[str, str]:
     """Return the ownership metadata in tags; a damaged fingerprint counts as missing."""
-    found = {"project": values.get(TAG, ""), "secrets": values.get(SECRETS_TAG, "")}
+    found = {
+        "project": values.get(TAG, ""),
+        "secrets": values.get(SECRETS_TAG, ""),
+        "savepoint": values.get(SAVEPOINT_TAG, ""),
+    }
     if parts := _FINGERPRINT.fullmatch(values.get(FINGERPRINT_TAG, "")):
         found |= dict(zip(("fingerprint", "shown", "tags"), parts.groups(), strict=True))
     return {key: value for key, value in found.items() if value}
@@ -198,7 +208,7 @@ def reserved(kind: Kind, spec: Spec) -> Iterator[tuple[str | int, ...]]:
         yield from ((CONF, key) for key in held if str(key).startswith(CONF_PREFIX))
     if kind.ownership_field == TAGS and isinstance(held, list):
         for index, tag in enumerate(held):
-            if _is_ownership_tag(tag) or (isinstance(tag, Mapping) and tag.get("key") == SAVEPOINT_TAG):
+            if _is_ownership_tag(tag):
                 yield (TAGS, index, "key")
 
 
@@ -265,11 +275,11 @@ def cause_of(kind: Kind, job: Job, live: LiveJob, fields: Sequence[FieldChange])
 
 def _secret_fields(live: LiveJob) -> list[str] | None:
     """Return the fields of a Flink job that had a secret when it was deployed; None if unknown."""
-    names = live.ownership.get("secrets", _NONE)
-    return None if names == _ALL else [] if names == _NONE else names.split("-")
+    names = live.ownership.get("secrets", NO_FIELDS)
+    return None if names == ALL_FIELDS else [] if names == NO_FIELDS else names.split("-")
 
 
-def secret_pointers(kind: Kind, live: LiveJob) -> tuple[str, ...]:
+def recorded_secret_pointers(kind: Kind, live: LiveJob) -> tuple[str, ...]:
     """Return the JSON Pointers of the values that were secret when a live job was deployed."""
     recorded = live.ownership.get("secrets", "")
     if not recorded:

@@ -8,16 +8,10 @@ leave a new one. A later plan, from any checkout, does not start the job from th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import replace
 
-from deployer.kinds.kind import TAGS, Kind
 from deployer.model import LiveJob
 
 SAVEPOINT_TAG = "deployer-savepoint"
-
-# The key of the tag in `LiveJob.ownership`.
-_KEY = "savepoint"
 
 
 def savepoint_tag(live: LiveJob) -> dict[str, str]:
@@ -30,18 +24,4 @@ def savepoint_tag(live: LiveJob) -> dict[str, str]:
 
 def has_old_savepoint(live: LiveJob) -> bool:
     """Return whether the savepoint that a live job shows is the one in its tag."""
-    return live.ownership.get(_KEY) in savepoint_tag(live).values()
-
-
-def without_savepoint_tag(kind: Kind, live: LiveJob) -> LiveJob:
-    """Return a live job with the tag moved out of its spec into its ownership metadata."""
-    tags = (live.spec or {}).get(TAGS) if kind.ownership_field == TAGS else None
-    if not isinstance(tags, list):
-        return live
-    mine = [tag for tag in tags if isinstance(tag, Mapping) and tag.get("key") == SAVEPOINT_TAG]
-    if not mine:
-        return live
-    others = [tag for tag in tags if tag not in mine]
-    spec = {name: value for name, value in (live.spec or {}).items() if name != TAGS}
-    ownership = {**live.ownership, _KEY: str(mine[0].get("value", ""))}
-    return replace(live, spec={**spec, TAGS: others} if others else spec, ownership=ownership)
+    return live.ownership.get("savepoint") in savepoint_tag(live).values()

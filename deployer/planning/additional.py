@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from deployer.kinds.kind import TAGS, Kind, Nature
-from deployer.kinds.ownership import fingerprint, secret_pointers, was_requested
+from deployer.kinds.ownership import fingerprint, recorded_secret_pointers, was_requested
 from deployer.model import FieldChange, Job, LiveJob, Spec
 from deployer.secrets.pointers import is_covered
 from deployer.secrets.references import has_reference
@@ -62,7 +62,7 @@ def _removed(
             spec = _with_live_values(job.spec, live.spec or {}, {*others, *chosen})
             if was_requested(kind, replace(job, spec=spec), live):
                 return frozenset(chosen)
-    pointers = secret_pointers(kind, live)
+    pointers = recorded_secret_pointers(kind, live)
     secrets = frozenset(_unit(field) for field in additional if is_covered(field.path, pointers))
     if not _is_comparable(kind, job, live):
         return secrets

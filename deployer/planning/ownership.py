@@ -18,7 +18,7 @@ from deployer.kinds.ownership import (
     cause_of,
     is_owned,
     project_of,
-    secret_pointers,
+    recorded_secret_pointers,
 )
 from deployer.model import (
     RUNNING_PHASES,
@@ -139,7 +139,7 @@ class OwnershipRules:
         """
         if live is None:
             return tuple(fields)
-        pointers = secret_pointers(KINDS[live.identity.kind], live)
+        pointers = recorded_secret_pointers(KINDS[live.identity.kind], live)
         hidden = self._hides(job, live)
         return tuple(_hidden(field) if hidden else _masked(field, pointers) for field in fields)
 
