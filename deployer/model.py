@@ -17,6 +17,11 @@ Path = tuple[str | int, ...]
 Spec = Mapping[str, Any]
 
 
+def pointer(path: Path) -> str:
+    """Return the JSON Pointer of a path."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
+
+
 class Location(NamedTuple):
     """A location in an author's file: line and column count from 1.
 
@@ -336,6 +341,16 @@ class FieldChange:
     note: str = ""
     additional: bool = False
     live_hidden: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The path as names, keys and indexes."""
+        return tuple(part.replace("~1", "/").replace("~0", "~") for part in self.path.split("/")[1:])
+
+    @property
+    def name(self) -> str:
+        """The field of the spec that differs, or that the difference is in."""
+        return self.parts[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def _differing_fields(planned: LiveJob, live: LiveJob) -> list[str]:
 
 def drift(kind: Kind, job: Job, live: LiveJob) -> Sequence[str]:
     """Return the fields in which a live job differs from its manifest; none if its spec is not returned."""
-    return list(dict.fromkeys(change.path.split("/")[1] for change in compare_job(kind, job, live)))
+    return list(dict.fromkeys(change.name for change in compare_job(kind, job, live)))
 
 
 def has_this_content(kind: Kind, job: Job, live: LiveJob) -> bool:
@@ -135,7 +135,7 @@ def read_back(context: ChangeContext) -> str:
     # What the service has filled in is no difference, as in the next plan.
     found = compare_job(context.kind, context.job, live)
     changed, _ = separated(context.kind, context.job, live, found)
-    if names := dict.fromkeys(change.path.split("/")[1] for change in changed):
+    if names := dict.fromkeys(change.name for change in changed):
         raise Differs(
             f"but the deployed spec differs from the request ({', '.join(names)}); please report this bug"
         )

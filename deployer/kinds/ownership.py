@@ -252,7 +252,7 @@ def cause_of(kind: Kind, job: Job, live: LiveJob, fields: Sequence[FieldChange])
         return Cause.UNKNOWN
     if kind.ownership_field == CONF:
         return Cause.MANIFEST if recorded != now else Cause.UNKNOWN
-    differing = {field.path.split("/")[1] for field in fields}
+    differing = {field.name for field in fields}
     manifest_changed = live_changed = False
     if differing - {TAGS}:
         shown = live.ownership.get("shown", "0")

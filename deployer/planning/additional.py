@@ -68,9 +68,7 @@ def _removed(
         return secrets
     # A fingerprint has the name of a secret and the live job its value: nothing can be proved of these fields.
     return secrets | frozenset(
-        _unit(field)
-        for field in additional
-        if field.sensitive or has_reference(job.spec.get(field.path.split("/")[1]))
+        _unit(field) for field in additional if field.sensitive or has_reference(job.spec.get(field.name))
     )
 
 
@@ -82,7 +80,7 @@ def _is_comparable(kind: Kind, job: Job, live: LiveJob) -> bool:
 
 def _unit(field: FieldChange) -> _Unit:
     """Return the field of a difference, with the key in it that differs if it is a mapping."""
-    name, *keys = (step.replace("~1", "/").replace("~0", "~") for step in field.path.split("/")[1:])
+    name, *keys = field.parts
     return name, keys[0] if keys else None
 
 

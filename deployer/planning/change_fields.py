@@ -9,8 +9,7 @@ from typing import Any
 
 from deployer.kinds.kind import Kind
 from deployer.kinds.tables import Row
-from deployer.model import FieldChange, Job, Path, Step
-from deployer.planning.diff import pointer
+from deployer.model import FieldChange, Job, Path, Step, pointer
 from deployer.secrets.redact import masked
 
 NOT_IN_REFERENCE = "not in the API reference, allowed by waive: unknown-field"
@@ -57,7 +56,7 @@ def _is_sent(path: Path, differences: Sequence[FieldChange], steps: Sequence[Ste
     """Return whether a change sends an unknown field: an update sends the fields that differ only."""
     if Step.CREATE in steps:
         return True
-    return Step.UPDATE in steps and any(field.path.split("/")[1] == path[0] for field in differences)
+    return Step.UPDATE in steps and any(field.name == path[0] for field in differences)
 
 
 def _unknown(rows: Mapping[str, Row], value: Any, path: Path) -> Iterator[Path]:

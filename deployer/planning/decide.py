@@ -116,7 +116,7 @@ class Comparison:
         """Whether all fields that differ can be changed while the job runs."""
         kind = KINDS[self.job.kind]
         hot = {row.name for row in kind.rows if row.hot} | ({TAGS} if kind.operations.add_tags else set())
-        return all(field.path.split("/")[1] in hot for field in self.fields)
+        return all(field.name in hot for field in self.fields)
 
 
 def decide(comparison: Comparison) -> Decision:

@@ -14,7 +14,7 @@ from deepdiff import DeepDiff
 
 from deployer.kinds.coerce import as_text
 from deployer.kinds.tables import Row, json_type
-from deployer.model import FieldChange, Path, Spec
+from deployer.model import FieldChange, Path, Spec, pointer
 from deployer.secrets.compare import align_references
 from deployer.secrets.redact import is_sensitive, masked_value, redacted, secret_items
 from deployer.secrets.references import has_reference
@@ -78,7 +78,7 @@ def not_compared(rows: Sequence[Row], desired: Spec, unobserved: frozenset[str])
     """Return the paths of the fields of a manifest that cannot be compared: the live job does not show them."""
     compared = {row.name for row in rows if row.location != "body"}
     compared |= {row.name for row in rows if (row.same_as or row.name) not in unobserved}
-    return tuple(f"/{_escape(name)}" for name in desired if name not in compared)
+    return tuple(pointer((name,)) for name in desired if name not in compared)
 
 
 def _first(spec: Spec, names: Sequence[str]) -> Any:
@@ -233,12 +233,3 @@ def _has_secret_key(value: Any) -> bool:
         keys = map(str, value)
         return any(redacted(key) != key for key in keys) or any(map(_has_secret_key, value.values()))
     return isinstance(value, list) and any(map(_has_secret_key, value))
-
-
-def pointer(path: Path) -> str:
-    """Return the JSON Pointer of a path."""
-    return "".join(f"/{_escape(step)}" for step in path)
-
-
-def _escape(step: str | int) -> str:
-    return str(step).replace("~", "~0").replace("/", "~1")

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deployer.kinds import KINDS
-from deployer.model import Job, Path, SecretField
-from deployer.planning.diff import pointer
+from deployer.model import Job, Path, SecretField, pointer
 from deployer.secrets.references import display_text, has_reference, referenced_names
 
 

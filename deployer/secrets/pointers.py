@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from deployer.model import Path, pointer
 from deployer.secrets.references import has_reference
 
 
 def secret_pointers(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the pointers of the values with secrets, sorted. One in a list is that of the list: items move."""
-    return tuple(sorted(set(_pointers(spec, ""))))
+    return tuple(sorted(set(map(pointer, _paths(spec, ())))))
 
 
 def is_covered(path: str, pointers: tuple[str, ...]) -> bool:
     """Return whether the value at `path` is, contains or is a part of one at `pointers`."""
     return any(
-        path == pointer or path.startswith(f"{pointer}/") or pointer.startswith(f"{path}/")
-        for pointer in pointers
+        path == secret or path.startswith(f"{secret}/") or secret.startswith(f"{path}/")
+        for secret in pointers
     )
 
 
-def _pointers(value: Any, path: str) -> Iterator[str]:
+def _paths(value: Any, path: Path) -> Iterator[Path]:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _pointers(item, f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}")
+            yield from _paths(item, (*path, key))
     elif has_reference(value):
         yield path
