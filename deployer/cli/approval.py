@@ -79,9 +79,7 @@ def is_within(limits: Mapping[str, Limit], plan: Plan, verb: Verb) -> bool:
     """Return whether a plan is within the limits; reports those that it exceeds."""
     from deployer.planning.plan import exceeded_limits
 
-    maximums = {name: limit.maximum for name, limit in limits.items()}
-    exceeded = exceeded_limits(maximums, plan, is_cancel=verb is CANCEL)
-    if exceeded:
+    if exceeded := exceeded_limits(limits, plan, is_cancel=verb is CANCEL):
         from_environment = any(limit.origin == LIMITS_VARIABLE for limit in limits.values())
         words = "; ".join(exceeded)
         err(text.error(f"the plan exceeds the limits of target '{plan.target}': {words}"))

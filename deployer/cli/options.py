@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from deployer.errors import UsageError, nearest
 from deployer.model import Job
+
+if TYPE_CHECKING:
+    from deployer.planning.ownership import LiveValues
 
 SELECTORS = ("kind", "name", "label.KEY")
 
@@ -112,10 +115,13 @@ def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def require_one_of_show_and_hide(*, show_live: bool, hide_live: bool) -> None:
-    """Raise UsageError if both options are given."""
+def live_values(*, show_live: bool, hide_live: bool) -> LiveValues:
+    """Return the live values that a plan with these options has. Raises UsageError for both of them."""
+    from deployer.planning.ownership import LiveValues
+
     if show_live and hide_live:
         raise UsageError("--show-live cannot be combined with --hide-live")
+    return LiveValues.SHOW if show_live else LiveValues.HIDE if hide_live else LiveValues.OWN
 
 
 def change_folder(folder: str | None) -> None:

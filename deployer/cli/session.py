@@ -46,6 +46,7 @@ from deployer.secrets.store import Secrets
 if TYPE_CHECKING:
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
+    from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import Table
 
 
@@ -308,28 +309,27 @@ def plan(
     table: Table | None = None,
     *,
     limits: Mapping[str, Limit] | None = None,
-    show_live: bool = False,
-    hide_live: bool = False,
+    live_values: LiveValues | None = None,
 ) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`.
 
-    `limits` are those in force, for the heading. The plan has the live values of all jobs with `show_live`, and of
-    none with `hide_live`.
+    `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
+    project's own jobs.
     """
     from deployer.planning.decide import decide
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import digest, make_plan
 
     jobs = loaded.with_dependencies
-    project_owner = Owner(loaded.project.name) if loaded.project.records_ownership else None
-    live = _observe(client, loaded, jobs, project_owner)
+    project = loaded.project
+    ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
+    live = _observe(client, loaded, jobs, ownership)
     for kind, fields in live.unknown.items():
         err(text.note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}"))
     for identity, message in live.notes.items():
         err(text.note(f"{identity}: {message}"))
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
         err(text.note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}"))
-    live_values = LiveValues.SHOW if show_live else LiveValues.HIDE if hide_live else LiveValues.OWN
     target = loaded.target
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     new_plan = make_plan(
@@ -339,12 +339,11 @@ def plan(
         live,
         loaded.selected,
         named={job.identity for job in loaded.jobs},
-        owner=project_owner,
-        ownership=OwnershipRules(loaded.project.name, loaded.project.records_ownership, live_values),
+        ownership=ownership,
         table=table or decide,
     )
     heading = Scope(
-        project=loaded.project.name,
+        project=project.name,
         target=target.name,
         region=target.region,
         endpoints=target.endpoints,
@@ -377,7 +376,7 @@ def without_ordering(loaded: LoadedProject) -> LoadedProject:
     return replace(loaded, jobs=jobs)
 
 
-def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], project_owner: Owner | None) -> Live:
+def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], ownership: OwnershipRules) -> Live:
     """Return the live jobs, with those submitted recently that a listing may not show yet."""
     from deployer.apply import journal
     from deployer.cloud.observe import observe, with_submitted
@@ -389,11 +388,11 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], project
     submitted = journal.submitted(
         history, loaded.target.name, begun - consistency_delay, begun + consistency_delay
     )
-    live, missing = with_submitted(client, observe(client, jobs, project_owner), submitted, jobs)
+    live, missing = with_submitted(client, observe(client, jobs, ownership.owner), submitted, jobs)
     if missing:
         err(text.note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting"))
         time.sleep(max(0.0, (begun + consistency_delay - datetime.now(UTC)).total_seconds()))
-        live, _ = with_submitted(client, observe(client, jobs, project_owner), submitted, jobs)
+        live, _ = with_submitted(client, observe(client, jobs, ownership.owner), submitted, jobs)
     lost = journal.without_savepoint(history, loaded.target.name)
     old = [job for job in live.jobs if job.savepoint and (job.identity in lost or has_old_savepoint(job))]
     ids = {job.id for job in old}

@@ -28,7 +28,6 @@ class Earlier:
 
     by_name: Mapping[tuple[str, str], list[LiveJob]]
     by_program: Mapping[tuple[Any, ...], list[LiveJob]]
-    owner: Owner | None
 
 
 def earlier_jobs(jobs: Iterable[LiveJob], planned: Collection[Identity], owner: Owner | None) -> Earlier:
@@ -45,7 +44,7 @@ def earlier_jobs(jobs: Iterable[LiveJob], planned: Collection[Identity], owner: 
         is_renamed = (identity.kind, identity.name) not in names or kind.path_fields
         if is_renamed and live.spec is not None and identity.name:
             by_program[_program(kind, live.spec, identity.place)].append(live)
-    return Earlier(by_name, by_program, owner)
+    return Earlier(by_name, by_program)
 
 
 def _program(kind: Kind, spec: Mapping[str, Any], place: str) -> tuple[Any, ...]:

@@ -70,6 +70,11 @@ class OwnershipRules:
     is_recorded: bool = True
     live_values: LiveValues = LiveValues.OWN
 
+    @property
+    def owner(self) -> Owner | None:
+        """The owner in the ownership tags of the project; None if it does not record ownership."""
+        return Owner(self.project) if self.project and self.is_recorded else None
+
     def holder(self, live: LiveJob) -> Holder:
         """Return who deployed a live job."""
         if not self.project or is_owned(live, Owner(self.project)):
@@ -140,10 +145,11 @@ class OwnershipRules:
         if live is None:
             return tuple(fields)
         pointers = recorded_secret_pointers(KINDS[live.identity.kind], live)
-        hidden = self._hides(job, live)
+        hidden = self.hides(job, live)
         return tuple(_hidden(field) if hidden else _masked(field, pointers) for field in fields)
 
-    def _hides(self, job: Job, live: LiveJob) -> bool:
+    def hides(self, job: Job, live: LiveJob) -> bool:
+        """Return whether no report may show the values of a live job."""
         if self.live_values is not LiveValues.OWN:
             return self.live_values is LiveValues.HIDE
         if job.lifecycle.adopt:

@@ -16,7 +16,7 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature, may_be_unnamed
-from deployer.kinds.ownership import Owner, is_owned, matches_fingerprint
+from deployer.kinds.ownership import is_owned, matches_fingerprint
 from deployer.model import (
     CONDITIONS,
     FAILED_PHASES,
@@ -29,6 +29,7 @@ from deployer.model import (
     Identity,
     Impact,
     Job,
+    Limit,
     Live,
     LiveJob,
     Note,
@@ -66,17 +67,16 @@ def make_plan(
     selected: Container[Identity],
     *,
     named: Collection[Identity] = (),
-    owner: Owner | None = None,
     ownership: OwnershipRules = _ALL_OWN,
     table: Table = decide,
 ) -> Plan:
     """Plan the changes of the `selected` jobs among `jobs`, which are in dependency order.
 
     The others are dependencies: they are read, not changed. `scope` identifies the target in the digest.
-    `named` are the jobs of all manifests, where `jobs` is a part of them; `owner` is the owner in the ownership
-    tags of this project, and `ownership` the rules for live jobs of others. `table` decides on the action for
-    each comparison.
+    `named` are the jobs of all manifests, where `jobs` is a part of them; `ownership` are the rules for live jobs
+    of others. `table` decides on the action for each comparison.
     """
+    owner = ownership.owner
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
     same_name_elsewhere: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
     planned = {*named, *(job.identity for job in jobs)}
@@ -438,7 +438,7 @@ def _shown_body(job: Job) -> tuple[dict[str, Any], list[str]]:
     return masked(kind.spellings, body), texts_with_references(body)
 
 
-def exceeded_limits(limits: Mapping[str, int], plan: Plan, *, is_cancel: bool = False) -> list[str]:
+def exceeded_limits(limits: Mapping[str, Limit], plan: Plan, *, is_cancel: bool = False) -> list[str]:
     """Return the limits of a target that a plan exceeds, in words; blocked changes do not count.
 
     `is_cancel`: a stop counts as a deletion too, as it is all that `deployer cancel` does to a Flink job.
@@ -454,8 +454,8 @@ def exceeded_limits(limits: Mapping[str, int], plan: Plan, *, is_cancel: bool = 
         "stateLoss": (sum(change.impact is Impact.STATE_LOST for change in plan.steps), "losing state"),
     }
     exceeded = []
-    for name, most in limits.items():
+    for name, limit in limits.items():
         number, counted = counts[name]
-        if number > most:
-            exceeded.append(f"limits.{name} is {most}, but the plan has {number} {counted}")
+        if number > limit.maximum:
+            exceeded.append(f"limits.{name} is {limit.maximum}, but the plan has {number} {counted}")
     return exceeded

@@ -16,8 +16,8 @@ from deployer.cli.options import (
     confirm_option,
     hide_live_option,
     limit_option,
+    live_values,
     project_command,
-    require_one_of_show_and_hide,
     rerun_option,
     show_live_option,
     yes_option,
@@ -91,7 +91,7 @@ def command(
     """
     from deployer.apply.scheduler import ApplyOptions
 
-    require_one_of_show_and_hide(show_live=show_live, hide_live=hide_live)
+    shown = live_values(show_live=show_live, hide_live=hide_live)
     saved = read(saved_file) if saved_file is not None else None
     loaded = saved_plan_options.load(options, saved, rerun) if saved else session.load(options)
     loaded = session.with_reruns(loaded, rerun)
@@ -102,7 +102,7 @@ def command(
     stop_signal = StopSignal()
     with session.locked(loaded), session.connected(loaded, secrets, stop_signal) as client:
         wait_for_consistency(loaded)
-        plan, live = session.plan(client, loaded, limits=allowed, show_live=show_live, hide_live=hide_live)
+        plan, live = session.plan(client, loaded, limits=allowed, live_values=shown)
         out(text.plan(plan))
         if not _is_expected(plan, expect, saved):
             err("No changes were applied.")

@@ -15,8 +15,8 @@ from deployer.cli.options import (
     Options,
     format_option,
     hide_live_option,
+    live_values,
     project_command,
-    require_one_of_show_and_hide,
     rerun_option,
     show_live_option,
 )
@@ -61,17 +61,17 @@ def command(
     verbose: bool,
 ) -> Exit:
     """Show the changes that apply would make, and the reason for each. Read-only."""
-    require_one_of_show_and_hide(show_live=show_live, hide_live=hide_live)
+    shown = live_values(show_live=show_live, hide_live=hide_live)
     named_conditions = conditions_of(fail_on)
     loaded = session.with_reruns(session.load(options), rerun)
     limits = limits_for(loaded.target, (), os.environ)
     session.require_valid(loaded, show_warnings=True)
     path = destination(out_file, loaded.project.folder) if out_file is not None else None
     with session.connected(loaded) as client:
-        plan, _ = session.plan(client, loaded, limits=limits, show_live=show_live, hide_live=hide_live)
+        plan, _ = session.plan(client, loaded, limits=limits, live_values=shown)
     from deployer.planning.plan import exceeded_limits
 
-    for words in exceeded_limits({name: limit.maximum for name, limit in limits.items()}, plan):
+    for words in exceeded_limits(limits, plan):
         err(text.note(f"apply would fail: {words}"))
     from deployer.report import json, markdown
 
