@@ -397,13 +397,23 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], ownersh
     old = [job for job in live.jobs if job.savepoint and (job.identity in lost or has_old_savepoint(job))]
     ids = {job.id for job in old}
     known = (replace(job, savepoint="") if job.id in ids else job for job in live.jobs)
+    planned = {job.identity: job for job in jobs}
     notes = {
-        job.identity: f"savepoint {job.savepoint} is older than the end of the last run and is not used; if it is the "
-        "right one, start the job in the console"
+        job.identity: _old_savepoint_note(
+            "" if ownership.hides(planned[job.identity], job) else job.savepoint
+        )
         for job in old
-        if job.phase in FAILED_PHASES
+        if job.phase in FAILED_PHASES and job.identity in planned
     }
     return replace(live, jobs=tuple(known), notes={**notes, **live.notes})
+
+
+def _old_savepoint_note(path: str) -> str:
+    which = f"savepoint {path}" if path else "its savepoint"
+    return (
+        f"{which} is older than the end of the last run and is not used; if it is the right one, start the job in "
+        "the console"
+    )
 
 
 def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:

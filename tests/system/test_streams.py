@@ -351,6 +351,17 @@ def test_a_fresh_checkout_does_not_start_from_an_older_savepoint(
     assert (again.code, writes(proxy)) == (5, [])
     assert "no savepoint exists, so starting it would lose the job state" in again.out
     assert "savepoint obs://b/last-month is older than the end of the last run and is not used" in again.err
+    hidden = running.run("plan", "--hide-live")
+    assert "its savepoint is older than the end of the last run and is not used" in hidden.err
+    assert "obs://" not in hidden.err
+    other = Workspace(
+        running.folder.with_name("theirs"),
+        running.capture,
+        running.url,
+        project={"metadata": {"name": "theirs"}},
+    )
+    write(other, parallel_number=2)
+    assert "obs://" not in other.run("plan").err
     emulator.faults.clear()
     filled_in(emulator, savepoint_path="obs://b/made-by-hand", has_savepoint=True)
     assert running.plan()["changes"][0]["impact"] == "in-place"
@@ -392,4 +403,4 @@ def test_a_savepoint_that_cannot_be_recorded_is_told(
     write(running, parallel_number=2)
     applied = running.apply()
     assert applied.code == 8
-    assert "cannot record that savepoint obs://b/last-month is an old one" in applied.err
+    assert "cannot record that its savepoint is an old one" in applied.err
