@@ -57,13 +57,14 @@ def command_escapes(text: str) -> Iterator[tuple[int, str]]:
 
 
 def log_lines(text: str, prefix: str = "") -> Iterator[str]:
-    """Yield the lines of a log line with breaks, such that neither a terminal nor a CI runner interprets them.
-
-    A GitHub runner interprets a line that begins with :: as a command.
-    """
+    """Yield the lines of a log line with breaks, such that neither a terminal nor a CI runner interprets them."""
     for line in text.splitlines() or [""]:
-        clean = f"{prefix}{printable(line.expandtabs(4))}"
-        yield clean.replace(":", "\\u003a", 1) if clean.lstrip().startswith("::") else clean
+        yield without_command_at_start(f"{prefix}{printable(line.expandtabs(4))}")
+
+
+def without_command_at_start(line: str) -> str:
+    """Return `line` with an escape in :: at its start, also after spaces: a GitHub runner's command."""
+    return line.replace(":", "\\u003a", 1) if line.lstrip().startswith("::") else line
 
 
 def _escape(char: str) -> str:

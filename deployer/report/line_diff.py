@@ -7,7 +7,7 @@ from difflib import unified_diff
 from itertools import islice
 from typing import Any, NamedTuple
 
-from deployer.escape import printable
+from deployer.escape import printable, without_command_at_start
 
 CONTEXT_LINES = 2
 
@@ -36,5 +36,4 @@ def _shown(text: str) -> str:
     clean = printable(text)
     if clean.endswith(" "):
         clean = f"{clean[:-1]}\\u0020"  # the only difference of two lines may be at their end
-    # A GitHub runner interprets a line that begins with :: as a command, also after spaces.
-    return clean.replace(":", "\\u003a", 1) if clean.lstrip().startswith("::") else clean
+    return without_command_at_start(clean)

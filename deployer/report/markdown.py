@@ -10,9 +10,10 @@ import re
 from collections import Counter
 from itertools import chain
 
-from deployer.escape import HIDDEN, pair, printable
+from deployer.escape import printable
 from deployer.model import Action, Change, FieldChange, Impact, LiveJob, Note, Plan
 from deployer.report import line_diff, secrets, uncompared
+from deployer.report.field_values import field_values
 from deployer.report.text import count
 
 MAX_COMMENT = 65_536  # characters, on GitHub; other services allow more
@@ -163,11 +164,10 @@ def _field(field: FieldChange) -> list[str]:
     if line_diff.has_lines(field.live, field.desired):
         lines = line_diff.lines(field.live, field.desired)
         return [f"!   {path}:{note}", *(f"{sign:<4}{text}" if text else sign for sign, text in lines)]
-    live, desired = pair(field.live, field.desired)
-    live = HIDDEN if field.live_hidden else live
+    live, desired = field_values(field)
     return [
-        *([f"-   {path}: {live}{note}"] if field.live is not None or field.live_hidden else []),
-        *([f"+   {path}: {desired}{note}"] if field.desired is not None else []),
+        *([f"-   {path}: {live}{note}"] if live is not None else []),
+        *([f"+   {path}: {desired}{note}"] if desired is not None else []),
     ]
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.errors import Problem
-from deployer.escape import HIDDEN, pair, printable
+from deployer.escape import printable
 from deployer.model import Action, Change, FieldChange, Identity, Impact, LiveJob, Note, Outcome, Plan, Result
 from deployer.report import line_diff, secrets, uncompared
+from deployer.report.field_values import field_values
 
 if TYPE_CHECKING:
     from deployer.apply.watch import WaitResult
@@ -49,9 +50,7 @@ MAX_NOTES = 5
 
 
 def plan(plan: Plan, *, verbose: bool = False) -> str:
-    """Format the place, the changes with their reasons and fields, then warnings, orphaned jobs, errors, and the
-    counts.
-    """
+    """Format the place, the changes with their reasons and fields, then what else there is to know, and the counts."""
     lines: list[str] = heading(plan)
     for change in plan.changes if verbose else plan.pending:
         # A blank line separates changes with fields; the others form a block.
@@ -137,13 +136,10 @@ def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
                 for sign, text in line_diff.lines(field.live, field.desired)
             )
             continue
-        live, desired = pair(field.live, field.desired)
-        if field.live_hidden:
-            shown = f"{HIDDEN} -> {desired}" if field.desired is not None else f"- {HIDDEN}"
-            yield f"{path}  {shown}{note}"
-        elif field.live is None:
+        live, desired = field_values(field)
+        if live is None:
             yield f"{path}  + {desired}{note}"
-        elif field.desired is None:
+        elif desired is None:
             yield f"{path}  - {live}{note}"
         else:
             yield f"{path}  {live} -> {desired}{note}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deployer.escape import HIDDEN, printable, value
+from deployer.escape import printable
 from deployer.model import Change
+from deployer.report.field_values import field_values
 
 
 def lines(change: Change) -> Iterator[str]:
@@ -14,6 +15,5 @@ def lines(change: Change) -> Iterator[str]:
         paths = ", ".join(map(printable, change.not_compared))
         yield f"not compared: {paths} (not returned by the service)"
     for field in change.live_only:
-        hidden = "(sensitive value)" if field.sensitive else HIDDEN if field.live_hidden else ""
-        shown = hidden or value(field.live)
-        yield f"only in the live job: {printable(field.path)} {shown}"
+        live, _ = field_values(field)
+        yield f"only in the live job: {printable(field.path)} {live}"

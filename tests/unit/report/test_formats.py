@@ -372,3 +372,12 @@ def test_values_that_differ_late_do_not_look_equal_in_a_stale_plan() -> None:
     assert 'xa"' in then
     assert 'xb"' in now
     assert len(line) < 1000
+
+
+@pytest.mark.parametrize("report", [text.plan, markdown.plan])
+def test_a_null_that_is_sent_is_shown(report: Callable[[Plan], str]) -> None:
+    note = "not in the API reference"
+    change = Change(
+        Action.CREATE, job("daily"), "not deployed", fields=(FieldChange("/x", None, None, note=note),)
+    )
+    assert re.search(r"/x:? +(\+ )?null  \(not in the API reference\)", report(Plan("prod", (change,))))
