@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployer.errors import Problem
-from deployer.escape import MAX_VALUE, pair, printable, value
+from deployer.escape import MAX_VALUE, is_visible, pair, printable, value
 from deployer.model import (
     Action,
     Change,
@@ -233,7 +233,7 @@ def test_printable_is_one_line_and_keeps_what_can_be_shown(string: str) -> None:
     assert shown.isprintable()
     plain = string.replace("\\", "")
     unescaped = re.sub(r"\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\[nrtbf]", "", printable(plain))
-    assert unescaped == "".join(filter(str.isprintable, plain))
+    assert unescaped == "".join(filter(is_visible, plain))
 
 
 @calm
