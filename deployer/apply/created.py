@@ -13,7 +13,6 @@ from deployer.apply.context import ApplyContext, Created
 from deployer.cloud.observe import list_same_names
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
-from deployer.kinds.kind import Nature
 from deployer.model import RUNNING_PHASES, Identity, LiveJob, Outcome, Result
 
 
@@ -67,8 +66,7 @@ def _created_beside(created: Created, live: Sequence[LiveJob], own_ids: Collecti
 
 
 def _duplicate(outcome: Outcome, created: Created, others: Sequence[LiveJob]) -> Outcome:
-    kind = KINDS[created.job.kind]
-    noun = "run" if kind.nature is Nature.RUN_ONCE else "job"
+    noun = KINDS[created.job.kind].noun
     ids = ", ".join(sorted(run.id for run in others))
     message = (
         f"{outcome.message}, but another {noun} of this job was created at the same time: {ids}; "

@@ -62,9 +62,8 @@ def list_same_name(context: ChangeContext) -> list[LiveJob]:
         unnamed = may_be_unnamed(kind, run) and run.phase in RUNNING_PHASES
         unnamed &= run.identity.place in {job.identity.place, ""}
         if run.id not in context.planned_ids and (run.identity == job.identity or unnamed):
-            noun = "run" if kind.nature is Nature.RUN_ONCE else "job"
             raise ChangedMeanwhile(
-                f"{noun} {run.id} ({run.state}) was created since the plan; run plan again"
+                f"{kind.noun} {run.id} ({run.state}) was created since the plan; run plan again"
             )
     return listed
 
@@ -123,10 +122,9 @@ def read_back(context: ChangeContext) -> str:
     if live is None:
         return ""
     if not live.identity.name:
-        noun = "run" if context.kind.nature is Nature.RUN_ONCE else "job"
         raise Differs(
-            f"but the service does not return the name of the {noun}: deployer cannot recognize it later, and the "
-            f"next apply may submit it again"
+            f"but the service does not return the name of the {context.kind.noun}: deployer cannot recognize it "
+            "later, and the next apply may submit it again"
         )
     if matches_fingerprint(context.kind, context.job, live):
         return ""

@@ -118,6 +118,11 @@ class Kind:
     deciding: tuple[str, ...] = ()
     named_in_listing: bool = True
 
+    @property
+    def noun(self) -> str:
+        """The word for one of its live jobs: a run, or the job itself."""
+        return "run" if self.nature is Nature.RUN_ONCE else "job"
+
     @cached_property
     def create(self) -> Table:
         """The table of the operation that creates a job."""

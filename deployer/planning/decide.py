@@ -30,7 +30,6 @@ from deployer.model import (
 # The steps that need the dependencies of a job; those that end it need none.
 DEPENDENT_STEPS = {Step.CREATE, Step.START, Step.UPDATE}
 
-
 # The steps that `protect` prevents.
 _STOPPING_STEPS = {Step.CANCEL, Step.STOP, Step.DELETE}
 

@@ -33,10 +33,7 @@ def compare(
 ) -> tuple[FieldChange, ...]:
     """Return the differences of two specs as listed. Fields in `unobserved` cannot drift."""
     changes: list[FieldChange] = []
-    for row in rows:
-        if row.same_as or row.location != "body" or row.name in unobserved:
-            continue
-        names = [row.name, *(other.name for other in rows if other.same_as == row.name)]
+    for row, names in _compared(rows, unobserved):
         listed, requested = _first(live, names), _first(desired, names)
         live_value = normalize(row, listed)
         # Aligned before a default becomes None: a secret may well have that value.
@@ -54,10 +51,7 @@ def live_only(
 ) -> tuple[FieldChange, ...]:
     """Return the fields, and the keys of fields, that only the live spec has, whether or not they are a difference."""
     changes: list[FieldChange] = []
-    for row in rows:
-        if row.same_as or row.location != "body" or row.name in unobserved:
-            continue
-        names = [row.name, *(other.name for other in rows if other.same_as == row.name)]
+    for row, names in _compared(rows, unobserved):
         live_value, requested = normalize(row, _first(live, names)), _first(desired, names)
         desired_value = normalize(row, requested)
         without: Any = None
@@ -79,6 +73,13 @@ def not_compared(rows: Sequence[Row], desired: Spec, unobserved: frozenset[str])
     compared = {row.name for row in rows if row.location != "body"}
     compared |= {row.name for row in rows if (row.same_as or row.name) not in unobserved}
     return tuple(pointer((name,)) for name in desired if name not in compared)
+
+
+def _compared(rows: Sequence[Row], unobserved: frozenset[str]) -> Iterator[tuple[Row, list[str]]]:
+    """Yield the rows of the fields that are compared, each with all names of its field."""
+    for row in rows:
+        if not row.same_as and row.location == "body" and row.name not in unobserved:
+            yield row, [row.name, *(other.name for other in rows if other.same_as == row.name)]
 
 
 def _first(spec: Spec, names: Sequence[str]) -> Any:

@@ -143,25 +143,21 @@ def _change(
     sends_body = bool(_SENDING_STEPS & {*decision.steps})
     shown = _shown_fields(decision, comparison)
     omitted, extra = _not_compared(job, comparison, shown) if sends_body else ((), ())
+    is_new = decision.action is Action.CREATE
+    differences = ownership.shown(shown, job, comparison.live)
     return Change(
         decision.action,
         job,
         decision.reason,
         decision.impact,
-        change_fields(
-            KINDS[job.kind],
-            job,
-            ownership.shown(shown, job, comparison.live),
-            decision.steps,
-            is_new=decision.action is Action.CREATE,
-        ),
-        comparison.live,
-        decision.steps,
-        tuple(_other_runs(runs, comparison.live)) if decision.action is Action.CANCEL else (),
-        tuple(secret_fields(job)) if sends_body else (),
-        comparison.cause if comparison.fields else None,
-        omitted,
-        ownership.shown(extra, job, comparison.live),
+        fields=change_fields(KINDS[job.kind], job, differences, decision.steps, is_new=is_new),
+        live=comparison.live,
+        steps=decision.steps,
+        other_runs=tuple(_other_runs(runs, comparison.live)) if decision.action is Action.CANCEL else (),
+        secrets=tuple(secret_fields(job)) if sends_body else (),
+        cause=comparison.cause if comparison.fields else None,
+        not_compared=omitted,
+        live_only=ownership.shown(extra, job, comparison.live),
     )
 
 
