@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from deployer.cli import session
 from deployer.cli.approval import Verb
+from deployer.cli.state_folder import state_folder
 from deployer.clock import StopSignal
 from deployer.errors import DeployerError, Exit
 from deployer.model import Action, Live, Outcome, Plan, Result, Step
@@ -31,7 +32,7 @@ def wait_for_consistency(loaded: session.LoadedProject) -> None:
     """Wait for the consistency delay after a command with an unknown outcome: a listing may lag behind it."""
     from deployer.apply import journal
 
-    history = journal.read(session.state_folder(loaded.project))
+    history = journal.read(state_folder(loaded.project.folder))
     unsettled = journal.unsettled(history, loaded.target.name)
     if not unsettled:
         return
@@ -67,7 +68,7 @@ def execute(
     printer = _OutcomePrinter()
     blocked = plan.summary[Action.BLOCKED]
     jobs = {job.identity: job for job in loaded.jobs}
-    folder = session.state_folder(loaded.project)
+    folder = state_folder(loaded.project.folder)
     with (
         Journal.open(folder, loaded.target.name, client.project_id, scrub=secrets.scrubbed) as journal,
         interruptible(stop_signal),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployer.cli.options import Options, inside, selector
+from deployer.cli.state_folder import require_own_state, state_folder
 from deployer.clock import StopSignal
 from deployer.documents.budget import Budget
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
@@ -191,7 +192,7 @@ def connected(
         ) as transport:
             yield Client(target, sign_in(target, found, transport), transport)
         return
-    with emulator(state_folder(loaded.project) / f"{target.name}.db") as server:
+    with emulator(state_folder(loaded.project.folder) / f"{target.name}.db") as server:
         endpoints = dict.fromkeys((kind.service for kind in KINDS.values()), server.url)
         with Transport(scrub=scrub, rate=target.rate, retry=target.retry, clock=clock) as transport:
             local = AuthContext(LOCAL, target.project_id)
@@ -211,7 +212,7 @@ def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager
 
     require_own_state(loaded.project.folder)
     target = loaded.target.name
-    return lock.hold(state_folder(loaded.project), target, f"deployer {verb} -t {target}")
+    return lock.hold(state_folder(loaded.project.folder), target, f"deployer {verb} -t {target}")
 
 
 def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProject:
@@ -249,50 +250,6 @@ def emulator(database: Path) -> Emulator:
         return Emulator(database, shared=True)
     except (OSError, sqlite3.Error) as error:
         raise DeployerError(f"cannot start the emulator ({database}): {error}") from None
-
-
-def state_folder(found: Project) -> Path:
-    """Return `.deployer/` of the project; create it if missing, and exclude it from Git."""
-    folder = found.folder / STATE_FOLDER
-    _require_no_links(folder)
-    try:
-        folder.mkdir(exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        raise DeployerError(f"cannot write {folder}: {error.strerror}") from None
-    return folder
-
-
-def require_own_state(project: Path) -> None:
-    """Refuse a `.deployer/` that came with the repository: its journal would say what was submitted.
-
-    Raises DeployerError.
-    """
-    from deployer.apply.provenance import is_tracked
-
-    folder = project / STATE_FOLDER
-    _require_no_links(folder)
-    if folder.exists() and is_tracked(folder):
-        raise DeployerError(
-            f"{folder} is tracked by git, but its files must not come from a repository: they record what "
-            f"was submitted from this folder; remove it from git with: git rm -r --cached {STATE_FOLDER}"
-        )
-
-
-def _require_no_links(folder: Path) -> None:
-    """Refuse links, which would redirect the files to a place outside the project. Raises DeployerError."""
-    if folder.is_symlink():
-        raise DeployerError(f"{folder} must be a folder in the project, not a symbolic link")
-    try:
-        links = sorted(entry.name for entry in os.scandir(folder) if entry.is_symlink())
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise DeployerError(f"cannot read {folder}: {error.strerror}") from None
-    if links:
-        raise DeployerError(f"{folder / links[0]} must be a file, not a symbolic link")
 
 
 def owner(loaded: LoadedProject) -> Owner | None:

@@ -10,6 +10,7 @@ from deployer.apply import journal
 from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command, selector
+from deployer.cli.state_folder import require_own_state
 from deployer.errors import Exit, UsageError
 from deployer.escape import json_text
 from deployer.model import Job, Source
@@ -43,7 +44,7 @@ def command(options: Options, style: str, limit: int) -> Exit:
         raise UsageError("--select: labels are not recorded in the journal; use kind= or name=")
     is_selected = selector(options.select)
     project = session.project_folder(options)
-    session.require_own_state(project)
+    require_own_state(project)
     found = journal.read(project / STATE_FOLDER)
     chosen = [
         intent
