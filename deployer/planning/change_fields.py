@@ -20,16 +20,19 @@ def change_fields(
 ) -> tuple[FieldChange, ...]:
     """Return the differences, or all fields of a new job, and the fields without a row that are sent."""
     shown = masked(kind.spellings, job.spec)
-    unknown = [path for path in _unknown(kind.spellings, job.spec, ()) if _is_sent(path, differences, steps)]
-    notes = {
-        pointer(path): FieldChange(pointer(path), None, _value(shown, path), note=NOT_IN_REFERENCE)
-        for path in unknown
+    unknown = {
+        pointer(path): path
+        for path in _unknown(kind.spellings, job.spec, ())
+        if _is_sent(path, differences, steps)
     }
-    fields = [*(_all_fields(kind, shown) if is_new else differences)]
     fields = [
-        replace(notes.pop(field.path), live=field.live) if field.path in notes else field for field in fields
+        replace(field, note=NOT_IN_REFERENCE) if unknown.pop(field.path, None) else field
+        for field in (_all_fields(kind, shown) if is_new else differences)
     ]
-    return tuple(sorted([*fields, *notes.values()], key=lambda field: _rank(kind, field.path)))
+    fields += (
+        FieldChange(at, None, _value(shown, path), note=NOT_IN_REFERENCE) for at, path in unknown.items()
+    )
+    return tuple(sorted(fields, key=lambda field: _rank(kind, field.path)))
 
 
 def _rank(kind: Kind, path: str) -> int:
