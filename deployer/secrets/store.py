@@ -87,7 +87,7 @@ class Secrets:
         where = _where(source, self._environment) + (f" in {FOLDER}" if source.file else "")
         try:
             if source.file:
-                resolve_below(_files(self._environment, self._folder), source.file)
+                resolve_below(_secrets_folder(self._environment, self._folder), source.file)
                 return SecretStatus(name, where, "set")
             is_set = bool(self._environment.get(_variable(source, self._environment)))
         except _NotAllowed as error:
@@ -155,7 +155,7 @@ class Secrets:
 def _read(source: SecretSource, environment: Mapping[str, str], folder: Path) -> str:
     try:
         if source.file:
-            content = read_below(_files(environment, folder), source.file, MAX_BYTES)
+            content = read_below(_secrets_folder(environment, folder), source.file, MAX_BYTES)
             value = re.sub(r"\r?\n\Z", "", content.decode())
         else:
             value = environment[_variable(source, environment)]
@@ -208,13 +208,13 @@ def _renamed(source: SecretSource, environment: Mapping[str, str]) -> str:
     return f" (the variable {source.name} is: rename it, or list it in {VARIABLES})"
 
 
-def _files(environment: Mapping[str, str], project: Path) -> Path:
+def _secrets_folder(environment: Mapping[str, str], project: Path) -> Path:
     """Return the folder with the files of secrets; raises _NotAllowed if it is none outside the project."""
-    folder = Path(environment.get(FOLDER, "").strip())
-    if not environment.get(FOLDER, "").strip():
+    named = environment.get(FOLDER, "").strip()
+    if not named:
         raise _NotAllowed(f"is not allowed: {FOLDER} is not set; set it to a folder outside the project")
-    real, inside = Path(os.path.realpath(folder)), Path(os.path.realpath(project))
-    if not folder.is_absolute():
+    real, inside = Path(os.path.realpath(named)), Path(os.path.realpath(project))
+    if not Path(named).is_absolute():
         raise _NotAllowed(f"is not allowed: {FOLDER} must be an absolute path")
     if real.is_relative_to(inside) or inside.is_relative_to(real):
         raise _NotAllowed(
