@@ -88,8 +88,8 @@ def _is_created(context: ChangeContext, live: LiveJob) -> bool:
     if live.identity != job.identity or not has_this_content(kind, job, live):
         return False
     # Somebody else may have created the same one at the same time.
-    is_marked = kind.ownership_field not in live.unobserved and with_ownership(kind, job, owner) != job.spec
-    return is_owned(live, owner) if is_marked else True
+    is_recorded = kind.ownership_field not in live.unobserved and with_ownership(kind, job, owner) != job.spec
+    return is_owned(live, owner) if is_recorded else True
 
 
 def _doubt(evidence: Evidence) -> str:

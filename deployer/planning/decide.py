@@ -62,7 +62,7 @@ _DIFFERENCES = {
     Cause.MANIFEST: "manifest changed",
     Cause.DRIFT: "changed outside deployer",
     Cause.BOTH: "manifest changed, and the job was changed outside deployer",
-    Cause.UNKNOWN: "differs from the manifest",
+    Cause.UNKNOWN: "manifest and live job differ",
 }
 
 

@@ -15,7 +15,7 @@ from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 FINGERPRINT = "deployer-fingerprint"
 OURS = {**SPECS["FlinkJar"], "smn_topic": "ours"}
 MINE = {"tags": [{"key": "team", "value": "x"}]}
-MANIFEST, DRIFT, UNKNOWN = "manifest changed", "changed outside deployer", "differs from the manifest"
+MANIFEST, DRIFT, UNKNOWN = "manifest changed", "changed outside deployer", "manifest and live job differ"
 BOTH = "manifest changed, and the job was changed outside deployer"
 
 

@@ -246,7 +246,7 @@ def test_stale_by_a_live_job(workspace: Workspace, emulator: Emulator) -> None:
     assert ran.code == 6
     lines = ran.err.splitlines()
     assert lines[1] == "  - SparkBatch alpha in q: planned resubmit"
-    assert lines[2].startswith("    now blocked: differs from the manifest while run ")
+    assert lines[2].startswith("    now blocked: manifest and live job differ while run ")
     assert lines[-4:-1] == [
         f"    live job was {first['id']} (success), now {second['id']} (starting)",
         '    - /className  planned "com.example.Job" -> "com.example.Other", '
