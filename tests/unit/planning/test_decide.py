@@ -186,7 +186,7 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
     ("none-keep", MISSING, None, "", UNCHANGED, [], NONE, "onMissing is keep"),
     ("none-keep-rerun", MISSING | {"rerun": AFTER}, None, "", UNCHANGED, [], NONE, "use --rerun"),
     ("pending", {}, Phase.PENDING, "", UNCHANGED, [], NONE, "in transition"),
-    ("differs-pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "manifest, but the job is in transition"),
+    ("differs-pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "differ, but the job is in transition"),
     ("unknown", {}, Phase.UNKNOWN, OTHER, UNCHANGED, [], NONE, "deployer does not handle"),
     ("draft", {}, Phase.DRAFT, "", Action.START, [START], NONE, "will start its first run"),
     ("draft-stopped", STOPPED, Phase.DRAFT, "", UNCHANGED, [], NONE, "is a draft (draft-word)"),
