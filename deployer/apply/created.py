@@ -13,6 +13,7 @@ from deployer.apply.context import ApplyContext, Created
 from deployer.cloud.observe import list_same_names
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
+from deployer.kinds.kind import may_be_unnamed
 from deployer.model import RUNNING_PHASES, Identity, LiveJob, Outcome, Result
 
 
@@ -38,27 +39,30 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
             return
         except ApiError as failure:
             error = str(failure)
+            if context.client.is_refused:
+                break
             continue
         error = ""
-        unlisted = []
         for created in pending:
             if others := _created_beside(created, live, own_ids):
                 yield _duplicate(outcomes[created.job.identity], created, others)
-            elif all(run.id != created.id for run in live):
-                unlisted.append(created)
-        pending = unlisted
+        pending = [created for created in pending if not _is_settled(created, live, own_ids)]
     for created in pending:
         yield _unlisted(outcomes[created.job.identity], created, context.polling.consistency_delay, error)
+
+
+def _is_settled(created: Created, live: Sequence[LiveJob], own_ids: Collection[str]) -> bool:
+    """Return whether a created job needs no other look: it is listed, or reported as a duplicate."""
+    return any(run.id == created.id for run in live) or bool(_created_beside(created, live, own_ids))
 
 
 def _created_beside(created: Created, live: Sequence[LiveJob], own_ids: Collection[str]) -> list[LiveJob]:
     """Return the jobs of the same identity that appeared during this apply, but were not created by it."""
     identity = created.job.identity
-    is_named = KINDS[identity.kind].named_in_listing
 
     def may_be_same(run: LiveJob) -> bool:
-        unnamed = not is_named and not run.identity.name and run.phase in RUNNING_PHASES
-        return run.identity == identity or (unnamed and run.identity.place == identity.place)
+        unnamed = may_be_unnamed(KINDS[identity.kind], run) and run.phase in RUNNING_PHASES
+        return run.identity == identity or (unnamed and run.identity.place in {identity.place, ""})
 
     return [
         run for run in live if run.id not in created.known_ids and run.id not in own_ids and may_be_same(run)

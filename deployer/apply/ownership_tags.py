@@ -6,6 +6,7 @@ They only explain a later difference and hide a former secret, so a failure is a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from deployer.apply.context import ChangeContext
 from deployer.apply.recheck import drift
@@ -71,7 +72,12 @@ def _renew(context: ChangeContext, before: LiveJob | None) -> str:
     live = _listed(context)
     if live is None and before is None:
         return ""  # the tags of the create are all that is known
-    tags = _tags(context, live)
+    known = live
+    if live and before:
+        # While a field gets its first secret, the tag of the listed job may name more fields than had one.
+        secrets = before.ownership.get("secrets", live.ownership.get("secrets", ""))
+        known = replace(live, ownership={**live.ownership, "secrets": secrets})
+    tags = _tags(context, known)
     if live is None:
         tags |= {key: value for key, value in _tags(context, before).items() if key == SECRETS_TAG}
     recorded = recorded_tags(live) if live else {}

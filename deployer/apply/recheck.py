@@ -126,8 +126,6 @@ def read_back(context: ChangeContext) -> str:
             f"but the service does not return the name of the {context.kind.noun}: deployer cannot recognize it "
             "later, and the next apply may submit it again"
         )
-    if matches_fingerprint(context.kind, context.job, live):
-        return ""
     if live.spec is None:
         return "but the service does not return the spec, so it cannot be compared"
     # What the service has filled in is no difference, as in the next plan.
@@ -135,6 +133,7 @@ def read_back(context: ChangeContext) -> str:
     changed, _ = separated(context.kind, context.job, live, found)
     if names := dict.fromkeys(change.name for change in changed):
         raise Differs(
-            f"but the deployed spec differs from the request ({', '.join(names)}); please report this bug"
+            f"but the deployed spec differs from the request ({', '.join(names)}); the job was deployed: compare it "
+            "in the console, and report this as a bug"
         )
     return ""

@@ -92,8 +92,7 @@ def execute(
                 ended.append(outcome)
                 printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
                 bar(len(ended), total)
-            # After a refused credential the listings cannot be read, and the exit code tells of a failure anyway.
-            if not stop_signal and not client.is_refused:
+            if not stop_signal:
                 ended = _checked(context, ended, printer)
         except KeyboardInterrupt:
             stop_signal.set()

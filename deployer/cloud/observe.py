@@ -88,7 +88,7 @@ def list_same_names(client: Client, jobs: Iterable[Job]) -> list[LiveJob]:
     found: list[LiveJob] = []
     for together in _by_listing(jobs).values():
         kind = KINDS[together[0].kind]
-        names = {job.name for job in together} | (set() if kind.named_in_listing else {""})
+        names = {"", *(job.name for job in together)}
         live = _live_jobs(kind, _read_listing(client, kind, together).entries, together[0])
         found += [live_job for live_job in live if live_job.identity.name in names]
     return found

@@ -110,7 +110,9 @@ def ownership_tags(
     `live` is the job as the listing shows it after it was deployed; without it the definition in the fingerprint is
     unknown.
     """
-    fields = sorted({pointer.split("/")[1] for pointer in secrets})
+    fields = sorted(
+        {pointer.split("/")[1] for pointer in secrets} | (_kept_secrets(job, live) if live else set())
+    )
     names = "-".join(fields) if fields else NO_FIELDS if live and live.ownership.get("secrets") else ""
     is_short = len(names) <= MAX_TAG and all(re.fullmatch("[A-Za-z0-9_]+", name) for name in fields)
     tags = {
@@ -126,6 +128,14 @@ def ownership_tags(
     }
     room = max(0, MAX_TAGS - len(job.spec.get(TAGS, [])))
     return dict([(key, value) for key, value in tags.items() if value][:room])
+
+
+def _kept_secrets(job: Job, live: LiveJob) -> set[str]:
+    """Return the fields that had a secret and that the manifest has no longer: an update leaves their value."""
+    recorded, spec = _secret_fields(live), live.spec or {}
+    return {
+        name for name in (spec if recorded is None else recorded) if name in spec and name not in job.spec
+    }
 
 
 def recorded_tags(live: LiveJob) -> dict[str, str]:

@@ -111,21 +111,17 @@ class OwnershipRules:
         `runs` are all runs of the job, those of other projects too.
         """
         job, live = comparison.job, comparison.live
-        if job.lifecycle.adopt:
-            return decision
         current = [live] if live else []
         others = [run for run in runs if run.phase in RUNNING_PHASES and run is not live]
         affected = current if _TOUCHING_STEPS & {*decision.steps} else []
         if decision.action is Action.CANCEL:  # it ends all runs that count
             affected = self.counted(job, [*current, *others])
-        for run in affected:
-            holder = self.holder(run)
-            if holder is Holder.OTHER:
-                return _blocked(decision, _deployed_by(run))
-            if holder is Holder.NOBODY and run.phase in {*RUNNING_PHASES, Phase.UNKNOWN}:
-                return _blocked(
-                    decision, f"{_noun(run)} has no ownership tags, so it may not be this project's"
-                )
+        foreign = list(dict.fromkeys(words for run in affected if (words := self._foreign(run))))
+        if job.lifecycle.adopt:
+            causes = [decision.cause, *foreign, *(["adopted because adopt is true"] if foreign else [])]
+            return replace(decision, cause="; ".join(causes))
+        if foreign:
+            return _blocked(decision, foreign[0])
         beside = [run for run in [*current, *others] if self.is_other(job, run)]
         if Step.CREATE in decision.steps and job.lifecycle.on_change is not OnChange.SUBMIT:
             for run in beside:
@@ -136,6 +132,15 @@ class OwnershipRules:
             is_warning = decision.is_warning or decision.action is Action.UNCHANGED
             return replace(decision, cause=f"{decision.cause}; {_deployed_by(live)}", is_warning=is_warning)
         return decision
+
+    def _foreign(self, run: LiveJob) -> str:
+        """Return why a run that would be changed may not be this project's, empty if it is."""
+        holder = self.holder(run)
+        if holder is Holder.OTHER:
+            return _deployed_by(run)
+        if holder is Holder.NOBODY and run.phase in {*RUNNING_PHASES, Phase.UNKNOWN}:
+            return f"{_noun(run)} has no ownership tags, so it may not be this project's"
+        return ""
 
     def shown(self, fields: Iterable[FieldChange], job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
         """Return field changes as a plan may show them: every list of them in a plan passes through here.

@@ -109,7 +109,7 @@ def make_plan(
         unnamed = _unnamed(job, runs, kinds_with_names)
         listing = extents.get(_listing_key(job.identity), "the service lists no jobs of this kind")
         same_name = same_name_elsewhere[job.kind, job.name]
-        elsewhere = [run for run in same_name if is_owned(run, owner)]
+        elsewhere = [run for run in same_name if is_owned(run, owner) or _adopts(job, run)]
         moved_ids |= {run.id for run in elsewhere}
         counted = ownership.counted(job, [*own, *elsewhere])
         comparison, row = _decide(job, counted, unnamed, listing, table, ownership)
@@ -159,6 +159,11 @@ def _change(
         not_compared=omitted,
         live_only=ownership.shown(extra, job, comparison.live),
     )
+
+
+def _adopts(job: Job, run: LiveJob) -> bool:
+    """Return whether a manifest takes over a run in another place, whoever deployed it."""
+    return job.lifecycle.adopt and bool(KINDS[run.identity.kind].ownership_field)
 
 
 def _shown_fields(decision: Decision, comparison: Comparison) -> tuple[FieldChange, ...]:

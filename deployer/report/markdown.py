@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from itertools import chain
 
 from deployer.escape import printable
@@ -19,6 +20,7 @@ from deployer.report.text import count
 MAX_COMMENT = 65_536  # characters, on GitHub; other services allow more
 _RESERVE = 1_000  # for the fences and the words on what is left out
 _MAX_TICKS = 100
+_MAX_NAMES, _MAX_NAME = 5, 60  # of fields that are left out
 
 # What harms most comes first where not all can be shown.
 _DANGERS = (
@@ -92,7 +94,11 @@ def _shortened(plan: Plan, heading: list[str], last: str) -> list[str]:
         "# warnings": [*map(_note, plan.warnings)],
         "# orphaned: deployed by this project, but no longer in a manifest": [*map(_orphan, plan.orphans)],
     }
-    body = _as_fit([change for change in changes if change.impact is not Impact.NONE], room)
+    sources = [
+        line for line in (f"! {line}" for line in secrets.sources(plan)) if room.fits("secret", [line])
+    ]
+    body = ["# secrets", *sources, ""] if sources else []
+    body += _as_fit([change for change in changes if change.impact is not Impact.NONE], room)
     for title, lines in notes.items():
         shown = [line for line in lines if room.fits("note", [title, line, ""])]
         body += [title, *shown, ""] if shown else []
@@ -111,18 +117,27 @@ def _as_fit(changes: list[Change], room: _Room) -> list[str]:
     shown = [
         change
         for change in changes
-        if room.fits("change", [*_head(change), *_not_in_fields(change), _left_out(999_999), ""])
+        if room.fits("change", [*_head(change), *_not_in_fields(change), *_left_out(change.fields), ""])
     ]
     for change in shown:
-        fields = [lines for field in change.fields if room.fits("field", lines := _field(field))]
-        missing = len(change.fields) - len(fields)
-        left_out = [_left_out(missing)] if missing else []
-        body += [*_head(change), *chain(*fields), *_not_in_fields(change), *left_out, ""]
+        shown_lines: list[str] = []
+        missing = []
+        for field in change.fields:
+            if room.fits("field", lines := _field(field)):
+                shown_lines += lines
+            else:
+                missing.append(field)
+        body += [*_head(change), *shown_lines, *_not_in_fields(change), *_left_out(missing), ""]
     return body
 
 
-def _left_out(fields: int) -> str:
-    return f"#   left out: {count(fields, 'field')}"
+def _left_out(fields: Sequence[FieldChange]) -> list[str]:
+    """Return a line that names the first of the fields, if there are any."""
+    if not fields:
+        return []
+    names = ", ".join(printable(field.path)[:_MAX_NAME] for field in fields[:_MAX_NAMES])
+    more = ", ..." if len(fields) > _MAX_NAMES else ""
+    return [f"!   left out: {count(len(fields), 'field')} ({names}{more})"]
 
 
 def _fenced(lines: list[str], language: str = "diff") -> list[str]:

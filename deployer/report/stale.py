@@ -106,8 +106,10 @@ def _details(then: _Shown, now: _Shown) -> Iterator[str]:
         yield f"live job was {_run(then['live'])}, now {_run(now['live'])}"
     if (were := _runs(then)) != (are := _runs(now)):
         yield f"other runs were {_cut(were)}, now {_cut(are)}"
-    planned = {field["path"]: field for field in then["fields"]}
     present = {field["path"]: field for field in now["fields"]}
+    # The saved plan may show more than this one may.
+    hides = any(map(_is_hidden, now["fields"])) or not now["fields"]
+    planned = {field["path"]: {**field, "live_hidden": True} if hides else field for field in then["fields"]}
     paths = [
         path for path in sorted({*planned, *present}) if _is_different(planned.get(path), present.get(path))
     ]

@@ -123,11 +123,12 @@ def test_another_fingerprint_alone_proves_nothing(
     assert [": /conf/service.one;" in warning["message"] for warning in planned["warnings"]] == [True]
 
 
-@pytest.mark.parametrize("kind", ["MrsJob", "SparkBatch"])
+@pytest.mark.parametrize(("kind", "marks"), [("MrsJob", True), ("SparkBatch", True), ("SparkBatch", False)])
 def test_a_spec_that_is_shown_otherwise_than_it_was_sent_is_not_done(
-    workspace: Workspace, emulator: Emulator, kind: str
+    workspace: Workspace, emulator: Emulator, kind: str, *, marks: bool
 ) -> None:
-    workspace.project["marks"] = False
+    """Even if the fingerprint is that of the manifest."""
+    workspace.project["marks"] = marks
     workspace.write_project()
     other = {"MrsJob": {"arguments": "[other]"}, "SparkBatch": {"req_body": {"file": "obs://b/other.jar"}}}
     first, second = (manifest(kind, name, SPECS[kind]) for name in ("alpha", "beta"))

@@ -99,11 +99,25 @@ def test_a_job_that_is_not_ours_is_changed_only_if_the_manifest_adopts_it(
     ran = workspace.apply()
     assert (ran.code, [states(emulator, each) for each in MARKED]) == (5, before)
     write(workspace, kind, {**lifecycle, **ADOPT}, **spec)
-    assert [change["action"] for change in workspace.plan()["changes"]] == [action]
+    [change] = workspace.plan()["changes"]
+    assert change["action"] == action
+    assert running[kind] in change["reason"]
+    assert "adopted because adopt is true" in change["reason"]
     assert workspace.apply().code == 0
     write(workspace, kind, lifecycle, **spec)
     # What was taken over is ours now.
     assert "no changes" in workspace.run("plan").out
+
+
+def test_a_run_in_another_queue_is_taken_over_with_the_same_consent(
+    workspace: Workspace, emulator: Emulator, running: dict[str, str]
+) -> None:
+    write(workspace, "SparkBatch", {"onChange": "replace", **ADOPT}, queue="new")
+    [change] = workspace.plan()["changes"]
+    assert (change["action"], change["impact"]) == ("replace", "cancels")
+    assert running["SparkBatch"] in change["reason"]
+    assert workspace.apply().code == 0
+    assert sorted(states(emulator, "SparkBatch")) == ["dead", "starting"]
 
 
 @pytest.mark.parametrize("kind", MARKED)
@@ -384,6 +398,26 @@ def test_what_was_a_secret_stays_masked_when_it_is_taken_out(
     assert workspace.apply().code == 0
     clock.forward(10_000)
     assert "no changes" in workspace.run("plan").out
+
+
+def test_a_secret_that_an_update_leaves_in_place_stays_masked(
+    workspace: Workspace, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update sends the fields of the manifest only, so the live job keeps the others."""
+    monkeypatch.setenv("DEPLOYER_SECRET_S", SECRET)
+    workspace.write_project(secrets={"S": {"variable": "DEPLOYER_SECRET_S"}})
+    clock.tick = 0.1
+    write(workspace, "FlinkJar", {}, runtime_config='{"my.opt": "{{ secret("S") }}"}', smn_topic="a")
+    assert workspace.apply().code == 0
+    clock.forward(10)
+    for topic in ("b", "c", "d"):
+        write(workspace, "FlinkJar", {}, smn_topic=topic)
+        for style in ("text", "markdown", "json"):
+            ran = workspace.run("plan", "--format", style, "--show-live")
+            assert SECRET not in ran.out + ran.err
+            assert "/runtime_config/my.opt" in ran.out
+        assert workspace.apply().code == 0
+        clock.forward(10)
 
 
 def test_an_update_that_fails_leaves_all_fields_that_may_hold_a_secret_masked(

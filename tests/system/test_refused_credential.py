@@ -34,7 +34,9 @@ def test_what_follows_a_refusal_is_not_started(many: Workspace, proxy: FaultProx
     proxy.rule("POST", "", REFUSED, nth=4)
     applied = many.apply("--parallelism", "1")
     assert applied.code == 8
-    assert applied.out.splitlines()[-1] == "Apply incomplete: 1 applied, 1 failed, 78 not started."
+    assert applied.out.splitlines()[-1] == (
+        "Apply incomplete: 0 applied, 1 failed, 1 timed out, 78 not started."
+    )
     assert applied.out.count("APIGW.0301") == 1
     assert proxy.calls[-1].method == "POST"
     assert sum(len(listed(proxy.upstream, kind)) for kind in SPECS) == 1
@@ -48,3 +50,12 @@ def test_changes_that_run_at_the_same_time_send_nothing_more(many: Workspace, pr
     assert proxy.count("POST") <= 4
     assert " not started." in applied.out
     assert sum(len(listed(proxy.upstream, kind)) for kind in SPECS) == 0
+
+
+def test_a_token_refused_after_a_create_is_no_success(workspace: Workspace, proxy: FaultProxy) -> None:
+    """Whether another runner has created the same job at the same time cannot be told any more."""
+    workspace.write("a.yaml", manifest("SparkBatch", "alpha", SPECS["SparkBatch"]))
+    proxy.rule("GET", "/batches/", REFUSED)
+    ran = workspace.apply()
+    assert (ran.code, proxy.count("POST")) == (8, 1), ran
+    assert "could not be found in the job list: " in ran.out

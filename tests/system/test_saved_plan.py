@@ -249,8 +249,7 @@ def test_stale_by_a_live_job(workspace: Workspace, emulator: Emulator) -> None:
     assert lines[2].startswith("    now blocked: manifest and live job differ while run ")
     assert lines[-4:-1] == [
         f"    live job was {first['id']} (success), now {second['id']} (starting)",
-        '    - /className  planned "com.example.Job" -> "com.example.Other", '
-        'now (hidden) -> "com.example.Third"',
+        '    - /className  planned (hidden) -> "com.example.Other", now (hidden) -> "com.example.Third"',
         "    - /conf/a.password  planned (sensitive), now no change",
     ]
     assert "hunter2" not in ran.err + ran.out

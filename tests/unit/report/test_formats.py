@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +34,7 @@ from deployer.model import (
     Phase,
     Plan,
     Result,
+    SecretStatus,
     Source,
     utc_time,
 )
@@ -335,7 +337,7 @@ def test_what_is_left_out_of_a_comment_is_counted_and_dangers_come_first() -> No
     changes = re.findall(r"^. [a-z]+ SparkBatch ([a-z0-9-]+) in", shown, re.MULTILINE)
     assert changes[:4] == ["danger-deletes", "danger-state-lost", "danger-restart", "job-0"]
     assert f"Left out: {3003 - len(changes)} changes, " in words
-    missing = sum(int(number) for number in re.findall(r"^#   left out: (\d+) field", shown, re.MULTILINE))
+    missing = sum(int(number) for number in re.findall(r"^!   left out: (\d+) field", shown, re.MULTILINE))
     assert f"{missing} fields" in words
     assert shown.count('/file: "b.py"') == 3
     assert lines[-1] == f"Digest: `{'5f' * 32}`"
@@ -345,9 +347,21 @@ def test_of_a_long_change_only_the_long_fields_are_left_out_of_a_comment() -> No
     shown = markdown.plan(long_plan(2, 40_000))
     assert len(shown) <= markdown.MAX_COMMENT
     assert shown.count('/file: "a.py"') == 2
-    assert shown.count("/args") == 1
     assert "Left out: 1 field.**" in shown
-    assert shown.count("#   left out: 1 field") == 1
+    assert shown.count("!   left out: 1 field (/args)") == 1
+    assert shown.count("/args") == 2
+
+
+def test_the_sources_of_secrets_are_not_left_out_of_a_comment() -> None:
+    """Whoever makes a plan too long cannot hide where its secrets come from."""
+    plan = replace(long_plan(3, 70_000), secrets=(SecretStatus("JAR", "variable PATH", "is not allowed"),))
+    shown = markdown.plan(plan)
+    assert len(shown) <= markdown.MAX_COMMENT
+    assert "# secrets\n! JAR: variable PATH is not allowed\n" in shown
+    many = tuple(SecretStatus(f"SECRET-{number}", "variable X" * 50, "set") for number in range(400))
+    shown = markdown.plan(replace(plan, secrets=many))
+    missing = 400 - shown.count("\n! SECRET-")
+    assert f"{missing} secrets" in shown
 
 
 def test_backticks_do_not_make_a_comment_too_long() -> None:
