@@ -414,7 +414,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The place of a plan, for its heading. `endpoints` are the base URLs that override those of the region."""
+    """The place of a plan, for its heading. `endpoints` are the base URLs that override those of the region.
+
+    `marks`: deployed jobs get ownership tags, and those without are not changed.
+    """
 
     project: str
     target: str
@@ -424,6 +427,7 @@ class Scope:
     emulator: bool = False
     protected: bool = False
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    marks: bool = True
 
     def __str__(self) -> str:
         """Return `orders -> prod (cn-north-4, project 48cc, protected, limits: changes 50, delete 0)`"""
@@ -433,6 +437,7 @@ class Scope:
             for name, limit in self.limits.items()
         )
         parts += [f"limits: {', '.join(limits)}"] if self.limits else []
+        parts += [] if self.marks else ["no ownership tags"]
         return f"{self.project} -> {self._with(parts)}"
 
     @property

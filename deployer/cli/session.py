@@ -308,6 +308,7 @@ def plan(
         emulator=target.emulator,
         protected=target.protected,
         limits=limits or {},
+        marks=project.records_ownership,
     )
     new_plan = replace(new_plan, scope=heading)
     names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))

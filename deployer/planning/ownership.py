@@ -150,8 +150,11 @@ class OwnershipRules:
         if live is None:
             return tuple(fields)
         pointers = recorded_secret_pointers(KINDS[live.identity.kind], live)
-        hidden = self.hides(job, live)
-        return tuple(_hidden(field) if hidden else _masked(field, pointers) for field in fields)
+        if not self.hides(job, live):
+            return tuple(_masked(field, pointers) for field in fields)
+        hidden = [*map(_hidden, fields)]
+        paths = [field.path for field in hidden]
+        return tuple(field for index, field in enumerate(hidden) if field.path not in paths[:index])
 
     def hides(self, job: Job, live: LiveJob) -> bool:
         """Return whether no report may show the values of a live job."""
@@ -180,6 +183,9 @@ def _noun(run: LiveJob) -> str:
 
 
 def _hidden(field: FieldChange) -> FieldChange:
+    if field.desired is None and not field.sensitive:
+        # The keys that only the live job has are its values, too.
+        return replace(field, path=f"/{field.name}", live=None, live_hidden=True)
     return field if field.sensitive else replace(field, live=None, live_hidden=True)
 
 

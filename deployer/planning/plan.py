@@ -16,7 +16,7 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature, may_be_unnamed
-from deployer.kinds.ownership import is_owned, matches_fingerprint
+from deployer.kinds.ownership import is_owned, matches_fingerprint, recorded_secret_pointers
 from deployer.model import (
     CONDITIONS,
     FAILED_PHASES,
@@ -116,7 +116,7 @@ def make_plan(
         row = ownership.allowed(row, comparison, [*own, *elsewhere])
         row, warning = with_earlier(job, row, earlier, _content_differences)
         warnings += [Note(job.identity, job.source, warning)] if warning else []
-        warnings += _notes(row, comparison, counted, same_name)
+        warnings += _notes(row, comparison, counted, same_name, ownership)
         decision = _check_dependencies(job, row, dependency_phases)
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
         changes.append(_change(job, decision, comparison, counted, ownership))
@@ -356,7 +356,11 @@ def _check_dependencies(
 
 
 def _notes(
-    row: Decision, comparison: Comparison, runs: Iterable[LiveJob], same_name_elsewhere: Sequence[LiveJob]
+    row: Decision,
+    comparison: Comparison,
+    runs: Iterable[LiveJob],
+    same_name_elsewhere: Sequence[LiveJob],
+    ownership: OwnershipRules,
 ) -> list[Note]:
     """Return the warnings of a job: of its row, and of other active runs.
 
@@ -368,7 +372,10 @@ def _notes(
     # A new run's changes show them, and a job that ends needs no comparison.
     is_kept = comparison.job.lifecycle.state is not State.ABSENT
     if comparison.additional and is_kept and not {Step.CREATE, Step.CANCEL} & {*row.steps}:
-        messages.append(describe(KINDS[comparison.job.kind], comparison.additional))
+        shown = ownership.shown(comparison.additional, comparison.job, comparison.live)
+        messages.append(describe(KINDS[comparison.job.kind], shown))
+    if kept := _kept_secrets(comparison):
+        messages.append(kept)
     if copied := _copied_fingerprint(comparison):
         messages.append(copied)
     others = _other_runs(runs, comparison.live)
@@ -383,6 +390,27 @@ def _notes(
         messages.append(f"a job of the same name is active elsewhere ({where}) and keeps running")
     job = comparison.job
     return [Note(job.identity, job.source, message) for message in messages]
+
+
+def _kept_secrets(comparison: Comparison) -> str:
+    """Return a warning if a stream keeps a field with a secret that the manifest does not have any more.
+
+    The service may have filled in such a field, so its value is not compared; an update does not remove it.
+    """
+    job, live = comparison.job, comparison.live
+    kind = KINDS[job.kind]
+    if live is None or kind.nature is not Nature.DEFINITION or job.lifecycle.state is State.ABSENT:
+        return ""
+    compared = {field.name for field in (*comparison.fields, *comparison.additional)}
+    had_secret = {pointer.split("/")[1] for pointer in recorded_secret_pointers(kind, live) if pointer}
+    kept = sorted(had_secret & {*(live.spec or {})} - {*job.spec} - compared)
+    if not kept:
+        return ""
+    names = ", ".join(f"/{name}" for name in kept)
+    return (
+        f"the live job still has {names} with a secret, and the manifest does not; to replace it, set it in the "
+        "manifest"
+    )
 
 
 def _copied_fingerprint(comparison: Comparison) -> str:

@@ -42,6 +42,7 @@ def _scope(scope: Scope) -> dict[str, Any]:
             name: {"maximum": limit.maximum, "origin": limit.origin or "deployer.yaml"}
             for name, limit in scope.limits.items()
         },
+        "marks": scope.marks,
     }
 
 

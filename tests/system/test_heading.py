@@ -53,6 +53,7 @@ def test_the_scope_in_json(project: Workspace) -> None:
         "emulator": False,
         "protected": True,
         "limits": {"changes": {"maximum": 50, "origin": "deployer.yaml"}},
+        "marks": True,
     }
     assert scope["endpoints"]
     assert scope["project_id"]

@@ -417,6 +417,8 @@ def test_a_secret_that_an_update_leaves_in_place_stays_masked(
             assert SECRET not in ran.out + ran.err
             assert "/runtime_config/my.opt" in ran.out
         assert workspace.apply().code == 0
+        [warning] = workspace.plan()["warnings"]
+        assert "the live job still has /runtime_config with a secret" in warning["message"]
         clock.forward(10)
 
 
@@ -464,3 +466,24 @@ def test_a_field_that_gets_a_secret_is_recorded_before_the_update(
     # What the manifest says openly is no secret any more.
     write(workspace, "FlinkJar", stopped, entrypoint_args="c")
     assert '"b" -> "c"' in workspace.run("plan").out
+
+
+@pytest.mark.parametrize("style", ["text", "markdown", "json"])
+def test_what_only_a_foreign_job_has_is_hidden_with_its_keys(
+    workspace: Workspace, theirs: Workspace, clock: Clock, style: str
+) -> None:
+    write(theirs, "FlinkJar", {}, runtime_config='{"their.key": "their-value"}', restart_when_exception=True)
+    assert theirs.apply().code == 0
+    clock.forward(10)
+    write(workspace, "FlinkJar", {}, restart_when_exception=False)
+    ran = workspace.run("plan", "--format", style)
+    assert ("their.key" in ran.out + ran.err, "their-value" in ran.out + ran.err) == (False, False)
+
+
+def test_the_heading_says_that_there_are_no_ownership_tags(workspace: Workspace) -> None:
+    """Without them the running jobs of others are not told apart, and a pull request can turn them off."""
+    workspace.project["marks"] = False
+    workspace.write_project()
+    write(workspace, "SparkBatch", {})
+    assert workspace.run("plan").out.splitlines()[0].endswith(", no ownership tags)")
+    assert workspace.plan()["scope"]["marks"] is False
