@@ -18,7 +18,7 @@ from deployer.cloud.rate_limit import Throttle
 from deployer.cloud.retry import Backoff, Retryable
 from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost
 from deployer.kinds import KINDS
-from deployer.kinds.tables import schema_folder
+from deployer.kinds.tables import load_data, schema_folder
 from deployer.project.target import Rate, Retry
 from testing.client import Time, connected
 from testing.faults import ERROR, HTML, Fault, FaultProxy, half, hangs_up, says
@@ -514,3 +514,9 @@ def test_a_target_says_how_patient_it_is(workspace: Workspace, service: FaultPro
     workspace.write_project(retry={"attempts": 1, "capacityTimeout": "0s"}, rate=rate)
     ran = workspace.run("plan")
     assert (ran.code, len(service.calls), ran.err) == (1, 1, "")
+
+
+def test_no_hint_for_an_unknown_outcome_advises_a_second_request() -> None:
+    rows = [row for row in load_data("error-hints.yaml") if row.get("may_be_executed")]
+    assert rows
+    assert not [row["hint"] for row in rows if "retry" in row.get("hint", "")]
