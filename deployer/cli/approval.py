@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
@@ -17,6 +17,7 @@ from deployer.report.terminal import err
 LIMITS = ("changes", "replace", "delete", "stateLoss")
 # Set by the CI, outside of the repository.
 LIMITS_VARIABLE = "DEPLOYER_LIMITS"
+LIMIT_OPTION = "--limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def limits_for(
     """
     allowed = {name: Limit(number) for name, number in target.limits.items()}
     of_environment = filter(None, environment.get(LIMITS_VARIABLE, "").split(","))
-    for origin, items in ((LIMITS_VARIABLE, of_environment), ("--limit", overrides)):
+    for origin, items in ((LIMITS_VARIABLE, of_environment), (LIMIT_OPTION, overrides)):
         for item in items:
             name, _, number = item.strip().partition("=")
             if name not in LIMITS or not (number.isascii() and number.isdecimal()) or len(number) > 9:
@@ -79,12 +80,22 @@ def is_within(limits: Mapping[str, Limit], plan: Plan, verb: Verb) -> bool:
     """Return whether a plan is within the limits; reports those that it exceeds."""
     from deployer.planning.plan import exceeded_limits
 
-    if exceeded := exceeded_limits(limits, plan, is_cancel=verb is CANCEL):
-        from_environment = any(limit.origin == LIMITS_VARIABLE for limit in limits.values())
-        words = "; ".join(exceeded)
+    exceeded = {
+        name: words
+        for name, limit in limits.items()
+        for words in exceeded_limits({name: limit}, plan, is_cancel=verb is CANCEL)
+    }
+    if exceeded:
+        words = "; ".join(exceeded.values())
+        advice = _advice(limits[name] for name in exceeded)
         err(text.error(f"the plan exceeds the limits of target '{plan.target}': {words}"))
-        err(
-            f"No {verb.objects} were {verb.past}. Select fewer jobs with --select, override with --limit, "
-            f"or raise the limits in {LIMITS_VARIABLE if from_environment else 'deployer.yaml'}."
-        )
+        err(f"No {verb.objects} were {verb.past}. Select fewer jobs with --select, {advice}.")
     return not exceeded
+
+
+def _advice(exceeded: Iterable[Limit]) -> str:
+    """Return how the exceeded limits can be raised, where each was set."""
+    origins = {limit.origin or "deployer.yaml" for limit in exceeded}
+    if files := sorted(origins - {LIMIT_OPTION}, reverse=True):
+        return f"override with {LIMIT_OPTION}, or raise the limits in {' and '.join(files)}"
+    return f"or raise the limits of {LIMIT_OPTION}"

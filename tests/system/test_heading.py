@@ -85,6 +85,46 @@ def test_limits_from_outside_win(project: Workspace, monkeypatch: pytest.MonkeyP
     assert project.run("cancel", "--yes", "--all").code == 5
 
 
+BY_OPTION = "Select fewer jobs with --select, or raise the limits of --limit."
+IN_PLACES = "Select fewer jobs with --select, override with --limit, or raise the limits in {}."
+
+
+@pytest.mark.parametrize(
+    ("project_limits", "environment", "options", "advice"),
+    [
+        ({"changes": 0}, "", [], IN_PLACES.format("deployer.yaml")),
+        ({"changes": 0}, "delete=5", [], IN_PLACES.format("deployer.yaml")),
+        ({"changes": 0}, "changes=0", [], IN_PLACES.format("DEPLOYER_LIMITS")),
+        ({"replace": 5}, "changes=0", ["delete=5"], IN_PLACES.format("DEPLOYER_LIMITS")),
+        ({"changes": 9}, "changes=8,delete=1", ["changes=0"], BY_OPTION),
+    ],
+)
+def test_the_advice_names_where_the_exceeded_limit_was_set(
+    project: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    project_limits: dict[str, int],
+    environment: str,
+    options: list[str],
+    advice: str,
+) -> None:
+    project.write_project(limits=project_limits)
+    monkeypatch.setenv("DEPLOYER_LIMITS", environment)
+    ran = project.run("apply", "--yes", *(word for limit in options for word in ("--limit", limit)))
+    assert ran.code == 5
+    assert ran.err.splitlines()[-1] == f"No changes were applied. {advice}"
+
+
+def test_the_advice_names_each_place(project: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert project.apply().code == 0
+    project.write_project(limits={"delete": 0})
+    monkeypatch.setenv("DEPLOYER_LIMITS", "changes=0,replace=9")
+    ran = project.run("cancel", "--yes", "--all")
+    assert ran.code == 5
+    assert ran.err.splitlines()[-1] == "No jobs were cancelled. " + IN_PLACES.format(
+        "deployer.yaml and DEPLOYER_LIMITS"
+    )
+
+
 @pytest.mark.parametrize(
     "value", ["changes", "changes=-1", "changes=x", "nosuch=1", "changes=1;delete=0", "delete=\u0663"]
 )
