@@ -7,6 +7,7 @@ link to another place.
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from deployer.errors import DeployerError
@@ -37,9 +38,10 @@ def require_own_state(project: Path) -> None:
     folder = project / STATE_FOLDER
     _require_no_links(folder)
     if folder.exists() and is_tracked(folder):
+        command = shlex.join(["git", "-C", str(project.absolute()), "rm", "-r", "--cached", STATE_FOLDER])
         raise DeployerError(
             f"{folder} is tracked by git, but its files must not come from a repository: they record what "
-            f"was submitted from this folder; remove it from git with: git rm -r --cached {STATE_FOLDER}"
+            f"was submitted from this folder; remove it from git with: {command}"
         )
 
 

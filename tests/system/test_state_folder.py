@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from deployer.cli import run
 from testing.workspace import SPECS, Workspace, manifest
 
 READS_STATE = [
@@ -41,9 +43,26 @@ def test_a_tracked_folder_is_refused(project: Workspace, command: list[str]) -> 
     ran = project.run(*command)
     assert ran.code == 1
     assert ran.err.startswith(f"error: {project.folder / '.deployer'} is tracked by git")
-    assert ran.err.endswith("with: git rm -r --cached .deployer\n")
-    git(project.folder, "rm", "-r", "--cached", ".deployer")
-    assert project.run(*command).code == 0
+    assert ran.err.endswith(f"with: git -C {project.folder} rm -r --cached .deployer\n")
+
+
+def test_the_command_that_stops_tracking_works_from_any_folder(
+    project: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "it's a checkout"
+    shutil.copytree(project.folder, folder)
+    git(folder, "init")
+    (folder / ".deployer").mkdir()
+    (folder / ".deployer" / "journal.jsonl").touch()
+    git(folder, "add", "--force", ".deployer")
+    monkeypatch.chdir(tmp_path)
+    assert project.capture
+    project.capture.readouterr()
+    assert run(["plan", "-C", folder.name]) == 1
+    command = project.capture.readouterr().err.rpartition("with: ")[2]
+    subprocess.run(command, shell=True, check=True, capture_output=True, cwd="/")  # noqa: S602 - as a user does
+    monkeypatch.chdir(tmp_path)
+    assert run(["plan", "-C", folder.name]) == 0
 
 
 def test_a_tracked_folder_above_the_project_is_none_of_it(project: Workspace) -> None:
