@@ -29,7 +29,8 @@ class Invocation:
 
     def path(self, file: Path) -> str:
         """Return a file, absolute or from the current folder, as an advised command names it."""
-        return os.path.relpath(file.absolute(), Path(self.started_in, self.folder))
+        # `..` leads out of the folder itself, not out of a link to it.
+        return os.path.relpath(file.absolute(), Path(self.started_in, self.folder).resolve())
 
     def command(self, verb: str, *arguments: str) -> str:
         """Return a command line, quoted for a shell."""

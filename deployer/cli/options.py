@@ -25,7 +25,7 @@ SELECTORS = ("kind", "name", "label.KEY")
 class Options:
     """The common options, from before and after the verb. `paths` are relative to the working folder.
 
-    `started_in` is the working folder before -C changed it; empty if it was removed.
+    `started_in` is the working folder before -C changed it; empty if it was removed. `folder` is what -C named.
     """
 
     target: str | None
@@ -34,6 +34,7 @@ class Options:
     select: tuple[str, ...]
     paths: tuple[str, ...]
     started_in: str = ""
+    folder: Path = Path()
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,9 +108,16 @@ def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(ctx: click.Context, /, **given: Any) -> Any:
         merged = {name: (*ctx.obj[name], *given.pop(name)) for name in ("settings", "values", "select")}
         target = given.pop("target") or ctx.obj["target"]
-        change_folder(ctx.obj["folder"])
-        change_folder(given.pop("folder"))
-        options = Options(target=target, paths=given.pop("paths"), started_in=ctx.obj["started_in"], **merged)
+        folders = [folder for folder in (ctx.obj["folder"], given.pop("folder")) if folder is not None]
+        for folder in folders:
+            change_folder(folder)
+        options = Options(
+            target=target,
+            paths=given.pop("paths"),
+            started_in=ctx.obj["started_in"],
+            folder=Path(*folders),
+            **merged,
+        )
         return function(options, **given)
 
     return command

@@ -130,10 +130,17 @@ def _invocation(options: Options, found: Project, target: Target) -> Invocation:
         is_found = find_project(Path(start)).samefile(found.folder)
     except (UsageError, OSError):
         is_found = False
-    folder = "" if is_found else os.path.relpath(found.folder, start)
+    folder = "" if is_found else _folder_to_name(options, found, start)
     names = sorted({setting.partition("=")[0] for setting in options.settings})
     reached = Invocation(target.name, folder, settings=tuple(names), started_in=start)
     return replace(reached, values=tuple(reached.path(Path(file)) for file in options.values))
+
+
+def _folder_to_name(options: Options, found: Project, start: str) -> str:
+    """Return the project's folder as -C can name it: an absolute path if it was given as one."""
+    if not options.folder.is_absolute():
+        return os.path.relpath(found.folder, start)
+    return str(options.folder if options.folder.samefile(found.folder) else found.folder.absolute())
 
 
 def in_project(files: Sequence[str], found: Project) -> list[str]:

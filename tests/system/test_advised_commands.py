@@ -126,3 +126,35 @@ def test_values_of_settings_are_not_in_a_command(workspace: Workspace, tmp_path:
     )
     assert "--set x=VALUE" in made.err
     assert "hunter2" not in made.err
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+@pytest.mark.parametrize("is_split", [False, True])
+def test_an_absolute_folder_stays_as_it_was_given(
+    workspace: Workspace, tmp_path: Path, is_split: bool, is_link: bool
+) -> None:
+    workspace.write("folder/other.yaml", manifest("SparkBatch", "other", SPECS["SparkBatch"]))
+    elsewhere = tmp_path / "else where"
+    (elsewhere / "below").mkdir(parents=True)
+    project = workspace.folder
+    if is_link:
+        project = elsewhere / "below" / "project"
+        project.symlink_to(workspace.folder)
+    folders = (
+        ["-C", str(project.parent), "plan", "-C", "project"] if is_split else ["plan", "-C", str(project)]
+    )
+    made = command_from(elsewhere, workspace, *folders, "--out", "../plan.json")
+    words = advised(made.err, "apply it with")
+    assert words == ["apply", "-C", str(project), "-t", "test", "--plan", "../plan.json"]
+    assert command_from(elsewhere / "below", workspace, *words, "--yes").code == 0
+
+
+def test_an_absolute_folder_in_the_project_becomes_that_of_the_project(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace.write("folder/other.yaml", manifest("SparkBatch", "other", SPECS["SparkBatch"]))
+    folder = str(workspace.folder / "folder")
+    made = command_from(tmp_path, workspace, "plan", "-C", folder, "--out", "plan.json")
+    words = advised(made.err, "apply it with")
+    assert words == ["apply", "-C", str(workspace.folder), "-t", "test", "--plan", "folder/plan.json"]
+    assert command_from(tmp_path, workspace, *words, "--yes").code == 0
