@@ -47,12 +47,17 @@ _RESULT_WORDS = {Result.UNKNOWN: "outcome unknown"}
 SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 MAX_ORPHANS = 40
 MAX_NOTES = 5
+HIDDEN_NOTE = "Live values of jobs that this project did not deploy are hidden; --show-live shows them."
 
 
-def plan(plan: Plan, *, verbose: bool = False) -> str:
-    """Format the place, the changes with their reasons and fields, then what else there is to know, and the counts."""
+def plan(plan: Plan, *, verbose: bool = False, hides_others: bool = False) -> str:
+    """Format the place, the changes with their reasons and fields, then what else there is to know, and the counts.
+
+    `hides_others`: live values are hidden because the project did not deploy the job, and --show-live shows them.
+    """
     lines: list[str] = heading(plan)
-    for change in plan.changes if verbose else plan.pending:
+    shown = plan.changes if verbose else plan.pending
+    for change in shown:
         # A blank line separates changes with fields; the others form a block.
         held = (f"{path}  {words}" for path, words in secrets.fields(change, change.fields))
         details = [*field_lines(change.fields), *held, *uncompared.lines(change)]
@@ -79,6 +84,9 @@ def plan(plan: Plan, *, verbose: bool = False) -> str:
     if plan.secrets:
         lines += [*_gap(lines), click.style("Secrets:", bold=True)]
         lines += [f"  {line}" for line in secrets.sources(plan)]
+    listed = (field for change in shown for field in (*change.fields, *change.live_only))
+    if hides_others and any(field.live_hidden for field in listed):
+        lines += [*_gap(lines), HIDDEN_NOTE]
     return "\n".join([*lines, *_gap(lines), counts(plan)])
 
 

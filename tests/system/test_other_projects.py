@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from deployer.emulator import Emulator
+from deployer.report.text import HIDDEN_NOTE
 from testing.faults import Answer, Call, FaultProxy, fill, listed, says
 from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 
@@ -297,9 +298,19 @@ def test_live_values_of_a_job_that_is_not_ours_are_hidden(foreign: Workspace, st
     if style != "json":
         assert ran.out.count("(hidden)") == 2
         assert '"obs://b/job.jar"' in ran.out
+    assert (HIDDEN_NOTE in ran.out.splitlines()) == (style == "text")
     assert FOREIGN in foreign.run("plan", "--format", style, "--show-live").out
     applied = foreign.apply()
     assert FOREIGN not in applied.out + applied.err
+    assert applied.out.count(HIDDEN_NOTE) == 1
+
+
+def test_the_line_about_hidden_live_values_is_shown_only_where_the_option_helps(foreign: Workspace) -> None:
+    for arguments in (["plan", "--show-live"], ["plan", "--hide-live"], ["cancel", "--yes", "--all"]):
+        assert HIDDEN_NOTE not in foreign.run(*arguments).out
+    for kind in FILES:
+        foreign.write(f"{kind}.yaml", manifest(kind, "alpha", SPECS[kind], lifecycle=ADOPT))
+    assert HIDDEN_NOTE not in foreign.run("plan").out
 
 
 def test_the_json_plan_says_that_a_live_value_is_hidden(foreign: Workspace) -> None:

@@ -103,7 +103,7 @@ def command(
     with session.locked(loaded), session.connected(loaded, secrets, stop_signal) as client:
         wait_for_consistency(loaded)
         plan, live = session.plan(client, loaded, limits=allowed, live_values=shown)
-        out(text.plan(plan))
+        out(text.plan(plan, hides_others=not hide_live))
         if not _is_expected(plan, expect, saved):
             err("No changes were applied.")
             return Exit.STALE

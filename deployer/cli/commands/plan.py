@@ -81,7 +81,7 @@ def command(
         case "markdown":
             out(markdown.plan(plan))
         case _:
-            out(text.plan(plan, verbose=verbose))
+            out(text.plan(plan, verbose=verbose, hides_others=not hide_live))
     if path and out_file:
         inputs = saved_plan_options.inputs(options, loaded, rerun)
         write(path, as_text(inputs, plan))
