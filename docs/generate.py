@@ -60,13 +60,13 @@ EXIT_CODES: Mapping[Exit, str] = {
         "review the new plan."
     ),
     Exit.UNKNOWN: (
-        "Outcome unknown: the response to a request was lost, and it is not known whether the service executed it. "
-        "Run `plan` before you retry."
+        "Outcome unknown: the response to a request was lost, and it is not known whether the service executed it; or "
+        "another run of the same job was created at the same time. Run `plan` before you retry."
     ),
     Exit.PARTLY: (
         "Partly done: some changes failed or were skipped and others were applied, a change failed halfway, or a "
-        "submitted job failed, timed out or is not as requested. `wait`: a job did not reach the state in time, or "
-        "only some jobs did."
+        "submitted job failed, timed out, is not listed within the consistency delay or differs from the request. "
+        "`wait`: a job did not reach the state in time, or only some jobs did."
     ),
     Exit.INTERRUPTED: (
         "Interrupted by Ctrl-C or SIGTERM. Running requests were left to finish, the rest was not started; the next "
