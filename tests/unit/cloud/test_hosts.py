@@ -287,7 +287,7 @@ def test_a_ca_file_is_a_regular_file_of_the_project(tmp_path: Path) -> None:
         ".": "is outside ",
         "large": "is longer than 1024 KiB",
         "missing": "No such file or directory",
-        "n\0l": "embedded null byte",
+        "n\0l": "embedded null",
     }.items():
         with pytest.raises(UsageError, match=rf"^invalid caFile .*: .*{why}"):
             ca_file(project, Target("t", ca_file=file))
