@@ -20,11 +20,15 @@ from deployer.secrets.store import Secrets
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A job that this apply created. `known_ids` are the ids that were listed or planned before."""
+    """A job that this apply created.
+
+    `known_ids` are the ids that were listed just before, `planned_ids` those of all live jobs in the plan.
+    """
 
     job: Job
     id: str
     known_ids: frozenset[str]
+    planned_ids: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,7 @@ def create(context: ChangeContext) -> str:
         found = find_lost(context, write, lost)
         progress.id = found.id
         notes += found.note
-    known_ids = progress.known_ids | frozenset(context.planned_ids)
-    context.shared.created.append(Created(context.job, progress.id, known_ids))
+    context.shared.created.append(Created(context.job, progress.id, progress.known_ids, context.planned_ids))
     if is_other:
         progress.created = context.read_job(progress.id)
     return f"{_created_words(context)}{notes}"

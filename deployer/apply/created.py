@@ -6,8 +6,10 @@ because a listing may lag behind; at the end, the one whose job is listed last s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from deployer.apply.context import ApplyContext, Created
 from deployer.cloud.observe import list_same_names
@@ -30,8 +32,7 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
         if not pending:
             return
         if look == 1:
-            jobs = "1 created job is" if len(pending) == 1 else f"{len(pending)} created jobs are"
-            context.report(f"waiting until {jobs} listed")
+            context.report(f"waiting until {_created_jobs(len(pending))} listed")
         try:
             context.stop_signal.sleep(pause)
             live = list_same_names(context.client, [created.job for created in pending])
@@ -43,30 +44,47 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
                 break
             continue
         error = ""
-        for created in pending:
-            if others := _created_beside(created, live, own_ids):
-                yield _duplicate(outcomes[created.job.identity], created, others)
-        pending = [created for created in pending if not _is_settled(created, live, own_ids)]
+        beside = _created_beside(pending, live, own_ids)
+        yield from (_duplicate(outcomes[created.job.identity], created, others) for created, others in beside)
+        settled = {*map(attrgetter("id"), live), *(created.id for created, _ in beside)}
+        pending = [created for created in pending if created.id not in settled]
     for created in pending:
         yield _unlisted(outcomes[created.job.identity], created, context.polling.consistency_delay, error)
 
 
-def _is_settled(created: Created, live: Sequence[LiveJob], own_ids: Collection[str]) -> bool:
-    """Return whether a created job needs no other look: it is listed, or reported as a duplicate."""
-    return any(run.id == created.id for run in live) or bool(_created_beside(created, live, own_ids))
+def _created_jobs(number: int) -> str:
+    return "1 created job is" if number == 1 else f"{number} created jobs are"
 
 
-def _created_beside(created: Created, live: Sequence[LiveJob], own_ids: Collection[str]) -> list[LiveJob]:
-    """Return the jobs of the same identity that appeared during this apply, but were not created by it."""
-    identity = created.job.identity
+def _by_identity(live: Iterable[LiveJob], own_ids: Collection[str]) -> Mapping[Identity, list[LiveJob]]:
+    """Group the jobs that this apply did not create by identity: those without a name that are active, too."""
+    groups: dict[Identity, list[LiveJob]] = defaultdict(list)
+    for run in live:
+        is_active = run.phase in RUNNING_PHASES
+        unnamed = may_be_unnamed(KINDS[run.identity.kind], run)
+        if run.id not in own_ids and (is_active or not unnamed):
+            groups[run.identity].append(run)
+    return groups
 
-    def may_be_same(run: LiveJob) -> bool:
-        unnamed = may_be_unnamed(KINDS[identity.kind], run) and run.phase in RUNNING_PHASES
-        return run.identity == identity or (unnamed and run.identity.place in {identity.place, ""})
 
-    return [
-        run for run in live if run.id not in created.known_ids and run.id not in own_ids and may_be_same(run)
-    ]
+def _created_beside(
+    pending: Iterable[Created], live: Iterable[LiveJob], own_ids: Collection[str]
+) -> list[tuple[Created, list[LiveJob]]]:
+    """Return created jobs with the others that appeared during this apply and have, or may have, their identity."""
+    candidates = _by_identity(live, own_ids)
+    found = []
+    for created in pending:
+        identity = created.job.identity
+        unnamed = identity._replace(name="")
+        others = [
+            run
+            for key in dict.fromkeys((identity, unnamed, unnamed._replace(place="")))
+            for run in candidates.get(key, ())
+            if key is identity or may_be_unnamed(KINDS[key.kind], run)
+        ]
+        new = [run for run in others if run.id not in created.known_ids and run.id not in created.planned_ids]
+        found += [(created, new)] if new else []
+    return found
 
 
 def _duplicate(outcome: Outcome, created: Created, others: Sequence[LiveJob]) -> Outcome:
