@@ -1,18 +1,21 @@
-"""The origin of an apply: the revision of the project's folder, and the user or CI job behind it."""
+"""The origin of an apply: the revision of the project's folder, the user or CI job, and whether it is a fork's."""
 
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import re
 import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from deployer.secrets import redact
 
 GIT_SECONDS = 5
+MAX_EVENT_BYTES = 26_214_400  # the maximum of GitHub for a payload
 _REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 # A folder in a pull request can look like a bare repository whose configuration names programs to run.
@@ -83,3 +86,39 @@ def user() -> str:
 
 def _joined(*parts: str | None) -> str:
     return redact.redacted(", ".join(filter(None, parts)))
+
+
+def is_fork(environment: Mapping[str, str]) -> bool:
+    """Return whether this is the CI job of a pull request from a fork; also if that cannot be told.
+
+    An event that does not name the source of its pull request, such as a comment, is not recognised.
+    """
+    # GitLab leaves the source out if its project is gone.
+    if project := environment.get("CI_MERGE_REQUEST_PROJECT_ID"):
+        return environment.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != project
+    # Gitea and Forgejo set the variables of GitHub.
+    event = environment.get("GITHUB_EVENT_NAME", "")
+    if event == "workflow_run":
+        source: tuple[str, ...] = ("workflow_run", "head_repository", "full_name")
+    elif event.startswith("pull_request"):
+        source = ("pull_request", "head", "repo", "full_name")
+    else:
+        return False
+    value = _event(environment)
+    for key in source:
+        value = value.get(key) if isinstance(value, dict) else None
+    repository = environment.get("GITHUB_REPOSITORY", "")
+    return not isinstance(value, str) or not value or value.casefold() != repository.casefold()
+
+
+def _event(environment: Mapping[str, str]) -> Any:
+    """Return the payload of the event that started the CI job; None if it cannot be read."""
+    path = Path(environment.get("GITHUB_EVENT_PATH", ""))
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as stream:
+            content = stream.read(MAX_EVENT_BYTES + 1)
+        return json.loads(content) if len(content) <= MAX_EVENT_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None

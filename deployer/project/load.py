@@ -17,6 +17,7 @@ from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.model import Document
 from deployer.project.defaults import all_defaults, defaults, without_nulls
+from deployer.project.state import LOCAL, StateSettings, state_settings
 from deployer.project.target import EMULATED, UNLIMITED, Polling, Rate, Retry, Target, seconds
 from deployer.schema.validate import violations
 from deployer.secrets.store import SecretSource
@@ -36,6 +37,7 @@ class Project:
     targets: Mapping[str, Target]
     records_ownership: bool = True
     values_files: frozenset[str] = frozenset()
+    state: StateSettings = LOCAL
 
     def target(self, name: str | None) -> Target:
         """Return the target `name`, or the default one; raises UsageError if it does not exist."""
@@ -79,7 +81,8 @@ def load(folder: Path, budget: Budget | None = None) -> Project:
     values, marks = tuple(raw.get("values", ())), raw.get("marks", True)
     of_targets = (target.get("values", ()) for target in raw["targets"].values() if target)
     every = frozenset(values).union(*of_targets)
-    return Project(folder, raw["metadata"]["name"], default, values, targets, marks, every)
+    state = state_settings(raw.get("state", "local"))
+    return Project(folder, raw["metadata"]["name"], default, values, targets, marks, every, state)
 
 
 def _wrong_version(document: Document) -> list[Problem]:

@@ -1,0 +1,288 @@
+"""The lock in the shared state: it is valid for a lease, which its holder renews while it works.
+
+Clocks of different machines are never compared. A contender watches the state: if it does not change for a whole
+lease, the holder is dead. A holder sends no request unless its last renewal is recent, so a holder that was frozen
+cannot send one after its lock was taken over.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from deployer.clock import StopSignal
+from deployer.errors import NotSent
+from deployer.state.store import Lock, Rejected, Snapshot, StateError, Store
+
+# Parts of a lease: a renewal is due after 45 of 180 s, and no request is sent later than 50 s after the last one.
+# So a request ends, at the latest after the 130 s of its timeouts, before another run takes the lock over.
+RENEWAL = 45 / 180
+USABLE = 50 / 180
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+RELEASE_ATTEMPTS = 4
+MAX_FAILED_LOOKS = 5
+
+
+def now() -> float:
+    """Return a time in seconds that passes also while the machine is suspended, where the system has one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Acquired:
+    """A lock that was acquired. `dead` is the lock that was taken over, if so.
+
+    `settled_at` is the time, as `now` tells it, at which requests of the dead holder have taken effect.
+    """
+
+    snapshot: Snapshot
+    dead: Lock | None = None
+    settled_at: float = 0.0
+
+
+class Lease:
+    """The lock of one run, with the journal of this run and additions to those of others.
+
+    A background thread renews it from `acquire` to `release`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lock: Lock,
+        content: Callable[[], bytes],
+        *,
+        stop_signal: StopSignal | None = None,
+        note: Callable[[str], object] = str,
+    ) -> None:
+        """Prepare the lock of a run. `content` returns the lines of its journal, which each write carries."""
+        self._store = store
+        self._lock = lock
+        self._content = content
+        self._stop_signal = stop_signal or StopSignal()
+        self._note = note
+        self._file = f"journal/{datetime.now(UTC).date()}/{lock.run}.jsonl"
+        self._added: dict[str, bytes] = {}
+        self._held = Snapshot()
+        self._renewed_at = 0.0
+        self._changed = threading.Condition()
+        self._is_wanted = False
+        self._is_ending = False
+        self._lost = ""
+        self._thread: threading.Thread | None = None
+
+    # --- acquire
+
+    def acquire(self, seen: Snapshot, deadline: float) -> Acquired | None:
+        """Acquire the lock; None if it was released while this waited, as the plan may then be another one.
+
+        `seen` was just read. Raises StateError if the lock is held at `deadline`, a time as `now` tells it, and
+        Interrupted.
+        """
+        since, pause, has_waited, failures = now(), FIRST_PAUSE, False, 0
+        while True:
+            dead = seen.lock
+            is_own = dead is not None and dead.run == self._lock.run
+            if dead is None and has_waited:
+                return None
+            if dead is None or is_own or now() - since >= dead.lease:
+                try:
+                    return self._acquired(seen, None if is_own else dead, since)
+                except Rejected:
+                    seen, since = self._store.read(), now()
+                    continue
+            if now() >= deadline:
+                raise StateError(f"the lock is held by {dead}; no changes made (--lock-timeout)")
+            if not has_waited:
+                self._note(f"waiting for the lock, held by {dead}")
+                has_waited = True
+            self._stop_signal.sleep(max(0.0, min(pause, deadline - now(), since + dead.lease - now())))
+            pause = min(2 * pause, LONGEST_PAUSE)
+            try:
+                if self._store.version() != seen.version:
+                    seen, since, pause = self._store.read(), now(), FIRST_PAUSE
+                failures = 0
+            except StateError:
+                failures += 1
+                if failures == MAX_FAILED_LOOKS:
+                    raise
+
+    def _acquired(self, seen: Snapshot, dead: Lock | None, since: float) -> Acquired:
+        if dead:
+            self.add(dead.run, seen, _taken_over(dead, self._lock))
+            self._note(f"taking over the lock of {dead}: it was not renewed for {now() - since:.0f} s")
+        self._write(seen)
+        self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
+        self._thread.start()
+        settled_at = since + dead.lease * (1 + USABLE) if dead else 0.0
+        return Acquired(self._held, dead, settled_at)
+
+    # --- renew
+
+    @property
+    def lost(self) -> str:
+        """Why the lock is no longer held; empty while it is."""
+        return self._lost
+
+    def require(self) -> None:
+        """Return only if a request may be sent now; waits for a renewal. Raises NotSent if the lock is lost.
+
+        Raises Interrupted while it waits.
+        """
+        with self._changed:
+            while not self._lost and now() - self._renewed_at >= self._lock.lease * USABLE:
+                self._stop_signal.check()
+                self._is_wanted = True
+                self._changed.notify_all()
+                self._changed.wait(0.5)
+            if self._lost:
+                raise NotSent(f"not sent: {self._lost}")
+
+    def record(self) -> None:
+        """Write the journal now, and return when it is written. Raises StateError."""
+        with self._changed:
+            asked_at = now()
+            while not self._lost and self._renewed_at < asked_at:
+                self._stop_signal.check()
+                self._is_wanted = True
+                self._changed.notify_all()
+                self._changed.wait(0.5)
+            if self._lost:
+                raise StateError(f"no changes made: {self._lost}")
+
+    def add(self, run: str, seen: Snapshot, lines: bytes) -> None:
+        """Add lines to the journal of another run with the next write."""
+        if file := seen.file_of(run):
+            with self._changed:
+                self._added[file] = self._added.get(file, b"") + lines
+
+    def _keep_renewing(self) -> None:
+        problem = ""
+        while True:
+            with self._changed:
+                due = self._renewed_at + self._lock.lease * RENEWAL
+                while not self._is_ending and not self._is_wanted and now() < due:
+                    self._changed.wait(max(0.0, min(due - now(), 1.0)))
+                if self._is_ending:
+                    return
+            try:
+                self._renew()
+                problem = ""
+            except Rejected:
+                return
+            except StateError as error:
+                if not problem:
+                    self._note(f"cannot renew the lock, trying again: {error}")
+                problem = str(error)
+            if problem:
+                self._fail_after_lease(problem)
+                if self._lost:
+                    return
+                time.sleep(min(1.0, self._lock.lease / 20))
+
+    def _renew(self) -> None:
+        """Write once, on top of the tip even if an earlier write of this run took effect late.
+
+        Raises Rejected if the lock is another run's, and StateError.
+        """
+        try:
+            self._write(self._held)
+        except Rejected:
+            seen = self._store.read()
+            if seen.lock is None or seen.lock.run != self._lock.run:
+                self._lose(
+                    f"the lock was taken over by {seen.lock}"
+                    if seen.lock
+                    else "the lock was removed (deployer unlock)"
+                )
+                raise
+            self._write(seen)
+
+    def _fail_after_lease(self, problem: str) -> None:
+        if now() - self._renewed_at >= self._lock.lease:
+            self._lose(f"the lock could not be renewed for {self._lock.lease:.0f} s: {problem}")
+
+    def _lose(self, words: str) -> None:
+        with self._changed:
+            self._lost = words
+            self._changed.notify_all()
+
+    def _write(self, before: Snapshot) -> None:
+        """Write the lock and the journal. Raises Rejected and StateError."""
+        started = now()
+        with self._changed:
+            self._is_wanted = False
+        held = self._store.swap(before, replace(self._lock, nonce=uuid.uuid4().hex), self._runs(before))
+        with self._changed:
+            self._held = held
+            # From the start: another run may have seen it as soon as that.
+            self._renewed_at = started
+            self._changed.notify_all()
+
+    def _runs(self, before: Snapshot) -> Mapping[str, bytes | None]:
+        """Return the journals to write: this run's, and those of others with their additions."""
+        added = {
+            file: before.runs[file] + lines
+            for file, lines in self._added.items()
+            if file in before.runs and not before.runs[file].endswith(lines)
+        }
+        return {**added, self._file: self._content() or None}
+
+    # --- release
+
+    def release(self, *, keep: bool) -> str:
+        """Write the journal and remove the lock. Returns why that failed, empty if it did not.
+
+        `keep`: leave the lock to run out, because a request may still take effect.
+        """
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+        if self._thread is None:
+            return ""
+        self._thread.join()
+        lock = replace(self._lock, nonce=uuid.uuid4().hex, is_ended=True) if keep else None
+        problem = self._lost
+        for attempt in range(0 if problem else RELEASE_ATTEMPTS):
+            if attempt:
+                time.sleep(min(2.0**attempt / 2, self._lock.lease / 10))
+            try:
+                self._store.swap(self._held, lock, self._runs(self._held))
+                return ""
+            except Rejected as error:
+                problem = str(error)
+                try:
+                    self._held = self._store.read()
+                except StateError as failure:
+                    problem = str(failure)
+                    continue
+                if self._held.lock is None or self._held.lock.run != self._lock.run:
+                    # Also after a release whose response was lost, and that took effect late.
+                    return "" if self._is_written() else f"the lock was taken over by {self._held.lock}"
+            except StateError as error:
+                problem = str(error)
+        return problem
+
+    def _is_written(self) -> bool:
+        return (self._held.runs.get(self._file) or b"") == self._content()
+
+
+def _taken_over(dead: Lock, by: Lock) -> bytes:
+    import json
+
+    time_text = datetime.now(UTC).isoformat(timespec="milliseconds")
+    record = {
+        "format": 1,
+        "event": "taken-over",
+        "run": dead.run,
+        "time": time_text,
+        "by": by.run,
+        "author": by.author,
+    }
+    return json.dumps(record).encode() + b"\n"
