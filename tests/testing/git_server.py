@@ -241,34 +241,36 @@ class GitCall(Call):
 
 @dataclass
 class Held:
-    """A fault that keeps a request from git until the test releases it.
+    """A fault that keeps a request from git until the test calls `release`; set `arrived` tells that it is there.
 
-    With `hung_up` it waits for the client to give up first, and nobody gets the answer; with `late`, git carries
-    the request out at once and only the answer is kept. `arrived` and `processed` are for the test to wait for.
+    With `hangs_up` the connection breaks at once, and with `hung_up` the client is waited for to break it: git
+    carries the request out nevertheless when it is released.
     """
 
+    hangs_up: bool = False
     hung_up: bool = False
-    late: bool = False
     arrived: threading.Event = field(default_factory=threading.Event)
-    released: threading.Event = field(default_factory=threading.Event)
-    processed: threading.Event = field(default_factory=threading.Event)
-    answer: Answer | None = None
+    _released: threading.Event = field(default_factory=threading.Event)
+    _processed: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, call: Call) -> Answer | None:
-        if self.late:
-            self._process(call)
         self.arrived.set()
         if self.hung_up:
             call.wait_for_hang_up()
-        if not self.released.wait(PATIENCE_SECONDS):
+        if self.hangs_up:
+            threading.Thread(target=self._process, args=(call,)).start()
             return None
-        if not self.late:
-            self._process(call)
-        return None if self.hung_up else self.answer
+        return self._process(call)
 
-    def _process(self, call: Call) -> None:
-        self.answer = call.forward()
-        self.processed.set()
+    def release(self) -> None:
+        """Let git carry out the request, and return when it has."""
+        self._released.set()
+        assert self._processed.wait(PATIENCE_SECONDS)
+
+    def _process(self, call: Call) -> Answer | None:
+        answer = call.forward() if self._released.wait(PATIENCE_SECONDS) else None
+        self._processed.set()
+        return answer
 
 
 @dataclass
