@@ -37,7 +37,8 @@ class ApplyContext:
 
     `creates_from` is the monotonic time in seconds before which no job is created. `created` collects the jobs
     that were created.
-    `invocation` is for the commands that messages advise.
+    `lock_lost` returns why the lock is no longer held, empty while it is. `is_shared`: other machines know what this
+    apply has created. `invocation` is for the commands that messages advise.
     """
 
     client: Client
@@ -48,6 +49,8 @@ class ApplyContext:
     stop_signal: StopSignal = field(default_factory=StopSignal)
     report: Callable[[str], object] = str
     creates_from: float = 0.0
+    lock_lost: Callable[[], str] = str
+    is_shared: bool = False
     created: list[Created] = field(default_factory=list)
     invocation: Invocation = field(default_factory=Invocation)
 

@@ -49,7 +49,7 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
         settled = {*map(attrgetter("id"), live), *(created.id for created, _ in beside)}
         pending = [created for created in pending if created.id not in settled]
     for created in pending:
-        yield _unlisted(outcomes[created.job.identity], created, context.polling.consistency_delay, error)
+        yield _unlisted(outcomes[created.job.identity], created, context, error)
 
 
 def _created_jobs(number: int) -> str:
@@ -97,13 +97,15 @@ def _duplicate(outcome: Outcome, created: Created, others: Sequence[LiveJob]) ->
     return replace(outcome, result=Result.UNKNOWN, id=created.id, message=message)
 
 
-def _unlisted(outcome: Outcome, created: Created, delay: float, error: str) -> Outcome:
+def _unlisted(outcome: Outcome, created: Created, context: ApplyContext, error: str) -> Outcome:
     if error:
         words = f"could not be found in the job list: {error}"
     else:
-        words = (
-            f"the job list does not show it after {delay:g} s; an apply before it is listed would create it "
-            "again, so raise polling.consistencyDelay"
+        again = (
+            "the next apply waits for it"
+            if context.is_shared
+            else "an apply before it is listed would create it again, so raise polling.consistencyDelay"
         )
+        words = f"the job list does not show it after {context.polling.consistency_delay:g} s; {again}"
     result = Result.TIMED_OUT if outcome.result is Result.DONE else outcome.result
     return replace(outcome, result=result, id=created.id, message=f"{outcome.message}, but {words}")

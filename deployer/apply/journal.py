@@ -5,6 +5,10 @@ an `intent` before each write request, and an `outcome` after it, which refers t
 `number`. Each line is written at once and is on the disk before the request is sent, so after a crash the file
 shows what may have been executed.
 
+With a shared state (`deployer.state`) each apply has such a file there, too. While the apply is underway, that
+file begins with a `planned` line for each step that it may send, as the state is not written before each request.
+It ends with `end`; that of a run that died has `taken-over`, and the outcomes that a later run found.
+
 It contains names, ids and messages, never the spec of a job.
 """
 
@@ -15,8 +19,8 @@ import os
 import stat
 import threading
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +33,10 @@ from deployer.model import Change, Identity, Result, Step
 from deployer.secrets import redact
 
 FILE = "journal.jsonl"
+
+# The results of requests of a run that died, as a later run found the job.
+FOUND = "found"
+NOT_FOUND = "not found"
 
 # Recorded as `call` when a stop should have created a savepoint, but created none.
 SAVEPOINT = "savepoint"
@@ -43,7 +51,7 @@ MAX_LINE = 64 * 1024
 class Intent:
     """A request that was about to be sent, and its outcome: `result` is empty if none is recorded.
 
-    `author` is a user or a CI job. `run` is one per apply.
+    `author` is a user or a CI job. `run` is one per apply. `is_planned`: it may have been sent, in a run that died.
     """
 
     run: str
@@ -63,6 +71,7 @@ class Intent:
     ended: datetime | None = None
     message: str = ""
     request_id: str = ""
+    is_planned: bool = False
 
     @property
     def settled(self) -> bool:
@@ -72,11 +81,15 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The content of a journal, newest last. `broken` counts unreadable lines, `cut` the skipped bytes."""
+    """The content of a journal, newest last. `broken` counts unreadable lines, `cut` the skipped bytes.
+
+    `taken_over` has the runs that died, each with the run that took over its lock.
+    """
 
     intents: tuple[Intent, ...] = ()
     broken: int = 0
     cut: int = 0
+    taken_over: Mapping[str, str] = field(default_factory=dict)
 
 
 class Entry:
@@ -109,7 +122,10 @@ class Journal:
         scrub: Callable[[str], str],
         environment: Mapping[str, str],
         clock: Clock,
+        *,
+        is_shared: bool = False,
     ) -> None:
+        self._is_shared = is_shared
         self._descriptor = descriptor
         self._folder = folder
         self._target = target
@@ -119,6 +135,10 @@ class Journal:
         self._clock = clock
         self._lock = threading.Lock()
         self._number = 0
+        self._lines: list[bytes] = []
+        self._planned: dict[tuple[Identity, str], bytes] = {}
+        # The requests without a known outcome that must not be sent twice.
+        self._in_doubt: set[int] = set()
         self.run = uuid.uuid4().hex[:12]
 
     @classmethod
@@ -131,10 +151,11 @@ class Journal:
         scrub: Callable[[str], str] = str,
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        is_shared: bool = False,
     ) -> Journal:
         """Open or create the journal in the project's state folder; raises DeployerError.
 
-        `scrub` removes secrets from all text that is written.
+        `scrub` removes secrets from all text that is written. `is_shared`: keep the lines, for `content`.
         """
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         path = folder / FILE
@@ -153,7 +174,9 @@ class Journal:
                 f"cannot open journal {path}: {error.strerror}; no request was sent"
             ) from None
         given = os.environ if environment is None else environment
-        return cls(descriptor, folder, target, project_id, scrub, given, clock or Clock())
+        return cls(
+            descriptor, folder, target, project_id, scrub, given, clock or Clock(), is_shared=is_shared
+        )
 
     def __enter__(self) -> Journal:
         return self
@@ -166,32 +189,13 @@ class Journal:
 
     def intent(self, change: Change, call: str, id: str = "") -> Entry:  # noqa: A002
         """Record that `call` is about to be sent for `change`. Raises DeployerError: then do not send it."""
-        identity = change.job.identity
         with self._lock:
             self._number += 1
             number = self._number
             try:
-                self._write(
-                    {
-                        "format": FORMAT,
-                        "event": "intent",
-                        "run": self.run,
-                        "number": number,
-                        "time": self._now(),
-                        "target": self._target,
-                        "project": self._project_id,
-                        "revision": self._revision,
-                        "author": self._author,
-                        "action": str(change.action),
-                        "call": call,
-                        "kind": identity.kind,
-                        "place": identity.place,
-                        "name": identity.name,
-                        "source": str(change.job.source),
-                        "reason": self._clean(change.reason),
-                        "id": self._clean(id),
-                    }
-                )
+                self._write(self._request("intent", number, change, call, id))
+                if call in {Step.CREATE, Step.START}:
+                    self._in_doubt.add(number)
             except OSError as error:
                 where = self._folder / FILE
                 raise DeployerError(
@@ -213,17 +217,74 @@ class Journal:
             "message": self._clean(message),
         }
         with self._lock:
+            if result != Result.UNKNOWN:
+                self._in_doubt.discard(number)
             try:
                 self._write(record)
             except OSError:
                 return
+
+    def plan(self, changes: Iterable[Change]) -> bool:
+        """Record the steps that may be sent, for a shared state; return whether there is a new one among them."""
+        with self._lock:
+            before = len(self._planned)
+            for change in changes:
+                for step in change.steps:
+                    key = (change.job.identity, str(step))
+                    if key not in self._planned:
+                        live = change.live.id if change.live else ""
+                        number = -len(self._planned) - 1
+                        self._planned[key] = _line(self._request("planned", number, change, step, live))
+            return len(self._planned) > before
+
+    def content(self) -> bytes:
+        """Return the lines of this run for a shared state, while it is underway."""
+        with self._lock:
+            return b"".join((*self._planned.values(), *self._lines))
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a job may still be created or started: a request has no outcome, or an unknown one."""
+        with self._lock:
+            return bool(self._in_doubt)
+
+    def end(self) -> None:
+        """Record that no more requests will be sent: the planned ones that were not are forgotten."""
+        with self._lock:
+            self._planned.clear()
+            if self._lines:
+                record = {"format": FORMAT, "event": "end", "run": self.run, "time": self._now()}
+                self._lines.append(_line(record))
+
+    def _request(self, event: str, number: int, change: Change, call: str, id: str) -> Mapping[str, object]:  # noqa: A002
+        identity = change.job.identity
+        return {
+            "format": FORMAT,
+            "event": event,
+            "run": self.run,
+            "number": number,
+            "time": self._now(),
+            "target": self._target,
+            "project": self._project_id,
+            "revision": self._revision,
+            "author": self.author,
+            "action": str(change.action),
+            "call": call,
+            "kind": identity.kind,
+            "place": identity.place,
+            "name": identity.name,
+            "source": str(change.job.source),
+            "reason": self._clean(change.reason),
+            "id": self._clean(id),
+        }
 
     @cached_property
     def _revision(self) -> str:
         return provenance.revision(self._folder.absolute().parent, self._environment)
 
     @cached_property
-    def _author(self) -> str:
+    def author(self) -> str:
+        """The user or the CI job."""
         return self._clean(provenance.author(self._environment))
 
     def _now(self) -> str:
@@ -235,7 +296,9 @@ class Journal:
 
     def _write(self, record: Mapping[str, object]) -> None:
         """Append a line in one write; starts a new line after one that a crash has cut off."""
-        line = json.dumps(record).encode() + b"\n"
+        line = _line(record)
+        if self._is_shared:
+            self._lines.append(line)
         if os.lseek(self._descriptor, 0, os.SEEK_END):
             os.lseek(self._descriptor, -1, os.SEEK_END)
             if os.read(self._descriptor, 1) != b"\n":
@@ -243,6 +306,10 @@ class Journal:
         if os.write(self._descriptor, line) < len(line):
             raise OSError(0, "the disk is full")
         os.fsync(self._descriptor)
+
+
+def _line(record: Mapping[str, object]) -> bytes:
+    return json.dumps(record).encode() + b"\n"
 
 
 def _sync(folder: Path) -> None:
@@ -256,10 +323,10 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read(folder: Path, most: int = MAX_READ) -> History:
+def read(folder: Path, most: int = MAX_READ, before: Iterable[bytes] = ()) -> History:
     """Read the journal in `folder`; an empty history if there is none. Raises DeployerError.
 
-    Only the last `most` bytes of a long journal are read.
+    Only the last `most` bytes of a long journal are read. `before` are the contents of other journals.
     """
     path = folder / FILE
     try:
@@ -270,20 +337,57 @@ def read(folder: Path, most: int = MAX_READ) -> History:
             file.seek(cut)
             raw = file.read(most)
     except FileNotFoundError:
-        return History()
+        return parse(before)
     except OSError as error:
         raise DeployerError(f"cannot read journal {path}: {error.strerror}") from None
     if cut:
         cut += raw.find(b"\n") + 1
         raw = raw[raw.find(b"\n") + 1 :]
+    return replace(parse([*before, raw]), cut=cut)
+
+
+def parse(contents: Iterable[bytes]) -> History:
+    """Return the history of several files; what a later one has of a request supplements an earlier one."""
     intents: dict[tuple[str, int], Intent] = {}
+    ended: set[str] = set()
+    taken_over: dict[str, str] = {}
     broken = 0
-    for line in filter(None, raw.split(b"\n")):
-        try:
-            _add(line, intents)
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            broken += 1
-    return History(tuple(intents.values()), broken, cut)
+    for content in contents:
+        for line in filter(None, content.split(b"\n")):
+            try:
+                _add(line, intents, ended, taken_over)
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+                broken += 1
+    sent = {
+        (intent.run, intent.identity, intent.call) for intent in intents.values() if not intent.is_planned
+    }
+    kept = [
+        intent
+        for intent in intents.values()
+        if not intent.is_planned
+        or (intent.run not in ended and (intent.run, intent.identity, intent.call) not in sent)
+    ]
+    begun: dict[str, datetime] = {}
+    for intent in kept:
+        begun[intent.run] = min(intent.time, begun.get(intent.run, intent.time))
+    return History(tuple(sorted(kept, key=lambda intent: begun[intent.run])), broken, taken_over=taken_over)
+
+
+def found_line(intent: Intent, result: str, id: str, message: str, by: str) -> bytes:  # noqa: A002
+    """Return the outcome of another run's request as the run `by` found it, a line for the journal of that run."""
+    record = {
+        "format": FORMAT,
+        "event": "outcome",
+        "run": intent.run,
+        "number": intent.number,
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "result": result,
+        "id": id,
+        "request_id": "",
+        "message": message,
+        "by": by,
+    }
+    return _line(record)
 
 
 def unsettled(history: History, target: str) -> tuple[Intent, ...]:
@@ -333,24 +437,33 @@ def without_savepoint(history: History, target: str) -> frozenset[Identity]:
     return frozenset(lost)
 
 
-def _add(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
-    """Add the record of a line to `intents`. Raises the errors that an invalid line can cause."""
+def _add(
+    line: bytes, intents: dict[tuple[str, int], Intent], ended: set[str], taken_over: dict[str, str]
+) -> None:
+    """Add the record of a line to the others. Raises the errors that an invalid line can cause."""
     if len(line) > MAX_LINE:
         raise ValueError
     record = json.loads(line)
     if record["format"] != FORMAT:
         raise ValueError
-    number = record["number"]
-    if type(number) is not int:
-        raise TypeError
     strings = _Strings(record)
-    key = (strings["run"], number)
+    event, run = strings["event"], strings["run"]
     time = datetime.fromisoformat(strings["time"])
     if time.tzinfo is None:
         raise ValueError
-    if record["event"] == "intent":
-        intents[key] = Intent(
-            run=key[0],
+    if event == "end":
+        ended.add(run)
+        return
+    if event == "taken-over":
+        taken_over[run] = strings["by"]
+        return
+    number = record["number"]
+    if type(number) is not int:
+        raise TypeError
+    key = (run, number)
+    if event in {"intent", "planned"}:
+        intent = Intent(
+            run=run,
             number=number,
             time=time.astimezone(UTC),
             target=strings["target"],
@@ -363,14 +476,17 @@ def _add(line: bytes, intents: dict[tuple[str, int], Intent]) -> None:
             source=strings["source"],
             reason=strings["reason"],
             id=strings["id"],
+            is_planned=event == "planned",
         )
-    elif record["event"] == "outcome":
+        # A second copy of the journal may lack the outcome that the first has.
+        intents.setdefault(key, intent)
+    elif event == "outcome":
         # The intent of an outcome may be in the part that was skipped.
-        before = intents.get(key)
-        if before is not None:
+        before, result = intents.get(key), strings["result"]
+        if before is not None and (result != Result.UNKNOWN or not before.result):
             intents[key] = replace(
                 before,
-                result=strings["result"],
+                result=result,
                 ended=time.astimezone(UTC),
                 id=strings["id"] or before.id,
                 message=strings["message"],

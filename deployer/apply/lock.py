@@ -37,9 +37,12 @@ class Owner:
 
 
 @contextmanager
-def hold(folder: Path, target: str, command: str) -> Iterator[None]:
-    """Hold the lock of `target` in the project's state folder. Raises DeployerError if another process holds it."""
-    lock = FileLock(folder / f"{target}.lock", timeout=0)
+def hold(folder: Path, target: str, command: str, timeout: float = 0) -> Iterator[None]:
+    """Hold the lock of `target` in the project's state folder.
+
+    Raises DeployerError if another process still holds it after `timeout` seconds.
+    """
+    lock = FileLock(folder / f"{target}.lock", timeout=timeout)
     owner_file = folder / f"{target}.lock.json"
     try:
         lock.acquire()

@@ -142,9 +142,10 @@ class _Scheduler:
     def _is_stopping(self) -> bool:
         """Return whether no further change is started: after an interrupt, or a failure with `fail_fast`.
 
-        Nor after the credential was refused: each would fail for the same reason.
+        Nor after the credential was refused or the lock was lost: each would fail for the same reason.
         """
-        is_ended = bool(self._context.stop_signal) or self._context.client.is_refused
+        context = self._context
+        is_ended = bool(context.stop_signal) or context.client.is_refused or bool(context.lock_lost())
         return is_ended or (self._options.fail_fast and self._has_failed)
 
     def _next_finished(self, in_progress: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:

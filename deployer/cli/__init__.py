@@ -31,6 +31,8 @@ VERBS: Mapping[str, str] = {
     "wait": "wait until jobs are running or have succeeded",
     "cancel": "cancel or stop running jobs",
     "history": "show past requests, authors and outcomes",
+    "state": "show or compact the shared state",
+    "unlock": "remove the shared lock of a run that has died",
     "explain": "describe a kind, a field, a rule or an error code",
     "schema": "generate, check or print the JSON Schemas",
     "init": "create a new project",

@@ -7,81 +7,48 @@ import signal
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from deployer.cli import session
 from deployer.cli.approval import Verb
-from deployer.cli.state_folder import state_folder
 from deployer.clock import StopSignal
 from deployer.errors import DeployerError, Exit
 from deployer.model import Action, Live, Outcome, Plan, Result, Step
 from deployer.report import text
 from deployer.report.terminal import bar, err, out
-from deployer.secrets.store import Secrets
 
 _T = TypeVar("_T")
 
 if TYPE_CHECKING:
     from deployer.apply.context import ApplyContext
     from deployer.apply.scheduler import ApplyOptions
+    from deployer.cli.locks import Held
     from deployer.cloud.client import Client
 
 
-def wait_for_consistency(loaded: session.LoadedProject) -> None:
-    """Wait for the consistency delay after a command with an unknown outcome: a listing may lag behind it."""
-    from deployer.apply import journal
-
-    history = journal.read(state_folder(loaded.project.folder))
-    unsettled = journal.unsettled(history, loaded.target.name)
-    if not unsettled:
-        return
-    delay, now = loaded.target.polling.consistency_delay, datetime.now(UTC)
-    ages = [(now - (intent.ended or intent.time)).total_seconds() for intent in unsettled]
-    # A clock may have been set back by a little; what is beyond in the future would make every command wait.
-    remaining = delay - max(0.0, min((age for age in ages if age >= -delay), default=delay))
-    if remaining > 0:
-        words = (
-            f"the outcome of an earlier request is unknown; waiting {remaining:.0f} s for the job list to be "
-            "consistent"
-        )
-        err(text.note(words))
-        time.sleep(remaining)
-
-
-def execute(
-    loaded: session.LoadedProject,
-    client: Client,
-    plan: Plan,
-    live: Live,
-    secrets: Secrets,
-    stop_signal: StopSignal,
-    options: ApplyOptions,
-    verb: Verb,
-) -> Exit:
-    """Execute a plan, print the outcomes, and return the exit code of the command."""
+def execute(held: Held, client: Client, plan: Plan, live: Live, options: ApplyOptions, verb: Verb) -> Exit:
+    """Execute a plan under its lock, print the outcomes, and return the exit code of the command."""
     from deployer.apply.context import ApplyContext
-    from deployer.apply.journal import Journal
     from deployer.apply.scheduler import apply
 
+    loaded, stop_signal = held.loaded, held.stop_signal
     ended: list[Outcome] = []
     printer = _OutcomePrinter()
     blocked = plan.summary[Action.BLOCKED]
     jobs = {job.identity: job for job in loaded.jobs}
-    folder = state_folder(loaded.project.folder)
-    with (
-        Journal.open(folder, loaded.target.name, client.project_id, scrub=secrets.scrubbed) as journal,
-        interruptible(stop_signal),
-    ):
+    journal = held.journal_of(client)
+    with interruptible(stop_signal):
         context = ApplyContext(
             client,
             journal,
-            secrets,
+            held.secrets,
             session.owner(loaded),
             loaded.target.polling,
             stop_signal,
-            report=lambda words: err(text.note(words)),
-            creates_from=_creates_from(loaded, plan, live),
+            report=session.note,
+            creates_from=_creates_from(held, plan, live),
+            lock_lost=lambda: held.lost,
+            is_shared=held.is_shared,
             invocation=loaded.invocation,
         )
         total = len(plan.steps)
@@ -105,25 +72,30 @@ def execute(
         results, verb.name, verb.past, blocked=blocked, errors=len(plan.errors), not_started=not_started
     )
     printer(counts)
-    return Exit.INTERRUPTED if stop_signal else exit_code(ended, blocked=blocked, errors=len(plan.errors))
+    code = exit_code(ended, blocked=blocked, errors=len(plan.errors))
+    if held.lost:
+        err(text.error(f"{held.lost}; nothing was sent after that"))
+        if not_started and code in {Exit.DONE, Exit.BLOCKED}:
+            code = Exit.PARTLY if Result.DONE in results else Exit.ERROR
+    return Exit.INTERRUPTED if stop_signal else code
 
 
-def _creates_from(loaded: session.LoadedProject, plan: Plan, live: Live) -> float:
+def _creates_from(held: Held, plan: Plan, live: Live) -> float:
     """Return the monotonic time from which jobs may be created, and report if that is not yet.
 
     Each job is looked up once more just before it is created. A consistency delay after the plan's own look,
     the listing shows what another runner had created before.
     """
-    delay = loaded.target.polling.consistency_delay
     if not any(Step.CREATE in change.steps for change in plan.steps):
         return 0.0
-    remaining = live.read_at + delay - time.monotonic()
+    creates_from = held.creates_from(live)
+    remaining = creates_from - time.monotonic()
     if remaining > 0:
         words = (
             f"waiting {remaining:.0f} s before jobs are created: another run may have created them, and the"
         )
         err(text.note(f"{words} job list may lag behind (polling.consistencyDelay)"))
-    return live.read_at + delay
+    return creates_from
 
 
 def _checked(context: ApplyContext, ended: list[Outcome], printer: _OutcomePrinter) -> list[Outcome]:

@@ -14,6 +14,7 @@ import click
 
 from deployer.errors import UsageError, nearest
 from deployer.model import Job
+from deployer.project.target import seconds
 
 if TYPE_CHECKING:
     from deployer.planning.ownership import LiveValues
@@ -95,6 +96,24 @@ confirm_option = click.option(
 )
 limit_option = click.option(
     "--limit", "limits", multiple=True, metavar="NAME=N", help="Override a limit of the target."
+)
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Convert a time such as 30s, 5m or 1h."""
+    try:
+        return None if value is None else seconds(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"expected a time such as 30s, 5m or 1h, got '{value}'", ctx, param
+        ) from None
+
+
+lock_timeout_option = click.option(
+    "--lock-timeout",
+    metavar="TIME",
+    callback=_seconds,
+    help="Wait so long for another apply to end (default: 5m with a shared state, else 0s).",
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,10 +34,10 @@ from deployer.model import (
     Plan,
     Scope,
 )
-from deployer.project.load import STATE_FOLDER, Project, manifest_files
+from deployer.project.load import Project, manifest_files
 from deployer.project.load import find as find_project
 from deployer.project.load import load as load_project
-from deployer.project.target import Target
+from deployer.project.target import Polling, Target
 from deployer.project.values import template_values, value_layers
 from deployer.report import findings, text
 from deployer.report.terminal import err
@@ -45,6 +45,7 @@ from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
 if TYPE_CHECKING:
+    from deployer.apply.journal import History
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
     from deployer.planning.ownership import LiveValues, OwnershipRules
@@ -79,6 +80,23 @@ class LoadedProject:
         """Returns the selected jobs and those that they depend on."""
         needed = {dependency.identity for job in self.selected_jobs for dependency in job.depends_on}
         return tuple(job for job in self.jobs if job.identity in self.selected | needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the journals tell of earlier runs. `patience`: the seconds for which a listing may lag behind them.
+
+    `skew`: the seconds by which the clocks of the machines that wrote them may differ.
+    """
+
+    history: History
+    patience: float
+    skew: float = 0.0
+
+
+def note(words: str) -> None:
+    """Print a note."""
+    err(text.note(words))
 
 
 def project_folder(options: Options) -> Path:
@@ -163,11 +181,15 @@ def require_valid(loaded: LoadedProject, *, show_warnings: bool = False) -> None
 
 @contextmanager
 def connected(
-    loaded: LoadedProject, secrets: Secrets | None = None, stop_signal: StopSignal | None = None
+    loaded: LoadedProject,
+    secrets: Secrets | None = None,
+    stop_signal: StopSignal | None = None,
+    before_write: Callable[[], object] = lambda: None,
 ) -> Iterator[Client]:
     """Return a client for the target; with `emulator: true` the emulator runs as long as it is open.
 
-    Values of `secrets` never appear in its errors. `stop_signal` ends its waits.
+    Values of `secrets` never appear in its errors. `stop_signal` ends its waits. `before_write` is called just
+    before each write is sent, and raises NotSent if it must not be.
     """
     from deployer.clock import Clock
     from deployer.cloud.auth import LOCAL, AuthContext, sign_in
@@ -178,7 +200,7 @@ def connected(
 
     require_own_state(loaded.project.folder)
     target = loaded.target
-    if target.emulator and not loaded.target_is_named and _in_ci(os.environ):
+    if target.emulator and not loaded.target_is_named and in_ci(os.environ):
         raise UsageError(
             f"the default target '{target.name}' is an emulator; in CI, select it explicitly with -t {target.name}"
         )
@@ -195,31 +217,22 @@ def connected(
             rate=target.rate,
             retry=target.retry,
             clock=clock,
-            note=lambda words: err(text.note(words)),
+            note=note,
+            before_write=before_write,
         ) as transport:
             yield Client(target, sign_in(target, found, transport), transport)
         return
     with emulator(state_folder(loaded.project.folder) / f"{target.name}.db") as server:
         endpoints = dict.fromkeys((kind.service for kind in KINDS.values()), server.url)
-        with Transport(scrub=scrub, rate=target.rate, retry=target.retry, clock=clock) as transport:
+        with Transport(
+            scrub=scrub, rate=target.rate, retry=target.retry, clock=clock, before_write=before_write
+        ) as transport:
             local = AuthContext(LOCAL, target.project_id)
             yield Client(replace(target, endpoints=endpoints), local, transport)
 
 
-def _in_ci(environment: Mapping[str, str]) -> bool:
+def in_ci(environment: Mapping[str, str]) -> bool:
     return environment.get("CI", "").strip().casefold() not in {"", "0", "false", "no"}
-
-
-def locked(loaded: LoadedProject, verb: str = "apply") -> AbstractContextManager[None]:
-    """Hold the lock of project and target, which ends with the process.
-
-    Raises DeployerError when another process holds it.
-    """
-    from deployer.apply import lock
-
-    require_own_state(loaded.project.folder)
-    target = loaded.target.name
-    return lock.hold(state_folder(loaded.project.folder), target, f"deployer {verb} -t {target}")
 
 
 def with_reruns(loaded: LoadedProject, expressions: Sequence[str]) -> LoadedProject:
@@ -274,12 +287,16 @@ def plan(
     *,
     limits: Mapping[str, Limit] | None = None,
     live_values: LiveValues | None = None,
+    known: Known | None = None,
+    note: Callable[[str], object] = note,
 ) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`.
 
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
-    project's own jobs.
+    project's own jobs. `known` is what earlier runs have sent; None: what the journals tell now.
     """
+    from deployer.apply import journal
+    from deployer.apply.unsettled import explained
     from deployer.planning.decide import decide
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import digest, make_plan
@@ -287,13 +304,14 @@ def plan(
     jobs = loaded.with_dependencies
     project = loaded.project
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
-    live = _observe(client, loaded, jobs, ownership)
+    known = known or _known(loaded)
+    live = _observe(client, loaded, jobs, ownership, known, note)
     for kind, fields in live.unknown.items():
-        err(text.note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}"))
+        note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
     for identity, message in live.notes.items():
-        err(text.note(f"{identity}: {message}"))
+        note(f"{identity}: {message}")
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
-        err(text.note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}"))
+        note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
     target = loaded.target
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     new_plan = make_plan(
@@ -317,6 +335,7 @@ def plan(
         limits=limits or {},
         marks=project.records_ownership,
     )
+    new_plan = explained(new_plan, journal.unsettled(known.history, target.name))
     new_plan = replace(new_plan, scope=heading)
     names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))
     if not names:
@@ -341,27 +360,42 @@ def without_ordering(loaded: LoadedProject) -> LoadedProject:
     return replace(loaded, jobs=jobs)
 
 
-def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], ownership: OwnershipRules) -> Live:
+def _known(loaded: LoadedProject) -> Known:
+    from deployer.cli import shared_state
+
+    history = shared_state.history(loaded.project, loaded.target)
+    skew = shared_state.CLOCK_SECONDS if shared_state.is_shared(loaded.project, loaded.target) else 0.0
+    return Known(history, loaded.target.polling.consistency_delay, skew)
+
+
+def _observe(
+    client: Client,
+    loaded: LoadedProject,
+    jobs: Sequence[Job],
+    ownership: OwnershipRules,
+    known: Known,
+    note: Callable[[str], object],
+) -> Live:
     """Return the live jobs, with those submitted recently that a listing may not show yet."""
     from deployer.apply import journal
     from deployer.cloud.observe import observe, with_submitted
 
-    consistency_delay = timedelta(seconds=loaded.target.polling.consistency_delay)
-    history = journal.read(loaded.project.folder / STATE_FOLDER)
-    begun = datetime.now(UTC)
+    name, begun = loaded.target.name, datetime.now(UTC)
     # A clock may have been set back by a little, but what is beyond would make every plan wait.
-    submitted = journal.submitted(
-        history, loaded.target.name, begun - consistency_delay, begun + consistency_delay
-    )
+    ahead = max(known.patience, known.skew)
+    since, until = begun - timedelta(seconds=known.patience + known.skew), begun + timedelta(seconds=ahead)
+    submitted = journal.submitted(known.history, name, since, until)
     live, missing = with_submitted(client, observe(client, jobs, ownership.owner), submitted, jobs)
-    if missing:
-        err(text.note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting"))
-        time.sleep(max(0.0, (begun + consistency_delay - datetime.now(UTC)).total_seconds()))
+    if missing and known.patience:
+        note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting")
+        _wait_until_listed(
+            client, jobs, {job: submitted[job] for job in missing}, known, loaded.target.polling
+        )
         live, _ = with_submitted(client, observe(client, jobs, ownership.owner), submitted, jobs)
-    lost = journal.without_savepoint(history, loaded.target.name)
+    lost = journal.without_savepoint(known.history, name)
     old = [job for job in live.jobs if job.savepoint and (job.identity in lost or has_old_savepoint(job))]
     ids = {job.id for job in old}
-    known = (replace(job, savepoint="") if job.id in ids else job for job in live.jobs)
+    listed = (replace(job, savepoint="") if job.id in ids else job for job in live.jobs)
     planned = {job.identity: job for job in jobs}
     notes = {
         job.identity: _old_savepoint_note(
@@ -370,7 +404,25 @@ def _observe(client: Client, loaded: LoadedProject, jobs: Sequence[Job], ownersh
         for job in old
         if job.phase in FAILED_PHASES and job.identity in planned
     }
-    return replace(live, jobs=tuple(known), notes={**notes, **live.notes})
+    return replace(live, jobs=tuple(listed), notes={**notes, **live.notes})
+
+
+def _wait_until_listed(
+    client: Client, jobs: Sequence[Job], missing: Mapping[str, Identity], known: Known, polling: Polling
+) -> None:
+    """Wait until jobs that were submitted can be read by their id: as long as a listing may lag behind them."""
+    from deployer.cloud.observe import with_submitted
+
+    now = datetime.now(UTC)
+    sent_at = [intent.ended or intent.time for intent in known.history.intents if intent.id in missing]
+    age = max(0.0, min((now - time).total_seconds() for time in sent_at))
+    # Of another machine's clock only this much is certain: the jobs were submitted before now.
+    left = max(known.patience - age, polling.consistency_delay if known.skew else 0.0)
+    nothing = Live(())
+    for pause in replace(polling, consistency_delay=left).confirm_delays():
+        time.sleep(pause)
+        if not with_submitted(client, nothing, missing, jobs)[1]:
+            return
 
 
 def _old_savepoint_note(path: str) -> str:

@@ -91,9 +91,11 @@ class Transport:
         retry: Retry | None = None,
         clock: Clock | None = None,
         note: Callable[[str], object] = str,
+        before_write: Callable[[], object] = lambda: None,
     ) -> None:
         """Open a session. `scrub` is applied to all text of a service, `note` receives messages about retries.
 
+        `before_write` is called just before each write is sent, and raises NotSent if it must not be.
         Requests are sent to `hosts` only, without them to the vendor's and this machine. Raises UsageError.
         """
         self._hosts = hosts or Hosts()
@@ -103,6 +105,7 @@ class Transport:
         self._retry = retry or Retry()
         self.clock = clock or Clock()
         self._note = note
+        self._before_write = before_write
         self._throttles: dict[str, Throttle] = {}
         self._full_since: dict[str, float] = {}
         self._usage: dict[AuthBase, _Usage] = {}
@@ -185,6 +188,8 @@ class Transport:
         proxies = {"http": "", "https": ""} if _is_local(address) else None
         try:
             with throttle.acquire():
+                if call.write:
+                    self._before_write()
                 response = self._session.request(
                     call.method,
                     url,

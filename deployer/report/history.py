@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -19,8 +19,8 @@ NO_OUTCOME = "outcome not recorded"
 _COLOURS = {Result.DONE: "green", Result.FAILED: "red", Result.UNKNOWN: "magenta"}
 
 
-def text(intents: Iterable[Intent]) -> str:
-    """Return each apply with its requests, in the order of the file."""
+def text(intents: Iterable[Intent], taken_over: Mapping[str, str]) -> str:
+    """Return each apply with its requests, the newest last; `taken_over` has the runs that died."""
     blocks = []
     for _, group in groupby(intents, key=lambda intent: intent.run):
         requests = list(group)
@@ -29,6 +29,8 @@ def text(intents: Iterable[Intent]) -> str:
         head = (
             f"{_time(first.time)} to {first.target} (project {first.project_id}) by {first.author}{revision}"
         )
+        if by := taken_over.get(first.run):
+            head += f"; did not end, its lock was taken over by run {by}"
         blocks.append(
             "\n".join([click.style(printable(head), bold=True), *(_request(request) for request in requests)])
         )
@@ -48,16 +50,20 @@ def _request(intent: Intent) -> str:
             ),
         )
     )
+    planned = ", perhaps not sent" if intent.is_planned and not intent.settled else ""
     action = "" if intent.action == intent.call else f" ({intent.action})"
     return (
         f"  {printable(f'{_time(intent.time)} {intent.call}{action} {intent.identity}')}: "
-        f"{click.style(printable(result), fg=colour)}{printable(f', {ids}' if ids else '')}\n"
+        f"{click.style(printable(result), fg=colour)}{printable(f', {ids}' if ids else '')}{planned}\n"
         f"      {printable(f'{intent.source}: {intent.reason}')}"
     )
 
 
-def data(intents: Iterable[Intent]) -> dict[str, Any]:
-    """Return the history as JSON data; `result` is null where no outcome is recorded."""
+def data(intents: Iterable[Intent], taken_over: Mapping[str, str]) -> dict[str, Any]:
+    """Return the history as JSON data; `result` is null where no outcome is recorded.
+
+    `planned` is true for a request that a run may have sent before it died.
+    """
     requests = [
         {
             "run": intent.run,
@@ -78,6 +84,8 @@ def data(intents: Iterable[Intent]) -> dict[str, Any]:
             "ended": _iso(intent.ended) if intent.ended else None,
             "message": intent.message,
             "request_id": intent.request_id or None,
+            "planned": intent.is_planned,
+            "taken_over_by": taken_over.get(intent.run),
         }
         for intent in intents
     ]

@@ -190,7 +190,7 @@ class Chain:
 
 
 _PERMISSION = "give the CI job the permission to write to the repository"
-_BRANCH = "if the host takes no refs but branches and tags, set state: {git: {branch: deployer-state}} for all who deploy"
+_BRANCH = "if the host takes only branches and tags, set state: {git: {branch: deployer-state}}"
 _PROTECTED = "allow whoever deploys to push to this branch, or remove its protection"
 
 # What to do about an error, by its words in git or at the hosts.
@@ -203,8 +203,8 @@ _ADVICE = (
     (r"hidden ref|funny refname|pre-receive hook declined|hook declined", ""),
     (r"non-fast-forward|denyNonFastForwards", "the host does not allow replacing the history of a ref"),
     (
-        r"permission to .* denied|returned error: 403|not allowed to (push|upload)|write access.* not granted|deploy key"
-        r"|access denied|read.only|insufficient permission",
+        r"permission to .* denied|returned error: 403|not allowed to (push|upload)|write access.* not granted"
+        r"|deploy key|access denied|read.only|insufficient permission",
         _PERMISSION,
     ),
     (
@@ -228,7 +228,8 @@ def _permission(environment: Mapping[str, str]) -> str:
     if environment.get("GITHUB_ACTIONS"):
         return "give the job `permissions: contents: write`"
     if environment.get("GITLAB_CI"):
-        return "allow Git push requests to the repository in Settings > CI/CD > Job token permissions, or use a project access token"
+        setting = "Settings > CI/CD > Job token permissions > Allow Git push requests to the repository"
+        return f"turn on {setting}, or use a project access token"
     return _PERMISSION
 
 

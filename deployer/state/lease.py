@@ -7,6 +7,7 @@ cannot send one after its lock was taken over.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
@@ -95,6 +96,7 @@ class Lease:
                 try:
                     return self._acquired(seen, None if is_own else dead, since)
                 except Rejected:
+                    self._added.clear()
                     seen, since = self._store.read(), now()
                     continue
             if now() >= deadline:
@@ -163,44 +165,36 @@ class Lease:
                 self._added[file] = self._added.get(file, b"") + lines
 
     def _keep_renewing(self) -> None:
+        """Renew the lock when it is due or wanted, until it is released or lost."""
         problem = ""
-        while True:
+        while not self._lost:
             with self._changed:
-                due = self._renewed_at + self._lock.lease * RENEWAL
-                while not self._is_ending and not self._is_wanted and now() < due:
+                pause = min(1.0, self._lock.lease / 20) if problem else 0.0
+                due = max(now() + pause, self._renewed_at + self._lock.lease * RENEWAL)
+                while not self._is_ending and not (self._is_wanted and not problem) and now() < due:
                     self._changed.wait(max(0.0, min(due - now(), 1.0)))
                 if self._is_ending:
                     return
             try:
                 self._renew()
                 problem = ""
-            except Rejected:
-                return
             except StateError as error:
-                if not problem:
+                if not problem and not self._lost:
                     self._note(f"cannot renew the lock, trying again: {error}")
                 problem = str(error)
-            if problem:
                 self._fail_after_lease(problem)
-                if self._lost:
-                    return
-                time.sleep(min(1.0, self._lock.lease / 20))
 
     def _renew(self) -> None:
         """Write once, on top of the tip even if an earlier write of this run took effect late.
 
-        Raises Rejected if the lock is another run's, and StateError.
+        Raises StateError.
         """
         try:
             self._write(self._held)
         except Rejected:
             seen = self._store.read()
             if seen.lock is None or seen.lock.run != self._lock.run:
-                self._lose(
-                    f"the lock was taken over by {seen.lock}"
-                    if seen.lock
-                    else "the lock was removed (deployer unlock)"
-                )
+                self._lose(_lost_words(seen.lock))
                 raise
             self._write(seen)
 
@@ -247,14 +241,14 @@ class Lease:
         if self._thread is None:
             return ""
         self._thread.join()
-        lock = replace(self._lock, nonce=uuid.uuid4().hex, is_ended=True) if keep else None
-        problem = self._lost
-        for attempt in range(0 if problem else RELEASE_ATTEMPTS):
+        own = replace(self._lock, nonce=uuid.uuid4().hex, is_ended=True) if keep else None
+        after, problem = own, ""
+        for attempt in range(RELEASE_ATTEMPTS):
             if attempt:
                 time.sleep(min(2.0**attempt / 2, self._lock.lease / 10))
             try:
-                self._store.swap(self._held, lock, self._runs(self._held))
-                return ""
+                self._store.swap(self._held, after, self._runs(self._held))
+                return self._lost
             except Rejected as error:
                 problem = str(error)
                 try:
@@ -262,27 +256,36 @@ class Lease:
                 except StateError as failure:
                     problem = str(failure)
                     continue
-                if self._held.lock is None or self._held.lock.run != self._lock.run:
-                    # Also after a release whose response was lost, and that took effect late.
-                    return "" if self._is_written() else f"the lock was taken over by {self._held.lock}"
+                is_own = self._held.lock is not None and self._held.lock.run == self._lock.run
+                if not is_own and self._is_written():
+                    return ""  # the response was lost, or the write took effect late
+                if not is_own:
+                    self._lost = self._lost or _lost_words(self._held.lock)
+                # The outcomes are of use to the others, whoever has the lock now.
+                after = own if is_own else self._held.lock
             except StateError as error:
                 problem = str(error)
-        return problem
+        return self._lost or problem
 
     def _is_written(self) -> bool:
         return (self._held.runs.get(self._file) or b"") == self._content()
 
 
-def _taken_over(dead: Lock, by: Lock) -> bytes:
-    import json
+def _lost_words(other: Lock | None) -> str:
+    return f"the lock was taken over by {other}" if other else "the lock was removed (deployer unlock)"
 
+
+def unlocked_line(dead: Lock) -> bytes:
+    """Return the line for the journal of a run whose lock a user removes."""
+    return _line_of(dead, "deployer unlock")
+
+
+def _taken_over(dead: Lock, by: Lock) -> bytes:
+    return _line_of(dead, by.run)
+
+
+def _line_of(dead: Lock, by: str) -> bytes:
+    """Return the line for the journal of a run that did not end, in the format of `deployer.apply.journal`."""
     time_text = datetime.now(UTC).isoformat(timespec="milliseconds")
-    record = {
-        "format": 1,
-        "event": "taken-over",
-        "run": dead.run,
-        "time": time_text,
-        "by": by.run,
-        "author": by.author,
-    }
+    record = {"format": 1, "event": "taken-over", "run": dead.run, "time": time_text, "by": by}
     return json.dumps(record).encode() + b"\n"

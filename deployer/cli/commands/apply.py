@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
-from deployer.cli import saved_plan_options, session
+from deployer.cli import locks, saved_plan_options, session
 from deployer.cli.approval import APPLY, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
-from deployer.cli.execute import execute, wait_for_consistency
+from deployer.cli.execute import execute
 from deployer.cli.options import (
     Options,
     confirm_option,
     hide_live_option,
     limit_option,
     live_values,
+    lock_timeout_option,
     project_command,
     rerun_option,
     show_live_option,
@@ -53,6 +55,7 @@ EXAMPLES = examples(
 @show_live_option
 @hide_live_option
 @limit_option
+@lock_timeout_option
 @click.option(
     "--wait",
     is_flag=False,
@@ -81,6 +84,7 @@ def command(
     show_live: bool,
     hide_live: bool,
     limits: Sequence[str],
+    lock_timeout: float | None,
     wait: str | None,
     parallelism: int,
     fail_fast: bool,
@@ -100,9 +104,13 @@ def command(
     session.require_valid(loaded, show_warnings=True)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
-    with session.locked(loaded), session.connected(loaded, secrets, stop_signal) as client:
-        wait_for_consistency(loaded)
-        plan, live = session.plan(client, loaded, limits=allowed, live_values=shown)
+    with (
+        locks.hold(loaded, secrets, "apply", lock_timeout, stop_signal) as held,
+        session.connected(loaded, secrets, stop_signal, held.require) as client,
+    ):
+        plan, live = held.plan(
+            client, partial(session.plan, client, loaded, limits=allowed, live_values=shown)
+        )
         out(text.plan(plan, hides_others=not hide_live))
         if not _is_expected(plan, expect, saved):
             err("No changes were applied.")
@@ -119,7 +127,7 @@ def command(
         out()
         until = Until(wait) if wait else Until.SUBMITTED
         apply_options = ApplyOptions(parallelism, fail_fast, until)
-        return execute(loaded, client, plan, live, secrets, stop_signal, apply_options, APPLY)
+        return execute(held, client, plan, live, apply_options, APPLY)
 
 
 def _secrets_available(plan: Plan, secrets: Secrets) -> bool:

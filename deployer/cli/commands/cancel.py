@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import click
 
-from deployer.cli import session
+from deployer.cli import locks, session
 from deployer.cli.approval import CANCEL, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
-from deployer.cli.execute import execute, wait_for_consistency
-from deployer.cli.options import Options, confirm_option, limit_option, project_command, yes_option
+from deployer.cli.execute import execute
+from deployer.cli.options import (
+    Options,
+    confirm_option,
+    limit_option,
+    lock_timeout_option,
+    project_command,
+    yes_option,
+)
 from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
 from deployer.report import text
@@ -32,10 +40,17 @@ EXAMPLES = examples(
 @yes_option
 @confirm_option
 @limit_option
+@lock_timeout_option
 @click.option("--all", "everything", is_flag=True, help="Select all jobs of the project.")
 @project_command
 def command(
-    options: Options, *, yes: bool, confirm: str | None, limits: Sequence[str], everything: bool
+    options: Options,
+    *,
+    yes: bool,
+    confirm: str | None,
+    limits: Sequence[str],
+    lock_timeout: float | None,
+    everything: bool,
 ) -> Exit:
     """Cancel the active runs of the selected batches, sessions and MRS jobs, and stop Flink jobs.
 
@@ -56,9 +71,13 @@ def command(
     session.require_valid(loaded)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
-    with session.locked(loaded, "cancel"), session.connected(loaded, secrets, stop_signal) as client:
-        wait_for_consistency(loaded)
-        plan, live = session.plan(client, loaded, table=cancellation, limits=allowed)
+    with (
+        locks.hold(loaded, secrets, "cancel", lock_timeout, stop_signal) as held,
+        session.connected(loaded, secrets, stop_signal, held.require) as client,
+    ):
+        plan, live = held.plan(
+            client, partial(session.plan, client, loaded, table=cancellation, limits=allowed)
+        )
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
         out(text.plan(plan, verbose=True))
@@ -69,4 +88,4 @@ def command(
             out("No jobs were cancelled.")
             return Exit.ERROR
         out()
-        return execute(loaded, client, plan, live, secrets, stop_signal, ApplyOptions(PARALLELISM), CANCEL)
+        return execute(held, client, plan, live, ApplyOptions(PARALLELISM), CANCEL)

@@ -7,14 +7,16 @@ from pathlib import Path
 import click
 
 from deployer.apply import journal
-from deployer.cli import session
+from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command, selector
 from deployer.cli.state_folder import require_own_state
 from deployer.errors import Exit, UsageError
 from deployer.escape import json_text
 from deployer.model import Job, Source
-from deployer.project.load import STATE_FOLDER
+from deployer.project.load import STATE_FOLDER, Project
+from deployer.project.load import load as load_project
+from deployer.project.target import Target
 from deployer.report import history, text
 from deployer.report.terminal import err, out
 
@@ -36,25 +38,26 @@ EXAMPLES = examples(
 )
 @project_command
 def command(options: Options, style: str, limit: int) -> Exit:
-    """Show the requests that apply and cancel sent from this folder, newest last, with their outcomes.
+    """Show the requests that apply and cancel sent, newest last, with their outcomes.
 
-    PATH only selects the project; -t and --select name=GLOB or kind=KIND select among its requests.
+    They are those sent from this folder and, with a shared state, from all machines during the last 30 days. PATH
+    only selects the project; -t and --select name=GLOB or kind=KIND select among its requests.
     """
     if any("label." in expression for expression in options.select):
         raise UsageError("--select: labels are not recorded in the journal; use kind= or name=")
     is_selected = selector(options.select)
-    project = session.project_folder(options)
-    require_own_state(project)
-    found = journal.read(project / STATE_FOLDER)
+    project = load_project(session.project_folder(options))
+    require_own_state(project.folder)
+    found = shared_state.history(project, *_targets(project, options.target))
     chosen = [
         intent
         for intent in found.intents
         if options.target in {None, intent.target} and is_selected(_as_job(intent))
     ][-limit:]
     if style == "json":
-        out(json_text(history.data(chosen)))
+        out(json_text(history.data(chosen, found.taken_over)))
     elif chosen:
-        out(history.text(chosen))
+        out(history.text(chosen, found.taken_over))
     else:
         out("No requests recorded.")
     file = Path(STATE_FOLDER) / journal.FILE
@@ -63,6 +66,11 @@ def command(options: Options, style: str, limit: int) -> Exit:
     if found.cut:
         err(text.note(f"{file}: skipped the first {found.cut} bytes"))
     return Exit.DONE
+
+
+def _targets(project: Project, name: str | None) -> list[Target]:
+    """Return the targets whose state is read: a journal may have one that deployer.yaml no longer has."""
+    return [project.targets[target] for target in project.targets if name in {None, target}]
 
 
 def _as_job(intent: journal.Intent) -> Job:

@@ -1,0 +1,60 @@
+"""Requests of earlier runs whose outcome is unknown, against a later plan: what happened to them, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from deployer.apply.journal import FOUND, NOT_FOUND, Intent
+from deployer.model import Action, Change, Plan, Step
+
+# A second request of these does the work twice; the others can be repeated.
+_NOT_REPEATABLE = {Step.CREATE, Step.START}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a later plan shows of a request. `result` is FOUND or NOT_FOUND, `id` the job's."""
+
+    intent: Intent
+    result: str
+    id: str
+    message: str
+
+
+def explained(plan: Plan, intents: Iterable[Intent]) -> Plan:
+    """Return the plan with the reason why a job is submitted although an earlier run may have done so."""
+    earlier = {(intent.identity, intent.call): intent for intent in intents if intent.call in _NOT_REPEATABLE}
+    if not earlier:
+        return plan
+    changes = []
+    for change in plan.changes:
+        found = [earlier.get((change.job.identity, str(step))) for step in change.steps]
+        intent = next((intent for intent in found if intent), None)
+        words = f"{change.reason}; {_attempt(intent)}" if intent else change.reason
+        changes.append(replace(change, reason=words))
+    return replace(plan, changes=tuple(changes))
+
+
+def _attempt(intent: Intent) -> str:
+    verb = "submitted" if intent.call == Step.CREATE else "started"
+    missing = "is not listed" if intent.call == Step.CREATE else "is not running"
+    how = "and did not record the outcome" if not intent.result else "and the outcome is unknown"
+    return f"run {intent.run} may have {verb} it at {intent.time:%H:%M:%S} UTC {how}, but it {missing}"
+
+
+def findings(plan: Plan, intents: Iterable[Intent]) -> Iterator[Finding]:
+    """Yield what the plan shows of requests; nothing of those whose job it does not compare."""
+    changes = {change.job.identity: change for change in plan.changes if change.action is not Action.BLOCKED}
+    for intent in intents:
+        if change := changes.get(intent.identity):
+            yield _finding(intent, change)
+
+
+def _finding(intent: Intent, change: Change) -> Finding:
+    live = change.live
+    if intent.call in change.steps or (intent.call == Step.CREATE and live is None):
+        message = "not listed" if intent.call == Step.CREATE else "still to be done"
+        return Finding(intent, NOT_FOUND, "", message)
+    state = f"{live.state}" if live else "no longer exists"
+    return Finding(intent, FOUND, live.id if live else "", state)

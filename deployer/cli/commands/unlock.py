@@ -1,0 +1,47 @@
+"""`deployer unlock`"""
+
+from __future__ import annotations
+
+import click
+
+from deployer.cli import shared_state
+from deployer.cli.examples import examples
+from deployer.cli.options import Options, project_command, yes_option
+from deployer.cli.shared_state import confirmed, shared_target
+from deployer.errors import DeployerError, Exit
+from deployer.report.terminal import out
+
+EXAMPLES = examples(
+    ("Show who has the lock of the target prod", "deployer state show -t prod"),
+    ("Remove it", "deployer unlock -t prod 0f9c2c487658"),
+)
+
+
+@click.command("unlock", epilog=EXAMPLES)
+@yes_option
+@click.argument("run", metavar="RUN")
+@project_command
+def command(options: Options, run: str, *, yes: bool) -> Exit:
+    """Remove the shared lock of RUN, which has died, without waiting until its lease is over.
+
+    If RUN is still alive, it sends nothing more. A request that it sent before may still take effect, and the next
+    apply does not wait for that.
+    """
+    from deployer.state.lease import unlocked_line
+
+    project, target = shared_target(options)
+    with shared_state.open_state(project, target) as chain:
+        seen = chain.read()
+        if seen.lock is None:
+            out(f"{chain.name} is not locked.")
+            return Exit.DONE
+        if seen.lock.run != run:
+            raise DeployerError(f"the lock is held by another run: {seen.lock}")
+        if not confirmed(f"Remove the lock of {seen.lock}?", yes=yes):
+            out("The lock was not removed.")
+            return Exit.ERROR
+        file = seen.file_of(run)
+        runs = {file: seen.runs[file] + unlocked_line(seen.lock)} if file else {}
+        chain.swap(seen, None, runs)
+    out(f"The lock of run {run} was removed.")
+    return Exit.DONE

@@ -1,0 +1,118 @@
+"""The shared state of a project and target, as `state` of deployer.yaml names it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from deployer.apply import journal
+from deployer.cli.options import Options
+from deployer.cli.session import project_folder
+from deployer.cli.state_folder import require_own_state
+from deployer.cloud.credentials import TOKEN_VARIABLES
+from deployer.errors import UsageError
+from deployer.project.load import STATE_FOLDER, Project, load
+from deployer.project.target import Target
+from deployer.report import text
+from deployer.report.terminal import err
+from deployer.secrets.store import VARIABLES
+from deployer.state.store import LEASE_SECONDS, MAX_LEASE_SECONDS, Snapshot, StateError
+
+if TYPE_CHECKING:
+    from deployer.state.chain import Chain
+
+# The clocks of the machines that use a state may differ by so many seconds.
+CLOCK_SECONDS = 900.0
+
+# The lease in seconds of the locks that this process takes, for tests.
+LEASE_VARIABLE = "DEPLOYER_LOCK_LEASE"
+
+
+def is_shared(project: Project, target: Target) -> bool:
+    """Return whether the state is shared: that of a built-in emulator is always in `.deployer/`."""
+    return project.state.uses_git and not target.emulator
+
+
+@contextmanager
+def open_state(project: Project, target: Target) -> Iterator[Chain]:
+    """Open the shared state. Raises StateError."""
+    from deployer.state.chain import open_chain, ref_name
+
+    ref = ref_name(project.name, target.name, project.state.branch)
+    hidden = [
+        name.strip()
+        for listed in (VARIABLES, TOKEN_VARIABLES)
+        for name in os.environ.get(listed, "").split(",")
+    ]
+    with open_chain(project.folder, project.state.remote, ref, os.environ, hidden) as chain:
+        yield chain
+
+
+def shared_target(options: Options) -> tuple[Project, Target]:
+    """Return the project and the target of a verb about the shared state. Raises UsageError if it is not shared."""
+    project = load(project_folder(options))
+    target = project.target(options.target)
+    if not is_shared(project, target):
+        where = (
+            "of a built-in emulator is never shared" if target.emulator else "is not shared (state: local)"
+        )
+        raise UsageError(f"the state of target '{target.name}' {where}: its lock ends with the process")
+    return project, target
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Ask for confirmation, unless `yes`. Raises UsageError without a terminal."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("cannot prompt without a terminal; use --yes")
+    return click.confirm(question)
+
+
+def lease_seconds() -> float:
+    """Return the lease of new locks. Raises UsageError."""
+    given = os.environ.get(LEASE_VARIABLE, "")
+    if not given:
+        return LEASE_SECONDS
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0
+    if not 1 <= seconds <= MAX_LEASE_SECONDS:
+        raise UsageError(f"{LEASE_VARIABLE}={given}: expected seconds from 1 to {MAX_LEASE_SECONDS:.0f}")
+    return seconds
+
+
+def history(project: Project, *targets: Target) -> journal.History:
+    """Read the journal of this folder and, if the state of `targets` is shared, those of all machines.
+
+    Reports if a shared one cannot be read. Raises DeployerError.
+    """
+    require_own_state(project.folder)
+    snapshots = []
+    for target in targets:
+        if is_shared(project, target):
+            try:
+                with open_state(project, target) as chain:
+                    snapshots.append(chain.read())
+            except StateError as error:
+                err(text.note(f"{error}; only what was sent from this folder is known"))
+    return merged(project, *snapshots)
+
+
+def merged(project: Project, *snapshots: Snapshot) -> journal.History:
+    """Return the history of shared states and of this folder. Raises DeployerError."""
+    if omitted := sum(snapshot.omitted for snapshot in snapshots):
+        err(text.note(f"shared state: {text.count(omitted, 'file')} too large to read"))
+    shared = [content for snapshot in snapshots for content in snapshot.runs.values()]
+    found = journal.read(project.folder / STATE_FOLDER, before=shared)
+    holders = {snapshot.lock.run for snapshot in snapshots if snapshot.lock}
+    # What the holder of the lock has planned is underway; that of a run that died is in doubt.
+    intents = (intent for intent in found.intents if not (intent.is_planned and intent.run in holders))
+    return replace(found, intents=tuple(intents))

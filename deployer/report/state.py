@@ -1,0 +1,38 @@
+"""The shared state as text and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from deployer.escape import printable
+from deployer.report.text import count
+from deployer.state.store import Snapshot
+
+FORMAT_VERSION = "1.0"
+
+
+def text(name: str, snapshot: Snapshot) -> str:
+    """Return where the state is, the holder of its lock, and the number of runs."""
+    if not snapshot.version:
+        return printable(f"{name}: nothing was written yet")
+    days = sorted({file.split("/")[1] for file in snapshot.runs})
+    period = f" from {days[0]} to {days[-1]}" if days else ""
+    size = sum(map(len, snapshot.runs.values()))
+    lines = [
+        f"{name}, commit {snapshot.version[:12]}",
+        f"locked by {snapshot.lock}" if snapshot.lock else "not locked",
+        f"journal: {count(len(snapshot.runs), 'run')}{period}, {size / 1024:.0f} KiB",
+    ]
+    return "\n".join(map(printable, lines))
+
+
+def data(name: str, snapshot: Snapshot) -> dict[str, Any]:
+    """Return the state as JSON data; `lock` is null if there is none, `version` the commit."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "version": snapshot.version or None,
+        "lock": asdict(snapshot.lock) if snapshot.lock else None,
+        "runs": [{"file": file, "bytes": len(content)} for file, content in snapshot.runs.items()],
+    }
