@@ -200,6 +200,8 @@ _ADVICE = (
         "the remote is a shallow clone; set state.git.remote to a complete one",
     ),
     (r"protected branch|GH006|GH013|repository rule violations", _PROTECTED),
+    (r"' exists; cannot create '", "a branch has this name already; set another one: state.git.branch"),
+    (r"cannot lock ref", "another push is in progress, or one was cut off on the host; try again"),
     (r"hidden ref|funny refname|pre-receive hook declined|hook declined", ""),
     (r"non-fast-forward|denyNonFastForwards", "the host does not allow replacing the history of a ref"),
     (
