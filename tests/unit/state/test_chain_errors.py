@@ -86,7 +86,9 @@ def test_a_branch_that_has_the_name_of_the_folder_is_in_the_way(
     project: Path, remote: Remote, chain: OpenChain
 ) -> None:
     remote.git("branch", "deployer-state", "main")
-    assert "'refs/heads/deployer-state' exists" in refused(chain, project, ref=BRANCH)
+    message = refused(chain, project, ref=BRANCH)
+    assert "'refs/heads/deployer-state' exists" in message
+    assert message.endswith("; a branch has this name already; set another one: state.git.branch")
 
 
 def test_a_lock_of_git_itself_is_named(project: Path, remote: Remote, chain: OpenChain) -> None:
@@ -95,7 +97,7 @@ def test_a_lock_of_git_itself_is_named(project: Path, remote: Remote, chain: Ope
     path.parent.mkdir(parents=True)
     path.touch()
     message = refused(chain, project)
-    assert BRANCH_ADVICE not in message
+    assert message.endswith("; another push is in progress, or one was cut off on the host; try again")
     path.unlink()
     assert chain(project).swap(Snapshot(), LOCK, {}).version == remote.refs()[REF]
 
@@ -261,8 +263,3 @@ def test_a_remote_that_is_a_shallow_clone(
     first.swap(Snapshot(), LOCK, {})
     after = second.swap(second.read(), None, {})
     assert first.read() == after
-
-
-def test_words_of_the_host_cannot_steer_a_terminal(project: Path, remote: Remote, chain: OpenChain) -> None:
-    remote.hook("pre-receive", "#!/bin/sh\nprintf 'no\\033[2J\\033]0;x\\007 entry\\n' >&2\nexit 1\n")
-    assert "entry" in refused(chain, project)
