@@ -150,7 +150,7 @@ def publish(workspace: Workspace, remote: Remote, url: str | None = None) -> Non
     git(workspace.folder, "add", ".")
     git(workspace.folder, "commit", "--quiet", "--message=The project")
     git(workspace.folder, "remote", "add", "origin", url or remote.url)
-    git(workspace.folder, "push", "--quiet", remote.url, "main")
+    git(workspace.folder, "push", "--quiet", "--force", remote.url, "main")
     git(workspace.folder, "update-ref", "refs/remotes/origin/main", "main")
 
 
@@ -172,9 +172,7 @@ def checkout(like: Workspace, url: str, folder: Path, *options: str) -> Workspac
 
 @cache
 def _exec_path() -> Path:
-    return Path(
-        subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
-    )
+    return Path(git(Path(), "--exec-path").strip())
 
 
 LIST_FOR_FETCH = "list for fetch"
