@@ -84,7 +84,7 @@ class LoadedProject:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the journals tell of earlier runs. `patience`: the seconds for which a listing may lag behind them.
+    """What the journals have about earlier runs. `patience`: the seconds for which a listing may lag behind them.
 
     `skew`: the seconds by which the clocks of the machines that wrote them may differ.
     """
