@@ -413,6 +413,34 @@ def test_gitlab(empty: Workspace) -> None:
     assert jobs["apply"]["rules"][0] in jobs["workflow"]["rules"]
 
 
+def test_the_page_about_shared_state_shows_what_init_writes(empty: Workspace) -> None:
+    page = (ROOT / "docs" / "state.md").read_text(encoding="utf-8")
+    shown: dict[str, Any] = {}
+    for file, block in re.findall(r"^```yaml\n# (\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        assert file not in shown
+        shown[file] = yaml.safe_load(block)
+    for ci in ("github", "gitlab"):
+        init(empty, ci, f"--ci={ci}")
+        (file,) = scaffold.CI_FILES[ci]
+        written = yaml.safe_load((empty.folder / ci / file).read_text())
+        if ci == "github":
+            jobs = written["jobs"], shown[file]["jobs"]
+            for key in ("env", "permissions"):
+                assert shown[file][key] == written[key]
+            assert shown[file][True]["push"] == written[True]["push"]
+            github = written
+        else:
+            jobs = written, shown[file]
+        assert jobs[1] == {"apply": jobs[0]["apply"]}
+    gitea = shown[".gitea/workflows/deployer.yml"]
+    assert (gitea["env"], gitea["permissions"]) == (github["env"], github["permissions"])
+    (apply,) = gitea["jobs"].values()
+    assert apply["permissions"] == github["jobs"]["apply"]["permissions"]
+    assert apply["steps"][-1] == github["jobs"]["apply"]["steps"][-1]
+    assert "state: git\n" in page
+    assert "state: {git: {branch: deployer-state}}\n" in page
+
+
 @pytest.mark.parametrize("ci", scaffold.CI_FILES)
 def test_runners_of_a_ci_share_their_state(empty: Workspace, ci: str) -> None:
     init(empty, f"--ci={ci}")
