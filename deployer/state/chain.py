@@ -113,7 +113,7 @@ class Chain:
         name, address = self._remote.committer.rstrip(">").split(" <")
         who = ("-c", f"user.name={name}", "-c", f"user.email={address}")
         commit = self._git.run(*who, "commit-tree", tree, "-m", self._message()).decode().strip()
-        self._push(commit, before.version, force=True)
+        self._push(commit, before.version)
         return before.changed(commit, before.lock, {})
 
     def _contents(self, blobs: Mapping[str, str]) -> dict[str, bytes]:
@@ -155,10 +155,11 @@ class Chain:
             .strip()
         )
 
-    def _push(self, commit: str, before: str, *, force: bool = False) -> None:
+    def _push(self, commit: str, before: str) -> None:
         """Push a commit if the tip is still `before`. Raises Rejected if it is not, and StateError."""
         lease = f"--force-with-lease={self._ref}:{before}"
-        source = f"{'+' if force else ''}{commit}:{self._ref}"
+        # A plus before it would win over the lease.
+        source = f"{commit}:{self._ref}"
         try:
             self._git.run("push", "--porcelain", "--no-verify", lease, self._remote.url, source)
         except GitFailed as error:
@@ -199,6 +200,8 @@ _ADVICE = (
         "the remote is a shallow clone; set state.git.remote to a complete one",
     ),
     (r"protected branch|GH006|GH013|repository rule violations", _PROTECTED),
+    (r"' exists; cannot create '", "a branch has this name already; set another one: state.git.branch"),
+    (r"cannot lock ref", "another push is in progress, or one was cut off on the host; try again"),
     (r"hidden ref|funny refname|pre-receive hook declined|hook declined", ""),
     (r"non-fast-forward|denyNonFastForwards", "the host does not allow replacing the history of a ref"),
     (

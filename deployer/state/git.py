@@ -160,7 +160,8 @@ def _is_relative(url: str) -> bool:
 def _committer(settings: Mapping[str, str], environment: Mapping[str, str]) -> str:
     name = environment.get("GIT_COMMITTER_NAME") or settings.get("user.name", "")
     address = environment.get("GIT_COMMITTER_EMAIL") or settings.get("user.email", "")
-    name, address = (re.sub(r"[\x00-\x1f<>]", "", text).strip() for text in (name, address))
+    # A variable need not be UTF-8; the bytes that are not cannot be encoded again.
+    name, address = (re.sub(r"[\x00-\x1f<>\ud800-\udfff]", "", text).strip() for text in (name, address))
     return f"{name} <{address}>" if name and address else "deployer <deployer@localhost>"
 
 

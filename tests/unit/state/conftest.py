@@ -1,0 +1,81 @@
+"""Fixtures for the shared state: a remote, a server for it, and a checkout, without the git settings of anybody."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from deployer.state.chain import Chain, open_chain
+from testing.git_server import GitServer, Remote, bare_repository, publish
+from testing.workspace import Workspace
+
+REF = "refs/deployer/tests/test"
+
+OpenChain = Callable[..., Chain]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder, and no variable that git or ssh reads."""
+    for name in list(os.environ):
+        prefixes = ("GIT_", "SSH_", "GITHUB_", "GITLAB_", "CI", "HW_", "OS_", "HUAWEICLOUD_", "DEPLOYER_")
+        if name.startswith(prefixes) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return folder
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    return bare_repository(tmp_path / "host" / "project.git")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GitServer]:
+    with GitServer(tmp_path / "host") as server:
+        yield server
+
+
+@pytest.fixture
+def project(remote: Remote, tmp_path: Path) -> Path:
+    """A checkout of the remote, by its path."""
+    workspace = Workspace(tmp_path / "project", None)
+    publish(workspace, remote)
+    return workspace.folder
+
+
+@pytest.fixture
+def online(remote: Remote, server: GitServer, tmp_path: Path) -> Path:
+    """A checkout of the remote, over HTTP."""
+    workspace = Workspace(tmp_path / "online", None)
+    publish(workspace, remote, server.url_of(remote))
+    return workspace.folder
+
+
+@pytest.fixture(params=["file", "http"])
+def either(request: pytest.FixtureRequest) -> Path:
+    """A checkout of the remote, by its path and over HTTP."""
+    folder = request.getfixturevalue("project" if request.param == "file" else "online")
+    assert isinstance(folder, Path)
+    return folder
+
+
+@pytest.fixture
+def chain() -> Iterator[OpenChain]:
+    """Opens the state in a checkout, as a process of its own would: `chain(folder)`."""
+    with ExitStack() as stack:
+
+        def open_in(
+            folder: Path, *, ref: str = REF, name: str = "origin", hidden: tuple[str, ...] = ()
+        ) -> Chain:
+            return stack.enter_context(open_chain(folder, name, ref, os.environ, hidden))
+
+        yield open_in
