@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from deployer.apply.journal import FOUND, NOT_FOUND, Intent
 from deployer.model import Action, Change, Plan, Step
@@ -22,7 +23,7 @@ class Finding:
     message: str
 
 
-def explained(plan: Plan, intents: Iterable[Intent]) -> Plan:
+def explained(plan: Plan, intents: Iterable[Intent], now: datetime) -> Plan:
     """Return the plan with the reason why a job is submitted although an earlier run may have done so."""
     earlier = {(intent.identity, intent.call): intent for intent in intents if intent.call in _NOT_REPEATABLE}
     if not earlier:
@@ -31,16 +32,20 @@ def explained(plan: Plan, intents: Iterable[Intent]) -> Plan:
     for change in plan.changes:
         found = [earlier.get((change.job.identity, str(step))) for step in change.steps]
         intent = next((intent for intent in found if intent), None)
-        words = f"{change.reason}; {_attempt(intent)}" if intent else change.reason
+        words = f"{change.reason}; {_attempt(intent, now)}" if intent else change.reason
         changes.append(replace(change, reason=words))
     return replace(plan, changes=tuple(changes))
 
 
-def _attempt(intent: Intent) -> str:
+def _attempt(intent: Intent, now: datetime) -> str:
     verb = "submitted" if intent.call == Step.CREATE else "started"
     missing = "is not listed" if intent.call == Step.CREATE else "is not running"
-    how = "and did not record the outcome" if not intent.result else "and the outcome is unknown"
-    return f"run {intent.run} may have {verb} it at {intent.time:%H:%M:%S} UTC {how}, but it {missing}"
+    how = "the outcome is unknown" if intent.result else "did not record the outcome"
+    age = (now - intent.time).total_seconds()
+    later = f" {age:.0f} s later" if 0 < age < 3600 else ""
+    return (
+        f"run {intent.run} may have {verb} it at {intent.time:%H:%M:%S} UTC, and {how}; it {missing}{later}"
+    )
 
 
 def findings(plan: Plan, intents: Iterable[Intent]) -> Iterator[Finding]:

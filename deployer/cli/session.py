@@ -84,7 +84,7 @@ class LoadedProject:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the journals tell of earlier runs. `patience`: the seconds for which a listing may lag behind them.
+    """What the journals have about earlier runs. `patience`: the seconds for which a listing may lag behind them.
 
     `skew`: the seconds by which the clocks of the machines that wrote them may differ.
     """
@@ -335,7 +335,7 @@ def plan(
         limits=limits or {},
         marks=project.records_ownership,
     )
-    new_plan = explained(new_plan, journal.unsettled(known.history, target.name))
+    new_plan = explained(new_plan, journal.unsettled(known.history, target.name), datetime.now(UTC))
     new_plan = replace(new_plan, scope=heading)
     names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))
     if not names:

@@ -43,6 +43,13 @@ CI_FILES: Mapping[str, Mapping[str, str]] = {
     "none": {},
 }
 
+# Each job of a CI has a folder of its own: .deployer/ in it keeps no two of them apart.
+_STATE = """\
+# One apply at a time, on all machines that push to this repository: the lock and the journal are stored in it, in
+# refs/deployer/. A host that accepts only branches needs {git: {branch: deployer-state}} instead.
+state: git
+"""
+
 # A string that needs no quotes, if it does not look like a number or a boolean.
 _UNQUOTED = re.compile(r"(?=.*[A-Za-z])[\w/][\w./-]*( [\w./-]+)*", re.ASCII)
 
@@ -78,7 +85,8 @@ def files(name: str, kinds: Sequence[str], ci: str) -> dict[str, str]:
     manifests = dict(_manifest(kind) for kind in KINDS.values() if kind.name in kinds)
     used = set(re.findall(r"\{\{ (\w+) \}\}", "".join(manifests.values())))
     values = {file: _used_values(_starter(file), used) for file in VALUES_FILES}
-    project = {PROJECT_FILE: Template(_starter("deployer.yaml")).substitute(name=_inline(name))}
+    state = _STATE if CI_FILES[ci] else ""
+    project = {PROJECT_FILE: Template(_starter("deployer.yaml")).substitute(name=_inline(name), state=state)}
     pipeline = {file: _starter(template) for file, template in CI_FILES[ci].items()}
     ignored = {GITIGNORE: f"# State of deployer.\n{STATE_FOLDER}/\n"}
     return {**project, **values, **manifests, **pipeline, **ignored}

@@ -244,6 +244,7 @@ def test_no_option_on_a_page_is_made_up(page: Path) -> None:
     foreign |= {"--bucket", "--class", "--date", "--deploy-mode", "--master", "--num-executors"}  # of jobs
     foreign |= {"--out", "--region", "--topic", "--window", "--password"}
     foreign |= {"--commit", "--event", "--jq", "--json", "--name", "--workflow"}  # of gh
+    foreign |= {"--add", "--global"} if page.name == "state.md" else set()  # of git
     foreign |= {"--update"} if page == CONTRIBUTING else set()  # of the scenarios
     foreign |= {"--regions"} if page.name == "errors.md" else set()  # of a job
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text_of(page))) <= known | foreign

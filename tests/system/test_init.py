@@ -22,6 +22,7 @@ from deployer.errors import Exit
 from deployer.kinds import KINDS
 from deployer.kinds.tables import parse_table
 from deployer.manifests import scaffold
+from deployer.project.load import load
 from system.test_fifth_kind import copy
 from testing.slow import sampled
 from testing.workspace import ROOT, Workspace
@@ -100,7 +101,7 @@ def test_the_commands_that_it_names_work(empty: Workspace, monkeypatch: pytest.M
 
 def test_prod_is_reached_when_it_is_filled_in(workspace: Workspace) -> None:
     (workspace.folder / "deployer.yaml").unlink()
-    init(workspace, kinds=list(KINDS))
+    init(workspace, "--ci=none", kinds=list(KINDS))
     project = workspace.folder / "deployer.yaml"
     endpoints = json.dumps(dict.fromkeys(("dli", "mrs"), workspace.url))
     text = project.read_text().replace("# projectId:", "projectId:")
@@ -349,20 +350,51 @@ def test_github(empty: Workspace) -> None:
     assert (plan["if"], apply["if"]) == ("github.event_name == 'pull_request'", "github.event_name == 'push'")
     assert workflow["permissions"] == {"contents": "read"}
     assert plan["permissions"] == {"contents": "read", "pull-requests": "write"}
-    assert "permissions" not in apply
+    assert apply["permissions"] == {"contents": "write"}
     for step in (*plan["steps"], *apply["steps"]):
+        token = {"GH_TOKEN": "${{ github.token }}"}
         secret = {"HW_AUTH_TOKEN": "${{ secrets.HW_AUTH_TOKEN }}"}
         needs_it = bool(re.match(r"deployer (plan|apply)", step.get("run", "")))
-        assert needs_it == (step.get("env") == secret)
+        assert needs_it == (step.get("env") == secret | token)
+        assert needs_it == ("secrets." in str(step))
+        if "uses" in step:
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"])
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"] == {"persist-credentials": False}
     forks = [step.get("if") for step in plan["steps"] if "env" in step]
     assert forks == ["github.event.pull_request.head.repo.full_name == github.repository"] * 2
     assert all("if" not in step for step in plan["steps"] if "validate" in step.get("run", ""))
 
 
+def test_git_gets_the_credential_of_a_step(empty: Workspace) -> None:
+    init(empty)
+    workflow = yaml.safe_load((empty.folder / ".github/workflows/deployer.yml").read_text())
+    given = {name: str(value) for name, value in workflow["env"].items()}
+    given["GIT_CONFIG_KEY_0"] = given["GIT_CONFIG_KEY_0"].replace(
+        "${{ github.server_url }}", "https://github.example"
+    )
+    git = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+    for host, password in (("github.example", "a-token"), ("evil.example", None)):
+        ran = subprocess.run(
+            ["git", "credential", "fill"],
+            input=f"protocol=https\nhost={host}\n\n",
+            env={"PATH": os.environ["PATH"], "GH_TOKEN": "a-token", **git, **given},
+            cwd=empty.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        answer = dict(line.split("=", 1) for line in ran.stdout.splitlines())
+        assert answer.get("password") == password
+        assert answer.get("username") == ("x-access-token" if password else None)
+
+
 def test_github_is_as_the_readme_tells(empty: Workspace) -> None:
     init(empty)
     documented = re.findall(
-        r"^ *- ((?:uses|run): .*)$", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^ *- ((?:uses|run): .*?)(?: # v[0-9.]+)?$",
+        (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     steps = [
         f"{key}: {step[key]}" for step in ci_steps(empty, "github") for key in ("uses", "run") if key in step
@@ -379,6 +411,43 @@ def test_gitlab(empty: Workspace) -> None:
     assert rule["if"].endswith("$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID")
     assert "rules" not in jobs["validate"]
     assert jobs["apply"]["rules"][0] in jobs["workflow"]["rules"]
+
+
+def test_the_page_about_shared_state_shows_what_init_writes(empty: Workspace) -> None:
+    page = (ROOT / "docs" / "state.md").read_text(encoding="utf-8")
+    shown: dict[str, Any] = {}
+    for file, block in re.findall(r"^```yaml\n# (\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        assert file not in shown
+        shown[file] = yaml.safe_load(block)
+    for ci in ("github", "gitlab"):
+        init(empty, ci, f"--ci={ci}")
+        (file,) = scaffold.CI_FILES[ci]
+        written = yaml.safe_load((empty.folder / ci / file).read_text())
+        if ci == "github":
+            jobs = written["jobs"], shown[file]["jobs"]
+            for key in ("env", "permissions"):
+                assert shown[file][key] == written[key]
+            assert shown[file][True]["push"] == written[True]["push"]
+            github = written
+        else:
+            jobs = written, shown[file]
+        assert jobs[1] == {"apply": jobs[0]["apply"]}
+    gitea = shown[".gitea/workflows/deployer.yml"]
+    assert (gitea["env"], gitea["permissions"]) == (github["env"], github["permissions"])
+    (apply,) = gitea["jobs"].values()
+    assert apply["permissions"] == github["jobs"]["apply"]["permissions"]
+    assert apply["steps"][-1] == github["jobs"]["apply"]["steps"][-1]
+    assert "state: git\n" in page
+    assert "state: {git: {branch: deployer-state}}\n" in page
+
+
+@pytest.mark.parametrize("ci", scaffold.CI_FILES)
+def test_runners_of_a_ci_share_their_state(empty: Workspace, ci: str) -> None:
+    init(empty, f"--ci={ci}")
+    text = (empty.folder / "deployer.yaml").read_text()
+    assert load(empty.folder).state.uses_git == (ci != "none")
+    assert ("state" in yaml.safe_load(text)) == ("refs/deployer/" in text) == (ci != "none")
+    assert max(map(len, text.splitlines())) <= 115
 
 
 def test_ci_can_be_left_out(empty: Workspace) -> None:
