@@ -58,10 +58,12 @@ class Remote:
     """A remote of a checkout. `url` may have credentials; `shown` has none.
 
     `settings` are the settings with which the checkout reaches it, `committer` is the user's name and address.
+    Relative paths in them, and in variables such as GIT_SSH_COMMAND, are relative to `top`, that of the checkout.
     """
 
     name: str
     url: str
+    top: Path
     settings: tuple[tuple[str, str], ...] = ()
     committer: str = "deployer <deployer@localhost>"
 
@@ -73,13 +75,15 @@ class Remote:
 class Git:
     """git in a bare repository, without hooks and prompts, and without the credentials of the services."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, started_in: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
+        self._started_in = started_in
         self._environment = environment
 
     def run(self, *arguments: str, data: bytes = b"", seconds: float = SECONDS) -> bytes:
         """Return the output of git. Raises GitFailed."""
-        return _run(self._folder, arguments, self._environment, data, seconds)
+        words = (f"--git-dir={self._folder}", *arguments)
+        return _run(self._started_in, words, self._environment, data, seconds)
 
 
 @contextmanager
@@ -90,8 +94,8 @@ def git_for(remote: Remote, environment: Mapping[str, str], hidden: Collection[s
     """
     given = _for_remote(remote, _without_secrets(environment, hidden))
     with tempfile.TemporaryDirectory(prefix="deployer-state-", ignore_cleanup_errors=True) as folder:
-        git = Git(Path(folder), given)
-        git.run("init", "--quiet", "--bare", "--template=", ".")
+        git = Git(Path(folder), remote.top, given)
+        git.run("init", "--quiet", "--bare", "--template=")
         yield git
 
 
@@ -114,7 +118,7 @@ def find_remote(
         settings = [
             _setting(record) for record in ask("config", "--list", "--includes", "-z").split("\0") if record
         ]
-        top = ask("rev-parse", "--show-toplevel").strip()
+        top = Path(ask("rev-parse", "--show-toplevel").strip())
     except GitFailed as error:
         if "dubious ownership" in error.errors:
             words = f"belongs to another user; run: git config --global --add safe.directory {checkout.absolute()}"
@@ -137,9 +141,9 @@ def find_remote(
     # Reading from another place than the one that is written to would show an old state.
     url = ask("remote", "get-url", "--push", name).splitlines()[0]
     if _is_relative(url):
-        url = os.path.normpath(Path(top, url))
+        url = os.path.normpath(top / url)
     kept = tuple((key, value) for key, value in settings if _SETTINGS.fullmatch(key))
-    return Remote(name, url, kept, _committer(dict(settings), environment))
+    return Remote(name, url, top, kept, _committer(dict(settings), environment))
 
 
 def without_credentials(url: str) -> str:

@@ -140,6 +140,43 @@ def test_an_ssh_command_of_the_environment_wins(
     assert REF in remote.refs()
 
 
+@pytest.mark.parametrize("where", ["variable", "setting"])
+def test_a_relative_path_is_one_from_the_top_of_the_checkout(
+    remote: Remote, project: Path, chain: OpenChain, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """As git itself does it; a key beside the sources is named so: `ssh -i deploy_key`."""
+    script(project / "tools" / "ssh", 'shift; exec sh -c "$*"')
+    git(project, "remote", "set-url", "origin", f"ssh://git@host.invalid{remote.folder}")
+    git(project, "config", "ssh.variant", "simple")
+    if where == "variable":
+        monkeypatch.setenv("GIT_SSH_COMMAND", "./tools/ssh")
+    else:
+        git(project, "config", "core.sshCommand", "./tools/ssh")
+    inner = project / "inner"
+    inner.mkdir()
+    use(chain, inner)
+    assert REF in remote.refs()
+
+
+@pytest.mark.parametrize("where", ["variable", "setting"])
+def test_a_proxy_is_used(
+    project: Path,
+    remote: Remote,
+    server: GitServer,
+    chain: OpenChain,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    git(project, "remote", "set-url", "origin", f"http://host.invalid/{remote.folder.name}")
+    if where == "variable":
+        monkeypatch.setenv("http_proxy", server.url)
+    else:
+        git(project, "config", "http.http://host.invalid.proxy", server.url)
+    use(chain, project)
+    assert REF in remote.refs()
+    assert {call.path.split("/project.git")[0] for call in server.calls} == {"http://host.invalid"}
+
+
 def test_ssh_asks_nothing(
     project: Path, chain: OpenChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
