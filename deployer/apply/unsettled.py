@@ -44,7 +44,7 @@ def _attempt(intent: Intent, now: datetime) -> str:
     age = (now - intent.time).total_seconds()
     later = f" {age:.0f} s later" if 0 < age < 3600 else ""
     return (
-        f"run {intent.run} may have {verb} it at {intent.time:%H:%M:%S} UTC, and {how}; it {missing}{later}"
+        f"run {intent.run} may have {verb} it at {intent.time:%Y-%m-%d %H:%M:%S} UTC, and {how}; it {missing}{later}"
     )
 
 

@@ -36,7 +36,7 @@ def command(options: Options, run: str, *, yes: bool) -> Exit:
             out(f"{chain.name} is not locked.")
             return Exit.DONE
         if seen.lock.run != run:
-            raise DeployerError(f"the lock is held by another run: {seen.lock}")
+            raise DeployerError(f"the lock is not held by run {run}, but by {seen.lock}")
         if not confirmed(f"Remove the lock of {seen.lock}?", yes=yes):
             out("The lock was not removed.")
             return Exit.ERROR
