@@ -144,7 +144,7 @@ def find_remote(
 
 def without_credentials(url: str) -> str:
     """Return a URL, or a text with URLs, without user names, passwords and tokens."""
-    return re.sub(r"(?<=://)[^/\s@]*@", "", url)
+    return re.sub(r"(?<=://)[^/\s]*@", "", url)
 
 
 def _setting(record: str) -> tuple[str, str]:

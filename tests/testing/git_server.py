@@ -62,6 +62,18 @@ def git(folder: Path, *arguments: str, text: str | None = None) -> str:
     ).stdout
 
 
+def without_settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `home` an empty home folder, and remove the variables that git, ssh and CI systems set."""
+    for name in list(os.environ):
+        prefixes = ("GIT_", "SSH_", "GITHUB_", "GITLAB_", "CI_", "DEPLOYER_")
+        if name.startswith(prefixes) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
 @dataclass(frozen=True)
 class Remote:
     """A bare repository, as a host keeps it."""
@@ -150,7 +162,7 @@ def publish(workspace: Workspace, remote: Remote, url: str | None = None) -> Non
     git(workspace.folder, "add", ".")
     git(workspace.folder, "commit", "--quiet", "--message=The project")
     git(workspace.folder, "remote", "add", "origin", url or remote.url)
-    git(workspace.folder, "push", "--quiet", remote.url, "main")
+    git(workspace.folder, "push", "--quiet", "--force", remote.url, "main")
     git(workspace.folder, "update-ref", "refs/remotes/origin/main", "main")
 
 
@@ -163,18 +175,16 @@ def clone(url: str, folder: Path, *options: str) -> Path:
 def checkout(like: Workspace, url: str, folder: Path, *options: str) -> Workspace:
     """Clone a published workspace again, as a second runner does; `options` are those of `git clone`."""
     clone(url, folder, *options)
-    # Written into the clone it is what is there already, so that nothing is changed.
+    file = folder / "deployer.yaml"
+    published = file.read_bytes()
     copy = Workspace(folder, like.capture, like.url, like.targets, like.project)
-    for name in ("deployer.yaml",):
-        (folder / name).write_bytes((like.folder / name).read_bytes())
+    file.write_bytes(published)
     return copy
 
 
 @cache
 def _exec_path() -> Path:
-    return Path(
-        subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
-    )
+    return Path(git(Path(), "--exec-path").strip())
 
 
 LIST_FOR_FETCH = "list for fetch"

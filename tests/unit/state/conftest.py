@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployer.state.chain import Chain, open_chain
-from testing.git_server import GitServer, Remote, bare_repository, publish
+from testing.git_server import GitServer, Remote, bare_repository, publish, without_settings
 from testing.workspace import Workspace
 
 REF = "refs/deployer/tests/test"
@@ -21,16 +21,8 @@ OpenChain = Callable[..., Chain]
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home folder, and no variable that git or ssh reads."""
-    for name in list(os.environ):
-        prefixes = ("GIT_", "SSH_", "GITHUB_", "GITLAB_", "CI", "HW_", "OS_", "HUAWEICLOUD_", "DEPLOYER_")
-        if name.startswith(prefixes) or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    return folder
+    without_settings(tmp_path / "home", monkeypatch)
+    return tmp_path / "home"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from deployer.state.chain import Chain
 from deployer.state.store import Lock, Rejected, Snapshot, StateError
-from testing.faults import Fault, hangs_up, says
+from testing.faults import Call, Fault, hangs_up, says
 from testing.git_server import (
     FETCH,
     LIST,
@@ -124,7 +124,12 @@ def test_a_ref_that_somebody_removed_is_written_anew(either: Path, remote: Remot
 
 # --- faults on the way
 
-ANSWERS = {"hangs up": hangs_up, "502": lambda *, after: says(502, "bad gateway", after=after)}
+
+def bad_gateway(*, after: bool) -> Fault:
+    return says(502, "bad gateway", after=after)
+
+
+ANSWERS: dict[str, Callable[..., Fault]] = {"hangs up": hangs_up, "502": bad_gateway}
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -160,8 +165,8 @@ def test_a_lost_answer_to_a_write_that_somebody_has_built_upon_is_a_rejection(
     """What is there then must be read again, whoever wrote it."""
     store, other = chain(online), chain(online)
 
-    def built_upon(call: object) -> None:
-        hangs_up(after=True)(call)  # type: ignore[arg-type]
+    def built_upon(call: Call) -> None:
+        call.forward()
         remote.write(REF, {"lock.json": "{}"}, parent=remote.refs()[REF])
 
     server.rule(PUSH, built_upon, nth=1)
