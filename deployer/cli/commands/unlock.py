@@ -12,8 +12,8 @@ from deployer.errors import DeployerError, Exit
 from deployer.report.terminal import out
 
 EXAMPLES = examples(
-    ("Show who has the lock of the target prod", "deployer state show -t prod"),
-    ("Remove it", "deployer unlock -t prod 0f9c2c487658"),
+    ("Remove the lock of a run on the target prod", "deployer unlock -t prod 0f9c2c487658"),
+    ("Show first which run that is", "deployer state show -t prod"),
 )
 
 
