@@ -59,10 +59,10 @@ def shared_target(options: Options) -> tuple[Project, Target]:
     project = load(project_folder(options))
     target = project.target(options.target)
     if not is_shared(project, target):
-        where = (
-            "of a built-in emulator is never shared" if target.emulator else "is not shared (state: local)"
+        why = "is a built-in emulator" if target.emulator else "has state: local"
+        raise UsageError(
+            f"target '{target.name}' {why}, so it has no shared lock: its lock ends with the process"
         )
-        raise UsageError(f"the state of target '{target.name}' {where}: its lock ends with the process")
     return project, target
 
 
@@ -101,6 +101,8 @@ def history(project: Project, *targets: Target) -> journal.History:
             try:
                 with open_state(project, target) as chain:
                     snapshots.append(chain.read())
+                if holder := snapshots[-1].lock:
+                    err(text.note(f"the lock is held by {holder}; its changes may not be shown"))
             except StateError as error:
                 err(text.note(f"{error}; only what was sent from this folder is known"))
     return merged(project, *snapshots)

@@ -12,6 +12,7 @@ import click
 from deployer.apply.journal import Intent
 from deployer.escape import printable
 from deployer.model import Result
+from deployer.state.lease import UNLOCK
 
 FORMAT_VERSION = "1.0"
 
@@ -30,7 +31,8 @@ def text(intents: Iterable[Intent], taken_over: Mapping[str, str]) -> str:
             f"{_time(first.time)} to {first.target} (project {first.project_id}) by {first.author}{revision}"
         )
         if by := taken_over.get(first.run):
-            head += f"; did not end, its lock was taken over by run {by}"
+            how = "removed (deployer unlock)" if by == UNLOCK else f"taken over by run {by}"
+            head += f"; did not end, its lock was {how}"
         blocks.append(
             "\n".join([click.style(printable(head), bold=True), *(_request(request) for request in requests)])
         )

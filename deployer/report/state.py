@@ -18,21 +18,20 @@ def text(name: str, snapshot: Snapshot) -> str:
         return printable(f"{name}: nothing was written yet")
     days = sorted({file.split("/")[1] for file in snapshot.runs})
     period = f" from {days[0]} to {days[-1]}" if days else ""
-    size = sum(map(len, snapshot.runs.values()))
     lines = [
         f"{name}, commit {snapshot.version[:12]}",
         f"locked by {snapshot.lock}" if snapshot.lock else "not locked",
-        f"journal: {count(len(snapshot.runs), 'run')}{period}, {size / 1024:.0f} KiB",
+        f"journal: {count(len(snapshot.runs), 'run')}{period}",
     ]
     return "\n".join(map(printable, lines))
 
 
 def data(name: str, snapshot: Snapshot) -> dict[str, Any]:
-    """Return the state as JSON data; `lock` is null if there is none, `version` the commit."""
+    """Return the state as JSON data; `lock` is null if there is none, `version` the commit, `runs` a number."""
     return {
         "format_version": FORMAT_VERSION,
         "name": name,
         "version": snapshot.version or None,
         "lock": asdict(snapshot.lock) if snapshot.lock else None,
-        "runs": [{"file": file, "bytes": len(content)} for file, content in snapshot.runs.items()],
+        "runs": len(snapshot.runs),
     }

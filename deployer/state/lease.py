@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -77,6 +78,7 @@ class Lease:
         self._is_ending = False
         self._lost = ""
         self._thread: threading.Thread | None = None
+        self._has_tried = False
 
     # --- acquire
 
@@ -119,6 +121,7 @@ class Lease:
         if dead:
             self.add(dead.run, seen, _taken_over(dead, self._lock))
             self._note(f"taking over the lock of {dead}: it was not renewed for {now() - since:.0f} s")
+        self._has_tried = True
         self._write(seen)
         self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
         self._thread.start()
@@ -239,6 +242,7 @@ class Lease:
             self._is_ending = True
             self._changed.notify_all()
         if self._thread is None:
+            self._remove_late()
             return ""
         self._thread.join()
         own = replace(self._lock, nonce=uuid.uuid4().hex, is_ended=True) if keep else None
@@ -267,6 +271,13 @@ class Lease:
                 problem = str(error)
         return self._lost or problem
 
+    def _remove_late(self) -> None:
+        """Remove the lock if `acquire` failed, but has written it in spite of that."""
+        with suppress(StateError):
+            seen = self._store.read() if self._has_tried else Snapshot()
+            if seen.lock and seen.lock.run == self._lock.run:
+                self._store.swap(seen, None, {self._file: None})
+
     def _is_written(self) -> bool:
         return (self._held.runs.get(self._file) or b"") == self._content()
 
@@ -275,9 +286,13 @@ def _lost_words(other: Lock | None) -> str:
     return f"the lock was taken over by {other}" if other else "the lock was removed (deployer unlock)"
 
 
+# What a taken-over run has instead of the run that took its lock over, if a user removed it.
+UNLOCK = "unlock"
+
+
 def unlocked_line(dead: Lock) -> bytes:
     """Return the line for the journal of a run whose lock a user removes."""
-    return _line_of(dead, "deployer unlock")
+    return _line_of(dead, UNLOCK)
 
 
 def _taken_over(dead: Lock, by: Lock) -> bytes:

@@ -23,12 +23,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TextIO
 from urllib.parse import urlsplit
 
 from deployer.cli import run
 from deployer.emulator import Emulator
+from deployer.state.chain import open_chain, ref_name
+from deployer.state.store import Lock
+from testing.git_server import git
 from testing.workspace import Clock
 
 TOKEN = "a-token-for-tests"  # noqa: S105
@@ -176,8 +180,8 @@ class _StandIns:
     def __call__(self, text: str) -> str:
         for found, stand_in in self.texts.items():
             text = text.replace(found, stand_in)
-        text = _REAL_TIME.sub("TIME", text)
-        return _SEVERAL.sub(_in_order, _RANDOM.sub(self._stand_in, text))
+        text = _RANDOM.sub(self._stand_in, text)
+        return _SEVERAL.sub(_in_order, _REAL_TIME.sub("TIME", text))
 
     def _stand_in(self, match: re.Match[str]) -> str:
         [sort] = [name for name, value in match.groupdict().items() if value is not None and name != "gap"]
@@ -191,11 +195,15 @@ class _StandIns:
 _RANDOM = re.compile(
     r"(?:(?P<DIGEST>\b[0-9a-f]{64}\b)"
     r"|(?P<ID>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)"
+    r"|(?P<COMMIT>\b[0-9a-f]{40}\b)"
     r"|(?P<REQUEST>\b[0-9a-f]{32}\b)"
     r"|(?P<RUN>\b[0-9a-f]{12}\b))(?P<gap>  )?"
 )
 # The journal's times are those of this machine; all others are the emulator's.
-_REAL_TIME = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d UTC|T\d\d:\d\d:\d\d\.\d{3}\+00:00)")
+_REAL_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d UTC|T\d\d:\d\d:\d\d\.\d{3}\+00:00| to \d{4}-\d\d-\d\d)"
+    r"|\d+ s later"
+)
 
 
 @contextmanager
@@ -240,7 +248,12 @@ class Scenario:
         self._transcript: _Transcript | None = None
         self._emulator = Emulator(self._database, token=TOKEN, clock=self._clock, wait=self._do_meanwhile)
         self._normal = _StandIns(
-            {str(self._folder): "PROJECT", self._emulator.url: ADDRESS, f"@{socket.gethostname()}": "@HOST"}
+            {
+                str(self._folder): "PROJECT",
+                str(folder): "FOLDER",
+                self._emulator.url: ADDRESS,
+                f"@{socket.gethostname()}": "@HOST",
+            }
         )
         self._commands: Mapping[str, Callable[..., str]] = {
             "deployer": self._deployer,
@@ -253,6 +266,8 @@ class Scenario:
             "end": self._end,
             "call": self._call,
             "fault": self._fault,
+            "git": self._git,
+            "lock": self._lock,
             "during": self._during,
             "answer": self._will_answer,
             "tick": self._will_tick,
@@ -358,6 +373,37 @@ class Scenario:
             self._emulator.faults.clear()
         else:
             self._emulator.faults.add(json.loads(rule))
+        return ""
+
+    def _git(self, *arguments: str) -> str:
+        git(self._folder, *arguments)
+        return ""
+
+    def _lock(self, run: str, name: str) -> str:
+        """Locks the shared state as another machine does, with a plan to create a batch."""
+        planned = {
+            "format": 1,
+            "event": "planned",
+            "run": run,
+            "number": -1,
+            "time": "2024-07-03T09:46:40+00:00",
+            "target": "test",
+            "project": "pid",
+            "revision": "",
+            "author": "bob@ci",
+            "action": "create",
+            "call": "create",
+            "kind": "SparkBatch",
+            "place": "general",
+            "name": name,
+            "source": f"{name}.yaml:1",
+            "reason": "not deployed",
+            "id": "",
+        }
+        lock = Lock(run, 3600, "bob@ci", "2024-07-03 09:46:40 UTC", "deployer apply -t test")
+        with open_chain(self._folder, "origin", ref_name("shop", "test"), os.environ) as chain:
+            file = f"journal/{datetime.now(UTC).date()}/{run}.jsonl"
+            chain.swap(chain.read(), lock, {file: json.dumps(planned).encode() + b"\n"})
         return ""
 
     def _during(self, method: str, path: str, nth: str, *command: str) -> str:

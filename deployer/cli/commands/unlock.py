@@ -12,8 +12,8 @@ from deployer.errors import DeployerError, Exit
 from deployer.report.terminal import out
 
 EXAMPLES = examples(
-    ("Show who has the lock of the target prod", "deployer state show -t prod"),
-    ("Remove it", "deployer unlock -t prod 0f9c2c487658"),
+    ("Remove the lock of a run on the target prod", "deployer unlock -t prod 0f9c2c487658"),
+    ("Show first which run that is", "deployer state show -t prod"),
 )
 
 
@@ -36,7 +36,7 @@ def command(options: Options, run: str, *, yes: bool) -> Exit:
             out(f"{chain.name} is not locked.")
             return Exit.DONE
         if seen.lock.run != run:
-            raise DeployerError(f"the lock is held by another run: {seen.lock}")
+            raise DeployerError(f"the lock is not held by run {run}, but by {seen.lock}")
         if not confirmed(f"Remove the lock of {seen.lock}?", yes=yes):
             out("The lock was not removed.")
             return Exit.ERROR
