@@ -67,7 +67,8 @@ class Lease:
         self._store = store
         self._lock = lock
         self._content = content
-        self._stop_signal = stop_signal or StopSignal()
+        # One that is not set yet is false.
+        self._stop_signal = StopSignal() if stop_signal is None else stop_signal
         self._note = note
         self._file = f"journal/{datetime.now(UTC).date()}/{lock.run}.jsonl"
         self._added: dict[str, bytes] = {}
@@ -168,12 +169,20 @@ class Lease:
                 self._added[file] = self._added.get(file, b"") + lines
 
     def _keep_renewing(self) -> None:
+        """Renew the lock until it is released or lost; it is lost if this ends with an unexpected error."""
+        try:
+            self._renew_when_due()
+        finally:
+            if not self._is_ending and not self._lost:
+                self._lose("the lock is no longer renewed, because of an internal error")
+
+    def _renew_when_due(self) -> None:
         """Renew the lock when it is due or wanted, until it is released or lost."""
         problem = ""
         while not self._lost:
             with self._changed:
-                pause = min(1.0, self._lock.lease / 20) if problem else 0.0
-                due = max(now() + pause, self._renewed_at + self._lock.lease * RENEWAL)
+                lease = self._lock.lease
+                due = now() + min(1.0, lease / 20) if problem else self._renewed_at + lease * RENEWAL
                 while not self._is_ending and not (self._is_wanted and not problem) and now() < due:
                     self._changed.wait(max(0.0, min(due - now(), 1.0)))
                 if self._is_ending:
