@@ -70,7 +70,7 @@ class Lease:
         self._stop_signal = stop_signal or StopSignal()
         self._note = note
         self._file = f"journal/{datetime.now(UTC).date()}/{lock.run}.jsonl"
-        self._added: dict[str, bytes] = {}
+        self._added: dict[str, list[bytes]] = {}
         self._held = Snapshot()
         self._renewed_at = 0.0
         self._changed = threading.Condition()
@@ -165,7 +165,7 @@ class Lease:
         """Add lines to the journal of another run with the next write."""
         if file := seen.file_of(run):
             with self._changed:
-                self._added[file] = self._added.get(file, b"") + lines
+                self._added.setdefault(file, []).append(lines)
 
     def _keep_renewing(self) -> None:
         """Renew the lock when it is due or wanted, until it is released or lost."""
@@ -207,7 +207,7 @@ class Lease:
 
     def _lose(self, words: str) -> None:
         with self._changed:
-            self._lost = words
+            self._lost = self._lost or words
             self._changed.notify_all()
 
     def _write(self, before: Snapshot) -> None:
@@ -224,11 +224,11 @@ class Lease:
 
     def _runs(self, before: Snapshot) -> Mapping[str, bytes | None]:
         """Return the journals to write: this run's, and those of others with their additions."""
-        added = {
-            file: before.runs[file] + lines
-            for file, lines in self._added.items()
-            if file in before.runs and not before.runs[file].endswith(lines)
-        }
+        added: dict[str, bytes] = {}
+        for file, additions in self._added.items():
+            if content := before.runs.get(file):
+                new = [lines for lines in additions if lines not in content]
+                added |= {file: b"".join((content, *new))} if new else {}
         return {**added, self._file: self._content() or None}
 
     # --- release
@@ -262,7 +262,7 @@ class Lease:
                     continue
                 is_own = self._held.lock is not None and self._held.lock.run == self._lock.run
                 if not is_own and self._is_written():
-                    return ""  # the response was lost, or the write took effect late
+                    return self._lost  # the response was lost, or the write took effect late
                 if not is_own:
                     self._lost = self._lost or _lost_words(self._held.lock)
                 # The outcomes are of use to the others, whoever has the lock now.
