@@ -136,30 +136,34 @@ class Lease:
         return self._lost
 
     def require(self) -> None:
-        """Return only if a request may be sent now; waits for a renewal. Raises NotSent if the lock is lost.
+        """Return only if a request may be sent now; waits for a renewal.
 
-        Raises Interrupted while it waits.
+        Raises NotSent if the lock is lost or the run has ended, and Interrupted while it waits.
         """
         with self._changed:
-            while not self._lost and now() - self._renewed_at >= self._lock.lease * USABLE:
+            while not self._refusal and now() - self._renewed_at >= self._lock.lease * USABLE:
                 self._stop_signal.check()
                 self._is_wanted = True
                 self._changed.notify_all()
                 self._changed.wait(0.5)
-            if self._lost:
-                raise NotSent(f"not sent: {self._lost}")
+            if self._refusal:
+                raise NotSent(f"not sent: {self._refusal}")
+
+    @property
+    def _refusal(self) -> str:
+        return self._lost or ("the run has ended" if self._is_ending else "")
 
     def record(self) -> None:
         """Write the journal now, and return when it is written. Raises StateError."""
         with self._changed:
             asked_at = now()
-            while not self._lost and self._renewed_at < asked_at:
+            while not self._refusal and self._renewed_at < asked_at:
                 self._stop_signal.check()
                 self._is_wanted = True
                 self._changed.notify_all()
                 self._changed.wait(0.5)
-            if self._lost:
-                raise StateError(f"no changes made: {self._lost}")
+            if self._refusal:
+                raise StateError(f"no changes made: {self._refusal}")
 
     def add(self, run: str, seen: Snapshot, lines: bytes) -> None:
         """Add lines to the journal of another run with the next write."""
@@ -233,14 +237,18 @@ class Lease:
 
     # --- release
 
+    def end(self) -> None:
+        """Let no further request be sent: a thread may still be at work after an interrupt."""
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+
     def release(self, *, keep: bool) -> str:
         """Write the journal and remove the lock. Returns why that failed, empty if it did not.
 
         `keep`: leave the lock to run out, because a request may still take effect.
         """
-        with self._changed:
-            self._is_ending = True
-            self._changed.notify_all()
+        self.end()
         if self._thread is None:
             self._remove_late()
             return ""
