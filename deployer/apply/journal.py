@@ -137,6 +137,7 @@ class Journal:
         self._number = 0
         self._lines: list[bytes] = []
         self._planned: dict[tuple[Identity, str], bytes] = {}
+        self._numbered: set[tuple[Identity, str]] = set()
         # The requests without a known outcome that must not be sent twice.
         self._in_doubt: set[int] = set()
         self.run = uuid.uuid4().hex[:12]
@@ -194,6 +195,7 @@ class Journal:
             number = self._number
             try:
                 self._write(self._request("intent", number, change, call, id))
+                self._planned.pop((change.job.identity, call), None)
                 if call in {Step.CREATE, Step.START}:
                     self._in_doubt.add(number)
             except OSError as error:
@@ -227,15 +229,16 @@ class Journal:
     def plan(self, changes: Iterable[Change]) -> bool:
         """Record the steps that may be sent, for a shared state; return whether there is a new one among them."""
         with self._lock:
-            before = len(self._planned)
+            before = len(self._numbered)
             for change in changes:
                 for step in change.steps:
                     key = (change.job.identity, str(step))
-                    if key not in self._planned:
+                    if key not in self._numbered:
+                        self._numbered.add(key)
                         live = change.live.id if change.live else ""
-                        number = -len(self._planned) - 1
+                        number = -len(self._numbered)
                         self._planned[key] = _line(self._request("planned", number, change, step, live))
-            return len(self._planned) > before
+            return len(self._numbered) > before
 
     def content(self) -> bytes:
         """Return the lines of this run for a shared state, while it is underway."""
@@ -370,7 +373,9 @@ def parse(contents: Iterable[bytes]) -> History:
     begun: dict[str, datetime] = {}
     for intent in kept:
         begun[intent.run] = min(intent.time, begun.get(intent.run, intent.time))
-    return History(tuple(sorted(kept, key=lambda intent: begun[intent.run])), broken, taken_over=taken_over)
+    in_order = tuple(sorted(kept, key=lambda intent: begun[intent.run]))
+    died = {run: by for run, by in taken_over.items() if run not in ended}
+    return History(in_order, broken, taken_over=died)
 
 
 def found_line(intent: Intent, result: str, id: str, message: str, by: str) -> bytes:  # noqa: A002

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -37,21 +37,24 @@ class Owner:
 
 
 @contextmanager
-def hold(folder: Path, target: str, command: str, timeout: float = 0) -> Iterator[None]:
+def hold(
+    folder: Path, target: str, command: str, timeout: float = 0, note: Callable[[str], object] = str
+) -> Iterator[None]:
     """Hold the lock of `target` in the project's state folder.
 
-    Raises DeployerError if another process still holds it after `timeout` seconds.
+    Raises DeployerError if another process still holds it after `timeout` seconds. `note` is told whom it waits for.
     """
-    lock = FileLock(folder / f"{target}.lock", timeout=timeout)
+    lock = FileLock(folder / f"{target}.lock", timeout=0)
     owner_file = folder / f"{target}.lock.json"
     try:
-        lock.acquire()
+        try:
+            lock.acquire()
+        except Timeout:
+            if timeout:
+                note(f"waiting: {_running(target, owner_file)}")
+            lock.acquire(timeout=timeout)
     except Timeout:
-        owner = _owner(owner_file)
-        raise DeployerError(
-            f"another apply of this project to target '{target}' is running"
-            f"{f': {owner}' if owner else ''}; no changes made"
-        ) from None
+        raise DeployerError(f"{_running(target, owner_file)}; no changes made") from None
     except OSError as error:
         raise DeployerError(f"cannot lock {lock.lock_file}: {error.strerror}") from None
     try:
@@ -62,6 +65,12 @@ def hold(folder: Path, target: str, command: str, timeout: float = 0) -> Iterato
         with suppress(OSError):
             owner_file.unlink()
         lock.release()
+
+
+def _running(target: str, owner_file: Path) -> str:
+    owner = _owner(owner_file)
+    words = f"another apply of this project to target '{target}' is running"
+    return f"{words}: {owner}" if owner else words
 
 
 def _now() -> str:

@@ -164,6 +164,7 @@ class SharedLock(Held):
         if self._journal is None or self._lease is None:
             super().release()
             return
+        self._lease.end()
         in_doubt = self._journal.in_doubt
         self._journal.end()
         was_lost = self._lease.lost
@@ -255,7 +256,8 @@ def hold(
     target = loaded.target.name
     command = f"deployer {verb} -t {target}"
     with ExitStack() as stack:
-        stack.enter_context(lock.hold(state_folder(loaded.project.folder), target, command, seconds))
+        folder = state_folder(loaded.project.folder)
+        stack.enter_context(lock.hold(folder, target, command, seconds, note))
         if is_shared:
             chain = stack.enter_context(shared_state.open_state(loaded.project, loaded.target))
             held: Held = SharedLock(loaded, secrets, stop_signal, chain, command, seconds)

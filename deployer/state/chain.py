@@ -28,8 +28,8 @@ from deployer.state.store import (
 
 LOCK_FILE = "lock.json"
 DAYS = 30  # of runs at the tip; older ones are in the history of the ref
-MAX_RUN_BYTES = 16 * 1024 * 1024
-MAX_BYTES = 64 * 1024 * 1024  # of all runs that are read, the newest first
+MAX_RUN_BYTES = 64 * 1024 * 1024  # 10,000 jobs need 14 MB
+MAX_BYTES = 128 * 1024 * 1024  # of all runs that are read, the newest first
 
 _BLOB = re.compile(r"100644 blob ([0-9a-f]{40,64}) +([0-9]+)\t(.*)", re.DOTALL)
 

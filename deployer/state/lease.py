@@ -71,7 +71,7 @@ class Lease:
         self._stop_signal = StopSignal() if stop_signal is None else stop_signal
         self._note = note
         self._file = f"journal/{datetime.now(UTC).date()}/{lock.run}.jsonl"
-        self._added: dict[str, bytes] = {}
+        self._added: dict[str, list[bytes]] = {}
         self._held = Snapshot()
         self._renewed_at = 0.0
         self._changed = threading.Condition()
@@ -137,36 +137,40 @@ class Lease:
         return self._lost
 
     def require(self) -> None:
-        """Return only if a request may be sent now; waits for a renewal. Raises NotSent if the lock is lost.
+        """Return only if a request may be sent now; waits for a renewal.
 
-        Raises Interrupted while it waits.
+        Raises NotSent if the lock is lost or the run has ended, and Interrupted while it waits.
         """
         with self._changed:
-            while not self._lost and now() - self._renewed_at >= self._lock.lease * USABLE:
+            while not self._refusal and now() - self._renewed_at >= self._lock.lease * USABLE:
                 self._stop_signal.check()
                 self._is_wanted = True
                 self._changed.notify_all()
                 self._changed.wait(0.5)
-            if self._lost:
-                raise NotSent(f"not sent: {self._lost}")
+            if self._refusal:
+                raise NotSent(f"not sent: {self._refusal}")
+
+    @property
+    def _refusal(self) -> str:
+        return self._lost or ("the run has ended" if self._is_ending else "")
 
     def record(self) -> None:
         """Write the journal now, and return when it is written. Raises StateError."""
         with self._changed:
             asked_at = now()
-            while not self._lost and self._renewed_at < asked_at:
+            while not self._refusal and self._renewed_at < asked_at:
                 self._stop_signal.check()
                 self._is_wanted = True
                 self._changed.notify_all()
                 self._changed.wait(0.5)
-            if self._lost:
-                raise StateError(f"no changes made: {self._lost}")
+            if self._refusal:
+                raise StateError(f"no changes made: {self._refusal}")
 
     def add(self, run: str, seen: Snapshot, lines: bytes) -> None:
         """Add lines to the journal of another run with the next write."""
         if file := seen.file_of(run):
             with self._changed:
-                self._added[file] = self._added.get(file, b"") + lines
+                self._added.setdefault(file, []).append(lines)
 
     def _keep_renewing(self) -> None:
         """Renew the lock until it is released or lost; it is lost if this ends with an unexpected error."""
@@ -216,7 +220,7 @@ class Lease:
 
     def _lose(self, words: str) -> None:
         with self._changed:
-            self._lost = words
+            self._lost = self._lost or words
             self._changed.notify_all()
 
     def _write(self, before: Snapshot) -> None:
@@ -233,23 +237,27 @@ class Lease:
 
     def _runs(self, before: Snapshot) -> Mapping[str, bytes | None]:
         """Return the journals to write: this run's, and those of others with their additions."""
-        added = {
-            file: before.runs[file] + lines
-            for file, lines in self._added.items()
-            if file in before.runs and not before.runs[file].endswith(lines)
-        }
+        added: dict[str, bytes] = {}
+        for file, additions in self._added.items():
+            if content := before.runs.get(file):
+                new = [lines for lines in additions if lines not in content]
+                added |= {file: b"".join((content, *new))} if new else {}
         return {**added, self._file: self._content() or None}
 
     # --- release
+
+    def end(self) -> None:
+        """Let no further request be sent: a thread may still be at work after an interrupt."""
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
 
     def release(self, *, keep: bool) -> str:
         """Write the journal and remove the lock. Returns why that failed, empty if it did not.
 
         `keep`: leave the lock to run out, because a request may still take effect.
         """
-        with self._changed:
-            self._is_ending = True
-            self._changed.notify_all()
+        self.end()
         if self._thread is None:
             self._remove_late()
             return ""
@@ -271,7 +279,7 @@ class Lease:
                     continue
                 is_own = self._held.lock is not None and self._held.lock.run == self._lock.run
                 if not is_own and self._is_written():
-                    return ""  # the response was lost, or the write took effect late
+                    return self._lost  # the response was lost, or the write took effect late
                 if not is_own:
                     self._lost = self._lost or _lost_words(self._held.lock)
                 # The outcomes are of use to the others, whoever has the lock now.
