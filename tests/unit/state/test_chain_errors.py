@@ -11,7 +11,7 @@ import pytest
 
 from deployer.state.store import Lock, Rejected, Snapshot, StateError
 from testing.faults import says
-from testing.git_server import LIST_FOR_PUSH, PUSH, GitServer, Remote, clone, git
+from testing.git_server import LIST_FOR_PUSH, PUSH, GitServer, Remote, clone, git, recorded_git
 from unit.state.conftest import REF, OpenChain
 
 LOCK = Lock("0123456789ab", 180.0, "somebody@host", "2026-11-21T10:00:00Z", "deployer apply")
@@ -250,6 +250,27 @@ def test_a_git_that_cannot_be_started(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))
     with pytest.raises(StateError, match="state: git cannot run git: "):
+        chain(project)
+
+
+def test_a_checkout_of_another_user(
+    project: Path, chain: OpenChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the container of a CI job, whose checkout was made outside of it."""
+    recorded_git(tmp_path / "recorded", monkeypatch, "export GIT_TEST_ASSUME_DIFFERENT_OWNER=1")
+    with pytest.raises(StateError) as caught:
+        chain(project)
+    message = one_line(caught.value)
+    assert message.endswith(
+        f"belongs to another user; run: git config --global --add safe.directory {project}"
+    )
+
+
+def test_an_old_git(project: Path, chain: OpenChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded_git(tmp_path / "recorded", monkeypatch, "echo git version 2.17.1; exit")
+    with pytest.raises(
+        StateError, match=r"state: git needs git 2\.32 or newer; this is git version 2\.17\.1"
+    ):
         chain(project)
 
 
