@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,9 +26,28 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+URL = "https://host.invalid/project.git"
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bare repository, and a checkout of it whose remote is URL; copies of them are made in no time."""
+    folder = tmp_path_factory.mktemp("template")
+    publish(Workspace(folder / "project", None), bare_repository(folder / "project.git"), URL)
+    return folder
+
+
 @pytest.fixture
-def remote(tmp_path: Path) -> Remote:
-    return bare_repository(tmp_path / "host" / "project.git")
+def remote(template: Path, tmp_path: Path) -> Remote:
+    return Remote(shutil.copytree(template / "project.git", tmp_path / "host" / "project.git"))
+
+
+def _checkout(template: Path, folder: Path, url: str) -> Path:
+    shutil.copytree(template / "project", folder)
+    configuration = folder / ".git" / "config"
+    text = configuration.read_text(encoding="utf-8")
+    configuration.write_text(text.replace(URL, url), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture
@@ -37,19 +57,15 @@ def server(tmp_path: Path) -> Iterator[GitServer]:
 
 
 @pytest.fixture
-def project(remote: Remote, tmp_path: Path) -> Path:
+def project(template: Path, remote: Remote, tmp_path: Path) -> Path:
     """A checkout of the remote, by its path."""
-    workspace = Workspace(tmp_path / "project", None)
-    publish(workspace, remote)
-    return workspace.folder
+    return _checkout(template, tmp_path / "project", remote.url)
 
 
 @pytest.fixture
-def online(remote: Remote, server: GitServer, tmp_path: Path) -> Path:
+def online(template: Path, remote: Remote, server: GitServer, tmp_path: Path) -> Path:
     """A checkout of the remote, over HTTP."""
-    workspace = Workspace(tmp_path / "online", None)
-    publish(workspace, remote, server.url_of(remote))
-    return workspace.folder
+    return _checkout(template, tmp_path / "online", server.url_of(remote))
 
 
 @pytest.fixture(params=["file", "http"])
