@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from deployer.emulator import Emulator
-from testing.faults import Answer, Call, Fault, FaultProxy, hangs_up, listed, says
+from testing.faults import Answer, Call, Fault, FaultProxy, hangs_up, interrupts, listed, says
 from testing.git_server import (
     LIST_FOR_FETCH,
     LIST_FOR_PUSH,
@@ -110,6 +111,17 @@ def events(remote: Remote) -> list[tuple[str, str]]:
     return [(record["event"], record.get("result", "")) for record in records]
 
 
+def applying(workspace: Workspace) -> subprocess.Popen[str]:
+    """Start an apply in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "deployer", "apply", "--yes"],
+        cwd=workspace.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def put_lock(remote: Remote, **changes: Any) -> str:
     return remote.write(REF, {"lock.json": json.dumps({**LOCK, **changes})})
 
@@ -177,16 +189,7 @@ def test_a_built_in_emulator_never_uses_git(first: Workspace, server: GitServer)
 def test_machines_at_once_create_each_job_once(
     first: Workspace, second: Workspace, remote: Remote, emulator: Emulator
 ) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "deployer", "apply", "--yes"],
-            cwd=workspace.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for workspace in (first, second)
-    ]
+    processes = [applying(workspace) for workspace in (first, second)]
     ended = [(*process.communicate(timeout=30), process.returncode) for process in processes]
     assert [code for _, _, code in ended] == [0, 0], ended
     assert sorted("1 applied" in out for out, _, _ in ended) == [False, True], ended
@@ -278,6 +281,57 @@ def test_a_lock_that_is_written_when_its_run_has_given_up_runs_out(
     assert lock(remote) is None
 
 
+def test_a_runner_that_is_killed_while_it_pushes_the_lock(
+    first: Workspace,
+    second: Workspace,
+    remote: Remote,
+    server: GitServer,
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The push takes effect nevertheless: nobody is there to remove the lock."""
+    monkeypatch.setenv("DEPLOYER_LOCK_LEASE", "1")
+    held = Held()
+    server.rule(PUSH, held, nth=1)
+    with applying(first) as process:
+        assert held.arrived.wait(10)
+        process.kill()
+    held.release()
+    assert lock(remote) is not None
+    ran = second.apply()
+    assert ran.code == 0, ran
+    assert "taking over the lock of run" in ran.err
+    assert len(listed(emulator.url, "SparkBatch")) == 1
+    assert lock(remote) is None
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["created", "not created"])
+def test_a_runner_that_is_killed_while_it_creates_a_job(
+    first: Workspace,
+    second: Workspace,
+    remote: Remote,
+    proxy: FaultProxy,
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    arrives: bool,
+) -> None:
+    """Another machine knows what it meant to send, and looks for it."""
+    monkeypatch.setenv("DEPLOYER_LOCK_LEASE", "1")
+    proxy.rule("POST", "", interrupts(lambda: process.pid, signal.SIGKILL, after=arrives))
+    with applying(first) as process:
+        process.wait(10)
+    proxy.clear()
+    second.write("b.yaml", manifest("SparkBatch", "beta", SPECS["SparkBatch"]))
+    ran = second.apply()
+    assert ran.code == 0, ran
+    assert "taking over the lock of run" in ran.err
+    assert ("may have submitted it" in ran.out) is not arrives
+    assert sorted(job["name"] for job in listed(emulator.url, "SparkBatch")) == ["alpha", "beta"]
+    assert ("taken-over", "") in events(remote)
+    assert ("outcome", "found" if arrives else "not found") in events(remote)
+    assert lock(remote) is None
+
+
 def test_a_lock_that_cannot_be_released_is_reported(
     first: Workspace,
     second: Workspace,
@@ -288,7 +342,7 @@ def test_a_lock_that_cannot_be_released_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The outcome is not in the state then: the next run looks for the job."""
-    monkeypatch.setenv("DEPLOYER_LOCK_LEASE", "3")
+    monkeypatch.setenv("DEPLOYER_LOCK_LEASE", "4")
 
     def last_push_before_the_release(call: Call) -> Answer:
         server.rule(PUSH, says(503, ""))
@@ -296,7 +350,7 @@ def test_a_lock_that_cannot_be_released_is_reported(
 
     proxy.rule("POST", "", last_push_before_the_release)
     ran = first.apply()
-    assert "cannot release the lock, which runs out within 3 s" in ran.err, ran
+    assert "cannot release the lock, which runs out within 4 s" in ran.err, ran
     run = lock(remote)["run"]
     server.clear()
     assert second.run("unlock", run, "--yes").code == 0
