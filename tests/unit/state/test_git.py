@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deployer.errors import DeployerError
-from deployer.state.git import without_credentials
+from deployer.state.git import find_remote, git_for, without_credentials
 from deployer.state.store import Lock, Snapshot, StateError
 from testing.faults import says
 from testing.git_server import (
