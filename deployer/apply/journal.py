@@ -19,7 +19,7 @@ import os
 import stat
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -361,21 +361,37 @@ def parse(contents: Iterable[bytes]) -> History:
                 _add(line, intents, ended, taken_over)
             except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
                 broken += 1
-    sent = {
-        (intent.run, intent.identity, intent.call) for intent in intents.values() if not intent.is_planned
-    }
-    kept = [
-        intent
-        for intent in intents.values()
-        if not intent.is_planned
-        or (intent.run not in ended and (intent.run, intent.identity, intent.call) not in sent)
-    ]
+    kept = _without_repeated(
+        [intent for intent in intents.values() if not (intent.is_planned and intent.run in ended)]
+    )
     begun: dict[str, datetime] = {}
     for intent in kept:
         begun[intent.run] = min(intent.time, begun.get(intent.run, intent.time))
     in_order = tuple(sorted(kept, key=lambda intent: begun[intent.run]))
     died = {run: by for run, by in taken_over.items() if run not in ended}
     return History(in_order, broken, taken_over=died)
+
+
+def _without_repeated(intents: Sequence[Intent]) -> list[Intent]:
+    """Return the requests without the planned ones that were sent, whose outcome may be known by now."""
+    sent = {(intent.run, intent.identity, intent.call) for intent in intents if not intent.is_planned}
+    planned = {
+        key: intent
+        for intent in intents
+        if intent.is_planned and (key := (intent.run, intent.identity, intent.call)) in sent
+    }
+    kept = []
+    for intent in intents:
+        other = planned.get((intent.run, intent.identity, intent.call))
+        if other is None:
+            kept.append(intent)
+        elif not intent.is_planned:
+            is_found = other.settled and not intent.settled
+            found = replace(
+                intent, result=other.result, id=other.id, message=other.message, ended=other.ended
+            )
+            kept.append(found if is_found else intent)
+    return kept
 
 
 def found_line(intent: Intent, result: str, id: str, message: str, by: str) -> bytes:  # noqa: A002

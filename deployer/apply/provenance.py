@@ -13,17 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from deployer.secrets import redact
+from deployer.state.git import SAFE, git_program
 
 GIT_SECONDS = 5
 MAX_EVENT_BYTES = 26_214_400  # the maximum of GitHub for a payload
 _REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
-# A folder in a pull request can look like a bare repository whose configuration names programs to run.
-_SAFE = (
-    *("-c", "safe.bareRepository=explicit"),
-    *("-c", "core.fsmonitor=false"),
-    *("-c", f"core.hooksPath={os.devnull}"),
-)
 _CI_REVISIONS = ("GITHUB_SHA", "CI_COMMIT_SHA")
 
 
@@ -48,10 +43,13 @@ def is_tracked(path: Path) -> bool:
 
 def _git(folder: Path, *arguments: str) -> str:
     """Return the output of git; empty if it fails. It receives neither our secrets nor the GIT_DIR of a hook."""
+    program = git_program(os.environ)
+    if not program:
+        return ""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     try:
         done = subprocess.run(  # noqa: S603 - the arguments contain no untrusted text
-            ["git", *_SAFE, *arguments],  # noqa: S607 - the user's own git
+            [program, *SAFE, *arguments],
             cwd=folder,
             env=kept,
             stdin=subprocess.DEVNULL,

@@ -74,9 +74,10 @@ def execute(held: Held, client: Client, plan: Plan, live: Live, options: ApplyOp
     printer(counts)
     code = exit_code(ended, blocked=blocked, errors=len(plan.errors))
     if held.lost:
-        err(text.error(f"{held.lost}; nothing was sent after that"))
         if not_started and code in {Exit.DONE, Exit.BLOCKED}:
             code = Exit.PARTLY if Result.DONE in results else Exit.ERROR
+        words = f"{held.lost}; nothing was sent after that"
+        err(text.note(words) if code is Exit.DONE else text.error(words))
     return Exit.INTERRUPTED if stop_signal else code
 
 

@@ -134,6 +134,8 @@ class SharedLock(Held):
             if not plan.steps:
                 for words in notes:
                     note(words)
+                if seen.lock:
+                    note(f"nothing to do, so the lock was not waited for; it is held by {seen.lock}")
                 return plan, live
             lease = self._prepared(client)
             self.journal_of(client).plan(plan.steps)
@@ -142,7 +144,7 @@ class SharedLock(Held):
         history = shared_state.merged(project, acquired.snapshot)
         self._wait_until_settled(acquired, history)
         plan, live = make(known=Known(history, self._seconds + delay, CLOCK_SECONDS), note=note)
-        self._record_findings(history, plan, acquired)
+        self._record_findings(plan, acquired)
         if self.journal_of(client).plan(plan.steps):
             lease.record()
         return plan, live
@@ -164,15 +166,16 @@ class SharedLock(Held):
         if self._journal is None or self._lease is None:
             super().release()
             return
+        was_lost = self._lease.lost
         self._lease.end()
         in_doubt = self._journal.in_doubt
         self._journal.end()
-        was_lost = self._lease.lost
         problem = self._lease.release(keep=in_doubt)
         super().release()
-        if was_lost:
-            return  # it was reported
-        if problem:
+        if self._lease.lost:
+            if not was_lost:
+                note(f"{self._lease.lost}; everything was sent before that")
+        elif problem:
             words = f"cannot release the lock, which runs out within {self._seconds:.0f} s: {problem}"
             err(text.error(words))
         elif in_doubt:
@@ -206,11 +209,12 @@ class SharedLock(Held):
             # When it was sent is only known by the clock of another machine.
             _wait_for(delay)
 
-    def _record_findings(self, history: journal.History, plan: Plan, acquired: Acquired) -> None:
+    def _record_findings(self, plan: Plan, acquired: Acquired) -> None:
         """Record what became of the requests of runs that died."""
         if self._lease is None or self._journal is None:
             return
-        unsettled = journal.unsettled(history, self.loaded.target.name)
+        shared = journal.parse(acquired.snapshot.runs.values())
+        unsettled = journal.unsettled(shared, self.loaded.target.name)
         for found in findings(plan, unsettled):
             line = journal.found_line(found.intent, found.result, found.id, found.message, self._journal.run)
             self._lease.add(found.intent.run, acquired.snapshot, line)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -37,7 +38,7 @@ _CONFIGURATION = re.compile(r"GIT_CONFIG_(COUNT|(KEY|VALUE)_[0-9]+|PARAMETERS|GL
 _SETTINGS = re.compile(r"(http|credential|ssh|protocol)\..+|core\.(sshcommand|gitproxy)")
 
 # A folder in a pull request can look like a bare repository whose configuration names programs to run.
-_SAFE = (
+SAFE = (
     *("-c", "safe.bareRepository=explicit"),
     *("-c", "core.fsmonitor=false"),
     *("-c", f"core.hooksPath={os.devnull}"),
@@ -106,7 +107,7 @@ def find_remote(
     given = {**_without_secrets(environment, hidden), **_configuration(environment)}
 
     def ask(*arguments: str) -> str:
-        return _run(checkout, (*_SAFE, *arguments), given, b"", SECONDS).decode(errors="replace")
+        return _run(checkout, (*SAFE, *arguments), given, b"", SECONDS).decode(errors="replace")
 
     version = ask("version")
     numbers = re.search(r"([0-9]+)\.([0-9]+)", version)
@@ -212,15 +213,28 @@ def _for_remote(remote: Remote, environment: dict[str, str]) -> dict[str, str]:
     return {**environment, **added}
 
 
+def git_program(environment: Mapping[str, str]) -> str:
+    """Return the git on PATH; empty if there is none. A folder of the project is no place to look for it."""
+    folders = [
+        folder
+        for folder in environment.get("PATH", os.defpath).split(os.pathsep)
+        if Path(folder).is_absolute()
+    ]
+    return shutil.which("git", path=os.pathsep.join(folders)) or ""
+
+
 def _run(
     folder: Path, arguments: Collection[str], environment: Mapping[str, str], data: bytes, seconds: float
 ) -> bytes:
     """Return the output of git. Raises GitFailed."""
     verb = next((word for word in arguments if not word.startswith("-") and "=" not in word), "")
+    program = git_program(environment)
+    if not program:
+        raise StateError("state: git needs git, which was not found on PATH; install it, or set state: local")
     try:
         # A session of its own: Ctrl-C does not end a push halfway, and no terminal can be asked.
         process = subprocess.Popen(  # noqa: S603 - no shell
-            ["git", *arguments],  # noqa: S607 - the user's own git
+            [program, *arguments],
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.PIPE,
@@ -228,10 +242,6 @@ def _run(
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-    except FileNotFoundError:
-        raise StateError(
-            "state: git needs git, which was not found on PATH; install it, or set state: local"
-        ) from None
     except OSError as error:
         raise StateError(f"state: git cannot run git: {error.strerror}") from None
     try:

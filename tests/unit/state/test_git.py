@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deployer.errors import DeployerError
-from deployer.state.git import without_credentials
+from deployer.state.git import find_remote, git_for, without_credentials
 from deployer.state.store import Lock, Snapshot, StateError
 from testing.faults import says
 from testing.git_server import (
@@ -425,3 +426,15 @@ def test_no_error_shows_the_credential(
 )
 def test_urls_are_shown_without_credentials(url: str, shown: str) -> None:
     assert without_credentials(url) == shown
+
+
+def test_a_git_of_the_project_is_not_run(project: Path, tmp_path: Path) -> None:
+    """PATH may have the current folder, which a pull request can write to."""
+    fake = project / "git"
+    fake.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    fake.chmod(0o755)
+    environment = {**os.environ, "PATH": f".{os.pathsep}{os.pathsep}{os.environ['PATH']}"}
+    remote = find_remote(project, "origin", environment)
+    with git_for(remote, environment) as git:
+        git.run("version")
+    assert not (tmp_path / "ran").exists()
