@@ -332,6 +332,67 @@ def test_a_runner_that_is_killed_while_it_creates_a_job(
     assert lock(remote) is None
 
 
+def test_an_interrupt_does_not_stop_the_release(
+    first: Workspace, remote: Remote, server: GitServer, proxy: FaultProxy
+) -> None:
+    """Everything was applied by then, and the command ends as it would have."""
+    released = Held()
+    server.rule(PUSH, released, nth=2)
+    with applying(first) as process:
+        assert released.arrived.wait(10)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        while "press Ctrl-C again" not in (line := process.stderr.readline()):
+            assert line
+        released.release()
+        assert process.wait(10) == 0
+    assert line == "interrupted: releasing the lock; press Ctrl-C again to exit now\n"
+    assert (proxy.count("POST"), lock(remote)) == (1, None)
+    assert ("end", "") in events(remote)
+
+
+def test_a_lock_is_removed_although_its_holder_renews_it(
+    first: Workspace, remote: Remote, server: GitServer
+) -> None:
+    renewed: list[str] = []
+
+    def renews(call: Call) -> Answer | None:
+        if len(renewed) < 2:
+            renewed.append(put_lock(remote, nonce=str(len(renewed))))
+        return call.forward()
+
+    put_lock(remote)
+    server.rule(PUSH, renews)
+    ran = first.run("unlock", "--yes", LOCK["run"])
+    assert (ran.code, lock(remote), len(renewed)) == (0, None, 2), ran
+
+
+def test_a_lock_that_another_run_takes_meanwhile_is_not_removed(
+    first: Workspace, remote: Remote, server: GitServer
+) -> None:
+    def takes_it(call: Call) -> Answer | None:
+        put_lock(remote, run="0f9c2c487658")
+        return call.forward()
+
+    put_lock(remote)
+    server.rule(PUSH, takes_it, nth=1)
+    ran = first.run("unlock", "--yes", LOCK["run"])
+    assert ran.code == 1, ran
+    assert f"the lock is not held by run {LOCK['run']}, but by run 0f9c2c487658" in ran.err
+    assert lock(remote)["run"] == "0f9c2c487658"
+
+
+def test_a_ref_that_can_be_written_and_not_read_is_an_error(
+    first: Workspace, second: Workspace, remote: Remote, proxy: FaultProxy
+) -> None:
+    remote.configure("uploadpack.hideRefs", "refs/deployer")
+    assert first.apply().code == 0
+    second.write("b.yaml", manifest("SparkBatch", "beta", SPECS["SparkBatch"]))
+    ran = second.apply()
+    assert (ran.code, proxy.count("POST")) == (1, 1), ran
+    assert "must be able to read it" in ran.err
+
+
 def test_a_lock_that_cannot_be_released_is_reported(
     first: Workspace,
     second: Workspace,
@@ -471,6 +532,10 @@ def test_a_fork_never_locks(
     assert (ran.code, proxy.count("POST"), server.count(PUSH)) == (1, 0, 0), ran
     assert "fork" in ran.err
     assert first.run("plan").code == 0
+    put_lock(remote)
+    for verb in (["unlock", LOCK["run"]], ["state", "compact"]):
+        ran = first.run(*verb, "--yes")
+        assert (ran.code, server.count(PUSH), lock(remote)) == (1, 0, LOCK), ran
 
 
 # --- what is shown, and what git gets

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import deployer.state.git
 from deployer.errors import DeployerError
 from deployer.state.git import find_remote, git_for, without_credentials
 from deployer.state.store import Lock, Snapshot, StateError
@@ -418,6 +419,8 @@ def test_no_error_shows_the_credential(
             "cannot reach 'https://u:token@host/p' or http://token@other",
             "cannot reach 'https://host/p' or http://other",
         ),
+        ("https://host/p.git?private_token=abcdef", "https://host/p.git"),
+        ("cannot reach 'https://host/p?token=abcdef'.", "cannot reach 'https://host/p'."),
         ("ssh://git@host/p.git", "ssh://host/p.git"),
         ("git@host:p.git", "git@host:p.git"),
         ("https://host/p@1.0.git", "https://host/p@1.0.git"),
@@ -438,3 +441,23 @@ def test_a_git_of_the_project_is_not_run(project: Path, tmp_path: Path) -> None:
     with git_for(remote, environment) as git:
         git.run("version")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://user:tok%40en-1@host/p.git", "no user tok@en-1 (tok%40en-1)"),
+        ("https://a-token-alone@host/p.git", "no token a-token-alone"),
+        ("https://host/p.git?private_token=a-token-alone", "no token a-token-alone"),
+    ],
+)
+def test_what_the_host_repeats_of_a_credential_is_hidden(url: str, said: str, tmp_path: Path) -> None:
+    shown = deployer.state.git.Remote("origin", url, tmp_path).scrubbed(said)
+    assert shown in {"no user *** (***)", "no token ***"}
+
+
+def test_a_user_name_that_is_a_word_is_kept(tmp_path: Path) -> None:
+    assert (
+        deployer.state.git.Remote("origin", "https://git@host/p.git", tmp_path).scrubbed("fatal: git")
+        == "fatal: git"
+    )
