@@ -363,7 +363,7 @@ def test_a_lock_is_removed_although_its_holder_renews_it(
 
     put_lock(remote)
     server.rule(PUSH, renews)
-    ran = first.run("unlock", "--yes", LOCK["run"])
+    ran = first.run("unlock", "--yes", str(LOCK["run"]))
     assert (ran.code, lock(remote), len(renewed)) == (0, None, 2), ran
 
 
@@ -376,7 +376,7 @@ def test_a_lock_that_another_run_takes_meanwhile_is_not_removed(
 
     put_lock(remote)
     server.rule(PUSH, takes_it, nth=1)
-    ran = first.run("unlock", "--yes", LOCK["run"])
+    ran = first.run("unlock", "--yes", str(LOCK["run"]))
     assert ran.code == 1, ran
     assert f"the lock is not held by run {LOCK['run']}, but by run 0f9c2c487658" in ran.err
     assert lock(remote)["run"] == "0f9c2c487658"
@@ -533,7 +533,7 @@ def test_a_fork_never_locks(
     assert "fork" in ran.err
     assert first.run("plan").code == 0
     put_lock(remote)
-    for verb in (["unlock", LOCK["run"]], ["state", "compact"]):
+    for verb in (["unlock", str(LOCK["run"])], ["state", "compact"]):
         ran = first.run(*verb, "--yes")
         assert (ran.code, server.count(PUSH), lock(remote)) == (1, 0, LOCK), ran
 
