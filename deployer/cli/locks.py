@@ -213,7 +213,8 @@ class SharedLock(Held):
             return
         shared = journal.parse(acquired.snapshot.runs.values())
         unsettled = journal.unsettled(shared, self.loaded.target.name)
-        for found in findings(plan, unsettled):
+        others = (intent for intent in unsettled if intent.run != self._journal.run)
+        for found in findings(plan, others):
             line = journal.found_line(found.intent, found.result, found.id, found.message, self._journal.run)
             self._lease.add(found.intent.run, acquired.snapshot, line)
 
