@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from deployer.cli import session
 from deployer.cli.approval import Verb
-from deployer.clock import StopSignal
+from deployer.cli.interrupts import interruptible
 from deployer.errors import DeployerError, Exit
 from deployer.model import Action, Live, Outcome, Plan, Result, Step
 from deployer.report import text
@@ -132,25 +130,6 @@ def unreported(outcomes: Generator[_T]) -> Iterator[_T]:
         while True:
             yield outcome
             outcome = next(outcomes)
-
-
-@contextmanager
-def interruptible(stop_signal: StopSignal) -> Iterator[None]:
-    """Set `stop_signal` on the first SIGINT or SIGTERM; raises KeyboardInterrupt on the second."""
-
-    def handle(_number: int, _frame: object) -> None:
-        if stop_signal:
-            raise KeyboardInterrupt
-        stop_signal.set()
-        # Not through the streams: the signal may interrupt a write to one of them.
-        os.write(2, b"interrupted: waiting for running requests; press Ctrl-C again to exit now\n")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # The results of changes that were applied, but whose job is not as it should be.

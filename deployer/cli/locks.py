@@ -14,15 +14,15 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from deployer.apply import journal, lock, provenance
+from deployer.apply import journal, lock
 from deployer.apply.journal import Journal
 from deployer.apply.unsettled import findings
 from deployer.cli import shared_state
+from deployer.cli.interrupts import interruptible
 from deployer.cli.session import Known, LoadedProject, in_ci, note
 from deployer.cli.shared_state import CLOCK_SECONDS
 from deployer.cli.state_folder import require_own_state, state_folder
 from deployer.clock import StopSignal
-from deployer.errors import DeployerError
 from deployer.model import Live, Plan
 from deployer.report import text
 from deployer.report.terminal import err
@@ -170,7 +170,8 @@ class SharedLock(Held):
         self._lease.end()
         in_doubt = self._journal.in_doubt
         self._journal.end()
-        problem = self._lease.release(keep=in_doubt)
+        with interruptible(StopSignal(), "releasing the lock"):
+            problem = self._lease.release(keep=in_doubt)
         super().release()
         if self._lease.lost:
             if not was_lost:
@@ -186,10 +187,7 @@ class SharedLock(Held):
     def _prepared(self, client: Client) -> Lease:
         if self._lease:
             return self._lease
-        if provenance.is_fork(os.environ):
-            raise DeployerError(
-                "this is the pull request of a fork, which must not lock the shared state; no changes made"
-            )
+        shared_state.refuse_fork()
         from deployer.state.lease import Lease
         from deployer.state.store import Lock
 

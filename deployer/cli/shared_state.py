@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.apply import journal
+from deployer.apply.provenance import is_fork
 from deployer.cli.options import Options
 from deployer.cli.session import project_folder
 from deployer.cli.state_folder import require_own_state
 from deployer.cloud.credentials import TOKEN_VARIABLES
-from deployer.errors import UsageError
+from deployer.errors import DeployerError, UsageError
 from deployer.project.load import STATE_FOLDER, Project, load
 from deployer.project.target import Target
 from deployer.report import text
@@ -52,6 +53,14 @@ def open_state(project: Project, target: Target) -> Iterator[Chain]:
     ]
     with open_chain(project.folder, project.state.remote, ref, os.environ, hidden) as chain:
         yield chain
+
+
+def refuse_fork() -> None:
+    """Raise DeployerError in the pull request of a fork, which nobody has reviewed: it must not write the state."""
+    if is_fork(os.environ):
+        raise DeployerError(
+            "this is the pull request of a fork, which must not lock or change the shared state; no changes made"
+        )
 
 
 def shared_target(options: Options) -> tuple[Project, Target]:

@@ -82,7 +82,11 @@ class Chain:
             if "couldn't find remote ref" in error.errors:
                 return Snapshot()
             raise self._explained(error, "read") from None
-        version = self._git.run("rev-parse", "--verify", f"{self._ref}^{{commit}}").decode().strip()
+        version = self._git.run("rev-parse", "--verify", self._ref).decode().strip()
+        if self._git.run("cat-file", "-t", version).strip() != b"commit":
+            raise StateError(
+                f"the shared state, {self.name}, is not a commit; remove that ref, or name another"
+            )
         sizes, blobs = {}, {}
         for entry in self._git.run("ls-tree", "-r", "-l", "-z", version).decode(errors="replace").split("\0"):
             if (found := _BLOB.fullmatch(entry)) and (found[3] == LOCK_FILE or RUN_FILE.fullmatch(found[3])):
@@ -178,7 +182,8 @@ class Chain:
         words = f"{error.errors}\n{error.output}"
         refused = re.search(r"\[remote rejected\] \((.*)\)", error.output)
         reason = refused[1] if refused else str(error)
-        if refused and (remote := re.search(r"^remote: (?:error: )?(\S.*)$", error.errors, re.MULTILINE)):
+        remote = re.search(r"^remote: (?:error: |fatal: )?(\S.*)$", error.errors, re.MULTILINE)
+        if remote and remote[1].strip() not in reason:
             reason = f"{reason}: {remote[1].strip()}"
         advice = next((advice for pattern, advice in _ADVICE if re.search(pattern, words, re.IGNORECASE)), "")
         if refused and not advice:

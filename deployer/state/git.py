@@ -12,16 +12,18 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from deployer.errors import nearest
 from deployer.secrets import redact
 from deployer.state.store import StateError
 
 SECONDS = 60.0
+MIN_SECRET = 6  # shorter user names and passwords are also parts of other words
 MINIMUM = (2, 32)  # the first version that takes its whole configuration from the environment
 
 # The prefixes of variables with credentials of the services, and those of this program.
@@ -72,19 +74,29 @@ class Remote:
     def shown(self) -> str:
         return without_credentials(self.url)
 
+    def scrubbed(self, text: str) -> str:
+        """Return a text without the credentials of the URL: a host may repeat them in its messages."""
+        address, _, query = self.url.partition("://")[2].partition("?")
+        user = address.rpartition("@")[0] if "@" in address.split("/")[0] else ""
+        parts = [*user.split(":", 1), *(item.rpartition("=")[2] for item in query.split("&"))]
+        for secret in sorted({*parts, *map(unquote, parts)}, key=len, reverse=True):
+            if len(secret) >= MIN_SECRET:
+                text = text.replace(secret, "***")
+        return text
+
 
 class Git:
     """git in a bare repository, without hooks and prompts, and without the credentials of the services."""
 
-    def __init__(self, folder: Path, started_in: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, remote: Remote, environment: Mapping[str, str]) -> None:
         self._folder = folder
-        self._started_in = started_in
+        self._remote = remote
         self._environment = environment
 
     def run(self, *arguments: str, data: bytes = b"", seconds: float = SECONDS) -> bytes:
         """Return the output of git. Raises GitFailed."""
         words = (f"--git-dir={self._folder}", *arguments)
-        return _run(self._started_in, words, self._environment, data, seconds)
+        return _run(self._remote.top, words, self._environment, data, seconds, self._remote.scrubbed)
 
 
 @contextmanager
@@ -95,7 +107,7 @@ def git_for(remote: Remote, environment: Mapping[str, str], hidden: Collection[s
     """
     given = _for_remote(remote, _without_secrets(environment, hidden))
     with tempfile.TemporaryDirectory(prefix="deployer-state-", ignore_cleanup_errors=True) as folder:
-        git = Git(Path(folder), remote.top, given)
+        git = Git(Path(folder), remote, given)
         git.run("init", "--quiet", "--bare", "--template=")
         yield git
 
@@ -149,7 +161,8 @@ def find_remote(
 
 def without_credentials(url: str) -> str:
     """Return a URL, or a text with URLs, without user names, passwords and tokens."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", url)
+    without_user = re.sub(r"(?<=://)[^/\s]*@", "", url)
+    return re.sub(r"(?<=://)([^\s'\"?]*)\?[^\s'\"]*", r"\1", without_user)
 
 
 def _setting(record: str) -> tuple[str, str]:
@@ -179,6 +192,7 @@ def _without_secrets(environment: Mapping[str, str], hidden: Collection[str]) ->
         and name not in {*hidden, "SSH_ASKPASS"}
         and (not name.startswith("GIT_") or _KEPT.fullmatch(name))
     }
+    kept["PATH"] = search_path(environment)
     return {**kept, "LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0", "GCM_INTERACTIVE": "never"}
 
 
@@ -214,17 +228,23 @@ def _for_remote(remote: Remote, environment: dict[str, str]) -> dict[str, str]:
 
 
 def git_program(environment: Mapping[str, str]) -> str:
-    """Return the git on PATH; empty if there is none. A folder of the project is no place to look for it."""
-    folders = [
-        folder
-        for folder in environment.get("PATH", os.defpath).split(os.pathsep)
-        if Path(folder).is_absolute()
-    ]
-    return shutil.which("git", path=os.pathsep.join(folders)) or ""
+    """Return the git on PATH; empty if there is none."""
+    return shutil.which("git", path=search_path(environment)) or ""
+
+
+def search_path(environment: Mapping[str, str]) -> str:
+    """Return PATH without relative folders: in the project a pull request can add programs."""
+    folders = environment.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if Path(folder).is_absolute())
 
 
 def _run(
-    folder: Path, arguments: Collection[str], environment: Mapping[str, str], data: bytes, seconds: float
+    folder: Path,
+    arguments: Collection[str],
+    environment: Mapping[str, str],
+    data: bytes,
+    seconds: float,
+    scrub: Callable[[str], str] = str,
 ) -> bytes:
     """Return the output of git. Raises GitFailed."""
     verb = next((word for word in arguments if not word.startswith("-") and "=" not in word), "")
@@ -254,13 +274,18 @@ def _run(
             raise GitFailed(f"git {verb} did not end within {seconds:.0f} s", errors="timed out") from None
         raise
     if process.returncode:
-        words = redact.redacted(without_credentials(errors.decode(errors="replace")))
-        raise GitFailed(_first_error(words, verb), output.decode(errors="replace"), words)
+        words, printed = (
+            redact.redacted(scrub(without_credentials(text.decode(errors="replace"))))
+            for text in (errors, output)
+        )
+        raise GitFailed(_first_error(words, verb), printed, words)
     return output
 
 
 def _first_error(errors: str, verb: str) -> str:
     """Return the line of git's messages that says what is wrong."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    marked = [line for line in lines if re.match(r"(fatal|error|remote|ERROR): ?\S", line)]
-    return (marked or lines or [f"git {verb} failed"])[0]
+    own = [line for line in lines if re.match(r"(fatal|error|ERROR): ?\S", line)]
+    # Before this line stands what ssh or the host has to say.
+    specific = [line for line in own if "Could not read from remote repository" not in line]
+    return (specific or lines or [f"git {verb} failed"])[0]

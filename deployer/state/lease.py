@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from deployer.clock import StopSignal
 from deployer.errors import NotSent
-from deployer.state.store import Lock, Rejected, Snapshot, StateError, Store
+from deployer.state.store import MAX_TEXT, Lock, Rejected, Snapshot, StateError, Store
 
 # Parts of a lease: a renewal is due after 45 of 180 s, and no request is sent later than 50 s after the last one.
 # So a request ends, at the latest after the 130 s of its timeouts, before another run takes the lock over.
@@ -26,6 +26,11 @@ RENEWAL = 45 / 180
 USABLE = 50 / 180
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+TAKEN_OVER = "taken-over"
+
+# What a taken-over run has instead of the run that took its lock over, if a user removed it.
+UNLOCK = "unlock"
+
 RELEASE_ATTEMPTS = 4
 MAX_FAILED_LOOKS = 5
 
@@ -80,6 +85,8 @@ class Lease:
         self._lost = ""
         self._thread: threading.Thread | None = None
         self._has_tried = False
+        self._rejections = 0
+        self._failed_looks = 0
 
     # --- acquire
 
@@ -89,34 +96,49 @@ class Lease:
         `seen` was just read. Raises StateError if the lock is held at `deadline`, a time as `now` tells it, and
         Interrupted.
         """
-        since, pause, has_waited, failures = now(), FIRST_PAUSE, False, 0
+        since, pause, has_waited = now(), FIRST_PAUSE, False
         while True:
-            dead = seen.lock
-            is_own = dead is not None and dead.run == self._lock.run
-            if dead is None and has_waited:
+            holder = seen.lock
+            is_own = holder is not None and holder.run == self._lock.run
+            if holder is None and has_waited:
                 return None
-            if dead is None or is_own or now() - since >= dead.lease:
+            if holder is None or is_own or now() - since >= holder.lease:
                 try:
-                    return self._acquired(seen, None if is_own else dead, since)
+                    return self._acquired(seen, None if is_own else holder, since)
                 except Rejected:
-                    self._added.clear()
-                    seen, since = self._store.read(), now()
+                    seen, since = self._read_after_rejection(seen), now()
                     continue
             if now() >= deadline:
-                raise StateError(f"the lock is held by {dead}; no changes made (--lock-timeout)")
+                raise StateError(f"the lock is held by {holder}; no changes made (--lock-timeout)")
             if not has_waited:
-                self._note(f"waiting for the lock, held by {dead}")
+                self._note(f"waiting for the lock, held by {holder}")
                 has_waited = True
-            self._stop_signal.sleep(max(0.0, min(pause, deadline - now(), since + dead.lease - now())))
+            self._stop_signal.sleep(max(0.0, min(pause, deadline - now(), since + holder.lease - now())))
             pause = min(2 * pause, LONGEST_PAUSE)
-            try:
-                if self._store.version() != seen.version:
-                    seen, since, pause = self._store.read(), now(), FIRST_PAUSE
-                failures = 0
-            except StateError:
-                failures += 1
-                if failures == MAX_FAILED_LOOKS:
-                    raise
+            if self._has_changed(seen):
+                seen, since, pause = self._store.read(), now(), FIRST_PAUSE
+
+    def _read_after_rejection(self, before: Snapshot) -> Snapshot:
+        """Read what somebody else has written. Raises StateError if nobody seems to have written."""
+        self._added.clear()
+        seen = self._store.read()
+        self._rejections = self._rejections + 1 if seen.version == before.version else 0
+        if self._rejections == MAX_FAILED_LOOKS:
+            words = "rejects writes although nobody has written; whoever deploys must be able to read it"
+            raise StateError(f"{self._store.name} {words}")
+        return seen
+
+    def _has_changed(self, seen: Snapshot) -> bool:
+        """Return whether somebody has written; not if the store cannot be read for a moment. Raises StateError."""
+        try:
+            is_changed = self._store.version() != seen.version
+        except StateError:
+            self._failed_looks += 1
+            if self._failed_looks == MAX_FAILED_LOOKS:
+                raise
+            return False
+        self._failed_looks = 0
+        return is_changed
 
     def _acquired(self, seen: Snapshot, dead: Lock | None, since: float) -> Acquired:
         if dead:
@@ -210,7 +232,7 @@ class Lease:
         except Rejected:
             seen = self._store.read()
             if seen.lock is None or seen.lock.run != self._lock.run:
-                self._lose(_lost_words(seen.lock))
+                self._lose(self._lost_words(seen))
                 raise
             self._write(seen)
 
@@ -281,12 +303,23 @@ class Lease:
                 if not is_own and self._is_written():
                     return self._lost  # the response was lost, or the write took effect late
                 if not is_own:
-                    self._lost = self._lost or _lost_words(self._held.lock)
+                    self._lost = self._lost or self._lost_words(self._held)
                 # The outcomes are of use to the others, whoever has the lock now.
                 after = own if is_own else self._held.lock
             except StateError as error:
                 problem = str(error)
         return self._lost or problem
+
+    def _lost_words(self, seen: Snapshot) -> str:
+        """Return what became of the lock: whoever took or removed it has recorded that."""
+        if seen.lock:
+            return f"the lock was taken over by {seen.lock}"
+        for line in reversed(seen.runs.get(self._file, b"").splitlines()):
+            with suppress(ValueError, KeyError, TypeError):
+                record = json.loads(line)
+                if record["event"] == TAKEN_OVER and record["by"] != UNLOCK:
+                    return f"the lock was taken over by run {str(record['by'])[:MAX_TEXT]}, which has ended"
+        return "the lock was removed (deployer unlock)"
 
     def _remove_late(self) -> None:
         """Remove the lock if `acquire` failed, but has written it in spite of that."""
@@ -297,14 +330,6 @@ class Lease:
 
     def _is_written(self) -> bool:
         return (self._held.runs.get(self._file) or b"") == self._content()
-
-
-def _lost_words(other: Lock | None) -> str:
-    return f"the lock was taken over by {other}" if other else "the lock was removed (deployer unlock)"
-
-
-# What a taken-over run has instead of the run that took its lock over, if a user removed it.
-UNLOCK = "unlock"
 
 
 def unlocked_line(dead: Lock) -> bytes:
@@ -319,5 +344,5 @@ def _taken_over(dead: Lock, by: Lock) -> bytes:
 def _line_of(dead: Lock, by: str) -> bytes:
     """Return the line for the journal of a run that did not end, in the format of `deployer.apply.journal`."""
     time_text = datetime.now(UTC).isoformat(timespec="milliseconds")
-    record = {"format": 1, "event": "taken-over", "run": dead.run, "time": time_text, "by": by}
+    record = {"format": 1, "event": TAKEN_OVER, "run": dead.run, "time": time_text, "by": by}
     return json.dumps(record).encode() + b"\n"

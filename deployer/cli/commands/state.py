@@ -57,6 +57,7 @@ def compact(options: Options, *, yes: bool) -> Exit:
     Rarely needed, as a host compresses the commits. Fails while the state is locked, or if the host does not allow it.
     """
     project, target = shared_target(options)
+    shared_state.refuse_fork()
     with shared_state.open_state(project, target) as chain:
         seen = chain.read()
         if not seen.version:

@@ -10,6 +10,9 @@ from deployer.cli.options import Options, project_command, yes_option
 from deployer.cli.shared_state import confirmed, shared_target
 from deployer.errors import DeployerError, Exit
 from deployer.report.terminal import out
+from deployer.state.store import Rejected, Snapshot, Store
+
+ATTEMPTS = 10  # a holder that is still alive renews its lock meanwhile
 
 EXAMPLES = examples(
     ("Remove the lock of a run on the target prod", "deployer unlock -t prod 0f9c2c487658"),
@@ -27,21 +30,43 @@ def command(options: Options, run: str, *, yes: bool) -> Exit:
     If RUN is still alive, it sends nothing more. A request that it sent before may still take effect, and the next
     apply does not wait for that.
     """
-    from deployer.state.lease import unlocked_line
-
     project, target = shared_target(options)
+    shared_state.refuse_fork()
     with shared_state.open_state(project, target) as chain:
         seen = chain.read()
         if seen.lock is None:
             out(f"{chain.name} is not locked.")
             return Exit.DONE
-        if seen.lock.run != run:
-            raise DeployerError(f"the lock is not held by run {run}, but by {seen.lock}")
+        _check_holder(seen, run)
         if not confirmed(f"Remove the lock of {seen.lock}?", yes=yes):
             out("The lock was not removed.")
             return Exit.ERROR
-        file = seen.file_of(run)
-        runs = {file: seen.runs[file] + unlocked_line(seen.lock)} if file else {}
-        chain.swap(seen, None, runs)
+        _remove(chain, seen, run)
     out(f"The lock of run {run} was removed.")
     return Exit.DONE
+
+
+def _check_holder(seen: Snapshot, run: str) -> None:
+    """Raise DeployerError if another run holds the lock."""
+    if seen.lock and seen.lock.run != run:
+        raise DeployerError(f"the lock is not held by run {run}, but by {seen.lock}")
+
+
+def _remove(store: Store, seen: Snapshot, run: str) -> None:
+    """Remove the lock of a run. Raises DeployerError."""
+    from deployer.state.lease import unlocked_line
+
+    for attempt in range(1, ATTEMPTS + 1):
+        if seen.lock is None:
+            return
+        file = seen.file_of(run)
+        runs = {file: seen.runs[file] + unlocked_line(seen.lock)} if file else {}
+        try:
+            store.swap(seen, None, runs)
+        except Rejected:
+            if attempt == ATTEMPTS:
+                raise
+            seen = store.read()
+            _check_holder(seen, run)
+        else:
+            return
