@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import signal
@@ -116,6 +117,7 @@ def applying(workspace: Workspace) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "deployer", "apply", "--yes"],
         cwd=workspace.folder,
+        env={**os.environ, "TMPDIR": str(workspace.folder.parent)},  # what is killed leaves its files there
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -251,15 +251,16 @@ class GitCall(Call):
 
 @dataclass
 class Held:
-    """A fault that keeps a request from git until the test calls `release`; set `arrived` tells that it is there.
+    """A fault that keeps a request from git until the test calls `release`; `arrived` is set when it is there.
 
-    With `hangs_up` the connection breaks at once, and with `hung_up` the client is waited for to break it: git
-    carries the request out nevertheless when it is released.
+    With `hangs_up` the connection breaks at once, and with `hung_up` the client is waited for to break it, which
+    sets `gave_up`. Git carries the request out nevertheless when it is released.
     """
 
     hangs_up: bool = False
     hung_up: bool = False
     arrived: threading.Event = field(default_factory=threading.Event)
+    gave_up: threading.Event = field(default_factory=threading.Event)
     _released: threading.Event = field(default_factory=threading.Event)
     _processed: threading.Event = field(default_factory=threading.Event)
 
@@ -267,6 +268,7 @@ class Held:
         self.arrived.set()
         if self.hung_up:
             call.wait_for_hang_up()
+            self.gave_up.set()
         if self.hangs_up:
             threading.Thread(target=self._process, args=(call,)).start()
             return None

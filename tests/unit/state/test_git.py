@@ -17,7 +17,9 @@ from testing.faults import says
 from testing.git_server import (
     LIST_FOR_FETCH,
     LIST_FOR_PUSH,
+    PUSH,
     GitServer,
+    Held,
     RecordedGit,
     Remote,
     git,
@@ -218,6 +220,24 @@ def test_variables_that_aim_git_elsewhere_have_no_effect(
     assert REF in remote.refs()
     assert not other.exists()
     assert not (tmp_path / "trace").exists()
+
+
+def test_a_git_that_hangs_is_ended_with_the_programs_that_it_started(
+    online: Path, remote: Remote, server: GitServer
+) -> None:
+    """Otherwise its push could take effect at any time; one that the host has may do so late."""
+    held = Held(hung_up=True)
+    server.rule(PUSH, held)
+    found = find_remote(online, "origin", os.environ)
+    with git_for(found, os.environ) as started:
+        started.run("fetch", "--quiet", found.url, "main")
+        with pytest.raises(StateError, match="git push did not end within 1 s"):
+            started.run("push", found.url, f"FETCH_HEAD:{REF}", seconds=0.7)
+        assert held.arrived.is_set()
+        assert held.gave_up.wait(5)
+        assert REF not in remote.refs()
+        held.release()
+        assert REF in remote.refs()
 
 
 # --- programs that a checkout can name
