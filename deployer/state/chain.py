@@ -175,7 +175,9 @@ class Chain:
                 return
             if tip != before or "(stale info)" in error.output:
                 raise Rejected(f"{self.name} was changed by somebody else") from None
-            raise self._explained(error, "write") from None
+            explained = self._explained(error, "write")
+            # Another push is in progress on the host.
+            raise Rejected(str(explained)) if "cannot lock ref" in error.output else explained from None
 
     def _explained(self, error: GitFailed, verb: str) -> StateError:
         """Return an error of one line that says what to set."""

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from deployer.clock import StopSignal
 from deployer.errors import NotSent
-from deployer.state.store import MAX_TEXT, Lock, Rejected, Snapshot, StateError, Store
+from deployer.state.store import MAX_TEXT, UNREADABLE, Lock, Rejected, Snapshot, StateError, Store
 
 # Parts of a lease: a renewal is due after 45 of 180 s, and no request is sent later than 50 s after the last one.
 # So a request ends, at the latest after the 130 s of its timeouts, before another run takes the lock over.
@@ -105,8 +105,8 @@ class Lease:
             if holder is None or is_own or now() - since >= holder.lease:
                 try:
                     return self._acquired(seen, None if is_own else holder, since)
-                except Rejected:
-                    seen, since = self._read_after_rejection(seen), now()
+                except Rejected as error:
+                    seen, since = self._read_after_rejection(seen, error), now()
                     continue
             if now() >= deadline:
                 raise StateError(f"the lock is held by {holder}; no changes made (--lock-timeout)")
@@ -118,14 +118,18 @@ class Lease:
             if self._has_changed(seen):
                 seen, since, pause = self._store.read(), now(), FIRST_PAUSE
 
-    def _read_after_rejection(self, before: Snapshot) -> Snapshot:
+    def _read_after_rejection(self, before: Snapshot, error: Rejected) -> Snapshot:
         """Read what somebody else has written. Raises StateError if nobody seems to have written."""
         self._added.clear()
         seen = self._store.read()
-        self._rejections = self._rejections + 1 if seen.version == before.version else 0
+        if seen.version != before.version:
+            self._rejections = 0
+            return seen
+        self._rejections += 1
         if self._rejections == MAX_FAILED_LOOKS:
-            words = "rejects writes although nobody has written; whoever deploys must be able to read it"
-            raise StateError(f"{self._store.name} {words}")
+            words = "but it shows no change; whoever deploys must be able to read it, too"
+            raise StateError(f"{error}; {words}")
+        self._stop_signal.sleep(FIRST_PAUSE / 2 * self._rejections)
         return seen
 
     def _has_changed(self, seen: Snapshot) -> bool:
@@ -304,6 +308,8 @@ class Lease:
                     return self._lost  # the response was lost, or the write took effect late
                 if not is_own:
                     self._lost = self._lost or self._lost_words(self._held)
+                if self._held.lock and self._held.lock.run == UNREADABLE.run:
+                    return self._lost  # perhaps of a newer version: it would be overwritten
                 # The outcomes are of use to the others, whoever has the lock now.
                 after = own if is_own else self._held.lock
             except StateError as error:

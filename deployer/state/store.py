@@ -56,7 +56,7 @@ class Lock:
 
 
 # What is assumed of a lock that cannot be read: it may be that of a newer version.
-_UNREADABLE = Lock("unknown", LEASE_SECONDS, "unknown", "unknown", "unknown")
+UNREADABLE = Lock("unknown", LEASE_SECONDS, "unknown", "unknown", "unknown")
 
 
 def lock_from_json(content: bytes) -> Lock:
@@ -66,14 +66,14 @@ def lock_from_json(content: bytes) -> Lock:
         texts = {name: record[name] for name in ("run", "author", "since", "command", "nonce")}
         lease, is_ended = record["lease"], record["is_ended"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        return _UNREADABLE
+        return UNREADABLE
     is_number = type(lease) in {int, float} and 0 < lease <= MAX_LEASE_SECONDS
     if (
         not is_number
         or type(is_ended) is not bool
         or not all(isinstance(text, str) for text in texts.values())
     ):
-        return _UNREADABLE
+        return UNREADABLE
     shortened = {name: text[:MAX_TEXT] for name, text in texts.items()}
     return Lock(lease=float(lease), is_ended=is_ended, **shortened)
 
