@@ -175,7 +175,7 @@ class SharedLock(Held):
         super().release()
         if self._lease.lost:
             if not was_lost:
-                note(f"{self._lease.lost}; everything was sent before that")
+                note(f"{self._lease.lost}; nothing was sent after that")
         elif problem:
             words = f"cannot release the lock, which runs out within {self._seconds:.0f} s: {problem}"
             err(text.error(words))

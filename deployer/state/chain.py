@@ -263,6 +263,7 @@ def _expired(files: Collection[str], today: date) -> list[str]:
             days[file] = date.fromisoformat(found[1]) if found else today
         except ValueError:
             days[file] = today
-    newest = [day for day in days.values() if day < today]
-    oldest = min(today, max(newest, default=today) + timedelta(days=1)) - timedelta(days=DAYS)
+    newest = max((day for day in days.values() if day < today), default=today)
+    is_ahead = today - newest > timedelta(days=DAYS)  # or nobody has deployed for so long
+    oldest = (newest if is_ahead else today) - timedelta(days=DAYS)
     return [file for file, day in days.items() if day < oldest]

@@ -33,6 +33,7 @@ UNLOCK = "unlock"
 
 RELEASE_ATTEMPTS = 4
 MAX_FAILED_LOOKS = 5
+MAX_REJECTIONS = 15  # without a change: a host may show an old state for some seconds
 
 
 def now() -> float:
@@ -106,7 +107,7 @@ class Lease:
                 try:
                     return self._acquired(seen, None if is_own else holder, since)
                 except Rejected as error:
-                    seen, since = self._read_after_rejection(seen, error), now()
+                    seen, since = self._read_after_rejection(seen, error, deadline), now()
                     continue
             if now() >= deadline:
                 raise StateError(f"the lock is held by {holder}; no changes made (--lock-timeout)")
@@ -118,7 +119,7 @@ class Lease:
             if self._has_changed(seen):
                 seen, since, pause = self._store.read(), now(), FIRST_PAUSE
 
-    def _read_after_rejection(self, before: Snapshot, error: Rejected) -> Snapshot:
+    def _read_after_rejection(self, before: Snapshot, error: Rejected, deadline: float) -> Snapshot:
         """Read what somebody else has written. Raises StateError if nobody seems to have written."""
         self._added.clear()
         seen = self._store.read()
@@ -126,7 +127,7 @@ class Lease:
             self._rejections = 0
             return seen
         self._rejections += 1
-        if self._rejections == MAX_FAILED_LOOKS:
+        if self._rejections == MAX_REJECTIONS or now() >= deadline:
             words = "but it shows no change; whoever deploys must be able to read it, too"
             raise StateError(f"{error}; {words}")
         self._stop_signal.sleep(FIRST_PAUSE / 2 * self._rejections)

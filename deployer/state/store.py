@@ -64,8 +64,8 @@ def lock_from_json(content: bytes) -> Lock:
     try:
         record = json.loads(content[:MAX_LOCK_BYTES])
         texts = {name: record[name] for name in ("run", "author", "since", "command", "nonce")}
-        lease, is_ended = record["lease"], record["is_ended"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        lease, is_ended = record["lease"], record.get("is_ended", False)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return UNREADABLE
     is_number = type(lease) in {int, float} and 0 < lease <= MAX_LEASE_SECONDS
     if (

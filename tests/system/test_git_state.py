@@ -390,7 +390,7 @@ def test_a_ref_that_can_be_written_and_not_read_is_an_error(
     remote.configure("uploadpack.hideRefs", "refs/deployer")
     assert first.apply().code == 0
     second.write("b.yaml", manifest("SparkBatch", "beta", SPECS["SparkBatch"]))
-    ran = second.apply()
+    ran = second.apply("--lock-timeout", "1s")
     assert (ran.code, proxy.count("POST")) == (1, 1), ran
     assert "must be able to read it" in ran.err
 
