@@ -79,7 +79,7 @@ def _record_old_savepoint(context: ChangeContext, live: LiveJob) -> None:
     try:
         context.client.tag(context.kind, live.id, tag)
     except ApiError as error:
-        # Only this checkout's journal will know.
+        # Only the journal will know.
         message = f"cannot record that its savepoint is an old one: {error}"
         entry.record_outcome(Result.FAILED, live.id, message, context.client.request_id)
         context.shared.report(f"{context.job.identity}: {message}")

@@ -31,6 +31,7 @@ from deployer.clock import Clock
 from deployer.errors import DeployerError
 from deployer.model import Change, Identity, Result, Step
 from deployer.secrets import redact
+from deployer.state.takeover import FORMAT, TAKEN_OVER
 
 FILE = "journal.jsonl"
 
@@ -41,7 +42,6 @@ NOT_FOUND = "not found"
 # Recorded as `call` when a stop should have created a savepoint, but created none.
 SAVEPOINT = "savepoint"
 
-FORMAT = 1
 MAX_TEXT = 2000
 MAX_READ = 16 * 1024 * 1024  # of the end of the file; the rest is kept, but not read
 MAX_LINE = 64 * 1024
@@ -83,13 +83,21 @@ class Intent:
 class History:
     """The content of a journal, newest last. `broken` counts unreadable lines, `cut` the skipped bytes.
 
-    `taken_over` has the runs that died, each with the run that took over its lock.
+    `taken_over` has the runs that died.
     """
 
     intents: tuple[Intent, ...] = ()
     broken: int = 0
     cut: int = 0
-    taken_over: Mapping[str, str] = field(default_factory=dict)
+    taken_over: Mapping[str, Takeover] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """The takeover of a lock `by` a run; UNLOCK if a user has removed it."""
+
+    by: str
+    time: datetime
 
 
 class Entry:
@@ -141,6 +149,8 @@ class Journal:
         # The requests without a known outcome that must not be sent twice.
         self._in_doubt: set[int] = set()
         self.run = uuid.uuid4().hex[:12]
+        # Lets a shared state be written soon.
+        self.publish: Callable[[], object] = lambda: None
 
     @classmethod
     def open(
@@ -193,8 +203,10 @@ class Journal:
         with self._lock:
             self._number += 1
             number = self._number
+            record = self._request("intent", number, change, call, id)
             try:
-                self._write(self._request("intent", number, change, call, id))
+                self._write(record)
+                self._keep(record)
                 self._planned.pop((change.job.identity, call), None)
                 if call in {Step.CREATE, Step.START}:
                     self._in_doubt.add(number)
@@ -203,6 +215,8 @@ class Journal:
                 raise DeployerError(
                     f"cannot write journal {where}: {error.strerror}; the request was not sent"
                 ) from None
+        if call == SAVEPOINT:
+            self.publish()  # no request follows before which it would be
         return Entry(self, number)
 
     def record_outcome(self, number: int, result: str, id: str, message: str, request_id: str) -> None:  # noqa: A002
@@ -221,6 +235,7 @@ class Journal:
         with self._lock:
             if result != Result.UNKNOWN:
                 self._in_doubt.discard(number)
+            self._keep(record)
             try:
                 self._write(record)
             except OSError:
@@ -297,11 +312,13 @@ class Journal:
         """Remove secrets from a text, and shorten it."""
         return redact.redacted(self._scrub(text))[:MAX_TEXT]
 
+    def _keep(self, record: Mapping[str, object]) -> None:
+        if self._is_shared:
+            self._lines.append(_line(record))
+
     def _write(self, record: Mapping[str, object]) -> None:
         """Append a line in one write; starts a new line after one that a crash has cut off."""
         line = _line(record)
-        if self._is_shared:
-            self._lines.append(line)
         if os.lseek(self._descriptor, 0, os.SEEK_END):
             os.lseek(self._descriptor, -1, os.SEEK_END)
             if os.read(self._descriptor, 1) != b"\n":
@@ -353,7 +370,7 @@ def parse(contents: Iterable[bytes]) -> History:
     """Return the history of several files; what a later one has of a request supplements an earlier one."""
     intents: dict[tuple[str, int], Intent] = {}
     ended: set[str] = set()
-    taken_over: dict[str, str] = {}
+    taken_over: dict[str, Takeover] = {}
     broken = 0
     for content in contents:
         for line in filter(None, content.split(b"\n")):
@@ -416,17 +433,16 @@ def unsettled(history: History, target: str) -> tuple[Intent, ...]:
 
     Those of a job are dropped if a later run sent a request for the same job with a known outcome.
     """
-    open_calls: list[Intent] = []
+    open_calls: dict[Identity, list[Intent]] = {}
     for intent in history.intents:
         if intent.target != target:
             continue
-        if intent.settled:
-            open_calls = [
-                call for call in open_calls if call.identity != intent.identity or call.run == intent.run
-            ]
-        else:
-            open_calls.append(intent)
-    return tuple(open_calls)
+        if not intent.settled:
+            open_calls.setdefault(intent.identity, []).append(intent)
+        elif earlier := open_calls.get(intent.identity):
+            open_calls[intent.identity] = [call for call in earlier if call.run == intent.run]
+    unknown = {id(call) for calls in open_calls.values() for call in calls}
+    return tuple(intent for intent in history.intents if id(intent) in unknown)
 
 
 def submitted(
@@ -434,14 +450,22 @@ def submitted(
 ) -> Mapping[str, Identity]:
     """Return the known ids of the jobs that were submitted to `target` from `since` until `until`.
 
-    A delayed listing may not show them yet. A time in the future is not that of a submission.
+    A delayed listing may not show them yet. A time in the future is not that of a submission. Those that were
+    deleted since are left out.
     """
+    deleted = {
+        intent.id
+        for intent in history.intents
+        if intent.target == target and intent.call == Step.DELETE and intent.result == Result.DONE
+    }
     return {
         intent.id: intent.identity
         for intent in history.intents
         if intent.target == target
         and intent.call == Step.CREATE
         and intent.id
+        and intent.id not in deleted
+        and (intent.settled or not intent.is_planned)
         and (intent.ended or intent.time) >= since
         and (until is None or (intent.ended or intent.time) <= until)
     }
@@ -459,7 +483,7 @@ def without_savepoint(history: History, target: str) -> frozenset[Identity]:
 
 
 def _add(
-    line: bytes, intents: dict[tuple[str, int], Intent], ended: set[str], taken_over: dict[str, str]
+    line: bytes, intents: dict[tuple[str, int], Intent], ended: set[str], taken_over: dict[str, Takeover]
 ) -> None:
     """Add the record of a line to the others. Raises the errors that an invalid line can cause."""
     if len(line) > MAX_LINE:
@@ -475,8 +499,8 @@ def _add(
     if event == "end":
         ended.add(run)
         return
-    if event == "taken-over":
-        taken_over[run] = strings["by"]
+    if event == TAKEN_OVER:
+        taken_over[run] = Takeover(strings["by"], time.astimezone(UTC))
         return
     number = record["number"]
     if type(number) is not int:

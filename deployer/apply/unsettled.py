@@ -56,7 +56,9 @@ def findings(plan: Plan, intents: Iterable[Intent]) -> Iterator[Finding]:
 
 def _finding(intent: Intent, change: Change) -> Finding:
     live = change.live
-    if intent.call in change.steps or (intent.call == Step.CREATE and live is None):
+    # A planned create has the id of the run before it.
+    is_missing = intent.call == Step.CREATE and (live is None or live.id == intent.id)
+    if intent.call in change.steps or is_missing:
         message = "not listed" if intent.call == Step.CREATE else "still to be done"
         return Finding(intent, NOT_FOUND, "", message)
     state = f"{live.state}" if live else "no longer exists"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from deployer.apply.context import ChangeContext
 from deployer.apply.wait import Condition
-from deployer.errors import ApiError, DeployerError, Interrupted, RequestFailed, ResponseLost
+from deployer.errors import ApiError, DeployerError, Interrupted, NotSent, RequestFailed, ResponseLost
 from deployer.model import Result, Step
 
 
@@ -91,7 +91,10 @@ def send_write(context: ChangeContext, write: Write) -> Written:
     except OutcomeUnknown as error:
         if not write.repeatable or error.in_spite_of_error or context.shared.stop_signal:
             raise
-        written = _send_again(context, write)
+        try:
+            written = _send_again(context, write)
+        except (NotSent, Interrupted):
+            raise error from None  # nothing more is known of the first request
     context.progress.partial = _PARTIAL_WORDS.get(write.step, "")
     return written
 

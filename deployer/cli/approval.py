@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import click
 
 from deployer.errors import UsageError
+from deployer.escape import printable
 from deployer.model import Limit, Plan
 from deployer.project.target import Target
 from deployer.report import text
@@ -54,6 +55,18 @@ def request_approval(target: Target, question: str) -> bool:
     prompt = f"\n{question} The target is protected; enter its name to confirm"
     answer: str = click.prompt(prompt, default="", show_default=False)
     return answer.strip() == target.name
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Return whether a change of the shared state is confirmed, by `yes` or by the user.
+
+    Raises UsageError without a terminal.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("cannot prompt without a terminal; use --yes")
+    return click.confirm(printable(question))
 
 
 def limits_for(

@@ -14,7 +14,7 @@ from deployer.clock import StopSignal
 def interruptible(stop_signal: StopSignal, work: str = "waiting for running requests") -> Iterator[None]:
     """Set `stop_signal` on the first SIGINT or SIGTERM; raises KeyboardInterrupt on the second.
 
-    `work` is what goes on after the first one.
+    `work` is what the command finishes after the first one.
     """
 
     def handle(_number: int, _frame: object) -> None:

@@ -27,6 +27,7 @@ from deployer.model import Live, Plan
 from deployer.report import text
 from deployer.report.terminal import err
 from deployer.secrets.store import Secrets
+from deployer.state.takeover import UNLOCK
 
 if TYPE_CHECKING:
     from deployer.cloud.client import Client
@@ -195,6 +196,7 @@ class SharedLock(Held):
         since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         own = Lock(run.run, self._seconds, run.author, since, self._command)
         self._lease = Lease(self._chain, own, run.content, stop_signal=self.stop_signal, note=note)
+        run.publish = self._lease.ask
         return self._lease
 
     def _wait_until_settled(self, acquired: Acquired, history: journal.History) -> None:
@@ -203,9 +205,8 @@ class SharedLock(Held):
         delay = self.loaded.target.polling.consistency_delay
         if acquired.dead:
             _wait_for(acquired.settled_at + delay - now())
-        elif _is_any_recent(history, self.loaded.target.name, delay):
-            # When it was sent is only known by the clock of another machine.
-            _wait_for(delay)
+        else:
+            _wait_for(doubtful_seconds(history, self.loaded.target.name, delay, self._seconds))
 
     def _record_findings(self, plan: Plan, acquired: Acquired) -> None:
         """Record what became of the requests of runs that died."""
@@ -213,10 +214,12 @@ class SharedLock(Held):
             return
         shared = journal.parse(acquired.snapshot.runs.values())
         unsettled = journal.unsettled(shared, self.loaded.target.name)
-        others = (intent for intent in unsettled if intent.run != self._journal.run)
-        for found in findings(plan, others):
+        lines: dict[str, list[bytes]] = {}
+        for found in findings(plan, (intent for intent in unsettled if intent.run != self._journal.run)):
             line = journal.found_line(found.intent, found.result, found.id, found.message, self._journal.run)
-            self._lease.add(found.intent.run, acquired.snapshot, line)
+            lines.setdefault(found.intent.run, []).append(line)
+        for run, of_run in lines.items():
+            self._lease.add(run, acquired.snapshot, *of_run)
 
 
 def _remaining(history: journal.History, target: str, delay: float) -> float:
@@ -228,13 +231,23 @@ def _remaining(history: journal.History, target: str, delay: float) -> float:
     return delay - max(0.0, min((age for age in ages if age >= -delay), default=delay))
 
 
-def _is_any_recent(history: journal.History, target: str, delay: float) -> bool:
-    """Return whether a request with an unknown outcome may have been sent during the last `delay` seconds."""
-    now = datetime.now(UTC)
-    ages = (
-        (now - (intent.ended or intent.time)).total_seconds() for intent in journal.unsettled(history, target)
-    )
-    return any(-CLOCK_SECONDS <= age <= delay + CLOCK_SECONDS for age in ages)
+def doubtful_seconds(history: journal.History, target: str, delay: float, lease: float) -> float:
+    """Return the seconds for which a request of an earlier run may still be missing in the listings.
+
+    When it was sent is only known by the clock of another machine, so all that may be recent are waited for.
+    """
+    from deployer.state.lease import USABLE
+
+    now, longest = datetime.now(UTC), 0.0
+    for intent in journal.unsettled(history, target):
+        takeover = history.taken_over.get(intent.run)
+        is_dead = takeover is not None and takeover.by != UNLOCK
+        seconds = delay + lease * USABLE if is_dead else delay
+        # A planned request may have been sent long after the plan, until the run was taken over.
+        ended = max(intent.ended or intent.time, takeover.time if takeover else intent.time)
+        if -CLOCK_SECONDS <= (now - ended).total_seconds() <= seconds + CLOCK_SECONDS:
+            longest = max(longest, seconds)
+    return longest
 
 
 def _wait_for(seconds: float) -> None:

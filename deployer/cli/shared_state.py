@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import click
 
 from deployer.apply import journal
 from deployer.apply.provenance import is_fork
@@ -75,15 +72,6 @@ def shared_target(options: Options) -> tuple[Project, Target]:
     return project, target
 
 
-def confirmed(question: str, *, yes: bool) -> bool:
-    """Ask for confirmation, unless `yes`. Raises UsageError without a terminal."""
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("cannot prompt without a terminal; use --yes")
-    return click.confirm(question)
-
-
 def lease_seconds() -> float:
     """Return the lease of new locks. Raises UsageError."""
     given = os.environ.get(LEASE_VARIABLE, "")
@@ -110,6 +98,9 @@ def history(project: Project, *targets: Target) -> journal.History:
             try:
                 with open_state(project, target) as chain:
                     snapshots.append(chain.read())
+                if snapshots[-1].omitted:
+                    count = text.count(len(snapshots[-1].omitted), "journal")
+                    err(text.note(f"{chain.name}: {count} not read: too large"))
                 if holder := snapshots[-1].lock:
                     err(text.note(f"the lock is held by {holder}; its changes may not be shown"))
             except StateError as error:
@@ -119,8 +110,6 @@ def history(project: Project, *targets: Target) -> journal.History:
 
 def merged(project: Project, *snapshots: Snapshot) -> journal.History:
     """Return the history of shared states and of this folder. Raises DeployerError."""
-    if omitted := sum(snapshot.omitted for snapshot in snapshots):
-        err(text.note(f"shared state: {text.count(omitted, 'file')} too large to read"))
     shared = [content for snapshot in snapshots for content in snapshot.runs.values()]
     found = journal.read(project.folder / STATE_FOLDER, before=shared)
     holders = {snapshot.lock.run for snapshot in snapshots if snapshot.lock}

@@ -42,10 +42,14 @@ class ResponseTooLarge(OSError):
 
 
 class LimitedAdapter(HTTPAdapter):
-    """An adapter of `requests` that reads every response within the limits. `now` counts seconds."""
+    """An adapter of `requests` that reads every response within the limits. `now` counts seconds.
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    `before_send` is called just before a request is sent, also before one that is repeated after a login.
+    """
+
+    def __init__(self, now: Callable[[], float], before_send: Callable[[], object]) -> None:
         super().__init__()
+        self._before_send = before_send
         self._connections = _connections(now)
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
@@ -56,6 +60,7 @@ class LimitedAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
         """Send a request and read the whole response. Raises OSError."""
+        self._before_send()
         response = super().send(request, *args, **{**options, "stream": True})
         try:
             response._content = _read(response)  # as its own `content` does, but limited

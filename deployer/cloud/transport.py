@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -111,7 +111,7 @@ class Transport:
         self._usage: dict[AuthBase, _Usage] = {}
         self._session = _Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, LimitedAdapter(self.clock.monotonic))
+            self._session.mount(scheme, LimitedAdapter(self.clock.monotonic, self._check_write))
         accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
         self._session.headers.update({"User-Agent": f"deployer/{__version__}", **accepted})
         self.server_time: datetime | None = None
@@ -147,6 +147,20 @@ class Transport:
                 raise outcome.error(_attempts_summary(outcome, backoff, self._retry))
             self._note(f"{outcome.text}; retrying in {math.ceil(wait)} s")
             self.clock.sleep(wait)
+
+    @contextmanager
+    def _sending(self, call: Call) -> Iterator[None]:
+        """Note whether this thread sends a write. `auth` may send another request before it, for a token."""
+        before = getattr(self._last, "write", False)
+        self._last.write = call.write
+        try:
+            yield
+        finally:
+            self._last.write = before
+
+    def _check_write(self) -> None:
+        if self._last.write:
+            self._before_write()
 
     def is_refused(self, auth: AuthBase) -> bool:
         """Return whether a service has refused a credential: no further request is sent with it."""
@@ -187,9 +201,7 @@ class Transport:
         # A proxy from the environment must not be used for a server on this machine.
         proxies = {"http": "", "https": ""} if _is_local(address) else None
         try:
-            with throttle.acquire():
-                if call.write:
-                    self._before_write()
+            with throttle.acquire(), self._sending(call):
                 response = self._session.request(
                     call.method,
                     url,

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from deployer.apply.journal import Intent
+from deployer.apply.journal import Intent, Takeover
 from deployer.escape import printable
 from deployer.model import Result
-from deployer.state.lease import UNLOCK
+from deployer.state.takeover import UNLOCK
 
 FORMAT_VERSION = "1.0"
 
@@ -20,7 +20,7 @@ NO_OUTCOME = "outcome not recorded"
 _COLOURS = {Result.DONE: "green", Result.FAILED: "red", Result.UNKNOWN: "magenta"}
 
 
-def text(intents: Iterable[Intent], taken_over: Mapping[str, str]) -> str:
+def text(intents: Iterable[Intent], taken_over: Mapping[str, Takeover]) -> str:
     """Return each apply with its requests, the newest last; `taken_over` has the runs that died."""
     blocks = []
     for _, group in groupby(intents, key=lambda intent: intent.run):
@@ -30,7 +30,8 @@ def text(intents: Iterable[Intent], taken_over: Mapping[str, str]) -> str:
         head = (
             f"{_time(first.time)} to {first.target} (project {first.project_id}) by {first.author}{revision}"
         )
-        if by := taken_over.get(first.run):
+        if takeover := taken_over.get(first.run):
+            by = takeover.by
             how = "removed (deployer unlock)" if by == UNLOCK else f"taken over by run {by}"
             head += f"; did not end, its lock was {how}"
         blocks.append(
@@ -61,7 +62,7 @@ def _request(intent: Intent) -> str:
     )
 
 
-def data(intents: Iterable[Intent], taken_over: Mapping[str, str]) -> dict[str, Any]:
+def data(intents: Iterable[Intent], taken_over: Mapping[str, Takeover]) -> dict[str, Any]:
     """Return the history as JSON data; `result` is null where no outcome is recorded.
 
     `planned` is true for a request that a run may have sent before it died.
@@ -87,7 +88,7 @@ def data(intents: Iterable[Intent], taken_over: Mapping[str, str]) -> dict[str, 
             "message": intent.message,
             "request_id": intent.request_id or None,
             "planned": intent.is_planned,
-            "taken_over_by": taken_over.get(intent.run),
+            "taken_over_by": taken_over[intent.run].by if intent.run in taken_over else None,
         }
         for intent in intents
     ]

@@ -97,7 +97,7 @@ class Chain:
         if lock is None and LOCK_FILE in blobs:
             lock = b""
         runs = {file: contents[file] for file in sorted(contents)}
-        omitted = len(blobs) - len(wanted)
+        omitted = tuple(sorted({*blobs} - {*wanted}))
         return Snapshot(version, lock_from_json(lock) if lock is not None else None, runs, omitted)
 
     def swap(self, before: Snapshot, lock: Lock | None, runs: Mapping[str, bytes | None]) -> Snapshot:
@@ -105,7 +105,7 @@ class Chain:
 
         Raises Rejected if the tip is another one, and StateError.
         """
-        removed = dict.fromkeys(_expired([*before.runs, *runs], datetime.now(UTC).date()))
+        removed = dict.fromkeys(_expired([*before.runs, *before.omitted, *runs], datetime.now(UTC).date()))
         changed = {**runs, **removed}
         commit = self._commit(before.version, {LOCK_FILE: lock.as_json() if lock else None, **changed})
         self._push(commit, before.version)

@@ -23,6 +23,7 @@ from deployer.secrets import redact
 from deployer.state.store import StateError
 
 SECONDS = 60.0
+END_SECONDS = 1.0
 MIN_SECRET = 6  # shorter user names and passwords are also parts of other words
 MINIMUM = (2, 32)  # the first version that takes its whole configuration from the environment
 
@@ -223,7 +224,9 @@ def _for_remote(remote: Remote, environment: dict[str, str]) -> dict[str, str]:
         key == "core.sshcommand" for key, _ in settings
     )
     if not has_ssh:
-        added["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes -o ConnectTimeout=15"
+        added["GIT_SSH_COMMAND"] = (
+            "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ControlMaster=no -o ControlPath=none"
+        )
     return {**environment, **added}
 
 
@@ -269,7 +272,12 @@ def _run(
     except BaseException as error:
         with suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        try:
+            process.communicate(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:  # a helper in a session of its own still has the pipes
+            for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+                pipe.close()
+            process.wait()
         if isinstance(error, subprocess.TimeoutExpired):
             raise GitFailed(f"git {verb} did not end within {seconds:.0f} s", errors="timed out") from None
         raise

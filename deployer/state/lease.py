@@ -7,7 +7,6 @@ cannot send one after its lock was taken over.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import uuid
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from deployer.clock import StopSignal
 from deployer.errors import NotSent
 from deployer.state.store import MAX_TEXT, UNREADABLE, Lock, Rejected, Snapshot, StateError, Store
+from deployer.state.takeover import UNLOCK, taken_over_by, taken_over_line
 
 # Parts of a lease: a renewal is due after 45 of 180 s, and no request is sent later than 50 s after the last one.
 # So a request ends, at the latest after the 130 s of its timeouts, before another run takes the lock over.
@@ -26,13 +26,10 @@ RENEWAL = 45 / 180
 USABLE = 50 / 180
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
-TAKEN_OVER = "taken-over"
-
-# What a taken-over run has instead of the run that took its lock over, if a user removed it.
-UNLOCK = "unlock"
 
 RELEASE_ATTEMPTS = 4
 MAX_FAILED_LOOKS = 5
+MAX_SLOW_WRITES = 3  # in a row; a machine that was frozen during one may go on
 MAX_REJECTIONS = 15  # without a change: a host may show an old state for some seconds
 
 
@@ -88,6 +85,7 @@ class Lease:
         self._has_tried = False
         self._rejections = 0
         self._failed_looks = 0
+        self._slow_writes = 0
 
     # --- acquire
 
@@ -98,16 +96,20 @@ class Lease:
         Interrupted.
         """
         since, pause, has_waited = now(), FIRST_PAUSE, False
+        dead: Lock | None = None
         while True:
             holder = seen.lock
             is_own = holder is not None and holder.run == self._lock.run
             if holder is None and has_waited:
                 return None
             if holder is None or is_own or now() - since >= holder.lease:
+                # An own lock was written although that seemed to have failed: perhaps over that of a dead run.
+                dead = dead if is_own else holder
                 try:
-                    return self._acquired(seen, None if is_own else holder, since)
+                    return self._acquired(seen, dead, since, is_own=is_own)
                 except Rejected as error:
-                    seen, since = self._read_after_rejection(seen, error, deadline), now()
+                    rejected, seen = seen, self._read_after_rejection(seen, error, deadline)
+                    since = since if seen.version == rejected.version else now()
                     continue
             if now() >= deadline:
                 raise StateError(f"the lock is held by {holder}; no changes made (--lock-timeout)")
@@ -145,14 +147,15 @@ class Lease:
         self._failed_looks = 0
         return is_changed
 
-    def _acquired(self, seen: Snapshot, dead: Lock | None, since: float) -> Acquired:
-        if dead:
-            self.add(dead.run, seen, _taken_over(dead, self._lock))
+    def _acquired(self, seen: Snapshot, dead: Lock | None, since: float, *, is_own: bool) -> Acquired:
+        if dead and not is_own:
+            self.add(dead.run, seen, taken_over_line(dead.run, self._lock.run))
             self._note(f"taking over the lock of {dead}: it was not renewed for {now() - since:.0f} s")
         self._has_tried = True
         self._write(seen)
-        self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
+        thread.start()
+        self._thread = thread
         settled_at = since + dead.lease * (1 + USABLE) if dead else 0.0
         return Acquired(self._held, dead, settled_at)
 
@@ -193,11 +196,17 @@ class Lease:
             if self._refusal:
                 raise StateError(f"no changes made: {self._refusal}")
 
-    def add(self, run: str, seen: Snapshot, lines: bytes) -> None:
+    def ask(self) -> None:
+        """Let the journal be written soon, without waiting for it."""
+        with self._changed:
+            self._is_wanted = True
+            self._changed.notify_all()
+
+    def add(self, run: str, seen: Snapshot, *lines: bytes) -> None:
         """Add lines to the journal of another run with the next write."""
         if file := seen.file_of(run):
             with self._changed:
-                self._added.setdefault(file, []).append(lines)
+                self._added.setdefault(file, []).extend(lines)
 
     def _keep_renewing(self) -> None:
         """Renew the lock until it is released or lost; it is lost if this ends with an unexpected error."""
@@ -256,6 +265,10 @@ class Lease:
         with self._changed:
             self._is_wanted = False
         held = self._store.swap(before, replace(self._lock, nonce=uuid.uuid4().hex), self._runs(before))
+        seconds, lease = now() - started, self._lock.lease
+        self._slow_writes = self._slow_writes + 1 if seconds >= lease * USABLE else 0
+        if self._slow_writes == MAX_SLOW_WRITES:
+            self._lose(f"a push took {seconds:.0f} s, too long for a lease of {lease:.0f} s")
         with self._changed:
             self._held = held
             # From the start: another run may have seen it as soon as that.
@@ -264,10 +277,13 @@ class Lease:
 
     def _runs(self, before: Snapshot) -> Mapping[str, bytes | None]:
         """Return the journals to write: this run's, and those of others with their additions."""
+        with self._changed:
+            additions = {file: [*lines] for file, lines in self._added.items()}
         added: dict[str, bytes] = {}
-        for file, additions in self._added.items():
+        for file, lines in additions.items():
             if content := before.runs.get(file):
-                new = [lines for lines in additions if lines not in content]
+                known = {*content.splitlines(keepends=True)}
+                new = [line for line in lines if line not in known]
                 added |= {file: b"".join((content, *new))} if new else {}
         return {**added, self._file: self._content() or None}
 
@@ -321,11 +337,9 @@ class Lease:
         """Return what became of the lock: whoever took or removed it has recorded that."""
         if seen.lock:
             return f"the lock was taken over by {seen.lock}"
-        for line in reversed(seen.runs.get(self._file, b"").splitlines()):
-            with suppress(ValueError, KeyError, TypeError):
-                record = json.loads(line)
-                if record["event"] == TAKEN_OVER and record["by"] != UNLOCK:
-                    return f"the lock was taken over by run {str(record['by'])[:MAX_TEXT]}, which has ended"
+        by = taken_over_by(seen.runs.get(self._file, b""))
+        if by and by != UNLOCK:
+            return f"the lock was taken over by run {by[:MAX_TEXT]}, which has ended"
         return "the lock was removed (deployer unlock)"
 
     def _remove_late(self) -> None:
@@ -337,19 +351,3 @@ class Lease:
 
     def _is_written(self) -> bool:
         return (self._held.runs.get(self._file) or b"") == self._content()
-
-
-def unlocked_line(dead: Lock) -> bytes:
-    """Return the line for the journal of a run whose lock a user removes."""
-    return _line_of(dead, UNLOCK)
-
-
-def _taken_over(dead: Lock, by: Lock) -> bytes:
-    return _line_of(dead, by.run)
-
-
-def _line_of(dead: Lock, by: str) -> bytes:
-    """Return the line for the journal of a run that did not end, in the format of `deployer.apply.journal`."""
-    time_text = datetime.now(UTC).isoformat(timespec="milliseconds")
-    record = {"format": 1, "event": TAKEN_OVER, "run": dead.run, "time": time_text, "by": by}
-    return json.dumps(record).encode() + b"\n"

@@ -82,14 +82,14 @@ def lock_from_json(content: bytes) -> Lock:
 class Snapshot:
     """The state at one moment. `version` is empty if nothing was ever written.
 
-    `runs` has the journal of each run, by its file: `journal/DAY/RUN.jsonl`. `omitted` counts the files that are
-    too large to be read.
+    `runs` has the journal of each run, by its file: `journal/DAY/RUN.jsonl`. `omitted` are the
+    files that were not read: they, or all of them together, are too large.
     """
 
     version: str = ""
     lock: Lock | None = None
     runs: Mapping[str, bytes] = field(default_factory=dict)
-    omitted: int = 0
+    omitted: tuple[str, ...] = ()
 
     def file_of(self, run: str) -> str:
         """Return the file of a run; empty if it has none."""

@@ -277,6 +277,7 @@ def test_a_lock_that_is_written_when_its_run_has_given_up_runs_out(
     server.clear()
     late.release()
     assert lock(remote)["lease"] == 1
+    monkeypatch.delenv("DEPLOYER_LOCK_LEASE")
     again = second.apply()
     assert again.code == 0, again
     assert len(listed(emulator.url, "SparkBatch")) == 1
@@ -300,6 +301,7 @@ def test_a_runner_that_is_killed_while_it_pushes_the_lock(
         process.kill()
     held.release()
     assert lock(remote) is not None
+    monkeypatch.delenv("DEPLOYER_LOCK_LEASE")
     ran = second.apply()
     assert ran.code == 0, ran
     assert "taking over the lock of run" in ran.err
@@ -324,6 +326,7 @@ def test_a_runner_that_is_killed_while_it_creates_a_job(
         process.wait(10)
     proxy.clear()
     second.write("b.yaml", manifest("SparkBatch", "beta", SPECS["SparkBatch"]))
+    monkeypatch.delenv("DEPLOYER_LOCK_LEASE")
     ran = second.apply()
     assert ran.code == 0, ran
     assert "taking over the lock of run" in ran.err

@@ -47,11 +47,19 @@ def connected(
     retry: Retry | None = None,
     rate: Rate | None = None,
     note: Callable[[str], object] = str,
+    before_write: Callable[[], object] = lambda: None,
     **target: Any,
 ) -> Client:
     """A client for a target whose every endpoint is `server`."""
     endpoints = dict.fromkeys(("dli", "mrs", "iam"), server.url)
     to = Target("test", endpoints=endpoints, **{"project_id": "pid", "region": "cn-north-4", **target})
     found = find(to, environment)
-    transport = Transport(scrub=found.scrubbed, rate=rate, retry=retry, clock=time.clock, note=note)
+    transport = Transport(
+        scrub=found.scrubbed,
+        rate=rate,
+        retry=retry,
+        clock=time.clock,
+        note=note,
+        before_write=before_write,
+    )
     return Client(to, sign_in(to, found, transport), transport)

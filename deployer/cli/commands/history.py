@@ -62,7 +62,8 @@ def command(options: Options, style: str, limit: int) -> Exit:
         out("No requests recorded.")
     file = Path(STATE_FOLDER) / journal.FILE
     if found.broken:
-        err(text.note(f"{file}: {text.count(found.broken, 'unreadable line')}"))
+        where = f"{file} or the shared state" if project.state.uses_git else file
+        err(text.note(f"{where}: {text.count(found.broken, 'unreadable line')}"))
     if found.cut:
         err(text.note(f"{file}: skipped the first {found.cut} bytes"))
     return Exit.DONE

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from deployer.cli import shared_state
+from deployer.cli.approval import confirmed
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command, yes_option
-from deployer.cli.shared_state import confirmed, shared_target
+from deployer.cli.shared_state import shared_target
 from deployer.errors import DeployerError, Exit
 from deployer.escape import json_text
 from deployer.report import state

@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from deployer.cli import shared_state
+from deployer.cli.approval import confirmed
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command, yes_option
-from deployer.cli.shared_state import confirmed, shared_target
+from deployer.cli.shared_state import shared_target
 from deployer.errors import DeployerError, Exit
 from deployer.report.terminal import out
 from deployer.state.store import Rejected, Snapshot, Store
+from deployer.state.takeover import UNLOCK, taken_over_line
 
 ATTEMPTS = 10  # a holder that is still alive renews its lock meanwhile
 
@@ -27,8 +29,8 @@ EXAMPLES = examples(
 def command(options: Options, run: str, *, yes: bool) -> Exit:
     """Remove the shared lock of RUN, which has died, without waiting until its lease is over.
 
-    If RUN is still alive, it sends nothing more. A request that it sent before may still take effect, and the next
-    apply does not wait for that.
+    If RUN is still alive, it sends nothing more. The next apply looks up what RUN may have sent, but waits only
+    for polling.consistencyDelay: a request that RUN sent just before may take effect later.
     """
     project, target = shared_target(options)
     shared_state.refuse_fork()
@@ -54,13 +56,11 @@ def _check_holder(seen: Snapshot, run: str) -> None:
 
 def _remove(store: Store, seen: Snapshot, run: str) -> None:
     """Remove the lock of a run. Raises DeployerError."""
-    from deployer.state.lease import unlocked_line
-
     for attempt in range(1, ATTEMPTS + 1):
         if seen.lock is None:
             return
         file = seen.file_of(run)
-        runs = {file: seen.runs[file] + unlocked_line(seen.lock)} if file else {}
+        runs = {file: seen.runs[file] + taken_over_line(run, UNLOCK)} if file else {}
         try:
             store.swap(seen, None, runs)
         except Rejected:

@@ -6,11 +6,25 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.apply.journal import FOUND, NOT_FOUND, History, Intent, Journal, found_line, parse, unsettled
+from deployer.apply.journal import (
+    FOUND,
+    NOT_FOUND,
+    SAVEPOINT,
+    History,
+    Intent,
+    Journal,
+    Takeover,
+    found_line,
+    parse,
+    submitted,
+    unsettled,
+)
 from deployer.apply.unsettled import explained, findings
+from deployer.errors import DeployerError
 from deployer.model import Action, Change, Identity, Job, LiveJob, Phase, Plan, Result, Source, Step
 from testing.client import Time
 
@@ -154,6 +168,45 @@ def intent(name: str = "alpha", call: str = "create", result: str = "") -> Inten
     )
 
 
+def test_a_rerun_that_was_never_sent_is_not_found(tmp_path: Path) -> None:
+    """The run before it is there still."""
+    rerun = change("alpha", Step.CREATE, live=live_job("b-1"))
+    with opened(tmp_path) as log:
+        log.plan([rerun])
+        dead = parse([log.content()])
+    (found,) = findings(Plan("prod", (change("alpha", live=live_job("b-1")),)), dead.intents)
+    assert (found.result, found.id) == (NOT_FOUND, "")
+    (found,) = findings(Plan("prod", (change("alpha", live=live_job("b-2")),)), dead.intents)
+    assert (found.result, found.id) == (FOUND, "b-2")
+    assert submitted(dead, "prod", AT - timedelta(hours=1)) == {}
+
+
+def test_a_job_that_was_deleted_is_not_missed(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        log.intent(create(), Step.CREATE).record_outcome(Result.DONE, id="b-1")
+        assert submitted(parse([log.content()]), "prod", AT) == {"b-1": create().job.identity}
+        log.intent(change("alpha", Step.DELETE), Step.DELETE, "b-1").record_outcome(Result.DONE, id="b-1")
+        assert submitted(parse([log.content()]), "prod", AT) == {}
+
+
+def test_a_stop_without_savepoint_is_published_at_once(tmp_path: Path) -> None:
+    published = []
+    with opened(tmp_path) as log:
+        log.publish = lambda: published.append(log.content())
+        log.intent(change("alpha", Step.STOP), Step.STOP)
+        log.intent(change("alpha", Step.STOP), SAVEPOINT)
+    assert [content.count(b'"call": "savepoint"') for content in published] == [1]
+
+
+def test_a_request_that_could_not_be_recorded_is_not_published(tmp_path: Path) -> None:
+    """It is not sent either."""
+    log = opened(tmp_path)
+    log.close()
+    with pytest.raises(DeployerError, match="the request was not sent"):
+        log.intent(create(), Step.CREATE)
+    assert log.content() == b""
+
+
 def test_a_request_that_may_be_the_second_one_says_so() -> None:
     plan = Plan(
         "prod", (create("alpha"), change("beta", Step.START, live=live_job("7", "beta")), create("gamma"))
@@ -175,9 +228,9 @@ def test_a_run_that_was_taken_over_is_one_that_did_not_end(tmp_path: Path) -> No
         log.intent(create(), Step.CREATE)
         record = {"format": 1, "event": "taken-over", "run": log.run, "by": "0f9c2c487658"}
         line = json.dumps({**record, "time": AT.isoformat()}).encode() + b"\n"
-        assert parse([log.content() + line]).taken_over == {log.run: "0f9c2c487658"}
+        assert parse([log.content() + line]).taken_over == {log.run: Takeover("0f9c2c487658", AT)}
         log.end()
-        assert parse([log.content() + line]).taken_over == {}
+        assert not parse([log.content() + line]).taken_over
 
 
 @given(st.permutations(["shared", "local"]), st.sampled_from([Result.DONE, Result.FAILED, FOUND, NOT_FOUND]))

@@ -50,7 +50,7 @@ class Case:
     """
 
     name: str
-    responses: Sequence[str | ApiError | None]
+    responses: Sequence[str | ApiError | Interrupted | None]
     confirm_delays: Sequence[Evidence | ApiError | Interrupted]
     expected: Written | type[Exception]
     journal: Sequence[tuple[Result, str]]
@@ -146,6 +146,22 @@ CASES = [
         RequestFailed,
         [UNKNOWN, (Result.FAILED, "no")],
         message="no",
+    ),
+    Case(
+        "lost, and the repeated one not sent: the first may have been carried out",
+        [LOST, NotSent("not sent: the lock was taken over")],
+        [NO],
+        OutcomeUnknown,
+        [UNKNOWN, (Result.FAILED, "not sent: the lock was taken over")],
+        message=NOT_KNOWN,
+    ),
+    Case(
+        "lost, and interrupted before the repeated one",
+        [LOST, Interrupted("interrupted")],
+        [NO],
+        OutcomeUnknown,
+        [UNKNOWN, (Result.FAILED, "interrupted")],
+        message=NOT_KNOWN,
     ),
     Case(
         "lost after an interrupt", [LOST], [], OutcomeUnknown, [UNKNOWN], message=NOT_KNOWN, is_stopped=True

@@ -325,6 +325,38 @@ def test_a_refused_token_is_renewed_once(service: FaultProxy, time: Time, method
     assert (tokens.given, time.slept) == (2, [])
 
 
+def test_the_lock_is_checked_after_a_login_and_before_each_repetition(
+    service: FaultProxy, time: Time
+) -> None:
+    """A login can take minutes; the lock must be held when the write itself is sent."""
+    seen: list[list[str]] = []
+
+    def check() -> None:
+        seen.append([f"{call.method} {call.path.rpartition('/')[2]}" for call in service.calls])
+
+    service.rule("POST", "/v3/auth/tokens", Tokens(time))
+    service.rule("POST", "batches", EXPIRED, nth=1)
+    service.rule("POST", "batches", says(200, EMPTY | {"id": "b-1"}))
+    client = connected(service, time, HW_USER, before_write=check)
+    assert client.create(BATCH, "alpha", SPECS["SparkBatch"]) == "b-1"
+    assert seen == [["POST tokens"], ["POST tokens", "POST batches", "POST tokens"]]
+
+
+def test_a_write_that_must_not_be_sent_is_not_repeated_after_a_login(service: FaultProxy, time: Time) -> None:
+    lost = iter([False, True])
+
+    def check() -> None:
+        if next(lost):
+            raise NotSent("not sent: the lock was taken over")
+
+    service.rule("POST", "/v3/auth/tokens", Tokens(time))
+    service.rule("POST", "batches", EXPIRED)
+    client = connected(service, time, HW_USER, before_write=check)
+    with pytest.raises(NotSent, match="the lock was taken over"):
+        client.create(BATCH, "alpha", SPECS["SparkBatch"])
+    assert sent_tokens(service) == ["token-1"]
+
+
 def test_a_token_that_is_refused_when_new_is_an_error(service: FaultProxy, time: Time) -> None:
     service.rule("POST", "/v3/auth/tokens", Tokens(time))
     service.rule("POST", "batches", EXPIRED)

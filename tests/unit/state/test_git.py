@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -481,3 +482,18 @@ def test_a_user_name_that_is_a_word_is_kept(tmp_path: Path) -> None:
         deployer.state.git.Remote("origin", "https://git@host/p.git", tmp_path).scrubbed("fatal: git")
         == "fatal: git"
     )
+
+
+def test_a_helper_of_git_that_hangs_does_not_hold_us_up(project: Path, tmp_path: Path) -> None:
+    """Not even in a session of its own, with our pipes."""
+    remote = find_remote(project, "origin", os.environ)
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.parent.mkdir()
+    wrapper.write_text("#!/bin/sh\nsetsid sleep 6 &\nsleep 6\n")
+    wrapper.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"}
+    git = deployer.state.git.Git(tmp_path, remote, environment)
+    started = time.monotonic()
+    with pytest.raises(DeployerError, match="did not end within 0 s"):
+        git.run("version", seconds=0.2)
+    assert time.monotonic() - started < 5

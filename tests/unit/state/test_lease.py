@@ -129,10 +129,10 @@ def test_a_free_lock_is_acquired_with_one_write_and_released_with_another(
 
 def test_a_living_holder_is_waited_for_until_the_deadline(store: MemoryStore, runs: Runs) -> None:
     """For longer than a lease, which its holder renews."""
-    one, two = runs("one"), runs("two")
+    one, two = runs("one", 1.2), runs("two", 1.2)
     assert one.acquire(store.read(), now())
     with pytest.raises(StateError, match="held by run one, started 12:00 by one@host: deployer apply"):
-        two.acquire(store.read(), now() + 2.5 * LEASE)
+        two.acquire(store.read(), now() + 1.4)
     assert (holder(store), one.lost) == ("one", "")
     one.require()
     assert runs.said == ["waiting for the lock, held by run one, started 12:00 by one@host: deployer apply"]
@@ -384,3 +384,40 @@ def test_what_is_added_to_another_journal_is_written_once(store: MemoryStore, ru
     content = store.tip.runs[f"journal/2026-11-21/{dead.run}.jsonl"]
     assert content.startswith(b"planned\n")
     assert (content.count(b"found\n"), content.count(b"taken-over")) == (1, 1)
+
+
+def test_pushes_that_are_too_slow_for_the_lease_are_reported(store: MemoryStore, runs: Runs) -> None:
+    """Not waited for without an end."""
+    one = runs("one")
+    assert one.acquire(store.read(), now())
+    slow = threading.Event()
+    store.fail = lambda _: slow.wait(LEASE * leases.USABLE)
+    with pytest.raises(NotSent, match=r"not sent: a push took \d s, too long for a lease of 0 s"):
+        send_until_lost(one)
+    store.fail = lambda _: None
+
+
+def test_nothing_is_sent_after_the_end(store: MemoryStore, runs: Runs) -> None:
+    """A thread may still be at work after an interrupt."""
+    one = runs("one", 60)
+    assert one.acquire(store.read(), now())
+    one.require()
+    one.end()
+    with pytest.raises(NotSent, match="not sent: the run has ended"):
+        one.require()
+    assert holder(store) == "one"
+
+
+def test_a_takeover_whose_response_is_lost_is_one(store: MemoryStore, runs: Runs) -> None:
+    """What the dead run has sent is waited for nevertheless."""
+    dead = dead_lock(store)
+
+    def fail(run: str) -> None:
+        store.fail = lambda _: None
+        store.swap(store.tip, Lock(run, 60, "two@host", "12:00", "deployer apply"), {})
+
+    store.fail = fail
+    acquired = runs("two", 60).acquire(store.read(), now() + PATIENCE)
+    assert acquired is not None
+    assert acquired.dead == dead
+    assert acquired.settled_at > now() - LEASE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from deployer.errors import Interrupted, NotSent
 from deployer.state.chain import Chain
 from deployer.state.lease import Lease, now
 from deployer.state.store import Lock, Snapshot
-from testing.faults import hangs_up
+from testing.faults import Answer, Call, hangs_up
 from testing.git_server import PUSH, GitServer, Held, Remote
 from unit.state.conftest import REF, OpenChain
 
@@ -69,8 +68,13 @@ def test_what_must_be_recorded_now_is_tried_again_at_once(
     content = b"planned\n"
     lease = Lease(store, LOCK, lambda: content)
     lease.acquire(store.read(), now())
-    server.rule(PUSH, hangs_up(after=False))
-    threading.Timer(0.3, server.clear).start()
+    hang_up = hangs_up(after=False)
+
+    def once(call: Call) -> Answer | None:
+        server.clear()
+        return hang_up(call)
+
+    server.rule(PUSH, once)
     content = b"planned\nmore\n"
     with ThreadPoolExecutor(1) as pool:
         started = time.monotonic()
