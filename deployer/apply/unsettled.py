@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from deployer.apply.journal import FOUND, NOT_FOUND, Intent
-from deployer.model import Action, Change, Plan, Step
+from deployer.apply.journal import FOUND, NOT_FOUND, History, Intent
+from deployer.model import Action, Change, Live, Plan, Result, Step
 
 # A second request of these does the work twice; the others can be repeated.
 _NOT_REPEATABLE = {Step.CREATE, Step.START}
@@ -34,6 +34,31 @@ def explained(plan: Plan, intents: Iterable[Intent], now: datetime) -> Plan:
         intent = next((intent for intent in found if intent), None)
         words = f"{change.reason}; {_attempt(intent, now)}" if intent else change.reason
         changes.append(replace(change, reason=words))
+    return replace(plan, changes=tuple(changes))
+
+
+def unlisted(plan: Plan, live: Live, history: History) -> Plan:
+    """Return the plan with the reason of jobs that an earlier run submitted, and that are no longer listed."""
+    listed = {job.id for job in live.jobs}
+    deleted = {
+        intent.id for intent in history.intents if intent.call == Step.DELETE and intent.result == Result.DONE
+    }
+    submitted = {
+        intent.identity: intent
+        for intent in history.intents
+        if intent.call == Step.CREATE
+        and intent.result in {Result.DONE, FOUND}
+        and intent.target == plan.target
+    }
+    changes = []
+    for change in plan.changes:
+        intent = submitted.get(change.job.identity) if Step.CREATE in change.steps else None
+        if intent and intent.id and intent.id not in listed | deleted:
+            time = intent.ended or intent.time
+            words = f"run {intent.run} submitted it as {intent.id} at {time:%Y-%m-%d %H:%M:%S} UTC, which is not listed"
+            changes.append(replace(change, reason=f"{change.reason}; {words}"))
+        else:
+            changes.append(change)
     return replace(plan, changes=tuple(changes))
 
 

@@ -117,7 +117,8 @@ def _send_recorded(context: ChangeContext, write: Write) -> Written:
         written = _send_confirmed(context, write)
     except DeployerError as error:
         result = Result.UNKNOWN if isinstance(error, OutcomeUnknown) else Result.FAILED
-        entry.record_outcome(result, context.progress.id, str(error), context.client.request_id)
+        request_id = "" if isinstance(error, NotSent) else context.client.request_id
+        entry.record_outcome(result, context.progress.id, str(error), request_id)
         raise
     message = "response lost" if written.is_response_lost else ""
     entry.record_outcome(Result.DONE, written.id, message, context.client.request_id)

@@ -195,7 +195,14 @@ class SharedLock(Held):
         run = self.journal_of(client)
         since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
         own = Lock(run.run, self._seconds, run.author, since, self._command)
-        self._lease = Lease(self._chain, own, run.content, stop_signal=self.stop_signal, note=note)
+        self._lease = Lease(
+            self._chain,
+            own,
+            run.content,
+            stop_signal=self.stop_signal,
+            note=note,
+            unlock=lambda holder: self.loaded.invocation.command("unlock", holder),
+        )
         run.publish = self._lease.ask
         return self._lease
 

@@ -296,7 +296,7 @@ def plan(
     project's own jobs. `known` is what earlier runs have sent; None: what the journals tell now.
     """
     from deployer.apply import journal
-    from deployer.apply.unsettled import explained
+    from deployer.apply.unsettled import explained, unlisted
     from deployer.planning.decide import decide
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import digest, make_plan
@@ -335,6 +335,7 @@ def plan(
         limits=limits or {},
         marks=project.records_ownership,
     )
+    new_plan = unlisted(new_plan, live, known.history)
     new_plan = explained(new_plan, journal.unsettled(known.history, target.name), datetime.now(UTC))
     new_plan = replace(new_plan, scope=heading)
     names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))

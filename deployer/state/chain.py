@@ -27,6 +27,7 @@ from deployer.state.store import (
 )
 
 LOCK_FILE = "lock.json"
+MAX_LINES = 4  # of the messages of a host
 DAYS = 30  # of runs at the tip; older ones are in the history of the ref
 MAX_RUN_BYTES = 64 * 1024 * 1024  # 10,000 jobs need 14 MB
 MAX_BYTES = 128 * 1024 * 1024  # of all runs that are read, the newest first
@@ -99,6 +100,13 @@ class Chain:
         runs = {file: contents[file] for file in sorted(contents)}
         omitted = tuple(sorted({*blobs} - {*wanted}))
         return Snapshot(version, lock_from_json(lock) if lock is not None else None, runs, omitted)
+
+    def written_at(self, snapshot: Snapshot) -> str:
+        """Return when a state was written, by the clock of the machine that did. Raises StateError."""
+        if not snapshot.version:
+            return ""
+        seconds = self._git.run("log", "-1", "--format=%ct", snapshot.version).decode().strip()
+        return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC"
 
     def swap(self, before: Snapshot, lock: Lock | None, runs: Mapping[str, bytes | None]) -> Snapshot:
         """Push a commit on top of `before`, without the runs of more than 30 days ago.
@@ -184,9 +192,9 @@ class Chain:
         words = f"{error.errors}\n{error.output}"
         refused = re.search(r"\[remote rejected\] \((.*)\)", error.output)
         reason = refused[1] if refused else str(error)
-        remote = re.search(r"^remote: (?:error: |fatal: )?(\S.*)$", error.errors, re.MULTILINE)
-        if remote and remote[1].strip() not in reason:
-            reason = f"{reason}: {remote[1].strip()}"
+        remote = re.findall(r"^remote: (?:error: |fatal: )?(\S.*)$", error.errors, re.MULTILINE)[:MAX_LINES]
+        if lines := [line.strip() for line in remote if line.strip() not in reason]:
+            reason = f"{reason}: {'; '.join(lines)}"
         advice = next((advice for pattern, advice in _ADVICE if re.search(pattern, words, re.IGNORECASE)), "")
         if refused and not advice:
             advice = _PROTECTED if self._ref.startswith("refs/heads/") else _BRANCH
@@ -209,13 +217,13 @@ _ADVICE = (
     (r"protected branch|GH006|GH013|repository rule violations", _PROTECTED),
     (r"' exists; cannot create '", "a branch has this name already; set another one: state.git.branch"),
     (r"cannot lock ref", "another push is in progress, or one was cut off on the host; try again"),
-    (r"hidden ref|funny refname|pre-receive hook declined|hook declined", ""),
     (r"non-fast-forward|denyNonFastForwards", "the host does not allow replacing the history of a ref"),
     (
         r"permission to .* denied|returned error: 403|not allowed to (push|upload)|write access.* not granted"
         r"|deploy key|access denied|read.only|insufficient permission",
         _PERMISSION,
     ),
+    (r"hidden ref|funny refname|pre-receive hook declined|hook declined", ""),
     (
         r"authentication failed|could not read (username|password)|terminal prompts disabled|returned error: 401"
         r"|permission denied \(|host key verification failed|invalid credentials",
@@ -228,7 +236,7 @@ _ADVICE = (
     (
         r"could not resolve|failed to connect|connection (refused|reset|timed out)|timed out|network is unreachable"
         r"|no route to host|couldn't connect|unable to access|early eof|hung up|returned error: 5|proxy",
-        "check the network and https_proxy; plan works without the shared state, apply does not",
+        "check the network, and https_proxy for an https URL; plan works without the shared state, apply does not",
     ),
 )
 

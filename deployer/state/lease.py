@@ -65,14 +65,19 @@ class Lease:
         *,
         stop_signal: StopSignal | None = None,
         note: Callable[[str], object] = str,
+        unlock: Callable[[str], str] = "deployer unlock {}".format,
     ) -> None:
-        """Prepare the lock of a run. `content` returns the lines of its journal, which each write carries."""
+        """Prepare the lock of a run. `content` returns the lines of its journal, which each write carries.
+
+        `unlock` returns the command that removes the lock of a run.
+        """
         self._store = store
         self._lock = lock
         self._content = content
         # One that is not set yet is false.
         self._stop_signal = StopSignal() if stop_signal is None else stop_signal
         self._note = note
+        self._unlock = unlock
         self._file = f"journal/{datetime.now(UTC).date()}/{lock.run}.jsonl"
         self._added: dict[str, list[bytes]] = {}
         self._held = Snapshot()
@@ -112,9 +117,14 @@ class Lease:
                     since = since if seen.version == rejected.version else now()
                     continue
             if now() >= deadline:
-                raise StateError(f"the lock is held by {holder}; no changes made (--lock-timeout)")
+                advice = (
+                    f"wait longer with --lock-timeout, or if that run has ended: {self._unlock(holder.run)}"
+                )
+                raise StateError(f"the lock is held by {holder}; no changes made; {advice}")
             if not has_waited:
-                self._note(f"waiting for the lock, held by {holder}")
+                advice = f"it is taken over if it is not renewed for {holder.lease:.0f} s"
+                ended = f"if that run has ended: {self._unlock(holder.run)}"
+                self._note(f"waiting for the lock, held by {holder}; {advice}; {ended}")
                 has_waited = True
             self._stop_signal.sleep(max(0.0, min(pause, deadline - now(), since + holder.lease - now())))
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -47,6 +47,8 @@ class Lock:
     is_ended: bool = False
 
     def __str__(self) -> str:
+        if self.run == UNREADABLE.run:
+            return "a lock that cannot be read: of a newer version, or damaged"
         started = f"run {self.run}, started {self.since} by {self.author}: {self.command}"
         return f"{started} (ended; a request of it may still take effect)" if self.is_ended else started
 

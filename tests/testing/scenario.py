@@ -97,6 +97,7 @@ class _Transcript:
     def _drain(self) -> None:
         with suppress(BlockingIOError):
             self._written.append((STDERR, os.read(self._read, 65536).decode()))
+            self._said.set()
 
     def wait_for_word(self, interrupt: Callable[[], object]) -> None:
         """Returns when the interrupt has had something said on stderr, by a signal handler or otherwise."""

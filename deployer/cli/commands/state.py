@@ -39,7 +39,8 @@ def show(options: Options, style: str) -> Exit:
     project, target = shared_target(options)
     with shared_state.open_state(project, target) as chain:
         seen = chain.read()
-        out(json_text(state.data(chain.name, seen)) if style == "json" else state.text(chain.name, seen))
+        shown = (chain.name, seen, chain.written_at(seen))
+        out(json_text(state.data(*shown)) if style == "json" else state.text(*shown))
     return Exit.DONE
 
 

@@ -9,7 +9,7 @@ from deployer.cli.approval import confirmed
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command, yes_option
 from deployer.cli.shared_state import shared_target
-from deployer.errors import DeployerError, Exit
+from deployer.errors import DeployerError, Exit, UsageError
 from deployer.report.terminal import out
 from deployer.state.store import Rejected, Snapshot, Store
 from deployer.state.takeover import UNLOCK, taken_over_line
@@ -27,11 +27,14 @@ EXAMPLES = examples(
 @click.argument("run", metavar="RUN")
 @project_command
 def command(options: Options, run: str, *, yes: bool) -> Exit:
-    """Remove the shared lock of RUN, which has died, without waiting until its lease is over.
+    """Remove the shared lock of RUN, without waiting until its lease is over.
 
-    If RUN is still alive, it sends nothing more. The next apply looks up what RUN may have sent, but waits only
-    for polling.consistencyDelay: a request that RUN sent just before may take effect later.
+    For a RUN that has died. One that is still alive sends nothing more and fails. The next apply looks up what RUN
+    may have sent, but waits only for polling.consistencyDelay: a request that RUN sent just before may take effect
+    later.
     """
+    if not run:
+        raise UsageError("RUN must not be empty; 'deployer state show' shows it")
     project, target = shared_target(options)
     shared_state.refuse_fork()
     with shared_state.open_state(project, target) as chain:

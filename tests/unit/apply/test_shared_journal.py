@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,9 +24,9 @@ from deployer.apply.journal import (
     submitted,
     unsettled,
 )
-from deployer.apply.unsettled import explained, findings
+from deployer.apply.unsettled import explained, findings, unlisted
 from deployer.errors import DeployerError
-from deployer.model import Action, Change, Identity, Job, LiveJob, Phase, Plan, Result, Source, Step
+from deployer.model import Action, Change, Identity, Job, Live, LiveJob, Phase, Plan, Result, Source, Step
 from testing.client import Time
 
 AT = datetime(2024, 7, 3, 9, 46, 40, tzinfo=UTC)
@@ -221,6 +222,22 @@ def test_a_request_that_may_be_the_second_one_says_so() -> None:
         "not deployed",
     ]
     assert [replaced.job for replaced in told.changes] == [before.job for before in plan.changes]
+
+
+def test_a_job_that_was_submitted_and_is_no_longer_listed_is_named(tmp_path: Path) -> None:
+    """The service has forgotten it, or does not list it yet: it is submitted again, and the plan says so."""
+    with opened(tmp_path) as log:
+        log.intent(create(), Step.CREATE).record_outcome(Result.DONE, id="b-1")
+        history = parse([log.content()])
+        log.intent(change("alpha", Step.DELETE), Step.DELETE, "b-1").record_outcome(Result.DONE, id="b-1")
+        deleted = parse([log.content()])
+    plan = Plan("prod", (create("alpha"), create("beta")))
+    reasons = [found.reason for found in unlisted(plan, Live(()), history).changes]
+    words = f"run {log.run} submitted it as b-1 at 2024-07-03 09:46:40 UTC, which is not listed"
+    assert reasons == [f"not deployed; {words}", "not deployed"]
+    assert unlisted(plan, Live((live_job("b-1"),)), history) == plan
+    assert unlisted(plan, Live(()), deleted) == plan
+    assert unlisted(replace(plan, target="test"), Live(()), history) == replace(plan, target="test")
 
 
 def test_a_run_that_was_taken_over_is_one_that_did_not_end(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ CREDENTIAL_ADVICE = (
     "give git a credential for this remote: an HTTP header, a credential helper, or an SSH key"
 )
 URL_ADVICE = "check the URL of the remote, and whether the credential may read it"
-NETWORK_ADVICE = "check the network and https_proxy; plan works without the shared state, apply does not"
+NETWORK_ADVICE = (
+    "check the network, and https_proxy for an https URL; plan works without the shared state, apply does not"
+)
 
 
 def refused(chain: OpenChain, folder: Path, *, ref: str = REF) -> str:

@@ -135,7 +135,10 @@ def test_a_living_holder_is_waited_for_until_the_deadline(store: MemoryStore, ru
         two.acquire(store.read(), now() + 1.4)
     assert (holder(store), one.lost) == ("one", "")
     one.require()
-    assert runs.said == ["waiting for the lock, held by run one, started 12:00 by one@host: deployer apply"]
+    assert runs.said == [
+        "waiting for the lock, held by run one, started 12:00 by one@host: deployer apply; it is taken over if it "
+        "is not renewed for 1 s; if that run has ended: deployer unlock one"
+    ]
 
 
 def test_after_a_release_the_plan_is_made_anew(store: MemoryStore, runs: Runs) -> None:
