@@ -287,13 +287,13 @@ def plan(
     *,
     limits: Mapping[str, Limit] | None = None,
     live_values: LiveValues | None = None,
-    known: Known | None = None,
+    known: Known,
     note: Callable[[str], object] = note,
 ) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`.
 
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
-    project's own jobs. `known` is what earlier runs have sent; None: what the journals tell now.
+    project's own jobs. `known` is what earlier runs have sent.
     """
     from deployer.apply import journal
     from deployer.apply.unsettled import explained, unlisted
@@ -304,7 +304,6 @@ def plan(
     jobs = loaded.with_dependencies
     project = loaded.project
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
-    known = known or _known(loaded)
     live = _observe(client, loaded, jobs, ownership, known, note)
     for kind, fields in live.unknown.items():
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
@@ -359,14 +358,6 @@ def without_ordering(loaded: LoadedProject) -> LoadedProject:
         replace(job, depends_on=(), lifecycle=replace(job.lifecycle, rerun=None)) for job in loaded.jobs
     )
     return replace(loaded, jobs=jobs)
-
-
-def _known(loaded: LoadedProject) -> Known:
-    from deployer.cli import shared_state
-
-    history = shared_state.history(loaded.project, loaded.target)
-    skew = shared_state.CLOCK_SECONDS if shared_state.is_shared(loaded.project, loaded.target) else 0.0
-    return Known(history, loaded.target.polling.consistency_delay, skew)
 
 
 def _observe(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deployer.apply import journal
 from deployer.apply.provenance import is_fork
 from deployer.cli.options import Options
-from deployer.cli.session import project_folder
+from deployer.cli.session import Known, LoadedProject, project_folder
 from deployer.cli.state_folder import require_own_state
 from deployer.cloud.credentials import TOKEN_VARIABLES
 from deployer.errors import DeployerError, UsageError
@@ -84,6 +84,12 @@ def lease_seconds() -> float:
     if not 1 <= seconds <= MAX_LEASE_SECONDS:
         raise UsageError(f"{LEASE_VARIABLE}={given}: expected seconds from 1 to {MAX_LEASE_SECONDS:.0f}")
     return seconds
+
+
+def known(loaded: LoadedProject) -> Known:
+    """Return what earlier runs have sent, for a verb that only reads. Raises DeployerError."""
+    skew = CLOCK_SECONDS if is_shared(loaded.project, loaded.target) else 0.0
+    return Known(history(loaded.project, loaded.target), loaded.target.polling.consistency_delay, skew)
 
 
 def history(project: Project, *targets: Target) -> journal.History:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import session
+from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.errors import ApiError, Exit
@@ -58,7 +58,7 @@ def command(options: Options, *, lines: int, follow: bool) -> Exit:
     loaded = session.without_ordering(session.load(options))
     session.require_valid(loaded)
     with session.connected(loaded) as client:
-        plan, _ = session.plan(client, loaded)
+        plan, _ = session.plan(client, loaded, known=shared_state.known(loaded))
         session.report_errors(plan)
         found = _runs_with_logs(client, plan.changes, named=len(loaded.selected) > 1)
         printed = _LogPrinter()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from deployer.cli import saved_plan_options, session
+from deployer.cli import saved_plan_options, session, shared_state
 from deployer.cli.approval import limits_for
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
@@ -68,7 +68,9 @@ def command(
     session.require_valid(loaded, show_warnings=True)
     path = destination(out_file, loaded.project.folder) if out_file is not None else None
     with session.connected(loaded) as client:
-        plan, _ = session.plan(client, loaded, limits=limits, live_values=shown)
+        plan, _ = session.plan(
+            client, loaded, limits=limits, live_values=shown, known=shared_state.known(loaded)
+        )
     from deployer.planning.plan import exceeded_limits
 
     for words in exceeded_limits(limits, plan):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from deployer.cli import session
+from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import Options, format_option, project_command
@@ -32,7 +32,7 @@ def command(options: Options, style: str, *, fail_on: Sequence[str]) -> Exit:
     loaded = session.load(options)
     session.require_valid(loaded)
     with session.connected(loaded) as client:
-        plan, live = session.plan(client, loaded)
+        plan, live = session.plan(client, loaded, known=shared_state.known(loaded))
     if style == "json":
         out(json_text(status.data(plan, live.now)))
     else:

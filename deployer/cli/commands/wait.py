@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from deployer.cli import session
+from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.errors import Exit, UsageError
@@ -44,7 +44,7 @@ def command(options: Options, until: str | None, timeout: str | None) -> Exit:
     session.require_valid(loaded)
     results: list[Result] = []
     with session.connected(loaded) as client:
-        plan, _ = session.plan(client, loaded)
+        plan, _ = session.plan(client, loaded, known=shared_state.known(loaded))
         awaited = []
         for change in plan.changes:
             state = change.job.lifecycle.state
