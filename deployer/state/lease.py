@@ -181,14 +181,9 @@ class Lease:
 
         Raises NotSent if the lock is lost or the run has ended, and Interrupted while it waits.
         """
-        with self._changed:
-            while not self._refusal and now() - self._renewed_at >= self._lock.lease * USABLE:
-                self._stop_signal.check()
-                self._is_wanted = True
-                self._changed.notify_all()
-                self._changed.wait(0.5)
-            if self._refusal:
-                raise NotSent(f"not sent: {self._refusal}")
+        self._wait_for_renewal(lambda: now() - self._renewed_at < self._lock.lease * USABLE)
+        if self._refusal:
+            raise NotSent(f"not sent: {self._refusal}")
 
     @property
     def _refusal(self) -> str:
@@ -196,15 +191,19 @@ class Lease:
 
     def record(self) -> None:
         """Write the journal now, and return when it is written. Raises StateError."""
+        asked_at = now()
+        self._wait_for_renewal(lambda: self._renewed_at >= asked_at)
+        if self._refusal:
+            raise StateError(f"no changes made: {self._refusal}")
+
+    def _wait_for_renewal(self, is_renewed: Callable[[], bool]) -> None:
+        """Wait until the lock is renewed, or will not be. Raises Interrupted."""
         with self._changed:
-            asked_at = now()
-            while not self._refusal and self._renewed_at < asked_at:
+            while not self._refusal and not is_renewed():
                 self._stop_signal.check()
                 self._is_wanted = True
                 self._changed.notify_all()
                 self._changed.wait(0.5)
-            if self._refusal:
-                raise StateError(f"no changes made: {self._refusal}")
 
     def ask(self) -> None:
         """Let the journal be written soon, without waiting for it."""

@@ -20,9 +20,10 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
+from testing.served import Served
 from testing.workspace import SPECS, TOKEN, Workspace
 
 
@@ -158,7 +159,7 @@ class Rule:
         return self.nth in (None, self.seen)
 
 
-class FaultProxy:
+class FaultProxy(Served):
     """After `rule("POST", "batches", fault, nth=2)` the second such call goes wrong, without nth each."""
 
     def __init__(self, upstream: str, *, tls: tuple[str, Path] | None = None) -> None:
@@ -173,16 +174,6 @@ class FaultProxy:
         self.url = f"http{'s' if tls else ''}://{host}:{self._server.server_address[1]}"
         if folder:
             self._server.socket = tls_server(folder).wrap_socket(self._server.socket, server_side=True)
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def rule(self, method: str, path: str, fault: Fault, *, nth: int | None = None) -> None:
         self._rules.append(Rule(method, re.compile(path), fault, nth))

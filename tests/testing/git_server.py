@@ -19,12 +19,12 @@ from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
-from typing import Self
 from urllib.parse import urlsplit
 
 import pytest
 
 from testing.faults import Answer, Call, Fault
+from testing.served import Served
 from testing.workspace import Workspace
 
 GIT_SECONDS = 10
@@ -299,7 +299,7 @@ class _Rule:
         return self.nth in (None, self.seen)
 
 
-class GitServer:
+class GitServer(Served):
     """The repositories in a folder, over HTTP. After `rule(PUSH, fault, nth=2)` the second push goes wrong.
 
     `credentials`, USER:PASSWORD, are what is demanded; `latency` is how many seconds each request takes at least.
@@ -316,16 +316,6 @@ class GitServer:
         self._server.git = self
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def url_of(self, remote: Remote, credentials: str = "") -> str:
         """Return the address of a repository in the folder, with USER:PASSWORD in it if given."""

@@ -10,11 +10,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from testing.faults import FaultProxy, tls_server
+from testing.served import Served
 from testing.workspace import ROOT
 
 SERVICE_HOST = "127.0.0.2"
@@ -24,7 +25,7 @@ TLS = ROOT / "tests" / "cases" / "tls"
 CERTIFICATE = TLS / "cert.pem"
 
 
-class ConnectProxy:
+class ConnectProxy(Served):
     """A proxy that opens tunnels, itself with TLS or without.
 
     `tunnels` has the address of each; `refuses` is the status instead of one.
@@ -38,16 +39,6 @@ class ConnectProxy:
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
         if tls:
             self._server.socket = tls_server(TLS).wrap_socket(self._server.socket, server_side=True)
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @contextmanager
