@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from deployer.errors import Interrupted
 
@@ -19,6 +20,11 @@ class Clock:
     utc: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
+
+
+def utc_text(time: datetime) -> str:
+    """Return a time in UTC for messages: `2024-07-03 09:46:40 UTC`."""
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 class StopSignal:

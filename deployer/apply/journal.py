@@ -453,11 +453,7 @@ def submitted(
     A delayed listing may not show them yet. A time in the future is not that of a submission. Those that were
     deleted since are left out.
     """
-    deleted = {
-        intent.id
-        for intent in history.intents
-        if intent.target == target and intent.call == Step.DELETE and intent.result == Result.DONE
-    }
+    deleted = deleted_ids(history, target)
     return {
         intent.id: intent.identity
         for intent in history.intents
@@ -469,6 +465,15 @@ def submitted(
         and (intent.ended or intent.time) >= since
         and (until is None or (intent.ended or intent.time) <= until)
     }
+
+
+def deleted_ids(history: History, target: str) -> frozenset[str]:
+    """Return the ids of the jobs that were deleted in `target`."""
+    return frozenset(
+        intent.id
+        for intent in history.intents
+        if intent.target == target and intent.call == Step.DELETE and intent.result == Result.DONE
+    )
 
 
 def without_savepoint(history: History, target: str) -> frozenset[Identity]:

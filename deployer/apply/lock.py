@@ -18,6 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from deployer.apply import provenance
+from deployer.clock import utc_text
 from deployer.errors import DeployerError
 
 MAX_TEXT = 200
@@ -58,7 +59,7 @@ def hold(
     except OSError as error:
         raise DeployerError(f"cannot lock {lock.lock_file}: {error.strerror}") from None
     try:
-        _write(owner_file, Owner(provenance.user(), os.getpid(), _now(), command))
+        _write(owner_file, Owner(provenance.user(), os.getpid(), utc_text(datetime.now(UTC)), command))
         yield
     finally:
         # While the lock is still held: later the file may belong to the next holder.
@@ -71,10 +72,6 @@ def _running(target: str, owner_file: Path) -> str:
     owner = _owner(owner_file)
     words = f"another apply of this project to target '{target}' is running"
     return f"{words}: {owner}" if owner else words
-
-
-def _now() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _write(file: Path, owner: Owner) -> None:

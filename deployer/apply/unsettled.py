@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from deployer.apply.journal import FOUND, NOT_FOUND, History, Intent
+from deployer.apply.journal import FOUND, NOT_FOUND, History, Intent, deleted_ids
+from deployer.clock import utc_text
 from deployer.model import Action, Change, Live, Plan, Result, Step
 
 # A second request of these does the work twice; the others can be repeated.
@@ -26,23 +27,18 @@ class Finding:
 def explained(plan: Plan, intents: Iterable[Intent], now: datetime) -> Plan:
     """Return the plan with the reason why a job is submitted although an earlier run may have done so."""
     earlier = {(intent.identity, intent.call): intent for intent in intents if intent.call in _NOT_REPEATABLE}
-    if not earlier:
-        return plan
-    changes = []
-    for change in plan.changes:
-        found = [earlier.get((change.job.identity, str(step))) for step in change.steps]
-        intent = next((intent for intent in found if intent), None)
-        words = f"{change.reason}; {_attempt(intent, now)}" if intent else change.reason
-        changes.append(replace(change, reason=words))
-    return replace(plan, changes=tuple(changes))
+
+    def words(change: Change) -> str:
+        found = (earlier.get((change.job.identity, str(step))) for step in change.steps)
+        intent = next(filter(None, found), None)
+        return _attempt(intent, now) if intent else ""
+
+    return _with_reasons(plan, words) if earlier else plan
 
 
 def unlisted(plan: Plan, live: Live, history: History) -> Plan:
     """Return the plan with the reason of jobs that an earlier run submitted, and that are no longer listed."""
-    listed = {job.id for job in live.jobs}
-    deleted = {
-        intent.id for intent in history.intents if intent.call == Step.DELETE and intent.result == Result.DONE
-    }
+    expected = {job.id for job in live.jobs} | deleted_ids(history, plan.target)
     submitted = {
         intent.identity: intent
         for intent in history.intents
@@ -50,16 +46,24 @@ def unlisted(plan: Plan, live: Live, history: History) -> Plan:
         and intent.result in {Result.DONE, FOUND}
         and intent.target == plan.target
     }
-    changes = []
-    for change in plan.changes:
+
+    def words(change: Change) -> str:
         intent = submitted.get(change.job.identity) if Step.CREATE in change.steps else None
-        if intent and intent.id and intent.id not in listed | deleted:
-            time = intent.ended or intent.time
-            words = f"run {intent.run} submitted it as {intent.id} at {time:%Y-%m-%d %H:%M:%S} UTC, which is not listed"
-            changes.append(replace(change, reason=f"{change.reason}; {words}"))
-        else:
-            changes.append(change)
-    return replace(plan, changes=tuple(changes))
+        if intent is None or not intent.id or intent.id in expected:
+            return ""
+        time = intent.ended or intent.time
+        return f"run {intent.run} submitted it as {intent.id} at {utc_text(time)}, which is not listed"
+
+    return _with_reasons(plan, words) if submitted else plan
+
+
+def _with_reasons(plan: Plan, words: Callable[[Change], str]) -> Plan:
+    """Return the plan with more words in the reasons of the changes for which there are some."""
+    changes = tuple(
+        replace(change, reason=f"{change.reason}; {added}") if (added := words(change)) else change
+        for change in plan.changes
+    )
+    return replace(plan, changes=changes)
 
 
 def _attempt(intent: Intent, now: datetime) -> str:
@@ -68,7 +72,7 @@ def _attempt(intent: Intent, now: datetime) -> str:
     how = "the outcome is unknown" if intent.result else "did not record the outcome"
     age = (now - intent.time).total_seconds()
     later = f" {age:.0f} s later" if 0 < age < 3600 else ""
-    return f"run {intent.run} may have {verb} it at {intent.time:%Y-%m-%d %H:%M:%S} UTC, and {how}; it {missing}{later}"
+    return f"run {intent.run} may have {verb} it at {utc_text(intent.time)}, and {how}; it {missing}{later}"
 
 
 def findings(plan: Plan, intents: Iterable[Intent]) -> Iterator[Finding]:

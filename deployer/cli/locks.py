@@ -22,7 +22,7 @@ from deployer.cli.interrupts import interruptible
 from deployer.cli.session import Known, LoadedProject, in_ci, note
 from deployer.cli.shared_state import CLOCK_SECONDS
 from deployer.cli.state_folder import require_own_state, state_folder
-from deployer.clock import StopSignal
+from deployer.clock import StopSignal, utc_text
 from deployer.model import Live, Plan
 from deployer.report import text
 from deployer.report.terminal import err
@@ -193,8 +193,7 @@ class SharedLock(Held):
         from deployer.state.store import Lock
 
         run = self.journal_of(client)
-        since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        own = Lock(run.run, self._seconds, run.author, since, self._command)
+        own = Lock(run.run, self._seconds, run.author, utc_text(datetime.now(UTC)), self._command)
         self._lease = Lease(
             self._chain,
             own,

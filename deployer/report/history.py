@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from deployer.apply.journal import Intent, Takeover
+from deployer.clock import utc_text
 from deployer.escape import printable
 from deployer.model import Result
 from deployer.state.takeover import UNLOCK
@@ -27,9 +28,7 @@ def text(intents: Iterable[Intent], taken_over: Mapping[str, Takeover]) -> str:
         requests = list(group)
         first = requests[0]
         revision = f", revision {first.revision}" if first.revision else ""
-        head = (
-            f"{_time(first.time)} to {first.target} (project {first.project_id}) by {first.author}{revision}"
-        )
+        head = f"{utc_text(first.time)} to {first.target} (project {first.project_id}) by {first.author}{revision}"
         if takeover := taken_over.get(first.run):
             by = takeover.by
             how = "removed (deployer unlock)" if by == UNLOCK else f"taken over by run {by}"
@@ -56,7 +55,7 @@ def _request(intent: Intent) -> str:
     planned = ", perhaps not sent" if intent.is_planned and not intent.settled else ""
     action = "" if intent.action == intent.call else f" ({intent.action})"
     return (
-        f"  {printable(f'{_time(intent.time)} {intent.call}{action} {intent.identity}')}: "
+        f"  {printable(f'{utc_text(intent.time)} {intent.call}{action} {intent.identity}')}: "
         f"{click.style(printable(result), fg=colour)}{printable(f', {ids}' if ids else '')}{planned}\n"
         f"      {printable(f'{intent.source}: {intent.reason}')}"
     )
@@ -97,7 +96,3 @@ def data(intents: Iterable[Intent], taken_over: Mapping[str, Takeover]) -> dict[
 
 def _iso(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds")
-
-
-def _time(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S} UTC"

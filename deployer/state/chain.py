@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+from deployer.clock import utc_text
 from deployer.state.git import Git, GitFailed, Remote, find_remote, git_for
 from deployer.state.store import (
     MAX_LOCK_BYTES,
@@ -106,7 +107,7 @@ class Chain:
         if not snapshot.version:
             return ""
         seconds = self._git.run("log", "-1", "--format=%ct", snapshot.version).decode().strip()
-        return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return utc_text(datetime.fromtimestamp(int(seconds), UTC))
 
     def swap(self, before: Snapshot, lock: Lock | None, runs: Mapping[str, bytes | None]) -> Snapshot:
         """Push a commit on top of `before`, without the runs of more than 30 days ago.
