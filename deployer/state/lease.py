@@ -104,7 +104,7 @@ class Lease:
         dead: Lock | None = None
         while True:
             holder = seen.lock
-            is_own = holder is not None and holder.run == self._lock.run
+            is_own = self._is_own(holder)
             if holder is None and has_waited:
                 return None
             if holder is None or is_own or now() - since >= holder.lease:
@@ -254,7 +254,7 @@ class Lease:
             self._write(self._held)
         except Rejected:
             seen = self._store.read()
-            if seen.lock is None or seen.lock.run != self._lock.run:
+            if not self._is_own(seen.lock):
                 self._lose(self._lost_words(seen))
                 raise
             self._write(seen)
@@ -314,33 +314,36 @@ class Lease:
             self._remove_late()
             return ""
         self._thread.join()
-        own = replace(self._lock, nonce=uuid.uuid4().hex, is_ended=True) if keep else None
-        after, problem = own, ""
+        ended = replace(self._lock, nonce=uuid.uuid4().hex, is_ended=True) if keep else None
+        problem, is_rejected = "", False
         for attempt in range(RELEASE_ATTEMPTS):
             if attempt:
                 time.sleep(min(2.0**attempt / 2, self._lock.lease / 10))
             try:
+                if is_rejected:
+                    self._held = self._store.read()
+                if is_rejected and self._is_over():
+                    return self._lost
+                # The outcomes are of use to the others, whoever has the lock now.
+                after = ended if self._is_own(self._held.lock) else self._held.lock
                 self._store.swap(self._held, after, self._runs(self._held))
                 return self._lost
-            except Rejected as error:
-                problem = str(error)
-                try:
-                    self._held = self._store.read()
-                except StateError as failure:
-                    problem = str(failure)
-                    continue
-                is_own = self._held.lock is not None and self._held.lock.run == self._lock.run
-                if not is_own and self._is_written():
-                    return self._lost  # the response was lost, or the write took effect late
-                if not is_own:
-                    self._lost = self._lost or self._lost_words(self._held)
-                if self._held.lock and self._held.lock.run == UNREADABLE.run:
-                    return self._lost  # perhaps of a newer version: it would be overwritten
-                # The outcomes are of use to the others, whoever has the lock now.
-                after = own if is_own else self._held.lock
             except StateError as error:
-                problem = str(error)
+                problem, is_rejected = str(error), is_rejected or isinstance(error, Rejected)
         return self._lost or problem
+
+    def _is_own(self, lock: Lock | None) -> bool:
+        return lock is not None and lock.run == self._lock.run
+
+    def _is_over(self) -> bool:
+        """Return whether there is nothing to write after somebody else has written. Notes if the lock is lost."""
+        if self._is_own(self._held.lock):
+            return False
+        if (self._held.runs.get(self._file) or b"") == self._content():
+            return True  # the response was lost, or the write took effect late
+        self._lost = self._lost or self._lost_words(self._held)
+        # One that cannot be read is perhaps of a newer version: it would be overwritten.
+        return self._held.lock is not None and self._held.lock.run == UNREADABLE.run
 
     def _lost_words(self, seen: Snapshot) -> str:
         """Return what became of the lock: whoever took or removed it has recorded that."""
@@ -355,8 +358,5 @@ class Lease:
         """Remove the lock if `acquire` failed, but has written it in spite of that."""
         with suppress(StateError):
             seen = self._store.read() if self._has_tried else Snapshot()
-            if seen.lock and seen.lock.run == self._lock.run:
+            if self._is_own(seen.lock):
                 self._store.swap(seen, None, {self._file: None})
-
-    def _is_written(self) -> bool:
-        return (self._held.runs.get(self._file) or b"") == self._content()
