@@ -93,7 +93,7 @@ def _creates_from(held: Held, plan: Plan, live: Live) -> float:
         words = (
             f"waiting {remaining:.0f} s before jobs are created: another run may have created them, and the"
         )
-        err(text.note(f"{words} job list may lag behind (polling.consistencyDelay)"))
+        session.note(f"{words} job list may lag behind (polling.consistencyDelay)")
     return creates_from
 
 

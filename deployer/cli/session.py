@@ -124,7 +124,7 @@ def load(options: Options, budget: Budget | None = None, project: Project | None
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
     if not files:
-        err(text.note(f"no manifests found in {found.folder}"))
+        note(f"no manifests found in {found.folder}")
     if checked.jobs and not selected and not _errors(problems):
         raise NothingSelected("PATH and --select match no jobs")
     return LoadedProject(

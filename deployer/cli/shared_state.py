@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from deployer.apply import journal
 from deployer.apply.provenance import is_fork
 from deployer.cli.options import Options
-from deployer.cli.session import Known, LoadedProject, project_folder
+from deployer.cli.session import Known, LoadedProject, note, project_folder
 from deployer.cli.state_folder import require_own_state
 from deployer.cloud.credentials import TOKEN_VARIABLES
 from deployer.errors import DeployerError, UsageError
 from deployer.project.load import STATE_FOLDER, Project, load
 from deployer.project.target import Target
 from deployer.report import text
-from deployer.report.terminal import err
 from deployer.secrets.store import VARIABLES
 from deployer.state.store import LEASE_SECONDS, MAX_LEASE_SECONDS, Snapshot, StateError
 
@@ -106,11 +105,11 @@ def history(project: Project, *targets: Target) -> journal.History:
                     snapshots.append(chain.read())
                 if snapshots[-1].omitted:
                     count = text.count(len(snapshots[-1].omitted), "journal")
-                    err(text.note(f"{chain.name}: {count} not read: too large"))
+                    note(f"{chain.name}: {count} not read: too large")
                 if holder := snapshots[-1].lock:
-                    err(text.note(f"the lock is held by {holder}; its changes may not be shown"))
+                    note(f"the lock is held by {holder}; its changes may not be shown")
             except StateError as error:
-                err(text.note(f"{error}; only what was sent from this folder is known"))
+                note(f"{error}; only what was sent from this folder is known")
     return merged(project, *snapshots)
 
 

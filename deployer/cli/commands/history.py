@@ -18,7 +18,7 @@ from deployer.project.load import STATE_FOLDER, Project
 from deployer.project.load import load as load_project
 from deployer.project.target import Target
 from deployer.report import history, text
-from deployer.report.terminal import err, out
+from deployer.report.terminal import out
 
 EXAMPLES = examples(
     ("Show the last ten requests to prod", "deployer history -t prod --limit 10"),
@@ -63,9 +63,9 @@ def command(options: Options, style: str, limit: int) -> Exit:
     file = Path(STATE_FOLDER) / journal.FILE
     if found.broken:
         where = f"{file} or the shared state" if project.state.uses_git else file
-        err(text.note(f"{where}: {text.count(found.broken, 'unreadable line')}"))
+        session.note(f"{where}: {text.count(found.broken, 'unreadable line')}")
     if found.cut:
-        err(text.note(f"{file}: skipped the first {found.cut} bytes"))
+        session.note(f"{file}: skipped the first {found.cut} bytes")
     return Exit.DONE
 
 

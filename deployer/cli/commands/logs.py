@@ -81,9 +81,9 @@ def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -
     for change in changes:
         job, live, kind = change.job, change.live, KINDS[change.job.kind]
         if live is None:
-            err(text.note(f"{job.identity}: not deployed; no logs available"))
+            session.note(f"{job.identity}: not deployed; no logs available")
         elif not kind.operations.log:
-            err(text.note(f"{job.identity}: logs are not available for this kind of job"))
+            session.note(f"{job.identity}: logs are not available for this kind of job")
         else:
             label = job.name if names[job.name] == 1 else str(job.identity)
             prefix = f"{printable(label)} | " if named else ""

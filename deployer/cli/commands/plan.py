@@ -23,7 +23,7 @@ from deployer.cli.options import (
 from deployer.errors import Exit
 from deployer.planning.saved_plan import as_text, destination, write
 from deployer.report import text
-from deployer.report.terminal import err, out
+from deployer.report.terminal import out
 
 FORMATS = ("text", "json", "markdown")
 
@@ -74,7 +74,7 @@ def command(
     from deployer.planning.plan import exceeded_limits
 
     for words in exceeded_limits(limits, plan):
-        err(text.note(f"apply would fail: {words}"))
+        session.note(f"apply would fail: {words}")
     from deployer.report import json, markdown
 
     match style:
@@ -88,6 +88,6 @@ def command(
         inputs = saved_plan_options.inputs(options, loaded, rerun)
         write(path, as_text(inputs, plan))
         command_line = saved_plan_options.apply_command(out_file, inputs, loaded)
-        err(text.note(f"plan saved to {out_file}; apply it with: {command_line}"))
+        session.note(f"plan saved to {out_file}; apply it with: {command_line}")
     code = exit_code(plan, named_conditions)
     return Exit.CHANGES if code is Exit.DONE and detailed_exitcode and plan.pending else code

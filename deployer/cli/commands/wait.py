@@ -13,7 +13,7 @@ from deployer.kinds.kind import Nature
 from deployer.model import Change, Result, State, Until
 from deployer.project.target import seconds
 from deployer.report import text
-from deployer.report.terminal import err, out
+from deployer.report.terminal import out
 
 EXAMPLES = examples(
     ("Wait until one job has succeeded", "deployer wait spark/daily-orders.yaml --until succeeded"),
@@ -49,7 +49,7 @@ def command(options: Options, until: str | None, timeout: str | None) -> Exit:
         for change in plan.changes:
             state = change.job.lifecycle.state
             if state in {State.ABSENT, State.STOPPED}:
-                err(text.note(f"{change.job.identity}: skipped (its manifest sets state: {state})"))
+                session.note(f"{change.job.identity}: skipped (its manifest sets state: {state})")
                 continue
             effective_timeout = timeout or change.job.lifecycle.timeout
             awaited.append(
@@ -62,7 +62,7 @@ def command(options: Options, until: str | None, timeout: str | None) -> Exit:
                 )
             )
         session.report_errors(plan)
-        report = lambda words: err(text.note(words))  # noqa: E731
+        report = session.note
         for result in watch(client, awaited, loaded.target.polling.interval, report):
             results.append(result.result)
             out(text.wait_result(result))
