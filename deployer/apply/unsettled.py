@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
-from deployer.apply.journal import FOUND, NOT_FOUND, History, Intent, deleted_ids
+from deployer.apply.history import History, Intent, deleted_ids
+from deployer.apply.journal import outcome_record, record_line
 from deployer.clock import utc_text
 from deployer.model import Action, Change, Live, Plan, Result, Step
+
+# The results of requests of a run that died, as a later run found the job.
+FOUND = "found"
+NOT_FOUND = "not found"
 
 # A second request of these does the work twice; the others can be repeated.
 _NOT_REPEATABLE = {Step.CREATE, Step.START}
@@ -92,3 +97,9 @@ def _finding(intent: Intent, change: Change) -> Finding:
         return Finding(intent, NOT_FOUND, "", message)
     state = f"{live.state}" if live else "no longer exists"
     return Finding(intent, FOUND, live.id if live else "", state)
+
+
+def found_line(intent: Intent, result: str, id: str, message: str, by: str) -> bytes:  # noqa: A002
+    """Return the outcome of another run's request as the run `by` found it, a line for the journal of that run."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return record_line({**outcome_record(intent.run, intent.number, time, result, id, message), "by": by})

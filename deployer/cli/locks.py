@@ -14,9 +14,10 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from deployer.apply import journal, lock
+from deployer.apply import lock
+from deployer.apply.history import History, parse, read, unsettled
 from deployer.apply.journal import Journal
-from deployer.apply.unsettled import findings
+from deployer.apply.unsettled import findings, found_line
 from deployer.cli import shared_state
 from deployer.cli.interrupts import interruptible
 from deployer.cli.session import Known, LoadedProject, in_ci, note
@@ -98,7 +99,7 @@ class LocalLock(Held):
 
     def plan(self, client: Client, make: Planner) -> tuple[Plan, Live]:  # noqa: ARG002
         delay = self.loaded.target.polling.consistency_delay
-        history = journal.read(state_folder(self.loaded.project.folder))
+        history = read(state_folder(self.loaded.project.folder))
         _wait_for(_remaining(history, self.loaded.target.name, delay))
         return make(known=Known(history, delay), note=note)
 
@@ -205,7 +206,7 @@ class SharedLock(Held):
         run.publish = self._lease.ask
         return self._lease
 
-    def _wait_until_settled(self, acquired: Acquired, history: journal.History) -> None:
+    def _wait_until_settled(self, acquired: Acquired, history: History) -> None:
         from deployer.state.lease import now
 
         delay = self.loaded.target.polling.consistency_delay
@@ -218,26 +219,25 @@ class SharedLock(Held):
         """Record what became of the requests of runs that died."""
         if self._lease is None or self._journal is None:
             return
-        shared = journal.parse(acquired.snapshot.runs.values())
-        unsettled = journal.unsettled(shared, self.loaded.target.name)
+        shared = parse(acquired.snapshot.runs.values())
+        doubtful = unsettled(shared, self.loaded.target.name)
         lines: dict[str, list[bytes]] = {}
-        for found in findings(plan, (intent for intent in unsettled if intent.run != self._journal.run)):
-            line = journal.found_line(found.intent, found.result, found.id, found.message, self._journal.run)
+        for found in findings(plan, (intent for intent in doubtful if intent.run != self._journal.run)):
+            line = found_line(found.intent, found.result, found.id, found.message, self._journal.run)
             lines.setdefault(found.intent.run, []).append(line)
         for run, of_run in lines.items():
             self._lease.add(run, acquired.snapshot, *of_run)
 
 
-def _remaining(history: journal.History, target: str, delay: float) -> float:
+def _remaining(history: History, target: str, delay: float) -> float:
     """Return the seconds until the listings show what requests with an unknown outcome have done."""
-    unsettled = journal.unsettled(history, target)
     now = datetime.now(UTC)
-    ages = [(now - (intent.ended or intent.time)).total_seconds() for intent in unsettled]
+    ages = [(now - (intent.ended or intent.time)).total_seconds() for intent in unsettled(history, target)]
     # A clock may have been set back by a little; what is beyond in the future would make every command wait.
     return delay - max(0.0, min((age for age in ages if age >= -delay), default=delay))
 
 
-def doubtful_seconds(history: journal.History, target: str, delay: float, lease: float) -> float:
+def doubtful_seconds(history: History, target: str, delay: float, lease: float) -> float:
     """Return the seconds for which a request of an earlier run may still be missing in the listings.
 
     When it was sent is only known by the clock of another machine, so all that may be recent are waited for.
@@ -245,7 +245,7 @@ def doubtful_seconds(history: journal.History, target: str, delay: float, lease:
     from deployer.state.lease import USABLE
 
     now, longest = datetime.now(UTC), 0.0
-    for intent in journal.unsettled(history, target):
+    for intent in unsettled(history, target):
         takeover = history.taken_over.get(intent.run)
         is_dead = takeover is not None and takeover.by != UNLOCK
         seconds = delay + lease * USABLE if is_dead else delay

@@ -45,7 +45,7 @@ from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
 if TYPE_CHECKING:
-    from deployer.apply.journal import History
+    from deployer.apply.history import History
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
     from deployer.planning.ownership import LiveValues, OwnershipRules
@@ -295,7 +295,7 @@ def plan(
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
     project's own jobs. `known` is what earlier runs have sent.
     """
-    from deployer.apply import journal
+    from deployer.apply.history import unsettled
     from deployer.apply.unsettled import explained, unlisted
     from deployer.planning.decide import decide
     from deployer.planning.ownership import LiveValues, OwnershipRules
@@ -335,7 +335,7 @@ def plan(
         marks=project.records_ownership,
     )
     new_plan = unlisted(new_plan, live, known.history)
-    new_plan = explained(new_plan, journal.unsettled(known.history, target.name), datetime.now(UTC))
+    new_plan = explained(new_plan, unsettled(known.history, target.name), datetime.now(UTC))
     new_plan = replace(new_plan, scope=heading)
     names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))
     if not names:
@@ -369,22 +369,20 @@ def _observe(
     note: Callable[[str], object],
 ) -> Live:
     """Return the live jobs, with those submitted recently that a listing may not show yet."""
-    from deployer.apply import journal
+    from deployer.apply.history import submitted, without_savepoint
     from deployer.cloud.observe import observe, with_submitted
 
     name, begun = loaded.target.name, datetime.now(UTC)
     # A clock may have been set back by a little, but what is beyond would make every plan wait.
     ahead = max(known.patience, known.skew)
     since, until = begun - timedelta(seconds=known.patience + known.skew), begun + timedelta(seconds=ahead)
-    submitted = journal.submitted(known.history, name, since, until)
-    live, missing = with_submitted(client, observe(client, jobs, ownership.owner), submitted, jobs)
+    sent = submitted(known.history, name, since, until)
+    live, missing = with_submitted(client, observe(client, jobs, ownership.owner), sent, jobs)
     if missing and known.patience:
         note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting")
-        _wait_until_listed(
-            client, jobs, {job: submitted[job] for job in missing}, known, loaded.target.polling
-        )
-        live, _ = with_submitted(client, observe(client, jobs, ownership.owner), submitted, jobs)
-    lost = journal.without_savepoint(known.history, name)
+        _wait_until_listed(client, jobs, {job: sent[job] for job in missing}, known, loaded.target.polling)
+        live, _ = with_submitted(client, observe(client, jobs, ownership.owner), sent, jobs)
+    lost = without_savepoint(known.history, name)
     old = [job for job in live.jobs if job.savepoint and (job.identity in lost or has_old_savepoint(job))]
     ids = {job.id for job in old}
     listed = (replace(job, savepoint="") if job.id in ids else job for job in live.jobs)

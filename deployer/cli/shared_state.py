@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from deployer.apply import journal
+from deployer.apply.history import History, read
 from deployer.apply.provenance import is_fork
 from deployer.cli.options import Options
 from deployer.cli.session import Known, LoadedProject, note, project_folder
@@ -91,7 +91,7 @@ def known(loaded: LoadedProject) -> Known:
     return Known(history(loaded.project, loaded.target), loaded.target.polling.consistency_delay, skew)
 
 
-def history(project: Project, *targets: Target) -> journal.History:
+def history(project: Project, *targets: Target) -> History:
     """Read the journal of this folder and, if the state of `targets` is shared, those of all machines.
 
     Reports if a shared one cannot be read. Raises DeployerError.
@@ -113,10 +113,10 @@ def history(project: Project, *targets: Target) -> journal.History:
     return merged(project, *snapshots)
 
 
-def merged(project: Project, *snapshots: Snapshot) -> journal.History:
+def merged(project: Project, *snapshots: Snapshot) -> History:
     """Return the history of shared states and of this folder. Raises DeployerError."""
     shared = [content for snapshot in snapshots for content in snapshot.runs.values()]
-    found = journal.read(project.folder / STATE_FOLDER, before=shared)
+    found = read(project.folder / STATE_FOLDER, before=shared)
     holders = {snapshot.lock.run for snapshot in snapshots if snapshot.lock}
     # What the holder of the lock has planned is underway; that of a run that died is in doubt.
     intents = (intent for intent in found.intents if not (intent.is_planned and intent.run in holders))

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from deployer.apply.journal import Intent, Takeover
+from deployer.apply.history import Intent, Takeover
 from deployer.clock import utc_text
 from deployer.escape import printable
 from deployer.model import Result

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deployer.apply.journal import History, Intent, Takeover
+from deployer.apply.history import History, Intent, Takeover
 from deployer.cli.approval import confirmed
 from deployer.cli.locks import doubtful_seconds
 from deployer.errors import UsageError

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from deployer.apply import journal
+from deployer.apply.history import Intent
+from deployer.apply.journal import FILE
 from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command, selector
@@ -60,7 +61,7 @@ def command(options: Options, style: str, limit: int) -> Exit:
         out(history.text(chosen, found.taken_over))
     else:
         out("No requests recorded.")
-    file = Path(STATE_FOLDER) / journal.FILE
+    file = Path(STATE_FOLDER) / FILE
     if found.broken:
         where = f"{file} or the shared state" if project.state.uses_git else file
         session.note(f"{where}: {text.count(found.broken, 'unreadable line')}")
@@ -74,6 +75,6 @@ def _targets(project: Project, name: str | None) -> list[Target]:
     return [project.targets[target] for target in project.targets if name in {None, target}]
 
 
-def _as_job(intent: journal.Intent) -> Job:
+def _as_job(intent: Intent) -> Job:
     """Return a job with the fields that a selector uses."""
     return Job(intent.identity, Source(intent.source, 0), {})

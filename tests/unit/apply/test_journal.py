@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployer.apply import journal
-from deployer.apply.journal import Journal, read, unsettled
+from deployer.apply.history import read, unsettled
+from deployer.apply.journal import Journal
 from deployer.errors import DeployerError, Exit
 from deployer.model import Action, Change, Identity, Job, Source
 from testing.client import Time

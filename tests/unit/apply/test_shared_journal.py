@@ -11,20 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.apply.journal import (
-    FOUND,
-    NOT_FOUND,
-    SAVEPOINT,
-    History,
-    Intent,
-    Journal,
-    Takeover,
-    found_line,
-    parse,
-    submitted,
-    unsettled,
-)
-from deployer.apply.unsettled import explained, findings, unlisted
+from deployer.apply.history import History, Intent, Takeover, parse, submitted, unsettled
+from deployer.apply.journal import SAVEPOINT, Journal
+from deployer.apply.unsettled import FOUND, NOT_FOUND, explained, findings, found_line, unlisted
 from deployer.errors import DeployerError
 from deployer.model import Action, Change, Identity, Job, Live, LiveJob, Phase, Plan, Result, Source, Step
 from testing.client import Time

@@ -10,7 +10,8 @@ from typing import TypeVar
 import pytest
 
 from deployer.apply.context import ApplyContext, ChangeContext
-from deployer.apply.journal import Journal, read
+from deployer.apply.history import read
+from deployer.apply.journal import Journal
 from deployer.apply.writes import Evidence, OutcomeUnknown, Write, Written, send_write
 from deployer.clock import StopSignal
 from deployer.cloud.auth import LOCAL, AuthContext
