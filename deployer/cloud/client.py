@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from deployer.cloud.auth import AuthContext
 from deployer.cloud.error_codes import find_hint
-from deployer.cloud.paging import Page, entries_of, read_to_end
+from deployer.cloud.page import Page
+from deployer.cloud.paging import entries_of, read_to_end
 from deployer.cloud.responses import Response
 from deployer.cloud.transport import Call, Transport
 from deployer.errors import NotSent, RequestFailed, ResponseLost

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from deployer.cloud.client import Client
-from deployer.cloud.paging import Page
+from deployer.cloud.page import Page
+from deployer.cloud.parallel import in_parallel
 from deployer.errors import ApiError, NotSent, RequestFailed, ResponseTimeout
 from deployer.kinds import KINDS
 from deployer.kinds.kind import TAGS, Entry, Kind, may_be_unnamed, text
@@ -19,10 +19,7 @@ from deployer.kinds.ownership import Owner, extract_ownership, is_owned, ownersh
 from deployer.kinds.tables import Row, load_table
 from deployer.model import Identity, Job, Live, LiveJob
 
-_THREADS = 8
 _FILTER_TRUST_LIMIT = 20
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 # Names that a filter is certain to match. Its treatment of other characters is not documented.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -34,42 +31,77 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
     Kinds with ownership tags are also searched for jobs of `owner` if none of `jobs` is of the kind.
     """
     read_at = time.monotonic()
-    sharing = _by_listing(jobs)
+    sharing = sorted(_by_listing(jobs).items())
+    silent = _SilentServices()
+    readings = in_parallel(
+        lambda together: _read(client, KINDS[together[0].kind], together, owner, silent),
+        [together for _, together in sharing],
+    )
     found: list[LiveJob] = []
     failures: dict[Identity, str] = {}
     unknown: dict[str, set[str]] = defaultdict(set)
-    silent: dict[str, ApiError] = {}
     asked_by_name: dict[tuple[str, str], int] = {}
     notes: dict[Identity, str] = {}
-    for _, together in sorted(sharing.items()):
-        kind = KINDS[together[0].kind]
-        try:
-            if kind.service in silent:
-                raise silent[kind.service]
-            listed = _read_listing(client, kind, together)
-        except ApiError as error:
-            if isinstance(error, NotSent | ResponseTimeout):
-                # Waiting for each of its listings would take minutes.
-                silent[kind.service] = error
-            failures |= dict.fromkeys((job.identity for job in together), str(error))
+    for (_, together), reading in zip(sharing, readings, strict=True):
+        if isinstance(reading, ApiError):
+            failures |= dict.fromkeys((job.identity for job in together), str(reading))
             continue
-        live = _live_jobs(kind, listed.entries, together[0])
-        wanted = {job.identity for job in together}
-        if owner:
-            wanted |= _maybe_owned(client, kind, owner, live, wanted)
-        live, unread = _with_tags(client, kind, live, wanted)
-        found += live
-        notes |= unread
-        if listed.in_all is not None:
-            asked_by_name[kind.name, "".join(kind.path_values(together[0].spec).values())] = listed.in_all
-        known = _known_fields(kind)
-        for entry in listed.entries if known else ():
-            unknown[kind.name].update(_unknown_fields(known, entry))
+        kind = KINDS[together[0].kind]
+        found += reading.live
+        notes |= reading.notes
+        unknown[kind.name] |= reading.unknown
+        if reading.in_all is not None:
+            asked_by_name[kind.name, "".join(kind.path_values(together[0].spec).values())] = reading.in_all
     if owner:
-        left = {*KINDS} - {name for name, *_ in sharing}
-        found += _orphans(client, [KINDS[name] for name in left if KINDS[name].service not in silent], owner)
+        left = {*KINDS} - {name for (name, *_), _ in sharing}
+        found += _orphans(client, [KINDS[name] for name in left if not silent.error(KINDS[name])], owner)
     named = {name: tuple(sorted(fields)) for name, fields in unknown.items() if fields}
     return Live(tuple(found), failures, named, client.server_time, asked_by_name, notes, read_at)
+
+
+class _SilentServices:
+    """The services that did not answer: waiting for each of their listings would take minutes."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, ApiError] = {}
+
+    def add(self, kind: Kind, error: ApiError) -> None:
+        if isinstance(error, NotSent | ResponseTimeout):
+            self._errors[kind.service] = error
+
+    def error(self, kind: Kind) -> ApiError | None:
+        return self._errors.get(kind.service)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one listing shows. `in_all` is its total if only a part was read, `unknown` are names of fields."""
+
+    live: Sequence[LiveJob]
+    notes: Mapping[Identity, str]
+    unknown: frozenset[str]
+    in_all: int | None
+
+
+def _read(
+    client: Client, kind: Kind, jobs: Sequence[Job], owner: Owner | None, silent: _SilentServices
+) -> _Reading | ApiError:
+    """Read the listing that `jobs` share."""
+    if error := silent.error(kind):
+        return error
+    try:
+        listed = _read_listing(client, kind, jobs)
+    except ApiError as error:
+        silent.add(kind, error)
+        return error
+    live = _live_jobs(kind, listed.entries, jobs[0])
+    wanted = {job.identity for job in jobs}
+    if owner:
+        wanted |= _maybe_owned(client, kind, owner, live, wanted)
+    live, notes = _with_tags(client, kind, live, wanted)
+    known = _known_fields(kind)
+    unknown = (name for entry in listed.entries if known for name in _unknown_fields(known, entry))
+    return _Reading(live, notes, frozenset(unknown), listed.in_all)
 
 
 def _by_listing(jobs: Iterable[Job]) -> dict[tuple[str, ...], list[Job]]:
@@ -173,20 +205,10 @@ def _by_name(
     def active(state: Mapping[str, str]) -> list[Entry]:
         return client.entries(kind, path_values, state)
 
-    found = [list(first.entries), *_in_parallel(active, listing.active), *_in_parallel(named, names)]
+    found = [list(first.entries), *in_parallel(active, listing.active), *in_parallel(named, names)]
     # The latest read wins: a job may have ended in between.
     by_id = {text(entry.get(listing.id)) or str(id(entry)): entry for entries in found for entry in entries}
     return list(by_id.values())
-
-
-def _in_parallel(call: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
-    """Call `call` for each item and return the results in order; stop at the first failure."""
-    # Not as a context manager: that would wait for the running requests.
-    pool = ThreadPoolExecutor(_THREADS)
-    try:
-        return list(pool.map(call, items))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _maybe_owned(
@@ -251,7 +273,7 @@ def _with_tags(
         and job.spec is not None
         and TAGS in job.unobserved
     ]
-    results = dict(zip(map(id, asked), _in_parallel(tagged, asked), strict=True)) if asked else {}
+    results = dict(zip(map(id, asked), in_parallel(tagged, asked), strict=True)) if asked else {}
     known: list[LiveJob] = []
     notes: dict[Identity, str] = {}
     for job in live:

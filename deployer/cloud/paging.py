@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from deployer.cloud.page import Page
+from deployer.cloud.pages_in_parallel import AllOf, read_in_parallel
+from deployer.cloud.parallel import in_parallel
 from deployer.errors import ResponseLost
 from deployer.kinds.kind import Entry, Paging
 
@@ -16,22 +19,6 @@ MAX_READS = 3
 # Of a whole list: more than fits into memory, or would ever be read.
 MAX_MEGABYTES = 128
 MAX_MINUTES = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of `size` bytes; `total` is the number of entries on all pages together, as the service reports it."""
-
-    entries: Sequence[Entry]
-    total: int
-    request_line: str
-    size: int = 0
-
-    @property
-    def more(self) -> int:
-        """Returns the number of pages of this size after the first one."""
-        left = max(0, self.total - len(self.entries))
-        return -(-left // max(1, len(self.entries)))
 
 
 class _ListingChangedError(Exception):
@@ -45,14 +32,21 @@ def read_to_end(
     first: Page | None = None,
     *,
     now: Callable[[], float] = time.monotonic,
+    all_of: AllOf = in_parallel,
 ) -> list[Entry]:
-    """Return all entries, each once, by their field `identifier`; `read` reads the page at an offset.
+    """Return all entries, each once, by their field `identifier`; `read` reads the page at an offset, in any thread.
 
-    `first` is the first page if it was read before. Raises ResponseLost if the result is still incomplete
-    after several attempts, or if the list is too long.
+    `all_of` calls it for several offsets. `first` is the first page if it was read before. Raises ResponseLost if
+    the result is still incomplete after several attempts, or if the list is too long.
     """
     reason = ""
     read = _limited(read, now)
+    first = first or read(paging.value)
+    if 1 < first.more < MAX_PAGES:
+        found = read_in_parallel(read, paging, identifier, first, all_of)
+        if found is not None:
+            return list(found.values())
+        first = None
     for _ in range(MAX_READS):
         try:
             return _read_once(read, paging, identifier, first or read(paging.value))
@@ -64,11 +58,13 @@ def read_to_end(
 def _limited(read: Callable[[int], Page], now: Callable[[], float]) -> Callable[[int], Page]:
     """Return `read` with limits for all of its pages together."""
     end, left = now() + 60 * MAX_MINUTES, MAX_MEGABYTES << 20
+    counting = threading.Lock()
 
     def read_page(offset: int) -> Page:
         nonlocal left
         page = read(offset)
-        left -= page.size
+        with counting:
+            left -= page.size
         if left < 0:
             raise ResponseLost(f"{page.request_line}: the list is larger than {MAX_MEGABYTES} MB")
         if now() > end:
