@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from deployer.apply.journal import Journal
+from deployer.apply.shared_look import SharedLooks
 from deployer.clock import StopSignal
 from deployer.cloud.client import Client
 from deployer.cloud.observe import get_live_job
@@ -22,13 +23,15 @@ from deployer.secrets.store import Secrets
 class Created:
     """A job that this apply created.
 
-    `known_ids` are the ids that were listed just before, `planned_ids` those of all live jobs in the plan.
+    `known_ids` are the ids that were listed before, `planned_ids` those of all live jobs in the plan. `unread` is the
+    change if the job was not read back.
     """
 
     job: Job
     id: str
-    known_ids: frozenset[str]
+    known_ids: Collection[str]
     planned_ids: Collection[str]
+    unread: ChangeContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class ApplyContext:
 
     `creates_from` is the monotonic time in seconds before which no job is created. `created` collects the jobs
     that were created.
+    `looks` are those that many creates share.
     `lock_lost` returns why the lock is no longer held, empty while it is. `is_shared`: other machines know what this
     apply has created. `invocation` is for the commands that messages advise.
     """
@@ -52,6 +56,7 @@ class ApplyContext:
     lock_lost: Callable[[], str] = str
     is_shared: bool = False
     created: list[Created] = field(default_factory=list)
+    looks: SharedLooks | None = None
     invocation: Invocation = field(default_factory=Invocation)
 
 
@@ -68,7 +73,7 @@ class Progress:
 
     id: str
     live: LiveJob | None
-    known_ids: frozenset[str] = frozenset()
+    known_ids: Collection[str] = frozenset()
     messages: list[str] = field(default_factory=list)
     partial: str = ""
     created: LiveJob | None = None

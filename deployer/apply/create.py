@@ -34,6 +34,10 @@ def create(context: ChangeContext) -> str:
     written = send_write(context, write)
     progress.id = written.id
     notes = written.note
+    looks = context.shared.looks
+    if looks and looks.reads_back_later(context.job):
+        context.shared.created.append(_created(context, unread=context))
+        return f"{_created_words(context)}{notes}"
     try:
         progress.created = context.read_job(progress.id)
     except ApiError as error:
@@ -46,10 +50,14 @@ def create(context: ChangeContext) -> str:
         found = find_lost(context, write, lost)
         progress.id = found.id
         notes += found.note
-    context.shared.created.append(Created(context.job, progress.id, progress.known_ids, context.planned_ids))
+    context.shared.created.append(_created(context))
     if is_other:
         progress.created = context.read_job(progress.id)
     return f"{_created_words(context)}{notes}"
+
+
+def _created(context: ChangeContext, unread: ChangeContext | None = None) -> Created:
+    return Created(context.job, context.progress.id, context.progress.known_ids, context.planned_ids, unread)
 
 
 def _created_words(context: ChangeContext) -> str:
@@ -60,7 +68,8 @@ def _created_words(context: ChangeContext) -> str:
 
 def _send(context: ChangeContext, spec: Spec) -> str:
     identifier = context.client.create(context.kind, context.job.name, spec)
-    if identifier in context.progress.known_ids:
+    is_own = any(created.id == identifier for created in context.shared.created)
+    if identifier in context.progress.known_ids or is_own:
         raise ResponseLost(f"the service returned the id of an existing job, {identifier}")
     return identifier
 

@@ -1,4 +1,4 @@
-"""The check at the end of an apply: each created job is listed, and no other runner created it, too.
+"""The check at the end of an apply: each created job is listed as requested, and no other runner created it, too.
 
 Another runner may send the same create at the same time. Before it creates, neither sees the job of the other,
 because a listing may lag behind; at the end, the one whose job is listed last sees both.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from operator import attrgetter
 
 from deployer.apply.context import ApplyContext, Created
+from deployer.apply.read_back_later import read_back_listed
 from deployer.cloud.observe import list_same_names
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
@@ -20,7 +20,7 @@ from deployer.model import RUNNING_PHASES, Identity, LiveJob, Outcome, Result
 
 
 def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -> Iterator[Outcome]:
-    """Yield the outcomes that the listings contradict, revised; they have the results UNKNOWN and TIMED_OUT.
+    """Yield the outcomes that the listings contradict, revised.
 
     Reads the listings of the created jobs until they show all of them, at most for the consistency delay.
     An interrupt ends the check.
@@ -44,12 +44,22 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
                 break
             continue
         error = ""
-        beside = _created_beside(pending, live, own_ids)
+        by_id = {run.id: run for run in live}
+        named = [created for created in pending if not _is_other(created, by_id)]
+        beside = _created_beside(named, live, own_ids)
         yield from (_duplicate(outcomes[created.job.identity], created, others) for created, others in beside)
-        settled = {*map(attrgetter("id"), live), *(created.id for created, _ in beside)}
-        pending = [created for created in pending if created.id not in settled]
+        twins = {created.id for created, _ in beside}
+        listed = [created for created in pending if created.id in by_id and created.id not in twins]
+        yield from read_back_listed(((created, by_id[created.id]) for created in listed), outcomes)
+        pending = [created for created in pending if created.id not in by_id and created.id not in twins]
     for created in pending:
         yield _unlisted(outcomes[created.job.identity], created, context, error)
+
+
+def _is_other(created: Created, by_id: Mapping[str, LiveJob]) -> bool:
+    """Return whether the id that the service returned is that of another job."""
+    live = by_id.get(created.id)
+    return live is not None and live.identity.name not in {"", created.job.name}
 
 
 def _created_jobs(number: int) -> str:

@@ -35,6 +35,8 @@ def with_ownership_tags(step: Callable[[ChangeContext], str]) -> Callable[[Chang
         before = context.change.live  # with its tags; a job that was read by its id has none
         note = _add_secret_fields(context, before) if before else ""
         message = step(context)
+        if before is None and context.shared.looks and context.shared.looks.reads_back_later(context.job):
+            return message
         return f"{message}{_renew(context, before) or note}"
 
     return run
@@ -64,7 +66,7 @@ def _add_secret_fields(context: ChangeContext, live: LiveJob) -> str:
         return ""
     # Until the update, the fields that had a secret before have it still.
     both = wanted if recorded.get(SECRETS_TAG, NO_FIELDS) == NO_FIELDS else ALL_FIELDS
-    return _write(context, {SECRETS_TAG: both})
+    return write_tags(context, {SECRETS_TAG: both})
 
 
 def _renew(context: ChangeContext, before: LiveJob | None) -> str:
@@ -82,7 +84,16 @@ def _renew(context: ChangeContext, before: LiveJob | None) -> str:
         tags |= {key: value for key, value in _tags(context, before).items() if key == SECRETS_TAG}
     recorded = recorded_tags(live) if live else {}
     changed = {key: value for key, value in tags.items() if recorded.get(key) != value}
-    return _write(context, changed) if changed else ""
+    return write_tags(context, changed) if changed else ""
+
+
+def listed_tags(context: ChangeContext, live: LiveJob) -> dict[str, str]:
+    """Return the tags of a created job that its create could not know; `live` is the job as the listing shows it."""
+    is_recorded = context.kind.ownership_field == TAGS and context.shared.owner is not None
+    if not is_recorded or live.spec is None or drift(context.kind, context.job, live):
+        return {}
+    sent = _tags(context, None)
+    return {key: value for key, value in _tags(context, live).items() if sent.get(key) != value}
 
 
 def _listed(context: ChangeContext) -> LiveJob | None:
@@ -102,7 +113,7 @@ def _tags(context: ChangeContext, live: LiveJob | None) -> dict[str, str]:
     return ownership_tags(context.kind, context.job, owner, secret_pointers(context.job.spec), live)
 
 
-def _write(context: ChangeContext, tags: Mapping[str, str]) -> str:
+def write_tags(context: ChangeContext, tags: Mapping[str, str]) -> str:
     """Add tags, without a line in the journal: they are no part of the change. Return a note if that failed."""
     try:
         context.client.tag(context.kind, context.progress.id, tags)

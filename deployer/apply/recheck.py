@@ -50,18 +50,22 @@ def recheck(context: ChangeContext) -> None:
     context.progress.live = live if counts else replace(live, savepoint="")
 
 
-def list_same_name(context: ChangeContext) -> list[LiveJob]:
+def list_same_name(context: ChangeContext) -> Sequence[LiveJob]:
     """List the runs that may be of this job; raises ChangedMeanwhile if there is a new one, and ApiError.
 
     Their ids become the known ones: a run that appears after a create is the created one.
     """
     kind, job = context.kind, context.job
-    listed = list_candidates(context.client, job)
-    context.progress.known_ids = frozenset(run.id for run in listed)
+    looks = context.shared.looks
+    seen = looks.seen(job) if looks else None
+    listed = seen.runs if seen else list_candidates(context.client, job)
+    context.progress.known_ids = seen.ids if seen else frozenset(run.id for run in listed)
     for run in listed:
         unnamed = may_be_unnamed(kind, run) and run.phase in RUNNING_PHASES
         unnamed &= run.identity.place in {job.identity.place, ""}
         if run.id not in context.planned_ids and (run.identity == job.identity or unnamed):
+            if looks:
+                looks.distrust(job)
             raise ChangedMeanwhile(
                 f"{kind.noun} {run.id} ({run.state}) was created since the plan; run plan again"
             )

@@ -15,10 +15,12 @@ from graphlib import TopologicalSorter
 
 from deployer.apply.context import ApplyContext
 from deployer.apply.deployment import deploy
+from deployer.apply.shared_look import SharedLooks
 from deployer.apply.wait import WaitEnd, condition_of, has_reached, state_of, wait_until
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
+from deployer.kinds.kind import Nature
 from deployer.model import (
     FAILED_PHASES,
     UNTIL_WORDS,
@@ -71,7 +73,23 @@ def apply(
     `jobs` are those of the whole project, for the dependencies that are not in the plan. A change that was not
     started, after an interrupt or with `fail_fast`, has no outcome.
     """
-    yield from _Scheduler(context, live, jobs, options or ApplyOptions()).outcomes(plan)
+    options = options or ApplyOptions()
+    context = replace(context, looks=_shared_looks(context, plan, live, options))
+    yield from _Scheduler(context, live, jobs, options).outcomes(plan)
+
+
+def _shared_looks(context: ApplyContext, plan: Plan, live: Live, options: ApplyOptions) -> SharedLooks:
+    creates = [change for change in plan.steps if change.steps[0] is Step.CREATE]
+    # What a definition was is read with its tags.
+    jobs = [
+        change.job
+        for change in creates
+        if change.live is None or KINDS[change.job.kind].nature is Nature.RUN_ONCE
+    ]
+    needed = {dependency.identity for change in plan.steps for dependency in change.job.depends_on}
+    if options.fail_fast:
+        needed |= {change.job.identity for change in creates}
+    return SharedLooks(context.client, jobs, frozenset(run.id for run in live.jobs), needed)
 
 
 def _dependencies(change: Change) -> tuple[Dependency, ...]:
