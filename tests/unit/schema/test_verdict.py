@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +21,7 @@ from deployer.schema.stored import stored_schema
 from deployer.schema.verdict import Verdict
 from deployer.schema.violations import Validator, schema_validator
 from testing.schema_values import BOUNDARIES, changed, values
-from testing.workspace import SPECS, manifest
+from testing.workspace import SPECS, Workspace, manifest
 
 NAMES = [*KINDS, "Project", "Plan"]
 SLOW_TO_MAKE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -259,3 +262,21 @@ def test_the_end_of_a_rules_pattern_is_that_of_python() -> None:
         "SparkBatch", value
     )
     assert "class-name-for-a-jar" in each_by_itself("SparkBatch", value)
+
+
+# --- what is imported -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("field", "imported"), [("queue", False), ("quue", True)])
+def test_jsonschema_is_imported_only_to_explain_a_violation(
+    bare: Workspace, field: str, imported: bool
+) -> None:
+    for kind, spec in SPECS.items():
+        bare.write(f"{kind}.yaml", yaml.safe_dump(manifest(kind, kind.lower(), spec)))
+    bare.write("a.yaml", yaml.safe_dump(manifest("SparkBatch", "a", {"file": "a.py", field: "q"})))
+    command = [sys.executable, "-X", "importtime", "-m", "deployer", "validate"]
+    ran = subprocess.run(command, cwd=bare.folder, capture_output=True, text=True, check=False)
+    assert (ran.returncode == 0) is not imported, ran.stdout
+    modules = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
+    assert "jsonschema_rs" in modules
+    assert ("jsonschema" in modules) is imported
