@@ -152,6 +152,16 @@ class Kind:
         """The row of each field name that a spec can have, deprecated names included."""
         return {name: row for row in self.rows for name in (row.name, *row.aliases)}
 
+    @cached_property
+    def older_names(self) -> Mapping[str, Row]:
+        """The row of each deprecated name, in the table's order."""
+        return {alias: row for row in self.rows for alias in row.aliases}
+
+    @cached_property
+    def text_maps(self) -> frozenset[str]:
+        """The names of the fields that are maps of strings, deprecated names included."""
+        return frozenset(name for name, row in self.spellings.items() if row.text_map)
+
     def names_of(self, name: str) -> tuple[str, ...]:
         """Return all names of a field: its deprecated names and its synonym."""
         return self._names.get(name, (name,))
@@ -166,13 +176,22 @@ class Kind:
     def in_reference_spelling(self, spec: Spec) -> dict[str, Any]:
         """Replace each alias by the reference's name, in the table's order; 2.0 is sent as 2."""
         named = {
-            self.spellings[key].name if key in self.spellings else key: (
+            self._reference_names.get(key, key): (
                 int(value) if isinstance(value, float) and value.is_integer() else value
             )
             for key, value in spec.items()
         }
+        ordered = {name: named[name] for name in self._order if name in named}
         # A field without a row is a waived unknown field: it is sent unchanged.
-        return {row.name: named.pop(row.name) for row in self.rows if row.name in named} | named
+        return ordered if len(ordered) == len(named) else ordered | named
+
+    @cached_property
+    def _order(self) -> tuple[str, ...]:
+        return tuple(row.name for row in self.rows)
+
+    @cached_property
+    def _reference_names(self) -> Mapping[str, str]:
+        return {name: row.name for name, row in self.spellings.items()}
 
     def body(self, name: str, spec: Spec) -> dict[str, Any]:
         """Return the request body that creates the job."""

@@ -87,7 +87,7 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
     for job, manifest in jobs.values():
         dependencies, found = _dependencies(manifest, known)
         problems += found
-        linked[job.identity] = replace(job, depends_on=dependencies)
+        linked[job.identity] = replace(job, depends_on=dependencies) if dependencies else job
     ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
     problems += found
     return CheckResult(tuple(ordered), tuple(problems), tuple(disabled))
@@ -143,13 +143,12 @@ def _sent_unchanged(unknown_field: Problem) -> Problem:
 def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job: Job) -> Iterator[Problem]:
     """Yield deprecated names and violated rules; all of them can be waived."""
     written = {}
-    for row in kind.rows:
-        for alias in row.aliases:
-            if alias in value["spec"]:
-                written[row.name] = alias
-                message = f"'{alias}' is a deprecated name; '{row.name}' is sent"
-                location = document.location(("spec", alias), of_key=True)
-                yield Problem(location, message, Code.OLDER_SPELLING, "warning", OLDER_SPELLING)
+    for alias, row in kind.older_names.items():
+        if alias in value["spec"]:
+            written[row.name] = alias
+            message = f"'{alias}' is a deprecated name; '{row.name}' is sent"
+            location = document.location(("spec", alias), of_key=True)
+            yield Problem(location, message, Code.OLDER_SPELLING, "warning", OLDER_SPELLING)
     for path in literal_secrets(kind.spellings, value["spec"]):
         location = document.location(("spec", *path))
         yield Problem(location, _IN_PLAIN_TEXT, Code.LITERAL_SECRET, "warning", LITERAL_SECRET)
@@ -203,8 +202,10 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
     """Return a problem for an invalid timestamp such as 2024-02-30T00:00:00Z, unless `problems` has one for it."""
     lifecycle = document.value.get("lifecycle")
     rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
+    if not isinstance(rerun, str):
+        return []
     location = document.location(("lifecycle", "rerun"))
-    if not isinstance(rerun, str) or any(problem.location == location for problem in problems):
+    if any(problem.location == location for problem in problems):
         return []
     try:
         datetime.fromisoformat(rerun)
@@ -216,18 +217,17 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
 
 def with_texts(manifest: Manifest) -> dict[str, Any]:
     """Return the data of a manifest, with unquoted scalars of string maps as their source text."""
-    kind, document = KINDS[manifest.kind], manifest.document
+    document = manifest.document
     value = dict(document.value)
     spec = value.get("spec")
     if not isinstance(spec, dict):
         return value
-    names = {name: row for row in kind.rows if row.text_map for name in (row.name, *row.aliases)}
-    value["spec"] = {
-        key: {inner: _text(document, ("spec", key, inner), scalar) for inner, scalar in item.items()}
-        if key in names and isinstance(item, dict)
-        else item
-        for key, item in spec.items()
+    texts = {
+        name: {key: _text(document, ("spec", name, key), scalar) for key, scalar in item.items()}
+        for name in KINDS[manifest.kind].text_maps
+        if isinstance(item := spec.get(name), dict)
     }
+    value["spec"] = spec | texts
     return value
 
 
@@ -254,11 +254,16 @@ def _job(manifest: Manifest, kind: Kind, value: Mapping[str, Any], clusters: Map
     )
 
 
+_DEFAULT_STATE = {Nature.RUN_ONCE: State.PRESENT, Nature.DEFINITION: State.RUNNING}
+_DEFAULT_LIFECYCLE = {nature: Lifecycle(state=state) for nature, state in _DEFAULT_STATE.items()}
+
+
 def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
-    default = State.PRESENT if nature is Nature.RUN_ONCE else State.RUNNING
+    if not raw:
+        return _DEFAULT_LIFECYCLE[nature]
     rerun = raw.get("rerun")
     return Lifecycle(
-        state=State(raw.get("state", default)),
+        state=State(raw.get("state", _DEFAULT_STATE[nature])),
         on_change=OnChange(raw.get("onChange", OnChange.BLOCK)),
         on_failure=OnFailure(raw.get("onFailure", OnFailure.KEEP)),
         on_missing=OnMissing(raw.get("onMissing", OnMissing.CREATE)),
@@ -330,6 +335,8 @@ def _ordered(
     jobs: Mapping[Identity, Job], manifests: Mapping[Identity, Manifest]
 ) -> tuple[list[Job], list[Problem]]:
     """Return the jobs in dependency order, else by identity; or the cycle that prevents it."""
+    if not any(job.depends_on for job in jobs.values()):
+        return [jobs[identity] for identity in sorted(jobs)], []
     sorter = TopologicalSorter(
         {
             identity: sorted(dependency.identity for dependency in jobs[identity].depends_on)

@@ -242,13 +242,9 @@ def _require_known_version(file: str, value: Any) -> None:
 
 def _schema_errors(value: Any) -> Iterator[str]:
     """Yield schema errors one by one: a hostile file can have very many."""
-    from deployer.schema.files import stored
-    from deployer.schema.validate import Validator
+    from deployer.schema.validate import schema_errors
 
-    text = stored("Plan.schema.json")
-    if text is None:
-        raise FileNotFoundError("missing schema Plan.schema.json; run 'deployer schema generate'")
-    for error in Validator(json.loads(text)).iter_errors(value):
+    for error in schema_errors(value, "Plan"):
         pointer = "".join(f"/{step}" for step in error.absolute_path)
         yield f"{truncate(pointer) or '/'}: {truncate(error.message)}"
 

@@ -90,15 +90,14 @@ def _wrong_version(document: Document) -> list[Problem]:
     required = document.value.get("requiredVersion")
     if not isinstance(required, str):
         return []
-    location = document.location(("requiredVersion",))
     try:
         if SpecifierSet(required).contains(__version__, prereleases=True):
             return []
     except InvalidSpecifier:
         message = f"'requiredVersion' must be a version specifier, for example >=0.3,<2, got {required!r}"
-        return [Problem(location, message, Code.WRONG_VALUE)]
+        return [Problem(document.location(("requiredVersion",)), message, Code.WRONG_VALUE)]
     message = f"this project requires deployer {required}; this is {__version__}"
-    return [Problem(location, message, Code.REQUIRED_VERSION)]
+    return [Problem(document.location(("requiredVersion",)), message, Code.REQUIRED_VERSION)]
 
 
 def _without_removals(value: Mapping[str, Any]) -> Mapping[str, Any]:

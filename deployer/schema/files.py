@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 
 from deployer.kinds import KINDS
-from deployer.kinds.tables import schema_folder
 from deployer.schema.manifest import manifest_schema
 from deployer.schema.project import project_schema
 from deployer.schema.saved_plan import plan_schema
+from deployer.schema.stored import stored
 
 
 def generate() -> Mapping[str, str]:
@@ -25,9 +25,3 @@ def generate() -> Mapping[str, str]:
 def stale() -> list[str]:
     """List the generated files that are missing, or differ from the tables."""
     return [name for name, text in generate().items() if stored(name) != text]
-
-
-def stored(name: str) -> str | None:
-    """Return the text of a generated file; None when it is missing."""
-    file = schema_folder() / name
-    return file.read_text(encoding="utf-8") if file.is_file() else None

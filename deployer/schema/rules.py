@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-from jsonschema import Draft202012Validator
+from typing import TYPE_CHECKING, Any
 
 from deployer.kinds.tables import Row, load_data
+from deployer.schema.verdict import Verdict
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 # Findings outside rules.yaml that can be waived like a rule.
 UNKNOWN_FIELD = "unknown-field"
@@ -56,22 +59,28 @@ class Rule:
 
     def is_broken(self, value: Any, rows: Sequence[Row]) -> bool:
         """Return whether the checked part of a manifest violates the rule; `rows` have the defaults."""
-        return _fits(self.id, "when", self.when, value) and not (
-            _fits(self.id, "require", self.require, value)
-            and (not self.more or _number(value, self.more[0], rows) > _number(value, self.more[1], rows))
+        required = (
+            (not self.more or _number(value, self.more[0], rows) > _number(value, self.more[1], rows))
             and (self.total is None or _characters(value.get(self.total["of"])) <= self.total["most"])
             and (self.unique is None or _differ(value.get(self.unique["of"], ()), self.unique["by"]))
+            and _fits(self.id, "require", self.require, value)
         )
+        # Last: it needs jsonschema, and most manifests have what is required.
+        return not required and _fits(self.id, "when", self.when, value)
+
+    @property
+    def has_verdict(self) -> bool:
+        """Whether JSON Schemas alone decide, and a manifest can keep it."""
+        counts = self.more or self.total or self.unique
+        return not counts and not (self.when is True and self.require is False)
 
 
 @cache
-def _rules() -> tuple[Rule, ...]:
-    return tuple(Rule(**rule) for rule in load_data("rules.yaml"))
-
-
 def rules(kind: str | None = None) -> tuple[Rule, ...]:
     """Return all rules, or those of one kind."""
-    return tuple(rule for rule in _rules() if kind is None or kind in rule.kinds)
+    if kind is None:
+        return tuple(Rule(**rule) for rule in load_data("rules.yaml"))
+    return tuple(rule for rule in rules() if kind in rule.kinds)
 
 
 def waivable(kind: str) -> list[str]:
@@ -81,15 +90,46 @@ def waivable(kind: str) -> list[str]:
 
 def broken(kind: str, manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Rule]:
     """Yield the rules that a manifest violates; its spec has the current field names."""
-    for rule in rules(kind):
+    verdict, others = _verdict(kind)
+    for rule in others if verdict.accepts(manifest) else rules(kind):
         if rule.part in manifest and rule.is_broken(manifest[rule.part], rows):
             yield rule
 
 
 @cache
+def _verdict(kind: str) -> tuple[Verdict, tuple[Rule, ...]]:
+    """Return the verdict that a manifest keeps the rules of a kind, and the rules that it is not about."""
+    ruled = [
+        {"properties": {rule.part: {"if": _like_python(rule.when), "then": _like_python(rule.require)}}}
+        for rule in rules(kind)
+        if rule.has_verdict
+    ]
+    return Verdict({"allOf": ruled} if ruled else {}), tuple(
+        rule for rule in rules(kind) if not rule.has_verdict
+    )
+
+
+def _like_python(schema: Any) -> Any:
+    """Return a schema in which the `$` of patterns matches before a final newline too, as for jsonschema."""
+    match schema:
+        case dict():
+            return {
+                key: re.sub(r"\$$", r"\\n?$", item)
+                if key == "pattern" and isinstance(item, str)
+                else _like_python(item)
+                for key, item in schema.items()
+            }
+        case list():
+            return [_like_python(item) for item in schema]
+    return schema
+
+
+@cache
 def _validator(rule: str, column: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # takes long to import
+
     return Draft202012Validator(
-        next(getattr(candidate, column) for candidate in _rules() if candidate.id == rule)
+        next(getattr(candidate, column) for candidate in rules() if candidate.id == rule)
     )
 
 

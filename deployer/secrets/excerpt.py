@@ -14,7 +14,7 @@ from fnmatch import translate
 from functools import cache
 
 from deployer.kinds import KINDS
-from deployer.secrets.redact import KEY_PAIR, NAME, OPTION, redacted
+from deployer.secrets.redact import NAME, OPTION, key_pair, redacted
 
 HIDDEN = "(hidden: may hold a secret)"
 
@@ -64,9 +64,9 @@ def shown_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
     shown: list[str] = []
     column = _NO_ENTRY  # of the hidden entry; -1 if its end is uncertain
     after_option = False
-    has_pair = all(key.search(text) for key in KEY_PAIR)
+    has_pair = all(key.search(text) for key in key_pair())
     for line in text.split("\n"):
-        has_key = has_pair and any(key.search(line) for key in KEY_PAIR)
+        has_key = has_pair and any(key.search(line) for key in key_pair())
         plain = _WAIVER.sub("x", line)
         if entry := _LINE.match(plain):
             indent, start, key = entry.end(1), entry.end(2), entry["key"]

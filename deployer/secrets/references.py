@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -34,6 +34,8 @@ FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
 
 _SECRET_REFERENCE = re.compile(f"{OPEN}{SECRET}{SEP}({NAME.pattern}){CLOSE}")
 _TOKEN = re.compile(f"({OPEN}{SECRET}{SEP}{NAME.pattern}{CLOSE}|{OPEN}(?:{'|'.join(FILTERS)}){SEP}|{CLOSE})")
+# Made once, as they are asked for each value, and dict first, which is quicker.
+_MAPPINGS, _LISTS = (dict, Mapping), (list, tuple)
 _DAMAGED_REFERENCE = "damaged secret reference"
 
 
@@ -53,19 +55,18 @@ def deferred_reference(filter_name: str, text: str) -> str:
 
 def has_reference(value: object) -> bool:
     """Return whether any string in plain data has a reference, or a part of one."""
-    if isinstance(value, str):  # most are, and this is called for every value
-        return RESERVED.search(value) is not None
-    return any(RESERVED.search(text) for text in _texts(value))
+    text = value if isinstance(value, str) else "".join(texts_in(value))
+    return RESERVED.search(text) is not None
 
 
 def texts_with_references(value: object) -> list[str]:
     """Return the strings with references in plain data, sorted."""
-    return sorted(text for text in _texts(value) if RESERVED.search(text))
+    return sorted(text for text in texts_in(value) if RESERVED.search(text))
 
 
 def referenced_names(value: object) -> frozenset[str]:
     """Return the names of the secrets that plain data refers to."""
-    return frozenset(name for text in _texts(value) for name in _SECRET_REFERENCE.findall(text))
+    return frozenset(name for text in texts_in(value) for name in _SECRET_REFERENCE.findall(text))
 
 
 def display_text(text: str) -> str:
@@ -108,13 +109,16 @@ def join(pieces: Sequence[str]) -> str:
     return "".join(pieces)
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts_in(value: object) -> list[str]:
+    """Return the strings in plain data, keys included."""
+    found: list[str] = []
     pending = [value]
-    while pending:
-        match pending.pop():
-            case str() as text:
-                yield text
-            case Mapping() as mapping:
-                pending += [*mapping, *mapping.values()]
-            case list() | tuple() as items:
-                pending += items
+    for item in pending:  # which grows meanwhile
+        if isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, _MAPPINGS):
+            pending += item
+            pending += item.values()
+        elif isinstance(item, _LISTS):
+            pending += item
+    return found
