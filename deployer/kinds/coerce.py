@@ -46,13 +46,13 @@ def value_of(row: Row, value: Any) -> Any:
     expected = json_type(row.type)["type"]
     if value is None or (value == "" and expected != "string"):
         return None
+    if expected == "string" and isinstance(value, str):
+        return value
     return (_container if expected in {"object", "array"} else _scalar)(row, value)
 
 
 def _scalar(row: Row, value: Any) -> Any:
     match json_type(row.type)["type"], value:
-        case "string", str():
-            return value
         case "boolean", bool():
             return value
         case "boolean", str() if value.strip().casefold() in _FLAGS:
@@ -84,14 +84,19 @@ def as_text(value: Any) -> str:
 def json_data(text: str) -> Any:
     """Parse a JSON string; None if it is not JSON, or nested too deeply."""
     try:
-        data = json.loads(text, parse_constant=_refuse)
+        data = _JSON.decode(text)
     except (ValueError, RecursionError):
         return None
-    return data if _is_shallow(data) else None
+    # Each level takes an opening bracket.
+    is_shallow = text.count("[") + text.count("{") <= MAX_DEPTH or _is_shallow(data)
+    return data if is_shallow else None
 
 
 def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)
 
 
 def _is_shallow(data: Any) -> bool:
@@ -120,9 +125,11 @@ def _number(value: float | str, *, whole: bool) -> int | float:
 
 
 def _item(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if value is None or isinstance(value, dict | list):
         raise ConversionError(str(type(value)))
-    return as_text(value)
+    return json.dumps(value)
 
 
 def _object(rows: Sequence[Row], value: Any) -> dict[str, Any]:

@@ -23,10 +23,12 @@ STATES = {
 def observe(entry: Entry) -> LiveJob:
     """Return the live job of an entry of `sessions`."""
     request = _echoed_request(entry.get("req_body"))
-    asked = by_normalized_name(request or {})
-    # Old entries show neither a name nor, some of them, a queue.
-    queue = queue_of(entry) or text(asked.get("queue") or asked.get("clustername"))
-    name = text(entry.get("name") or asked.get("name"))
+    queue, name = queue_of(entry), text(entry.get("name"))
+    if not queue or not name:
+        # Old entries show neither a name nor, some of them, a queue.
+        asked = by_normalized_name(request or {})
+        queue = queue or text(asked.get("queue") or asked.get("clustername"))
+        name = name or text(asked.get("name"))
     spec, unobserved = (
         (None, frozenset[str]()) if request is None else read_back(KIND.rows, request, whole=True)
     )
