@@ -49,6 +49,8 @@ ALL_FIELDS, NO_FIELDS = "all", "none"
 _WHOLE = ""
 _MAX_POINTERS = 1000
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -70,7 +72,7 @@ def fingerprint(kind: Kind, job: Job) -> str:
 
 
 def _hash(value: Any) -> str:
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    canonical = _CANONICAL.encode(value)
     return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
 
 
