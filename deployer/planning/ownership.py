@@ -149,8 +149,9 @@ class OwnershipRules:
 
         What was secret when the job was deployed stays masked.
         """
-        if live is None:
-            return tuple(fields)
+        fields = tuple(fields)
+        if live is None or not fields:
+            return fields
         pointers = recorded_secret_pointers(KINDS[live.identity.kind], live)
         if not self.hides(job, live):
             return tuple(_masked(field, pointers) for field in fields)
