@@ -23,7 +23,7 @@ STATES = {
 def observe(entry: Entry) -> LiveJob:
     """Return the live job of an entry of `sessions`."""
     request = _echoed_request(entry.get("req_body"))
-    queue, name = queue_of(entry), text(entry.get("name"))
+    queue, name = queue_of(entry), text(entry.get("name") or "")
     if not queue or not name:
         # Old entries show neither a name nor, some of them, a queue.
         asked = by_normalized_name(request or {})
