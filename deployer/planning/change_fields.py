@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from deployer.kinds.kind import Kind
@@ -29,17 +30,18 @@ def change_fields(
     fields += (
         FieldChange(at, None, _value(shown, path), note=NOT_IN_REFERENCE) for at, path in unknown.items()
     )
-    return tuple(sorted(fields, key=lambda field: _rank(kind, field.path)))
+    return tuple(sorted(fields, key=lambda field: _rank(kind.deciding, field.path)))
 
 
-def _rank(kind: Kind, path: str) -> int:
-    """Return the position of the first pattern of the kind that matches a field, or the field around it."""
+@lru_cache(maxsize=10_000)  # the jobs of a project have the same fields
+def _rank(deciding: tuple[str, ...], path: str) -> int:
+    """Return the position of the first pattern of a kind that matches a field, or the field around it."""
     ranks = (
         rank
-        for rank, pattern in enumerate(kind.deciding)
+        for rank, pattern in enumerate(deciding)
         if fnmatchcase(path, pattern) or path.startswith(f"{pattern}/")
     )
-    return next(ranks, len(kind.deciding))
+    return next(ranks, len(deciding))
 
 
 def _all_fields(kind: Kind, shown: Mapping[str, Any]) -> Iterator[FieldChange]:
