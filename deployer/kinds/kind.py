@@ -8,7 +8,7 @@ from enum import Enum
 from functools import cache, cached_property
 from typing import Any
 
-from deployer.kinds.coerce import ConversionError, by_normalized_name, normalized_name, value_of
+from deployer.kinds.coerce import ConversionError, by_normalized_name, normalized_name, shared, value_of
 from deployer.kinds.tables import Row, Table, load_table
 from deployer.model import LiveJob, Phase, Spec
 
@@ -257,7 +257,7 @@ def read_back(
             return None, frozenset()
         if not whole and (is_missing or not is_found):
             unobserved.add(row.name)
-    return spec, frozenset(unobserved)
+    return spec, shared(frozenset(unobserved))
 
 
 def phase_of(states: Mapping[str, Phase], state: Any) -> Phase:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer.kinds import KINDS
+from deployer.kinds.coerce import shared
 from deployer.kinds.kind import TAGS, Kind
 from deployer.kinds.savepoint_tag import SAVEPOINT_TAG
 from deployer.model import Cause, FieldChange, Job, LiveJob, Spec
@@ -179,7 +180,7 @@ def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         mine = {key: value for key, value in held.items() if str(key).startswith(CONF_PREFIX)}
         if mine:
-            ownership = {key.removeprefix(CONF_PREFIX): str(value) for key, value in mine.items()}
+            ownership = {shared(key.removeprefix(CONF_PREFIX)): str(value) for key, value in mine.items()}
             return _with(
                 live, CONF, {key: value for key, value in held.items() if key not in mine}, ownership
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deployer.kinds.coerce import by_normalized_name, json_data
+from deployer.kinds.coerce import by_normalized_name, json_data, shared
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Operations, Paging, read_back, text
 from deployer.kinds.spark import DECIDING, live_job, queue_of
 from deployer.model import Identity, LiveJob, Phase
@@ -41,7 +41,7 @@ def observe(entry: Entry) -> LiveJob:
         if (preset := text(entry.get("sc_type"))) in {"A", "B", "C"}:
             spec["sc_type"] = preset
         else:
-            unobserved |= {"sc_type"}
+            unobserved = shared(unobserved | {"sc_type"})
     return live_job(entry, Identity(KIND.name, queue, name), STATES, spec, unobserved)
 
 
