@@ -12,6 +12,7 @@ from deployer.hunks import differing_parts
 MAX_VALUE = 160
 HIDDEN = "(hidden)"  # stands for a live value that a plan may not show
 _CONTEXT = 40
+_ON_ONE_LINE = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 # Printable for Python, but nothing is seen of them: the Default_Ignorable_Code_Points of Unicode that are letters or
 # marks (fillers, variation selectors, U+034F, U+17B4 and U+17B5), and the characters whose glyph is blank. All
@@ -80,7 +81,7 @@ def json_text(data: Any) -> str:
 
 def value(item: Any) -> str:
     """Return a value as JSON, on one line."""
-    return printable(json.dumps(item, ensure_ascii=False, sort_keys=True))
+    return printable(_ON_ONE_LINE.encode(item))
 
 
 def pair(live: Any, desired: Any) -> tuple[str, str]:

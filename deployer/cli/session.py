@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 class LoadedProject:
     """A project as the options select it. `jobs` are all jobs in order, `selected` the selected ones.
 
+    `manifests` are empty unless they were asked for: with their texts and places they take more memory than the jobs.
     `values` are the layers of template values; `target_is_named` is true if the target was set with -t.
     `invocation` is for the commands that messages advise.
     """
@@ -105,7 +106,13 @@ def project_folder(options: Options) -> Path:
     return find_project(start if start.is_dir() else start.parent)
 
 
-def load(options: Options, budget: Budget | None = None, project: Project | None = None) -> LoadedProject:
+def load(
+    options: Options,
+    budget: Budget | None = None,
+    project: Project | None = None,
+    *,
+    with_manifests: bool = False,
+) -> LoadedProject:
     """Read and check the whole project; problems of manifests are collected, not raised.
 
     `budget` is shared by the targets of a command that reads several, and `project` is the one that it has loaded.
@@ -131,7 +138,7 @@ def load(options: Options, budget: Budget | None = None, project: Project | None
         project=found,
         target=target,
         values=tuple(layers),
-        manifests=read.manifests,
+        manifests=read.manifests if with_manifests else (),
         jobs=checked.jobs,
         disabled=checked.disabled,
         selected=selected,

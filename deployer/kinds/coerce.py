@@ -10,12 +10,14 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any, NoReturn
+from functools import cache, lru_cache
+from typing import Any, NoReturn, TypeVar
 
 from deployer.kinds.tables import Row, json_type
 
 MAX_DEPTH = 50
+
+_Shared = TypeVar("_Shared", str, frozenset[str])
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -41,39 +43,52 @@ def by_normalized_name(holder: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=4096)
+def shared(value: _Shared) -> _Shared:
+    """Return the value that was equal before: for what thousands of live jobs have in common."""
+    return value
+
+
 def value_of(row: Row, value: Any) -> Any:
     """Return `value` in the type of `row`, None where it is unset. Raises ConversionError."""
-    expected = json_type(row.type)["type"]
-    if value is None or (value == "" and expected != "string"):
-        return None
-    return (_container if expected in {"object", "array"} else _scalar)(row, value)
-
-
-def _scalar(row: Row, value: Any) -> Any:
-    match json_type(row.type)["type"], value:
-        case "string", str():
+    shape = json_type(row.type)
+    match shape["type"]:
+        case "string" if isinstance(value, str):
             return value
-        case "boolean", bool():
-            return value
-        case "boolean", str() if value.strip().casefold() in _FLAGS:
-            return _FLAGS[value.strip().casefold()]
-        case ("integer" | "number") as expected, (int() | float() | str()) if not isinstance(value, bool):
+        case _ if value is None or value == "":
+            return None
+        case "array":
+            return _list(row, shape, json_data(value) if isinstance(value, str) else value)
+        case "object":
+            return _mapping(row, json_data(value) if isinstance(value, str) else value)
+        case "boolean":
+            return _flag(row, value)
+        case "integer" | "number" as expected if not isinstance(value, bool):
             return _number(value, whole=expected == "integer")
     raise ConversionError(row.name)
 
 
-def _container(row: Row, value: Any) -> Any:
-    shape = json_type(row.type)
-    match shape["type"], json_data(value) if isinstance(value, str) else value:
-        case "array", list() as items if shape["items"]["type"] == "object":
-            return [_object(row.fields, item) for item in items]
-        case "array", list() as items:
-            return [_item(item) for item in items]
-        case "object", Mapping() as fields if row.fields:
-            return _object(row.fields, fields)
-        case "object", Mapping() as fields:
-            return {str(key): None if item is None else _item(item) for key, item in fields.items()}
-    raise ConversionError(row.name)
+def _flag(row: Row, value: Any) -> bool:
+    flag = _FLAGS.get(value.strip().casefold()) if isinstance(value, str) else value
+    if not isinstance(flag, bool):
+        raise ConversionError(row.name)
+    return flag
+
+
+def _list(row: Row, shape: Mapping[str, Any], items: Any) -> list[Any]:
+    if not isinstance(items, list):
+        raise ConversionError(row.name)
+    if shape["items"]["type"] == "object":
+        return [_object(row.fields, item) for item in items]
+    return [_item(item) for item in items]
+
+
+def _mapping(row: Row, fields: Any) -> dict[str, Any]:
+    if not isinstance(fields, Mapping):
+        raise ConversionError(row.name)
+    if row.fields:
+        return _object(row.fields, fields)
+    return {shared(str(key)): None if item is None else _item(item) for key, item in fields.items()}
 
 
 def as_text(value: Any) -> str:
@@ -84,14 +99,19 @@ def as_text(value: Any) -> str:
 def json_data(text: str) -> Any:
     """Parse a JSON string; None if it is not JSON, or nested too deeply."""
     try:
-        data = json.loads(text, parse_constant=_refuse)
+        data = _JSON.decode(text)
     except (ValueError, RecursionError):
         return None
-    return data if _is_shallow(data) else None
+    # Each level takes an opening bracket.
+    is_shallow = text.count("[") + text.count("{") <= MAX_DEPTH or _is_shallow(data)
+    return data if is_shallow else None
 
 
 def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)
 
 
 def _is_shallow(data: Any) -> bool:
@@ -108,21 +128,27 @@ def _is_shallow(data: Any) -> bool:
     return False
 
 
-def _number(value: float | str, *, whole: bool) -> int | float:
+def _number(value: Any, *, whole: bool) -> int | float:
+    if isinstance(value, int):
+        return value
     if isinstance(value, str):
         text = value.strip()
         if not (_WHOLE if whole else _NUMBER).fullmatch(text):
             raise ConversionError(text)
         value = int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else float(text)
+    if not isinstance(value, int | float):
+        raise ConversionError(str(type(value)))
     if not math.isfinite(value) or (whole and value != int(value)):
         raise ConversionError(str(value))
     return int(value) if value == int(value) else value
 
 
 def _item(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if value is None or isinstance(value, dict | list):
         raise ConversionError(str(type(value)))
-    return as_text(value)
+    return json.dumps(value)
 
 
 def _object(rows: Sequence[Row], value: Any) -> dict[str, Any]:

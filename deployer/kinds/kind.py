@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
-from deployer.kinds.coerce import ConversionError, by_normalized_name, normalized_name, value_of
+from deployer.kinds.coerce import ConversionError, by_normalized_name, normalized_name, shared, value_of
 from deployer.kinds.tables import Row, Table, load_table
 from deployer.model import LiveJob, Phase, Spec
 
@@ -217,6 +217,29 @@ def get_path(value: Any, path: str) -> Any:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A row as it is looked for in an entry: the dotted path of what holds it, and its normalized names there."""
+
+    row: Row
+    holder: str
+    names: tuple[str, ...]
+    has_synonym: bool
+
+
+@cache
+def _columns(rows: tuple[Row, ...]) -> tuple[_Column, ...]:
+    """Return the columns of the rows that are listed."""
+    synonyms = {row.same_as for row in rows}
+    columns = []
+    for row in rows:
+        if row.listed is not None:
+            holder, _, leaf = row.listed.rpartition(".")
+            names = tuple({normalized_name(name): None for name in (leaf, row.name, *row.aliases)})
+            columns.append(_Column(row, holder, names, row.name in synonyms))
+    return tuple(columns)
+
+
 def read_back(
     rows: tuple[Row, ...], entry: Entry, *, whole: bool
 ) -> tuple[dict[str, Any] | None, frozenset[str]]:
@@ -227,32 +250,33 @@ def read_back(
     a required field.
     """
     spec: dict[str, Any] = {}
-    unobserved = set()
+    unobserved = {row.name for row in rows if row.listed is None}
     holders: dict[str, Mapping[str, Any] | None] = {}
-    for row in rows:
-        parent, _, leaf = (row.listed or "").rpartition(".")
-        if parent not in holders:
-            holder = get_path(entry, parent) if parent else entry
-            holders[parent] = by_normalized_name(holder) if isinstance(holder, Mapping) else None
-        held = holders[parent]
-        if row.listed is None or held is None:
+    for column in _columns(rows):
+        row, path = column.row, column.holder
+        if path not in holders:
+            holder = get_path(entry, path) if path else entry
+            holders[path] = by_normalized_name(holder) if isinstance(holder, Mapping) else None
+        held = holders[path]
+        if held is None:
             unobserved.add(row.name)
             continue
-        names = {normalized_name(name): None for name in (leaf, row.name, *row.aliases)}
-        found = [held[name] for name in names if name in held]
+        given, is_found = None, False
+        for name in column.names:
+            if given is None and name in held:
+                given, is_found = held[name], True
         try:
-            value = next((value_of(row, given) for given in found if given is not None), None)
+            value = None if given is None else value_of(row, given)
         except ConversionError:
             return None, frozenset()
         if value is not None:
             spec[row.name] = value
-        if row.required and value in (None, ""):
-            if whole and not any(other.same_as == row.name for other in rows):
-                return None, frozenset()
-            unobserved |= set() if whole else {row.name}
-        elif not found and not whole:
+        is_missing = row.required and value in (None, "")
+        if is_missing and whole and not column.has_synonym:
+            return None, frozenset()
+        if not whole and (is_missing or not is_found):
             unobserved.add(row.name)
-    return spec, frozenset(unobserved)
+    return spec, shared(frozenset(unobserved))
 
 
 def phase_of(states: Mapping[str, Phase], state: Any) -> Phase:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer.kinds import KINDS
+from deployer.kinds.coerce import shared
 from deployer.kinds.kind import TAGS, Kind
 from deployer.kinds.savepoint_tag import SAVEPOINT_TAG
 from deployer.model import Cause, FieldChange, Job, LiveJob, Spec
@@ -49,6 +50,8 @@ ALL_FIELDS, NO_FIELDS = "all", "none"
 _WHOLE = ""
 _MAX_POINTERS = 1000
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -70,7 +73,7 @@ def fingerprint(kind: Kind, job: Job) -> str:
 
 
 def _hash(value: Any) -> str:
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    canonical = _CANONICAL.encode(value)
     return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
 
 
@@ -177,7 +180,7 @@ def extract_ownership(kind: Kind, live: LiveJob) -> LiveJob:
     if kind.ownership_field == CONF and isinstance(held, Mapping):
         mine = {key: value for key, value in held.items() if str(key).startswith(CONF_PREFIX)}
         if mine:
-            ownership = {key.removeprefix(CONF_PREFIX): str(value) for key, value in mine.items()}
+            ownership = {shared(key.removeprefix(CONF_PREFIX)): str(value) for key, value in mine.items()}
             return _with(
                 live, CONF, {key: value for key, value in held.items() if key not in mine}, ownership
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deployer.kinds.coerce import by_normalized_name, json_data
+from deployer.kinds.coerce import by_normalized_name, json_data, shared
 from deployer.kinds.kind import Entry, Kind, Listing, Nature, Operations, Paging, read_back, text
 from deployer.kinds.spark import DECIDING, live_job, queue_of
 from deployer.model import Identity, LiveJob, Phase
@@ -23,10 +23,12 @@ STATES = {
 def observe(entry: Entry) -> LiveJob:
     """Return the live job of an entry of `sessions`."""
     request = _echoed_request(entry.get("req_body"))
-    asked = by_normalized_name(request or {})
-    # Old entries show neither a name nor, some of them, a queue.
-    queue = queue_of(entry) or text(asked.get("queue") or asked.get("clustername"))
-    name = text(entry.get("name") or asked.get("name"))
+    queue, name = queue_of(entry), text(entry.get("name") or "")
+    if not queue or not name:
+        # Old entries show neither a name nor, some of them, a queue.
+        asked = by_normalized_name(request or {})
+        queue = queue or text(asked.get("queue") or asked.get("clustername"))
+        name = name or text(asked.get("name"))
     spec, unobserved = (
         (None, frozenset[str]()) if request is None else read_back(KIND.rows, request, whole=True)
     )
@@ -39,7 +41,7 @@ def observe(entry: Entry) -> LiveJob:
         if (preset := text(entry.get("sc_type"))) in {"A", "B", "C"}:
             spec["sc_type"] = preset
         else:
-            unobserved |= {"sc_type"}
+            unobserved = shared(unobserved | {"sc_type"})
     return live_job(entry, Identity(KIND.name, queue, name), STATES, spec, unobserved)
 
 

@@ -111,9 +111,12 @@ def json_type(printed: str) -> Mapping[str, Any]:
         raise TableError(f"unknown printed type {printed!r}") from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One parameter. Columns as in the module docstring; `listed` is None when it is not read back."""
+    """One parameter. Columns as in the module docstring; `listed` is None when it is not read back.
+
+    A row is equal to itself only, so that what follows from the rows of a table can be cached by them.
+    """
 
     name: str
     type: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from deployer.kinds.kind import Kind
@@ -19,12 +20,9 @@ def change_fields(
     kind: Kind, job: Job, differences: Sequence[FieldChange], steps: Sequence[Step], *, is_new: bool
 ) -> tuple[FieldChange, ...]:
     """Return the differences, or all fields of a new job, and the fields without a row that are sent."""
-    shown = masked(kind.spellings, job.spec)
-    unknown = {
-        pointer(path): path
-        for path in _unknown(kind.spellings, job.spec, ())
-        if _is_sent(path, differences, steps)
-    }
+    unknown = {pointer(path): path for path in _unknown_sent(kind, job, differences, steps)}
+    # Masking takes longer than the rest of a plan, and most changes show no value of the manifest.
+    shown = masked(kind.spellings, job.spec) if is_new or unknown else {}
     fields = [
         replace(field, note=NOT_IN_REFERENCE) if unknown.pop(field.path, None) else field
         for field in (_all_fields(kind, shown) if is_new else differences)
@@ -32,17 +30,18 @@ def change_fields(
     fields += (
         FieldChange(at, None, _value(shown, path), note=NOT_IN_REFERENCE) for at, path in unknown.items()
     )
-    return tuple(sorted(fields, key=lambda field: _rank(kind, field.path)))
+    return tuple(sorted(fields, key=lambda field: _rank(kind.deciding, field.path)))
 
 
-def _rank(kind: Kind, path: str) -> int:
-    """Return the position of the first pattern of the kind that matches a field, or the field around it."""
+@lru_cache(maxsize=10_000)  # the jobs of a project have the same fields
+def _rank(deciding: tuple[str, ...], path: str) -> int:
+    """Return the position of the first pattern of a kind that matches a field, or the field around it."""
     ranks = (
         rank
-        for rank, pattern in enumerate(kind.deciding)
+        for rank, pattern in enumerate(deciding)
         if fnmatchcase(path, pattern) or path.startswith(f"{pattern}/")
     )
-    return next(ranks, len(kind.deciding))
+    return next(ranks, len(deciding))
 
 
 def _all_fields(kind: Kind, shown: Mapping[str, Any]) -> Iterator[FieldChange]:
@@ -55,11 +54,15 @@ def _all_fields(kind: Kind, shown: Mapping[str, Any]) -> Iterator[FieldChange]:
             yield FieldChange(pointer((name,)), None, value)
 
 
-def _is_sent(path: Path, differences: Sequence[FieldChange], steps: Sequence[Step]) -> bool:
-    """Return whether a change sends an unknown field: an update sends the fields that differ only."""
+def _unknown_sent(
+    kind: Kind, job: Job, differences: Sequence[FieldChange], steps: Sequence[Step]
+) -> Iterator[Path]:
+    """Yield the unknown fields that a change sends: an update sends the fields that differ only."""
     if Step.CREATE in steps:
-        return True
-    return Step.UPDATE in steps and any(field.name == path[0] for field in differences)
+        yield from _unknown(kind.spellings, job.spec, ())
+    elif Step.UPDATE in steps:
+        names = {field.name for field in differences}
+        yield from (path for path in _unknown(kind.spellings, job.spec, ()) if path[0] in names)
 
 
 def _unknown(rows: Mapping[str, Row], value: Any, path: Path) -> Iterator[Path]:

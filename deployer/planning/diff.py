@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from deepdiff import DeepDiff
 from deployer.kinds.coerce import as_text
 from deployer.kinds.tables import Row, json_type
 from deployer.model import FieldChange, Path, Spec, pointer
+from deployer.planning.same import is_same
 from deployer.secrets.compare import align_references
 from deployer.secrets.redact import is_sensitive, masked_value, redacted, secret_items
 from deployer.secrets.references import has_reference
@@ -35,12 +37,9 @@ def compare(
     changes: list[FieldChange] = []
     for row, names in _compared(rows, unobserved):
         listed, requested = _first(live, names), _first(desired, names)
-        live_value = normalize(row, listed)
-        # Aligned before a default becomes None: a secret may well have that value.
-        normalized = _normalized(row, listed), _normalized(row, requested)
-        desired_value = normalize(row, align_references(*normalized, unordered=row.unordered))
-        if row.filled:
-            live_value = _restrict_to_desired(live_value, desired_value)
+        if is_same(listed, requested):
+            continue
+        live_value, desired_value = normal_forms(row, listed, requested)
         if live_value != desired_value:
             changes += _field_changes(row, live_value, desired_value, requested)
     return tuple(changes)
@@ -77,13 +76,20 @@ def not_compared(rows: Sequence[Row], desired: Spec, unobserved: frozenset[str])
 
 def _compared(rows: Sequence[Row], unobserved: frozenset[str]) -> Iterator[tuple[Row, list[str]]]:
     """Yield the rows of the fields that are compared, each with all names of its field."""
+    synonyms: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.same_as:
+            synonyms[row.same_as].append(row.name)
     for row in rows:
         if not row.same_as and row.location == "body" and row.name not in unobserved:
-            yield row, [row.name, *(other.name for other in rows if other.same_as == row.name)]
+            yield row, [row.name, *synonyms.get(row.name, ())]
 
 
 def _first(spec: Spec, names: Sequence[str]) -> Any:
-    return next((spec[name] for name in names if name in spec), None)
+    for name in names:
+        if name in spec:
+            return spec[name]
+    return None
 
 
 def _restrict_to_desired(live: Any, desired: Any) -> Any:
@@ -91,6 +97,15 @@ def _restrict_to_desired(live: Any, desired: Any) -> Any:
     if isinstance(live, Mapping) and isinstance(desired, Mapping):
         return {key: value for key, value in live.items() if key in desired}
     return None if desired is None else live
+
+
+def normal_forms(row: Row, listed: Any, requested: Any) -> tuple[Any, Any]:
+    """Return a live and a desired value in the forms in which they are compared."""
+    live_value = normalize(row, listed)
+    # Aligned before a default becomes None: a secret may well have that value.
+    normalized = _normalized(row, listed), _normalized(row, requested)
+    desired_value = normalize(row, align_references(*normalized, unordered=row.unordered))
+    return _restrict_to_desired(live_value, desired_value) if row.filled else live_value, desired_value
 
 
 def normalize(row: Row, value: Any) -> Any:

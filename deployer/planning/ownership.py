@@ -97,6 +97,8 @@ class OwnershipRules:
 
     def cause(self, job: Job, live: LiveJob | None, fields: Sequence[FieldChange]) -> Cause:
         """Return which side of a job has changed, if `fields` differ."""
+        if not fields:
+            return Cause.UNKNOWN
         # The manifest of another project is not known, and without records an older fingerprint may be stale.
         if live is None or (self.project and self.holder(live) is not Holder.OURS):
             return Cause.UNKNOWN
@@ -147,8 +149,9 @@ class OwnershipRules:
 
         What was secret when the job was deployed stays masked.
         """
-        if live is None:
-            return tuple(fields)
+        fields = tuple(fields)
+        if live is None or not fields:
+            return fields
         pointers = recorded_secret_pointers(KINDS[live.identity.kind], live)
         if not self.hides(job, live):
             return tuple(_masked(field, pointers) for field in fields)

@@ -38,7 +38,7 @@ def command(options: Options, *, show_origins: bool) -> Exit:
 
     Secrets and credentials are masked.
     """
-    loaded = session.load(options)
+    loaded = session.load(options, with_manifests=True)
     session.require_valid(loaded)
     chosen = {(job.source, job.kind, job.name) for job in loaded.selected_jobs}
     values = origins(loaded.values)

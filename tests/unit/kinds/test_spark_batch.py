@@ -40,6 +40,13 @@ def test_an_echo_that_no_request_can_be_cannot_be_compared(echo: dict[str, Any])
     assert observed("SparkBatch", req_body=json.dumps(echo)).spec is None
 
 
+@pytest.mark.parametrize("name", [None, "", 0, False, [], {}])
+def test_a_batch_without_a_name_of_its_own_has_that_of_its_echo(name: Any) -> None:
+    assert observed("SparkBatch", name=name).identity.name == ""
+    echo = json.dumps({"file": "a.py", "queue": "q", "Name": "echoed"})
+    assert observed("SparkBatch", name=name, req_body=echo).identity.name == "echoed"
+
+
 def test_an_echo_may_be_cut_off() -> None:
     whole = str(FULL["SparkBatch"]["req_body"])
     assert observed("SparkBatch", req_body=whole).spec
