@@ -59,7 +59,7 @@ def read_mapping(folder: Path, file: str, *, inside: bool = True, budget: Budget
     if problems:
         raise InvalidInput(problems, folder)
     if not documents:
-        return Document({}, Location(file, 1, 1), {}, {}, {})
+        return Document({}, Location(file, 1, 1))
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
         message = "expected a single YAML mapping"
         raise InvalidInput([Problem(Location(file, 1, 1), message, Code.ONE_MAPPING)], folder)

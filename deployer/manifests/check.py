@@ -30,6 +30,7 @@ from deployer.model import (
     Path,
     State,
     Until,
+    usual_text,
 )
 from deployer.project.load import PROJECT_FILE
 from deployer.schema.rules import LITERAL_SECRET, OLDER_SPELLING, broken
@@ -203,8 +204,10 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
     """Return a problem for an invalid timestamp such as 2024-02-30T00:00:00Z, unless `problems` has one for it."""
     lifecycle = document.value.get("lifecycle")
     rerun = lifecycle.get("rerun") if isinstance(lifecycle, dict) else None
+    if not isinstance(rerun, str):
+        return []
     location = document.location(("lifecycle", "rerun"))
-    if not isinstance(rerun, str) or any(problem.location == location for problem in problems):
+    if any(problem.location == location for problem in problems):
         return []
     try:
         datetime.fromisoformat(rerun)
@@ -232,10 +235,8 @@ def with_texts(manifest: Manifest) -> dict[str, Any]:
 
 
 def _text(document: Document, path: Path, scalar: Any) -> Any:
-    if isinstance(scalar, bool):
-        return document.texts.get(path, str(scalar).lower())
     if isinstance(scalar, int | float):
-        return document.texts.get(path, str(scalar))
+        return document.texts.get(path, usual_text(scalar))
     return scalar
 
 
