@@ -102,23 +102,26 @@ def parse(source: YamlText, budget: Budget | None = None) -> tuple[list[Document
     problems: list[Problem] = []
     size = 0
     text = source.text
-    for number, part in enumerate(_split(text)):
+    for number, part in enumerate(parts(text)):
         if size > MAX_FILE_NODES or number > MAX_DOCUMENTS:
             message = f"the file has more than {MAX_DOCUMENTS} documents or {MAX_FILE_NODES} values"
             problems.append(Problem(source.location(part.line, 0), message, Code.YAML_LIMIT))
             break
-        found, wrong, used = _quickly(source, text, part) or _carefully(source, text, part)
-        documents += found
-        problems += wrong
-        size += used
+        found = _quickly(source, text, part) or _carefully(source, text, part)
+        documents += found.documents
+        problems += found.problems
+        size += found.size
         if budget and budget.spend(
-            source.location(part.line, 0), documents=len(found), values=used, problems=len(wrong)
+            source.location(part.line, 0),
+            documents=len(found.documents),
+            values=found.size,
+            problems=len(found.problems),
         ):
             break
     return documents, problems
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A part of a text, from one `---` to the next; `line` is its first line."""
 
     line: int
@@ -126,40 +129,45 @@ class _Part(NamedTuple):
     end: int
 
 
-_Found = tuple[list[Document], list[Problem], int]
+class _Found(NamedTuple):
+    """What a part of a text has; `size` counts its values."""
+
+    documents: list[Document]
+    problems: list[Problem]
+    size: int
 
 
-def _split(text: str) -> Iterator[_Part]:
+def parts(text: str) -> Iterator[Part]:
     """Split text at `---` lines, so that errors stay in one document."""
     preamble = _PREAMBLE.match(text)
     first = preamble.end() if preamble else 0
     line = start = 0
     for marker in _MARKER.finditer(text):
         if (end := marker.start()) > first:
-            yield _Part(line, start, end)
+            yield Part(line, start, end)
             line += text.count("\n", start, end)
             start = end
-    yield _Part(line, start, len(text))
+    yield Part(line, start, len(text))
 
 
-def _quickly(source: YamlText, text: str, part: _Part) -> _Found | None:
+def _quickly(source: YamlText, text: str, part: Part) -> _Found | None:
     """Return the document of a part, whose locations are found when asked for; None if it has anything special."""
     quick = values.read(source, part.line, text[part.start : part.end])
     if quick is None:
         return None
     places = Places(partial(_tables, source, text, part))
-    return [Document(quick.value, quick.start, {}, places)], [], quick.size
+    return _Found([Document(quick.value, quick.start, {}, places)], [], quick.size)
 
 
-def _carefully(source: YamlText, text: str, part: _Part) -> _Found:
-    reader = _Reader(source, part.line)
+def _carefully(source: YamlText, text: str, part: Part) -> _Found:
+    reader = Reader(source, part.line)
     documents = list(reader.documents(text[part.start : part.end]))
-    return documents, reader.problems, reader.size
+    return _Found(documents, reader.problems, reader.size)
 
 
-def _tables(source: YamlText, text: str, part: _Part) -> Tables:
+def _tables(source: YamlText, text: str, part: Part) -> Tables:
     """Find the locations in a document that was read quickly."""
-    (document,), _, _ = _carefully(source, text, part)
+    (document,) = _carefully(source, text, part).documents
     return document.places.tables
 
 
@@ -218,8 +226,8 @@ class _UnreadableDocument(Exception):
     """A problem that stops the parsing of a document; it is recorded already."""
 
 
-class _Reader:
-    """A reader of one document between two `---`, from `first_line` on."""
+class Reader:
+    """The careful reader of one document between two `---`, from `first_line` on."""
 
     def __init__(self, source: YamlText, first_line: int) -> None:
         self.source = source
