@@ -28,7 +28,8 @@ MAX_FILE_NODES = 400_000
 MAX_DOCUMENTS = 20_000
 MAX_DEPTH = 64
 
-_PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*")
+# Possessive: for a way back, 2 MiB of empty lines would take 700 MB.
+_PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*+")
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 
@@ -279,7 +280,9 @@ class Reader:
         except yaml.MarkedYAMLError as error:
             self._unreadable(error, text.rstrip())
         except _UnreadableDocument:
-            return
+            pass
+        # What was read in vain counts too.
+        self.size += sum(node.size for node in self.stack)
 
     def _unreadable(self, error: yaml.MarkedYAMLError, text: str) -> None:
         """Report libyaml's error where it was detected, or where an unclosed construct starts."""

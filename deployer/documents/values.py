@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # Half of those of the careful reader.
 MAX_NODES = 50_000
 MAX_DEPTH = 32
+# In characters: longer texts are read in vain too often, as they may exceed a limit at their end.
+MAX_TEXT = 2**18
 # Longer scalars are not kept for the next document that has them.
 MAX_KEPT = 64
 
@@ -45,7 +47,7 @@ class Read(NamedTuple):
 
 def read(source: YamlText, first_line: int, text: str) -> Read | None:
     """Read `text`, the part of `source` from `first_line` on; None if it has anything special."""
-    if UNPRINTABLE.search(text):
+    if len(text) > MAX_TEXT or UNPRINTABLE.search(text):
         return None
     loader = LOADER(text)
     try:
