@@ -96,7 +96,7 @@ def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], ki
     value = document.value
     for layer in layers:
         value = _without_removals(value, layer, kind, ())
-    return replace(document, value=value)
+    return document if value is document.value else replace(document, value=value)
 
 
 def _without_removals(
