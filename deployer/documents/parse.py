@@ -4,6 +4,9 @@ Scalars are those of the YAML 1.2 core schema, and ambiguous scalars stay string
 `0123`, `.inf`. A duplicate key, a tag and a key that is not a string are errors. Anchors, aliases and merge keys
 (`<<`) work, up to `MAX_NODES` and `MAX_DEPTH` after expansion. It is built from parser events instead of
 composed nodes, so that depth and expansion are limited before any recursion.
+
+Most documents are read by `values`, without locations. `Reader` reads those that it leaves, and finds the locations of
+the others when something asks for them.
 """
 
 from __future__ import annotations
