@@ -7,7 +7,7 @@ All are frozen and hold plain data. Times are milliseconds since 1970, as the AP
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -48,21 +48,66 @@ class Source(NamedTuple):
         return f"{self.file}:{self.line}"
 
 
+def usual_text(scalar: float) -> str:
+    """Return a bool or number as text, as it is usually written."""
+    return str(scalar).lower() if isinstance(scalar, bool) else str(scalar)
+
+
+class Tables(NamedTuple):
+    """The locations in one document, by path.
+
+    `keys` has the location of a mapping key or list item, `values` that of its value; `names` has, for a rendered
+    scalar, the project's values that it uses. The content of an alias has the location of its anchor; paths inside
+    a rendered value are not included.
+    """
+
+    keys: Mapping[Path, Location] = {}
+    values: Mapping[Path, Location] = {}
+    names: Mapping[Path, tuple[str, ...]] = {}
+
+
+class Places:
+    """The locations in one document, or what finds them when something asks: most documents have no problem."""
+
+    __slots__ = ("_tables",)
+
+    def __init__(self, tables: Tables | Callable[[], Tables]) -> None:
+        self._tables = tables
+
+    def __repr__(self) -> str:
+        return repr(self.tables)
+
+    @property
+    def tables(self) -> Tables:
+        if not isinstance(self._tables, Tables):
+            self._tables = self._tables()
+        return self._tables
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One YAML document: plain data, and the location of each path in it.
 
-    `keys` has the location of a mapping key or list item, `values` that of its value, and `texts` the source of
-    each unquoted scalar; `names` has, for a rendered scalar, the project's values that it uses. The content of
-    an alias has the location of its anchor; paths inside a rendered value are not included.
+    `start` is the location of its first value. `texts` has the source of unquoted scalars, at least of each bool and
+    number that is written in an unusual way, such as `True` or `1.10`.
     """
 
     value: Any
     start: Location
-    keys: Mapping[Path, Location]
-    values: Mapping[Path, Location]
-    texts: Mapping[Path, str]
-    names: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
+    texts: Mapping[Path, str] = field(default_factory=dict)
+    places: Places = field(default_factory=lambda: Places(Tables()))
+
+    @property
+    def keys(self) -> Mapping[Path, Location]:
+        return self.places.tables.keys
+
+    @property
+    def values(self) -> Mapping[Path, Location]:
+        return self.places.tables.values
+
+    @property
+    def names(self) -> Mapping[Path, tuple[str, ...]]:
+        return self.places.tables.names
 
     def location(self, path: Path, *, of_key: bool = False) -> Location:
         """Return the location of `path`, or of its nearest ancestor that has one."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from deployer.documents.parse import resolve
+from deployer.documents.scalars import resolve
 from deployer.escape import without_commands
 
 # Line breaks for YAML 1.1 and PyYAML; our reader takes them as escapes only.

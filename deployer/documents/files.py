@@ -10,7 +10,9 @@ from deployer.documents.parse import PlainText, decode, parse
 from deployer.errors import Code, InvalidInput, Problem
 from deployer.model import Document, Location
 
+# Of a document, and of a file with several: an error in YAML or in a template is looked for in all of a document.
 MAX_BYTES = 2 * 2**20
+MAX_FILE_BYTES = 8 * 2**20
 
 
 def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
@@ -29,14 +31,26 @@ def read_text(folder: Path, file: str, *, inside: bool = True) -> str | Problem:
         if path.exists() and not path.is_file():
             return _unreadable(file, "not a file")
         with path.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
+            content = opened.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         return _unreadable(file, error.strerror)
     except ValueError:
         return _unreadable(file, "not a valid file name")
-    if len(content) > MAX_BYTES:
-        return Problem(Location(file), f"larger than {MAX_BYTES // 2**20} MiB", Code.TOO_LARGE)
+    if words := _too_large(content):
+        return Problem(Location(file), words, Code.TOO_LARGE)
     return decode(file, content)
+
+
+def _too_large(content: bytes) -> str:
+    """Return what of a file is too large; empty if nothing is."""
+    start = 0
+    while len(content) - start > MAX_BYTES:
+        marker = content.rfind(b"\n---", start, start + MAX_BYTES + len("---"))
+        if marker < 0:
+            words = f"larger than {MAX_BYTES // 2**20} MiB"
+            return f"a document is {words}" if b"\n---" in content else words
+        start = marker + 1
+    return f"larger than {MAX_FILE_BYTES // 2**20} MiB" if len(content) > MAX_FILE_BYTES else ""
 
 
 def is_hidden(path: PurePath) -> bool:
@@ -59,7 +73,7 @@ def read_mapping(folder: Path, file: str, *, inside: bool = True, budget: Budget
     if problems:
         raise InvalidInput(problems, folder)
     if not documents:
-        return Document({}, Location(file, 1, 1), {}, {}, {})
+        return Document({}, Location(file, 1, 1))
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
         message = "expected a single YAML mapping"
         raise InvalidInput([Problem(Location(file, 1, 1), message, Code.ONE_MAPPING)], folder)

@@ -4,6 +4,9 @@ Scalars are those of the YAML 1.2 core schema, and ambiguous scalars stay string
 `0123`, `.inf`. A duplicate key, a tag and a key that is not a string are errors. Anchors, aliases and merge keys
 (`<<`) work, up to `MAX_NODES` and `MAX_DEPTH` after expansion. It is built from parser events instead of
 composed nodes, so that depth and expansion are limited before any recursion.
+
+Most documents are read by `values`, without locations. `Reader` reads those that it leaves, and finds the locations of
+the others when something asks for them.
 """
 
 from __future__ import annotations
@@ -11,32 +14,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from math import isfinite
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import yaml
 
-from deployer.documents import reserved
+from deployer.documents import reserved, values
 from deployer.documents.budget import Budget
+from deployer.documents.scalars import UNPRINTABLE, cost, events
+from deployer.documents.scalars import resolve as resolve
 from deployer.errors import Code, Problem
-from deployer.model import Document, Location, Path
+from deployer.model import Document, Location, Path, Places, Tables
 
 MAX_NODES = 100_000
 MAX_FILE_NODES = 400_000
 MAX_DOCUMENTS = 20_000
 MAX_DEPTH = 64
-MAX_DIGITS = 40
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NULL = {"", "~", "null", "Null", "NULL"}
-_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-# YAML's printable characters, except those that are a line break for libyaml but not for editors.
-_UNPRINTABLE = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
-_PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*")
+# Possessive: for a way back, 2 MiB of empty lines would take 700 MB.
+_PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*+")
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 
@@ -101,21 +97,6 @@ def decode(file: str, content: bytes) -> str | Problem:
         return Problem(Location(file, line, column), message, Code.ENCODING)
 
 
-def resolve(text: str) -> Any:
-    """Return the value of an unquoted scalar."""
-    if text in _NULL:
-        return None
-    if text in _BOOL:
-        return _BOOL[text]
-    if len(text.lstrip("+-")) > MAX_DIGITS:
-        return text
-    if _INT.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text) and isfinite(number := float(text)):
-        return number
-    return text
-
-
 def parse(source: YamlText, budget: Budget | None = None) -> tuple[list[Document], list[Problem]]:
     """Return the valid documents of `source` and all problems of the others; skips empty ones.
 
@@ -124,35 +105,74 @@ def parse(source: YamlText, budget: Budget | None = None) -> tuple[list[Document
     documents: list[Document] = []
     problems: list[Problem] = []
     size = 0
-    for number, (line, text) in enumerate(_split(source.text)):
+    text = source.text
+    for number, part in enumerate(parts(text)):
         if size > MAX_FILE_NODES or number > MAX_DOCUMENTS:
             message = f"the file has more than {MAX_DOCUMENTS} documents or {MAX_FILE_NODES} values"
-            problems.append(Problem(source.location(line, 0), message, Code.YAML_LIMIT))
+            problems.append(Problem(source.location(part.line, 0), message, Code.YAML_LIMIT))
             break
-        reader = _Reader(source, line)
-        before = len(documents)
-        documents += reader.documents(text)
-        problems += reader.problems
-        size += reader.size
+        found = _quickly(source, text, part) or _carefully(source, text, part)
+        documents += found.documents
+        problems += found.problems
+        size += found.size
         if budget and budget.spend(
-            source.location(line, 0),
-            documents=len(documents) - before,
-            values=reader.size,
-            problems=len(reader.problems),
+            source.location(part.line, 0),
+            documents=len(found.documents),
+            values=found.size,
+            problems=len(found.problems),
         ):
             break
     return documents, problems
 
 
-def _split(text: str) -> Iterator[tuple[int, str]]:
-    """Split text at `---` lines, with first line numbers, so that errors stay in one document."""
+class Part(NamedTuple):
+    """A part of a text, from one `---` to the next; `line` is its first line."""
+
+    line: int
+    start: int
+    end: int
+
+
+class _Found(NamedTuple):
+    """What a part of a text has; `size` counts its values."""
+
+    documents: list[Document]
+    problems: list[Problem]
+    size: int
+
+
+def parts(text: str) -> Iterator[Part]:
+    """Split text at `---` lines, so that errors stay in one document."""
     preamble = _PREAMBLE.match(text)
     first = preamble.end() if preamble else 0
-    starts = [0, *(marker.start() for marker in _MARKER.finditer(text) if marker.start() > first)]
-    line = 0
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        yield line, text[start:end]
-        line += text.count("\n", start, end)
+    line = start = 0
+    for marker in _MARKER.finditer(text):
+        if (end := marker.start()) > first:
+            yield Part(line, start, end)
+            line += text.count("\n", start, end)
+            start = end
+    yield Part(line, start, len(text))
+
+
+def _quickly(source: YamlText, text: str, part: Part) -> _Found | None:
+    """Return the document of a part, whose locations are found when asked for; None if it has anything special."""
+    quick = values.read(source, part.line, text[part.start : part.end])
+    if quick is None:
+        return None
+    places = Places(partial(_tables, source, text, part))
+    return _Found([Document(quick.value, quick.start, {}, places)], [], quick.size)
+
+
+def _carefully(source: YamlText, text: str, part: Part) -> _Found:
+    reader = Reader(source, part.line)
+    documents = list(reader.documents(text[part.start : part.end]))
+    return _Found(documents, reader.problems, reader.size)
+
+
+def _tables(source: YamlText, text: str, part: Part) -> Tables:
+    """Find the locations in a document that was read quickly."""
+    (document,) = _carefully(source, text, part).documents
+    return document.places.tables
 
 
 class _Leaf(NamedTuple):
@@ -163,21 +183,6 @@ class _Leaf(NamedTuple):
 
 
 _Tree = dict[str, Any] | list[Any] | _Leaf
-
-
-def _events(text: str) -> Iterator[Any]:
-    """Yield the events of `yaml.parse`, but faster."""
-    loader = _LOADER(text)
-    try:
-        while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
-            yield event
-    finally:
-        loader.dispose()
-
-
-def _scalar_cost(text: str) -> int:
-    """Return the cost of a scalar: one, or more if it is long."""
-    return 1 + len(text) // 128
 
 
 class _Built(NamedTuple):
@@ -191,7 +196,7 @@ class _Built(NamedTuple):
 def _built(value: Any) -> _Built:
     """Return a filled-in value."""
     if not isinstance(value, dict | list):
-        return _Built(_Leaf(value), _scalar_cost(value) if isinstance(value, str) else 1)
+        return _Built(_Leaf(value), cost(value) if isinstance(value, str) else 1)
     children = [_built(item) for item in (value.values() if isinstance(value, dict) else value)]
     trees = [child.tree for child in children]
     tree: _Tree = dict(zip(value, trees, strict=True)) if isinstance(value, dict) else trees
@@ -225,8 +230,8 @@ class _UnreadableDocument(Exception):
     """A problem that stops the parsing of a document; it is recorded already."""
 
 
-class _Reader:
-    """A reader of one document between two `---`, from `first_line` on."""
+class Reader:
+    """The careful reader of one document between two `---`, from `first_line` on."""
 
     def __init__(self, source: YamlText, first_line: int) -> None:
         self.source = source
@@ -248,7 +253,7 @@ class _Reader:
         self.written: dict[int, tuple[_Tree, Path]] = {}
 
     def documents(self, text: str) -> Iterator[Document]:
-        if bad := _UNPRINTABLE.search(text):
+        if bad := UNPRINTABLE.search(text):
             line, column = (
                 text.count("\n", 0, bad.start()),
                 bad.start() - text.rfind("\n", 0, bad.start()) - 1,
@@ -265,19 +270,22 @@ class _Reader:
             yaml.AliasEvent: self._alias,
         }
         try:
-            for event in _events(text):
+            for event in events(text):
                 if isinstance(event, yaml.DocumentStartEvent):
                     self._reset(self._location(event.start_mark))
                 elif isinstance(event, yaml.DocumentEndEvent):
                     value = self._plain(self.root, ())
                     if value is not None and len(self.problems) == self.problems_before:
-                        yield Document(value, self.start, self.keys, self.values, self.texts, self.names)
+                        tables = Tables(self.keys, self.values, self.names)
+                        yield Document(value, self.start, self.texts, Places(tables))
                 elif handler := handlers.get(type(event)):
                     handler(event)
         except yaml.MarkedYAMLError as error:
             self._unreadable(error, text.rstrip())
         except _UnreadableDocument:
-            return
+            pass
+        # What was read in vain counts too.
+        self.size += sum(node.size for node in self.stack)
 
     def _unreadable(self, error: yaml.MarkedYAMLError, text: str) -> None:
         """Report libyaml's error where it was detected, or where an unclosed construct starts."""
@@ -381,7 +389,7 @@ class _Reader:
             built = _built(self._filled(event))
         else:
             self._no_reserved(event)
-            built = _Built(_Leaf(resolve(text), text) if plain else _Leaf(text), _scalar_cost(text))
+            built = _Built(_Leaf(resolve(text), text) if plain else _Leaf(text), cost(text))
         self._add(event, built, event.anchor)
 
     def _no_reserved(self, event: Any) -> None:

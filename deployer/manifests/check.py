@@ -30,6 +30,7 @@ from deployer.model import (
     Path,
     State,
     Until,
+    usual_text,
 )
 from deployer.project.load import PROJECT_FILE
 from deployer.schema.rules import LITERAL_SECRET, OLDER_SPELLING, broken
@@ -232,10 +233,8 @@ def with_texts(manifest: Manifest) -> dict[str, Any]:
 
 
 def _text(document: Document, path: Path, scalar: Any) -> Any:
-    if isinstance(scalar, bool):
-        return document.texts.get(path, str(scalar).lower())
     if isinstance(scalar, int | float):
-        return document.texts.get(path, str(scalar))
+        return document.texts.get(path, usual_text(scalar))
     return scalar
 
 

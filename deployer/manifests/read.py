@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.documents.budget import MAX_BESIDE, Budget
-from deployer.documents.files import read_text
+from deployer.documents.folder import Folder
 from deployer.documents.parse import parse
 from deployer.errors import Code, Problem, nearest
 from deployer.kinds import KINDS
@@ -64,12 +64,13 @@ def read(
     manifests: list[Manifest] = []
     problems: list[Problem] = []
     readable: list[_File] = []
-    for name in files:
-        text = read_text(project.folder, name)
-        if isinstance(text, Problem):
-            problems.append(text)
-        else:
-            readable.append(_split(name, text))
+    with Folder(project.folder) as folder:
+        for name in files:
+            text = folder.read_text(name)
+            if isinstance(text, Problem):
+                problems.append(text)
+            else:
+                readable.append(_split(name, text))
     default_sizes = {kind: _size(default.value) for kind, default in target.defaults.items()}
     with Sandbox(project.folder, values, frozenset(target.secrets), budget=budget) as sandbox:
         tasks, found = _tasks(sandbox, readable, budget)

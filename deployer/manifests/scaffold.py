@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from deployer.documents.parse import resolve
+from deployer.documents.scalars import resolve
 from deployer.errors import DeployerError, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind

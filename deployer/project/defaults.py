@@ -6,12 +6,13 @@ A default keeps its location in deployer.yaml, so that its problems are reported
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from deployer.kinds.kind import Kind
-from deployer.model import Document, Path
+from deployer.model import Document, Location, Path, Places, Tables
 
 _T = TypeVar("_T")
 
@@ -53,13 +54,8 @@ def _part(document: Document, path: Path) -> Document | None:
         if not isinstance(value, Mapping) or not value.get(step):
             return None
         value = value[step]
-    return Document(
-        value,
-        document.location(path),
-        _below(document.keys, path),
-        _below(document.values, path),
-        _below(document.texts, path),
-    )
+    tables = Tables(_below(document.keys, path), _below(document.values, path))
+    return Document(value, document.location(path), _below(document.texts, path), Places(tables))
 
 
 def _below(locations: Mapping[Path, _T], path: Path) -> dict[Path, _T]:
@@ -82,9 +78,14 @@ def merged(document: Document, default: Document, kind: Kind) -> Document:
 
     In a spec the synonyms of a field count as one: a manifest's `cluster_name` overrides a default `queue`.
     """
-    merge = _Merge(document, default, kind)
-    value = merge.mappings(document.value, default.value, ())
-    return replace(document, value=value, keys=merge.keys, values=merge.values, texts=merge.texts)
+    adopted: list[tuple[Path, Any]] = []
+    value = _merged(document.value, default.value, kind, (), adopted)
+    texts = document.texts
+    if default.texts:
+        texts = {**texts, **{path: default.texts[path] for path in _paths(adopted) if path in default.texts}}
+    # Found when asked for, as those of a document are.
+    find = partial(_tables, document.places, default.places, tuple(adopted), document.start)
+    return replace(document, value=value, texts=texts, places=Places(find))
 
 
 def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], kind: Kind) -> Document:
@@ -95,7 +96,7 @@ def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], ki
     value = document.value
     for layer in layers:
         value = _without_removals(value, layer, kind, ())
-    return replace(document, value=value)
+    return document if value is document.value else replace(document, value=value)
 
 
 def _without_removals(
@@ -113,41 +114,44 @@ def _without_removals(
     return result
 
 
-class _Merge:
-    """One merge: the locations and texts of the result, starting with those of the upper document."""
+def _merged(
+    over: Mapping[str, Any],
+    under: Mapping[str, Any],
+    kind: Kind,
+    path: Path,
+    adopted: list[tuple[Path, Any]],
+) -> dict[str, Any]:
+    """Merge `over` over `under`; add to `adopted` the paths and values that come from `under`."""
+    result = dict(over)
+    for key, item in under.items():
+        names = kind.names_of(key) if path == ("spec",) else (key,)
+        written = next((name for name in names if name in over), None)
+        if written is None:
+            result[key] = item
+            adopted.append(((*path, key), item))
+        elif over[written] is None:
+            del result[written]
+        elif written == key and isinstance(item, Mapping) and isinstance(over[key], Mapping):
+            result[key] = _merged(over[key], item, kind, (*path, key), adopted)
+    return result
 
-    def __init__(self, document: Document, default: Document, kind: Kind) -> None:
-        self.default = default
-        self.kind = kind
-        self.keys = dict(document.keys)
-        self.values = dict(document.values)
-        self.texts = dict(document.texts)
-        where = f"{document.start.file}:{document.start.line}"
-        self.via = (f"default for the manifest at {where}", *document.start.via)
 
-    def mappings(self, over: Mapping[str, Any], under: Mapping[str, Any], path: Path) -> dict[str, Any]:
-        result = dict(over)
-        for key, item in under.items():
-            names = self.kind.names_of(key) if path == ("spec",) else (key,)
-            written = next((name for name in names if name in over), None)
-            if written is None:
-                result[key] = item
-                self._adopt((*path, key), item)
-            elif over[written] is None:
-                del result[written]
-            elif written == key and isinstance(item, Mapping) and isinstance(over[key], Mapping):
-                result[key] = self.mappings(over[key], item, (*path, key))
-        return result
-
-    def _adopt(self, path: Path, item: Any) -> None:
-        """Copy the locations of the default `item` at `path` and of everything below it."""
-        for mine, theirs in ((self.keys, self.default.keys), (self.values, self.default.values)):
-            if location := theirs.get(path):
-                mine[path] = location._replace(via=self.via)
-        if (text := self.default.texts.get(path)) is not None:
-            self.texts[path] = text
+def _paths(adopted: Iterable[tuple[Path, Any]]) -> Iterator[Path]:
+    """Yield the path of each value, and those of everything below it."""
+    for path, item in adopted:
+        yield path
         inner = (
-            item.items() if isinstance(item, Mapping) else enumerate(item) if isinstance(item, list) else ()
+            item.items() if isinstance(item, Mapping) else enumerate(item if isinstance(item, list) else ())
         )
-        for step, value in inner:
-            self._adopt((*path, step), value)
+        yield from _paths(((*path, step), value) for step, value in inner)
+
+
+def _tables(over: Places, under: Places, adopted: Iterable[tuple[Path, Any]], start: Location) -> Tables:
+    """Return the locations of a merged document: those of `over`, and those of `under` for what was adopted."""
+    via = (f"default for the manifest at {start.file}:{start.line}", *start.via)
+    keys, values = dict(over.tables.keys), dict(over.tables.values)
+    for path in _paths(adopted):
+        for mine, theirs in ((keys, under.tables.keys), (values, under.tables.values)):
+            if location := theirs.get(path):
+                mine[path] = location._replace(via=via)
+    return Tables(keys, values, over.tables.names)

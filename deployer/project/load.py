@@ -207,6 +207,7 @@ def _yaml_files(folder: Path) -> Iterator[str]:
             for name in folders
             if not name.startswith((".", "_")) and not (here / name / PROJECT_FILE).is_file()
         ]
+        within = "" if here == folder else f"{here.relative_to(folder)}{os.sep}"
         for name in files:
             if name.endswith((".yaml", ".yml")) and not name.startswith((".", "_")):
-                yield str((here / name).relative_to(folder))
+                yield within + name

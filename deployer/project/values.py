@@ -102,4 +102,4 @@ def parse_assignment(setting: str) -> Document:
     nested: Any = value
     for step in reversed(steps):
         nested = {step: nested}
-    return Document(nested, Location(f"--set {key}"), {}, {}, {})
+    return Document(nested, Location(f"--set {key}"))

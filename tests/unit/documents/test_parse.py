@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployer.documents.parse import MAX_DEPTH, MAX_NODES, PlainText, decode, parse, resolve
+from deployer.documents.parse import (
+    MAX_DEPTH,
+    MAX_DOCUMENTS,
+    MAX_FILE_NODES,
+    MAX_NODES,
+    PlainText,
+    decode,
+    parse,
+    resolve,
+)
 from deployer.errors import Problem
 from deployer.model import Document
 from testing.work import calls
@@ -274,6 +284,27 @@ def test_an_alias_does_not_get_around_the_nesting_limit() -> None:
         f"a{n}: &a{n} {levels[0]}*a{n - 1}{levels[1]}\n" for n in range(1, 60)
     )
     assert problem_of(text).startswith(f"3:39: nested deeper than {MAX_DEPTH} levels after")
+
+
+@pytest.mark.parametrize("end", ["]", " b: @]", "*b]", "&c *c]"])
+def test_what_was_read_in_vain_counts_too(end: str) -> None:
+    """Invalid documents, which are the last three, used to count as nothing."""
+    document = f"[{'a, ' * 60_000}{end}\n---\n"
+    _, problems = read(document * 20)
+    assert (
+        problems[-1] == f"14:1: the file has more than {MAX_DOCUMENTS} documents or {MAX_FILE_NODES} values"
+    )
+
+
+@pytest.mark.parametrize("line", ["\n", "#\n", " \r\n"])
+def test_empty_lines_take_no_memory(line: str) -> None:
+    text = line * 500_000
+    tracemalloc.start()
+    try:
+        assert read(text) == ([], [])
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(text)
+    finally:
+        tracemalloc.stop()
 
 
 def read_many(items: int) -> None:
