@@ -365,6 +365,10 @@ class _Environment(ImmutableSandboxedEnvironment):
             expressions.reject_secret()
         return super().getitem(obj, argument)
 
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        # Jinja refuses `x.update(...)`, but not `dict.update(x, ...)`, which would change the values of other files.
+        return super().is_safe_attribute({} if obj is dict else obj, attr, value)
+
     def call(_self, _context: Context, _callee: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         if "caller" in kwargs and not isinstance(_callee, Macro):
             raise InvalidValue("'{% call %}' supports macros only", Code.TEMPLATE_ERROR)
