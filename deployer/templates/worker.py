@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -70,7 +70,8 @@ def serve(engine: Engine, tasks: IO[bytes], responses: IO[bytes]) -> None:
     protocol.write(responses, protocol.READY)
     while (task := protocol.read(tasks)) is not None:
         with _limited():
-            response = _response(engine, **protocol.decoded(task))
+            data = protocol.decoded(task)
+            response = _answers(engine, data["groups"]) if "groups" in data else _response(engine, **data)
         protocol.write(responses, response)
 
 
@@ -87,6 +88,21 @@ def _response(engine: Engine, file: str, text: str, each: Any) -> bytes:
     seconds = time.process_time() - started
     costly = seconds > INTERRUPTED_AFTER / 2
     return protocol.encoded({"problems": problems, "costly": costly, "seconds": seconds})
+
+
+def _answers(engine: Engine, groups: Sequence[Any]) -> bytes:
+    """Return the answers to groups of questions; see `deployer.templates.holes`."""
+    started = time.process_time()
+    answers = [
+        answer and {"text": answer[0], "slots": [(slot.value, slot.text, slot.names) for slot in answer[1]]}
+        for each, texts in groups
+        for answer in engine.answers(texts, each)
+    ]
+    seconds = time.process_time() - started
+    response = protocol.encoded({"answers": answers, "seconds": seconds})
+    if len(response) <= protocol.MAX_RESPONSE:
+        return response
+    return protocol.encoded({"answers": [None] * len(answers), "seconds": seconds})
 
 
 @contextmanager

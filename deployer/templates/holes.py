@@ -1,0 +1,295 @@
+"""The fast path of templates: a text with holes is filled with answers that the renderer gives once for all files.
+
+It may only say that a text is plain data with simple tags, and put the renderer's answers into its holes; it
+reports nothing, and a text about which there is any doubt, or an answer with any problem, is rendered whole.
+
+A question is a small template: one expression such as `{{ env }}`; or, for a text with `if`, `for` and `set`,
+all of its tags with numbers in place of the data between them. The data of a file cannot change the answer, so
+files that differ only in their data have the same one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from deployer.documents import reserved
+from deployer.model import Location
+from deployer.templates.rendered import (
+    MAX_TEXT,
+    PLACEHOLDER_CLOSE,
+    PLACEHOLDER_OPEN,
+    FilledText,
+    Placeholder,
+    placeholder_of,
+    with_newlines,
+)
+
+MAX_TAGS = 500
+
+# Printable ASCII on one line, without braces (so that the first `}` ends the tag) and without `#`; in strings,
+# without braces.
+_STRINGS = r"""'(?:[ -&(-\[\]-z|~]|\\[ -z|~])*'|"(?:[ !#-\[\]-z|~]|\\[ -z|~])*\""""
+_EXPRESSION = rf"\{{\{{(?![-+])(?:[ !$-&(-\[\]-z|~]|{_STRINGS})*+(?<![-+])\}}\}}"
+_WORDS = "if|elif|else|endif|for|endfor|set"
+_STATEMENT = rf"\{{%(?![-+]) *(?:{_WORDS})\b(?:[ !$&(-\[\]-z|~]|{_STRINGS})*+(?<![-+])%\}}"
+_TAG = re.compile(rf"({_EXPRESSION}|{_STATEMENT})|\{{[{{%#]")
+# What an expression could use that depends on more than values and the tags around it.
+_DOUBTFUL = re.compile(r"\b(?:self|super|caller|varargs|kwargs|recursive)\b")
+_SHOWN = re.compile(f"([0-9]{{1,9}})(?:;|:{PLACEHOLDER_OPEN}([0-9]{{1,9}}){PLACEHOLDER_CLOSE})")
+
+
+class Answer(NamedTuple):
+    """The values of a question. `order` has the pieces of a text with statements, as they are shown."""
+
+    placeholders: Sequence[Placeholder]
+    order: Sequence[int] | None
+    size: int
+
+
+@dataclass(slots=True, eq=False)
+class Question:
+    """A template that is rendered for others; without an `answer`, those are rendered whole.
+
+    `each` has the additional values that it uses; then it is asked for one text only.
+    """
+
+    text: str
+    each: Mapping[str, Any] | None = None
+    has_statements: bool = False
+    is_open: bool = True
+    answer: Answer | None = None
+
+    def close(self, data: Any = None) -> None:
+        """Take the renderer's answer; None if there is none. Raises for invalid data."""
+        self.answer = self._answer(data)
+        self.is_open = False
+
+    def _answer(self, data: Any) -> Answer | None:
+        if data is None:
+            return None
+        text = data["text"]
+        placeholders = [_placeholder(*slot) for slot in data["slots"]]
+        if self.has_statements:
+            order = _order(text, len(placeholders))
+            is_expected = order is not None
+        else:
+            order = None
+            is_expected = len(placeholders) == 1 and text == placeholder_of(0)
+        return Answer(placeholders, order, sum(map(_size, placeholders))) if is_expected else None
+
+
+@dataclass(frozen=True, slots=True)
+class Holes:
+    """A text with holes and its questions: one for each of its holes, or else one for all of its tags.
+
+    `pieces` are data and tags in turn.
+    """
+
+    pieces: Sequence[str]
+    questions: Sequence[Question]
+
+    @property
+    def are_open(self) -> bool:
+        return any(question.is_open for question in self.questions)
+
+    def filled(self, file: str, via: tuple[str, ...]) -> HoleText | None:
+        """Return the text with its answers; None if it must be rendered whole."""
+        answers = [question.answer for question in self.questions if question.answer]
+        if len(answers) < len(self.questions):
+            return None
+        placeholders = [placeholder for answer in answers for placeholder in answer.placeholders]
+        order = answers[0].order
+        if order is None:
+            pieces = list(self.pieces)
+            pieces[1::2] = map(placeholder_of, range(len(placeholders)))
+        else:
+            shown = self._shown(order)
+            if shown is None:
+                return None
+            pieces = shown
+        return HoleText(file, "".join(pieces), placeholders, via, self.pieces, order)
+
+    @property
+    def size(self) -> int:
+        """The size of the values, as if they were written in the text."""
+        return sum(question.answer.size for question in self.questions if question.answer)
+
+    def _shown(self, order: Sequence[int]) -> list[str] | None:
+        """Return the pieces that the statements show; None if these are too long, or not of this text."""
+        if max(order, default=0) >= len(self.pieces):
+            return None
+        numbers = iter(range(len(order)))
+        shown = [placeholder_of(next(numbers)) if at % 2 else self.pieces[at] for at in order]
+        size = sum(map(len, shown))
+        return shown if size <= MAX_TEXT or size <= sum(map(len, self.pieces)) else None
+
+
+class Questions:
+    """The questions of a run, each asked once. `unsent` are those that were not sent yet."""
+
+    def __init__(self) -> None:
+        self._shared: dict[str, Question] = {}
+        self.unsent: list[Question] = []
+
+    def of(self, text: str, each: Mapping[str, Any] | None) -> Holes | None:
+        """Return the holes of a text; None if it must be rendered whole."""
+        pieces = _pieces(text)
+        if pieces is None:
+            return None
+        tags = pieces[1::2]
+        if any(tag.startswith("{%") for tag in tags):
+            if len(tags) > MAX_TAGS:
+                return None
+            return Holes(pieces, [self._question(_without_data(pieces), each, has_statements=True)])
+        return Holes(pieces, [self._shared.get(tag) or self._question(tag, each) for tag in tags])
+
+    def _question(
+        self, text: str, each: Mapping[str, Any] | None, *, has_statements: bool = False
+    ) -> Question:
+        if each and any(name in text for name in each):
+            question = Question(text, each, has_statements)
+        elif known := self._shared.get(text):
+            return known
+        else:
+            question = self._shared[text] = Question(text, None, has_statements)
+        if _DOUBTFUL.search(text):
+            question.close()
+        else:
+            self.unsent.append(question)
+        return question
+
+
+def groups(questions: Iterable[Question]) -> Iterator[list[Question]]:
+    """Yield the questions in groups that can be rendered together: expressions with the same values."""
+    group: list[Question] = []
+    for question in questions:
+        if group and (
+            question.has_statements or group[0].has_statements or group[0].each is not question.each
+        ):
+            yield group
+            group = []
+        group.append(question)
+    if group:
+        yield group
+
+
+def _pieces(text: str) -> list[str] | None:
+    """Return data and tags in turn; None if it is not certain that Jinja sees the same tags."""
+    if (not text.isascii() and reserved.RESERVED.search(text)) or reserved.ESCAPED.search(text):
+        return None
+    pieces: list[str | None] = _TAG.split(with_newlines(text))
+    return None if None in pieces else pieces  # type: ignore[return-value]
+
+
+def _without_data(pieces: Sequence[str]) -> str:
+    """Return the tags, with the number of each piece in place of its data, and before each expression."""
+    written = []
+    for number, piece in enumerate(pieces):
+        if number % 2 == 0:
+            written.append(f"{number};" if piece else "")
+        else:
+            written.append(f"{number}:{piece}" if piece.startswith("{{") else piece)
+    return "".join(written)
+
+
+def _order(text: str, holes: int) -> tuple[int, ...] | None:
+    """Return the numbers of the pieces in an answer; None if it is no answer to `_without_data`."""
+    order: list[int] = []
+    end, filled = 0, 0
+    for shown in _SHOWN.finditer(text):
+        number, placeholder = int(shown[1]), shown[2]
+        if shown.start() != end or (number % 2 == 1) != (placeholder == str(filled)):
+            return None
+        order.append(number)
+        end, filled = shown.end(), filled + number % 2
+    return tuple(order) if end == len(text) and filled == holes else None
+
+
+def _placeholder(value: Any, text: Any, names: Any) -> Placeholder:
+    if not (text is None or isinstance(text, str)) or not isinstance(names, list):
+        raise TypeError("not a placeholder")
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("not names")
+    return Placeholder(value, text, names=names)
+
+
+def _size(placeholder: Placeholder) -> int:
+    value, text = placeholder.value, placeholder.text or ""
+    return len(text) + len(value if isinstance(value, str) else json.dumps(value))
+
+
+class _Places(NamedTuple):
+    """Where the shown pieces begin, in the filled and in the author's text, and where the lines do."""
+
+    shown: list[int]
+    pieces: list[int]
+    written: list[int]
+    lines: list[int]
+    written_lines: list[int]
+
+
+@dataclass(slots=True)
+class HoleText(FilledText):
+    """A text with filled holes. Its locations are found when something asks for one."""
+
+    file: str
+    text: str
+    placeholders: Sequence[Placeholder]
+    via: tuple[str, ...]
+    pieces: Sequence[str]
+    order: Sequence[int] | None
+    _places: _Places | None = field(default=None, init=False, repr=False, compare=False)
+
+    def location(self, line: int, column: int) -> Location:
+        if not line and not column and self.order is None:
+            return Location(self.file, 1, 1, self.via)
+        places = self._places = self._places or self._found()
+        if not places.shown:
+            return Location(self.file, 1, 1, self.via)
+        if line >= len(places.lines):
+            # Beyond the end: where the last piece of the last line begins.
+            line = len(places.lines) - 1
+            column = max(0, places.shown[-1] - places.lines[-1])
+        start = places.lines[line]
+        end = places.lines[line + 1] - 1 if line + 1 < len(places.lines) else len(self.text)
+        offset = min(start + column, end)
+        at = bisect_right(places.shown, offset) - 1
+        within = offset - places.shown[at]
+        beyond = start + column - offset
+        if places.pieces[at] % 2:
+            # Placeholders have other lengths than the expressions.
+            within, beyond = 0, within + beyond
+        written = places.written[at] + within
+        number = bisect_right(places.written_lines, written)
+        return Location(self.file, number, written - places.written_lines[number - 1] + 1 + beyond, self.via)
+
+    def origin(self, number: int) -> Location:
+        offset = self.text.index(placeholder_of(number))
+        return self.location(self.text.count("\n", 0, offset), offset - self.text.rfind("\n", 0, offset) - 1)
+
+    def _found(self) -> _Places:
+        begins = [0]
+        for piece in self.pieces:
+            begins.append(begins[-1] + len(piece))
+        shown, pieces, written = [], [], []
+        start = hole = 0
+        for number in range(len(self.pieces)) if self.order is None else self.order:
+            length = len(self.pieces[number])
+            if number % 2:
+                length = len(placeholder_of(hole))
+                hole += 1
+            if length:
+                shown.append(start)
+                pieces.append(number)
+                written.append(begins[number])
+            start += length
+        return _Places(shown, pieces, written, _line_starts(self.text), _line_starts("".join(self.pieces)))
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(newline.end() for newline in re.finditer("\n", text))]
