@@ -179,11 +179,11 @@ def groups(questions: Iterable[Question]) -> Iterator[list[Question]]:
 
 
 def _pieces(text: str) -> list[str] | None:
-    """Return data and tags in turn; None if it is not certain that Jinja sees the same tags."""
+    """Return data and tags in turn; None without tags, or if it is not certain that Jinja sees the same ones."""
     if (not text.isascii() and reserved.RESERVED.search(text)) or reserved.ESCAPED.search(text):
         return None
     pieces: list[str | None] = _TAG.split(with_newlines(text))
-    return None if None in pieces else pieces  # type: ignore[return-value]
+    return None if None in pieces or len(pieces) == 1 else pieces  # type: ignore[return-value]
 
 
 def _without_data(pieces: Sequence[str]) -> str:

@@ -71,7 +71,7 @@ def serve(engine: Engine, tasks: IO[bytes], responses: IO[bytes]) -> None:
     while (task := protocol.read(tasks)) is not None:
         with _limited():
             data = protocol.decoded(task)
-            response = _answers(engine, data["groups"]) if "groups" in data else _response(engine, **data)
+            response = answers(engine, data["groups"]) if "groups" in data else _response(engine, **data)
         protocol.write(responses, response)
 
 
@@ -90,19 +90,19 @@ def _response(engine: Engine, file: str, text: str, each: Any) -> bytes:
     return protocol.encoded({"problems": problems, "costly": costly, "seconds": seconds})
 
 
-def _answers(engine: Engine, groups: Sequence[Any]) -> bytes:
+def answers(engine: Engine, groups: Sequence[Any]) -> bytes:
     """Return the answers to groups of questions; see `deployer.templates.holes`."""
     started = time.process_time()
-    answers = [
+    answered = [
         answer and {"text": answer[0], "slots": [(slot.value, slot.text, slot.names) for slot in answer[1]]}
         for each, texts in groups
         for answer in engine.answers(texts, each)
     ]
     seconds = time.process_time() - started
-    response = protocol.encoded({"answers": answers, "seconds": seconds})
+    response = protocol.encoded({"answers": answered, "seconds": seconds})
     if len(response) <= protocol.MAX_RESPONSE:
         return response
-    return protocol.encoded({"answers": [None] * len(answers), "seconds": seconds})
+    return protocol.encoded({"answers": [None] * len(answered), "seconds": seconds})
 
 
 @contextmanager
