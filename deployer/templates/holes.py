@@ -31,13 +31,16 @@ from deployer.templates.rendered import (
 
 MAX_TAGS = 500
 
-# Printable ASCII on one line, without braces (so that the first `}` ends the tag) and without `#`; in strings,
-# without braces.
-_STRINGS = r"""'(?:[ -&(-\[\]-z|~]|\\[ -z|~])*'|"(?:[ !#-\[\]-z|~]|\\[ -z|~])*\""""
-_EXPRESSION = rf"\{{\{{(?![-+])(?:[ !$-&(-\[\]-z|~]|{_STRINGS})*+(?<![-+])\}}\}}"
+# Printable ASCII on one line, without braces (so that the first `}` ends the tag) and without `#`; in strings, all
+# but braces. Jinja removes the spaces after `-}}`, and `+` has a meaning that nobody uses.
+_STRING = r"""'(?:[^'\\{}\x00-\x1f]|\\[^{}\x00-\x1f])*+'|"(?:[^"\\{}\x00-\x1f]|\\[^{}\x00-\x1f])*+\""""
+_CODE = rf"(?!\+)(?:[ !$&(-\[\]-z|~]|%(?!\}})|{_STRING})*+(?<!\+)"
 _WORDS = "if|elif|else|endif|for|endfor|set"
-_STATEMENT = rf"\{{%(?![-+]) *(?:{_WORDS})\b(?:[ !$&(-\[\]-z|~]|{_STRINGS})*+(?<![-+])%\}}"
-_TAG = re.compile(rf"({_EXPRESSION}|{_STATEMENT})|\{{[{{%#]")
+_TAG = re.compile(
+    rf"((?:\{{\{{{_CODE}\}}\}}|\{{%(?=-?[ ]*(?:{_WORDS})\b){_CODE}%\}}|\{{\#(?!\+)[^{{}}#]*(?<!\+)\#\}})"
+    r"(?:(?<=-[}%#]\})\s*+)?)|\{[{%#]"
+)
+_REMOVES_BEFORE = re.compile(r"\{[{%#]-")
 # What an expression could use that depends on more than values and the tags around it.
 _DOUBTFUL = re.compile(r"\b(?:self|super|caller|varargs|kwargs|recursive)\b")
 _SHOWN = re.compile(f"([0-9]{{1,9}})(?:;|:{PLACEHOLDER_OPEN}([0-9]{{1,9}}){PLACEHOLDER_CLOSE})")
@@ -142,11 +145,19 @@ class Questions:
         if pieces is None:
             return None
         tags = pieces[1::2]
-        if any(tag.startswith("{%") for tag in tags):
-            if len(tags) > MAX_TAGS:
-                return None
-            return Holes(pieces, [self._question(_without_data(pieces), each, has_statements=True)])
-        return Holes(pieces, [self._shared.get(tag) or self._question(tag, each) for tag in tags])
+        if all("{{" in tag for tag in tags):
+            return Holes(pieces, [self._shared.get(tag) or self._expression(tag, each) for tag in tags])
+        if len(tags) > MAX_TAGS:
+            return None
+        return Holes(pieces, [self._question(_without_data(pieces), each, has_statements=True)])
+
+    def _expression(self, tag: str, each: Mapping[str, Any] | None) -> Question:
+        # Spaces, and `-` that removes them around the tag, are not part of it.
+        expression = tag.strip()[2:-2].removeprefix("-").removesuffix("-").strip()
+        question = self._question(f"{{{{ {expression} }}}}", each)
+        if not question.each:
+            self._shared[tag] = question
+        return question
 
     def _question(
         self, text: str, each: Mapping[str, Any] | None, *, has_statements: bool = False
@@ -182,8 +193,18 @@ def _pieces(text: str) -> list[str] | None:
     """Return data and tags in turn; None without tags, or if it is not certain that Jinja sees the same ones."""
     if (not text.isascii() and reserved.RESERVED.search(text)) or reserved.ESCAPED.search(text):
         return None
-    pieces: list[str | None] = _TAG.split(with_newlines(text))
-    return None if None in pieces or len(pieces) == 1 else pieces  # type: ignore[return-value]
+    text = with_newlines(text)
+    pieces: list[str] = _TAG.split(text)
+    if None in pieces or len(pieces) == 1:
+        return None
+    if _REMOVES_BEFORE.search(text):
+        for number in range(1, len(pieces), 2):
+            if _REMOVES_BEFORE.match(pieces[number]):
+                data = pieces[number - 1].rstrip()
+                # The removed spaces are part of the tag.
+                pieces[number] = pieces[number - 1][len(data) :] + pieces[number]
+                pieces[number - 1] = data
+    return pieces
 
 
 def _without_data(pieces: Sequence[str]) -> str:
@@ -192,8 +213,10 @@ def _without_data(pieces: Sequence[str]) -> str:
     for number, piece in enumerate(pieces):
         if number % 2 == 0:
             written.append(f"{number};" if piece else "")
-        else:
-            written.append(f"{number}:{piece}" if piece.startswith("{{") else piece)
+        elif "{{" in piece:
+            written.append(f"{number}:{piece}")
+        elif "{%" in piece:
+            written.append(piece)
     return "".join(written)
 
 
@@ -246,7 +269,7 @@ class HoleText(FilledText):
     _places: _Places | None = field(default=None, init=False, repr=False, compare=False)
 
     def location(self, line: int, column: int) -> Location:
-        if not line and not column and self.order is None:
+        if not line and not column and self.order is None and self.pieces[0]:
             return Location(self.file, 1, 1, self.via)
         places = self._places = self._places or self._found()
         if not places.shown:
@@ -279,14 +302,15 @@ class HoleText(FilledText):
         shown, pieces, written = [], [], []
         start = hole = 0
         for number in range(len(self.pieces)) if self.order is None else self.order:
-            length = len(self.pieces[number])
+            piece = self.pieces[number]
+            length, removed = len(piece), 0
             if number % 2:
-                length = len(placeholder_of(hole))
+                length, removed = len(placeholder_of(hole)), length - len(piece.lstrip())
                 hole += 1
             if length:
                 shown.append(start)
                 pieces.append(number)
-                written.append(begins[number])
+                written.append(begins[number] + removed)
             start += length
         return _Places(shown, pieces, written, _line_starts(self.text), _line_starts("".join(self.pieces)))
 
