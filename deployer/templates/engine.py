@@ -105,11 +105,11 @@ class Engine:
 
         Expressions are compiled together, as they cannot affect each other.
         """
-        together = self.render("", "\n".join(texts), each)
+        together = self.render("", "".join(texts), each)
         if isinstance(together, RenderedText):
             if len(texts) == 1:
                 return [(together.text, together.placeholders)]
-            if together.text == "\n".join(map(placeholder_of, range(len(texts)))):
+            if together.text == "".join(map(placeholder_of, range(len(texts)))):
                 return [(placeholder_of(0), [placeholder]) for placeholder in together.placeholders]
         if len(texts) == 1 or each:
             # Those with `each` are of one file, which is rendered whole.
