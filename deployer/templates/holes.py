@@ -3,8 +3,8 @@
 It may only say that a text is plain data with simple tags, and put the renderer's answers into its holes; it
 reports nothing, and a text about which there is any doubt, or an answer with any problem, is rendered whole.
 
-A question is a small template: one expression such as `{{ env }}`; or, for a text with `if`, `for` and `set`,
-all of its tags with numbers in place of the data between them. The data of a file cannot change the answer, so
+A question is a small template: one expression such as `{{ env }}`; or, for a text with statements, all of
+its tags with numbers in place of the data between them. The data of a file cannot change the answer, so
 files that differ only in their data have the same one.
 """
 
@@ -31,18 +31,20 @@ from deployer.templates.rendered import (
 
 MAX_TAGS = 500
 
-# Printable ASCII on one line, without braces (so that the first `}` ends the tag) and without `#`; in strings, all
-# but braces. Jinja removes the spaces after `-}}`, and `+` has a meaning that nobody uses.
+# ASCII without braces (so that the first `}` ends the tag) and without `#`; in strings on one line, all but braces.
+# Jinja removes the spaces after `-}}`; and `+` has a meaning there that nobody uses.
 _STRING = r"""'(?:[^'\\{}\x00-\x1f]|\\[^{}\x00-\x1f])*+'|"(?:[^"\\{}\x00-\x1f]|\\[^{}\x00-\x1f])*+\""""
-_CODE = rf"(?!\+)(?:[ !$&(-\[\]-z|~]|%(?!\}})|{_STRING})*+(?<!\+)"
-_WORDS = "if|elif|else|endif|for|endfor|set"
+_CODE = rf"(?!\+)(?:[ \t\n!$&(-\[\]-z|~]|%(?!\}})|{_STRING})*+(?<!\+)"
+# A file name that starts with a dot is relative to the file.
+_NAME = r"""(?:'[^.'"][^'"]*'|"[^.'"][^'"]*")"""
+_STATEMENT = rf"(?:if|elif|else|endif|for|endfor|set)\b|(?:import|from)\s*{_NAME}\s*(?:as|import)\b"
 _TAG = re.compile(
-    rf"((?:\{{\{{{_CODE}\}}\}}|\{{%(?=-?[ ]*(?:{_WORDS})\b){_CODE}%\}}|\{{\#(?!\+)[^{{}}#]*(?<!\+)\#\}})"
+    rf"((?:\{{\{{{_CODE}\}}\}}|\{{%(?=-?\s*(?:{_STATEMENT})){_CODE}%\}}|\{{\#(?!\+)[^{{}}#]*(?<!\+)\#\}})"
     r"(?:(?<=-[}%#]\})\s*+)?)|\{[{%#]"
 )
 _REMOVES_BEFORE = re.compile(r"\{[{%#]-")
-# What an expression could use that depends on more than values and the tags around it.
-_DOUBTFUL = re.compile(r"\b(?:self|super|caller|varargs|kwargs|recursive)\b")
+# What could depend on more than the values and the other tags.
+_DOUBTFUL = re.compile(r"\b(?:self|super|caller|varargs|kwargs|recursive|with\s+context)\b")
 _SHOWN = re.compile(f"([0-9]{{1,9}})(?:;|:{PLACEHOLDER_OPEN}([0-9]{{1,9}}){PLACEHOLDER_CLOSE})")
 
 

@@ -32,7 +32,7 @@ VALUES: dict[str, Any] = {
     "half": "\ud800",
 }
 EACH = {"each": {"x": "é", "n": 7}}
-ENGINE = Engine(Path("no-such-folder"), VALUES, {"PASSWORD"})
+ENGINE = Engine(Path(__file__).parent, VALUES, {"PASSWORD"})
 
 DATA = st.sampled_from(
     [
@@ -157,12 +157,14 @@ RARE = [
         k.x
         """
     ),
-    *("name\n", "", "'\t'", "\uff4eame"),
+    *("", "'\t'", "'a\nb'", "\uff4eame"),
 ]
 STATEMENTS = [
-    tuple(line.split(" ... "))
-    for line in lines(
-        """
+    ("{%\n if\nyes %}", "{%endif\t%}"),
+    *(
+        tuple(line.split(" ... "))
+        for line in lines(
+            """
         {% if yes %} ... {% endif %}
         {%if number > 3%} ... {% else %} ... {%endif%}
         {% if nothing %} ... {% elif name == 'x' %} ... {% else %} ... {% endif %}
@@ -177,8 +179,11 @@ STATEMENTS = [
         {% for k in items %}{{ loop.index }} ... {{- k }}{% endfor %}
         {% for k in each.x %} ... {% endfor %}
         {# a 'comment: #} ... {#- x -#}
+        {% import 'macros.yaml' as m %} ... {{ m.f(name) }}
+        {% from "macros.yaml" import f as g, n without context %} ... {{ g(k=number) }} ... {{ n }}
         """
-    )
+        )
+    ),
 ]
 RARE_STATEMENTS = [
     *(
@@ -203,14 +208,18 @@ RARE_STATEMENTS = [
             {% endif %} ... {{ name }}
             {% for k in items %} ... {{ name }}
             {% print name %} ... {{ name }}
+            {% import './macros.yaml' as m %} ... {{ m.f(name) }}
+            {% import 'macros' ~ '.yaml' as m with context %} ... {{ m.f(name) }}
+            {% import '' ~ 'macros.yaml' as m %} ... {{ m.f(name) }}
+            {% import name as m %} ... {{ m.f(name) }}
+            {% from 'nosuch.yaml' import f %} ... {{ f(name) }}
             """
         )
     ),
-    ("{% if yes\n %}", "{% endif %}"),
 ]
 TAGS = st.builds(
     "{}{}{}".format,
-    st.sampled_from(["{{ ", "{{", "{{- "]),
+    st.sampled_from(["{{ ", "{{", "{{- ", "{{\n"]),
     st.sampled_from(EXPRESSIONS),
     st.sampled_from([" }}", "}}", "-}}"]),
 )
@@ -358,7 +367,6 @@ def test_what_is_filled(text: str) -> None:
             "a: {{ name +}}",
             "a: {{ name --}}",
             "a: {{--}}",
-            "{{\tname }}",
             "{{-}} \n{{ name }}",
         ),
         "{% if yes %}" + "{{ name }}" * MAX_TAGS + "{% endif %}",
