@@ -6,6 +6,7 @@ that hangs in a single instruction ends the process, and `deployer.templates.san
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -34,6 +35,8 @@ def main() -> None:
     common = protocol.decoded(setup)
     engine = Engine(Path(common["folder"]), common["values"], frozenset(common["names"]))
     _limit_process()
+    gc.freeze()  # nothing of the program itself is garbage
+    gc.enable()
     try:
         serve(engine, sys.stdin.buffer, sys.stdout.buffer)
     except TimeLimitExceeded:
