@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from deployer.documents import reserved
-from deployer.model import Location
+from deployer.templates.hole_text import HoleText
 from deployer.templates.rendered import (
     MAX_TEXT,
     PLACEHOLDER_CLOSE,
     PLACEHOLDER_OPEN,
-    FilledText,
     Placeholder,
     placeholder_of,
     with_newlines,
@@ -56,18 +53,20 @@ class Answer(NamedTuple):
     size: int
 
 
-@dataclass(slots=True, eq=False)
 class Question:
     """A template that is rendered for others; without an `answer`, those are rendered whole.
 
     `each` has the additional values that it uses; then it is asked for one text only.
     """
 
-    text: str
-    each: Mapping[str, Any] | None = None
-    has_statements: bool = False
-    is_open: bool = True
-    answer: Answer | None = None
+    __slots__ = ("answer", "each", "has_statements", "is_open", "text")
+
+    def __init__(self, text: str, each: Mapping[str, Any] | None, *, has_statements: bool) -> None:
+        self.text = text
+        self.each = each
+        self.has_statements = has_statements
+        self.is_open = True
+        self.answer: Answer | None = None
 
     def close(self, data: Any = None) -> None:
         """Take the renderer's answer; None if there is none. Raises for invalid data."""
@@ -88,8 +87,7 @@ class Question:
         return Answer(placeholders, order, sum(map(_size, placeholders))) if is_expected else None
 
 
-@dataclass(frozen=True, slots=True)
-class Holes:
+class Holes(NamedTuple):
     """A text with holes and its questions: one for each of its holes, or else one for all of its tags.
 
     `pieces` are data and tags in turn.
@@ -117,7 +115,7 @@ class Holes:
             if shown is None:
                 return None
             pieces = shown
-        return HoleText(file, "".join(pieces), placeholders, via, self.pieces, order)
+        return HoleText("".join(pieces), placeholders, file, via, self.pieces, order)
 
     @property
     def size(self) -> int:
@@ -148,7 +146,8 @@ class Questions:
             return None
         tags = pieces[1::2]
         if all("{{" in tag for tag in tags):
-            return Holes(pieces, [self._shared.get(tag) or self._expression(tag, each) for tag in tags])
+            known = {} if each else self._shared
+            return Holes(pieces, [known.get(tag) or self._expression(tag, each) for tag in tags])
         if len(tags) > MAX_TAGS:
             return None
         return Holes(pieces, [self._question(_without_data(pieces), each, has_statements=True)])
@@ -165,11 +164,11 @@ class Questions:
         self, text: str, each: Mapping[str, Any] | None, *, has_statements: bool = False
     ) -> Question:
         if each and any(name in text for name in each):
-            question = Question(text, each, has_statements)
+            question = Question(text, each, has_statements=has_statements)
         elif known := self._shared.get(text):
             return known
         else:
-            question = self._shared[text] = Question(text, None, has_statements)
+            question = self._shared[text] = Question(text, None, has_statements=has_statements)
         if _DOUBTFUL.search(text):
             question.close()
         else:
@@ -246,76 +245,3 @@ def _placeholder(value: Any, text: Any, names: Any) -> Placeholder:
 def _size(placeholder: Placeholder) -> int:
     value, text = placeholder.value, placeholder.text or ""
     return len(text) + len(value if isinstance(value, str) else json.dumps(value))
-
-
-class _Places(NamedTuple):
-    """Where the shown pieces begin, in the filled and in the author's text, and where the lines do."""
-
-    shown: list[int]
-    pieces: list[int]
-    written: list[int]
-    lines: list[int]
-    written_lines: list[int]
-
-
-@dataclass(slots=True)
-class HoleText(FilledText):
-    """A text with filled holes. Its locations are found when something asks for one."""
-
-    file: str
-    text: str
-    placeholders: Sequence[Placeholder]
-    via: tuple[str, ...]
-    pieces: Sequence[str]
-    order: Sequence[int] | None
-    _places: _Places | None = field(default=None, init=False, repr=False, compare=False)
-
-    def location(self, line: int, column: int) -> Location:
-        if not line and not column and self.order is None and self.pieces[0]:
-            return Location(self.file, 1, 1, self.via)
-        places = self._places = self._places or self._found()
-        if not places.shown:
-            return Location(self.file, 1, 1, self.via)
-        if line >= len(places.lines):
-            # Beyond the end: where the last piece of the last line begins.
-            line = len(places.lines) - 1
-            column = max(0, places.shown[-1] - places.lines[-1])
-        start = places.lines[line]
-        end = places.lines[line + 1] - 1 if line + 1 < len(places.lines) else len(self.text)
-        offset = min(start + column, end)
-        at = bisect_right(places.shown, offset) - 1
-        within = offset - places.shown[at]
-        beyond = start + column - offset
-        if places.pieces[at] % 2:
-            # Placeholders have other lengths than the expressions.
-            within, beyond = 0, within + beyond
-        written = places.written[at] + within
-        number = bisect_right(places.written_lines, written)
-        return Location(self.file, number, written - places.written_lines[number - 1] + 1 + beyond, self.via)
-
-    def origin(self, number: int) -> Location:
-        offset = self.text.index(placeholder_of(number))
-        return self.location(self.text.count("\n", 0, offset), offset - self.text.rfind("\n", 0, offset) - 1)
-
-    def _found(self) -> _Places:
-        begins = [0]
-        for piece in self.pieces:
-            begins.append(begins[-1] + len(piece))
-        shown, pieces, written = [], [], []
-        start = hole = 0
-        for number in range(len(self.pieces)) if self.order is None else self.order:
-            piece = self.pieces[number]
-            length, removed = len(piece), 0
-            if number % 2:
-                length, removed = len(placeholder_of(hole)), length - len(piece.lstrip())
-                hole += 1
-            if length:
-                shown.append(start)
-                pieces.append(number)
-                written.append(begins[number] + removed)
-            start += length
-        return _Places(shown, pieces, written, _line_starts(self.text), _line_starts("".join(self.pieces)))
-
-
-def _line_starts(text: str) -> list[int]:
-    return [0, *(newline.end() for newline in re.finditer("\n", text))]

@@ -15,7 +15,8 @@ from deployer.documents.parse import InvalidPlaceholder, YamlText, parse
 from deployer.model import Location
 from deployer.templates import protocol, worker
 from deployer.templates.engine import Engine
-from deployer.templates.holes import MAX_TAGS, Holes, HoleText, Questions, groups
+from deployer.templates.hole_text import HoleText
+from deployer.templates.holes import MAX_TAGS, Holes, Questions, groups
 from deployer.templates.rendered import MAX_TEXT, PLACEHOLDER, RenderedText
 from deployer.templates.sandbox import BATCH, Sandbox, Task
 
@@ -404,6 +405,17 @@ def test_what_uses_each_is_asked_for_each() -> None:
     assert [parse(text)[0][0].value for text in texts if text] == [
         {"a": f"orders-{number}"} for number in range(3)
     ]
+
+
+def test_a_value_of_the_project_is_not_that_of_an_item() -> None:
+    questions = Questions()
+    texts = ["a: {{ name }}", "{% if yes %}a: {{ name }}{% endif %}"]
+    of_all = [questions.of(text, None) for text in texts]
+    of_one = [questions.of(text, {"name": "item"}) for text in texts]
+    answer(questions)
+    for found, name in ((of_all, "orders"), (of_one, "item")):
+        filled_texts = [holes and holes.filled("f", ()) for holes in found]
+        assert [parse(text)[0][0].value for text in filled_texts if text] == [{"a": name}] * 2
 
 
 def test_a_wrong_expression_concerns_only_its_texts() -> None:
