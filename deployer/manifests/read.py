@@ -21,7 +21,7 @@ from deployer.model import Document, Location, Manifest
 from deployer.project.defaults import merged, without_removals
 from deployer.project.load import PROJECT_FILE, Project
 from deployer.project.target import Target
-from deployer.templates.sandbox import Sandbox, Task
+from deployer.templates.sandbox import TEMPLATE, Sandbox, Task
 
 MAX_INSTANCES = 10_000
 
@@ -62,17 +62,9 @@ def read(
     budget = budget or Budget()
     budget.spend(Location(PROJECT_FILE), files=len(files))
     manifests: list[Manifest] = []
-    problems: list[Problem] = []
-    readable: list[_File] = []
-    with Folder(project.folder) as folder:
-        for name in files:
-            text = folder.read_text(name)
-            if isinstance(text, Problem):
-                problems.append(text)
-            else:
-                readable.append(_split(name, text))
     default_sizes = {kind: _size(default.value) for kind, default in target.defaults.items()}
     with Sandbox(project.folder, values, frozenset(target.secrets), budget=budget) as sandbox:
+        readable, problems = _readable(project, files, sandbox)
         tasks, found = _tasks(sandbox, readable, budget)
         problems += found
         for task, rendered in zip(tasks, sandbox.render(tasks), strict=True):
@@ -101,6 +93,22 @@ def read(
     if budget.exceeded:
         return Manifests((), (budget.exceeded, *problems[:MAX_BESIDE]))
     return Manifests(tuple(manifests), tuple(problems))
+
+
+def _readable(project: Project, files: Iterable[str], sandbox: Sandbox) -> tuple[list[_File], list[Problem]]:
+    """Read the files. The renderer starts meanwhile if one of them has a template."""
+    readable: list[_File] = []
+    problems: list[Problem] = []
+    with Folder(project.folder) as folder:
+        for name in files:
+            text = folder.read_text(name)
+            if isinstance(text, Problem):
+                problems.append(text)
+                continue
+            if TEMPLATE.search(text):
+                sandbox.start()
+            readable.append(_split(name, text))
+    return readable, problems
 
 
 def _kind(document: Document) -> str:

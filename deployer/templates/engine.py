@@ -45,13 +45,14 @@ from deployer.templates.problems import (
     unclosed,
 )
 from deployer.templates.rendered import (
+    MAX_TEXT,
     PLACEHOLDER,
-    PLACEHOLDER_CLOSE,
-    PLACEHOLDER_OPEN,
     InvalidValue,
     Placeholder,
     RenderedText,
     as_text,
+    placeholder_of,
+    with_newlines,
 )
 from deployer.templates.rewrite import CaptureCodeGenerator, rewrite
 from deployer.templates.source_map import MAX_VIA, RESERVED, Position, resolve_markers
@@ -63,7 +64,10 @@ MAX_NAME = 200
 
 _EARLY_END = "Unexpected end of template"
 _UNKNOWN = re.compile(r"No (filter|test) named '(.*?)'")
-_ESCAPED_RESERVED = re.compile(r"\\(u|U0000)[eE]00[0-7]")
+
+
+# A text and its placeholders.
+Answer = tuple[str, Sequence[Placeholder]]
 
 
 class _AlreadyReported(TemplateRuntimeError):
@@ -94,7 +98,23 @@ class Engine:
         self, file: str, text: str, each: Mapping[str, Any] | None = None
     ) -> RenderedText | tuple[Problem, ...]:
         """Return `text`, with `each` on top of the values; or all of its problems."""
-        return self._environment.rendered(file, _with_newlines(text), each or {})
+        return self._environment.rendered(file, with_newlines(text), each or {})
+
+    def answers(self, texts: Sequence[str], each: Mapping[str, Any] | None) -> list[Answer | None]:
+        """Return what each of `texts`, expressions or a single text, renders to; None for one with a problem.
+
+        Expressions are compiled together, as they cannot affect each other.
+        """
+        together = self.render("", "".join(texts), each)
+        if isinstance(together, RenderedText):
+            if len(texts) == 1:
+                return [(together.text, together.placeholders)]
+            if together.text == "".join(map(placeholder_of, range(len(texts)))):
+                return [(placeholder_of(0), [placeholder]) for placeholder in together.placeholders]
+        if len(texts) == 1 or each:
+            # Those with `each` are of one file, which is rendered whole.
+            return [None] * len(texts)
+        return [answer for text in texts for answer in self.answers([text], None)]
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -136,7 +156,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             template = self._root(file, text)
             raw = _bounded(template.root_render_func(self._context(template, run.visible)))
             made = resolve_markers(raw, file, self._files, run.placeholders)
-            if escaped := _ESCAPED_RESERVED.search(made.text):
+            if escaped := reserved.ESCAPED.search(made.text):
                 location = made.location(*_line_and_column(made.text, escaped.start()))
                 run.problems.append(Problem(location, reserved.MESSAGE, Code.RESERVED_CHARACTER))
             if not run.problems:
@@ -271,7 +291,7 @@ class _Environment(ImmutableSandboxedEnvironment):
                     return None
                 where = f"{text.location}:" if text.location.line else f"'{_cut(file)}'"
                 raise LocatedError(f"{where} {text.message}", Code.INCLUDE)
-            self._texts[file] = _with_newlines(text)
+            self._texts[file] = with_newlines(text)
             self._templates[file] = self._compiled(file, self._texts[file])
         return self._templates[file]
 
@@ -307,7 +327,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             except (InvalidValue, TemplateError) as error:
                 self._report(error, number)
         placeholders.append(placeholder)
-        return f"{PLACEHOLDER_OPEN}{len(placeholders) - 1}{PLACEHOLDER_CLOSE}"
+        return placeholder_of(len(placeholders) - 1)
 
     def captured(self, value: Any, number: int) -> str:
         """Return the text of an expression inside a block that captures text."""
@@ -327,16 +347,14 @@ class _Environment(ImmutableSandboxedEnvironment):
         text = _bounded(parts)
         if RESERVED.search(text):
             made = resolve_markers(text, self._run.file, self._files, self._run.placeholders)
-            text = PLACEHOLDER.sub(
-                lambda match: self._text_of(made, made.placeholders[int(match[1])]), made.text
-            )
+            text = PLACEHOLDER.sub(lambda match: self._text_of(made, int(match[1])), made.text)
         return Secret(text) if secrets.OPEN in text else text
 
-    def _text_of(self, made: RenderedText, placeholder: Placeholder) -> str:
+    def _text_of(self, made: RenderedText, number: int) -> str:
         try:
-            return placeholder.as_text
+            return made.placeholders[number].as_text
         except InvalidValue as error:
-            self._report(error, location=made.origin(placeholder))
+            self._report(error, location=made.origin(number))
             return ""
 
     def inherited(self, parent: Any, number: int, used: Sequence[str]) -> str:
@@ -364,6 +382,10 @@ class _Environment(ImmutableSandboxedEnvironment):
         if isinstance(obj, Secret):
             expressions.reject_secret()
         return super().getitem(obj, argument)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        # Jinja refuses `x.update(...)`, but not `dict.update(x, ...)`, which would change the values of other files.
+        return super().is_safe_attribute({} if obj is dict else obj, attr, value)
 
     def call(_self, _context: Context, _callee: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         if "caller" in kwargs and not isinstance(_callee, Macro):
@@ -497,10 +519,6 @@ def _is_transparent(callee: Any) -> bool:
     return own or isinstance(getattr(callee, "__self__", None), LoopContext)
 
 
-def _with_newlines(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def _resolved(name: str, parent: str) -> str:
     """Return a name in a template as a path from the project's folder."""
     folder = PurePath(parent).parent.as_posix() if name.startswith(("./", "../")) else ""
@@ -525,7 +543,7 @@ def _bounded(parts: Iterable[Any]) -> str:
     for part in parts:
         texts.append(part.text if isinstance(part, Secret) else part)
         size += len(texts[-1])
-        if size > expressions.MAX_TEXT:
+        if size > MAX_TEXT:
             if isinstance(parts, Generator):
                 parts.throw(expressions.too_long())  # in the running template, so that its line is known
             raise expressions.too_long()

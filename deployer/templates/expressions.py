@@ -21,11 +21,10 @@ from jinja2.utils import pass_eval_context
 from deployer import secrets
 from deployer.documents.reserved import RESERVED
 from deployer.errors import Code
-from deployer.templates.rendered import InvalidValue, as_text
+from deployer.templates.rendered import MAX_TEXT, InvalidValue, as_text
 
 MAX_DEPTH = 64
 MAX_DIGITS = 40
-MAX_TEXT = 2 * 2**20
 MAX_BITS = 10_000
 
 # Jinja's own names that are not deterministic, or only decoration.

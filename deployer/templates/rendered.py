@@ -17,7 +17,12 @@ from deployer.errors import Code
 from deployer.model import Location
 
 PLACEHOLDER_OPEN, PLACEHOLDER_CLOSE = "\ue000", "\ue001"
+MAX_TEXT = 2 * 2**20
 PLACEHOLDER = re.compile(f"{PLACEHOLDER_OPEN}([0-9]+){PLACEHOLDER_CLOSE}")
+
+
+def placeholder_of(number: int) -> str:
+    return f"{PLACEHOLDER_OPEN}{number}{PLACEHOLDER_CLOSE}"
 
 
 class InvalidValue(ValueError):
@@ -69,8 +74,42 @@ class Segment(NamedTuple):
 _Placed = TypeVar("_Placed", Segment, Placeholder)
 
 
+class FilledText:
+    """A text with placeholders: what both kinds of rendered texts share."""
+
+    __slots__ = ()
+
+    text: str
+    placeholders: Sequence[Placeholder]
+
+    def is_filled(self, scalar: str) -> bool:
+        return PLACEHOLDER_OPEN in scalar
+
+    def fill(self, scalar: str, *, plain: bool) -> Any:
+        if plain and (alone := PLACEHOLDER.fullmatch(scalar)):
+            return self.placeholders[int(alone[1])].value
+        return PLACEHOLDER.sub(lambda match: self._text(int(match[1])), scalar)
+
+    def names(self, scalar: str) -> tuple[str, ...]:
+        placeholders = [self.placeholders[int(number)] for number in PLACEHOLDER.findall(scalar)]
+        return tuple(dict.fromkeys(name for placeholder in placeholders for name in placeholder.names))
+
+    def origin(self, number: int) -> Location:
+        """Return the location of a placeholder's expression."""
+        raise NotImplementedError
+
+    def _text(self, number: int) -> str:
+        # Imported here, as the renderer never fills placeholders and does not need the YAML parser.
+        from deployer.documents.parse import InvalidPlaceholder
+
+        try:
+            return self.placeholders[number].as_text
+        except InvalidValue as error:
+            raise InvalidPlaceholder(str(error), self.origin(number), error.code) from None
+
+
 @dataclass(frozen=True, slots=True)
-class RenderedText:
+class RenderedText(FilledText):
     """A rendered template. `segments` are those of each line; a chain is a file and its include path."""
 
     text: str
@@ -88,34 +127,13 @@ class RenderedText:
                 return self._location(segment.chain, segment.line, segment.column + beyond)
         return self._location(0, 1, 1)
 
-    def is_filled(self, scalar: str) -> bool:
-        return PLACEHOLDER_OPEN in scalar
-
-    def fill(self, scalar: str, *, plain: bool) -> Any:
-        if plain and (alone := PLACEHOLDER.fullmatch(scalar)):
-            return self.placeholders[int(alone[1])].value
-        return PLACEHOLDER.sub(lambda match: self._text(self.placeholders[int(match[1])]), scalar)
-
-    def names(self, scalar: str) -> tuple[str, ...]:
-        placeholders = [self.placeholders[int(number)] for number in PLACEHOLDER.findall(scalar)]
-        return tuple(dict.fromkeys(name for placeholder in placeholders for name in placeholder.names))
-
-    def origin(self, placeholder: Placeholder) -> Location:
-        """Return the location of a placeholder's expression."""
+    def origin(self, number: int) -> Location:
+        placeholder = self.placeholders[number]
         return self._location(placeholder.chain, placeholder.line, placeholder.column)
 
     def _location(self, chain: int, line: int, column: int) -> Location:
         file, via = self.chains[chain]
         return Location(file, line, column, via)
-
-    def _text(self, placeholder: Placeholder) -> str:
-        # Imported here, as the renderer never fills placeholders and does not need the YAML parser.
-        from deployer.documents.parse import InvalidPlaceholder
-
-        try:
-            return placeholder.as_text
-        except InvalidValue as error:
-            raise InvalidPlaceholder(str(error), self.origin(placeholder), error.code) from None
 
     def to_json(self) -> dict[str, Any]:
         return {"text": self.text, "ways": self.chains, "pieces": self.segments, "slots": self.placeholders}
@@ -127,6 +145,11 @@ class RenderedText:
         segments = [[_validated(Segment(*segment), chains) for segment in line] for line in data["pieces"]]
         placeholders = [_validated(Placeholder(*placeholder), chains) for placeholder in data["slots"]]
         return cls(_text_of(data["text"]), chains, segments, placeholders)
+
+
+def with_newlines(text: str) -> str:
+    """Return `text` with the newlines that templates see."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _text_of(value: Any) -> str:

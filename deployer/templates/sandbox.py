@@ -6,38 +6,32 @@ renders ahead while its responses are processed.
 
 from __future__ import annotations
 
-import os
-import queue
 import re
-import signal
-import subprocess
-import sys
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import deployer
 from deployer.documents.budget import Budget
 from deployer.documents.parse import PlainText, YamlText
-from deployer.errors import Code, DeployerError, Problem
+from deployer.errors import Code, Problem
 from deployer.model import Location
 from deployer.templates import protocol
+from deployer.templates.holes import Holes, Question, Questions, groups
+from deployer.templates.process import Child
 from deployer.templates.rendered import RenderedText
 
 WALL_SECONDS = 10.0
-START_SECONDS = 60.0
 MAX_STOPS = 3
-AHEAD = 32
+AHEAD = 128
 AHEAD_CHARACTERS = 4 * 2**20
+# Questions in one message.
+BATCH = 48
+COSTLY_SECONDS = 0.4 * protocol.SECONDS
 
-_SYNTAX = re.compile(r"\{[{%#]")
-_BOOT = "import sys; sys.path += sys.argv[1:]; from deployer.templates.worker import main; main()"
-# Variables that Python may need to start.
-_KEPT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
+TEMPLATE = re.compile(r"\{[{%#]")
+_INVALID = (ValueError, TypeError, KeyError, IndexError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +49,30 @@ Result = YamlText | tuple[Problem, ...]
 
 @dataclass(slots=True)
 class _Pending:
+    """A task until it has its result. With `holes`, it waits for the answers to their questions."""
+
     task: Task
     result: Result | None = None
+    holes: Holes | None = None
 
     @property
     def start(self) -> Location:
         return Location(self.task.file, 1, 1, self.task.via)
 
+    @property
+    def waits(self) -> bool:
+        """Whether questions are not answered yet."""
+        return bool(self.holes and self.holes.are_open)
+
     def refuse(self, message: str) -> None:
         self.result = (Problem(self.start, message, Code.TEMPLATE_LIMIT),)
+
+
+class _Batch(NamedTuple):
+    """Questions in one message; `start` is that of the task that needed them."""
+
+    questions: list[Question]
+    start: Location
 
 
 class Sandbox:
@@ -72,6 +81,9 @@ class Sandbox:
     A text that exceeds the limits is an error of its file only. After `MAX_STOPS` of them rendering stops, as
     each takes its time; and at once when the `budget` of the run is exceeded. `wall_seconds` is the maximum time
     to wait for a response.
+
+    Simple texts are filled with answers to questions, which are sent in batches (`deployer.templates.holes`). A
+    batch that exceeds the limits is the last one: from then on, each text is rendered whole.
     """
 
     def __init__(
@@ -86,8 +98,11 @@ class Sandbox:
         self._common = {"folder": str(folder.absolute()), "values": values, "names": sorted(secrets)}
         self._wall_seconds = wall_seconds
         self._budget = budget or Budget()
-        self._child: _Child | None = None
-        self._sent: deque[_Pending] = deque()
+        self._child: Child | None = None
+        self._sent: deque[_Pending | _Batch] = deque()
+        self._waiting: deque[_Pending] = deque()
+        self._questions = Questions()
+        self._has_batches = True
         self._stops = 0
 
     def __enter__(self) -> Sandbox:
@@ -95,6 +110,10 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self._end_child()
+
+    def start(self) -> None:
+        """Start the process, without waiting for it."""
+        self._child = self._child or Child(self._common)
 
     def render(self, tasks: Iterable[Task]) -> Iterator[Result]:
         """Yield the result of each task in order: a text, or all of its problems."""
@@ -110,18 +129,31 @@ class Sandbox:
             pending = ahead.popleft()
             characters -= len(pending.task.text)
             while pending.result is None:
-                self._receive()
+                if pending.waits and self._questions.unsent:
+                    self._send_questions(pending.start)
+                else:
+                    self._receive()
             yield pending.result
 
     def _start(self, task: Task) -> _Pending:
         pending = _Pending(task)
-        if _SYNTAX.search(task.text):
-            self._send(pending)
-        else:
+        if not TEMPLATE.search(task.text):
             pending.result = PlainText(task.file, task.text, task.via)
             if exceeded := self._budget.spend(pending.start, size=len(task.text)):
                 pending.result = (exceeded,)
+            return pending
+        if self._has_batches and self._stops < MAX_STOPS:
+            pending.holes = self._questions.of(task.text, task.each)
+        if not pending.holes:
+            self._send(pending)
+            return pending
+        self._waiting.append(pending)
+        self._settle()
+        if len(self._questions.unsent) >= BATCH:
+            self._send_questions(pending.start)
         return pending
+
+    # --- texts that are rendered whole
 
     def _send(self, pending: _Pending) -> None:
         if self._stops >= MAX_STOPS:
@@ -132,33 +164,101 @@ class Sandbox:
         if exceeded := self._budget.spend(pending.start, size=len(message)):
             pending.result = (exceeded,)
             return
-        self._child = self._child or _Child(self._common)
-        self._child.send(message)
-        self._sent.append(pending)
+        self._post(message, pending)
+
+    def _post(self, message: bytes, sent: _Pending | _Batch) -> None:
+        self.start()
+        if self._child:
+            self._child.send(message)
+        self._sent.append(sent)
 
     def _receive(self) -> None:
-        """Receive the next response, which is that of the oldest pending task."""
-        child, pending = self._child, self._sent.popleft()
-        response = child.receive(self._wall_seconds) if child else None
+        """Receive the next response, which is that of the oldest message."""
+        child, sent = self._child, self._sent.popleft()
+        response = (child.receive(self._wall_seconds) if child else None) or b""
+        if isinstance(sent, _Batch):
+            self._take_answers(sent, response)
+        else:
+            self._take_text(sent, response)
+
+    def _take_text(self, pending: _Pending, response: bytes) -> None:
         try:
-            data = protocol.decoded(response or b"")
+            data = protocol.decoded(response)
             seconds = float(data["seconds"])
             pending.result, costly = _result(data, pending.task.via)
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        except _INVALID:
             pending.refuse(self._end_child())
             costly, seconds = True, protocol.SECONDS
-        size, seconds = len(response or b""), max(0.0, seconds)
-        if exceeded := self._budget.spend(pending.start, size=size, seconds=seconds):
+        if exceeded := self._budget.spend(pending.start, size=len(response), seconds=max(0.0, seconds)):
             pending.result = (exceeded,)
         if not costly:
             return
         self._stops += 1
         if not self._child or self._stops >= MAX_STOPS:
             self._end_child()
-            rest = list(self._sent)
-            self._sent.clear()
-            for unsent in rest:
-                self._send(unsent)
+            self._send_again()
+
+    def _send_again(self) -> None:
+        """Send what the ended process has not answered to the next one."""
+        unanswered = list(self._sent)
+        self._sent.clear()
+        for sent in unanswered:
+            if isinstance(sent, _Pending):
+                self._send(sent)
+            elif self._has_batches:
+                self._send_batch(sent)
+
+    # --- texts with holes
+
+    def _send_questions(self, start: Location) -> None:
+        """Send the questions that were not sent yet."""
+        unsent = self._questions.unsent
+        for first in range(0, len(unsent), BATCH):
+            self._send_batch(_Batch(unsent[first : first + BATCH], start))
+        unsent.clear()
+
+    def _send_batch(self, batch: _Batch) -> None:
+        data = [(group[0].each, [question.text for question in group]) for group in groups(batch.questions)]
+        message = protocol.encoded({"groups": data})
+        if self._budget.spend(batch.start, size=len(message)):
+            self._end_batches()
+        else:
+            self._post(message, batch)
+
+    def _take_answers(self, batch: _Batch, response: bytes) -> None:
+        try:
+            data = protocol.decoded(response)
+            answers, seconds = data["answers"], float(data["seconds"])
+            for question, answer in zip(batch.questions, answers, strict=True):
+                question.close(answer)
+            is_costly = seconds > COSTLY_SECONDS and None in answers
+        except _INVALID:
+            self._end_child()
+            is_costly, seconds = True, protocol.SECONDS
+        self._budget.spend(batch.start, size=len(response), seconds=max(0.0, seconds))
+        if is_costly:
+            self._end_batches()
+        if not self._child:
+            self._send_again()
+        self._settle()
+
+    def _end_batches(self) -> None:
+        """Render all texts whole that wait for answers, and all later ones."""
+        self._has_batches = False
+        self._settle()
+
+    def _settle(self) -> None:
+        """Fill the texts whose questions are answered, the oldest first; send those whole that cannot be filled."""
+        while self._waiting and not (self._has_batches and self._waiting[0].waits):
+            pending = self._waiting.popleft()
+            holes, pending.holes = pending.holes, None
+            text = holes.filled(pending.task.file, pending.task.via) if holes and self._has_batches else None
+            if not holes or text is None:
+                self._send(pending)
+                continue
+            pending.result = text
+            if exceeded := self._budget.spend(pending.start, size=len(text.text) + holes.size):
+                pending.result = (exceeded,)
 
     def _end_child(self) -> str:
         """End the process, and return the reason."""
@@ -171,101 +271,3 @@ def _result(data: Any, via: tuple[str, ...]) -> tuple[Result, bool]:
     if "rendered" in data:
         return RenderedText.from_json(data["rendered"], via), False
     return tuple(protocol.to_problem(problem, via) for problem in data["problems"]), bool(data["costly"])
-
-
-class _Child:
-    """The process, and the threads that serve its pipes: otherwise both sides could wait for each other."""
-
-    def __init__(self, common: Mapping[str, Any]) -> None:
-        self._process = _process()
-        self._messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._responses: queue.Queue[bytes | None] = queue.Queue(AHEAD)
-        self._is_ready = False
-        self._at_end = False
-        self._is_late = False
-        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._write, self._read)]
-        for thread in self._threads:
-            thread.start()
-        self.send(protocol.encoded(common))
-
-    def send(self, message: bytes) -> None:
-        self._messages.put(message)
-
-    def receive(self, seconds: float) -> bytes | None:
-        """Return the next response; None after a timeout."""
-        if not self._is_ready:
-            if self._next(START_SECONDS) != protocol.READY:
-                self.end()
-                raise DeployerError("cannot start the template renderer")
-            self._is_ready = True
-        return self._next(seconds)
-
-    def end(self) -> str:
-        """End the process; return the cause if it ended by itself."""
-        died, late = self._at_end, self._is_late
-        self._process.kill()  # without effect if it has ended by itself
-        self._messages.put(None)
-        while not self._at_end:
-            self._next(None)
-        for thread in self._threads:
-            thread.join()
-        code = self._process.wait()
-        if late:
-            return "the template renderer timed out"
-        return _cause(code) if died else "the template renderer returned an invalid response"
-
-    def _next(self, seconds: float | None) -> bytes | None:
-        try:
-            response = self._responses.get(timeout=seconds)
-        except queue.Empty:
-            self._is_late = True
-            return None
-        self._at_end = response is None
-        return response
-
-    def _write(self) -> None:
-        stream = self._process.stdin
-        with suppress(OSError):
-            while stream and (message := self._messages.get()) is not None:
-                protocol.write(stream, message)
-        with suppress(OSError):
-            if stream:
-                stream.close()
-
-    def _read(self) -> None:
-        stream = self._process.stdout
-        while stream and (response := protocol.read(stream, protocol.MAX_RESPONSE)) is not None:
-            self._responses.put(response)
-        self._responses.put(None)
-        if stream:
-            stream.close()
-
-
-def _process() -> subprocess.Popen[bytes]:
-    flags = ["-s", "-S", "-P", "-W", "ignore", *(["-B"] if sys.dont_write_bytecode else [])]
-    if sys.pycache_prefix:
-        flags += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
-    own = str(Path(deployer.__file__).parents[1])
-    path = dict.fromkeys(str(Path(entry).absolute()) for entry in (own, *filter(None, sys.path)))
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    try:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, *flags, "-c", _BOOT, *path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**kept, "PYTHONHASHSEED": "0"},  # sets have a deterministic order
-            # Ctrl-C is handled by the parent.
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
-    except OSError as error:
-        raise DeployerError(f"cannot start the template renderer: {error.strerror}") from None
-
-
-def _cause(code: int) -> str:
-    """Return the reason for which the process ended by itself."""
-    if code in (protocol.OUT_OF_TIME, -getattr(signal, "SIGPROF", 0)):
-        return f"the template exceeded {protocol.SECONDS:g} s of CPU time"
-    if code == protocol.OUT_OF_MEMORY:
-        return f"the template exceeded {protocol.MEMORY // 2**20} MiB of memory"
-    return f"the template renderer exited with {code}"

@@ -11,11 +11,17 @@ Names = tuple[str, ...]
 
 def bound_names(tree: nodes.Template) -> frozenset[str]:
     """Return the names that a template binds itself, anywhere: by set, for, with, macro, call or import."""
-    found = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
-    found |= {macro.name for macro in tree.find_all(nodes.Macro)}
-    found |= {import_.target for import_ in tree.find_all(nodes.Import)}
-    for import_ in tree.find_all(nodes.FromImport):
-        found |= {name[1] if isinstance(name, tuple) else name for name in import_.names}
+    found: set[str] = set()
+    for node in tree.find_all((nodes.Name, nodes.Macro, nodes.Import, nodes.FromImport)):
+        match node:
+            case nodes.Name(ctx="load"):
+                pass
+            case nodes.Name() | nodes.Macro():
+                found.add(node.name)
+            case nodes.Import():
+                found.add(node.target)
+            case nodes.FromImport():
+                found |= {name[1] if isinstance(name, tuple) else name for name in node.names}
     return frozenset(found)
 
 

@@ -6,11 +6,12 @@ that hangs in a single instruction ends the process, and `deployer.templates.san
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -34,6 +35,8 @@ def main() -> None:
     common = protocol.decoded(setup)
     engine = Engine(Path(common["folder"]), common["values"], frozenset(common["names"]))
     _limit_process()
+    gc.freeze()  # nothing of the program itself is garbage
+    gc.enable()
     try:
         serve(engine, sys.stdin.buffer, sys.stdout.buffer)
     except TimeLimitExceeded:
@@ -70,7 +73,8 @@ def serve(engine: Engine, tasks: IO[bytes], responses: IO[bytes]) -> None:
     protocol.write(responses, protocol.READY)
     while (task := protocol.read(tasks)) is not None:
         with _limited():
-            response = _response(engine, **protocol.decoded(task))
+            data = protocol.decoded(task)
+            response = answers(engine, data["groups"]) if "groups" in data else _response(engine, **data)
         protocol.write(responses, response)
 
 
@@ -87,6 +91,21 @@ def _response(engine: Engine, file: str, text: str, each: Any) -> bytes:
     seconds = time.process_time() - started
     costly = seconds > INTERRUPTED_AFTER / 2
     return protocol.encoded({"problems": problems, "costly": costly, "seconds": seconds})
+
+
+def answers(engine: Engine, groups: Sequence[Any]) -> bytes:
+    """Return the answers to groups of questions; see `deployer.templates.holes`."""
+    started = time.process_time()
+    answered = [
+        answer and {"text": answer[0], "slots": [(slot.value, slot.text, slot.names) for slot in answer[1]]}
+        for each, texts in groups
+        for answer in engine.answers(texts, each)
+    ]
+    seconds = time.process_time() - started
+    response = protocol.encoded({"answers": answered, "seconds": seconds})
+    if len(response) <= protocol.MAX_RESPONSE:
+        return response
+    return protocol.encoded({"answers": [None] * len(answered), "seconds": seconds})
 
 
 @contextmanager

@@ -451,6 +451,16 @@ def test_the_sandbox_has_no_way_out(expression: str) -> None:
     assert problems[0].startswith("2:4: ")
 
 
+@pytest.mark.parametrize(
+    "call", ["update(mapping, items=8)", "pop(mapping, 'a')", "clear(mapping)", "setdefault(mapping, 'b', 8)"]
+)
+def test_no_file_changes_the_values_of_others(call: str) -> None:
+    assert problem_of(f"a: {{{{ dict.{call} }}}}").startswith("1:4: access to attribute ")
+    assert problem_of(f"a: {{{{ (dict | attr('{call.partition('(')[0]}'))({call.partition('(')[2]} }}}}")
+    assert value_of("a: {{ mapping }}") == {"a": VALUES["mapping"]}
+    assert value_of("a: {{ dict.fromkeys(['b'], 8) }}") == {"a": {"b": 8}}
+
+
 @pytest.mark.parametrize("filter_", ["selectattr", "rejectattr"])
 def test_a_filter_sees_no_attribute_either(filter_: str) -> None:
     _, problems = read(f"a: {{{{ ['x'] | {filter_}('__class__') | list }}}}")

@@ -20,6 +20,7 @@ from deployer.errors import Code, DeployerError, Problem
 from deployer.model import Location
 from deployer.templates import protocol, worker
 from deployer.templates.engine import Engine
+from deployer.templates.process import start_ahead
 from deployer.templates.rendered import RenderedText
 from deployer.templates.sandbox import MAX_STOPS, Sandbox, Task
 
@@ -391,3 +392,26 @@ def test_a_problem_comes_through() -> None:
     assert protocol.to_problem(
         protocol.decoded(protocol.encoded(protocol.from_problem(problem))), ("b",)
     ) == Problem(Location("f", 1, 2, ("a", "b")), "m\ud800", Code.UNDEFINED)
+
+
+@linux
+def test_a_process_that_was_started_ahead_is_the_one_that_renders() -> None:
+    before = processes()
+    start_ahead()
+    start_ahead()
+    (pid,) = set(processes()) - set(before)
+    assert [value_of(result) for result in render(SOUND, SOUND)] == [{"a": "q"}] * 2
+    assert processes() == before
+    assert not Path(f"/proc/{pid}").exists()
+
+
+@linux
+def test_a_process_that_was_started_ahead_for_nothing_ends() -> None:
+    script = (
+        "import os; from pathlib import Path; from deployer.templates.process import start_ahead; start_ahead();"
+        "print(Path(f'/proc/self/task/{os.getpid()}/children').read_text(), flush=True); os._exit(0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    with contextlib.suppress(ProcessLookupError):
+        ended, _, _ = select.select([os.pidfd_open(int(ran.stdout))], [], [], 20)
+        assert ended

@@ -1,0 +1,102 @@
+"""A text whose holes are filled: YAML reads it with placeholders, and the author's locations are found on demand.
+
+They are exactly those of the same text rendered whole, `deployer.templates.rendered.RenderedText`.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from deployer.model import Location
+from deployer.templates.rendered import FilledText, Placeholder, placeholder_of
+
+
+class _Places(NamedTuple):
+    """Where the shown pieces begin, in the filled and in the author's text, and where the lines do."""
+
+    shown: list[int]
+    pieces: list[int]
+    written: list[int]
+    lines: list[int]
+    written_lines: list[int]
+
+
+class HoleText(FilledText):
+    """A text with filled holes, of the `pieces` of the author's. Locations are found when something asks for one.
+
+    `order` has the numbers of the pieces that are shown, in turn; None for all of them.
+    """
+
+    __slots__ = ("_file", "_order", "_pieces", "_places", "_via", "placeholders", "text")
+
+    def __init__(
+        self,
+        text: str,
+        placeholders: Sequence[Placeholder],
+        file: str,
+        via: tuple[str, ...],
+        pieces: Sequence[str],
+        order: Sequence[int] | None,
+    ) -> None:
+        self.text = text
+        self.placeholders = placeholders
+        self._file = file
+        self._via = via
+        self._pieces = pieces
+        self._order = order
+        self._places: _Places | None = None
+
+    def location(self, line: int, column: int) -> Location:
+        if not line and not column and self._order is None and self._pieces[0]:
+            return Location(self._file, 1, 1, self._via)
+        places = self._places = self._places or self._found()
+        if not places.shown:
+            return Location(self._file, 1, 1, self._via)
+        if line >= len(places.lines):
+            # Beyond the end: where the last piece of the last line begins.
+            line = len(places.lines) - 1
+            column = max(0, places.shown[-1] - places.lines[-1])
+        start = places.lines[line]
+        end = places.lines[line + 1] - 1 if line + 1 < len(places.lines) else len(self.text)
+        offset = min(start + column, end)
+        at = bisect_right(places.shown, offset) - 1
+        within = offset - places.shown[at]
+        beyond = start + column - offset
+        if places.pieces[at] % 2:
+            # Placeholders have other lengths than the expressions.
+            within, beyond = 0, within + beyond
+        written = places.written[at] + within
+        number = bisect_right(places.written_lines, written)
+        return Location(
+            self._file, number, written - places.written_lines[number - 1] + 1 + beyond, self._via
+        )
+
+    def origin(self, number: int) -> Location:
+        offset = self.text.index(placeholder_of(number))
+        return self.location(self.text.count("\n", 0, offset), offset - self.text.rfind("\n", 0, offset) - 1)
+
+    def _found(self) -> _Places:
+        begins = [0]
+        for piece in self._pieces:
+            begins.append(begins[-1] + len(piece))
+        shown, pieces, written = [], [], []
+        start = hole = 0
+        for number in range(len(self._pieces)) if self._order is None else self._order:
+            piece = self._pieces[number]
+            length, removed = len(piece), 0
+            if number % 2:
+                length, removed = len(placeholder_of(hole)), length - len(piece.lstrip())
+                hole += 1
+            if length:
+                shown.append(start)
+                pieces.append(number)
+                written.append(begins[number] + removed)
+            start += length
+        return _Places(shown, pieces, written, _line_starts(self.text), _line_starts("".join(self._pieces)))
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(newline.end() for newline in re.finditer("\n", text))]

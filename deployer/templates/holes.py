@@ -1,0 +1,247 @@
+"""The fast path of templates: a text with holes is filled with answers that the renderer gives once for all files.
+
+It may only say that a text is plain data with simple tags, and put the renderer's answers into its holes; it
+reports nothing, and a text about which there is any doubt, or an answer with any problem, is rendered whole.
+
+A question is a small template: one expression such as `{{ env }}`; or, for a text with statements, all of
+its tags with numbers in place of the data between them. The data of a file cannot change the answer, so
+files that differ only in their data have the same one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from deployer.documents import reserved
+from deployer.templates.hole_text import HoleText
+from deployer.templates.rendered import (
+    MAX_TEXT,
+    PLACEHOLDER_CLOSE,
+    PLACEHOLDER_OPEN,
+    Placeholder,
+    placeholder_of,
+    with_newlines,
+)
+
+MAX_TAGS = 500
+
+# ASCII without braces (so that the first `}` ends the tag) and without `#`; in strings on one line, all but braces.
+# Jinja removes the spaces after `-}}`; and `+` has a meaning there that nobody uses.
+_STRING = r"""'(?:[^'\\{}\x00-\x1f]|\\[^{}\x00-\x1f])*+'|"(?:[^"\\{}\x00-\x1f]|\\[^{}\x00-\x1f])*+\""""
+_CODE = rf"(?!\+)(?:[ \t\n!$&(-\[\]-z|~]|%(?!\}})|{_STRING})*+(?<!\+)"
+# A file name that starts with a dot is relative to the file.
+_NAME = r"""(?:'[^.'"][^'"]*'|"[^.'"][^'"]*")"""
+_STATEMENT = rf"(?:if|elif|else|endif|for|endfor|set)\b|(?:import|from)\s*{_NAME}\s*(?:as|import)\b"
+_TAG = re.compile(
+    rf"((?:\{{\{{{_CODE}\}}\}}|\{{%(?=-?\s*(?:{_STATEMENT})){_CODE}%\}}|\{{\#(?!\+)[^{{}}#]*(?<!\+)\#\}})"
+    r"(?:(?<=-[}%#]\})\s*+)?)|\{[{%#]"
+)
+_REMOVES_BEFORE = re.compile(r"\{[{%#]-")
+# What could depend on more than the values and the other tags.
+_DOUBTFUL = re.compile(r"\b(?:self|super|caller|varargs|kwargs|recursive|with\s+context)\b")
+_SHOWN = re.compile(f"([0-9]{{1,9}})(?:;|:{PLACEHOLDER_OPEN}([0-9]{{1,9}}){PLACEHOLDER_CLOSE})")
+
+
+class Answer(NamedTuple):
+    """The values of a question. `order` has the pieces of a text with statements, as they are shown."""
+
+    placeholders: Sequence[Placeholder]
+    order: Sequence[int] | None
+    size: int
+
+
+class Question:
+    """A template that is rendered for others; without an `answer`, those are rendered whole.
+
+    `each` has the additional values that it uses; then it is asked for one text only.
+    """
+
+    __slots__ = ("answer", "each", "has_statements", "is_open", "text")
+
+    def __init__(self, text: str, each: Mapping[str, Any] | None, *, has_statements: bool) -> None:
+        self.text = text
+        self.each = each
+        self.has_statements = has_statements
+        self.is_open = True
+        self.answer: Answer | None = None
+
+    def close(self, data: Any = None) -> None:
+        """Take the renderer's answer; None if there is none. Raises for invalid data."""
+        self.answer = self._answer(data)
+        self.is_open = False
+
+    def _answer(self, data: Any) -> Answer | None:
+        if data is None:
+            return None
+        text = data["text"]
+        placeholders = [_placeholder(*slot) for slot in data["slots"]]
+        if self.has_statements:
+            order = _order(text, len(placeholders))
+            is_expected = order is not None
+        else:
+            order = None
+            is_expected = len(placeholders) == 1 and text == placeholder_of(0)
+        return Answer(placeholders, order, sum(map(_size, placeholders))) if is_expected else None
+
+
+class Holes(NamedTuple):
+    """A text with holes and its questions: one for each of its holes, or else one for all of its tags.
+
+    `pieces` are data and tags in turn.
+    """
+
+    pieces: Sequence[str]
+    questions: Sequence[Question]
+
+    @property
+    def are_open(self) -> bool:
+        return any(question.is_open for question in self.questions)
+
+    def filled(self, file: str, via: tuple[str, ...]) -> HoleText | None:
+        """Return the text with its answers; None if it must be rendered whole."""
+        answers = [question.answer for question in self.questions if question.answer]
+        if len(answers) < len(self.questions):
+            return None
+        placeholders = [placeholder for answer in answers for placeholder in answer.placeholders]
+        order = answers[0].order
+        if order is None:
+            pieces = list(self.pieces)
+            pieces[1::2] = map(placeholder_of, range(len(placeholders)))
+        else:
+            shown = self._shown(order)
+            if shown is None:
+                return None
+            pieces = shown
+        return HoleText("".join(pieces), placeholders, file, via, self.pieces, order)
+
+    @property
+    def size(self) -> int:
+        """The size of the values, as if they were written in the text."""
+        return sum(question.answer.size for question in self.questions if question.answer)
+
+    def _shown(self, order: Sequence[int]) -> list[str] | None:
+        """Return the pieces that the statements show; None if these are too long, or not of this text."""
+        if max(order, default=0) >= len(self.pieces):
+            return None
+        numbers = iter(range(len(order)))
+        shown = [placeholder_of(next(numbers)) if at % 2 else self.pieces[at] for at in order]
+        size = sum(map(len, shown))
+        return shown if size <= MAX_TEXT or size <= sum(map(len, self.pieces)) else None
+
+
+class Questions:
+    """The questions of a run, each asked once. `unsent` are those that were not sent yet."""
+
+    def __init__(self) -> None:
+        self._shared: dict[str, Question] = {}
+        self.unsent: list[Question] = []
+
+    def of(self, text: str, each: Mapping[str, Any] | None) -> Holes | None:
+        """Return the holes of a text; None if it must be rendered whole."""
+        pieces = _pieces(text)
+        if pieces is None:
+            return None
+        tags = pieces[1::2]
+        if all("{{" in tag for tag in tags):
+            known = {} if each else self._shared
+            return Holes(pieces, [known.get(tag) or self._expression(tag, each) for tag in tags])
+        if len(tags) > MAX_TAGS:
+            return None
+        return Holes(pieces, [self._question(_without_data(pieces), each, has_statements=True)])
+
+    def _expression(self, tag: str, each: Mapping[str, Any] | None) -> Question:
+        # Spaces, and `-` that removes them around the tag, are not part of it.
+        expression = tag.strip()[2:-2].removeprefix("-").removesuffix("-").strip()
+        question = self._question(f"{{{{ {expression} }}}}", each)
+        if not question.each:
+            self._shared[tag] = question
+        return question
+
+    def _question(
+        self, text: str, each: Mapping[str, Any] | None, *, has_statements: bool = False
+    ) -> Question:
+        if each and any(name in text for name in each):
+            question = Question(text, each, has_statements=has_statements)
+        elif known := self._shared.get(text):
+            return known
+        else:
+            question = self._shared[text] = Question(text, None, has_statements=has_statements)
+        if _DOUBTFUL.search(text):
+            question.close()
+        else:
+            self.unsent.append(question)
+        return question
+
+
+def groups(questions: Iterable[Question]) -> Iterator[list[Question]]:
+    """Yield the questions in groups that can be rendered together: expressions with the same values."""
+    group: list[Question] = []
+    for question in questions:
+        if group and (
+            question.has_statements or group[0].has_statements or group[0].each is not question.each
+        ):
+            yield group
+            group = []
+        group.append(question)
+    if group:
+        yield group
+
+
+def _pieces(text: str) -> list[str] | None:
+    """Return data and tags in turn; None without tags, or if it is not certain that Jinja sees the same ones."""
+    if (not text.isascii() and reserved.RESERVED.search(text)) or reserved.ESCAPED.search(text):
+        return None
+    text = with_newlines(text)
+    pieces: list[str] = _TAG.split(text)
+    if None in pieces or len(pieces) == 1:
+        return None
+    if _REMOVES_BEFORE.search(text):
+        for number in range(1, len(pieces), 2):
+            if _REMOVES_BEFORE.match(pieces[number]):
+                data = pieces[number - 1].rstrip()
+                # The removed spaces are part of the tag.
+                pieces[number] = pieces[number - 1][len(data) :] + pieces[number]
+                pieces[number - 1] = data
+    return pieces
+
+
+def _without_data(pieces: Sequence[str]) -> str:
+    """Return the tags, with the number of each piece in place of its data, and before each expression."""
+    written = []
+    for number, piece in enumerate(pieces):
+        if number % 2 == 0:
+            written.append(f"{number};" if piece else "")
+        elif "{{" in piece:
+            written.append(f"{number}:{piece}")
+        elif "{%" in piece:
+            written.append(piece)
+    return "".join(written)
+
+
+def _order(text: str, holes: int) -> tuple[int, ...] | None:
+    """Return the numbers of the pieces in an answer; None if it is no answer to `_without_data`."""
+    order: list[int] = []
+    end, filled = 0, 0
+    for shown in _SHOWN.finditer(text):
+        number, placeholder = int(shown[1]), shown[2]
+        if shown.start() != end or (number % 2 == 1) != (placeholder == str(filled)):
+            return None
+        order.append(number)
+        end, filled = shown.end(), filled + number % 2
+    return tuple(order) if end == len(text) and filled == holes else None
+
+
+def _placeholder(value: Any, text: Any, names: Any) -> Placeholder:
+    if not (text is None or isinstance(text, str)) or not isinstance(names, list):
+        raise TypeError("not a placeholder")
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("not names")
+    return Placeholder(value, text, names=names)
+
+
+def _size(placeholder: Placeholder) -> int:
+    value, text = placeholder.value, placeholder.text or ""
+    return len(text) + len(value if isinstance(value, str) else json.dumps(value))
