@@ -24,9 +24,12 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deployer.model import Location
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deployer.model import Location
 
 
 class Exit(IntEnum):
