@@ -39,7 +39,7 @@ from deployer.project.load import find as find_project
 from deployer.project.load import load as load_project
 from deployer.project.target import Polling, Target
 from deployer.project.values import template_values, value_layers
-from deployer.report import findings, text
+from deployer.report import text
 from deployer.report.terminal import err
 from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
@@ -174,7 +174,9 @@ def require_valid(loaded: LoadedProject, *, show_warnings: bool = False) -> None
     """Raise InvalidInput when any manifest has an error."""
     if _errors(loaded.problems):
         raise InvalidInput(loaded.problems, loaded.project.folder)
-    if show_warnings:
+    if show_warnings and loaded.problems:
+        from deployer.report import findings
+
         for line in findings.text(findings.for_one_target(loaded.problems), in_full=()):
             err(line)
 

@@ -6,17 +6,20 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from deployer.clock import Clock
 from deployer.cloud.credentials import AccessKey, Credential, Password, ResolvedCredential, Token
 from deployer.cloud.exchange import Auth, Request
-from deployer.cloud.iam import Iam, IamToken
 from deployer.cloud.signing import DATE_FORMAT, authorization, canonical_query
 from deployer.cloud.transport import Transport
 from deployer.errors import ApiError, NotSent, RequestFailed, UsageError
 from deployer.project.load import PROJECT_FILE
 from deployer.project.target import Target
+
+if TYPE_CHECKING:
+    from deployer.cloud.iam import Iam, IamToken
 
 # A token is renewed this many seconds before it expires: longer than one request takes.
 _BEFORE_END = 600.0
@@ -151,4 +154,6 @@ def _auth(credential: Token | AccessKey, project_id: str, clock: Clock) -> Auth:
 
 
 def _iam(target: Target, found: ResolvedCredential, transport: Transport) -> Iam:
+    from deployer.cloud.iam import Iam  # on use: a token for a known project needs none of it
+
     return Iam(transport, target.endpoints.get("iam") or found.iam or target.endpoint("iam"))
