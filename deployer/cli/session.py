@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployer.cli.options import Options, inside, selector
-from deployer.cli.state_folder import require_own_state, state_folder
-from deployer.clock import StopSignal
 from deployer.documents.budget import Budget
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.invocation import Invocation
@@ -46,6 +44,7 @@ from deployer.secrets.store import Secrets
 
 if TYPE_CHECKING:
     from deployer.apply.history import History
+    from deployer.clock import StopSignal
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
     from deployer.planning.ownership import LiveValues, OwnershipRules
@@ -193,6 +192,7 @@ def connected(
     Values of `secrets` never appear in its errors. `stop_signal` ends its waits. `before_write` is called just
     before each write is sent, and raises NotSent if it must not be.
     """
+    from deployer.cli.state_folder import require_own_state, state_folder
     from deployer.clock import Clock
     from deployer.cloud.auth import LOCAL, AuthContext, sign_in
     from deployer.cloud.client import Client

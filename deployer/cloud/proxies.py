@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from urllib.parse import unquote
 
 from urllib3.exceptions import LocationParseError
-from urllib3.util import make_headers, parse_url
+from urllib3.util import Url, make_headers, parse_url
 
 from deployer.cloud.exchange import UnfitRequest
 from deployer.cloud.hosts import Address, is_loopback
@@ -36,12 +36,14 @@ def proxy_of(address: Address) -> str:
 def proxy_headers(proxy: str) -> dict[str, str]:
     """Return the headers for the proxy itself: its user and password. Raises UnfitRequest."""
     try:
-        user, _, password = (parse_url(proxy).auth or "").partition(":")
-        if not user or not password:
-            return {}
-        return dict(make_headers(proxy_basic_auth=f"{unquote(user)}:{unquote(password)}"))
+        parts = parse_url(proxy)
+        user, _, password = (parts.auth or "").partition(":")
+        headers = make_headers(proxy_basic_auth=f"{unquote(user)}:{unquote(password)}")
     except (LocationParseError, UnicodeError):  # whose messages have the password
-        raise UnfitRequest("the URL of the configured proxy is invalid") from None
+        parts, headers = Url(), {}
+    if not parts.host:
+        raise UnfitRequest("the URL of the configured proxy is invalid")
+    return dict(headers) if user and password else {}
 
 
 def _is_local(address: Address) -> bool:
@@ -62,7 +64,7 @@ def _is_exempt(host: str, port: int) -> bool:
 
 
 def _contains(entry: str, address: IPv4Address) -> bool:
-    if not entry.partition("/")[2].isdecimal():
+    if not entry.partition("/")[2].lstrip("0").isdecimal():  # 0 is no network, as it would be all of them
         return False
     try:
         return address in IPv4Network(entry, strict=False)

@@ -98,6 +98,17 @@ def create(client: Client) -> str:
     return client.create(KINDS["SparkBatch"], "alpha", SPECS["SparkBatch"])
 
 
+def test_the_proxy_alone_learns_its_password(
+    way: tuple[FaultProxy, ConnectProxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, proxy = way
+    monkeypatch.setenv("https_proxy", proxy.url.replace("://", "://ann:p%40ss@"))
+    connected(service, Time(), {"HW_AUTH_TOKEN": TOKEN}).entries(KINDS["SparkBatch"], {})
+    assert "proxy-authorization: basic yw5uonbac3m=" in map(str.lower, proxy.headers)
+    assert not any("token" in line.lower() for line in proxy.headers)
+    assert not any(name.lower().startswith("proxy-") for call in service.calls for name in call.headers)
+
+
 def test_a_proxy_that_is_gone(way: tuple[FaultProxy, ConnectProxy], monkeypatch: pytest.MonkeyPatch) -> None:
     service, _ = way
     with ConnectProxy() as gone:
