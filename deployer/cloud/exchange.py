@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 class UnfitRequest(OSError):
@@ -13,12 +13,12 @@ class UnfitRequest(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request: the URL and the bytes that are sent, and so the ones that are signed."""
+    """A request: the URL and the bytes that are sent, and so the ones that are signed. It may contain a credential."""
 
     method: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes | None = None
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         return replace(self, headers={**self.headers, **headers})
@@ -30,8 +30,8 @@ class RawResponse:
 
     status: int
     reason: str
-    headers: Mapping[str, str]
-    content: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
     request: Request
 
 

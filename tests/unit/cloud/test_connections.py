@@ -11,6 +11,7 @@ import pytest
 
 from deployer.cloud.auth import LOCAL
 from deployer.cloud.connections import Connections
+from deployer.cloud.exchange import RawResponse, Request
 from deployer.cloud.hosts import hosts, prepared
 from deployer.cloud.transport import Call, Transport
 from deployer.errors import NotSent
@@ -131,3 +132,11 @@ def test_a_folder_of_certificates_and_those_of_certifi(monkeypatch: pytest.Monke
         assert context.check_hostname
         assert context.verify_mode.name == "CERT_REQUIRED"
         assert bool(context.get_ca_certs()) == (not bundle)  # those of a folder are read when they are needed
+
+
+def test_a_request_does_not_show_what_it_contains() -> None:
+    request = Request("POST", "https://x", {"X-Auth-Token": "sentinel"}, b"sentinel")
+    assert (
+        "sentinel"
+        not in f"{request!r} {RawResponse(200, '', {'X-Subject-Token': 'sentinel'}, b'', request)!r}"
+    )
