@@ -20,13 +20,15 @@ Errors are raised or collected where they happen; only `cli.run` turns them into
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deployer.model import Location
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deployer.model import Location
 
 
 class Exit(IntEnum):
@@ -201,8 +203,10 @@ class ResponseTimeout(ResponseLost):
 
 def similar(word: str, known: Sequence[str]) -> str:
     """Return `; did you mean 'x'?` for the end of a message; empty if no known word is similar."""
+    from difflib import get_close_matches  # on use: only a mistake needs it
+
     folded = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5)
+    close = get_close_matches(word.casefold(), folded, n=1, cutoff=0.5)
     return f"; did you mean '{folded[close[0]]}'?" if close else ""
 
 

@@ -1,4 +1,7 @@
-"""The command line: one module per verb, loaded on use. Only here errors become exit codes."""
+"""The command line: one module per verb, loaded on use. Only here errors become exit codes.
+
+`--help` needs click alone, so that nothing else is imported before it is used.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,6 @@ from deployer import __version__
 from deployer.cli.examples import examples
 from deployer.cli.options import common_options
 from deployer.errors import DeployerError, Exit, InvalidInput
-from deployer.escape import log_lines
-from deployer.report import text
 from deployer.report.terminal import err, prepare
 
 VERBS: Mapping[str, str] = {
@@ -102,6 +103,8 @@ def run(arguments: Sequence[str]) -> int:
         _report(error)
         return error.exit_code
     except DeployerError as error:
+        from deployer.report import text
+
         err(text.error(str(error)))
         return error.exit_code
     return result if isinstance(result, int) else Exit.DONE
@@ -109,6 +112,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _show(error: click.ClickException) -> None:
     """Show an error of click's, which has the arguments as they were given."""
+    from deployer.escape import log_lines
+
     shown = io.StringIO()
     error.show(shown)
     for line in log_lines(shown.getvalue()):

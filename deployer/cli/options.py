@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deployer.errors import UsageError, nearest
-from deployer.model import Job
-from deployer.project.target import seconds
 
 if TYPE_CHECKING:
+    from deployer.model import Job
     from deployer.planning.ownership import LiveValues
 
 SELECTORS = ("kind", "name", "label.KEY")
@@ -101,6 +100,8 @@ limit_option = click.option(
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """Convert a time such as 30s, 5m or 1h."""
+    from deployer.project.target import seconds
+
     try:
         return None if value is None else seconds(value)
     except ValueError:

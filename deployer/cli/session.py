@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployer.cli.options import Options, inside, selector
-from deployer.cli.state_folder import require_own_state, state_folder
-from deployer.clock import StopSignal
 from deployer.documents.budget import Budget
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.invocation import Invocation
@@ -39,13 +37,14 @@ from deployer.project.load import find as find_project
 from deployer.project.load import load as load_project
 from deployer.project.target import Polling, Target
 from deployer.project.values import template_values, value_layers
-from deployer.report import findings, text
+from deployer.report import text
 from deployer.report.terminal import err
 from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
 if TYPE_CHECKING:
     from deployer.apply.history import History
+    from deployer.clock import StopSignal
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
     from deployer.planning.ownership import LiveValues, OwnershipRules
@@ -181,7 +180,9 @@ def require_valid(loaded: LoadedProject, *, show_warnings: bool = False) -> None
     """Raise InvalidInput when any manifest has an error."""
     if _errors(loaded.problems):
         raise InvalidInput(loaded.problems, loaded.project.folder)
-    if show_warnings:
+    if show_warnings and loaded.problems:
+        from deployer.report import findings
+
         for line in findings.text(findings.for_one_target(loaded.problems), in_full=()):
             err(line)
 
@@ -198,6 +199,7 @@ def connected(
     Values of `secrets` never appear in its errors. `stop_signal` ends its waits. `before_write` is called just
     before each write is sent, and raises NotSent if it must not be.
     """
+    from deployer.cli.state_folder import require_own_state, state_folder
     from deployer.clock import Clock
     from deployer.cloud.auth import LOCAL, AuthContext, sign_in
     from deployer.cloud.client import Client

@@ -1,42 +1,43 @@
-"""Credentials -> requests' AuthBase, one for each authentication method."""
+"""Credentials -> headers of requests, by one class for each authentication method."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from requests import PreparedRequest, Response
-from requests.auth import AuthBase
 
 from deployer.clock import Clock
 from deployer.cloud.credentials import AccessKey, Credential, Password, ResolvedCredential, Token
-from deployer.cloud.iam import Iam, IamToken
+from deployer.cloud.exchange import Auth, Request
 from deployer.cloud.signing import DATE_FORMAT, authorization, canonical_query
 from deployer.cloud.transport import Transport
 from deployer.errors import ApiError, NotSent, RequestFailed, UsageError
 from deployer.project.load import PROJECT_FILE
 from deployer.project.target import Target
 
+if TYPE_CHECKING:
+    from deployer.cloud.iam import Iam, IamToken
+
 # A token is renewed this many seconds before it expires: longer than one request takes.
 _BEFORE_END = 600.0
 
+_TOKEN = "X-Auth-Token"  # noqa: S105 - the name of a header
 
-class TokenAuth(AuthBase):
+
+class TokenAuth(Auth):
     """Authentication with a token that was obtained elsewhere."""
 
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers["X-Auth-Token"] = self._token
-        return request
+    def authenticated(self, request: Request) -> Request:
+        return request.with_headers({_TOKEN: self._token})
 
 
-class PasswordAuth(AuthBase):
+class PasswordAuth(Auth):
     """Authentication with tokens of `fetch`, renewed before they expire; a rejected one is renewed once.
 
     Writes are also repeated after a 401: the gateway checks the token before it forwards a request, so
@@ -51,10 +52,11 @@ class PasswordAuth(AuthBase):
         self._until = 0.0
         self._refusal: NotSent | None = None
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers["X-Auth-Token"] = self.token().value
-        request.register_hook("response", self._renewed)  # type: ignore[no-untyped-call]
-        return request
+    def authenticated(self, request: Request) -> Request:
+        return request.with_headers({_TOKEN: self.token().value})
+
+    def renewed(self, request: Request) -> Request:
+        return request.with_headers({_TOKEN: self.token(rejected=request.headers[_TOKEN]).value})
 
     def token(self, *, rejected: str = "") -> IamToken:
         """Return the token; a new one if it is about to expire or is `rejected`. Raises NotSent."""
@@ -81,18 +83,8 @@ class PasswordAuth(AuthBase):
         # Raised outside of `except`: the request itself was never sent, so the login error is not its cause.
         raise failure
 
-    def _renewed(self, response: Response, **options: Any) -> Response:
-        if response.status_code != 401:
-            return response
-        retried = response.request.copy()
-        retried.headers["X-Auth-Token"] = self.token(rejected=str(retried.headers["X-Auth-Token"])).value
-        response.content  # noqa: B018 - read, so that its connection can be reused
-        response.close()
-        renewed: Response = response.connection.send(retried, **options)
-        return renewed
 
-
-class SigningAuth(AuthBase):
+class SigningAuth(Auth):
     """Authentication by signing."""
 
     def __init__(self, key: AccessKey, project_id: str = "", clock: Clock | None = None) -> None:
@@ -100,10 +92,11 @@ class SigningAuth(AuthBase):
         self._project_id = project_id
         self._clock = clock or Clock()
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        parts = urlsplit(str(request.url))
-        url = parts._replace(query=canonical_query(parts.query)).geturl()
-        request.url = url  # the URL that is sent must be the signed one
+    def authenticated(self, request: Request) -> Request:
+        parts = urlsplit(request.url)
+        url = parts._replace(
+            query=canonical_query(parts.query)
+        ).geturl()  # the URL that is sent must be the signed one
         body = request.body or b""
         signed = {
             "Host": parts.netloc,
@@ -114,25 +107,17 @@ class SigningAuth(AuthBase):
         if self._key.security_token:
             signed["X-Security-Token"] = self._key.security_token
         if body:
-            signed["Content-Type"] = str(request.headers["Content-Type"])
+            signed["Content-Type"] = request.headers["Content-Type"]
         # The other headers are left unsigned: a proxy may change them.
-        request.headers.update(signed)
-        request.headers["Authorization"] = authorization(
-            self._key.ak,
-            self._key.sk,
-            str(request.method),
-            url,
-            signed,
-            body.encode() if isinstance(body, str) else body,
-        )
-        return request
+        signature = authorization(self._key.ak, self._key.sk, request.method, url, signed, body)
+        return replace(request, url=url).with_headers({**signed, "Authorization": signature})
 
 
 @dataclass(frozen=True, slots=True)
 class AuthContext:
     """The authentication for a target, its credential and its project."""
 
-    auth: AuthBase
+    auth: Auth
     project_id: str
     credential: Credential | None = None
 
@@ -162,11 +147,13 @@ def sign_in(target: Target, found: ResolvedCredential, transport: Transport) -> 
     return AuthContext(_auth(credential, project_id, transport.clock), project_id, credential)
 
 
-def _auth(credential: Token | AccessKey, project_id: str, clock: Clock) -> AuthBase:
+def _auth(credential: Token | AccessKey, project_id: str, clock: Clock) -> Auth:
     if isinstance(credential, Token):
         return TokenAuth(credential.value)
     return SigningAuth(credential, project_id, clock)
 
 
 def _iam(target: Target, found: ResolvedCredential, transport: Transport) -> Iam:
+    from deployer.cloud.iam import Iam  # on use: a token for a known project needs none of it
+
     return Iam(transport, target.endpoints.get("iam") or found.iam or target.endpoint("iam"))

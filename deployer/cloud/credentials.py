@@ -7,7 +7,6 @@ The variables are those of huaweicloudsdkcore (`auth/provider.py`), of the provi
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -316,6 +315,8 @@ def _is_file(file: Path) -> bool:
 
 def _section(file: Path, shown: str) -> Mapping[str, str]:
     """Return the section of the credentials file, without interpolation. Raises DeployerError."""
+    import configparser  # on use: most credentials are in the environment
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(file.read_text(encoding="utf-8"))

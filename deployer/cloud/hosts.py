@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from requests import Request, RequestException
+from urllib3.util import parse_url
 
 from deployer.errors import UsageError
 from deployer.kinds import KINDS
@@ -28,6 +28,8 @@ _PORTS = {"https": 443, "http": 80}
 _HOST = r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]"
 # All parsers read the same host from such a URL: no user, no escapes, no trailing dot.
 _URL = re.compile(rf"(https?)://({_HOST})(?::([0-9]{{1,5}}))?(?=[/?]|\Z)")
+_ESCAPE = re.compile("%([0-9A-F]{2})")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ENTRY = re.compile(rf"(?:(https?)://)?({_HOST})(?::([0-9]{{1,5}}))?/?")
 
 
@@ -43,6 +45,13 @@ class Address(NamedTuple):
         """The address as an entry of `VARIABLE`."""
         port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
         return f"{'http://' if self.scheme == 'http' else ''}{self.host}{port}"
+
+
+class Prepared(NamedTuple):
+    """A URL as it is sent, and where it leads."""
+
+    url: str
+    address: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +71,14 @@ class Hosts:
 
         `own_ca`: the server would be verified against certificates of the project.
         """
-        address = address_of(url)
+        address = prepared(url).address
+        self.permit(service, address, own_ca=own_ca)
+        return address
+
+    def permit(self, service: str, address: Address, *, own_ca: bool = False) -> None:
+        """Raise UsageError if nothing may be sent to `address`."""
         if is_loopback(address.host) or address in self.allowed:
-            return address
+            return
         if address.scheme != "https":
             raise UsageError(
                 f"http://{address.host} must use https because requests carry credentials; "
@@ -80,7 +94,6 @@ class Hosts:
                 f"caFile is not accepted for {address.host}, an endpoint of the vendor; remove it, or set "
                 "REQUESTS_CA_BUNDLE outside the repository"
             )
-        return address
 
 
 def hosts(environment: Mapping[str, str]) -> Hosts:
@@ -112,18 +125,38 @@ def ca_file(folder: Path, target: Target) -> Path | None:
     return file
 
 
-def address_of(url: str) -> Address:
-    """Return where a request to `url` is sent; raises UsageError if that is not certain."""
+def prepared(url: str) -> Prepared:
+    """Return a URL as it is sent, and where it leads; raises UsageError if that is not certain."""
     try:
-        # As requests will send it: it may normalize what it is given.
-        prepared = str(Request("GET", url).prepare().url)
-    except (RequestException, ValueError):
-        prepared = ""
-    match = _URL.match(prepared)
+        normal = _normalized(url)
+    except ValueError:
+        normal = ""
+    match = _URL.match(normal)
     if not match:
         raise UsageError(f"{redacted(url)} is not a URL of the form https://host:port")
     scheme, host, port = match.groups()
-    return Address(scheme, host, int(port or _PORTS[scheme]))
+    return Prepared(normal, Address(scheme, host, int(port or _PORTS[scheme])))
+
+
+def _normalized(url: str) -> str:
+    """Return a URL with its host in lower case and in ASCII, and nothing escaped that need not be.
+
+    Empty if it has no host. A fragment is left out. Raises ValueError.
+    """
+    parts = parse_url(url.lstrip())
+    if not parts.scheme or not parts.host:
+        return ""
+    user = f"{parts.auth}@" if parts.auth else ""
+    port = f":{parts.port}" if parts.port else ""
+    query = "" if parts.query is None else f"?{parts.query}"
+    path = _ESCAPE.sub(_unescaped, f"{parts.path or '/'}{query}")
+    return f"{parts.scheme}://{user}{parts.host}{port}{path}"
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """Return the character of an escape that does not need it, such as %7E, or the escape."""
+    character = chr(int(escape[1], 16))
+    return character if character in _UNRESERVED else escape[0]
 
 
 def is_loopback(host: str) -> bool:

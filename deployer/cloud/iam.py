@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from requests import PreparedRequest
-from requests.auth import AuthBase
-
 from deployer.cloud.credentials import Credential, Password
+from deployer.cloud.exchange import Auth, Request
 from deployer.cloud.responses import server_date
 from deployer.cloud.transport import Call, Transport
 from deployer.errors import ResponseLost, UsageError
@@ -32,10 +30,10 @@ class IamToken:
     project_id: str
 
 
-class NoAuth(AuthBase):
-    """No authentication; keeps requests from looking for credentials in .netrc."""
+class NoAuth(Auth):
+    """No authentication, for a request whose body has the credential."""
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+    def authenticated(self, request: Request) -> Request:
         return request
 
 
@@ -78,7 +76,7 @@ class Iam:
             raise ResponseLost(f"{response.request_line}: the response has no project token")
         return IamToken(value, _seconds(response.value, response.headers), str(project_id))
 
-    def project_id(self, name: str, auth: AuthBase, credential: Credential) -> str:
+    def project_id(self, name: str, auth: Auth, credential: Credential) -> str:
         """Return the id of the named project. Raises ApiError; UsageError if there is not exactly one."""
         query = {"name": name}
         call = Call("iam", self.base, "GET", "/v3/projects", auth, query, credential=credential)

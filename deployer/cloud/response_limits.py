@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPResponse
 from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import DecodeError
 
 # The gateway ends a request after about two minutes; the rest is for the transfer.
 RESPONSE_SECONDS = 180
@@ -41,41 +41,13 @@ class ResponseTooLarge(OSError):
     """A response of more than MAX_MEGABYTES, or of far more values than any job list."""
 
 
-class LimitedAdapter(HTTPAdapter):
-    """An adapter of `requests` that reads every response within the limits. `now` counts seconds.
-
-    `before_send` is called just before a request is sent, also before one that is repeated after a login.
-    """
-
-    def __init__(self, now: Callable[[], float], before_send: Callable[[], object]) -> None:
-        super().__init__()
-        self._before_send = before_send
-        self._connections = _connections(now)
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        """Return the pool for a request, whose connections limit their responses."""
-        pool: Any = super().get_connection_with_tls_context(*args, **options)
-        pool.ConnectionCls = self._connections[pool.scheme]
-        return pool
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        """Send a request and read the whole response. Raises OSError."""
-        self._before_send()
-        response = super().send(request, *args, **{**options, "stream": True})
-        try:
-            response._content = _read(response)  # as its own `content` does, but limited
-        except BaseException:
-            response.close()
-            raise
-        return response
-
-
-def _read(response: requests.Response) -> bytes:
+def read_limited(response: BaseHTTPResponse) -> bytes:
+    """Return the decoded body of a response. Raises HTTPError, and OSError for one beyond the limits."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in _ENCODINGS:
-        raise requests.exceptions.ContentDecodingError(f"encoding {encoding!r}")
+        raise DecodeError(f"encoding {encoding!r}")
     content = bytearray()
-    for piece in response.iter_content(_PIECE):
+    for piece in response.stream(_PIECE, decode_content=True):
         content += piece
         if len(content) > _MAX_BYTES:
             raise ResponseTooLarge
@@ -84,8 +56,8 @@ def _read(response: requests.Response) -> bytes:
     return bytes(content)
 
 
-def _connections(now: Callable[[], float]) -> Mapping[str, type[HTTPConnection]]:
-    """Return the classes of connections whose responses are limited, by scheme."""
+def limited_pools(now: Callable[[], float]) -> Mapping[str, type[HTTPConnectionPool]]:
+    """Return the classes of pools whose connections limit their responses, by scheme. `now` counts seconds."""
 
     class Limited(HTTPResponse):
         def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
@@ -98,7 +70,13 @@ def _connections(now: Callable[[], float]) -> Mapping[str, type[HTTPConnection]]
     class Encrypted(HTTPSConnection):
         response_class = Limited
 
-    return {"http": Plain, "https": Encrypted}
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    return {"http": PlainPool, "https": EncryptedPool}
 
 
 class _Source(io.RawIOBase):

@@ -15,18 +15,22 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import requests
 from urllib3.exceptions import (
     ConnectTimeoutError,
+    DecodeError,
     InvalidHeader,
+    LocationValueError,
     NameResolutionError,
     NewConnectionError,
     ProxyError,
     ReadTimeoutError,
+    SSLError,
 )
 
+from deployer.cloud.connections import CONNECT_SECONDS, READ_SECONDS
 from deployer.cloud.credentials import Credential
 from deployer.cloud.error_codes import Hint, find_hint
+from deployer.cloud.exchange import RawResponse, UnfitRequest
 from deployer.cloud.response_limits import (
     MAX_MEGABYTES,
     RESPONSE_SECONDS,
@@ -40,8 +44,6 @@ from deployer.kinds.kind import get_path
 from deployer.secrets import redact
 from deployer.secrets.scrub import MASK
 
-CONNECT_SECONDS = 10
-READ_SECONDS = 120  # the gateway ends a request after about two minutes
 MAX_MESSAGE = 500
 
 # Statuses of a gateway whose backend may have executed the request nevertheless.
@@ -100,19 +102,16 @@ class Reader:
     scrub: Callable[[str], str]
     credential: Credential | None = None
 
-    def read(
-        self, response: requests.Response, request_line: str, *, bodiless: bool = False
-    ) -> Response | Failure:
+    def read(self, response: RawResponse, request_line: str, *, bodiless: bool = False) -> Response | Failure:
         """Return the response as data, or the failure that its status and error code mean.
 
         `bodiless`: a successful response may have no body.
         """
         try:
-            # Not response.json(): with simplejson installed it would parse by other rules.
             value: Any = json.loads(response.content)
         except (ValueError, RecursionError):
             value = None
-        status, headers = response.status_code, response.headers
+        status, headers = response.status, response.headers
         request_id = next(filter(None, map(headers.get, _REQUEST_IDS)), None) or get_path(value, "request_id")
         request_id = self._safe_message(str(request_id), response) if request_id else ""
         request_line = f"{request_line}: HTTP {status}" + (
@@ -144,18 +143,18 @@ class Reader:
             lost or _may_be_executed(status, hint),
         )
 
-    def _safe_message(self, message: str, response: requests.Response) -> str:
+    def _safe_message(self, message: str, response: RawResponse) -> str:
         """Return a message of a service, shortened and without credentials that it may repeat."""
         length = len(message)
         for name in ("X-Auth-Token", "X-Security-Token", "Authorization"):
             if value := response.request.headers.get(name):
-                message = message.replace(str(value), MASK)
+                message = message.replace(value, MASK)
         message = redact.redacted(self.scrub(message)[: 20 * MAX_MESSAGE])
         return message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}... ({length} characters)"
 
-    def _advice(self, response: requests.Response) -> str:
+    def _advice(self, response: RawResponse) -> str:
         """Return a hint for responses about authentication."""
-        status = response.status_code
+        status = response.status
         if 300 <= status < 400:
             return "redirects are not followed because requests carry credentials"
         if status not in {401, 403}:
@@ -190,13 +189,13 @@ def _may_be_executed(status: int, hint: Hint) -> bool:
     return hint.may_be_executed or inside or status in _DOUBTFUL_STATUSES
 
 
-def _clock_skew(response: requests.Response) -> str:
+def _clock_skew(response: RawResponse) -> str:
     """Describe the clock skew of a signature that was rejected for its date; empty if there is none."""
     signed = response.request.headers.get("X-Sdk-Date")
     date = server_date(response.headers)
     if signed is None or date is None:
         return ""
-    ours = datetime.strptime(str(signed), DATE_FORMAT).replace(tzinfo=UTC)
+    ours = datetime.strptime(signed, DATE_FORMAT).replace(tzinfo=UTC)
     seconds = (ours - date).total_seconds()
     if abs(seconds) <= _SIGNATURE_SECONDS:
         return ""
@@ -243,8 +242,8 @@ _NOT_SENT: tuple[tuple[type[BaseException], str, Retryable], ...] = (
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 
 
-def transport_failure(error: OSError, request_line: str) -> Failure:
-    """Convert an exception of `requests` to a Failure."""
+def transport_failure(error: Exception, request_line: str) -> Failure:
+    """Convert an exception of `Connections.send` to a Failure."""
     causes = list(_causes(error))
     error_type, words, retryable = _not_sent(causes) or _lost(causes) or _unfit(error) or _BROKEN
     return Failure(error_type, f"{request_line}: {words}", retryable)
@@ -275,27 +274,19 @@ _TOO_SLOW = f"the response was not complete within {RESPONSE_SECONDS} s"
 _TOO_LARGE = f"the response is too large (more than {MAX_MEGABYTES} MB, or too many values)"
 _NO_TLS = "the TLS connection failed; is this an https server?"
 
+# The meaning of any other error.
+_BROKEN: _Meaning = (ResponseLost, "connection closed before the response was complete", Retryable.READ)
+
 # The causes after which a request may have been executed. The header is one of the response: an error in our own has no
 # such cause.
 _LOST: tuple[tuple[type[BaseException], type[ApiError], str, Retryable], ...] = (
     (ResponseTooLarge, ResponseLost, _TOO_LARGE, Retryable.NEVER),
     (ResponseTooSlow, ResponseTimeout, _TOO_SLOW, Retryable.NEVER),
     (InvalidHeader, ResponseLost, "invalid response headers", Retryable.READ),
-    (
-        requests.exceptions.ContentDecodingError,
-        ResponseLost,
-        "the response cannot be decoded",
-        Retryable.READ,
-    ),
+    (DecodeError, ResponseLost, "the response cannot be decoded", Retryable.READ),
     (ReadTimeoutError, ResponseTimeout, f"no response within {READ_SECONDS} s", Retryable.READ),
-    (requests.exceptions.SSLError, ResponseLost, _NO_TLS, Retryable.NEVER),
-)
-
-# The meaning of any other error of `requests`.
-_BROKEN: _Meaning = (
-    ResponseLost,
-    "connection closed before the response was complete",
-    Retryable.READ,
+    (ProxyError, *_BROKEN),
+    (SSLError, ResponseLost, _NO_TLS, Retryable.NEVER),
 )
 
 
@@ -307,16 +298,15 @@ def _lost(causes: Sequence[BaseException]) -> _Meaning | None:
     return None
 
 
-def _unfit(error: OSError) -> _Meaning | None:
+def _unfit(error: Exception) -> _Meaning | None:
     """Return the meaning of an error in the request itself; None for others."""
-    unfit = isinstance(error, ValueError | requests.exceptions.InvalidJSONError)
-    if unfit or not isinstance(error, requests.RequestException):
+    if isinstance(error, UnfitRequest | LocationValueError):
         return NotSent, f"cannot send the request: {redact.redacted(str(error))}", Retryable.NEVER
     return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and its causes: requests keeps that of urllib3 in `args`, urllib3 in `reason`.
+    """Yield an exception and its causes, which urllib3 keeps in `args`, in `reason` or as `__cause__`.
 
     What was handled before, the `__context__`, is none of them.
     """

@@ -5,29 +5,27 @@ A write is retried only if it cannot have been executed.
 
 from __future__ import annotations
 
+import json
 import math
-import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import requests
-from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
 
 from deployer import __version__
 from deployer.clock import Clock
+from deployer.cloud.connections import Connections
 from deployer.cloud.credentials import Credential
-from deployer.cloud.hosts import Address, Hosts, is_loopback
+from deployer.cloud.exchange import Auth, RawResponse, Request, UnfitRequest
+from deployer.cloud.hosts import Address, Hosts, prepared
 from deployer.cloud.rate_limit import Throttle
-from deployer.cloud.response_limits import LimitedAdapter
 from deployer.cloud.responses import (
-    CONNECT_SECONDS,
-    READ_SECONDS,
     Failure,
     Reader,
     Response,
@@ -35,11 +33,16 @@ from deployer.cloud.responses import (
     transport_failure,
 )
 from deployer.cloud.retry import Backoff, Retryable
-from deployer.errors import NotSent, ResponseLost, UsageError
+from deployer.errors import NotSent, ResponseLost
 from deployer.project.target import Rate, Retry
 
 _REFUSED_LOGIN = {400, 401, 403}
-_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+_HEADERS = {
+    "User-Agent": f"deployer/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Call:
     base: str
     method: str
     path: str
-    auth: AuthBase
+    auth: Auth
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     write: bool = False
@@ -76,10 +79,7 @@ class _Usage:
 
 
 class Transport:
-    """The only access to the network. Close it, or use it as a context manager.
-
-    Certificates are always verified: against `ca_file`, REQUESTS_CA_BUNDLE or the certificates of certifi.
-    """
+    """The only access to the network. Close it, or use it as a context manager."""
 
     def __init__(
         self,
@@ -93,14 +93,15 @@ class Transport:
         note: Callable[[str], object] = str,
         before_write: Callable[[], object] = lambda: None,
     ) -> None:
-        """Open a session. `scrub` is applied to all text of a service, `note` receives messages about retries.
+        """Open no connection yet. `scrub` is applied to all text of a service, `note` receives messages about retries.
 
         `before_write` is called just before each write is sent, and raises NotSent if it must not be.
-        Requests are sent to `hosts` only, without them to the vendor's and this machine. Raises UsageError.
+        Requests are sent to `hosts` only, without them to the vendor's and this machine. Certificates are verified
+        against `ca_file`, if it is given. Raises UsageError.
         """
         self._hosts = hosts or Hosts()
         self._scrub = scrub
-        self._verify = _validated_ca_file(ca_file) if ca_file else True
+        self._own_ca = ca_file is not None
         self._rate = rate or Rate()
         self._retry = retry or Retry()
         self.clock = clock or Clock()
@@ -108,12 +109,8 @@ class Transport:
         self._before_write = before_write
         self._throttles: dict[str, Throttle] = {}
         self._full_since: dict[str, float] = {}
-        self._usage: dict[AuthBase, _Usage] = {}
-        self._session = _Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, LimitedAdapter(self.clock.monotonic, self._check_write))
-        accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
-        self._session.headers.update({"User-Agent": f"deployer/{__version__}", **accepted})
+        self._usage: dict[Auth, _Usage] = {}
+        self._connections = Connections(self.clock.monotonic, ca_file)
         self.server_time: datetime | None = None
         self._last = threading.local()
 
@@ -121,7 +118,7 @@ class Transport:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._session.close()
+        self._connections.drop()
 
     @property
     def request_id(self) -> str:
@@ -148,21 +145,7 @@ class Transport:
             self._note(f"{outcome.text}; retrying in {math.ceil(wait)} s")
             self.clock.sleep(wait)
 
-    @contextmanager
-    def _sending(self, call: Call) -> Iterator[None]:
-        """Note whether this thread sends a write. `auth` may send another request before it, for a token."""
-        before = getattr(self._last, "write", False)
-        self._last.write = call.write
-        try:
-            yield
-        finally:
-            self._last.write = before
-
-    def _check_write(self) -> None:
-        if self._last.write:
-            self._before_write()
-
-    def is_refused(self, auth: AuthBase) -> bool:
+    def is_refused(self, auth: Auth) -> bool:
         """Return whether a service has refused a credential: no further request is sent with it."""
         return auth in self._usage and self._usage[auth].refusal is not None
 
@@ -190,30 +173,16 @@ class Transport:
                 usage.is_tried = True
 
     def _once(self, call: Call) -> Response | Failure:
-        # Not requests' `params`: it encodes a blank as +, which is not valid in a signature.
+        # Not urlencode's own quoting: it encodes a blank as +, which is not valid in a signature.
         query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
-        # MRS requires it with every write, also with a kill, which has no body.
-        headers = {"Content-Type": "application/json"} if call.write and call.body is None else None
         throttle = self._throttles.setdefault(call.service, Throttle(self._rate, self.clock))
-        url = f"{call.base}{call.path}{query}"
         # Before `auth`, which adds the credential or requests a token.
-        address = self._hosts.check(call.service, url, own_ca=self._verify is not True)
-        # A proxy from the environment must not be used for a server on this machine.
-        proxies = {"http": "", "https": ""} if _is_local(address) else None
+        url, address = prepared(f"{call.base}{call.path}{query}")
+        self._hosts.permit(call.service, address, own_ca=self._own_ca)
         try:
-            with throttle.acquire(), self._sending(call):
-                response = self._session.request(
-                    call.method,
-                    url,
-                    json=call.body,
-                    headers=headers,
-                    auth=call.auth,  # always set, or requests would look for a password in .netrc
-                    timeout=(CONNECT_SECONDS, READ_SECONDS),
-                    allow_redirects=False,
-                    proxies=proxies,
-                    verify=self._verify,
-                )
-        except OSError as error:
+            with throttle.acquire():
+                response = self._exchange(call, url, address)
+        except (OSError, HTTPError) as error:
             outcome: Response | Failure = transport_failure(error, call.request_line)
         else:
             self.server_time = server_date(response.headers) or self.server_time
@@ -222,31 +191,35 @@ class Transport:
             )
         if isinstance(outcome, Failure) and outcome.error_type is ResponseLost:
             # The rest of a broken response may still arrive: the next request must not read it as its own.
-            for adapter in self._session.adapters.values():
-                adapter.close()
+            self._connections.drop()
         return outcome
 
+    def _exchange(self, call: Call, url: str, address: Address) -> RawResponse:
+        request = call.auth.authenticated(_request(call, url))
+        response = self._sent(call, request, address)
+        if response.status == 401 and (renewed := call.auth.renewed(request)):
+            response = self._sent(call, renewed, address)
+        return response
 
-class _Session(requests.Session):
-    """A session that follows no redirects."""
+    def _sent(self, call: Call, request: Request, address: Address) -> RawResponse:
+        if call.write:
+            self._before_write()
+        return self._connections.send(request, address)
 
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        return None
 
-
-def _validated_ca_file(ca_file: Path) -> str:
-    """Return the path of a file with certificates; raises UsageError if it has none."""
+def _request(call: Call, url: str) -> Request:
+    """Return the request of a call, without a credential. Raises UnfitRequest."""
     try:
-        ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        why = "contains no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise UsageError(f"invalid caFile {ca_file}: {why}") from None
-    return str(ca_file)
-
-
-def _is_local(address: Address) -> bool:
-    """Return whether an address is this machine's. A proxy may stand before its other addresses, but not see http."""
-    return address.host in _LOOPBACK or (address.scheme == "http" and is_loopback(address.host))
+        body = None if call.body is None else json.dumps(call.body, allow_nan=False).encode()
+    except ValueError as error:
+        raise UnfitRequest(str(error)) from error
+    headers = dict(_HEADERS)
+    # MRS requires it with every write, also with a kill, which has no body.
+    if call.write or body is not None:
+        headers["Content-Type"] = "application/json"
+    if call.method != "GET":
+        headers["Content-Length"] = str(len(body or b""))
+    return Request(call.method, url, headers, body)
 
 
 def _attempts_summary(failure: Failure, backoff: Backoff, retry: Retry) -> str:

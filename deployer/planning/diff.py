@@ -11,11 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deepdiff import DeepDiff
-
 from deployer.kinds.coerce import as_text
 from deployer.kinds.tables import Row, json_type
 from deployer.model import FieldChange, Path, Spec, pointer
+from deployer.planning.parts import parts
 from deployer.planning.same import is_same
 from deployer.secrets.compare import align_references
 from deployer.secrets.redact import is_sensitive, masked_value, redacted, secret_items
@@ -170,16 +169,7 @@ def _field_changes(row: Row, live: Any, desired: Any, requested: Any) -> Iterato
                 hidden = marked or _is_secret_item(live, (index,))
                 yield _change(row, (index,), live[index], None, hidden=hidden, additional=True)
             return
-    # By default DeepDiff ignores keys that begin with two underscores.
-    difference = DeepDiff(
-        live, desired, view="tree", ignore_private_variables=False, threshold_to_diff_deeper=0
-    )
-    nodes = [node for group in difference.values() for node in group]
-    for path, node in sorted(
-        ((tuple(node.path(output_format="list", use_t2=True)), node) for node in nodes), key=_by_path
-    ):
-        before = tuple(node.path(output_format="list"))
-        live_value, desired_value = _or_none(node.t1), _or_none(node.t2)
+    for path, before, live_value, desired_value in parts(live, desired):
         moved = marked and (not path or desired_value is None or any(isinstance(step, int) for step in path))
         hidden = moved or _is_secret_item(live, before) or _is_secret_item(desired, path)
         additional = desired_value is None and not _is_given(requested, path)
@@ -206,15 +196,6 @@ def _is_given(requested: Any, path: Path) -> bool:
             return requested is not None
         requested = requested.get(step)
     return requested is not None
-
-
-def _by_path(item: tuple[Path, Any]) -> list[tuple[bool, Any]]:
-    return [(isinstance(step, str), step) for step in item[0]]
-
-
-def _or_none(value: Any) -> Any:
-    """Return None for deepdiff's `not present` object."""
-    return None if type(value).__name__ == "NotPresent" else value
 
 
 def _is_secret_item(value: Any, path: Path) -> bool:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from deployer import __version__
 from deployer.documents.budget import Budget
 from deployer.documents.files import read_mapping
@@ -90,6 +88,8 @@ def _wrong_version(document: Document) -> list[Problem]:
     required = document.value.get("requiredVersion")
     if not isinstance(required, str):
         return []
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
         if SpecifierSet(required).contains(__version__, prereleases=True):
             return []

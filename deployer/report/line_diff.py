@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import unified_diff
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -26,6 +25,8 @@ def has_lines(live: Any, desired: Any) -> bool:
 
 def lines(live: str, desired: str) -> Iterator[Line]:
     """Yield the lines that differ and those around them, safe for a terminal and a CI runner."""
+    from difflib import unified_diff  # on use: few plans have a text of several lines
+
     compared = unified_diff(live.split("\n"), desired.split("\n"), n=CONTEXT_LINES, lineterm="")
     for line in islice(compared, 2, None):  # without the names of files
         sign, text = ("@@", line[3:]) if line.startswith("@@") else (line[0], line[1:])

@@ -254,6 +254,19 @@ def test_validate_needs_no_network_and_no_credentials(
     assert "warning: the vendor has withdrawn the session API" in ran.err
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["--version", "plan"], ["-C", ".", "--version"]])
+def test_the_version_is_said_in_the_words_of_click(bare: Workspace, arguments: list[str]) -> None:
+    own, of_click = in_process(bare, *arguments), bare.run("--version")
+    assert (own.returncode, own.stdout, own.stderr) == (of_click.code, of_click.out, of_click.err)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["-C", ".", "--version"]])
+def test_the_version_where_it_cannot_be_written(bare: Workspace, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = in_process(bare, *arguments, stdout=full.fileno())
+    assert (ran.returncode, "internal error: OSError" in ran.stderr) == (1, True)
+
+
 def test_validate_loads_neither_an_http_client_nor_deepdiff(bare: Workspace) -> None:
     batch(bare)
     code = (

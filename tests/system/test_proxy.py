@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from deployer.cloud.client import Client
-from deployer.cloud.transport import Transport
 from deployer.emulator import Emulator
-from deployer.errors import NotSent
+from deployer.errors import NotSent, ResponseLost
 from deployer.kinds import KINDS
+from deployer.project.target import Retry
 from testing.client import Time, connected
 from testing.faults import CREATES, FaultProxy, hangs_up, listed
 from testing.tunnel import ConnectProxy, behind_proxy
@@ -98,6 +98,17 @@ def create(client: Client) -> str:
     return client.create(KINDS["SparkBatch"], "alpha", SPECS["SparkBatch"])
 
 
+def test_the_proxy_alone_learns_its_password(
+    way: tuple[FaultProxy, ConnectProxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, proxy = way
+    monkeypatch.setenv("https_proxy", proxy.url.replace("://", "://ann:p%40ss@"))
+    connected(service, Time(), {"HW_AUTH_TOKEN": TOKEN}).entries(KINDS["SparkBatch"], {})
+    assert "proxy-authorization: basic yw5uonbac3m=" in map(str.lower, proxy.headers)
+    assert not any("token" in line.lower() for line in proxy.headers)
+    assert not any(name.lower().startswith("proxy-") for call in service.calls for name in call.headers)
+
+
 def test_a_proxy_that_is_gone(way: tuple[FaultProxy, ConnectProxy], monkeypatch: pytest.MonkeyPatch) -> None:
     service, _ = way
     with ConnectProxy() as gone:
@@ -116,7 +127,13 @@ def test_an_untrusted_certificate_behind_the_proxy(
     assert service.calls == []
 
 
-def test_the_library_sends_nothing_again_by_itself() -> None:
-    with Transport() as transport:
-        retries = [adapter.max_retries for adapter in transport._session.adapters.values()]  # type: ignore[attr-defined]
-        assert [retry.total for retry in retries] == [0, 0]
+@pytest.mark.parametrize("after", [True, False])
+def test_the_library_sends_nothing_again_by_itself(
+    way: tuple[FaultProxy, ConnectProxy], *, after: bool
+) -> None:
+    service, _ = way
+    service.rule("GET", "", hangs_up(after=after))
+    client = connected(service, Time(), {"HW_AUTH_TOKEN": TOKEN}, retry=Retry(attempts=1))
+    with pytest.raises(ResponseLost):
+        client.entries(KINDS["SparkBatch"], {})
+    assert len(service.calls) == 1

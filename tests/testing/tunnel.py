@@ -28,12 +28,13 @@ CERTIFICATE = TLS / "cert.pem"
 class ConnectProxy(Served):
     """A proxy that opens tunnels, itself with TLS or without.
 
-    `tunnels` has the address of each; `refuses` is the status instead of one.
+    `tunnels` has the address of each, `headers` the lines of their headers; `refuses` is the status instead of one.
     """
 
     def __init__(self, *, tls: bool = False) -> None:
         self.refuses = 0
         self.tunnels: list[str] = []
+        self.headers: list[str] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
@@ -68,10 +69,10 @@ class _Handler(StreamRequestHandler):
 
     def handle(self) -> None:
         method, address, _ = self.rfile.readline().decode().split(" ", 2)
-        while self.rfile.readline().strip():
-            pass
-        assert method == "CONNECT"
         proxy = self.server.proxy
+        while line := self.rfile.readline().decode().strip():
+            proxy.headers.append(line)
+        assert method == "CONNECT"
         proxy.tunnels.append(address)
         if proxy.refuses:
             self.wfile.write(f"HTTP/1.1 {proxy.refuses} No\r\nContent-Length: 0\r\n\r\n".encode())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from deployer.cli import saved_plan_options, session, shared_state
+from deployer.cli import session, shared_state
 from deployer.cli.approval import limits_for
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
@@ -21,7 +21,6 @@ from deployer.cli.options import (
     show_live_option,
 )
 from deployer.errors import Exit
-from deployer.planning.saved_plan import as_text, destination, write
 from deployer.report import text
 from deployer.report.terminal import out
 
@@ -66,7 +65,11 @@ def command(
     loaded = session.with_reruns(session.load(options), rerun)
     limits = limits_for(loaded.target, (), os.environ)
     session.require_valid(loaded, show_warnings=True)
-    path = destination(out_file, loaded.project.folder) if out_file is not None else None
+    path = None
+    if out_file is not None:
+        from deployer.planning.saved_plan import destination
+
+        path = destination(out_file, loaded.project.folder)
     with session.connected(loaded) as client:
         plan, _ = session.plan(
             client, loaded, limits=limits, live_values=shown, known=shared_state.known(loaded)
@@ -75,16 +78,21 @@ def command(
 
     for words in exceeded_limits(limits, plan):
         session.note(f"apply would fail: {words}")
-    from deployer.report import json, markdown
-
     match style:
         case "json":
+            from deployer.report import json
+
             out(json.plan(plan))
         case "markdown":
+            from deployer.report import markdown
+
             out(markdown.plan(plan))
         case _:
             out(text.plan(plan, verbose=verbose, hides_others=not hide_live))
     if path and out_file:
+        from deployer.cli import saved_plan_options
+        from deployer.planning.saved_plan import as_text, write
+
         inputs = saved_plan_options.inputs(options, loaded, rerun)
         write(path, as_text(inputs, plan))
         command_line = saved_plan_options.apply_command(out_file, inputs, loaded)

@@ -13,7 +13,6 @@ import click
 from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, format_option, project_command
-from deployer.cli.source_lines import with_source_lines
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.escape import printable
@@ -68,7 +67,9 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
         if style == "github":
             for line in findings.github(found, _in_repository(folder)):
                 out(line)
-        else:
+        elif found:
+            from deployer.cli.source_lines import with_source_lines
+
             for line in findings.text(with_source_lines(found, folder), in_full=tuple(SEVERITY_COLOURS)):
                 err(line)
         if verbose:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from pathlib import Path
+from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from requests.adapters import HTTPAdapter
 
 from deployer.cloud.auth import SigningAuth
+from deployer.cloud.connections import Connections
 from deployer.cloud.credentials import AccessKey
-from deployer.cloud.hosts import MAX_CA_BYTES, Address, Hosts, ca_file, hosts
+from deployer.cloud.exchange import Request
+from deployer.cloud.hosts import MAX_CA_BYTES, Address, Hosts, ca_file, hosts, prepared
 from deployer.errors import UsageError
 from deployer.project.regions import is_vendor_host, of_region
 from deployer.project.target import Target
@@ -216,23 +218,24 @@ KEY = AccessKey("ak", "sk", "a test")
 @example("evil.com\\@dli.cn-north-4.myhuaweicloud.com", "https://")
 @example("127.0.0.1\t.evil.com", "http://")
 def test_the_host_that_is_checked_is_the_host_that_is_connected(rest: str, scheme: str) -> None:
-    """Whatever the URL: if it passes, requests connects to an allowed host, signed or not."""
+    """Whatever the URL: if it passes, it leads to an allowed host, signed or not, also as `requests` reads it."""
     url = f"{scheme}{rest}/v1"
     try:
         ALLOWED.check("dli", url)
     except UsageError:
         return
-    for auth in (None, SigningAuth(KEY)):
-        with requests.Session() as session:
-            prepared = session.prepare_request(requests.Request("GET", url, auth=auth))
-        connected, _ = HTTPAdapter().build_connection_pool_key_attributes(prepared, True)
-        host, port = str(connected["host"]), connected["port"]
-        assert host == urlsplit(str(prepared.url)).hostname
+    sent, address = prepared(url)
+    assert prepared(sent) == (sent, address)
+    assert sent == str(requests.Request("GET", url).prepare().url).partition("#")[0]
+    for request in (Request("GET", sent, {}), SigningAuth(KEY).authenticated(Request("GET", sent, {}))):
+        pool = Connections(monotonic).pool(address)
+        host = pool.host
+        assert host == urlsplit(request.url).hostname
         if host not in {"localhost", "allowed.example", "dli.cn-north-4.myhuaweicloud.com"}:
             assert ip_address(host).is_loopback
         elif host != "localhost":
-            secure = connected["scheme"] == "https" and port in (None, 443)
-            assert secure or (connected["scheme"], host, port) == ("http", "allowed.example", 8080)
+            secure = pool.scheme == "https" and pool.port == 443
+            assert secure or (pool.scheme, host, pool.port) == ("http", "allowed.example", 8080)
 
 
 @pytest.mark.parametrize(
