@@ -1,0 +1,116 @@
+"""Other tools that do comparable work on as many files. Those that are not installed are named as absent.
+
+octoDNS: plan of unchanged records, one file a record, against one file of the zone. check-jsonschema: validates the
+same manifests with deployer's schema. kubectl kustomize: builds the same manifests. terraform: plan of unchanged
+resources without a provider to ask, one file a resource.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.processes import Command, environment
+from bench.shapes import SHAPES, write
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A tool. `prepare` writes what it reads, and returns its arguments after the program.
+
+    It is not measured with more than `most` jobs, where it would take minutes.
+    """
+
+    program: str
+    does: str
+    prepare: Callable[[Path, int, str], list[str]]
+    most: int = 1_000_000
+
+
+def _octodns(folder: Path, jobs: int, _: str) -> list[str]:
+    source = folder / "source" / "bench.test."
+    target = folder / "target"
+    source.mkdir(parents=True)
+    target.mkdir()
+    records = []
+    for number in range(jobs):
+        name = f"job-{number:05d}"
+        record = (
+            f"{name}:\n  ttl: 300\n  type: A\n  values:\n  - 192.0.2.{number % 250 + 1}\n  - 198.51.100.7\n"
+        )
+        (source / f"{name}.yaml").write_text(f"---\n{record}")
+        records.append(record)
+    (target / "bench.test.yaml").write_text("---\n" + "".join(records))
+    (folder / "octodns.yaml").write_text(
+        """---
+providers:
+  source: {class: octodns.provider.yaml.YamlProvider, directory: ./source, split_extension: '.'}
+  target: {class: octodns.provider.yaml.YamlProvider, directory: ./target}
+zones:
+  bench.test.: {sources: [source], targets: [target]}
+"""
+    )
+    return ["--config-file=octodns.yaml"]
+
+
+def _check_jsonschema(folder: Path, jobs: int, deployer: str) -> list[str]:
+    write(SHAPES["files"], jobs, folder)
+    shown = subprocess.run([deployer, "schema", "show", "SparkBatch"], capture_output=True, check=True)
+    (folder / "schema.json").write_bytes(shown.stdout)
+    return ["--schemafile", "schema.json", *_names(jobs)]
+
+
+def _kustomize(folder: Path, jobs: int, _: str) -> list[str]:
+    write(SHAPES["files"], jobs, folder)
+    listed = "".join(f"- {name}\n" for name in _names(jobs))
+    (folder / "kustomization.yaml").write_text(f"resources:\n{listed}")
+    return ["kustomize", "."]
+
+
+def _terraform(folder: Path, jobs: int, _: str) -> list[str]:
+    folder.mkdir(parents=True)
+    for number in range(jobs):
+        (folder / f"job-{number:05d}.tf").write_text(
+            f"""resource "terraform_data" "job-{number:05d}" {{
+  input = {{
+    file      = "obs://prod-bucket/jars/job-{number:05d}.jar"
+    className = "com.example.Job{number}"
+    args      = ["--date", "2024-07-04", "--n", "{number}"]
+  }}
+}}
+"""
+        )
+    for verb in (["init", "-input=false"], ["apply", "-auto-approve", "-input=false"]):
+        subprocess.run(["terraform", *verb], cwd=folder, env=environment(), capture_output=True, check=True)
+    return ["plan", "-input=false", "-detailed-exitcode", "-no-color"]
+
+
+def _names(jobs: int) -> list[str]:
+    return [f"j{number:05d}.yaml" for number in range(jobs)]
+
+
+PEERS: Mapping[str, Peer] = {
+    "octoDNS": Peer("octodns-sync", "plan, unchanged", _octodns),
+    "check-jsonschema": Peer("check-jsonschema", "validate", _check_jsonschema),
+    "kustomize": Peer("kubectl", "build", _kustomize, most=1000),
+    "terraform": Peer("terraform", "plan, unchanged", _terraform, most=1000),
+}
+
+
+def programs(folders: str) -> dict[str, str | None]:
+    """Return the program of each peer, found in `folders` or on PATH; None if it is absent."""
+    path = os.pathsep.join(filter(None, (folders, os.environ.get("PATH", ""))))
+    return {name: shutil.which(peer.program, path=path) for name, peer in PEERS.items()}
+
+
+def command(name: str, program: str, jobs: int, folder: Path, deployer: str) -> Command:
+    """Prepare a peer in a folder, unless that was done before, and return its command."""
+    kept = folder / ".arguments"
+    if not kept.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        kept.write_text("\n".join(PEERS[name].prepare(folder, jobs, deployer)))
+    return Command(f"{name}, {jobs}", [program, *kept.read_text().splitlines()], folder)
