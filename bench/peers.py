@@ -1,6 +1,6 @@
 """Other tools that do comparable work on as many files. Those that are not installed are named as absent.
 
-octoDNS: plan of unchanged records, one file a record, against one file of the zone. check-jsonschema: validates the
+octoDNS: plan of unchanged records, one file a record in its source and in its target. check-jsonschema: validates the
 same manifests with deployer's schema. kubectl kustomize: builds the same manifests. terraform: plan of unchanged
 resources without a provider to ask, one file a resource.
 """
@@ -32,24 +32,18 @@ class Peer:
 
 
 def _octodns(folder: Path, jobs: int, _: str) -> list[str]:
-    source = folder / "source" / "bench.test."
-    target = folder / "target"
-    source.mkdir(parents=True)
-    target.mkdir()
-    records = []
-    for number in range(jobs):
-        name = f"job-{number:05d}"
-        record = (
-            f"{name}:\n  ttl: 300\n  type: A\n  values:\n  - 192.0.2.{number % 250 + 1}\n  - 198.51.100.7\n"
-        )
-        (source / f"{name}.yaml").write_text(f"---\n{record}")
-        records.append(record)
-    (target / "bench.test.yaml").write_text("---\n" + "".join(records))
+    for provider in ("source", "target"):
+        zone = folder / provider / "bench.test."
+        zone.mkdir(parents=True)
+        for number in range(jobs):
+            name = f"job-{number:05d}"
+            values = f"  - 192.0.2.{number % 250 + 1}\n  - 198.51.100.7\n"
+            (zone / f"{name}.yaml").write_text(f"---\n{name}:\n  ttl: 300\n  type: A\n  values:\n{values}")
     (folder / "octodns.yaml").write_text(
         """---
 providers:
   source: {class: octodns.provider.yaml.YamlProvider, directory: ./source, split_extension: '.'}
-  target: {class: octodns.provider.yaml.YamlProvider, directory: ./target}
+  target: {class: octodns.provider.yaml.YamlProvider, directory: ./target, split_extension: '.'}
 zones:
   bench.test.: {sources: [source], targets: [target]}
 """
