@@ -1,6 +1,7 @@
 """Other tools that do comparable work on as many files. Those that are not installed are named as absent.
 
-octoDNS: plan of unchanged records, one file a record in its source and in its target. check-jsonschema: validates the
+octoDNS: plan of unchanged records, one file a record in its source and in its target; a record has about as many
+lines as a manifest. check-jsonschema: validates the
 same manifests with deployer's schema. kubectl kustomize: builds the same manifests. terraform: plan of unchanged
 resources without a provider to ask, one file a resource.
 """
@@ -36,9 +37,13 @@ def _octodns(folder: Path, jobs: int, _: str) -> list[str]:
         zone = folder / provider / "bench.test."
         zone.mkdir(parents=True)
         for number in range(jobs):
-            name = f"job-{number:05d}"
-            values = f"  - 192.0.2.{number % 250 + 1}\n  - 198.51.100.7\n"
-            (zone / f"{name}.yaml").write_text(f"---\n{name}:\n  ttl: 300\n  type: A\n  values:\n{values}")
+            name = f"_job-{number:05d}._tcp"
+            values = "".join(
+                f"  - port: 443\n    priority: {at}\n    target: host-{at}.bench.test.\n    weight: {number}\n"
+                for at in range(4)
+            )
+            text = f"---\n{name}:\n  ttl: 300\n  type: SRV\n  values:\n{values}"
+            (zone / f"{name}.yaml").write_text(text)
     (folder / "octodns.yaml").write_text(
         """---
 providers:
