@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PARALLELISM = 16
+PROJECT = "48cc2c48765f481480c7db940d6409d1"
 
 _SPARK = """apiVersion: deployer/v1
 kind: SparkBatch
@@ -71,7 +72,7 @@ _LOOP = """    {% for key in ['a', 'b', 'c'] %}
     spark.k.{{ key }}: {{ loop.index }}
     {% endfor %}
 """
-_PROJECT = """apiVersion: deployer/v1
+_PROJECT_FILE = """apiVersion: deployer/v1
 kind: Project
 metadata: {{name: bench}}
 values: [values/common.yaml]
@@ -79,7 +80,7 @@ defaultTarget: served
 targets:
   served:
     region: cn-north-4
-    projectId: 48cc2c48765f481480c7db940d6409d1
+    projectId: {project}
     auth: {{method: token}}
     endpoints: {{dli: "{url}", mrs: "{url}"}}
     clusters: {{main: 0f9c2c48-7658-4f48-8148-0c7db940d640}}
@@ -154,4 +155,4 @@ def write(shape: Shape, jobs: int, folder: Path) -> None:
 
 def write_project(folder: Path, url: str) -> None:
     """Write the project file, whose target is served at `url`."""
-    (folder / "deployer.yaml").write_text(_PROJECT.format(url=url))
+    (folder / "deployer.yaml").write_text(_PROJECT_FILE.format(url=url, project=PROJECT))

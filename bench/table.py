@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,7 +55,8 @@ def tables(results: Sequence[Result], programs: Mapping[str, str | None]) -> lis
             [*_growth(results)],
         ),
         Table(
-            f"apply, all new, {DELAY * 1000:.0f} ms a request, parallelism {PARALLELISM}; ideal: the requests that were sent x latency / parallelism",
+            f"apply, all new, {DELAY * 1000:.0f} ms a request, parallelism {PARALLELISM}; ideal: requests x "
+            "latency / parallelism",
             [
                 "shape",
                 "jobs",
@@ -147,7 +149,7 @@ def _growth(results: Sequence[Result]) -> Iterator[list[str]]:
                 if (result.shape, result.tool) == (shape, tool) and result.jobs > 1 and not result.cost.code
             ]
             series.sort(key=lambda result: result.jobs)
-            for first, second in zip(series, series[1:], strict=False):
+            for first, second in itertools.pairwise(series):
                 times = f"{second.cost.wall / first.cost.wall:.1f}"
                 yield [SHAPES[shape].title, tool, f"{first.jobs} -> {second.jobs}", times]
 

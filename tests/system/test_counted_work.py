@@ -1,0 +1,177 @@
+"""Counts what each verb does, instead of timing it: the same on every machine.
+
+A fast path that is no longer taken shows here, and so does a loop over all jobs for each job. The projects are those
+of `make bench`. All numbers are at the top of this file.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench.shapes import PROJECT, SHAPES, write, write_project
+from deployer.emulator import Emulator
+from deployer.kinds import KINDS
+from deployer.kinds.ownership import Owner, with_ownership
+from deployer.model import Identity, Job, Lifecycle, Source
+from testing.counting import Counted, counted, of
+from testing.workspace import TOKEN
+
+# Two numbers of jobs. What a verb does for a job is the same with both, but for this part of it.
+FEW, MANY = 200, 2000
+APPLIED = 200
+TOLERANCE = 0.02
+
+# What is counted: functions by the end of their path.
+PLACES = ("documents/parse.py:_Reader.__init__",)
+JSONSCHEMA = ("Validator.iter_errors", "Validator.is_valid", "Validator.descend", "Validator.validate")
+PROPERTIES = ("model.py:Plan.pending", "model.py:Plan.steps", "model.py:Plan.summary")
+JINJA = ("jinja2/parser.py:Parser.parse",)
+
+# The most in a run of valid manifests, however many there are.
+MOST = {
+    "texts given to Jinja": 4,
+    "documents read with places": 0,
+    "calls of jsonschema": 0,
+    "evaluations of the plan's properties": 12,
+}
+
+# The most calls of functions for a job, in the command and the template renderer.
+CALLS = {"validate": 800, "plan": 1600}
+
+# The most requests of an apply for a job that it creates; and the entries of a page of a listing.
+REQUESTS_A_CREATE = 1.1
+PAGE = 100
+
+
+@dataclass(frozen=True)
+class Imports:
+    """What a verb may import: so many of our own modules, and these packages of others."""
+
+    own: int
+    others: frozenset[str]
+
+
+IMPORTS: Mapping[str, Imports] = {
+    "--version": Imports(1, frozenset()),
+    "--help": Imports(8, frozenset({"click"})),
+    "validate": Imports(60, frozenset({"click", "yaml", "jsonschema_rs"})),
+    "plan": Imports(100, frozenset({"click", "yaml", "jsonschema_rs", "urllib3", "certifi"})),
+}
+# Packages that are there without being asked for, by the way in which deployer is installed.
+_OF_INSTALLERS = ("__editable__", "_distutils_hack", "sitecustomize", "__main__", "_virtualenv", "coverage")
+
+
+def test_validate(tmp_path: Path) -> None:
+    few, many = (_validated(tmp_path, jobs) for jobs in (FEW, MANY))
+    assert few.code == many.code == 0
+    assert exceeded(few) == exceeded(many) == {}
+    assert growth("validate", few, many, _validated(tmp_path, 1)) == {}
+
+
+def test_plan_of_unchanged_jobs(tmp_path: Path) -> None:
+    few, many = (_planned(tmp_path, jobs) for jobs in (FEW, MANY))
+    assert exceeded(few) == exceeded(many) == {}
+    assert growth("plan", few, many, _planned(tmp_path, 1)) == {}
+
+
+@pytest.mark.parametrize("shape", ["mixed", "statements"])
+def test_other_shapes(tmp_path: Path, shape: str) -> None:
+    ran = _validated(tmp_path, FEW, shape)
+    assert ran.code == 0
+    assert exceeded(ran, without="texts given to Jinja" if shape == "statements" else "") == {}
+
+
+def test_apply(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    write(SHAPES["files"], APPLIED, folder)
+    with Emulator(tmp_path / "emulator.db", token=TOKEN) as emulator:
+        write_project(folder, emulator.url)
+        emulator.faults.add({"path": "", "delay": 0})
+        ran = _counted(tmp_path, folder, "apply", "--yes", "--parallelism", "16")
+        (requests,) = (rule["matched"] for rule in emulator.faults.shown())
+    assert ran.out.endswith(f"Apply complete: {APPLIED} applied.\n")
+    pages = -(-APPLIED // PAGE)
+    assert APPLIED <= requests <= REQUESTS_A_CREATE * APPLIED + pages
+    assert exceeded(ran) == {}
+
+
+@pytest.mark.parametrize("verb", IMPORTS)
+def test_imports(tmp_path: Path, verb: str) -> None:
+    ran = _planned(tmp_path, 1) if verb == "plan" else _validated(tmp_path, 1, verb=verb)
+    own = {name for name in ran.modules if name.partition(".")[0] == "deployer"}
+    others = {name.partition(".")[0] for name in ran.modules - own}
+    others = {name for name in others if not name.startswith(_OF_INSTALLERS) and f"_{name}" not in others}
+    assert {name.lstrip("_") for name in others} - IMPORTS[verb].others == set()
+    assert len(own) <= IMPORTS[verb].own, sorted(own)
+
+
+def exceeded(ran: Counted, without: str = "") -> dict[str, int]:
+    """Return the counts that are above their limits."""
+    counts = {
+        "texts given to Jinja": of(ran.renderer, *JINJA),
+        "documents read with places": of(ran.calls, *PLACES),
+        "calls of jsonschema": of(ran.calls, *JSONSCHEMA),
+        "evaluations of the plan's properties": of(ran.calls, *PROPERTIES),
+    }
+    return {what: count for what, count in counts.items() if what != without and count > MOST[what]}
+
+
+def growth(verb: str, few: Counted, many: Counted, one: Counted) -> dict[str, float]:
+    """Return the calls for a job, if they are too many, or more with many jobs. `one` is a run with one job."""
+    start, at_few, at_many = (
+        sum(ran.calls.values()) + sum(ran.renderer.values()) for ran in (one, few, many)
+    )
+    a_job, of_many = (at_few - start) / (FEW - 1), (at_many - start) / (MANY - 1)
+    fits = abs(of_many - a_job) <= TOLERANCE * a_job and a_job <= CALLS[verb]
+    return {} if fits else {f"with {FEW}": a_job, f"with {MANY}": of_many}
+
+
+def _counted(scratch: Path, folder: Path, *arguments: str) -> Counted:
+    environment = {"HW_AUTH_TOKEN": TOKEN, "NO_COLOR": "1"}
+    return counted(folder, scratch / f"counts-{folder.name}", *arguments, environment=environment)
+
+
+def _validated(scratch: Path, jobs: int, shape: str = "files", verb: str = "validate") -> Counted:
+    folder = scratch / f"{jobs}"
+    write(SHAPES[shape], jobs, folder)
+    return _counted(scratch, folder, verb)
+
+
+def _planned(scratch: Path, jobs: int) -> Counted:
+    """Plan jobs that are deployed as they are; every request is one for a page."""
+    folder = scratch / f"{jobs}"
+    write(SHAPES["files"], jobs, folder)
+    with Emulator(scratch / f"{jobs}.db", token=TOKEN) as emulator:
+        write_project(folder, emulator.url)
+        _deploy(emulator, jobs)
+        emulator.faults.add({"path": "", "delay": 0})
+        ran = _counted(scratch, folder, "plan", "--detailed-exitcode")
+        (requests,) = (rule["matched"] for rule in emulator.faults.shown())
+    assert ran.code == 0, ran.out
+    assert requests == -(-jobs // PAGE)
+    return ran
+
+
+def _deploy(emulator: Emulator, jobs: int) -> None:
+    """Send the requests that an apply would send."""
+    kind = KINDS["SparkBatch"]
+    connection = http.client.HTTPConnection(emulator.url.removeprefix("http://"))
+    headers = {"X-Auth-Token": TOKEN, "Content-Type": "application/json"}
+    for _, text in SHAPES["files"].files(jobs):
+        manifest = yaml.safe_load(text.replace("{{ env }}", "prod").replace("{{ queue }}", "q"))
+        spec, name = manifest["spec"], manifest["metadata"]["name"]
+        spec["conf"] = {key: str(value).lower() for key, value in spec["conf"].items()}
+        job = Job(Identity(kind.name, spec["queue"], name), Source("", 1), spec, Lifecycle())
+        body = kind.body(name, with_ownership(kind, job, Owner("bench")))
+        connection.request("POST", f"/v2.0/{PROJECT}/batches", json.dumps(body), headers)
+        response = connection.getresponse()
+        assert response.status < 300, response.read()
+        response.read()
+    connection.close()
