@@ -39,15 +39,17 @@ MOST = {
     "texts given to Jinja": 4,
     "documents read with places": 0,
     "calls of jsonschema": 0,
-    "evaluations of the plan's properties": 12,
+    "evaluations of the plan's properties": 15,
 }
 
 # The most calls of functions for a job, in the command and the template renderer.
 CALLS = {"validate": 800, "plan": 1600}
 
-# The most requests of an apply for a job that it creates; and the entries of a page of a listing.
+# The most requests of an apply for a job that it creates; and the entries of a page of a listing. A plan also looks
+# for Flink jobs whose manifests were removed.
 REQUESTS_A_CREATE = 1.1
 PAGE = 100
+OTHER_LISTINGS = 1
 
 
 @dataclass(frozen=True)
@@ -64,27 +66,23 @@ IMPORTS: Mapping[str, Imports] = {
     "validate": Imports(60, frozenset({"click", "yaml", "jsonschema_rs"})),
     "plan": Imports(100, frozenset({"click", "yaml", "jsonschema_rs", "urllib3", "certifi"})),
 }
-# Packages that are there without being asked for, by the way in which deployer is installed.
-_OF_INSTALLERS = ("__editable__", "_distutils_hack", "sitecustomize", "__main__", "_virtualenv", "coverage")
+# Modules that are there without being asked for: of the way in which deployer was installed, and of libyaml.
+UNASKED = ("editable", "distutils", "sitecustomize", "main", "virtualenv", "cython")
 
 
 def test_validate(tmp_path: Path) -> None:
-    few, many = (_validated(tmp_path, jobs) for jobs in (FEW, MANY))
-    assert few.code == many.code == 0
-    assert exceeded(few) == exceeded(many) == {}
-    assert growth("validate", few, many, _validated(tmp_path, 1)) == {}
+    one, few, many = (_validated(tmp_path, jobs) for jobs in (1, FEW, MANY))
+    assert exceeded(few) | exceeded(many) | growth("validate", one, few, many) == {}
 
 
 def test_plan_of_unchanged_jobs(tmp_path: Path) -> None:
-    few, many = (_planned(tmp_path, jobs) for jobs in (FEW, MANY))
-    assert exceeded(few) == exceeded(many) == {}
-    assert growth("plan", few, many, _planned(tmp_path, 1)) == {}
+    one, few, many = (_planned(tmp_path, jobs) for jobs in (1, FEW, MANY))
+    assert exceeded(few) | exceeded(many) | growth("plan", one, few, many) == {}
 
 
 @pytest.mark.parametrize("shape", ["mixed", "statements"])
 def test_other_shapes(tmp_path: Path, shape: str) -> None:
     ran = _validated(tmp_path, FEW, shape)
-    assert ran.code == 0
     assert exceeded(ran, without="texts given to Jinja" if shape == "statements" else "") == {}
 
 
@@ -97,22 +95,21 @@ def test_apply(tmp_path: Path) -> None:
         ran = _counted(tmp_path, folder, "apply", "--yes", "--parallelism", "16")
         (requests,) = (rule["matched"] for rule in emulator.faults.shown())
     assert ran.out.endswith(f"Apply complete: {APPLIED} applied.\n")
-    pages = -(-APPLIED // PAGE)
-    assert APPLIED <= requests <= REQUESTS_A_CREATE * APPLIED + pages
-    assert exceeded(ran) == {}
+    too_many = requests > REQUESTS_A_CREATE * APPLIED + APPLIED // PAGE
+    assert exceeded(ran) | ({"requests": requests} if too_many else {}) == {}
 
 
 @pytest.mark.parametrize("verb", IMPORTS)
 def test_imports(tmp_path: Path, verb: str) -> None:
     ran = _planned(tmp_path, 1) if verb == "plan" else _validated(tmp_path, 1, verb=verb)
     own = {name for name in ran.modules if name.partition(".")[0] == "deployer"}
-    others = {name.partition(".")[0] for name in ran.modules - own}
-    others = {name for name in others if not name.startswith(_OF_INSTALLERS) and f"_{name}" not in others}
-    assert {name.lstrip("_") for name in others} - IMPORTS[verb].others == set()
+    others = {name.partition(".")[0].lstrip("_") for name in ran.modules - own}
+    found = {name for name in others if not name.startswith(UNASKED)}
+    assert found - IMPORTS[verb].others == set()
     assert len(own) <= IMPORTS[verb].own, sorted(own)
 
 
-def exceeded(ran: Counted, without: str = "") -> dict[str, int]:
+def exceeded(ran: Counted, without: str = "") -> dict[str, float]:
     """Return the counts that are above their limits."""
     counts = {
         "texts given to Jinja": of(ran.renderer, *JINJA),
@@ -123,14 +120,14 @@ def exceeded(ran: Counted, without: str = "") -> dict[str, int]:
     return {what: count for what, count in counts.items() if what != without and count > MOST[what]}
 
 
-def growth(verb: str, few: Counted, many: Counted, one: Counted) -> dict[str, float]:
+def growth(verb: str, one: Counted, few: Counted, many: Counted) -> dict[str, float]:
     """Return the calls for a job, if they are too many, or more with many jobs. `one` is a run with one job."""
     start, at_few, at_many = (
         sum(ran.calls.values()) + sum(ran.renderer.values()) for ran in (one, few, many)
     )
     a_job, of_many = (at_few - start) / (FEW - 1), (at_many - start) / (MANY - 1)
     fits = abs(of_many - a_job) <= TOLERANCE * a_job and a_job <= CALLS[verb]
-    return {} if fits else {f"with {FEW}": a_job, f"with {MANY}": of_many}
+    return {} if fits else {f"calls a job with {FEW}": a_job, f"with {MANY}": of_many}
 
 
 def _counted(scratch: Path, folder: Path, *arguments: str) -> Counted:
@@ -141,11 +138,13 @@ def _counted(scratch: Path, folder: Path, *arguments: str) -> Counted:
 def _validated(scratch: Path, jobs: int, shape: str = "files", verb: str = "validate") -> Counted:
     folder = scratch / f"{jobs}"
     write(SHAPES[shape], jobs, folder)
-    return _counted(scratch, folder, verb)
+    ran = _counted(scratch, folder, verb)
+    assert ran.code == 0, ran.out
+    return ran
 
 
 def _planned(scratch: Path, jobs: int) -> Counted:
-    """Plan jobs that are deployed as they are; every request is one for a page."""
+    """Plan jobs that are deployed as they are."""
     folder = scratch / f"{jobs}"
     write(SHAPES["files"], jobs, folder)
     with Emulator(scratch / f"{jobs}.db", token=TOKEN) as emulator:
@@ -155,7 +154,7 @@ def _planned(scratch: Path, jobs: int) -> Counted:
         ran = _counted(scratch, folder, "plan", "--detailed-exitcode")
         (requests,) = (rule["matched"] for rule in emulator.faults.shown())
     assert ran.code == 0, ran.out
-    assert requests == -(-jobs // PAGE)
+    assert requests == -(-jobs // PAGE) + OTHER_LISTINGS
     return ran
 
 
