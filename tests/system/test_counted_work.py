@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.profiled import Profiled, calls, profiled
 from bench.shapes import PROJECT, SHAPES, write, write_project
 from deployer.emulator import Emulator
 from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner, with_ownership
 from deployer.model import Identity, Job, Lifecycle, Source
-from testing.counting import Counted, counted, of
 from testing.workspace import TOKEN
 
 # Two numbers of jobs. What a verb does for a job is the same with both, but for this part of it.
@@ -39,7 +39,7 @@ MOST = {
     "texts given to Jinja": 4,
     "documents read with places": 0,
     "calls of jsonschema": 0,
-    "evaluations of the plan's properties": 15,
+    "evaluations of the plan's properties": 20,
 }
 
 # The most calls of functions for a job, in the command and the template renderer.
@@ -92,58 +92,70 @@ def test_apply(tmp_path: Path) -> None:
     with Emulator(tmp_path / "emulator.db", token=TOKEN) as emulator:
         write_project(folder, emulator.url)
         emulator.faults.add({"path": "", "delay": 0})
-        ran = _counted(tmp_path, folder, "apply", "--yes", "--parallelism", "16")
+        ran = _profiled(tmp_path, folder, "apply", "--yes", "--parallelism", "16")
         (requests,) = (rule["matched"] for rule in emulator.faults.shown())
     assert ran.out.endswith(f"Apply complete: {APPLIED} applied.\n")
     too_many = requests > REQUESTS_A_CREATE * APPLIED + APPLIED // PAGE
     assert exceeded(ran) | ({"requests": requests} if too_many else {}) == {}
 
 
+def test_each_count_is_of_something(tmp_path: Path) -> None:
+    """An invalid manifest is read with places and explained by jsonschema; with other names, all counts would be 0."""
+    folder = tmp_path / "invalid"
+    write(SHAPES["files"], 1, folder)
+    manifest = folder / "j00000.yaml"
+    manifest.write_text(manifest.read_text().replace("numExecutors: 1", "numExecutors: many"))
+    ran = _profiled(tmp_path, folder, "validate")
+    planned = _planned(tmp_path, 1)
+    assert {what for each in (ran, planned) for what, count in counts(each).items() if count} == {*MOST}
+
+
 @pytest.mark.parametrize("verb", IMPORTS)
 def test_imports(tmp_path: Path, verb: str) -> None:
     ran = _planned(tmp_path, 1) if verb == "plan" else _validated(tmp_path, 1, verb=verb)
-    own = {name for name in ran.modules if name.partition(".")[0] == "deployer"}
+    own = {name for name in ran.modules if name.startswith("deployer")}
     others = {name.partition(".")[0].lstrip("_") for name in ran.modules - own}
     found = {name for name in others if not name.startswith(UNASKED)}
     assert found - IMPORTS[verb].others == set()
     assert len(own) <= IMPORTS[verb].own, sorted(own)
 
 
-def exceeded(ran: Counted, without: str = "") -> dict[str, float]:
+def exceeded(ran: Profiled, without: str = "") -> dict[str, float]:
     """Return the counts that are above their limits."""
-    counts = {
-        "texts given to Jinja": of(ran.renderer, *JINJA),
-        "documents read with places": of(ran.calls, *PLACES),
-        "calls of jsonschema": of(ran.calls, *JSONSCHEMA),
-        "evaluations of the plan's properties": of(ran.calls, *PROPERTIES),
+    return {what: count for what, count in counts(ran).items() if what != without and count > MOST[what]}
+
+
+def counts(ran: Profiled) -> dict[str, int]:
+    return {
+        "texts given to Jinja": calls(ran.renderer, *JINJA),
+        "documents read with places": calls(ran.profile, *PLACES),
+        "calls of jsonschema": calls(ran.profile, *JSONSCHEMA),
+        "evaluations of the plan's properties": calls(ran.profile, *PROPERTIES),
     }
-    return {what: count for what, count in counts.items() if what != without and count > MOST[what]}
 
 
-def growth(verb: str, one: Counted, few: Counted, many: Counted) -> dict[str, float]:
+def growth(verb: str, one: Profiled, few: Profiled, many: Profiled) -> dict[str, float]:
     """Return the calls for a job, if they are too many, or more with many jobs. `one` is a run with one job."""
-    start, at_few, at_many = (
-        sum(ran.calls.values()) + sum(ran.renderer.values()) for ran in (one, few, many)
-    )
+    start, at_few, at_many = (ran.calls for ran in (one, few, many))
     a_job, of_many = (at_few - start) / (FEW - 1), (at_many - start) / (MANY - 1)
     fits = abs(of_many - a_job) <= TOLERANCE * a_job and a_job <= CALLS[verb]
     return {} if fits else {f"calls a job with {FEW}": a_job, f"with {MANY}": of_many}
 
 
-def _counted(scratch: Path, folder: Path, *arguments: str) -> Counted:
+def _profiled(scratch: Path, folder: Path, *arguments: str) -> Profiled:
     environment = {"HW_AUTH_TOKEN": TOKEN, "NO_COLOR": "1"}
-    return counted(folder, scratch / f"counts-{folder.name}", *arguments, environment=environment)
+    return profiled(folder, scratch / f"profile-{folder.name}", *arguments, environment=environment)
 
 
-def _validated(scratch: Path, jobs: int, shape: str = "files", verb: str = "validate") -> Counted:
+def _validated(scratch: Path, jobs: int, shape: str = "files", verb: str = "validate") -> Profiled:
     folder = scratch / f"{jobs}"
     write(SHAPES[shape], jobs, folder)
-    ran = _counted(scratch, folder, verb)
+    ran = _profiled(scratch, folder, verb)
     assert ran.code == 0, ran.out
     return ran
 
 
-def _planned(scratch: Path, jobs: int) -> Counted:
+def _planned(scratch: Path, jobs: int) -> Profiled:
     """Plan jobs that are deployed as they are."""
     folder = scratch / f"{jobs}"
     write(SHAPES["files"], jobs, folder)
@@ -151,7 +163,7 @@ def _planned(scratch: Path, jobs: int) -> Counted:
         write_project(folder, emulator.url)
         _deploy(emulator, jobs)
         emulator.faults.add({"path": "", "delay": 0})
-        ran = _counted(scratch, folder, "plan", "--detailed-exitcode")
+        ran = _profiled(scratch, folder, "plan", "--detailed-exitcode")
         (requests,) = (rule["matched"] for rule in emulator.faults.shown())
     assert ran.code == 0, ran.out
     assert requests == -(-jobs // PAGE) + OTHER_LISTINGS
