@@ -14,6 +14,7 @@ import runpy
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,9 @@ tee '{folder}/sent' | exec '{python}' "$@"
 _RESULT = b"\n--- profile ---\n"
 
 Profile = Mapping[str, tuple[int, float]]
-"""The number of calls of each function, named `file:Class.function`, and the seconds in it without other functions."""
+"""The number of calls of each function, named `file:Class.function`, and the CPU seconds in it without other functions.
+
+From Python 3.12 on, where one profiler sees all threads, the seconds of several threads are mixed up."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,13 @@ def _renderer_profile(scratch: Path, own: list[str]) -> Profile:
 
 def _profiled(action: Callable[[], object], builtins: bool) -> tuple[int, Profile]:
     """Carry out `action`, and return its exit code, and the profile of all threads."""
-    profilers = [cProfile.Profile(builtins=builtins)]
+    # The time of a thread, as waiting for another one is no work.
+    profilers = [cProfile.Profile(time.thread_time, builtins=builtins)]
 
     def of_a_thread(*_: object) -> None:
         sys.setprofile(None)
         try:
-            profiler = cProfile.Profile(builtins=builtins)
+            profiler = cProfile.Profile(time.thread_time, builtins=builtins)
             profiler.enable()
         except ValueError:  # from Python 3.12 on, the first one profiles all threads
             return
