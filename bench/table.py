@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench import targets
 from bench.measure import DELAY, Result
 from bench.peers import PEERS
 from bench.shapes import PARALLELISM, SHAPES
@@ -27,6 +28,11 @@ def tables(results: Sequence[Result], programs: Mapping[str, str | None]) -> lis
     absent = ", ".join(name for name, program in programs.items() if program is None)
     names = [name for name in PEERS if any(result.tool == name for result in results)]
     every = (
+        Table(
+            "Targets",
+            ["what", "shape", "jobs", "measured", "target", "reached"],
+            [*targets.rows(results)],
+        ),
         _start_up(found),
         Table(
             "validate, and plan of unchanged jobs: wall time as a ratio to each other tool's",
