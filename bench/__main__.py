@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from bench import pages, peers
@@ -41,6 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--work", type=Path, default=Path("build/bench"), help="folder that keeps the projects"
     )
+    parser.add_argument("--cpu", action="store_true", help="CPU instead of wall time, on a busy machine")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("--write", action="store_true", help=f"write {pages.PAGE.name} and {pages.PLOT.name}")
     return parser.parse_args()
@@ -60,6 +62,8 @@ def main() -> None:
         note=lambda text: sys.stderr.write(f"{text}\n"),
     )
     results = [*bench.results()]
+    if chosen.cpu:
+        results = [replace(each, cost=replace(each.cost, wall=each.cost.cpu)) for each in results]
     found = tables(results, bench.programs)
     show = as_markdown if chosen.markdown else as_text
     sys.stdout.write("\n\n".join((machine(), *map(show, found))) + "\n")

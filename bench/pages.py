@@ -10,10 +10,10 @@ PAGE = _DOCS / "performance.md"
 PLOT = _DOCS / "performance.svg"
 
 
-def insert(name: str, text: str) -> None:
-    """Replace what is between `<!-- NAME -->` and `<!-- end of NAME -->`."""
+def insert(name: str, text: str, file: Path = PAGE) -> None:
+    """Replace what is between `<!-- NAME -->` and `<!-- end of NAME -->` in a page."""
     between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-    page = PAGE.read_text()
+    page = file.read_text()
     if not between.search(page):
-        raise ValueError(f"{PAGE} has no lines <!-- {name} --> and <!-- end of {name} -->")
-    PAGE.write_text(between.sub(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", page))
+        raise ValueError(f"{file} has no lines <!-- {name} --> and <!-- end of {name} -->")
+    file.write_text(between.sub(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", page))

@@ -252,7 +252,17 @@ def test_no_option_on_a_page_is_made_up(page: Path) -> None:
 
 
 # Of `make bench` and its profiler.
-BENCH_OPTIONS = {"--jobs", "--shapes", "--verbs", "--runs", "--peers", "--deployer", "--write", "--before"}
+BENCH_OPTIONS = {
+    "--jobs",
+    "--shapes",
+    "--verbs",
+    "--runs",
+    "--peers",
+    "--deployer",
+    "--write",
+    "--before",
+    "--cpu",
+}
 
 
 def shown_commands() -> Iterator[Any]:
