@@ -27,7 +27,7 @@ tee '{folder}/sent' | exec '{python}' "$@"
 _RESULT = b"\n--- profile ---\n"
 
 Profile = Mapping[str, tuple[int, float]]
-"""The number of calls of each function, named `file:Class.function`, and the CPU seconds in it without other functions.
+"""The number of calls of each function, named `file:Class.function`, and the seconds in it without other functions.
 
 From Python 3.12 on, where one profiler sees all threads, the seconds of several threads are mixed up."""
 
@@ -63,17 +63,17 @@ def profiled(
     *arguments: str,
     environment: Mapping[str, str],
     python: str = sys.executable,
-    builtins: bool = True,
+    timed: bool = False,
 ) -> Profiled:
     """Run `deployer ARGUMENTS` in a folder. `scratch` is a folder that does not exist yet.
 
-    Without `builtins`, the time of built-in functions is that of the functions that call them.
+    With `timed`, built-in functions are not counted: their time is that of the functions that call them.
     """
     scratch.mkdir()
     renderer = scratch / "python"
     renderer.write_text(_RENDERER.format(folder=scratch, python=python))
     renderer.chmod(0o755)
-    own = [python, __file__, str(int(builtins))]
+    own = [python, __file__, str(int(timed))]
     ran = subprocess.run(
         [*own, str(scratch / "result"), str(renderer), *arguments],
         cwd=folder,
@@ -96,15 +96,19 @@ def _renderer_profile(scratch: Path, own: list[str]) -> Profile:
     return profile
 
 
-def _profiled(action: Callable[[], object], builtins: bool) -> tuple[int, Profile]:
+def _profiler(timed: bool) -> cProfile.Profile:
+    # The CPU time of the thread, as waiting for another one is no work. It takes longer to ask for.
+    return cProfile.Profile(time.thread_time, builtins=False) if timed else cProfile.Profile()
+
+
+def _profiled(action: Callable[[], object], timed: bool) -> tuple[int, Profile]:
     """Carry out `action`, and return its exit code, and the profile of all threads."""
-    # The time of a thread, as waiting for another one is no work.
-    profilers = [cProfile.Profile(time.thread_time, builtins=builtins)]
+    profilers = [_profiler(timed)]
 
     def of_a_thread(*_: object) -> None:
         sys.setprofile(None)
         try:
-            profiler = cProfile.Profile(time.thread_time, builtins=builtins)
+            profiler = _profiler(timed)
             profiler.enable()
         except ValueError:  # from Python 3.12 on, the first one profiles all threads
             return
@@ -132,18 +136,18 @@ def _name(code: CodeType | str) -> str:
 
 
 def main() -> None:
-    builtins, result, *arguments = sys.argv[1:]
+    timed, result, *arguments = sys.argv[1:]
     sys.path.pop(0)
     if result == "renderer":
         boot, *sys.argv[1:] = arguments
-        _, profile = _profiled(lambda: exec(boot, {"__name__": "__main__"}), builtins == "1")  # noqa: S102
+        _, profile = _profiled(lambda: exec(boot, {"__name__": "__main__"}), timed == "1")  # noqa: S102
         sys.stdout.flush()
         sys.stdout.buffer.write(_RESULT + json.dumps(profile).encode())
         return
     sys.executable, *rest = arguments
     sys.argv = ["deployer", *rest]
     code, profile = _profiled(
-        lambda: runpy.run_module("deployer", run_name="__main__", alter_sys=True), builtins == "1"
+        lambda: runpy.run_module("deployer", run_name="__main__", alter_sys=True), timed == "1"
     )
     modules = [name for name in sys.modules if name.partition(".")[0] not in sys.stdlib_module_names]
     Path(result).write_text(json.dumps({"profile": profile, "modules": modules}))

@@ -74,7 +74,7 @@ class Stages:
             cpu = statistics.median(measured(command, log).cpu for _ in range(_RUNS))
             scratch = Path(tempfile.mkdtemp(dir=self._folder), "profile")
             ran = profiled(
-                folder, scratch, *arguments, environment=environment(), python=self._python, builtins=False
+                folder, scratch, *arguments, environment=environment(), python=self._python, timed=True
             )
         found = dict.fromkeys((*_STAGES, _OTHER), 0.0)
         for profile in (ran.profile, ran.renderer):
