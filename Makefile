@@ -13,7 +13,7 @@ help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
 	@echo "make test    everything that guards the project"
 	@echo "make check   the same without coverage, slow tests and the vendor's SDKs; in two minutes"
-	@echo "make bench   how long each verb takes with 2,000 jobs"
+	@echo "make bench   time and memory of each verb, beside other tools; in minutes (docs/performance.md)"
 	@echo "make format  format the code, and regenerate the schemas"
 	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
 	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
@@ -37,8 +37,9 @@ test: lint
 check: lint
 	$(BIN)/pytest -n auto -m "not slow"
 
+# Options in ARGS: make bench ARGS="--jobs 1000,10000 --shapes files". ARGS=--help lists them.
 bench: $(VENV)/run.stamp
-	@$(BIN)/python tests/testing/bench.py
+	@$(BIN)/python -m bench $(ARGS)
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

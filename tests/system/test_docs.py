@@ -246,8 +246,23 @@ def test_no_option_on_a_page_is_made_up(page: Path) -> None:
     foreign |= {"--commit", "--event", "--jq", "--json", "--name", "--workflow"}  # of gh
     foreign |= {"--add", "--global"} if page.name == "state.md" else set()  # of git
     foreign |= {"--update"} if page == CONTRIBUTING else set()  # of the scenarios
+    foreign |= BENCH_OPTIONS if page.name == "performance.md" else set()
     foreign |= {"--regions"} if page.name == "errors.md" else set()  # of a job
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text_of(page))) <= known | foreign
+
+
+# Of `make bench` and its profiler.
+BENCH_OPTIONS = {
+    "--jobs",
+    "--shapes",
+    "--verbs",
+    "--runs",
+    "--peers",
+    "--deployer",
+    "--write",
+    "--before",
+    "--cpu",
+}
 
 
 def shown_commands() -> Iterator[Any]:

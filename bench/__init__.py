@@ -1,0 +1,1 @@
+"""`make bench`: the time, CPU and memory of whole commands, beside other tools; see docs/performance.md."""
