@@ -147,7 +147,9 @@ def test_a_long_listing_is_read_to_its_end(
     workspace.write("one.yaml", manifest(kind, "alpha", SPECS[kind]))
     assert workspace.plan()["summary"]["create"] == 0
     gets = [call.path.partition("?")[2] for call in proxy.calls if "tags" not in call.path]
-    queries = sorted(re.sub(".*((from|offset)=[0-9]+&).*((size|limit)=[0-9]+).*", r"\1\3", get) for get in gets)
+    queries = sorted(
+        re.sub(".*((from|offset)=[0-9]+&).*((size|limit)=[0-9]+).*", r"\1\3", get) for get in gets
+    )
     assert queries == sorted(QUERIES[kind])
 
 
