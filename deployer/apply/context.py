@@ -39,7 +39,7 @@ class ApplyContext:
     """The context that all changes of one apply share. `report` receives messages about waiting.
 
     `creates_from` is the monotonic time in seconds before which no job is created. `created` collects the jobs
-    that were created.
+    that were created, by id.
     `looks` are those that many creates share.
     `lock_lost` returns why the lock is no longer held, empty while it is. `is_shared`: other machines know what this
     apply has created. `invocation` is for the commands that messages advise.
@@ -55,7 +55,7 @@ class ApplyContext:
     creates_from: float = 0.0
     lock_lost: Callable[[], str] = str
     is_shared: bool = False
-    created: list[Created] = field(default_factory=list)
+    created: dict[str, Created] = field(default_factory=dict)
     looks: SharedLooks | None = None
     invocation: Invocation = field(default_factory=Invocation)
 

@@ -36,7 +36,7 @@ def create(context: ChangeContext) -> str:
     notes = written.note
     looks = context.shared.looks
     if looks and looks.reads_back_later(context.job):
-        context.shared.created.append(_created(context, unread=context))
+        context.shared.created[progress.id] = _created(context, unread=context)
         return f"{_created_words(context)}{notes}"
     try:
         progress.created = context.read_job(progress.id)
@@ -50,7 +50,7 @@ def create(context: ChangeContext) -> str:
         found = find_lost(context, write, lost)
         progress.id = found.id
         notes += found.note
-    context.shared.created.append(_created(context))
+    context.shared.created[progress.id] = _created(context)
     if is_other:
         progress.created = context.read_job(progress.id)
     return f"{_created_words(context)}{notes}"
@@ -68,8 +68,7 @@ def _created_words(context: ChangeContext) -> str:
 
 def _send(context: ChangeContext, spec: Spec) -> str:
     identifier = context.client.create(context.kind, context.job.name, spec)
-    is_own = any(created.id == identifier for created in context.shared.created)
-    if identifier in context.progress.known_ids or is_own:
+    if identifier in context.progress.known_ids or identifier in context.shared.created:
         raise ResponseLost(f"the service returned the id of an existing job, {identifier}")
     return identifier
 

@@ -25,7 +25,7 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
     Reads the listings of the created jobs until they show all of them, at most for the consistency delay.
     An interrupt ends the check.
     """
-    pending = [created for created in context.created if created.job.identity in outcomes]
+    pending = [created for created in context.created.values() if created.job.identity in outcomes]
     own_ids = {created.id for created in pending}
     error = ""
     for look, pause in enumerate(context.polling.confirm_delays()):
