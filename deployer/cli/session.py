@@ -219,9 +219,10 @@ def connected(
         allowed = hosts(os.environ)
         allowed.check_target(target)
         found = find(target, os.environ)
+        without_credential = found.scrubber()
         with Transport(
             hosts=allowed,
-            scrub=lambda message: scrub(found.scrubbed(message)),
+            scrub=lambda message: scrub(without_credential(message)),
             ca_file=ca_file(loaded.project.folder, target),
             rate=target.rate,
             retry=target.retry,

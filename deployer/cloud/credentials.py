@@ -86,13 +86,13 @@ class ResolvedCredential:
     project_id: str = ""
     project_name: str = ""
 
-    def scrubbed(self, message: str) -> str:
-        """Return a message without the credential in any encoding."""
+    def scrubber(self) -> Callable[[str], str]:
+        """Return a function that returns a message without the credential in any encoding."""
         values = {f"VALUE_{number}": value for number, value in enumerate(self.credential.secrets)}
         environment = {f"{PREFIX}{name}": value for name, value in values.items()}
         secrets = Secrets({name: SecretSource(name) for name in values}, environment, Path())
         secrets.missing(values)  # reads them
-        return secrets.scrubbed(message)
+        return secrets.scrubbed
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def connected(
     to = Target("test", endpoints=endpoints, **{"project_id": "pid", "region": "cn-north-4", **target})
     found = find(to, environment)
     transport = Transport(
-        scrub=found.scrubbed,
+        scrub=found.scrubber(),
         rate=rate,
         retry=retry,
         clock=time.clock,
