@@ -31,8 +31,9 @@ MAX_FILE_NODES = 400_000
 MAX_DOCUMENTS = 20_000
 MAX_DEPTH = 64
 
-# Possessive: for a way back, 2 MiB of empty lines would take 700 MB.
-_PREAMBLE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n|%.*\n)*+")
+# The start of the first line that is not empty, a comment or a directive. Not a repeated group of such lines: it takes
+# 700 MB for 2 MiB of them.
+_CONTENT = re.compile(r"^(?![ \t]*(?:#.*)?\r?\n|%.*\n)", re.MULTILINE)
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 
@@ -143,8 +144,8 @@ class _Found(NamedTuple):
 
 def parts(text: str) -> Iterator[Part]:
     """Split text at `---` lines, so that errors stay in one document."""
-    preamble = _PREAMBLE.match(text)
-    first = preamble.end() if preamble else 0
+    content = _CONTENT.search(text)
+    first = content.start() if content else 0
     line = start = 0
     for marker in _MARKER.finditer(text):
         if (end := marker.start()) > first:
