@@ -26,7 +26,9 @@ from deployer.templates.rendered import (
     with_newlines,
 )
 
+# The tags of a text with statements are one question; without, each expression is one.
 MAX_TAGS = 500
+MAX_EXPRESSIONS = 50_000
 
 # ASCII without braces (so that the first `}` ends the tag) and without `#`; in strings on one line, all but braces.
 # Jinja removes the spaces after `-}}`; and `+` has a meaning there that nobody uses.
@@ -90,15 +92,22 @@ class Question:
 class Holes(NamedTuple):
     """A text with holes and its questions: one for each of its holes, or else one for all of its tags.
 
-    `pieces` are data and tags in turn.
+    `pieces` are data and tags in turn; `unanswered` are the questions that may be open.
     """
 
     pieces: Sequence[str]
     questions: Sequence[Question]
+    unanswered: list[Question]
 
-    @property
+    @classmethod
+    def of(cls, pieces: Sequence[str], questions: Sequence[Question]) -> Holes:
+        return cls(pieces, questions, [question for question in questions if question.is_open])
+
     def are_open(self) -> bool:
-        return any(question.is_open for question in self.questions)
+        """Return whether a question is not answered yet."""
+        while self.unanswered and not self.unanswered[-1].is_open:
+            self.unanswered.pop()
+        return bool(self.unanswered)
 
     def filled(self, file: str, via: tuple[str, ...]) -> HoleText | None:
         """Return the text with its answers; None if it must be rendered whole."""
@@ -146,11 +155,13 @@ class Questions:
             return None
         tags = pieces[1::2]
         if all("{{" in tag for tag in tags):
+            if len(tags) > MAX_EXPRESSIONS:
+                return None
             known = {} if each else self._shared
-            return Holes(pieces, [known.get(tag) or self._expression(tag, each) for tag in tags])
+            return Holes.of(pieces, [known.get(tag) or self._expression(tag, each) for tag in tags])
         if len(tags) > MAX_TAGS:
             return None
-        return Holes(pieces, [self._question(_without_data(pieces), each, has_statements=True)])
+        return Holes.of(pieces, [self._question(_without_data(pieces), each, has_statements=True)])
 
     def _expression(self, tag: str, each: Mapping[str, Any] | None) -> Question:
         # Spaces, and `-` that removes them around the tag, are not part of it.

@@ -59,10 +59,9 @@ class _Pending:
     def start(self) -> Location:
         return Location(self.task.file, 1, 1, self.task.via)
 
-    @property
     def waits(self) -> bool:
-        """Whether questions are not answered yet."""
-        return bool(self.holes and self.holes.are_open)
+        """Return whether questions are not answered yet."""
+        return bool(self.holes and self.holes.are_open())
 
     def refuse(self, message: str) -> None:
         self.result = (Problem(self.start, message, Code.TEMPLATE_LIMIT),)
@@ -129,7 +128,7 @@ class Sandbox:
             pending = ahead.popleft()
             characters -= len(pending.task.text)
             while pending.result is None:
-                if pending.waits and self._questions.unsent:
+                if pending.waits() and self._questions.unsent:
                     self._send_questions(pending.start)
                 else:
                     self._receive()
@@ -249,7 +248,7 @@ class Sandbox:
 
     def _settle(self) -> None:
         """Fill the texts whose questions are answered, the oldest first; send those whole that cannot be filled."""
-        while self._waiting and not (self._has_batches and self._waiting[0].waits):
+        while self._waiting and not (self._has_batches and self._waiting[0].waits()):
             pending = self._waiting.popleft()
             holes, pending.holes = pending.holes, None
             text = holes.filled(pending.task.file, pending.task.via) if holes and self._has_batches else None

@@ -16,7 +16,7 @@ from deployer.model import Location
 from deployer.templates import protocol, worker
 from deployer.templates.engine import Engine
 from deployer.templates.hole_text import HoleText
-from deployer.templates.holes import MAX_TAGS, Holes, Questions, groups
+from deployer.templates.holes import MAX_EXPRESSIONS, MAX_TAGS, Holes, Questions, groups
 from deployer.templates.rendered import MAX_TEXT, PLACEHOLDER, RenderedText
 from deployer.templates.sandbox import BATCH, Sandbox, Task
 
@@ -268,7 +268,7 @@ def filled(text: str, each: Mapping[str, Any] | None = None) -> HoleText | None:
     if holes is None:
         return None
     answer(questions)
-    assert not holes.are_open
+    assert not holes.are_open()
     return holes.filled("f", ("way",))
 
 
@@ -370,6 +370,7 @@ def test_what_is_filled(text: str) -> None:
             "a: {{--}}",
             "{{-}} \n{{ name }}",
         ),
+        "{{ name }}" * (MAX_EXPRESSIONS + 1),
         "{% if yes %}" + "{{ name }}" * MAX_TAGS + "{% endif %}",
         "{% for k in range(9999) %}" + "x" * (MAX_TEXT // 9999 + 1) + "{% endfor %}",
     ],
