@@ -53,7 +53,7 @@ def main() -> None:
     chosen.work.mkdir(parents=True, exist_ok=True)
     bench = Bench(
         work=chosen.work.absolute(),
-        deployer=chosen.deployer,
+        deployer=str(Path(chosen.deployer).absolute()),
         programs=peers.programs(chosen.peers),
         jobs=chosen.jobs,
         shapes=chosen.shapes,
