@@ -53,7 +53,7 @@ def main() -> None:
     chosen.work.mkdir(parents=True, exist_ok=True)
     bench = Bench(
         work=chosen.work.absolute(),
-        deployer=chosen.deployer,
+        deployer=str(Path(chosen.deployer).absolute()),
         programs=peers.programs(chosen.peers),
         jobs=chosen.jobs,
         shapes=chosen.shapes,
@@ -68,10 +68,11 @@ def main() -> None:
     show = as_markdown if chosen.markdown else as_text
     sys.stdout.write("\n\n".join((machine(), *map(show, found))) + "\n")
     if chosen.write:
-        plot = svg(results, machine())
-        pages.PLOT.write_text(plot)
-        drawn = f"![Seconds by number of jobs]({pages.PLOT.name})"
-        pages.insert("measured", "\n\n".join((f"Measured on: {machine()}.", drawn, *map(as_markdown, found))))
+        parts = [f"Measured on: {machine()}."]
+        if plot := svg(results, machine()):
+            pages.PLOT.write_text(plot)
+            parts.append(f"![Seconds by number of jobs]({pages.PLOT.name})")
+        pages.insert("measured", "\n\n".join((*parts, *map(as_markdown, found))))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def svg(results: Sequence[Result], machine: str) -> str:
     jobs = sorted({number for line in lines for number, _ in line.points})
     seconds = [value for line in lines for _, value in line.points]
     low = math.floor(math.log10(min(seconds)))
-    high = math.ceil(math.log10(max(seconds)))
+    high = max(low + 1, math.ceil(math.log10(max(seconds))))
     first, last = math.log10(jobs[0]), math.log10(max(jobs[-1], jobs[0] + 1))
 
     def x(number: int) -> float:

@@ -46,11 +46,12 @@ def environment() -> dict[str, str]:
 
 
 def measured(command: Command, log: Path, *, together: bool = False) -> Cost:
-    """Run a command once; its output goes to `log`. With `together`, that memory is sampled."""
+    """Run a command once; its output goes to `log`. With `together`, that memory is sampled, on Linux."""
+    watch = str(int(together and sys.platform == "linux"))
     result = log.with_suffix(".cost")
     with log.open("wb") as output:
         subprocess.run(
-            [sys.executable, "-I", "-S", _LAUNCH, str(result), str(int(together)), *command.arguments],
+            [sys.executable, "-I", "-S", _LAUNCH, str(result), watch, *command.arguments],
             cwd=command.folder,
             env=environment(),
             stdin=subprocess.DEVNULL,

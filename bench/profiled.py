@@ -21,7 +21,7 @@ from pathlib import Path
 from types import CodeType
 
 _RENDERER = """#!/bin/sh
-printf '%s\\n' "$@" > '{folder}/arguments'
+printf '%s\\0' "$@" > '{folder}/arguments'
 tee '{folder}/sent' | exec '{python}' "$@"
 """
 _RESULT = b"\n--- profile ---\n"
@@ -88,7 +88,7 @@ def profiled(
 
 
 def _renderer_profile(scratch: Path, own: list[str]) -> Profile:
-    arguments = (scratch / "arguments").read_text().splitlines()
+    arguments = (scratch / "arguments").read_text().split("\0")[:-1]
     boot = arguments[arguments.index("-c") + 1 :]
     with (scratch / "sent").open("rb") as sent:
         ran = subprocess.run([*own, "renderer", *boot], stdin=sent, stdout=subprocess.PIPE, check=True)

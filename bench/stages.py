@@ -97,7 +97,7 @@ def main() -> None:
             if python:
                 work = Path(folder, name)
                 work.mkdir()
-                stages = Stages(python, work, chosen.jobs)
+                stages = Stages(str(Path(python).absolute()), work, chosen.jobs)
                 for verb in ("validate", "plan"):
                     header.append(f"{verb}{f', {name}' if chosen.before else ''}")
                     columns.append(stages.of(verb))

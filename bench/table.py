@@ -141,7 +141,8 @@ def _others(results: Sequence[Result]) -> Iterator[list[str]]:
     }
     for result in sorted(results, key=lambda result: (result.jobs, [*does, result.tool].index(result.tool))):
         if result.tool in does:
-            cost = [f"exit {result.cost.code}"] if result.cost.code else _cost(result)
+            failed = [f"exit {result.cost.code}", *[NO_VALUE] * 3]
+            cost = failed if result.cost.code else _cost(result)
             yield [result.tool, does[result.tool], f"{result.jobs}", *cost]
 
 
