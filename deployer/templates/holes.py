@@ -32,8 +32,11 @@ MAX_EXPRESSIONS = 50_000
 
 # ASCII without braces (so that the first `}` ends the tag) and without `#`; in strings on one line, all but braces.
 # Jinja removes the spaces after `-}}`; and `+` has a meaning there that nobody uses.
-_STRING = r"""'(?:[^'\\{}\x00-\x1f]|\\[^{}\x00-\x1f])*+'|"(?:[^"\\{}\x00-\x1f]|\\[^{}\x00-\x1f])*+\""""
-_CODE = rf"(?!\+)(?:[ \t\n!$&(-\[\]-z|~]|%(?!\}})|{_STRING})*+(?<!\+)"
+# Bounded, as each repetition of a group takes memory; and not possessive, which Python 3.11 gets wrong before 3.11.5.
+_STRING = (
+    r"""'(?:[^'\\{}\x00-\x1f]|\\[^{}\x00-\x1f]){0,1000}'|"(?:[^"\\{}\x00-\x1f]|\\[^{}\x00-\x1f]){0,1000}\""""
+)
+_CODE = rf"(?!\+)(?:[ \t\n!$&(-\[\]-z|~]|%(?!\}})|{_STRING}){{0,5000}}(?<!\+)"
 # A file name that starts with a dot is relative to the file.
 _NAME = r"""(?:'[^.'"][^'"]*'|"[^.'"][^'"]*")"""
 _STATEMENT = rf"(?:if|elif|else|endif|for|endfor|set)\b|(?:import|from)\s*{_NAME}\s*(?:as|import)\b"
