@@ -23,7 +23,7 @@ class Table:
 
 
 def tables(results: Sequence[Result], programs: Mapping[str, str | None]) -> list[Table]:
-    """Return all tables that have rows. A ratio is one of wall times in the same run; less is faster."""
+    """Return all tables that have rows. A ratio is one of times in the same run; less is faster."""
     found = {(result.shape, result.jobs, result.tool): result for result in results}
     absent = ", ".join(name for name, program in programs.items() if program is None)
     names = [name for name in PEERS if any(result.tool == name for result in results)]
@@ -35,7 +35,7 @@ def tables(results: Sequence[Result], programs: Mapping[str, str | None]) -> lis
         ),
         _start_up(found),
         Table(
-            "validate, and plan of unchanged jobs: wall time as a ratio to each other tool's",
+            "validate, and plan of unchanged jobs: time as a ratio to each other tool's",
             [
                 "shape",
                 "jobs",

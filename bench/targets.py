@@ -43,6 +43,10 @@ def rows(results: Sequence[Result]) -> Iterator[list[str]]:
     """Yield each target that was measured: what, shape, jobs, the measured value, the target, and yes or no."""
     good = [result for result in results if not result.cost.code]
     yield from _start_up({result.tool: result for result in good if result.jobs == 1})
+    for result in results:
+        if result.cost.code and result.tool in ("validate", "plan", "apply"):
+            shape = SHAPES[result.shape].title
+            yield [result.tool, shape, f"{result.jobs}", f"exit {result.cost.code}", "exit 0", "no"]
     for result in good:
         if result.jobs >= LEAST:
             yield from _unchanged(result, good)

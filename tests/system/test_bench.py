@@ -73,6 +73,11 @@ def test_the_targets() -> None:
     assert [row[3:] for row in targets.rows(RESULTS) if row[0] == "growth of plan"] == [["8", "<= 7", "no"]]
 
 
+def test_a_verb_that_fails_reaches_nothing() -> None:
+    failed = [result("validate", 2000, 1.0, code=4)]
+    assert [row[2:] for row in targets.rows(failed)] == [["2000", "exit 4", "exit 0", "no"]]
+
+
 def test_a_ratio_is_one_of_the_same_number_of_jobs() -> None:
     found = {each.title.partition(":")[0]: each for each in table.tables(RESULTS, {"octoDNS": None})}
     ratios = found["validate, and plan of unchanged jobs"]
