@@ -525,6 +525,7 @@ def test_the_rest_of_a_batch_is_filled_beside_mistakes() -> None:
     assert kinds == [tuple if number % 10 == 5 else HoleText for number in range(3 * BATCH)]
 
 
+@pytest.mark.slow
 def test_after_a_costly_batch_texts_are_rendered_whole() -> None:
     slow = "a: {{ ([[1]] * 100000) | sum(start=[]) | length }}"
     before, refused, after, later = render("a: {{ name }}", slow, "a: {{ name }}", "a: {{ number }}")
