@@ -79,14 +79,15 @@ def apply(
 
 
 def _shared_looks(context: ApplyContext, plan: Plan, live: Live, options: ApplyOptions) -> SharedLooks:
-    creates = [change for change in plan.steps if change.steps[0] is Step.CREATE]
+    steps = plan.steps
+    creates = [change for change in steps if change.steps[0] is Step.CREATE]
     # What a definition was is read with its tags.
     jobs = [
         change.job
         for change in creates
         if change.live is None or KINDS[change.job.kind].nature is Nature.RUN_ONCE
     ]
-    needed = {dependency.identity for change in plan.steps for dependency in change.job.depends_on}
+    needed = {dependency.identity for change in steps for dependency in change.job.depends_on}
     if options.fail_fast:
         needed |= {change.job.identity for change in creates}
     return SharedLooks(context.client, jobs, frozenset(run.id for run in live.jobs), needed)

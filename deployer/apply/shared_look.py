@@ -30,7 +30,7 @@ OLD = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look shows of one job: the `runs` that may be its, and the ids of all live jobs in the listing."""
+    """The part of a look for one job: `runs` that may be its, and the ids of all live jobs in the listing."""
 
     runs: Sequence[LiveJob]
     ids: Collection[str]

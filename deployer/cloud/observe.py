@@ -33,16 +33,17 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
     read_at = time.monotonic()
     sharing = sorted(_by_listing(jobs).items())
     silent = _SilentServices()
-    readings = in_parallel(
-        lambda together: _read(client, KINDS[together[0].kind], together, owner, silent),
-        [together for _, together in sharing],
-    )
+    readings: dict[int, _Reading | ApiError] = {}
+    for numbers in _rounds([KINDS[kind] for (kind, *_), _ in sharing]):
+        read = in_parallel(lambda number: _read(client, sharing[number][1], owner, silent), numbers)
+        readings |= zip(numbers, read, strict=True)
     found: list[LiveJob] = []
     failures: dict[Identity, str] = {}
     unknown: dict[str, set[str]] = defaultdict(set)
     asked_by_name: dict[tuple[str, str], int] = {}
     notes: dict[Identity, str] = {}
-    for (_, together), reading in zip(sharing, readings, strict=True):
+    for number, (_, together) in enumerate(sharing):
+        reading = readings[number]
         if isinstance(reading, ApiError):
             failures |= dict.fromkeys((job.identity for job in together), str(reading))
             continue
@@ -57,6 +58,16 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
         found += _orphans(client, [KINDS[name] for name in left if not silent.error(KINDS[name])], owner)
     named = {name: tuple(sorted(fields)) for name, fields in unknown.items() if fields}
     return Live(tuple(found), failures, named, client.server_time, asked_by_name, notes, read_at)
+
+
+def _rounds(kinds: Sequence[Kind]) -> Iterator[list[int]]:
+    """Yield the numbers of the listings to read at the same time, given by their kinds.
+
+    The first one shows whether the credential is accepted, and the first of each service whether that answers.
+    """
+    first = {kind.service: number for number, kind in reversed([*enumerate(kinds)])}
+    firsts = sorted(first.values())
+    yield from filter(None, (firsts[:1], firsts[1:], [n for n in range(len(kinds)) if n not in firsts]))
 
 
 class _SilentServices:
@@ -84,9 +95,10 @@ class _Reading:
 
 
 def _read(
-    client: Client, kind: Kind, jobs: Sequence[Job], owner: Owner | None, silent: _SilentServices
+    client: Client, jobs: Sequence[Job], owner: Owner | None, silent: _SilentServices
 ) -> _Reading | ApiError:
     """Read the listing that `jobs` share."""
+    kind = KINDS[jobs[0].kind]
     if error := silent.error(kind):
         return error
     try:

@@ -1,4 +1,4 @@
-"""Reads the pages of a listing side by side.
+"""Reads the pages of a listing concurrently.
 
 It may only say that pages together show every job that is there all the time. All else is left to
 `deployer.cloud.paging`, which reads one page after the other.
@@ -67,7 +67,7 @@ def _share(upper: Page, lower: Page, identifier: str) -> bool:
 def _unmoved(read: Callable[[int], Page], identifier: str, first: Page, all_of: AllOf) -> Sequence[Page]:
     """Read numbered pages, which cannot overlap; empty unless the first page is the same before and afterwards.
 
-    A new job would be on it, and without new jobs one that is gone is missing in the total.
+    A new job would be on it, and without new jobs the total shows that one was removed.
     """
     pages = [first, *all_of(read, range(2, first.more + 2))]
     if any(page.total != first.total for page in pages):

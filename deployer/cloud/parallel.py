@@ -1,4 +1,4 @@
-"""Calls side by side."""
+"""Concurrent calls."""
 
 from __future__ import annotations
 

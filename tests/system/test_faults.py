@@ -129,7 +129,7 @@ def test_a_redirect_is_not_followed(all_kinds: Workspace, proxy: FaultProxy, emu
 
 # --- paging -----------------------------------------------------------------------------------------------
 
-# Side by side: each page begins with the last job of the one before, or the first one is read again.
+# Read concurrently: each page begins with the last job of the one before, or the first one is read again.
 QUERIES = {
     "SparkBatch": [f"from={n}&size=100" for n in (0, 99, 198)],
     "SparkSession": [f"from={n}&size=100" for n in (0, 99, 198)],
@@ -206,7 +206,8 @@ def test_pages_may_be_smaller_than_asked(
     workspace.write("one.yaml", manifest(kind, "alpha", SPECS[kind]))
     proxy.rule("GET", "", asked_otherwise(size="40", limit="40"))
     assert workspace.plan()["summary"]["create"] == 0
-    assert proxy.count("GET") - proxy.count("GET", "tags") == 3
+    # Of numbered pages the first one is read again.
+    assert proxy.count("GET") - proxy.count("GET", "tags") == (4 if kind == "MrsJob" else 3)
 
 
 def one_is_gone(body: dict[str, Any]) -> None:

@@ -129,7 +129,7 @@ def test_a_service_without_these_filters_is_read_to_the_end(
     planned = workspace.plan()
     assert (planned["summary"]["create"], planned["summary"]["unchanged"]) == (1, 1)
     assert "not in the service's list (67 jobs" in planned["changes"][0]["reason"]
-    # One to try the filter, and all pages side by side: they overlap by one job, or the first one is read again.
+    # One to try the filter, and all pages concurrently: they overlap by one job, or the first one is read again.
     assert proxy.count("GET", PATHS[kind]) == 1 + {"SparkBatch": 17, "MrsJob": 14 + 1}[kind]
 
 
@@ -153,7 +153,7 @@ def test_a_listing_is_read_whole_where_that_is_cheaper_or_surer(
     workspace.write("jobs.yaml", [manifest("SparkBatch", name, SPECS["SparkBatch"]) for name in names])
     proxy.rule("GET", "", five_on_a_page)
     assert workspace.plan()["summary"]["create"] == len(names) - names.count("alpha")
-    # Side by side; each page begins with the last job of the one before.
+    # Concurrently; each page begins with the last job of the one before.
     assert asked(proxy, "SparkBatch") == [{}] * 17
 
 

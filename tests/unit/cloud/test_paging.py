@@ -81,7 +81,7 @@ def test_what_is_there_all_the_time_is_read_once_or_it_is_an_error(
 def test_no_page_too_many_is_read(paging: Paging, count: int) -> None:
     service = Service(list(range(count)), paging, 100)
     assert service.read_to_end() == list(range(count))
-    # Numbered pages are read side by side, and then the first one once more.
+    # Numbered pages are read concurrently, and then the first one once more.
     again = paging is Paging.PAGE and count > 200
     assert service.calls == max(1, -(-count // 100)) + again
 
@@ -90,7 +90,7 @@ def test_no_page_too_many_is_read(paging: Paging, count: int) -> None:
 def test_what_moved_once_is_read_again(paging: Paging) -> None:
     service = Service(list(range(10)), paging, 4, [(0, None), (0, 0)])
     assert service.read_to_end() == list(range(1, 10))
-    # The attempt to read the pages side by side reads a page twice more that does not begin with the end of another.
+    # The attempt to read the pages concurrently reads a page twice more that does not begin with the end of another.
     assert service.calls == 3 + (2 if paging is Paging.RECORD else 0) + 3
 
 
@@ -103,7 +103,7 @@ def test_a_page_that_was_read_before_is_not_read_again(paging: Paging) -> None:
 
 
 def test_new_jobs_between_two_pages_cost_one_page_more() -> None:
-    """The pages after the first are read side by side: the last one before two jobs are added, the others after."""
+    """The pages after the first are read concurrently: the last one before two jobs are added, the others after."""
     service = Service(list(range(40)), Paging.RECORD, 10, [(0, None), (0, None), (2, None)])
 
     def last_first(read: Callable[[int], Page], offsets: Sequence[int]) -> list[Page]:
