@@ -5,8 +5,13 @@
 
 import os
 import sys
+from contextlib import suppress
 
 from deployer import __version__
+
+# The verbs that render templates.
+_RENDERING = {"validate", "render", "plan", "apply", "status", "logs", "wait", "cancel"}
+_HELP = {"-h", "--help"}
 
 
 def main() -> None:
@@ -17,6 +22,13 @@ def main() -> None:
             return
         except OSError:
             pass  # click says what is wrong
+    if _RENDERING.intersection(sys.argv) and not _HELP.intersection(sys.argv):
+        # Before all other imports, which take as long as the process to be ready.
+        from deployer.errors import DeployerError
+        from deployer.templates.process import start_ahead
+
+        with suppress(DeployerError):  # reported when a template needs it
+            start_ahead()
     from deployer.cli import main as command  # on use: it takes longer to import than all of the above
 
     command()
