@@ -35,7 +35,7 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
             context.report(f"waiting until {_created_jobs(len(pending))} listed")
         try:
             context.stop_signal.sleep(pause)
-            live = list_same_names(context.client, [created.job for created in pending])
+            live = list_same_names(context.client, [created.job for created in pending], own_ids)
         except Interrupted:
             return
         except ApiError as failure:

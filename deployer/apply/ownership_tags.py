@@ -35,8 +35,6 @@ def with_ownership_tags(step: Callable[[ChangeContext], str]) -> Callable[[Chang
         before = context.change.live  # with its tags; a job that was read by its id has none
         note = _add_secret_fields(context, before) if before else ""
         message = step(context)
-        if before is None and context.shared.looks and context.shared.looks.reads_back_later(context.job):
-            return message
         return f"{message}{_renew(context, before) or note}"
 
     return run
@@ -66,12 +64,12 @@ def _add_secret_fields(context: ChangeContext, live: LiveJob) -> str:
         return ""
     # Until the update, the fields that had a secret before have it still.
     both = wanted if recorded.get(SECRETS_TAG, NO_FIELDS) == NO_FIELDS else ALL_FIELDS
-    return write_tags(context, {SECRETS_TAG: both})
+    return _write(context, {SECRETS_TAG: both})
 
 
 def _renew(context: ChangeContext, before: LiveJob | None) -> str:
     """Write the tags that changed, with the definition as the listing shows it now."""
-    live = _listed(context)
+    live = _listed(context, with_tags=before is not None)
     if live is None and before is None:
         return ""  # the tags of the create are all that is known
     known = live
@@ -82,24 +80,16 @@ def _renew(context: ChangeContext, before: LiveJob | None) -> str:
     tags = _tags(context, known)
     if live is None:
         tags |= {key: value for key, value in _tags(context, before).items() if key == SECRETS_TAG}
-    recorded = recorded_tags(live) if live else {}
+    # After a create all are written: it takes a request to read which of them the service has kept.
+    recorded = recorded_tags(live) if live and before else {}
     changed = {key: value for key, value in tags.items() if recorded.get(key) != value}
-    return write_tags(context, changed) if changed else ""
+    return _write(context, changed) if changed else ""
 
 
-def listed_tags(context: ChangeContext, live: LiveJob) -> dict[str, str]:
-    """Return the tags of a created job that its create could not know; `live` is the job as the listing shows it."""
-    is_recorded = context.kind.ownership_field == TAGS and context.shared.owner is not None
-    if not is_recorded or live.spec is None or drift(context.kind, context.job, live):
-        return {}
-    sent = _tags(context, None)
-    return {key: value for key, value in _tags(context, live).items() if sent.get(key) != value}
-
-
-def _listed(context: ChangeContext) -> LiveJob | None:
+def _listed(context: ChangeContext, *, with_tags: bool) -> LiveJob | None:
     """Return the job as its listing shows it, None if that does not show it as deployed yet."""
     try:
-        listed = list_candidates(context.client, context.job)
+        listed = list_candidates(context.client, context.job, with_tags=with_tags)
     except DeployerError:
         return None
     live = next((run for run in listed if run.id == context.progress.id), None)
@@ -113,7 +103,7 @@ def _tags(context: ChangeContext, live: LiveJob | None) -> dict[str, str]:
     return ownership_tags(context.kind, context.job, owner, secret_pointers(context.job.spec), live)
 
 
-def write_tags(context: ChangeContext, tags: Mapping[str, str]) -> str:
+def _write(context: ChangeContext, tags: Mapping[str, str]) -> str:
     """Add tags, without a line in the journal: they are no part of the change. Return a note if that failed."""
     try:
         context.client.tag(context.kind, context.progress.id, tags)

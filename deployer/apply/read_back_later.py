@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 
 from deployer.apply.context import ChangeContext, Created
-from deployer.apply.ownership_tags import listed_tags, write_tags
 from deployer.apply.recheck import Differs, read_back
 from deployer.cloud.parallel import in_parallel
 from deployer.errors import ApiError
@@ -20,15 +19,14 @@ from deployer.model import Identity, LiveJob, Outcome, Result
 def read_back_listed(
     listed: Iterable[tuple[Created, LiveJob]], outcomes: Mapping[Identity, Outcome]
 ) -> Iterator[Outcome]:
-    """Yield the outcomes that change, each with the message of the earlier one. Writes tags that are missing."""
+    """Yield the outcomes that change, each with the message of the earlier one."""
     special: list[Callable[[], Outcome]] = []
     for created, live in listed:
         context, outcome = created.unread, outcomes[created.job.identity]
         if context is None:
             continue
-        tags, is_doubtful = listed_tags(context, live), not _is_as_requested(context, live)
-        if tags or is_doubtful:
-            special.append(partial(_settle, context, outcome, tags, is_doubtful=is_doubtful))
+        if not _is_as_requested(context, live):
+            special.append(partial(_read_back, context, outcome))
     before = {id(outcome) for outcome in outcomes.values()}
     for outcome in in_parallel(lambda call: call(), special):
         if id(outcome) not in before:
@@ -43,21 +41,10 @@ def _is_as_requested(context: ChangeContext, live: LiveJob) -> bool:
         return False
 
 
-def _settle(
-    context: ChangeContext, outcome: Outcome, tags: Mapping[str, str], *, is_doubtful: bool
-) -> Outcome:
-    """Return the outcome, which is the same object if nothing is to be said."""
+def _read_back(context: ChangeContext, outcome: Outcome) -> Outcome:
+    """Read the job by its id, and return its outcome, which is the same object if nothing is to be said."""
     if context.shared.stop_signal:
         return outcome
-    if is_doubtful:
-        outcome = _read_back(context, outcome)
-    if note := write_tags(context, tags) if tags else "":
-        outcome = replace(outcome, message=f"{outcome.message}{note}")
-    return outcome
-
-
-def _read_back(context: ChangeContext, outcome: Outcome) -> Outcome:
-    """Read the job by its id, and return its outcome."""
     progress = context.progress
     try:
         live = progress.created = context.read_job(progress.id)

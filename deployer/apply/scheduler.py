@@ -20,7 +20,7 @@ from deployer.apply.wait import WaitEnd, condition_of, has_reached, state_of, wa
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
-from deployer.kinds.kind import Nature
+from deployer.kinds.kind import TAGS, Nature
 from deployer.model import (
     FAILED_PHASES,
     UNTIL_WORDS,
@@ -81,15 +81,20 @@ def apply(
 def _shared_looks(context: ApplyContext, plan: Plan, live: Live, options: ApplyOptions) -> SharedLooks:
     steps = plan.steps
     creates = [change for change in steps if change.steps[0] is Step.CREATE]
-    # What a definition was is read with its tags.
+    # What a definition was is read with its tags; and a job that waits for others is looked up when it may start.
     jobs = [
         change.job
         for change in creates
-        if change.live is None or KINDS[change.job.kind].nature is Nature.RUN_ONCE
+        if (change.live is None or KINDS[change.job.kind].nature is Nature.RUN_ONCE)
+        and all(dependency.until is Until.SUBMITTED for dependency in change.job.depends_on)
     ]
+    # What is needed for the next request is read back before it: by others, or by a start.
     needed = {dependency.identity for change in steps for dependency in change.job.depends_on}
-    if options.fail_fast:
-        needed |= {change.job.identity for change in creates}
+    needed |= {
+        change.job.identity
+        for change in creates
+        if options.fail_fast or KINDS[change.job.kind].ownership_field == TAGS
+    }
     return SharedLooks(context.client, jobs, frozenset(run.id for run in live.jobs), needed)
 
 

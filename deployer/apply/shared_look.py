@@ -6,6 +6,7 @@ as one appears that the plan did not know, somebody else is creating jobs, and e
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import defaultdict
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 
 from deployer.cloud.client import Client
 from deployer.cloud.observe import can_be_looked_up, listing_of, read_whole
+from deployer.errors import ApiError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import may_be_unnamed
 from deployer.model import Identity, Job, LiveJob
@@ -21,11 +23,14 @@ from deployer.model import Identity, Job, LiveJob
 # With fewer creates in a listing, each is looked up by itself.
 LEAST_JOBS = 20
 
-# Of so many jobs one is looked up by itself; and for each page that is read again, so many were created.
+# Of so many jobs one is looked up by itself, and some of the first ones; and for each page that is read again, so many
+# were created.
 ONE_IN = 32
+FIRST_ONES = {2, 4, 8, 16}
 
-# The age from which the listing is read again, in seconds.
-OLD = 30.0
+# The age of a look, in seconds, from which the listing is read again, and from which it is not relied on.
+OLD = 5.0
+TOO_OLD = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +57,29 @@ class _Snapshot:
 
 @dataclass(slots=True)
 class _Look:
-    """The look at one listing, for `jobs`. `created` counts those that it was of use for since it was read."""
+    """The look at one listing, for `jobs`. `created` counts the jobs that asked, `before` those until it was read.
+
+    The jobs to look up by themselves are others in each run: two runners would look at the same ones.
+    """
 
     jobs: Sequence[Job]
+    shift: int
     reading: threading.Lock = field(default_factory=threading.Lock)
     snapshot: _Snapshot | None = None
     created: int = 0
+    before: int = 0
     is_over: bool = False
 
-    def is_due(self, snapshot: _Snapshot, now: float) -> bool:
-        """Return whether the listing is to be read again: the sooner if no job can be looked up by itself."""
-        is_old = now - snapshot.read_at >= OLD or not can_be_looked_up(self.jobs[0])
-        return is_old and self.created >= ONE_IN * snapshot.pages
+    def is_sample(self) -> bool:
+        """Return whether the present job is one to look up by itself."""
+        return self.created in FIRST_ONES or (self.created + self.shift) % ONE_IN == 0
+
+    def is_due(self, snapshot: _Snapshot, age: float) -> bool:
+        """Return whether the listing is to be read again: if that takes few requests for the jobs in between."""
+        since = self.created - self.before
+        if age >= TOO_OLD:
+            return since >= snapshot.pages
+        return (age >= OLD or not can_be_looked_up(self.jobs[0])) and since >= ONE_IN * snapshot.pages
 
 
 class SharedLooks:
@@ -90,7 +106,8 @@ class SharedLooks:
         self._looks: dict[Identity, _Look] = {}
         for of_listing in together.values():
             if len(of_listing) >= LEAST_JOBS:
-                self._looks |= dict.fromkeys((job.identity for job in of_listing), _Look(of_listing))
+                look = _Look(of_listing, secrets.randbelow(ONE_IN))
+                self._looks |= dict.fromkeys((job.identity for job in of_listing), look)
 
     def seen(self, job: Job) -> Seen | None:
         """Return what is known of a job, None if it must be looked up by itself. Raises ApiError."""
@@ -98,18 +115,21 @@ class SharedLooks:
         if look is None or look.is_over:
             return None
         look.created += 1  # two threads may count one; that does no harm
-        if look.created % ONE_IN == 0 and can_be_looked_up(job):
+        if look.is_sample() and can_be_looked_up(job):
             return None
         snapshot = look.snapshot
         if snapshot is None:
             with look.reading:
-                snapshot = look.snapshot or self._read(look)
-        elif look.is_due(snapshot, self._now()) and look.reading.acquire(blocking=False):
+                snapshot = look.snapshot or (None if look.is_over else self._read(look))
+        age = self._now() - snapshot.read_at if snapshot else 0.0
+        if snapshot and look.is_due(snapshot, age) and look.reading.acquire(blocking=age >= TOO_OLD):
             # The other threads go on meanwhile.
             try:
-                snapshot = self._read(look)
+                snapshot = self._read(look) if look.snapshot is snapshot else look.snapshot
             finally:
                 look.reading.release()
+        elif age >= TOO_OLD:
+            return None
         return snapshot.of(job) if snapshot and not look.is_over else None
 
     def reads_back_later(self, job: Job) -> bool:
@@ -124,7 +144,11 @@ class SharedLooks:
 
     def _read(self, look: _Look) -> _Snapshot | None:
         read_at = self._now()
-        listed = read_whole(self._client, look.jobs)
+        try:
+            listed = read_whole(self._client, look.jobs)
+        except ApiError:
+            look.is_over = True  # or each job would wait for its own attempts, one after the other
+            raise
         if listed is None:
             look.is_over = True
             return None
@@ -139,5 +163,5 @@ class SharedLooks:
             if run.id not in self._planned_ids and may_be_unnamed(KINDS[run.identity.kind], run)
         ]
         ids = frozenset(run.id for run in live)
-        look.snapshot, look.created = _Snapshot(read_at, pages, ids, by_name, unnamed), 0
+        look.snapshot, look.before = _Snapshot(read_at, pages, ids, by_name, unnamed), look.created
         return look.snapshot

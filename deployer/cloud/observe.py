@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,21 +142,21 @@ def read_whole(client: Client, jobs: Sequence[Job]) -> tuple[list[LiveJob], int]
     return _live_jobs(kind, client.entries(kind, path_values, first=first), jobs[0]), 1 + first.more
 
 
-def list_same_names(client: Client, jobs: Iterable[Job]) -> list[LiveJob]:
+def list_same_names(client: Client, jobs: Iterable[Job], ids: Container[str] = ()) -> list[LiveJob]:
     """Read every listing that shows one of `jobs`, once, and return the live jobs that may be one of them.
 
-    Without the tags that have an API of their own. Raises ApiError.
+    Those with `ids` are returned whatever their name. Without the tags that have an API of their own. Raises ApiError.
     """
     found: list[LiveJob] = []
     for together in _by_listing(jobs).values():
         kind = KINDS[together[0].kind]
         names = {"", *(job.name for job in together)}
         live = _live_jobs(kind, _read_listing(client, kind, together).entries, together[0])
-        found += [live_job for live_job in live if live_job.identity.name in names]
+        found += [live_job for live_job in live if live_job.identity.name in names or live_job.id in ids]
     return found
 
 
-def list_candidates(client: Client, job: Job) -> list[LiveJob]:
+def list_candidates(client: Client, job: Job, *, with_tags: bool = True) -> list[LiveJob]:
     """Return the live jobs that may be `job`, in any place: those with its name. Raises ApiError.
 
     Takes one request if the listing can be filtered by name, and one more for each job with its own tags.
@@ -174,7 +174,7 @@ def list_candidates(client: Client, job: Job) -> list[LiveJob]:
         for live_job in _live_jobs(kind, entries, job)
         if live_job.identity.name == job.name or may_be_unnamed(kind, live_job)
     ]
-    return _with_tags(client, kind, live, {job.identity})[0]
+    return _with_tags(client, kind, live, {job.identity})[0] if with_tags else live
 
 
 def can_be_looked_up(job: Job) -> bool:

@@ -52,8 +52,8 @@ def _overlapping(read: Callable[[int], Page], identifier: str, first: Page, all_
             lower for (_, upper), (lower, page) in pairwise(chain) if not _share(upper, page, identifier)
         ]
         start, last = chain[-1]
-        if step and start + len(last.entries) < last.total:
-            missing.append(start + step)
+        if start + len(last.entries) < max(page.total for _, page in chain):
+            missing.append(start + max(0, len(last.entries) - 1))
         if not missing:
             return [page for _, page in chain]
     return []

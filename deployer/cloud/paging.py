@@ -11,7 +11,7 @@ from deployer.cloud.page import Page
 from deployer.cloud.pages_in_parallel import AllOf, read_in_parallel
 from deployer.cloud.parallel import in_parallel
 from deployer.errors import ResponseLost
-from deployer.kinds.kind import Entry, Paging
+from deployer.kinds.kind import Entry, Paging, text
 
 MAX_PAGES = 10_000
 MAX_READS = 3
@@ -97,7 +97,17 @@ def _read_once(read: Callable[[int], Page], paging: Paging, identifier: str, pag
                 f"{page.request_line}: the list ended after {count} of {page.total} jobs"
             )
         offset += len(page.entries) if paging is Paging.RECORD else 1
+        # Where it can be, the last job is read again: while others are removed and added, a page may begin after it.
+        last = text(page.entries[-1].get(identifier)) if len(page.entries) > 1 else ""
+        if last and paging is Paging.RECORD:
+            offset, count = offset - 1, count - 1
         before, page = page.total, read(offset)
+        if (
+            last
+            and paging is Paging.RECORD
+            and last not in (text(entry.get(identifier)) for entry in page.entries)
+        ):
+            raise _ListingChangedError(f"{page.request_line}: the list changed while reading")
         if page.total < before:
             raise _ListingChangedError(
                 f"{page.request_line}: the list changed from {before} to {page.total} jobs while reading"

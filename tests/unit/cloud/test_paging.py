@@ -81,8 +81,8 @@ def test_what_is_there_all_the_time_is_read_once_or_it_is_an_error(
 def test_no_page_too_many_is_read(paging: Paging, count: int) -> None:
     service = Service(list(range(count)), paging, 100)
     assert service.read_to_end() == list(range(count))
-    # Numbered pages are read concurrently, and then the first one once more.
-    again = paging is Paging.PAGE and count > 200
+    # Numbered pages are read concurrently, and then the first one once more; others overlap by one job.
+    again = count > 200 if paging is Paging.PAGE else count == 200
     assert service.calls == max(1, -(-count // 100)) + again
 
 
@@ -90,8 +90,8 @@ def test_no_page_too_many_is_read(paging: Paging, count: int) -> None:
 def test_what_moved_once_is_read_again(paging: Paging) -> None:
     service = Service(list(range(10)), paging, 4, [(0, None), (0, 0)])
     assert service.read_to_end() == list(range(1, 10))
-    # The attempt to read the pages concurrently reads a page twice more that does not begin with the end of another.
-    assert service.calls == 3 + (2 if paging is Paging.RECORD else 0) + 3
+    # The concurrent attempt reads pages again that do not begin with the end of another.
+    assert service.calls == 3 + (4 if paging is Paging.RECORD else 0) + 3
 
 
 @pagings
@@ -102,7 +102,7 @@ def test_a_page_that_was_read_before_is_not_read_again(paging: Paging) -> None:
     assert service.calls == 3 + (paging is Paging.PAGE)
 
 
-def test_new_jobs_between_two_pages_cost_one_page_more() -> None:
+def test_new_jobs_between_two_pages_cost_two_pages_more() -> None:
     """The pages after the first are read concurrently: the last one before two jobs are added, the others after."""
     service = Service(list(range(40)), Paging.RECORD, 10, [(0, None), (0, None), (2, None)])
 
@@ -111,7 +111,34 @@ def test_new_jobs_between_two_pages_cost_one_page_more() -> None:
 
     entries = read_to_end(service.read, Paging.RECORD, "id", all_of=last_first)
     assert {entry["id"] for entry in entries} >= set(range(40))
-    assert service.calls == 5 + 1
+    # One between those that were read before and after, and one at the end.
+    assert service.calls == 5 + 2
+
+
+@pytest.mark.parametrize("paging", Paging)
+def test_totals_that_contradict_each_other_are_an_error(paging: Paging) -> None:
+    """The first pages and those after the 40th job say 40, the ones between 100."""
+    service = Service(list(range(100)), paging, 10)
+
+    def humped(offset: int) -> Page:
+        page = service.read(offset)
+        start = offset if paging is Paging.RECORD else 10 * (offset - 1)
+        return Page(page.entries, 100 if 10 <= start < 30 else 40, "GET jobs")
+
+    with pytest.raises(ResponseLost, match="the list changed from 100 to 40 jobs"):
+        read_to_end(humped, paging, "id", all_of=service.all_of)
+
+
+def test_jobs_that_are_removed_in_front_while_others_are_added_at_the_end_are_not_missed() -> None:
+    """The oldest come first, and the total stays the same."""
+    jobs = list(range(60))
+
+    def sliding(offset: int) -> Page:
+        jobs.append(jobs.pop(0) + 60)
+        return Page([{"id": number} for number in jobs[offset : offset + 10]], 60, "GET jobs")
+
+    with pytest.raises(ResponseLost, match="changed while reading"):
+        read_to_end(sliding, Paging.RECORD, "id")
 
 
 def test_a_listing_without_an_end_is_an_error() -> None:
