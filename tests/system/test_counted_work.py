@@ -190,8 +190,8 @@ def _planned(scratch: Path, jobs: int) -> Profiled:
         ran = _profiled(scratch, folder, "plan", "--detailed-exitcode")
         (requests,) = (rule["matched"] for rule in emulator.faults.shown())
     assert ran.code == 0, ran.out
-    # Three pages and more are read concurrently, and overlap by one job.
-    pages = -(-jobs // PAGE) if jobs <= 2 * PAGE else -(-(jobs - 1) // (PAGE - 1))
+    # Pages overlap by one job.
+    pages = 1 if jobs <= PAGE else -(-(jobs - 1) // (PAGE - 1))
     assert requests == pages + OTHER_LISTINGS
     return ran
 

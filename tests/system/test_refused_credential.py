@@ -31,7 +31,7 @@ def test_a_wrong_token_is_sent_once(many: Workspace, proxy: FaultProxy, verb: li
 
 
 def test_what_follows_a_refusal_is_not_started(many: Workspace, proxy: FaultProxy) -> None:
-    proxy.rule("POST", "", REFUSED, nth=3)
+    proxy.rule("POST", "", REFUSED, nth=4)
     applied = many.apply("--parallelism", "1")
     assert applied.code == 8
     assert applied.out.splitlines()[-1] == (
