@@ -20,6 +20,7 @@ import stat
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -135,6 +136,8 @@ class Journal:
         self.close()
 
     def close(self) -> None:
+        with suppress(OSError):
+            os.fsync(self._descriptor)
         os.close(self._descriptor)
 
     def intent(self, change: Change, call: str, id: str = "") -> Entry:  # noqa: A002
@@ -145,6 +148,7 @@ class Journal:
             record = self._request("intent", number, change, call, id)
             try:
                 self._write(record)
+                os.fsync(self._descriptor)
                 self._keep(record)
                 self._planned.pop((change.job.identity, call), None)
                 if call in {Step.CREATE, Step.START}:
@@ -173,10 +177,9 @@ class Journal:
             if result != Result.UNKNOWN:
                 self._in_doubt.discard(number)
             self._keep(record)
-            try:
+            # Not synchronised: if the machine fails, the outcome counts as unknown.
+            with suppress(OSError):
                 self._write(record)
-            except OSError:
-                return
 
     def plan(self, changes: Iterable[Change]) -> bool:
         """Record the steps that may be sent, for a shared state; return whether there is a new one among them."""
@@ -262,7 +265,6 @@ class Journal:
                 line = b"\n" + line
         if os.write(self._descriptor, line) < len(line):
             raise OSError(0, "the disk is full")
-        os.fsync(self._descriptor)
 
 
 def outcome_record(

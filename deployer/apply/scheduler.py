@@ -129,38 +129,53 @@ class _Scheduler:
         sorter.prepare()
         ready: deque[Identity] = deque()
         order = deque(changes)
-        pool = ThreadPoolExecutor(self._options.parallelism, thread_name_prefix="apply")
-        in_progress: dict[Future[Outcome], Identity] = {}
+        parallelism = self._options.parallelism
+        pool = ThreadPoolExecutor(parallelism, thread_name_prefix="apply")
+        # As many wait as are carried out: a thread that has finished one need not wait for this one to choose the next.
+        most = parallelism if parallelism == 1 else 2 * parallelism
+        in_progress: dict[Future[Outcome | None], Identity] = {}
         try:
             while True:
                 ready.extend(sorter.get_ready())
-                while ready and len(in_progress) < self._options.parallelism and not self._is_stopping:
+                while ready and len(in_progress) < most and not self._is_stopping:
                     identity = ready.popleft()
                     if reason := self._unmet_dependency(changes[identity]):
                         self._outcomes[identity] = Outcome(changes[identity], Result.SKIPPED, reason)
                         sorter.done(identity)
                         ready.extend(sorter.get_ready())
                     else:
-                        in_progress[pool.submit(self._deploy, changes[identity])] = identity
+                        in_progress[pool.submit(self._start, changes[identity])] = identity
                 yield from self._completed_in_order(order)
                 if not in_progress:
                     break
-                for future in self._next_finished(in_progress):
-                    identity = in_progress.pop(future)
-                    outcome = self._outcomes[identity] = future.result()
-                    self._has_failed |= outcome.result in _FAILURES
-                    sorter.done(identity)
+                finished = {
+                    in_progress.pop(future): future.result() for future in self._next_finished(in_progress)
+                }
+                started = {identity: outcome for identity, outcome in finished.items() if outcome}
+                self._outcomes |= started
+                sorter.done(*started)
             yield from self._out_of_order(order)
         except KeyboardInterrupt:
-            for future, identity in in_progress.items():
-                command = self._context.invocation.for_job("plan", identity)
-                message = f"interrupted while a request was running; check with: {command}"
-                unknown = Outcome(changes[identity], Result.UNKNOWN, message)
-                self._outcomes[identity] = future.result() if future.done() else unknown
+            self._outcomes |= self._interrupted(in_progress, changes)
             yield from self._out_of_order(order)
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _interrupted(
+        self, in_progress: Mapping[Future[Outcome | None], Identity], changes: Mapping[Identity, Change]
+    ) -> dict[Identity, Outcome]:
+        """Return the outcomes of the changes that are not waited for; none of those that were not started."""
+        outcomes: dict[Identity, Outcome] = {}
+        for future, identity in in_progress.items():
+            if future.cancel():
+                continue
+            command = self._context.invocation.for_job("plan", identity)
+            message = f"interrupted while a request was running; check with: {command}"
+            unknown = Outcome(changes[identity], Result.UNKNOWN, message)
+            if outcome := future.result() if future.done() else unknown:
+                outcomes[identity] = outcome
+        return outcomes
 
     @property
     def _is_stopping(self) -> bool:
@@ -172,7 +187,9 @@ class _Scheduler:
         is_ended = bool(context.stop_signal) or context.client.is_refused or bool(context.lock_lost())
         return is_ended or (self._options.fail_fast and self._has_failed)
 
-    def _next_finished(self, in_progress: Mapping[Future[Outcome], Identity]) -> Iterator[Future[Outcome]]:
+    def _next_finished(
+        self, in_progress: Mapping[Future[Outcome | None], Identity]
+    ) -> Iterator[Future[Outcome | None]]:
         """Wait until a change has finished, and return the finished ones.
 
         Raises KeyboardInterrupt if that takes too long after an interrupt.
@@ -206,6 +223,14 @@ class _Scheduler:
         return ""
 
     # --- in a thread of the pool
+
+    def _start(self, change: Change) -> Outcome | None:
+        """Apply a change; None if it is not started any more."""
+        if self._is_stopping:
+            return None
+        outcome = self._deploy(change)
+        self._has_failed |= outcome.result in _FAILURES
+        return outcome
 
     def _deploy(self, change: Change) -> Outcome:
         try:

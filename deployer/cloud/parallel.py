@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-THREADS = 8
+THREADS = 16
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")

@@ -62,9 +62,9 @@ def test_a_look_that_is_too_old_is_not_relied_on(
     fill(emulator.url, "SparkBatch", [f"other-{number}" for number in range(101)])
     clock, wanted = Clock(), jobs("SparkBatch", LEAST_JOBS)
     looks = SharedLooks(client, wanted, (), now=clock)
-    assert looks.seen(wanted[0])
+    assert any(looks.seen(job) for job in wanted[:2])
     clock.now = TOO_OLD - 1
-    seen = [looks.seen(job) for job in wanted[1:7]]
+    seen = [looks.seen(job) for job in wanted[2:7]]
     assert any(seen)
     clock.now = TOO_OLD
     reads = proxy.count("GET")
