@@ -79,7 +79,8 @@ class LoadedProject:
     def with_dependencies(self) -> tuple[Job, ...]:
         """Returns the selected jobs and those that they depend on."""
         needed = {dependency.identity for job in self.selected_jobs for dependency in job.depends_on}
-        return tuple(job for job in self.jobs if job.identity in self.selected | needed)
+        wanted = self.selected | needed
+        return tuple(job for job in self.jobs if job.identity in wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,14 +106,21 @@ def _read(
     except ApiError as error:
         silent.add(kind, error)
         return error
-    live = _live_jobs(kind, listed.entries, jobs[0])
+    known = _known_fields(kind)
+    unknown = frozenset(name for entry in listed.entries if known for name in _unknown_fields(known, entry))
+    live = _live_jobs(kind, _released(listed.entries), jobs[0])
     wanted = {job.identity for job in jobs}
     if owner:
         wanted |= _maybe_owned(client, kind, owner, live, wanted)
     live, notes = _with_tags(client, kind, live, wanted)
-    known = _known_fields(kind)
-    unknown = (name for entry in listed.entries if known for name in _unknown_fields(known, entry))
-    return _Reading(live, notes, frozenset(unknown), listed.in_all)
+    return _Reading(live, notes, unknown, listed.in_all)
+
+
+def _released(entries: list[Entry]) -> Iterator[Entry]:
+    """Yield the entries in their order, and keep none of them: the live jobs take as much memory again."""
+    entries.reverse()
+    while entries:
+        yield entries.pop()
 
 
 def _by_listing(jobs: Iterable[Job]) -> dict[tuple[str, ...], list[Job]]:
@@ -195,7 +202,7 @@ def _filters(kind: Kind, job: Job) -> dict[str, str]:
 class _ListingResult:
     """The entries read from a listing: all, or the relevant ones out of `in_all`."""
 
-    entries: Sequence[Entry]
+    entries: list[Entry]
     in_all: int | None = None
 
 
@@ -368,7 +375,7 @@ def get_live_job(
     return replace(live, identity=live.identity._replace(place=identity.place)) if path_values else live
 
 
-def _live_jobs(kind: Kind, entries: Sequence[Entry], job: Job) -> list[LiveJob]:
+def _live_jobs(kind: Kind, entries: Iterable[Entry], job: Job) -> list[LiveJob]:
     live = _live(kind, entries)
     if not kind.path_values(job.spec):
         return live
