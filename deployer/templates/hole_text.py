@@ -6,6 +6,7 @@ They are exactly those of the same text rendered whole, `deployer.templates.rend
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,15 +14,24 @@ from typing import NamedTuple
 from deployer.model import Location
 from deployer.templates.rendered import FilledText, Placeholder, placeholder_of
 
+# Unsigned numbers, of 32 bits on all usual systems: a text is far shorter.
+_OFFSET = "I"
+
+# In characters. Of a short text little is asked, and the answer is found faster than thousands of them are kept.
+SHORT = 4096
+
 
 class _Places(NamedTuple):
-    """Where the shown pieces begin, in the filled and in the author's text, and where the lines do."""
+    """Where the shown pieces begin, in the filled and in the author's text, and where the lines do.
 
-    shown: list[int]
-    pieces: list[int]
-    written: list[int]
-    lines: list[int]
-    written_lines: list[int]
+    As arrays: lists of numbers would take most of the memory of thousands of files.
+    """
+
+    shown: array[int]
+    pieces: array[int]
+    written: array[int]
+    lines: array[int]
+    written_lines: array[int]
 
 
 class HoleText(FilledText):
@@ -52,7 +62,9 @@ class HoleText(FilledText):
     def location(self, line: int, column: int) -> Location:
         if not line and not column and self._order is None and self._pieces[0]:
             return Location(self._file, 1, 1, self._via)
-        places = self._places = self._places or self._found()
+        places = self._places or self._found()
+        if len(self.text) > SHORT:
+            self._places = places
         if not places.shown:
             return Location(self._file, 1, 1, self._via)
         if line >= len(places.lines):
@@ -82,7 +94,7 @@ class HoleText(FilledText):
         begins = [0]
         for piece in self._pieces:
             begins.append(begins[-1] + len(piece))
-        shown, pieces, written = [], [], []
+        shown, pieces, written = array(_OFFSET), array(_OFFSET), array(_OFFSET)
         start = hole = 0
         for number in range(len(self._pieces)) if self._order is None else self._order:
             piece = self._pieces[number]
@@ -98,5 +110,5 @@ class HoleText(FilledText):
         return _Places(shown, pieces, written, _line_starts(self.text), _line_starts("".join(self._pieces)))
 
 
-def _line_starts(text: str) -> list[int]:
-    return [0, *(newline.end() for newline in re.finditer("\n", text))]
+def _line_starts(text: str) -> array[int]:
+    return array(_OFFSET, [0, *(newline.end() for newline in re.finditer("\n", text))])
