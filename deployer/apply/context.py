@@ -39,8 +39,7 @@ class ApplyContext:
     """The context that all changes of one apply share. `report` receives messages about waiting.
 
     `creates_from` is the monotonic time in seconds before which no job is created. `created` collects the jobs
-    that were created, by id.
-    `looks` are those that many creates share.
+    that were created, by id; `looks` are those that many creates share.
     `lock_lost` returns why the lock is no longer held, empty while it is. `is_shared`: other machines know what this
     apply has created. `invocation` is for the commands that messages advise.
     """

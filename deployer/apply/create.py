@@ -6,7 +6,7 @@ A new id with the same name and the same content is the job. Otherwise the outco
 from __future__ import annotations
 
 from deployer.apply.context import ChangeContext, Created
-from deployer.apply.recheck import has_this_content, list_same_name
+from deployer.apply.recheck import has_this_content, is_other, list_same_name
 from deployer.apply.writes import Evidence, Write, find_lost, send_write
 from deployer.cloud.observe import list_candidates
 from deployer.errors import ApiError, ResponseLost
@@ -42,8 +42,8 @@ def create(context: ChangeContext) -> str:
         progress.created = context.read_job(progress.id)
     except ApiError as error:
         progress.read_error = str(error)
-    is_other = progress.created and progress.created.identity.name not in {"", context.job.name}
-    if progress.created and is_other:
+    has_other_id = is_other(context.job, progress.created)
+    if progress.created and has_other_id:
         other = f"{progress.created.id} ({progress.created.identity.name})"
         progress.id = ""
         lost = ResponseLost(f"the service returned the id of another job: {other}")
@@ -51,7 +51,7 @@ def create(context: ChangeContext) -> str:
         progress.id = found.id
         notes += found.note
     context.shared.created[progress.id] = _created(context)
-    if is_other:
+    if has_other_id:
         progress.created = context.read_job(progress.id)
     return f"{_created_words(context)}{notes}"
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from deployer.apply.context import ApplyContext, Created
 from deployer.apply.read_back_later import read_back_listed
+from deployer.apply.recheck import is_other
 from deployer.cloud.observe import list_same_names
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
@@ -45,7 +46,7 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
             continue
         error = ""
         by_id = {run.id: run for run in live}
-        named = [created for created in pending if not _is_other(created, by_id)]
+        named = [created for created in pending if not is_other(created.job, by_id.get(created.id))]
         beside = _created_beside(named, live, own_ids)
         yield from (_duplicate(outcomes[created.job.identity], created, others) for created, others in beside)
         twins = {created.id for created, _ in beside}
@@ -54,12 +55,6 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
         pending = [created for created in pending if created.id not in by_id and created.id not in twins]
     for created in pending:
         yield _unlisted(outcomes[created.job.identity], created, context, error)
-
-
-def _is_other(created: Created, by_id: Mapping[str, LiveJob]) -> bool:
-    """Return whether the id that the service returned is that of another job."""
-    live = by_id.get(created.id)
-    return live is not None and live.identity.name not in {"", created.job.name}
 
 
 def _created_jobs(number: int) -> str:

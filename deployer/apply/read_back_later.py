@@ -5,12 +5,11 @@ The listing may only say that a job is as requested; one that may not be is read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 
 from deployer.apply.context import ChangeContext, Created
-from deployer.apply.recheck import Differs, read_back
+from deployer.apply.recheck import Differs, is_other, read_back
 from deployer.cloud.parallel import in_parallel
 from deployer.errors import ApiError
 from deployer.model import Identity, LiveJob, Outcome, Result
@@ -20,16 +19,14 @@ def read_back_listed(
     listed: Iterable[tuple[Created, LiveJob]], outcomes: Mapping[Identity, Outcome]
 ) -> Iterator[Outcome]:
     """Yield the outcomes that change, each with the message of the earlier one."""
-    special: list[Callable[[], Outcome]] = []
-    for created, live in listed:
-        context, outcome = created.unread, outcomes[created.job.identity]
-        if context is None:
-            continue
-        if not _is_as_requested(context, live):
-            special.append(partial(_read_back, context, outcome))
-    before = {id(outcome) for outcome in outcomes.values()}
-    for outcome in in_parallel(lambda call: call(), special):
-        if id(outcome) not in before:
+    doubtful = [
+        (created.unread, outcomes[created.job.identity])
+        for created, live in listed
+        if created.unread and not _is_as_requested(created.unread, live)
+    ]
+    read = in_parallel(lambda pair: _read_back(*pair), doubtful)
+    for (_, before), outcome in zip(doubtful, read, strict=True):
+        if outcome is not before:
             yield outcome
 
 
@@ -51,7 +48,7 @@ def _read_back(context: ChangeContext, outcome: Outcome) -> Outcome:
         progress.read_error = ""
     except ApiError as error:
         live, progress.read_error = None, str(error)
-    if live and live.identity.name not in {"", context.job.name}:
+    if live and is_other(context.job, live):
         other = f"{live.id} ({live.identity.name})"
         words = f"but the service returned the id of another job: {other}; the request may have been executed"
         command = context.shared.invocation.for_job("plan", context.job.identity)

@@ -103,6 +103,11 @@ def has_this_content(kind: Kind, job: Job, live: LiveJob) -> bool:
     return matches_fingerprint(kind, job, live) or (live.spec is not None and not drift(kind, job, live))
 
 
+def is_other(job: Job, live: LiveJob | None) -> bool:
+    """Return whether the job that was read by the id of a created one has another name; a service may not show any."""
+    return live is not None and live.identity.name not in {"", job.name}
+
+
 class Differs(DeployerError):
     """The live job is not as requested: an error of deployer or of the service."""
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deployer.cloud.client import Client
-from deployer.cloud.observe import can_be_looked_up, listing_of, read_whole
+from deployer.cloud.observe import by_listing, can_be_looked_up, read_whole
 from deployer.errors import ApiError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import may_be_unnamed
@@ -96,15 +95,12 @@ class SharedLooks:
         needed: Container[Identity] = frozenset(),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        together: dict[tuple[str, ...], list[Job]] = defaultdict(list)
-        for job in jobs:
-            together[listing_of(job)].append(job)
         self._client = client
         self._planned_ids = planned_ids
         self._needed = needed
         self._now = now
         self._looks: dict[Identity, _Look] = {}
-        for of_listing in together.values():
+        for of_listing in by_listing(jobs).values():
             if len(of_listing) >= LEAST_JOBS:
                 look = _Look(of_listing, secrets.randbelow(ONE_IN))
                 self._looks |= dict.fromkeys((job.identity for job in of_listing), look)

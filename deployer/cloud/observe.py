@@ -31,7 +31,7 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
     Kinds with ownership tags are also searched for jobs of `owner` if none of `jobs` is of the kind.
     """
     read_at = time.monotonic()
-    sharing = sorted(_by_listing(jobs).items())
+    sharing = sorted(by_listing(jobs).items())
     silent = _SilentServices()
     readings: dict[int, _Reading | ApiError] = {}
     for numbers in _rounds([KINDS[kind] for (kind, *_), _ in sharing]):
@@ -123,17 +123,12 @@ def _released(entries: list[Entry]) -> Iterator[Entry]:
         yield entries.pop()
 
 
-def _by_listing(jobs: Iterable[Job]) -> dict[tuple[str, ...], list[Job]]:
+def by_listing(jobs: Iterable[Job]) -> dict[tuple[str, ...], list[Job]]:
     """Group jobs by the listing that shows them: an MRS job's is that of its cluster, the others' of their kind."""
     sharing: dict[tuple[str, ...], list[Job]] = defaultdict(list)
     for job in jobs:
-        sharing[listing_of(job)].append(job)
+        sharing[(job.kind, *KINDS[job.kind].path_values(job.spec).values())].append(job)
     return sharing
-
-
-def listing_of(job: Job) -> tuple[str, ...]:
-    """Return the key of the listing that shows a job: its kind, and the values in the URL of the listing."""
-    return job.kind, *KINDS[job.kind].path_values(job.spec).values()
 
 
 def read_whole(client: Client, jobs: Sequence[Job]) -> tuple[list[LiveJob], int] | None:
@@ -155,7 +150,7 @@ def list_same_names(client: Client, jobs: Iterable[Job], ids: Container[str] = (
     Those with `ids` are returned whatever their name. Without the tags that have an API of their own. Raises ApiError.
     """
     found: list[LiveJob] = []
-    for together in _by_listing(jobs).values():
+    for together in by_listing(jobs).values():
         kind = KINDS[together[0].kind]
         names = {"", *(job.name for job in together)}
         live = _live_jobs(kind, _read_listing(client, kind, together).entries, together[0])
