@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from deployer.hunks import differing_parts
-
 MAX_VALUE = 160
 HIDDEN = "(hidden)"  # stands for a live value that a plan may not show
 _CONTEXT = 40
@@ -89,6 +87,8 @@ def pair(live: Any, desired: Any) -> tuple[str, str]:
     texts = value(live), value(desired)
     if live is None or desired is None or max(map(len, texts)) <= MAX_VALUE:
         return texts
+    from deployer.hunks import differing_parts  # on use: few plans have long values
+
     return differing_parts(*texts)
 
 

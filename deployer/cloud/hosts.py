@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import NamedTuple
@@ -159,6 +160,7 @@ def _unescaped(escape: re.Match[str]) -> str:
     return character if character in _UNRESERVED else escape[0]
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Return whether a host of a URL is this machine; other spellings of these addresses are not recognized."""
     if host in {"localhost", "[::1]"}:

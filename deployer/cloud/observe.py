@@ -406,8 +406,8 @@ def _by_row_name(rows: Sequence[Row]) -> _Known:
 
 
 def _unknown_fields(known: _Known, entry: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    for name, value in entry.items():
-        if name not in known:
-            yield f"{above}{name}"
-        elif known[name] and isinstance(value, Mapping):
-            yield from _unknown_fields(known[name], value, f"{above}{name}.")
+    for name in entry.keys() - known.keys():
+        yield f"{above}{name}"
+    for name, fields in known.items():
+        if fields and isinstance(value := entry.get(name), Mapping):
+            yield from _unknown_fields(fields, value, f"{above}{name}.")

@@ -57,8 +57,11 @@ def _overlapping(read: Callable[[int], Page], identifier: str, first: Page, all_
 
 
 def _share(upper: Page, lower: Page, identifier: str) -> bool:
-    """Return whether the last job of a page is also on the one after it."""
-    return bool(upper.entries) and _ids(upper, identifier)[-1] in _ids(lower, identifier)
+    """Return whether the last job of a page is also on the one after it: first, unless others were added."""
+    if not upper.entries:
+        return False
+    last = text(upper.entries[-1].get(identifier))
+    return any(text(entry.get(identifier)) == last for entry in lower.entries)
 
 
 def _unmoved(read: Callable[[int], Page], identifier: str, first: Page, all_of: AllOf) -> Sequence[Page]:

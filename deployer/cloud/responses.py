@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from urllib3.exceptions import (
@@ -211,6 +212,7 @@ def server_date(headers: Mapping[str, str]) -> datetime | None:
     return _date(headers.get("Date", ""))
 
 
+@lru_cache(maxsize=64)  # many responses of the same second
 def _date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)

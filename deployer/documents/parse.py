@@ -21,7 +21,7 @@ import yaml
 
 from deployer.documents import reserved, values
 from deployer.documents.budget import Budget
-from deployer.documents.scalars import UNPRINTABLE, cost, events
+from deployer.documents.scalars import cost, events, find_unprintable
 from deployer.documents.scalars import resolve as resolve
 from deployer.errors import Code, Problem
 from deployer.model import Document, Location, Path, Places, Tables
@@ -160,7 +160,7 @@ def _quickly(source: YamlText, text: str, part: Part) -> _Found | None:
     quick = values.read(source, part.line, text[part.start : part.end])
     if quick is None:
         return None
-    places = Places(partial(_tables, source, text, part))
+    places = Places(partial(_tables, source, text, part), partial(_place, source, text, part))
     return _Found([Document(quick.value, quick.start, {}, places)], [], quick.size)
 
 
@@ -174,6 +174,11 @@ def _tables(source: YamlText, text: str, part: Part) -> Tables:
     """Find the locations in a document that was read quickly."""
     (document,) = _carefully(source, text, part).documents
     return document.places.tables
+
+
+def _place(source: YamlText, text: str, part: Part, path: Path, of_key: bool) -> Location:
+    """Find one location in a document that was read quickly."""
+    return values.locate(source, part.line, text[part.start : part.end], path, of_key=of_key)
 
 
 class _Leaf(NamedTuple):
@@ -254,7 +259,7 @@ class Reader:
         self.written: dict[int, tuple[_Tree, Path]] = {}
 
     def documents(self, text: str) -> Iterator[Document]:
-        if bad := UNPRINTABLE.search(text):
+        if bad := find_unprintable(text):
             line, column = (
                 text.count("\n", 0, bad.start()),
                 bad.start() - text.rfind("\n", 0, bad.start()) - 1,

@@ -11,9 +11,8 @@ import yaml
 
 MAX_DIGITS = 40
 # YAML's printable characters, except those that are a line break for libyaml but not for editors.
-UNPRINTABLE = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
+_UNPRINTABLE = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_PRINTABLE_ASCII = re.compile(r"[\t\n\r\x20-\x7e]*")
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WORDS = {
@@ -23,6 +22,12 @@ _WORDS = {
 }
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+def find_unprintable(text: str) -> re.Match[str] | None:
+    """Return the first character of a text that YAML does not allow as it is; None if there is none."""
+    # The pattern of all of Unicode takes some milliseconds to compile.
+    return None if _PRINTABLE_ASCII.fullmatch(text) else re.search(_UNPRINTABLE, text)
 
 
 def resolve(text: str) -> Any:

@@ -22,8 +22,8 @@ from yaml.events import (
 )
 
 from deployer.documents.reserved import RESERVED
-from deployer.documents.scalars import LOADER, UNPRINTABLE, cost, resolve
-from deployer.model import Location, usual_text
+from deployer.documents.scalars import LOADER, cost, find_unprintable, resolve
+from deployer.model import Location, Path, usual_text
 
 if TYPE_CHECKING:
     from deployer.documents.parse import YamlText
@@ -47,7 +47,7 @@ class Read(NamedTuple):
 
 def read(source: YamlText, first_line: int, text: str) -> Read | None:
     """Read `text`, the part of `source` from `first_line` on; None if it has anything special."""
-    if len(text) > MAX_TEXT or UNPRINTABLE.search(text):
+    if len(text) > MAX_TEXT or find_unprintable(text):
         return None
     loader = LOADER(text)
     try:
@@ -67,6 +67,21 @@ def read(source: YamlText, first_line: int, text: str) -> Read | None:
         return None
     mark = root.start_mark
     return Read(value, source.location(first_line + mark.line, mark.column), reader.size)
+
+
+def locate(source: YamlText, first_line: int, text: str, path: Path, *, of_key: bool) -> Location:
+    """Return the location of one path in a text that `read` has read, or of its nearest ancestor that has one.
+
+    Of its key with `of_key`. Reads no further than that.
+    """
+    loader = LOADER(text)
+    try:
+        loader.get_event()
+        loader.get_event()
+        mark = _Reader(source, loader.get_event).mark(path, of_key=of_key)
+    finally:
+        loader.dispose()
+    return source.location(first_line + mark.line, mark.column)
 
 
 class _Special(Exception):
@@ -105,6 +120,36 @@ class _Reader:
             return self._sequence(depth + 1)
         raise _Special
 
+    def mark(self, path: Path, *, of_key: bool) -> Any:
+        """Return the mark of a path below the next event, or of its nearest ancestor that has one."""
+        event = self.next_event()
+        mark = event.start_mark
+        for step in path:
+            found = self._step(event, step)
+            if not found:
+                break
+            key, event = found
+            mark = (key if of_key else event).start_mark
+        return mark
+
+    def _step(self, event: Any, step: str | int) -> tuple[Any, Any] | None:
+        """Return the events of a key, or an index, and of its value; None if the collection does not have it."""
+        next_event = self.next_event
+        if event.__class__ is MappingStartEvent:
+            while (key := next_event()).__class__ is ScalarEvent:
+                name, item = self._key(key), next_event()
+                if name == step:
+                    return key, item
+                self.value(item, 0)
+        elif event.__class__ is SequenceStartEvent:
+            index = 0
+            while (item := next_event()).__class__ is not SequenceEndEvent:
+                if index == step:
+                    return item, item
+                self.value(item, 0)
+                index += 1
+        return None
+
     def _mapping(self, depth: int) -> dict[str, Any]:
         next_event = self.next_event
         mapping: dict[str, Any] = {}
@@ -112,7 +157,8 @@ class _Reader:
             key = self._key(event)
             if key in mapping:
                 raise _Special
-            mapping[key] = self.value(next_event(), depth)
+            event = next_event()
+            mapping[key] = self._scalar(event) if event.__class__ is ScalarEvent else self.value(event, depth)
         if event.__class__ is not MappingEndEvent:
             raise _Special
         return mapping
@@ -137,13 +183,15 @@ class _Reader:
         return key
 
     def _scalar(self, event: Any) -> Any:
+        text = event.value
+        if event.anchor is None and event.tag is None and len(text) <= MAX_KEPT and text.isascii():
+            self.size += 1
+            return text if event.style else _kept(text)
         text = self._text(event)
         if text is None:
             return self._filled(self.source.fill(event.value, plain=not event.style), 0)
         self.size += cost(text)
-        if event.style:
-            return text
-        return _kept(text) if len(text) <= MAX_KEPT else resolve(text)
+        return text if event.style else resolve(text)
 
     def _text(self, event: Any) -> str | None:
         """Return the text of a scalar; None if it has placeholders."""

@@ -7,7 +7,6 @@ of the live text are joined to items like those of the manifest.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from itertools import groupby
 
 SEPARATOR = ", "
@@ -41,6 +40,8 @@ def align(pieces: Sequence[str], desired: Sequence[str]) -> tuple[list[str], lis
 
 def _owners(pieces: Sequence[str], flat: Sequence[str], split: Sequence[Sequence[str]]) -> list[int] | None:
     """Return for each live piece the index of its item in the manifest, negative for one of its own."""
+    from difflib import SequenceMatcher  # on use: few lists are ambiguous
+
     of_flat = [index for index, item in enumerate(split) for _ in item]
     owners: list[int] = []
     for tag, first, end, start, stop in SequenceMatcher(None, pieces, flat).get_opcodes():

@@ -49,8 +49,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -242,9 +242,10 @@ def parse_table(raw: Mapping[str, Any]) -> Table:
     return table
 
 
-def schema_folder() -> Traversable:
+def schema_folder() -> Path:
     """Return the folder of tables and generated schemas, in a wheel or an editable install."""
-    return resources.files("deployer_schemas")
+    # Not importlib.resources, which takes long to import.
+    return Path(import_module("deployer_schemas").__path__[0])
 
 
 def load_data(name: str) -> Any:

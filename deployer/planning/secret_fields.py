@@ -12,6 +12,8 @@ from deployer.secrets.references import display_text, has_reference, referenced_
 
 def secret_fields(job: Job) -> Iterator[SecretField]:
     """Yield the fields of a job that hold secrets, in the order of its manifest."""
+    if not has_reference(job.spec):
+        return
     spellings = KINDS[job.kind].spellings
     for name, value in job.spec.items():
         row = spellings.get(name)

@@ -6,7 +6,7 @@ A default keeps its location in deployer.yaml, so that its problems are reported
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -84,8 +84,10 @@ def merged(document: Document, default: Document, kind: Kind) -> Document:
     if default.texts:
         texts = {**texts, **{path: default.texts[path] for path in _paths(adopted) if path in default.texts}}
     # Found when asked for, as those of a document are.
-    find = partial(_tables, document.places, default.places, tuple(adopted), document.start)
-    return replace(document, value=value, texts=texts, places=Places(find))
+    sides = document.places, default.places, tuple(adopted), document.start
+    return replace(
+        document, value=value, texts=texts, places=Places(partial(_tables, *sides), partial(_place, *sides))
+    )
 
 
 def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], kind: Kind) -> Document:
@@ -148,10 +150,29 @@ def _paths(adopted: Iterable[tuple[Path, Any]]) -> Iterator[Path]:
 
 def _tables(over: Places, under: Places, adopted: Iterable[tuple[Path, Any]], start: Location) -> Tables:
     """Return the locations of a merged document: those of `over`, and those of `under` for what was adopted."""
-    via = (f"default for the manifest at {start.file}:{start.line}", *start.via)
+    via = _via(start)
     keys, values = dict(over.tables.keys), dict(over.tables.values)
     for path in _paths(adopted):
         for mine, theirs in ((keys, under.tables.keys), (values, under.tables.values)):
             if location := theirs.get(path):
                 mine[path] = location._replace(via=via)
     return Tables(keys, values, over.tables.names)
+
+
+def _place(
+    over: Places,
+    under: Places,
+    adopted: Sequence[tuple[Path, Any]],
+    start: Location,
+    path: Path,
+    of_key: bool,
+) -> Location:
+    """Find one location of a merged document."""
+    if any(path[: len(prefix)] == prefix for prefix, _ in adopted):
+        location = under.location(path, of_key=of_key)
+        return location._replace(via=_via(start)) if location else start
+    return over.location(path, of_key=of_key) or start
+
+
+def _via(start: Location) -> tuple[str, ...]:
+    return (f"default for the manifest at {start.file}:{start.line}", *start.via)

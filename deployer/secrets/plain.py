@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployer.kinds.tables import Row
-from deployer.secrets.references import texts_in
 
 # One of these is in every name of a secret, and in every pattern of a table for the keys of secret values.
 IN_NAMES = ("pass", "pwd", "secret", "token", "credential", "key", "ak", "sk")
@@ -24,12 +23,12 @@ def is_plain(rows: Mapping[str, Row], spec: Mapping[str, Any]) -> bool:
         # The keys of a map are looked at below; a secret field, or a map in a string, is a doubt.
         if row is not None and row.sensitive and (row.sensitive is True or not isinstance(value, dict)):
             return False
-    texts = texts_in(spec)
-    text = "\n".join(texts)
+    text = repr(spec)  # quicker than a look at each string, and between two strings there is always a quote
     # References are not ASCII, and neither is what only a pattern that ignores case takes for a letter of a name.
-    if not text.isascii() or ("://" in text and "@" in text):
+    # Some characters are escaped here, such as those of references.
+    if not text.isascii() or "\\" in text or ("://" in text and "@" in text):
         return False
     folded = text.lower()
     if any(map(folded.__contains__, IN_NAMES)):
         return False
-    return not any(map(_LIKE_A_KEY.search, [item for item in texts if len(item) >= _KEY_LENGTH]))
+    return not _LIKE_A_KEY.search(text)

@@ -24,6 +24,7 @@ OPEN, SEP, CLOSE = "\ue004", "\ue005", "\ue006"
 SECRET = "secret"  # noqa: S105 - the word in a reference
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 RESERVED = re.compile(f"[{OPEN}-{CLOSE}]")
+_ESCAPED = "\\ue00"
 FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
     {
         "b64encode": lambda text: base64.b64encode(text.encode()).decode(),
@@ -55,8 +56,10 @@ def deferred_reference(filter_name: str, text: str) -> str:
 
 def has_reference(value: object) -> bool:
     """Return whether any string in plain data has a reference, or a part of one."""
-    text = value if isinstance(value, str) else "".join(texts_in(value))
-    return RESERVED.search(text) is not None
+    if isinstance(value, str):
+        return RESERVED.search(value) is not None
+    # `repr` escapes the characters of a reference, and is quicker than a look at each string.
+    return _ESCAPED in repr(value) and RESERVED.search("".join(texts_in(value))) is not None
 
 
 def texts_with_references(value: object) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -85,6 +84,12 @@ def _repr(text: str) -> str:
     return repr(text)[1:-1]
 
 
+def _html(text: str, *, quotes: bool = True) -> str:
+    from html import escape  # on use: most runs have no secret
+
+    return escape(text, quote=quotes)
+
+
 def _repr_beside_quotes(text: str) -> str:
     return repr(f'"{text}')[2:-1]
 
@@ -102,8 +107,8 @@ _ESCAPES: tuple[Callable[[str], str], ...] = (
     lambda text: _lower(quote(text, safe="")),
     lambda text: _lower(quote(text, safe="/")),
     lambda text: _lower(quote_plus(text)),
-    html.escape,
-    lambda text: html.escape(text).replace("&#x27;", "&#39;"),
-    lambda text: html.escape(text).replace("&#x27;", "&apos;"),
-    lambda text: html.escape(text, quote=False),
+    lambda text: _html(text),
+    lambda text: _html(text).replace("&#x27;", "&#39;"),
+    lambda text: _html(text).replace("&#x27;", "&apos;"),
+    lambda text: _html(text, quotes=False),
 )

@@ -100,8 +100,10 @@ class Secrets:
 
     def filled(self, value: Any) -> Any:
         """Replace all references in plain data by values. Raises DeployerError for one without a value."""
+        if not has_reference(value):
+            return value
         match value:
-            case str() if has_reference(value):
+            case str():
                 return join(evaluate(value, self._resolve_reference))
             case Mapping():
                 return {self.filled(key): self.filled(item) for key, item in value.items()}

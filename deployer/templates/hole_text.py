@@ -9,6 +9,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from deployer.model import Location
@@ -16,9 +17,6 @@ from deployer.templates.rendered import FilledText, Placeholder, placeholder_of
 
 # Unsigned numbers, of 32 bits on all usual systems: a text is far shorter.
 _OFFSET = "I"
-
-# In characters. Of a short text little is asked, and the answer is found faster than thousands of them are kept.
-SHORT = 4096
 
 
 class _Places(NamedTuple):
@@ -40,7 +38,7 @@ class HoleText(FilledText):
     `order` has the numbers of the pieces that are shown, in turn; None for all of them.
     """
 
-    __slots__ = ("_file", "_order", "_pieces", "_places", "_via", "placeholders", "text")
+    __slots__ = ("_file", "_order", "_pieces", "_via", "placeholders", "text")
 
     def __init__(
         self,
@@ -57,14 +55,11 @@ class HoleText(FilledText):
         self._via = via
         self._pieces = pieces
         self._order = order
-        self._places: _Places | None = None
 
     def location(self, line: int, column: int) -> Location:
-        if not line and not column and self._order is None and self._pieces[0]:
-            return Location(self._file, 1, 1, self._via)
-        places = self._places or self._found()
-        if len(self.text) > SHORT:
-            self._places = places
+        if self._is_in_first_piece(line, column):
+            return Location(self._file, line + 1, column + 1, self._via)
+        places = _places_of(self)
         if not places.shown:
             return Location(self._file, 1, 1, self._via)
         if line >= len(places.lines):
@@ -90,7 +85,15 @@ class HoleText(FilledText):
         offset = self.text.index(placeholder_of(number))
         return self.location(self.text.count("\n", 0, offset), offset - self.text.rfind("\n", 0, offset) - 1)
 
-    def _found(self) -> _Places:
+    def _is_in_first_piece(self, line: int, column: int) -> bool:
+        """Return whether no hole or statement is before a place: nothing there has moved."""
+        first = self._pieces[0]
+        if not first or (self._order is not None and (not self._order or self._order[0])):
+            return False
+        return line < first.count("\n") or (not line and not column)
+
+    def places(self) -> _Places:
+        """Find the places of all pieces and lines, which takes as long as to read the text."""
         begins = [0]
         for piece in self._pieces:
             begins.append(begins[-1] + len(piece))
@@ -108,6 +111,12 @@ class HoleText(FilledText):
                 written.append(begins[number] + removed)
             start += length
         return _Places(shown, pieces, written, _line_starts(self.text), _line_starts("".join(self._pieces)))
+
+
+@lru_cache(maxsize=64)
+def _places_of(text: HoleText) -> _Places:
+    """Return the places in one of the texts that were asked for last: all of them would take too much memory."""
+    return text.places()
 
 
 def _line_starts(text: str) -> array[int]:

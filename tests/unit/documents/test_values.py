@@ -105,6 +105,11 @@ def assert_agree(source: YamlText) -> bool:
     for path, scalar in scalars.items():
         if isinstance(scalar, int | float):
             assert document.texts[path] == usual_text(scalar)
+    for path in [(), *document.values][:40]:
+        for asked in (path, (*path, "missing"), (*path, 9)):
+            for of_key in (False, True):
+                found = values.locate(source, 7, source.text, asked, of_key=of_key)
+                assert found == document.location(asked, of_key=of_key)
     return True
 
 

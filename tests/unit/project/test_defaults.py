@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from deployer.documents.parse import PlainText, parse
 from deployer.emulator import Emulator
 from deployer.kinds import KINDS
+from deployer.model import Document
 from deployer.project.defaults import merged, without_nulls
 from testing.workspace import SPECS, TOKEN, Workspace, findings, manifest
 
@@ -228,10 +229,19 @@ def expected(over: Any, under: Any) -> Any:
 
 @given(mappings, mappings)
 def test_merging(over: Any, under: Any) -> None:
-    texts = [json.dumps(value) for value in (over, under)]
-    (upper,), (lower,) = (parse(PlainText(name, text))[0] for name, text in zip("ul", texts, strict=True))
+    def parsed() -> tuple[Document, Document]:
+        (upper,), (lower,) = (parse(PlainText(*text))[0] for text in texts)
+        return upper, lower
+
+    texts = [("u", json.dumps(over)), ("l", json.dumps(under))]
+    upper, lower = parsed()
     document = merged(upper, lower, KINDS["MrsJob"])
     assert document.value == expected(over, under)
+    for path in [*document.values, ("a", "b", "c", "d")]:
+        for of_key in (False, True):
+            # Asked singly, and after all locations were found.
+            single = merged(*parsed(), KINDS["MrsJob"]).location(path, of_key=of_key)
+            assert single == document.location(path, of_key=of_key)
     for path in document.values:
         assert document.location(path).file == ("u" if path in upper.values else "l")
 
