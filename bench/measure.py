@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from bench import peers, shapes
@@ -21,13 +23,17 @@ _APPLY = ("apply", "--yes", "--parallelism", str(PARALLELISM))
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The cost of a tool with a number of jobs. `calls` counts the requests of an apply or a plan."""
+    """The cost of a tool with a number of jobs. `calls` counts the requests of an apply.
+
+    `sending` is the part of its time from the first write to the last, in seconds.
+    """
 
     shape: str
     jobs: int
     tool: str
     cost: Cost
     calls: int = 0
+    sending: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ class Bench:
             command = self._deployer(folder, *_APPLY)
             self.note(command.name)
             cost = measured(command, self._log())
-            yield Result(name, jobs, "apply", cost, emulator.counted)
+            yield Result(name, jobs, "apply", cost, emulator.counted, _sending(folder))
 
     def _start_up(self) -> Iterator[Result]:
         folder = self._project("files", 1)
@@ -142,3 +148,10 @@ class Bench:
             costs = repeated([*commands.values()], _START_UP_RUNS, self._log(), self.note)
         for tool, cost in zip(commands, costs, strict=True):
             yield Result("files", 1, tool, cost)
+
+
+def _sending(folder: Path) -> float:
+    """Return the seconds from the first write to the last outcome in the journal of an apply."""
+    lines = (folder / ".deployer" / "journal.jsonl").read_text().splitlines()
+    times = [datetime.fromisoformat(json.loads(line)["time"]) for line in lines]
+    return (max(times) - min(times)).total_seconds() if times else 0.0

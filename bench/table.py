@@ -73,6 +73,7 @@ def tables(results: Sequence[Result], programs: Mapping[str, str | None]) -> lis
                 "requests a create",
                 "ideal s",
                 "share of ideal",
+                "first write to last",
             ],
             [*_applies(results)],
         ),
@@ -167,7 +168,7 @@ def _applies(results: Sequence[Result]) -> Iterator[list[str]]:
             continue
         title, cost, ideal = SHAPES[result.shape].title, result.cost, result.calls * DELAY / PARALLELISM
         if cost.code:
-            yield [title, f"{result.jobs}", f"exit {cost.code}", *[NO_VALUE] * 6]
+            yield [title, f"{result.jobs}", f"exit {cost.code}", *[NO_VALUE] * 7]
             continue
         yield [
             title,
@@ -179,6 +180,7 @@ def _applies(results: Sequence[Result]) -> Iterator[list[str]]:
             f"{result.calls / result.jobs:.2f}",
             f"{ideal:.2f}",
             f"{ideal / cost.wall:.0%}",
+            f"{targets.share_of_sending(result):.0%}",
         ]
 
 

@@ -7,11 +7,11 @@ All are frozen and hold plain data. Times are milliseconds since 1970, as the AP
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 Path = tuple[str | int, ...]
 Spec = Mapping[str, Any]
@@ -65,25 +65,38 @@ class Tables(NamedTuple):
     values: Mapping[Path, Location] = {}
     names: Mapping[Path, tuple[str, ...]] = {}
 
+    def location(self, path: Path, *, of_key: bool) -> Location | None:
+        """Return the location of `path`, or of its nearest ancestor that has one; None without any."""
+        while path:
+            if of_key and path in self.keys:
+                return self.keys[path]
+            if path in self.values:
+                return self.values[path]
+            path = path[:-1]
+        return None
+
+
+class PlaceFinder(Protocol):
+    """What finds the locations in one document when something asks: most documents have no problem."""
+
+    def tables(self) -> Tables:
+        """Find all locations."""
+
+    def location(self, path: Path, *, of_key: bool) -> Location | None:
+        """Find that of `path`, or of its nearest ancestor that has one; None without any."""
+
 
 # In one document. Each takes up to a third of the time of finding all.
 MAX_FOUND_SINGLY = 2
 
-# Finds the location of a path, or of its nearest ancestor that has one; of its key if the flag is set.
-FindPlace = Callable[[Path, bool], Location]
-
 
 class Places:
-    """The locations in one document, or what finds them when something asks: most documents have no problem.
+    """The locations in one document, of which the first few are found singly."""
 
-    `find` finds a single one, which is quicker than all of them for the first few.
-    """
+    __slots__ = ("_asked", "_source")
 
-    __slots__ = ("_asked", "_find", "_tables")
-
-    def __init__(self, tables: Tables | Callable[[], Tables], find: FindPlace | None = None) -> None:
-        self._tables = tables
-        self._find = find
+    def __init__(self, source: Tables | PlaceFinder) -> None:
+        self._source = source
         self._asked = 0
 
     def __repr__(self) -> str:
@@ -91,23 +104,15 @@ class Places:
 
     @property
     def tables(self) -> Tables:
-        if not isinstance(self._tables, Tables):
-            self._tables = self._tables()
-        return self._tables
+        if not isinstance(self._source, Tables):
+            self._source = self._source.tables()
+        return self._source
 
     def location(self, path: Path, *, of_key: bool) -> Location | None:
         """Return the location of `path`, or of its nearest ancestor that has one; None without any."""
-        if self._find and self._asked < MAX_FOUND_SINGLY and not isinstance(self._tables, Tables):
-            self._asked += 1
-            return self._find(path, of_key)
-        tables = self.tables
-        while path:
-            if of_key and path in tables.keys:
-                return tables.keys[path]
-            if path in tables.values:
-                return tables.values[path]
-            path = path[:-1]
-        return None
+        self._asked += 1
+        source = self._source if self._asked <= MAX_FOUND_SINGLY else self.tables
+        return source.location(path, of_key=of_key)
 
 
 @dataclass(frozen=True, slots=True)

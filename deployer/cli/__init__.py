@@ -121,10 +121,11 @@ def _show(error: click.ClickException) -> None:
 
 
 def _report(error: InvalidInput) -> None:
-    from deployer.cli.source_lines import with_source_lines
+    from deployer.cli.source_lines import SourceLines
     from deployer.report import findings
 
-    for line in findings.text(with_source_lines(findings.for_one_target(error.problems), error.folder)):
+    source_of = SourceLines(error.folder).at
+    for line in findings.text(findings.for_one_target(error.problems), source_of=source_of):
         err(line)
 
 

@@ -1,31 +1,23 @@
-"""The source lines for findings: each file is read once; lines with secrets are hidden."""
+"""The source lines of findings: each file is read once; lines with secrets are hidden."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from deployer.documents.files import read_text
 from deployer.model import Location
-from deployer.report.findings import Finding, SourceLine
+from deployer.report.findings import SourceLine
 from deployer.secrets.excerpt import HIDDEN, sensitive_keys, shown_lines
 
 # Of all files together: the search for secrets is slow.
 MAX_CHARACTERS = 400_000
 
 
-def with_source_lines(findings: Iterable[Finding], folder: Path | None) -> list[Finding]:
-    """Return the findings with their source lines, as far as these can be shown.
+class SourceLines:
+    """The lines of the files in a project's `folder`, read on first use; without a folder there are none.
 
-    `folder` is the project's; without it there are no lines. Files beyond `MAX_CHARACTERS` are omitted.
+    Files beyond `MAX_CHARACTERS` are omitted.
     """
-    lines = _Lines(folder)
-    return [replace(finding, source=lines.at(finding.problem.location)) for finding in findings]
-
-
-class _Lines:
-    """The lines of a project's files, read on first use."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -33,6 +25,7 @@ class _Lines:
         self._files: dict[str, list[str]] = {}
 
     def at(self, location: Location) -> SourceLine | None:
+        """Return the line at a location, None if it cannot be shown."""
         if location.file not in self._files:
             self._files[location.file] = self._read(location.file)
         lines = self._files[location.file]

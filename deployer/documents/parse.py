@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import yaml
@@ -160,7 +159,7 @@ def _quickly(source: YamlText, text: str, part: Part) -> _Found | None:
     quick = values.read(source, part.line, text[part.start : part.end])
     if quick is None:
         return None
-    places = Places(partial(_tables, source, text, part), partial(_place, source, text, part))
+    places = Places(_ReadQuickly(source, part))
     return _Found([Document(quick.value, quick.start, {}, places)], [], quick.size)
 
 
@@ -170,15 +169,19 @@ def _carefully(source: YamlText, text: str, part: Part) -> _Found:
     return _Found(documents, reader.problems, reader.size)
 
 
-def _tables(source: YamlText, text: str, part: Part) -> Tables:
-    """Find the locations in a document that was read quickly."""
-    (document,) = _carefully(source, text, part).documents
-    return document.places.tables
+class _ReadQuickly(NamedTuple):
+    """A part that was read quickly, and is read again to find its locations."""
 
+    source: YamlText
+    part: Part
 
-def _place(source: YamlText, text: str, part: Part, path: Path, of_key: bool) -> Location:
-    """Find one location in a document that was read quickly."""
-    return values.locate(source, part.line, text[part.start : part.end], path, of_key=of_key)
+    def tables(self) -> Tables:
+        (document,) = _carefully(self.source, self.source.text, self.part).documents
+        return document.places.tables
+
+    def location(self, path: Path, *, of_key: bool) -> Location:
+        text = self.source.text[self.part.start : self.part.end]
+        return values.locate(self.source, self.part.line, text, path, of_key=of_key)
 
 
 class _Leaf(NamedTuple):

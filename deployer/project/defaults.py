@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from deployer.kinds.kind import Kind
 from deployer.model import Document, Location, Path, Places, Tables
@@ -84,10 +83,8 @@ def merged(document: Document, default: Document, kind: Kind) -> Document:
     if default.texts:
         texts = {**texts, **{path: default.texts[path] for path in _paths(adopted) if path in default.texts}}
     # Found when asked for, as those of a document are.
-    sides = document.places, default.places, tuple(adopted), document.start
-    return replace(
-        document, value=value, texts=texts, places=Places(partial(_tables, *sides), partial(_place, *sides))
-    )
+    places = Places(_Merged(document.places, default.places, tuple(adopted), document.start))
+    return replace(document, value=value, texts=texts, places=places)
 
 
 def without_removals(document: Document, layers: Iterable[Mapping[str, Any]], kind: Kind) -> Document:
@@ -148,31 +145,29 @@ def _paths(adopted: Iterable[tuple[Path, Any]]) -> Iterator[Path]:
         yield from _paths(((*path, step), value) for step, value in inner)
 
 
-def _tables(over: Places, under: Places, adopted: Iterable[tuple[Path, Any]], start: Location) -> Tables:
-    """Return the locations of a merged document: those of `over`, and those of `under` for what was adopted."""
-    via = _via(start)
-    keys, values = dict(over.tables.keys), dict(over.tables.values)
-    for path in _paths(adopted):
-        for mine, theirs in ((keys, under.tables.keys), (values, under.tables.values)):
-            if location := theirs.get(path):
-                mine[path] = location._replace(via=via)
-    return Tables(keys, values, over.tables.names)
+class _Merged(NamedTuple):
+    """The locations of a merged document: those of `over`, and those of `under` for what was adopted from it."""
 
+    over: Places
+    under: Places
+    adopted: Sequence[tuple[Path, Any]]
+    start: Location
 
-def _place(
-    over: Places,
-    under: Places,
-    adopted: Sequence[tuple[Path, Any]],
-    start: Location,
-    path: Path,
-    of_key: bool,
-) -> Location:
-    """Find one location of a merged document."""
-    if any(path[: len(prefix)] == prefix for prefix, _ in adopted):
-        location = under.location(path, of_key=of_key)
-        return location._replace(via=_via(start)) if location else start
-    return over.location(path, of_key=of_key) or start
+    def tables(self) -> Tables:
+        over, under, via = self.over.tables, self.under.tables, self._via
+        keys, values = dict(over.keys), dict(over.values)
+        for path in _paths(self.adopted):
+            for mine, theirs in ((keys, under.keys), (values, under.values)):
+                if location := theirs.get(path):
+                    mine[path] = location._replace(via=via)
+        return Tables(keys, values, over.names)
 
+    def location(self, path: Path, *, of_key: bool) -> Location | None:
+        if any(path[: len(prefix)] == prefix for prefix, _ in self.adopted):
+            location = self.under.location(path, of_key=of_key)
+            return location and location._replace(via=self._via)
+        return self.over.location(path, of_key=of_key)
 
-def _via(start: Location) -> tuple[str, ...]:
-    return (f"default for the manifest at {start.file}:{start.line}", *start.via)
+    @property
+    def _via(self) -> tuple[str, ...]:
+        return (f"default for the manifest at {self.start.file}:{self.start.line}", *self.start.via)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import PurePath
@@ -20,6 +20,7 @@ import click
 
 from deployer.errors import Problem, documentation_of
 from deployer.escape import command_escapes, json_text, printable
+from deployer.model import Location
 from deployer.planning.plan_json import FORMAT_VERSION
 from deployer.report.text import SEVERITY_COLOURS, count, problem
 
@@ -42,15 +43,11 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem, and the targets that have it where not all do. `more` counts its duplicates.
-
-    `source` is the author's line, None where it is not shown.
-    """
+    """A problem, and the targets that have it where not all do. `more` counts its duplicates."""
 
     problem: Problem
     targets: tuple[str, ...] = ()
     more: int = 0
-    source: SourceLine | None = None
 
     def notes(self) -> Iterator[str]:
         """Yield the notes below its message: the include path, the targets, and the number of duplicates."""
@@ -81,18 +78,27 @@ def for_targets(problems: Mapping[str, Iterable[Problem]]) -> list[Finding]:
     ]
 
 
-def text(findings: Iterable[Finding], *, in_full: Collection[str] = ("error",)) -> Iterator[str]:
-    """Yield lines of text. Findings whose severity is in `in_full` come with their source and notes."""
+def text(
+    findings: Iterable[Finding],
+    *,
+    in_full: Collection[str] = ("error",),
+    source_of: Callable[[Location], SourceLine | None] = lambda _: None,
+) -> Iterator[str]:
+    """Yield lines of text. Findings whose severity is in `in_full` come with their source and notes.
+
+    `source_of` returns the author's line at a location, None where it is not shown.
+    """
     shown, left_out = _limited(findings)
     for finding in shown:
         shown_problem = finding.problem
         yield problem(shown_problem)
         if shown_problem.severity in in_full:
-            gutter = " " * (len(str(shown_problem.location.line)) + 3 if finding.source else 4)
-            if finding.source:
-                line, before = _clip(finding.source.text, max(0, finding.source.column - 1))
+            source = source_of(shown_problem.location)
+            gutter = " " * (len(str(shown_problem.location.line)) + 3 if source else 4)
+            if source:
+                line, before = _clip(source.text, max(0, source.column - 1))
                 yield f"  {shown_problem.location.line} | {line}".rstrip()
-                if finding.source.column:
+                if source.column:
                     caret = click.style("^", fg=SEVERITY_COLOURS[shown_problem.severity], bold=True)
                     yield f"{gutter}| {' ' * before}{caret}"
             yield from (f"{gutter}= {printable(note)}" for note in finding.notes())

@@ -57,7 +57,7 @@ def shown_lines(text: str, sensitive: Sequence[str] = ()) -> list[str]:
     the file has both, what may be an access key or its secret key.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    secret = "|".join([rf"(?s:.*{NAME})\Z", *map(translate, sensitive)])
+    secret = _names(tuple(sensitive))
     if any(re.match(secret, name) for name in _NAMED.findall(_words(_EXPRESSION.sub("x", text)))):
         secret += r"|value\Z"
     secret_key = re.compile(secret)
@@ -94,6 +94,12 @@ def sensitive_keys() -> tuple[str, ...]:
             elif row.sensitive:
                 patterns.update(row.sensitive)
     return tuple(sorted(map(str.casefold, patterns)))
+
+
+@cache
+def _names(sensitive: tuple[str, ...]) -> str:
+    """Return a pattern for the names of secrets."""
+    return "|".join([rf"(?s:.*{NAME})\Z", *map(translate, sensitive)])
 
 
 def _words(text: str) -> str:

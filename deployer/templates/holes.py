@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from sys import intern
 from typing import Any, NamedTuple
 
 from deployer.documents import reserved
@@ -212,6 +213,7 @@ def _pieces(text: str) -> list[str] | None:
     pieces: list[str] = _TAG.split(text)
     if None in pieces or len(pieces) == 1:
         return None
+    pieces[1::2] = map(intern, pieces[1::2])  # thousands of files have the same tags
     if _REMOVES_BEFORE.search(text):
         for number in range(1, len(pieces), 2):
             if _REMOVES_BEFORE.match(pieces[number]):

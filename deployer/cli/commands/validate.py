@@ -68,9 +68,10 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
             for line in findings.github(found, _in_repository(folder)):
                 out(line)
         elif found:
-            from deployer.cli.source_lines import with_source_lines
+            from deployer.cli.source_lines import SourceLines
 
-            for line in findings.text(with_source_lines(found, folder), in_full=tuple(SEVERITY_COLOURS)):
+            source_of = SourceLines(folder).at
+            for line in findings.text(found, in_full=tuple(SEVERITY_COLOURS), source_of=source_of):
                 err(line)
         if verbose:
             for line in _sizes(checked):

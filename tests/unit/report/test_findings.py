@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployer.cli.source_lines import with_source_lines
+from deployer.cli.source_lines import SourceLines
 from deployer.errors import Problem
 from deployer.escape import printable
 from deployer.model import Location
@@ -70,8 +70,8 @@ def problem(line: int = 1, column: int = 1, file: str = "f.yaml", **more: str) -
 
 
 def lines(problems: list[Problem], folder: Path | None = None) -> list[str]:
-    found = with_source_lines(findings.for_one_target(problems), folder)
-    return [click.unstyle(line) for line in findings.text(found)]
+    found = findings.text(findings.for_one_target(problems), source_of=SourceLines(folder).at)
+    return [click.unstyle(line) for line in found]
 
 
 # --- golden files -----------------------------------------------------------------------------------------
