@@ -26,8 +26,8 @@ RATIOS = (
     Ratio("plan", "check-jsonschema", 0.28, 0.18),
     Ratio("validate", "check-jsonschema", 0.25, 0.16),
 )
-# MB of the largest process of plan.
-MEMORY, MEMORY_LARGE = 60, 150
+# MB of the largest process of plan with 1,000 jobs, and for each further one: 150 with 10,000.
+MEMORY, MEMORY_MORE = 60, 0.01
 # From 1,000 to 10,000 jobs.
 GROWTH = 7
 # Start-up, as multiples of a Python that does nothing; and seconds of the plan of one job.
@@ -66,7 +66,7 @@ def _unchanged(result: Result, good: Sequence[Result]) -> Iterator[list[str]]:
             most = ratio.large if is_large else ratio.most
             yield _row(f"{ratio.verb} / {ratio.other}", result.shape, result.jobs, value, most)
     if result.tool == "plan":
-        memory = MEMORY_LARGE if is_large else MEMORY
+        memory = MEMORY + MEMORY_MORE * (result.jobs - LEAST)
         yield _row("MB of plan", result.shape, result.jobs, result.cost.peak, memory)
 
 

@@ -9,7 +9,6 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from deployer.model import Location
@@ -17,6 +16,9 @@ from deployer.templates.rendered import FilledText, Placeholder, placeholder_of
 
 # Unsigned numbers, of 32 bits on all usual systems: a text is far shorter.
 _OFFSET = "I"
+
+# In characters. Of a short text little is asked, and the answer is found faster than thousands of them are kept.
+SHORT = 4096
 
 
 class _Places(NamedTuple):
@@ -38,7 +40,7 @@ class HoleText(FilledText):
     `order` has the numbers of the pieces that are shown, in turn; None for all of them.
     """
 
-    __slots__ = ("_file", "_order", "_pieces", "_via", "placeholders", "text")
+    __slots__ = ("_file", "_order", "_pieces", "_places", "_via", "placeholders", "text")
 
     def __init__(
         self,
@@ -55,11 +57,14 @@ class HoleText(FilledText):
         self._via = via
         self._pieces = pieces
         self._order = order
+        self._places: _Places | None = None
 
     def location(self, line: int, column: int) -> Location:
         if self._is_in_first_piece(line, column):
             return Location(self._file, line + 1, column + 1, self._via)
-        places = _places_of(self)
+        places = self._places or self._found()
+        if len(self.text) > SHORT:
+            self._places = places
         if not places.shown:
             return Location(self._file, 1, 1, self._via)
         if line >= len(places.lines):
@@ -92,8 +97,7 @@ class HoleText(FilledText):
             return False
         return line < first.count("\n") or (not line and not column)
 
-    def places(self) -> _Places:
-        """Find the places of all pieces and lines, which takes as long as to read the text."""
+    def _found(self) -> _Places:
         begins = [0]
         for piece in self._pieces:
             begins.append(begins[-1] + len(piece))
@@ -111,12 +115,6 @@ class HoleText(FilledText):
                 written.append(begins[number] + removed)
             start += length
         return _Places(shown, pieces, written, _line_starts(self.text), _line_starts("".join(self._pieces)))
-
-
-@lru_cache(maxsize=64)
-def _places_of(text: HoleText) -> _Places:
-    """Return the places in one of the texts that were asked for last: all of them would take too much memory."""
-    return text.places()
 
 
 def _line_starts(text: str) -> array[int]:
