@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import click
@@ -12,12 +13,12 @@ from deployer.report.terminal import can_redraw, err, out, redraw, width
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one reading shows. Other output than a terminal gets it if `compared` or the problems have changed."""
+    """What one reading shows. Other output than a terminal gets it only if `steady` differs from that before."""
 
     heading: str
     result: str
-    compared: str
     problems: tuple[str, ...]
+    steady: Hashable
 
 
 class Screen:
@@ -37,7 +38,7 @@ class Screen:
             heading = textwrap.wrap(reading.heading, width() or 80)
             lines = [*heading, "", *reading.result.splitlines(), *([""] if problems else []), *problems]
             return redraw(lines, is_first=last is None)
-        if last and (last.compared, last.problems) == (reading.compared, reading.problems):
+        if last and last.steady == reading.steady:
             return True
         if last and reading.heading and not out():
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -23,6 +23,7 @@ from deployer.report.terminal import err, out, width
 
 if TYPE_CHECKING:
     from deployer.cloud.inventory import Inventory
+    from deployer.planning.inventory import InventoryJob
 
 MAX_NAMES = 5
 
@@ -84,7 +85,7 @@ def command(
     ownership = OwnershipRules(loaded.project.name, loaded.project.records_ownership)
     found = with_manifests(inventory.jobs, loaded.jobs, ownership, are_valid=are_valid)
     if orphans or unmanaged:
-        found = [job for job in found if (orphans and job.is_orphan) or (unmanaged and job.is_unmanaged)]
+        found = _without_manifest(found, orphans=orphans, unmanaged=unmanaged)
     shown = [job for job in found if with_ended or not has_ended(job.live)]
     ended = len(found) - len(shown)
     shown = report.in_order(shown, places)
@@ -95,7 +96,7 @@ def command(
     else:
         out("No live jobs found.")
     if ended:
-        session.note(f"not shown: {text.count(ended, 'run')} that ended (--all shows them)")
+        session.note(f"{text.count(ended, 'ended run')} not shown (--all shows them)")
     return _report_failures(inventory, places)
 
 
@@ -144,13 +145,32 @@ def _note_clusters(kinds: Iterable[str], clusters: Sequence[str], places: Mappin
         if clusters:
             named = (f"{places[each]} ({each})" if each in places else each for each in clusters)
             session.note(
-                f"{kind.title}s listed of {text.count(len(clusters), 'cluster')}: {', '.join(named)}"
+                f"{kind.title}s are listed for {text.count(len(clusters), 'cluster')}: {', '.join(named)}"
             )
         else:
             session.note(
-                f"{kind.title}s not listed: neither deployer.yaml ('clusters' of the target) nor a manifest names "
+                f"{kind.title}s are not listed: neither deployer.yaml ('clusters' of the target) nor a manifest names "
                 "a cluster"
             )
+
+
+def _without_manifest(found: Iterable[InventoryJob], *, orphans: bool, unmanaged: bool) -> list[InventoryJob]:
+    """Return the orphans, the unmanaged jobs or both, and report how many others may be among them."""
+    from deployer.planning.inventory import has_ended
+
+    chosen, unclear = [], Counter[str]()
+    for job in found:
+        answers = (job.is_orphan if orphans else False, job.is_unmanaged if unmanaged else False)
+        if True in answers:
+            chosen.append(job)
+        elif None in answers and not has_ended(job.live):
+            unclear[job.live.identity.kind] += 1
+    if unclear:
+        counts = ", ".join(f"{kind} {count}" for kind, count in sorted(unclear.items()))
+        session.note(
+            f"{text.count(unclear.total(), 'job')} ({counts}) may be among them: the owner or the name is not known"
+        )
+    return chosen
 
 
 def _report_failures(inventory: Inventory, places: Mapping[str, str]) -> Exit:
@@ -159,9 +179,9 @@ def _report_failures(inventory: Inventory, places: Mapping[str, str]) -> Exit:
 
     together: dict[str, list[str]] = defaultdict(list)
     for listing, message in inventory.failures.items():
-        together[f"not listed: {message}"].append(listing_name(listing, places))
+        together[f"cannot be listed: {message}"].append(listing_name(listing, places))
     for identity, message in inventory.untagged.items():
-        together[f"owner not known: {message}"].append(str(identity))
+        together[f"cannot read its tags, so its owner is not known: {message}"].append(str(identity))
     for message, names in together.items():
         more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
         err(text.error(f"{', '.join(names[:MAX_NAMES])}{more}: {message}"))

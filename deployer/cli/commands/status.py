@@ -28,7 +28,7 @@ EXAMPLES = examples(
     ("Fail if a last run has failed", "deployer status --fail-on failed"),
 )
 
-_TARGETS_INTERVAL = "target"  # the value of --watch without a value
+_TARGETS_INTERVAL = ""  # the value of --watch without a value
 
 
 def _interval(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
@@ -104,11 +104,11 @@ def _watch(loaded: session.LoadedProject, style: str, interval: float) -> Exit:
 
 def _reading(plan: Plan, live: Live, notes: Sequence[str], style: str) -> Reading:
     problems = (*map(text.error, session.errors_of(plan)), *map(text.note, notes))
-    # Without a time now, no job has a duration that grows.
+    # Without a time now, no job has a duration that grows; and each message has another request id.
+    steady = status.text(plan.changes, None), *(error.identity for error in plan.errors), len(notes)
     if style == "json":
-        line, compared = (without_commands(json.dumps(status.data(plan, now))) for now in (live.now, None))
-        return Reading("", line, compared, problems)
+        line, steady_line = (without_commands(json.dumps(status.data(plan, now))) for now in (live.now, None))
+        return Reading("", line, problems, (*steady, steady_line))
     read = utc_text(live.now) if live.now else "time not known"
     table = status.text(plan.changes, live.now, width())
-    compared = status.text(plan.changes, None)
-    return Reading(printable(f"{read}: {plan.scope or plan.target}"), table, compared, problems)
+    return Reading(printable(f"{read}: {plan.scope or plan.target}"), table, problems, steady)
