@@ -42,7 +42,7 @@ def listings_of(kinds: Iterable[str], clusters: Iterable[str]) -> list[Listing]:
     wanted = sorted({*clusters})
     return [
         Listing(kind, place)
-        for kind in sorted(kinds)
+        for kind in sorted({*kinds})
         for place in (wanted if KINDS[kind].path_fields else [""])
     ]
 

@@ -146,6 +146,30 @@ def test_a_kind_that_is_not_asked_for_is_not_read(workspace: Workspace, proxy: F
     assert {call.path.partition("?")[0] for call in proxy.calls} == {"/v1.0/pid/streaming/jobs"}
 
 
+def test_a_kind_that_is_named_twice_is_read_once(workspace: Workspace, emulator: Emulator) -> None:
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    ran = run_json(workspace, "--kind", "SparkBatch", "--kind", "SparkBatch", "--select", "name=alpha")
+    assert [job["name"] for job in jobs(ran)] == ["alpha"]
+
+
+def test_a_service_that_does_not_answer_is_asked_once(bare: Workspace) -> None:
+    ran = bare.run("list")
+    assert (ran.code, ran.out) == (1, "")
+    [error] = [line for line in ran.err.splitlines() if line.startswith("error: ")]
+    assert error.startswith("error: FlinkJar, SparkBatch, SparkSession: cannot be listed: ")
+
+
+def test_a_project_without_ownership_tags_cannot_tell_its_jobs(
+    workspace: Workspace, theirs: Workspace, emulator: Emulator
+) -> None:
+    workspace.project["marks"] = False
+    workspace.write_project()
+    fill(emulator.url, "SparkBatch", ["alpha"])
+    ran = run_json(workspace, "--kind", "SparkBatch")
+    assert owners(ran) == {"alpha": ("unknown", None), "theirs-SparkBatch": ("other", "theirs")}
+    assert [job["orphan"] for job in jobs(ran)] == [None, False]
+
+
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_a_listing_that_fails_is_named_and_the_others_are_shown(
     workspace: Workspace, emulator: Emulator, proxy: FaultProxy, style: str
@@ -191,6 +215,8 @@ def test_the_clusters_are_those_of_the_target_and_the_manifests(
     nothing = run_json(workspace)
     assert "note: MRS jobs are not listed: neither deployer.yaml" in nothing.err
     assert jobs(nothing) == []
+    assert workspace.run("list", "--kind", "MrsJob").out == ""
+    assert workspace.run("list", "--kind", "FlinkJar").out == "No live jobs found.\n"
     workspace.write_project(clusters={"reports": "c-2"})
     workspace.write("report.yaml", manifest("MrsJob", "report", SPECS["MrsJob"]))
     ran = run_json(workspace, "--kind", "MrsJob")

@@ -74,7 +74,7 @@ def command(
         # A job whose manifest is invalid would be listed as one without.
         session.require_valid(loaded)
     are_valid = _note_invalid(loaded)
-    read_kinds = kinds or list(KINDS)
+    read_kinds = sorted({*kinds} or KINDS)
     clusters = known_clusters(loaded.jobs, loaded.target.clusters.values())
     places = place_names(loaded.target.clusters)
     listings = listings_of(read_kinds, clusters)
@@ -93,7 +93,7 @@ def command(
         out(json_text(report.data(loaded.target.name, shown, ended, inventory, places)))
     elif shown:
         out(report.text(shown, inventory, places, width()))
-    else:
+    elif inventory.totals and not inventory.failures:
         out("No live jobs found.")
     if ended:
         session.note(f"{text.count(ended, 'ended run')} not shown (--all shows them)")
