@@ -28,6 +28,7 @@ VERBS: Mapping[str, str] = {
     "render": "print rendered manifests as YAML",
     "plan": "show the changes that apply would make",
     "apply": "plan, confirm and apply changes",
+    "list": "list all live jobs, with or without a manifest",
     "status": "show the live state of each job",
     "logs": "show or follow job logs",
     "wait": "wait until jobs are running or have succeeded",

@@ -148,6 +148,23 @@ def load(
     )
 
 
+def without_manifests(options: Options, found: Project, problems: Sequence[Problem]) -> LoadedProject:
+    """Return a project whose manifests cannot be read at all, for a verb that does not need them."""
+    target = found.target(options.target)
+    return LoadedProject(
+        project=found,
+        target=target,
+        values=(),
+        manifests=(),
+        jobs=(),
+        disabled=(),
+        selected=frozenset(),
+        problems=tuple(problems),
+        target_is_named=options.target is not None,
+        invocation=_invocation(options, found, target),
+    )
+
+
 def _invocation(options: Options, found: Project, target: Target) -> Invocation:
     """Return how a command that starts in the same folder reaches the project and the target."""
     start = options.started_in or str(found.folder)
@@ -359,8 +376,14 @@ def plan(
 
 def report_errors(plan: Plan) -> None:
     """Report the jobs that could not be planned, for verbs that do not print the plan."""
-    for line in text.grouped(plan.errors, lambda note: f"{note.identity}: {note.message}"):
-        err(text.error(line.strip()))
+    for line in errors_of(plan):
+        err(text.error(line))
+
+
+def errors_of(plan: Plan) -> list[str]:
+    """Return a line for each job that could not be planned, or one for many with the same error."""
+    lines = text.grouped(plan.errors, lambda note: f"{note.identity}: {note.message}")
+    return [line.strip() for line in lines]
 
 
 def without_ordering(loaded: LoadedProject) -> LoadedProject:

@@ -361,6 +361,7 @@ def keys_of(data: Any) -> Iterator[str]:
     ("title", "command"),
     [
         ("Status", ["status", "--format", "json"]),
+        ("List", ["list", "--format", "json"]),
         ("History", ["history", "--format", "json"]),
         ("Findings", ["validate", "--format", "json"]),
     ],

@@ -32,6 +32,8 @@ VERBS = (
     ["plan", "--format", "markdown"],
     ["status"],
     ["status", "--format", "json"],
+    ["list", "--all"],
+    ["list", "--all", "--format", "json"],
     ["logs"],
     ["wait", "--timeout", "0s"],
 )
