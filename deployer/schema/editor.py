@@ -18,14 +18,10 @@ from deployer.schema.parts import API_VERSION, Schema, fill, parts
 from deployer.schema.project import project_schema
 from deployer.schema.rules import OF_THE_SCHEMA
 
-# Where each schema for editors is stored in a project, by its name.
-FILES = {"EditorManifest": "manifest.schema.json", "EditorProject": "deployer.schema.json"}
-
 # What describes a value stays with it; all else is for the value that is no template.
 _DESCRIBING = ("title", "description", "default", "examples", "deprecated", "doNotSuggest")
 _TEMPLATES = ({"$ref": "#/$defs/templateText"}, {"$ref": "#/$defs/templateMapping"})
-# `type: null` would be offered as a value.
-_NULL = {"not": {"type": ["string", "number", "boolean", "array", "object"]}}
+_NULL = {"$ref": "#/$defs/nothing"}
 _TEXT = r"\{[{%#]"
 
 
@@ -44,7 +40,7 @@ def editor_manifest_schema() -> Schema:
             for name in KINDS
         ],
         snippets=[_snippet(kind) for kind in KINDS.values()],
-        definitions={**definitions, **fill(parts()["editor"], text=_TEXT)},
+        definitions={**definitions, **_shared()},
     )
     schema["properties"] = {name: _open(value) for name, value in schema["properties"].items()}
     return schema
@@ -54,7 +50,14 @@ def editor_project_schema() -> Schema:
     """Return the schema of deployer.yaml for editors. It has no templates, but null removes a default."""
     schema = project_schema()
     schema["$defs"] = {name: _nullable_defaults(value) for name, value in schema["$defs"].items()}
-    return _explained(schema)
+    explained: Schema = _explained(schema)
+    explained["$defs"]["nothing"] = _shared()["nothing"]
+    return explained
+
+
+def _shared() -> Schema:
+    shared: Schema = fill(parts()["editor"], text=_TEXT)
+    return shared
 
 
 def _of_kind(kind: Kind) -> Schema:
@@ -69,13 +72,13 @@ def _of_kind(kind: Kind) -> Schema:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _open(schema: Schema, *, nullable: bool = False) -> Schema:
+def _open(schema: Any, *, nullable: bool = False) -> Any:
     """Return the schema of a value, of which templates are too; those in it may be null if it is `nullable`."""
     if not isinstance(schema, dict):
         return schema
     described = {key: schema[key] for key in _DESCRIBING if key in schema}
     rest = {key: value for key, value in schema.items() if key not in _DESCRIBING}
-    strict = _explained(_opened(rest, nullable=nullable), description=schema.get("description", ""))
+    strict = _explained(_opened(rest, nullable=nullable), outer=described)
     alternatives = strict.pop("anyOf", []) if [*strict] == ["anyOf"] else [strict]
     if strict and not alternatives:
         alternatives = [strict]
@@ -121,7 +124,7 @@ def _or_null(schema: Schema) -> Schema:
     return {**described, "anyOf": [rest, _NULL]}
 
 
-def _explained(schema: Any, *, description: str = "") -> Any:
+def _explained(schema: Any, *, outer: Schema | None = None) -> Any:
     """Return a schema with the messages that editors show, for patterns and for what is not allowed."""
     if isinstance(schema, list):
         return [_explained(item) for item in schema]
@@ -135,16 +138,23 @@ def _explained(schema: Any, *, description: str = "") -> Any:
         else value
         for key, value in schema.items()
     }
-    words = schema.get("description", description)
-    if "not" in schema and words and schema != _NULL:
+    outer = outer or schema
+    words = schema.get("description", outer.get("description"))
+    known: list[Any] = [*outer.get("examples", ()), outer.get("default")]
+    example = next((text for text in known if isinstance(text, str)), "")
+    if "not" in schema and words:
         # An editor says of `not` only that the value is not allowed.
-        explained["if"] = explained.pop("not")
+        refused = explained.pop("not")
+        # A value of the wrong type has an error already.
+        explained["if"] = {"type": "string", **refused} if [*refused] == ["pattern"] else refused
         explained["then"] = {"enum": [], "errorMessage": words}
         if schema["not"] == {}:
             explained["doNotSuggest"] = True
     rule = schema.get("$comment", "")
     if "pattern" in schema and rule in OF_THE_SCHEMA:
         explained["patternErrorMessage"] = OF_THE_SCHEMA[rule][0]
+    elif isinstance(schema.get("pattern"), str) and example:
+        explained["patternErrorMessage"] = f"must be like {example}"
     return explained
 
 
