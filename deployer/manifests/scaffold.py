@@ -46,7 +46,16 @@ VSCODE_EXTENSIONS = ".vscode/extensions.json"
 KEPT = (GITIGNORE, VSCODE_SETTINGS, VSCODE_EXTENSIONS)
 _MANIFEST_SCHEMA, _PROJECT_SCHEMA = (f"{SCHEMAS}/{file}" for file in EDITOR_FILES.values())
 # What a project reads as manifests.
-_MANIFEST_GLOBS = ("*.yaml", "*.yml", f"!{PROJECT_FILE}", "!values/*", "!**/.*", "!**/.*/**", "!**/_*")
+_MANIFEST_GLOBS = (
+    "*.yaml",
+    "*.yml",
+    f"!{PROJECT_FILE}",
+    "!values/**",
+    "!**/.*",
+    "!**/.*/**",
+    "!**/_*",
+    "!**/_*/**",
+)
 VALUES_FILES = ("values/common.yaml", "values/local.yaml", "values/prod.yaml")
 CI_FILES: Mapping[str, Mapping[str, str]] = {
     "github": {".github/workflows/deployer.yml": "github.yaml"},
