@@ -16,7 +16,7 @@ from deployer.kinds.kind import Kind
 from deployer.schema.manifest import manifest_schema
 from deployer.schema.parts import API_VERSION, Schema, fill, parts
 from deployer.schema.project import project_schema
-from deployer.schema.rules import OF_THE_SCHEMA
+from deployer.schema.rules import OF_THE_SCHEMA, UNKNOWN_FIELD
 
 # What describes a value stays with it; all else is for the value that is no template.
 _DESCRIBING = ("title", "description", "default", "examples", "deprecated", "doNotSuggest")
@@ -27,7 +27,7 @@ _TEXT = r"\{[{%#]"
 
 def editor_manifest_schema() -> Schema:
     """Return the schema of the manifests of all kinds for editors."""
-    definitions = {kind.name: _of_kind(kind) for kind in KINDS.values()}
+    definitions = {name: part for kind in KINDS.values() for name, part in _of_kind(kind).items()}
     schema: Schema = fill(
         parts()["editorManifest"],
         apiVersion=API_VERSION,
@@ -42,7 +42,7 @@ def editor_manifest_schema() -> Schema:
         snippets=[_snippet(kind) for kind in KINDS.values()],
         definitions={**definitions, **_shared()},
     )
-    schema["properties"] = {name: _open(value) for name, value in schema["properties"].items()}
+    schema["properties"] = _open_fields(schema["properties"])
     return schema
 
 
@@ -60,39 +60,60 @@ def _shared() -> Schema:
     return shared
 
 
-def _of_kind(kind: Kind) -> Schema:
-    schema = manifest_schema(kind, partial=True)
-    properties: Schema = {}
-    for name, value in schema["properties"].items():
-        if name in ("apiVersion", "kind"):
-            # The schema of all kinds has them.
-            properties[name] = True
-        else:
-            properties[name] = _open(value, nullable=name in ("spec", "lifecycle"))
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+def _of_kind(kind: Kind) -> dict[str, Schema]:
+    """Return the definitions of a kind: of its manifests, and of their spec, in which each field may stand."""
+    schema = manifest_schema(kind, partial=True)["properties"]
+    fields = _opened(schema["spec"], nullable=True) | {"title": "spec"}
+    del fields["additionalProperties"]
+    spec = f"{kind.name}.spec"
+
+    def of_spec(schema: Schema) -> Schema:
+        return {"properties": {"spec": {"title": "spec", "anyOf": [schema, *_TEMPLATES]}}}
+
+    # The schema of all kinds has the first two.
+    properties = {"apiVersion": True, "kind": True, "spec": True} | {
+        name: _open(value, title=name, nullable=name == "lifecycle")
+        for name, value in schema.items()
+        if name not in ("apiVersion", "kind", "spec")
+    }
+    manifest = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "if": {"properties": {"waive": {"required": [UNKNOWN_FIELD]}}, "required": ["waive"]},
+        "then": of_spec({"$ref": f"#/$defs/{spec}"}),
+        "else": of_spec({"$ref": f"#/$defs/{spec}", "unevaluatedProperties": False}),
+    }
+    return {kind.name: manifest, spec: _explained(fields)}
 
 
-def _open(schema: Any, *, nullable: bool = False) -> Any:
+def _open_fields(properties: Mapping[str, Any], *, nullable: bool = False) -> Schema:
+    return {name: _open(value, title=name, nullable=nullable) for name, value in properties.items()}
+
+
+def _open(schema: Any, *, title: str = "", nullable: bool = False) -> Any:
     """Return the schema of a value, of which templates are too; those in it may be null if it is `nullable`."""
     if not isinstance(schema, dict):
         return schema
     described = {key: schema[key] for key in _DESCRIBING if key in schema}
+    # Without a title, an editor shows that of the whole schema.
+    described = {"title": title} | described if title else described
     rest = {key: value for key, value in schema.items() if key not in _DESCRIBING}
     strict = _explained(_opened(rest, nullable=nullable), outer=described)
     alternatives = strict.pop("anyOf", []) if [*strict] == ["anyOf"] else [strict]
     if strict and not alternatives:
         alternatives = [strict]
     null = [_NULL] if nullable else []
-    return {**described, "anyOf": [*alternatives, *_TEMPLATES, *null]}
+    # By its title an editor keeps the value apart from the templates, and describes it once.
+    titled = [{"title": described["title"], **one} if title else one for one in alternatives]
+    return {**described, "anyOf": [*titled, *_TEMPLATES, *null]}
 
 
 def _opened(schema: Schema, *, nullable: bool) -> Schema:
     """Return a schema that takes templates inside its value."""
     opened = dict(schema)
     if "properties" in schema:
-        opened["properties"] = {
-            name: _open(value, nullable=nullable) for name, value in schema["properties"].items()
-        }
+        opened["properties"] = _open_fields(schema["properties"], nullable=nullable)
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             opened[key] = _open(schema[key], nullable=nullable and key != "items")

@@ -30,6 +30,7 @@ class LanguageServer:
 
     def __enter__(self) -> Self:
         self._number = 0
+        self._version = 0
         self._process = subprocess.Popen(
             ["node", _PROGRAM, "--stdio"],
             stdin=subprocess.PIPE,
@@ -63,7 +64,9 @@ class LanguageServer:
         """Open a file, with other text than is stored where it is given, and return its diagnostics."""
         file = self.folder / name
         text = file.read_text(encoding="utf-8") if text is None else text
-        document = {"uri": file.as_uri(), "languageId": "yaml", "version": 1, "text": text}
+        # The server keeps what it has read of a version.
+        self._version += 1
+        document = {"uri": file.as_uri(), "languageId": "yaml", "version": self._version, "text": text}
         self._send(method="textDocument/didOpen", params={"textDocument": document})
         found = self._read_until(
             lambda message: (
