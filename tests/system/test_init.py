@@ -83,6 +83,10 @@ def test_it_begins_with_a_batch_and_github(empty: Workspace) -> None:
         "spark/daily-orders.yaml",
         ".github/workflows/deployer.yml",
         ".gitignore",
+        "schemas/manifest.schema.json",
+        "schemas/deployer.schema.json",
+        ".vscode/settings.json",
+        ".vscode/extensions.json",
     ]
     assert (ran.code, ran.err) == (Exit.DONE, "")
     assert ran.out.split("\n\n")[0].splitlines() == [f"wrote {file}" for file in written]
@@ -156,8 +160,8 @@ def test_each_line_can_be_used_that_is_commented_out(empty: Workspace, kind: str
     init(empty, kinds=[kind])
     text = (empty.folder / scaffold.examples()[kind].file).read_text()
     whole = rendered(empty.folder, text)
-    # The first line begins with the kind.
-    _, *lines = switched_on(text)
+    # The first two are the schema for editors, and what begins with the kind.
+    _, _, *lines = switched_on(text)
     assert len(lines) >= 8
     for name, changed in lines:
         used = rendered(empty.folder, changed)
@@ -249,7 +253,7 @@ def test_each_line_of_the_project_file_can_be_used(empty: Workspace) -> None:
     text = (empty.folder / "deployer.yaml").read_text()
     names = []
     for name, changed in switched_on(text):
-        if name not in ("The project", "CI"):
+        if name not in ("yaml-language-server", "The project", "CI"):
             names.append(name)
             empty.write("deployer.yaml", changed)
             assert empty.run("validate", "-t", "prod").code == Exit.DONE, name

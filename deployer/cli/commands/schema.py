@@ -179,10 +179,11 @@ def show(kind: str) -> Exit:
 )
 @click.argument("folder", metavar="[FOLDER]", type=click.Path(path_type=Path), default=Path("schemas"))
 def write(folder: Path) -> Exit:
-    """Store the schemas for editors in FOLDER: manifest.schema.json and deployer.schema.json.
+    """Store the schemas for editors in a folder.
 
-    'deployer init' stores them in schemas/. Run this after an update of deployer, and commit the files, so that
-    editors know the fields of the new version. No other file is overwritten.
+    They are manifest.schema.json and deployer.schema.json in FOLDER, or schemas/. 'deployer init' stores them
+    too. Run this after an update of deployer, and commit the files, so that editors know the fields of the new version.
+    No other file is overwritten.
     """
     texts = editor_files()
     if foreign := [str(folder / name) for name in texts if not _is_generated(folder / name)]:
@@ -202,7 +203,7 @@ def _is_generated(file: Path) -> bool:
     """Return whether a file is a schema that `write` stored, or does not exist."""
     try:
         schema = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return not file.is_symlink()
     except (OSError, ValueError, RecursionError):
         return False
