@@ -188,6 +188,8 @@ def write(folder: Path) -> Exit:
     texts = editor_files()
     if foreign := [str(folder / name) for name in texts if not _is_generated(folder / name)]:
         raise UsageError(f"no files written; not schemas of deployer: {', '.join(foreign)}")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder")
     for name, text in texts.items():
         file = folder / name
         try:
