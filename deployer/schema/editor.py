@@ -18,6 +18,13 @@ from deployer.schema.parts import API_VERSION, Schema, fill, parts
 from deployer.schema.project import project_schema
 from deployer.schema.rules import OF_THE_SCHEMA, UNKNOWN_FIELD
 
+# The type of the values that a keyword is for. The synonyms are in an anyOf of what is required.
+_KIND_OF = {
+    "pattern": {"type": "string"},
+    "required": {"type": "object"},
+    "anyOf": {"type": "object"},
+}
+
 # What describes a value stays with it; all else is for the value that is no template.
 _DESCRIBING = ("title", "description", "default", "examples", "deprecated", "doNotSuggest")
 _TEMPLATES = ({"$ref": "#/$defs/templateText"}, {"$ref": "#/$defs/templateMapping"})
@@ -167,7 +174,8 @@ def _explained(schema: Any, *, outer: Schema | None = None) -> Any:
         # An editor says of `not` only that the value is not allowed.
         refused = explained.pop("not")
         # A value of the wrong type has an error already.
-        explained["if"] = {"type": "string", **refused} if [*refused] == ["pattern"] else refused
+        kind = _KIND_OF.get(next(iter(refused), ""), {})
+        explained["if"] = {**kind, **refused}
         explained["then"] = {"enum": [], "errorMessage": words}
         if schema["not"] == {}:
             explained["doNotSuggest"] = True

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+HEAD = "apiVersion: deployer/v1\nkind: SparkBatch\nmetadata: {name: a}\n"
 MODELINE = re.compile(r"^# yaml-language-server: .*\n", re.MULTILINE)
 
 
@@ -211,6 +212,11 @@ def test_each_document_of_a_file_has_the_schema_of_its_kind(new: LanguageServer)
     ]
 
 
+def test_a_part_without_content_is_one_error(new: LanguageServer) -> None:
+    (only,) = new.open("empty.yaml", f"{HEAD}spec:\n")
+    assert only.startswith("4:6: Incorrect type.")
+
+
 def test_a_project_with_a_mistake(new: LanguageServer) -> None:
     text = text_of(new, "deployer.yaml").replace("    emulator: true", "    emulatr: true")
     (only,) = new.open("deployer.yaml", text)
@@ -218,8 +224,6 @@ def test_a_project_with_a_mistake(new: LanguageServer) -> None:
 
 
 # --- completion and hover ---------------------------------------------------------------------------------
-
-HEAD = "apiVersion: deployer/v1\nkind: SparkBatch\nmetadata: {name: a}\n"
 
 
 @pytest.mark.parametrize(
