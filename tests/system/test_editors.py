@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,9 +28,14 @@ HEAD = "apiVersion: deployer/v1\nkind: SparkBatch\nmetadata: {name: a}\n"
 MODELINE = re.compile(r"^# yaml-language-server: .*\n", re.MULTILINE)
 
 
+def settings_of(folder: Path) -> Any:
+    return json.loads((folder / scaffold.VSCODE_SETTINGS).read_text(encoding="utf-8"))
+
+
 @pytest.fixture(scope="module")
 def jobs() -> Iterator[LanguageServer]:
-    with LanguageServer(ROOT / "jobs") as server:
+    folder = ROOT / "jobs"
+    with LanguageServer(folder, settings_of(folder)) as server:
         yield server
 
 
@@ -38,8 +44,7 @@ def new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguageServer]:
     """A server in a project that `init` wrote, with the settings that it wrote for VS Code."""
     folder = tmp_path_factory.mktemp("new")
     scaffold.write(folder, scaffold.files("new", list(KINDS), "github"))
-    settings = json.loads((folder / scaffold.VSCODE_SETTINGS).read_text(encoding="utf-8"))
-    with LanguageServer(folder, settings) as server:
+    with LanguageServer(folder, settings_of(folder)) as server:
         yield server
 
 
@@ -63,8 +68,11 @@ def columns(text: str) -> tuple[str, int, int]:
 @pytest.mark.parametrize("file", files(ROOT / "jobs"))
 def test_the_example_project_has_no_error(jobs: LanguageServer, file: str) -> None:
     assert jobs.open(file) == []
-    # Each document is read with the schema: an error in the last one is seen.
-    assert jobs.open(file, text_of(jobs, file) + "dependOn: []\n") != []
+    # Each document is read with the schema: an error in the last one is seen, by the first line or the settings.
+    text = text_of(jobs, file) + "dependOn: []\n"
+    assert text.count("yaml-language-server") == text.count("apiVersion: ")
+    for wrong in (text, MODELINE.sub("", text)):
+        assert [error for error in jobs.open(file, wrong) if "dependOn" in error]
 
 
 def test_what_init_writes_has_no_error(new: LanguageServer) -> None:
