@@ -14,15 +14,18 @@ from deployer.cli.state_folder import require_own_state, state_folder
 from deployer.cloud.auth import LOCAL, AuthContext
 from deployer.cloud.client import Client
 from deployer.cloud.credentials import AccessKey, ResolvedCredential
-from deployer.cloud.hosts import Address, ca_file, hosts
+from deployer.cloud.hosts import Address, ca_file, hosts, prepared
 from deployer.cloud.transport import Transport
-from deployer.doctor import git, machine, services
+from deployer.doctor import contract as responses
+from deployer.doctor import git, machine, questions, services
 from deployer.doctor.check import Check, Status, failed, ok, skipped, warning
 from deployer.doctor.services import Place
 from deployer.errors import DeployerError, Exit, InvalidInput
 from deployer.kinds import KINDS
 from deployer.project.load import Project
 from deployer.project.target import Retry, Target
+from deployer.project.regions import is_vendor_host
+from deployer.report.contract import ContractReport
 from deployer.report.text import count
 
 CONFIGURATION = "configuration"
@@ -244,3 +247,28 @@ def permission_checks(found: Diagnosis, client: Client | None) -> None:
     else:
         found.checks += services.reads(client, found.places, found.silent)
     found.checks.append(services.writes())
+
+
+def contract(found: Diagnosis, client: Client) -> ContractReport:
+    """Read the listings of all kinds, and compare what they show with the response tables."""
+    places = {(place.kind.name, *place.path_values.values()): place for place in found.places}
+    for kind in KINDS.values():
+        if not kind.path_fields:
+            places.setdefault((kind.name,), Place(kind, {}))
+    if found.target:
+        for place in _places((), found.target):
+            places.setdefault((place.kind.name, *place.path_values.values()), place)
+    samples = responses.collect(client, [*places.values()])
+    differences, coverage = responses.compare(samples)
+    return ContractReport(
+        _public_place(found.target), samples, differences, coverage, questions.answers(samples)
+    )
+
+
+def _public_place(target: Target | None) -> str:
+    """Return the region if its services are the vendor's; the hosts of others are not published."""
+    if target is None or target.emulator:
+        return "built-in emulator"
+    urls = {service: target.endpoint(service) for service in _service_names(())}
+    is_vendor = all(is_vendor_host(service, prepared(url).address.host) for service, url in urls.items())
+    return f"region {target.region}" if target.region and is_vendor else "endpoints that are not the vendor's"

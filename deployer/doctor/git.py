@@ -46,7 +46,9 @@ def repository(folder: Path, environment: Mapping[str, str]) -> Iterator[Check]:
 def _revision(found: str) -> Check:
     commit, _, dirty = found.partition(" ")
     if not commit:
-        return warning(GIT, "revision", "no commit yet", "commit the project: deployed jobs carry the revision")
+        return warning(
+            GIT, "revision", "no commit yet", "commit the project: deployed jobs carry the revision"
+        )
     if dirty:
         return warning(
             GIT,
@@ -68,7 +70,9 @@ def _state_folder(folder: Path) -> Check:
             f"git rm -r --cached {STATE_FOLDER}",
         )
     if not state.exists():
-        return ok(GIT, name, f"{STATE_FOLDER}/ does not exist yet; it is created with a .gitignore of its own")
+        return ok(
+            GIT, name, f"{STATE_FOLDER}/ does not exist yet; it is created with a .gitignore of its own"
+        )
     if git_output(folder, "check-ignore", f"{STATE_FOLDER}/journal.jsonl"):
         return ok(GIT, name, "yes")
     return warning(

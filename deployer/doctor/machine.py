@@ -57,7 +57,9 @@ def _packages() -> Check:
         if not requirement.specifier.contains(version, prereleases=True):
             problems.append(f"{requirement.name} {version} does not match {requirement.specifier}")
     if problems:
-        return warning(VERSIONS, "packages", "; ".join(problems), "reinstall deployer in an environment of its own")
+        return warning(
+            VERSIONS, "packages", "; ".join(problems), "reinstall deployer in an environment of its own"
+        )
     return ok(VERSIONS, "packages", ", ".join(shown))
 
 

@@ -44,7 +44,9 @@ class Place:
         return " in ".join((self.kind.name, *self.path_values.values()))
 
 
-def credential(target: Target, environment: Mapping[str, str]) -> tuple[list[Check], ResolvedCredential | None]:
+def credential(
+    target: Target, environment: Mapping[str, str]
+) -> tuple[list[Check], ResolvedCredential | None]:
     """Check which credential is used, by the names of its variables."""
     try:
         found = find(target, environment)
@@ -80,7 +82,9 @@ def iam_url(target: Target, found: ResolvedCredential | None) -> str:
     return target.endpoints.get("iam") or found.iam or target.endpoint("iam")
 
 
-def addresses(hosts: Hosts, urls: Mapping[str, str], *, own_ca: bool) -> tuple[list[Check], dict[str, Address]]:
+def addresses(
+    hosts: Hosts, urls: Mapping[str, str], *, own_ca: bool
+) -> tuple[list[Check], dict[str, Address]]:
     """Check that each service's URL may receive a credential, and return where it leads."""
     checks: list[Check] = []
     found: dict[str, Address] = {}
@@ -121,7 +125,9 @@ def _unreachable(error: ApiError) -> str:
     if "resolve" in words:
         return "check region and endpoints of the target, and the name server or proxy of this machine"
     if "certificate" in words or "TLS" in words:
-        return "set REQUESTS_CA_BUNDLE to the certificates of your proxy, or caFile to those of a private cloud"
+        return (
+            "set REQUESTS_CA_BUNDLE to the certificates of your proxy, or caFile to those of a private cloud"
+        )
     return "check the network, the firewall, and HTTPS_PROXY and NO_PROXY of this machine"
 
 
@@ -253,4 +259,3 @@ def _advice(error: ApiError) -> str:
     if isinstance(error, RequestFailed):
         return "look the code up in the error codes of the service's API reference"
     return "try again; if it stays, check the network and the proxy of this machine"
-

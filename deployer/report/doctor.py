@@ -1,4 +1,4 @@
-"""The report of `doctor` as text and as JSON."""
+"""The checks of `doctor` as text and as JSON."""
 
 from __future__ import annotations
 
