@@ -23,8 +23,9 @@ from deployer.doctor.services import Place
 from deployer.errors import DeployerError, Exit, InvalidInput
 from deployer.kinds import KINDS
 from deployer.project.load import Project
-from deployer.project.target import Retry, Target
+from deployer.project.load import load as load_project
 from deployer.project.regions import is_vendor_host
+from deployer.project.target import Retry, Target
 from deployer.report.contract import ContractReport
 from deployer.report.text import count
 
@@ -59,7 +60,7 @@ def project_checks(options: Options) -> Diagnosis:
 
 def _configuration(options: Options, found: Diagnosis) -> Iterator[Check]:
     try:
-        found.project = session.load_project(session.project_folder(options))
+        found.project = load_project(session.project_folder(options))
     except DeployerError as error:
         yield _invalid("deployer.yaml", error, "correct it; deployer init creates a project")
         return
@@ -126,7 +127,7 @@ def _shared_state(project: Project, target: Target) -> Check:
     return ok(
         git.GIT,
         "shared state",
-        f"{chain.name} is reachable: {count(len(snapshot.runs), 'journal')}{held}; whether it can be written is not tried",
+        f"{chain.name} can be read: {count(len(snapshot.runs), 'journal')}{held}; writing is not tried",
     )
 
 
@@ -183,7 +184,9 @@ def _cloud(found: Diagnosis, project: Project, target: Target) -> Iterator[Clien
     refused, reached = services.addresses(allowed, urls, own_ca=own_ca is not None)
     # As for every other verb: a credential is not even read while an endpoint may not receive it.
     credential: ResolvedCredential | None = None
-    if not refused:
+    if refused:
+        checks.append(skipped(services.CREDENTIALS, "credential", "not read: an endpoint may not receive it"))
+    else:
         lines, credential = services.credential(target, os.environ)
         checks += lines
     try:
@@ -219,13 +222,17 @@ def _signed_in(
     urls: Mapping[str, str],
     reached: Mapping[str, Address],
 ) -> Client | None:
+    local = transport.clock.utc()
+    service_time = None
     for service, address in reached.items():
         check = services.endpoint(service, urls[service], address, transport)
         found.checks.append(check)
         if check.status is Status.FAILED:
             found.silent.add(service)
+        if service_time is None:
+            service_time, local = transport.server_time, transport.clock.utc()
     signs = credential is not None and isinstance(credential.credential, AccessKey)
-    found.checks.append(services.clock(transport.server_time, transport.clock.utc(), signs=signs))
+    found.checks.append(services.clock(service_time, local, signs=signs))
     if credential is None or len(reached) < len(urls):
         found.checks.append(skipped(services.LOGIN, "project id", "no credential can be sent"))
         return None

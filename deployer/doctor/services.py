@@ -6,7 +6,7 @@ locked after several.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -199,28 +199,33 @@ def reads(client: Client, places: Sequence[Place], silent: set[str]) -> Iterator
 def _reads_of_one(client: Client, place: Place, identifier: str) -> Iterator[Check]:
     """Check the reads of one job."""
     kind = place.kind
-    calls = {
-        f"show {place.name}": lambda: client.show(kind, identifier, place.path_values) is not None,
-        f"tags of {place.name}": lambda: client.tags(kind, identifier) is not None,
-    }
-    for (name, call), operation in zip(
-        calls.items(), (kind.operations.get, kind.operations.list_tags), strict=True
-    ):
-        if not operation:
-            continue
-        if not identifier or client.is_refused:
-            yield skipped(PERMISSIONS, name, "no job is listed" if not identifier else _REFUSED)
-            continue
-        try:
-            is_found = call()
-        except ApiError as error:
-            yield _refused(name, error)
-            continue
-        if is_found:
-            yield ok(PERMISSIONS, name, "allowed")
-        else:
-            advice = "run it again: the job may have been deleted in between"
-            yield warning(PERMISSIONS, name, "allowed, but a listed job does not exist", advice)
+
+    def show() -> bool:
+        return client.show(kind, identifier, place.path_values) is not None
+
+    def read_tags() -> bool:
+        client.tags(kind, identifier)
+        return True
+
+    if kind.operations.get:
+        yield _read_of_one(client, f"show {place.name}", identifier, show)
+    if kind.operations.list_tags:
+        yield _read_of_one(client, f"tags of {place.name}", identifier, read_tags)
+
+
+def _read_of_one(client: Client, name: str, identifier: str, read: Callable[[], bool]) -> Check:
+    if not identifier:
+        return skipped(PERMISSIONS, name, "no job is listed")
+    if client.is_refused:
+        return skipped(PERMISSIONS, name, _REFUSED)
+    try:
+        is_found = read()
+    except ApiError as error:
+        return _refused(name, error)
+    if is_found:
+        return ok(PERMISSIONS, name, "allowed")
+    advice = "run it again: the job may have been deleted in between"
+    return warning(PERMISSIONS, name, "allowed, but a listed job does not exist", advice)
 
 
 _REFUSED = "not sent: the credential has been refused"
