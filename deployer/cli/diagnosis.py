@@ -133,7 +133,7 @@ def _shared_state(project: Project, target: Target) -> Check:
 
 @contextmanager
 def connected(found: Diagnosis) -> Iterator[Client | None]:
-    """Check credential, endpoints, clock and project id, and return a client; None if a request makes no sense."""
+    """Check credential, endpoints, clock and project id, and return a client; None if no request can be sent."""
     project, target = found.project, found.target
     if project is None or target is None:
         found.checks.append(skipped(services.CREDENTIALS, "services", "without a target nothing is asked"))
@@ -165,6 +165,16 @@ def _emulator(found: Diagnosis, project: Project, target: Target) -> Iterator[Cl
         yield Client(local, AuthContext(LOCAL, target.project_id), transport)
 
 
+def _urls(target: Target, places: Sequence[Place]) -> dict[str, str]:
+    """Return the URLs of the services that have one. Raises UsageError if a service of `places` has none."""
+    needed = {place.kind.service for place in places}
+    return {
+        service: target.endpoint(service)
+        for service in sorted({*_service_names(places), *target.endpoints})
+        if service in needed or service in target.endpoints or target.region
+    }
+
+
 def _service_names(places: Sequence[Place]) -> list[str]:
     return sorted({kind.service for kind in KINDS.values()} | {place.kind.service for place in places})
 
@@ -175,7 +185,7 @@ def _cloud(found: Diagnosis, project: Project, target: Target) -> Iterator[Clien
     try:
         allowed = hosts(os.environ)
         own_ca = ca_file(project.folder, target)
-        urls = {service: target.endpoint(service) for service in _service_names(found.places)}
+        urls = _urls(target, found.places)
     except DeployerError as error:
         advice = "correct the target in deployer.yaml"
         checks.append(failed(services.ENDPOINTS, "configuration", str(error), advice, error.exit_code))
@@ -199,6 +209,9 @@ def _cloud(found: Diagnosis, project: Project, target: Target) -> Iterator[Clien
         problems, more = services.addresses(allowed, {"iam": iam}, own_ca=own_ca is not None)
         refused += problems
         reached |= more
+    else:  # permitted or not, no command uses it
+        reached.pop("iam", None)
+        urls.pop("iam", None)
     checks += machine.proxies(reached.values())
     scrub = credential.scrubber() if credential else str
     try:
@@ -276,6 +289,6 @@ def _public_place(target: Target | None) -> str:
     """Return the region if its services are the vendor's; the hosts of others are not published."""
     if target is None or target.emulator:
         return "built-in emulator"
-    urls = {service: target.endpoint(service) for service in _service_names(())}
+    urls = _urls(target, ())
     is_vendor = all(is_vendor_host(service, prepared(url).address.host) for service, url in urls.items())
     return f"region {target.region}" if target.region and is_vendor else "endpoints that are not the vendor's"

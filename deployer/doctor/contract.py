@@ -15,7 +15,7 @@ from typing import Any
 from deployer.cloud.client import Client
 from deployer.doctor.masking import code, private_values, shape, type_name, word
 from deployer.doctor.services import Place
-from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost, ResponseTimeout
+from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost, ResponseTimeout, UsageError
 from deployer.kinds.kind import Kind, get_path, text
 from deployer.kinds.tables import Row, json_type, load_table, operations
 from deployer.model import Phase
@@ -208,6 +208,8 @@ def _read(
         if isinstance(error, NotSent | ResponseTimeout):
             limits.silent.add(service)
         return without(_problem(error), error.status, code(error.code))
+    except UsageError:
+        return without(f"not sent: the target has no endpoint of {service} that may be used")
     return Sample(place.kind, operation, what, response.value, number, asked)
 
 

@@ -191,6 +191,10 @@ def reads(client: Client, places: Sequence[Place], silent: set[str]) -> Iterator
                 silent.add(kind.service)
             yield _refused(name, error)
             continue
+        except UsageError as error:
+            advice = "set region or endpoints of the target"
+            yield failed(PERMISSIONS, name, str(error), advice, error.exit_code)
+            continue
         yield ok(PERMISSIONS, name, f"allowed; {page.total} in the list")
         identifier = next(filter(None, (text(entry.get(kind.listing.id)) for entry in page.entries)), "")
         yield from _reads_of_one(client, place, identifier)

@@ -34,6 +34,8 @@ VERBS = (
     ["status", "--format", "json"],
     ["logs"],
     ["wait", "--timeout", "0s"],
+    ["doctor"],
+    ["doctor", "--contract"],
 )
 
 
