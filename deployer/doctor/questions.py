@@ -159,9 +159,9 @@ def _filters_exactly(samples: Sequence[Sample]) -> tuple[Verdict, str]:
         return Verdict.NOT_SEEN, "the whole name of a listed job finds nothing"
     others = sum(text(entry.get(field)) != part.asked for entry in part.entries)
     if others and whole.total == page.total and others > 1:
-        return Verdict.NO, f"the filter is ignored: {others} other jobs"
+        return Verdict.NO, f"the filter is ignored: others found: {others}"
     if others:
-        return Verdict.NO, f"a name without its last character finds {others} other jobs"
+        return Verdict.NO, f"a name without its last character also finds others: {others}"
     return Verdict.YES, "a name without its last character finds nothing else"
 
 
@@ -352,7 +352,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "Q1.3", "Does req_body have {{variables}} of DLI unchanged?", "{{ in req_body", _BATCH, _has_variables
     ),
-    Question("Q1.4", "Are values in req_body masked?", "*** in req_body", _BATCH, _is_masked),
+    Question("Q1.4", "Are values in req_body masked?", "three asterisks in req_body", _BATCH, _is_masked),
     Question("Q1.5", "Is req_body ever cut?", "req_body that is not a JSON object", _BATCH, _is_cut),
     Question("Q1.6", "Is req_body encoded twice?", "a JSON string in req_body", _BATCH, _is_encoded_twice),
     Question("Q2.1", "Is the filter job_name of batches exact?", _NAME_FILTER, _BATCH, _filters_exactly),

@@ -117,7 +117,7 @@ def _lines(report: ContractReport) -> Iterator[str]:
         (a.question.id, a.question.text, a.verdict.value, a.evidence, a.question.decided_by)
         for a in report.answers
     )
-    yield from _table(("", "question", "answer", "evidence", "decided by"), questions)
+    yield from _table(("id", "question", "answer", "evidence", "decided by"), questions)
     yield ""
     yield "## What was read"
     yield ""

@@ -1,14 +1,14 @@
 """`deployer doctor`: each check with a cause, reads only, and a refused credential once.
 
-`DEPLOYER_REGENERATE=1 pytest tests/system/test_doctor.py` writes the golden files anew.
+What it prints is in tests/scenarios/doctor.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +16,9 @@ import pytest
 from deployer.emulator import Emulator
 from deployer.errors import Exit
 from testing.faults import HTML, FaultProxy, changed, fill, hangs_up, says
-from testing.workspace import ROOT, SPECS, TOKEN, Clock, Ran, Workspace, manifest
+from testing.git_server import git, without_settings
+from testing.workspace import SPECS, TOKEN, Clock, Ran, Workspace, manifest
 
-GOLDEN = ROOT / "tests" / "cases" / "golden"
-# Read now: the fixtures remove our variables.
-REGENERATE = "DEPLOYER_REGENERATE" in os.environ
 REFUSED = {"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication"}
 FORBIDDEN = {"error_code": "DLI.0003", "error_msg": "Permission denied for the queue"}
 
@@ -63,29 +61,6 @@ def statuses(found: dict[str, dict[str, Any]], group: str) -> dict[str, str]:
     return {
         name.partition("/")[2]: check["status"] for name, check in found.items() if check["group"] == group
     }
-
-
-def without_machine(text: str, workspace: Workspace) -> str:
-    """The report without what is another on each machine."""
-    text = text.replace(workspace.url.removeprefix("http://"), "127.0.0.1:8080")
-    text = text.replace(str(workspace.folder), "/project")
-    text = re.sub(r"(ok +(?:deployer|Python|libyaml|packages) +)\S.*", r"\1...", text)
-    text = re.sub(r"(deployer |Python )[0-9][^ ,]*", r"\1...", text)
-    return re.sub(r"[0-9]+ s (ahead of|behind) the service", "as the service", text)
-
-
-def assert_golden(name: str, made: str) -> None:
-    if REGENERATE:
-        (GOLDEN / name).write_text(made, "utf-8")
-    assert made == (GOLDEN / name).read_text("utf-8")
-
-
-def test_the_report(workspace: Workspace, emulator: Emulator) -> None:
-    write_all(workspace)
-    fill(emulator.url, "SparkBatch", ["one"])
-    ran = workspace.run("doctor")
-    assert ran.code == Exit.DONE
-    assert_golden("doctor.txt", without_machine(ran.out, workspace))
 
 
 @pytest.mark.parametrize("options", [[], ["--contract"]])
@@ -321,6 +296,64 @@ EMULATED = {
 }
 
 
+# --- git --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def committed(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A project with one commit."""
+    without_settings(tmp_path / "home", monkeypatch)
+    write_all(workspace)
+    git(workspace.folder, "init", "--quiet")
+    git(workspace.folder, "add", ".")
+    git(workspace.folder, "commit", "--quiet", "--message", "one")
+    return workspace
+
+
+def test_a_clean_repository(committed: Workspace) -> None:
+    _, found = doctor(committed)
+    assert statuses(found, "git") == {
+        "repository": "ok",
+        "revision": "ok",
+        "clone": "ok",
+        ".deployer/ ignored": "ok",
+        "shared state": "skipped",
+    }
+    assert found["git/revision"]["message"].endswith(", no uncommitted changes")
+    assert found["git/clone"]["message"] == "complete"
+
+
+def test_a_dirty_repository(committed: Workspace) -> None:
+    committed.write("SparkBatch.yaml", "")
+    code, found = doctor(committed)
+    assert (code, found["git/revision"]["status"]) == (Exit.DONE, "warning")
+    assert found["git/revision"]["message"].endswith("with uncommitted changes")
+
+
+def test_a_shallow_clone(committed: Workspace, tmp_path: Path) -> None:
+    git(committed.folder, "commit", "--quiet", "--allow-empty", "--message", "two")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--depth", "1", committed.folder.as_uri(), str(clone))
+    shallow = Workspace(clone, committed.capture, committed.url)
+    _, found = doctor(shallow)
+    assert found["git/clone"]["message"].startswith("shallow: ")
+
+
+def test_a_state_folder_that_is_not_ignored(committed: Workspace) -> None:
+    committed.write(".deployer/journal.jsonl", "")
+    _, found = doctor(committed)
+    assert found["git/.deployer/ ignored"]["status"] == "warning"
+    git(committed.folder, "add", ".deployer")
+    code, found = doctor(committed)
+    assert (code, found["git/.deployer/ ignored"]["status"]) == (Exit.ERROR, "failed")
+
+
+def test_without_git(committed: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, found = doctor(committed)
+    assert (code, found["git/program"]["status"]) == (Exit.DONE, "warning")
+
+
 # --- doctor --contract --------------------------------------------------------------------------------------
 
 
@@ -328,15 +361,6 @@ def contract(workspace: Workspace) -> Any:
     ran = workspace.run("doctor", "--contract", "--format", "json")
     assert ran.code == Exit.DONE, ran
     return ran.json
-
-
-def test_the_contract_report(workspace: Workspace, emulator: Emulator) -> None:
-    write_all(workspace)
-    for kind in SPECS:
-        fill(emulator.url, kind, [f"{kind}-{number}" for number in range(3)])
-    ran = workspace.run("doctor", "--contract", "--format", "markdown")
-    assert ran.code == Exit.DONE
-    assert_golden("contract.md", without_machine(ran.out, workspace))
 
 
 def test_what_differs_is_found(workspace: Workspace, proxy: FaultProxy, emulator: Emulator) -> None:

@@ -96,10 +96,10 @@ def test_an_unreadable_response(client: Client, proxy: FaultProxy) -> None:
     assert problems(collect(client, PLACES)) == {"response unreadable"}
 
 
-@pytest.mark.parametrize(
-    "operation", [name for name in operations() if not load_table(name).call.startswith("GET ")]
-)
-def test_a_write_is_refused(client: Client, proxy: FaultProxy, operation: str) -> None:
-    with pytest.raises(ValueError, match="is not a read"):
-        client.read(KINDS["FlinkJar"], operation, {}, identifier="1")
+def test_a_write_is_refused(client: Client, proxy: FaultProxy) -> None:
+    writes = [name for name in operations() if not load_table(name).call.startswith("GET ")]
+    assert len(writes) > 10
+    for operation in writes:
+        with pytest.raises(ValueError, match="is not a read"):
+            client.read(KINDS["FlinkJar"], operation, {}, identifier="1")
     assert proxy.calls == []
