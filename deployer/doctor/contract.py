@@ -205,7 +205,8 @@ def _read(
     try:
         response = client.read(place.kind, operation, place.path_values, identifier=identifier, query=query)
     except ApiError as error:
-        if isinstance(error, NotSent | ResponseTimeout):
+        # An id that cannot be sent says nothing about the service.
+        if isinstance(error, ResponseTimeout) or (isinstance(error, NotSent) and not identifier):
             limits.silent.add(service)
         return without(_problem(error), error.status, code(error.code))
     except UsageError:

@@ -17,8 +17,10 @@ from deployer.emulator import Emulator
 from deployer.errors import Exit
 from testing.faults import HTML, FaultProxy, changed, fill, hangs_up, says
 from testing.git_server import git, without_settings
-from testing.workspace import SPECS, TOKEN, Clock, Ran, Workspace, manifest
+from testing.tunnel import SERVICE_HOST
+from testing.workspace import ROOT, SPECS, TOKEN, Clock, Ran, Workspace, manifest
 
+TLS = ROOT / "tests" / "cases" / "tls"
 REFUSED = {"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication"}
 FORBIDDEN = {"error_code": "DLI.0003", "error_msg": "Permission denied for the queue"}
 
@@ -294,6 +296,75 @@ EMULATED = {
     "metadata": {"name": "tests"},
     "targets": {"local": {"emulator": True}},
 }
+
+
+def test_the_project_id_is_looked_up(workspace: Workspace, proxy: FaultProxy) -> None:
+    write_all(workspace)
+    workspace.write_project(region="cn-north-4")
+    file = workspace.folder / "deployer.yaml"
+    file.write_text(file.read_text("utf-8").replace("projectId: pid", ""), "utf-8")
+    code, found = doctor(workspace)
+    assert code == Exit.DONE, found
+    assert statuses(found, "endpoints") == {"dli": "ok", "iam": "ok", "mrs": "ok"}
+    assert found["login/project id"]["message"].endswith(", from IAM, by the name of the region")
+    proxy.rule("GET", "/v3/projects", says(200, {"projects": []}))
+    code, found = doctor(workspace)
+    assert (code, found["login/project id"]["status"]) == (Exit.USAGE, "failed")
+    assert {*statuses(found, "permissions").values()} == {"skipped"}
+
+
+def test_a_new_project_without_manifests(workspace: Workspace) -> None:
+    workspace.write_project(clusters={"reports": "c-7"})
+    code, found = doctor(workspace)
+    listed = {
+        name: status for name, status in statuses(found, "permissions").items() if name.startswith("list ")
+    }
+    assert code == Exit.DONE
+    assert listed == {"list FlinkJar": "ok", "list MrsJob in c-7": "ok", "list SparkBatch": "ok"}
+
+
+def test_tls(workspace: Workspace, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.write("a.yaml", manifest("SparkBatch", "alpha", SPECS["SparkBatch"]))
+    with FaultProxy(emulator.url, tls=(SERVICE_HOST, TLS)) as service:
+        workspace.url = service.url
+        workspace.write_project()
+        code, found = doctor(workspace)
+        assert (code, {*statuses(found, "endpoints").values()}) == (Exit.ERROR, {"failed"})
+        assert "certificate is not trusted" in found["endpoints/dli"]["message"]
+        assert "caFile" in found["endpoints/dli"]["advice"]
+        workspace.write("ca.pem", (TLS / "cert.pem").read_text("utf-8"))
+        workspace.write_project(caFile="ca.pem")
+        code, found = doctor(workspace)
+        assert (code, {*statuses(found, "endpoints").values()}) == (Exit.DONE, {"ok"})
+        assert "TLS verified" in found["endpoints/dli"]["message"]
+    workspace.write("ca.pem", "no certificate")
+    code, found = doctor(workspace)
+    assert (code, found["endpoints/caFile"]["status"]) == (Exit.USAGE, "failed")
+    workspace.write_project(caFile="missing.pem")
+    code, found = doctor(workspace)
+    assert (code, found["endpoints/configuration"]["status"]) == (Exit.USAGE, "failed")
+
+
+@pytest.mark.parametrize(("status", "advice"), [(404, "region"), (429, "in a minute"), (400, "error codes")])
+def test_advice_for_refusals(workspace: Workspace, proxy: FaultProxy, status: int, advice: str) -> None:
+    workspace.write("a.yaml", manifest("SparkBatch", "alpha", SPECS["SparkBatch"]))
+    proxy.rule("GET", "/batches", says(status, {"error_code": "DLI.0001", "error_msg": "no"}))
+    code, found = doctor(workspace)
+    assert (code, found["permissions/list SparkBatch"]["status"]) == (Exit.ERROR, "failed")
+    assert advice in found["permissions/list SparkBatch"]["advice"]
+
+
+def test_a_read_of_one_job_is_refused(workspace: Workspace, proxy: FaultProxy, emulator: Emulator) -> None:
+    write_all(workspace)
+    fill(emulator.url, "FlinkJar", ["clicks"])
+    fill(emulator.url, "SparkBatch", ["daily"])
+    proxy.rule("GET", "/tags", says(403, FORBIDDEN))
+    proxy.rule("GET", "/batches/", says(400, {"error_code": "DLI.0002", "error_msg": "no such job"}))
+    code, found = doctor(workspace)
+    assert code == Exit.ERROR
+    assert found["permissions/tags of FlinkJar"]["status"] == "failed"
+    assert found["permissions/show FlinkJar"]["status"] == "ok"
+    assert found["permissions/show SparkBatch"]["status"] in {"warning", "failed"}
 
 
 # --- git --------------------------------------------------------------------------------------------------

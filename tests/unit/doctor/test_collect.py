@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from deployer.emulator import Emulator
 from deployer.kinds import KINDS
 from deployer.kinds.tables import load_table, operations
 from testing.client import Time, connected
-from testing.faults import FaultProxy, fill, hangs_up, says
+from testing.faults import FaultProxy, changed, fill, hangs_up, says
 from testing.workspace import TOKEN
 
 CLUSTERS = [Place(KINDS["MrsJob"], {"cluster_id": f"c-{number}"}) for number in range(1, 7)]
@@ -94,6 +95,20 @@ def test_a_refused_read_does_not_stop_the_others(client: Client, proxy: FaultPro
 def test_an_unreadable_response(client: Client, proxy: FaultProxy) -> None:
     proxy.rule("GET", "/jobs", hangs_up(after=False))
     assert problems(collect(client, PLACES)) == {"response unreadable"}
+
+
+def test_an_id_that_cannot_be_sent(client: Client, proxy: FaultProxy) -> None:
+    """The service answers: its other listings are read, and the id is in no URL."""
+
+    def rename(answer: Any) -> None:
+        for entry in answer["sessions"]:
+            entry["id"] = "../../v3/x;y"
+
+    proxy.rule("GET", r"/batches\?", changed(rename))
+    samples = collect(client, PLACES)
+    assert {sample.what for sample in samples if sample.problem} == {"job"}
+    assert problems(samples) == {"not sent"}
+    assert not any("v3/x" in call.path for call in proxy.calls)
 
 
 def test_a_write_is_refused(client: Client, proxy: FaultProxy) -> None:
