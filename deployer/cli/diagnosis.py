@@ -15,6 +15,7 @@ from deployer.cloud.auth import LOCAL, AuthContext
 from deployer.cloud.client import Client
 from deployer.cloud.credentials import AccessKey, ResolvedCredential
 from deployer.cloud.hosts import Address, ca_file, hosts, prepared
+from deployer.cloud.parallel import in_parallel
 from deployer.cloud.transport import Transport
 from deployer.doctor import contract as responses
 from deployer.doctor import git, machine, questions, services
@@ -24,7 +25,7 @@ from deployer.errors import DeployerError, Exit, InvalidInput
 from deployer.kinds import KINDS
 from deployer.project.load import Project
 from deployer.project.load import load as load_project
-from deployer.project.regions import is_vendor_host
+from deployer.project.regions import is_vendor_host, of_region
 from deployer.project.target import Retry, Target
 from deployer.report.contract import ContractReport
 from deployer.report.text import count
@@ -160,7 +161,7 @@ def _emulator(found: Diagnosis, project: Project, target: Target) -> Iterator[Cl
     with server, Transport(retry=_ONCE) as transport:
         endpoints = dict.fromkeys(_service_names(found.places), server.url)
         for service, address in services.addresses(hosts({}), endpoints, own_ca=False)[1].items():
-            found.checks.append(services.endpoint(service, server.url, address, transport))
+            found.checks.append(services.endpoint(service, server.url, address, transport).check)
         local = replace(target, endpoints=endpoints)
         yield Client(local, AuthContext(LOCAL, target.project_id), transport)
 
@@ -235,17 +236,14 @@ def _signed_in(
     urls: Mapping[str, str],
     reached: Mapping[str, Address],
 ) -> Client | None:
-    local = transport.clock.utc()
-    service_time = None
-    for service, address in reached.items():
-        check = services.endpoint(service, urls[service], address, transport)
-        found.checks.append(check)
-        if check.status is Status.FAILED:
-            found.silent.add(service)
-        if service_time is None:
-            service_time, local = transport.server_time, transport.clock.utc()
+    probes = in_parallel(
+        lambda service: services.endpoint(service, urls[service], reached[service], transport),
+        sorted(reached),
+    )
+    found.checks += [probe.check for probe in probes]
+    found.silent |= {probe.service for probe in probes if probe.check.status is Status.FAILED}
     signs = credential is not None and isinstance(credential.credential, AccessKey)
-    found.checks.append(services.clock(service_time, local, signs=signs))
+    found.checks.append(services.clock(probes, signs=signs))
     if credential is None or len(reached) < len(urls):
         found.checks.append(skipped(services.LOGIN, "project id", "no credential can be sent"))
         return None
@@ -281,14 +279,17 @@ def contract(found: Diagnosis, client: Client) -> ContractReport:
     samples = responses.collect(client, [*places.values()])
     differences, coverage = responses.compare(samples)
     return ContractReport(
-        _public_place(found.target), samples, differences, coverage, questions.answers(samples)
+        public_place(found.target), samples, differences, coverage, questions.answers(samples)
     )
 
 
-def _public_place(target: Target | None) -> str:
-    """Return the region if its services are the vendor's; the hosts of others are not published."""
+def public_place(target: Target | None) -> str:
+    """Return the region if its services are the vendor's; the names and hosts of others are not published."""
     if target is None or target.emulator:
         return "built-in emulator"
     urls = _urls(target, ())
-    is_vendor = all(is_vendor_host(service, prepared(url).address.host) for service, url in urls.items())
-    return f"region {target.region}" if target.region and is_vendor else "endpoints that are not the vendor's"
+    is_vendor = bool(target.region) and all(
+        url == of_region(service, target.region) and is_vendor_host(service, prepared(url).address.host)
+        for service, url in urls.items()
+    )
+    return f"region {target.region}" if is_vendor else "endpoints that are not the vendor's"

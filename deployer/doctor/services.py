@@ -6,9 +6,8 @@ locked after several.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from deployer.cloud.auth import AuthContext, PasswordAuth, sign_in
 from deployer.cloud.client import Client
@@ -97,27 +96,45 @@ def addresses(
     return checks, found
 
 
-def endpoint(service: str, url: str, address: Address, transport: Transport) -> Check:
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The check of an endpoint. `skew`: by how many seconds the local clock was ahead; None without a response."""
+
+    service: str
+    check: Check
+    skew: float | None = None
+
+
+def endpoint(service: str, url: str, address: Address, transport: Transport) -> Probe:
     """Check that a service answers over HTTP, by a request without a credential."""
-    encrypted = "TLS verified, " if address.scheme == "https" else "no TLS, "
     base = url.rstrip("/").removesuffix("/v3") if service == "iam" else url
     try:
         transport.send(Call(service, base.rstrip("/"), "GET", "/", NoAuth()))
         status = 200
     except UsageError as error:
-        return failed(ENDPOINTS, service, str(error), "correct the certificates", error.exit_code)
+        return Probe(
+            service, failed(ENDPOINTS, service, str(error), "correct the certificates", error.exit_code)
+        )
     except ApiError as error:
         if not error.status:
-            return failed(ENDPOINTS, service, str(error), _unreachable(error))
+            return Probe(service, failed(ENDPOINTS, service, str(error), _unreachable(error)))
         status = error.status
+    now, then = transport.clock.utc(), transport.server_time
+    return Probe(service, _answered(service, address, status), now - then.timestamp() if then else None)
+
+
+def _answered(service: str, address: Address, status: int) -> Check:
+    encrypted = "TLS verified" if address.scheme == "https" else "no TLS"
     if 300 <= status < 400 or status in {407, 502, 503, 504}:
         return warning(
             ENDPOINTS,
             service,
-            f"{address.entry} resolves, {encrypted}but answers HTTP {status}",
+            f"{address.entry} resolves, {encrypted}, but answers HTTP {status}",
             "look for a proxy or a login page before the service, or try again later",
         )
-    return ok(ENDPOINTS, service, f"{address.entry} resolves, {encrypted}HTTP {status} without a credential")
+    return ok(
+        ENDPOINTS, service, f"{address.entry} resolves, {encrypted}, HTTP {status} without a credential"
+    )
 
 
 def _unreachable(error: ApiError) -> str:
@@ -131,11 +148,12 @@ def _unreachable(error: ApiError) -> str:
     return "check the network, the firewall, and HTTPS_PROXY and NO_PROXY of this machine"
 
 
-def clock(service_time: datetime | None, local: float, *, signs: bool) -> Check:
-    """Check the local clock, in seconds since 1970, against the time of a response; a signature has a time."""
-    if service_time is None:
+def clock(probes: Iterable[Probe], *, signs: bool) -> Check:
+    """Check the local clock against the first service that told its time; a signature has a time."""
+    seconds = next((probe.skew for probe in probes if probe.skew is not None), None)
+    if seconds is None:
         return skipped(CLOCK, "clock", "no response had a Date header")
-    skew = round((datetime.fromtimestamp(local, UTC) - service_time).total_seconds())
+    skew = round(seconds)
     words = f"{abs(skew)} s {'ahead of' if skew > 0 else 'behind'} the service" if skew else "as the service"
     advice = "set the clock of this machine, with NTP"
     if signs and abs(skew) > _REFUSED_SECONDS:

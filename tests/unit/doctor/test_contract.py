@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployer.cli.diagnosis import public_place
 from deployer.doctor.contract import MAX_DIFFERENCES, Difference, Sample, compare
 from deployer.doctor.questions import QUESTIONS, Verdict, answers
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
 from deployer.kinds.tables import operations
+from deployer.project.target import Target
 from testing.workspace import SHARED, needs_shared
 
 BATCH, FLINK, MRS, SESSION = (KINDS[name] for name in ("SparkBatch", "FlinkJar", "MrsJob", "SparkSession"))
+
+PRIVATE = "endpoints that are not the vendor's"
 
 # Entries as the pages show them.
 BATCH_ENTRY = {
@@ -164,6 +168,21 @@ def test_any_response_can_be_compared(read: tuple[Kind, str], value: Any, what: 
     assert all(row.seen.isascii() and row.path.isascii() for row in differences)
     assert len(coverage) == 1
     assert len(answers(samples)) == len(QUESTIONS)
+
+
+@pytest.mark.parametrize(
+    ("target", "place"),
+    [
+        (Target("prod", region="cn-north-4"), "region cn-north-4"),
+        (Target("prod", region="eu-west-101"), "region eu-west-101"),
+        (Target("local", emulator=True), "built-in emulator"),
+        (Target("prod", region="acme"), PRIVATE),
+        (Target("prod", region="cn-north-4", endpoints={"mrs": "https://mrs.acme.example"}), PRIVATE),
+        (Target("prod", endpoints={"dli": "https://dli.acme.example"}), PRIVATE),
+    ],
+)
+def test_the_place_is_published_only_if_it_is_the_vendors(target: Target, place: str) -> None:
+    assert public_place(target) == place
 
 
 # --- questions --------------------------------------------------------------------------------------------
