@@ -5,6 +5,7 @@ What it prints is in tests/scenarios/doctor.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from deployer.errors import Exit
 from testing.faults import HTML, FaultProxy, changed, fill, hangs_up, says
 from testing.git_server import git, without_settings
 from testing.tunnel import SERVICE_HOST
-from testing.workspace import ROOT, SPECS, TOKEN, Clock, Ran, Workspace, manifest
+from testing.workspace import ROOT, SHARED, SPECS, TOKEN, Clock, Ran, Workspace, manifest, needs_shared
 
 TLS = ROOT / "tests" / "cases" / "tls"
 REFUSED = {"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication"}
@@ -513,3 +514,27 @@ def test_the_contract_sends_a_refused_token_once(workspace: Workspace, proxy: Fa
 def test_markdown_is_for_the_contract(workspace: Workspace) -> None:
     ran = workspace.run("doctor", "--format", "markdown")
     assert (ran.code, ran.err) == (Exit.USAGE, "error: --format markdown requires --contract\n")
+
+
+@needs_shared
+def test_recorded_responses(workspace: Workspace, proxy: FaultProxy) -> None:
+    """The lists that the vendor's pages show, over HTTP: no field, type or state is unknown, and no value is shown."""
+    write_all(workspace)
+    rows = json.loads((SHARED / "recorded" / "responses.json").read_text("utf-8"))
+    bodies = {row["api"]: row["body"] for row in reversed(rows) if row["status"] == 200}
+    paths = {
+        r"/batches\?": "dli.batches.list",
+        r"/sessions\?": "dli.sessions.list",
+        r"/streaming/jobs\?": "dli.flink.list",
+        r"/job-executions\?": "mrs.job-executions.list",
+    }
+    for path, api in paths.items():
+        proxy.rule("GET", path, says(200, bodies[api]))
+    proxy.rule("GET", "", says(404, {"error_code": "DLI.0023", "error_msg": "not found"}))
+    report = contract(workspace)
+    assert {row["operation"] for row in report["coverage"]} == {*paths.values()}
+    assert {row["what"] for row in report["differences"]} <= {"missing"}
+    assert {row["verdict"] for row in report["questions"]} == {"yes", "no", "not seen", "not asked"}
+    names = [job["job_name"] for job in bodies["mrs.job-executions.list"]["job_list"]]
+    assert names
+    assert [name for name in names if name in str(report)] == []
