@@ -276,7 +276,7 @@ def contract(found: Diagnosis, client: Client) -> ContractReport:
     if found.target:
         for place in _places((), found.target):
             places.setdefault((place.kind.name, *place.path_values.values()), place)
-    samples = responses.collect(client, [*places.values()])
+    samples = responses.collect(client, [*places.values()], found.silent)
     differences, coverage = responses.compare(samples)
     return ContractReport(
         public_place(found.target), samples, differences, coverage, questions.answers(samples)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,12 +102,16 @@ class _Limits:
 def collect(
     client: Client,
     places: Sequence[Place],
+    silent: Collection[str] = (),
     *,
     now: Callable[[], float] = time.monotonic,
     requests: int = MAX_REQUESTS,
 ) -> list[Sample]:
-    """Read a page of each listing, a few jobs of it, and the variants of it that answer a question."""
-    limits = _Limits(now, now() + MAX_SECONDS, requests)
+    """Read a page of each listing, a few jobs of it, and the variants of it that answer a question.
+
+    Nothing is sent to services that are `silent`.
+    """
+    limits = _Limits(now, now() + MAX_SECONDS, requests, {*silent})
     samples: list[Sample] = []
     numbers: Counter[str] = Counter()
     # Every listing first: variants are of no use without it.

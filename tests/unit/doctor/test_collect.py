@@ -77,6 +77,13 @@ def test_the_limit_of_clusters(client: Client, proxy: FaultProxy) -> None:
     assert {call.path.split("/")[4] for call in proxy.calls} == {"c-1", "c-2", "c-3"}
 
 
+def test_a_silent_service_is_not_asked(client: Client, proxy: FaultProxy) -> None:
+    samples = collect(client, PLACES, {"dli"})
+    assert problems(samples) == {"not sent: dli does not answer"}
+    assert all("/job-executions" in call.path for call in proxy.calls)
+    assert proxy.calls
+
+
 def test_a_refused_token_is_sent_once(client: Client, proxy: FaultProxy) -> None:
     proxy.rule("GET", "", says(401, {"error_code": "APIGW.0301", "error_msg": "no"}))
     samples = collect(client, PLACES)
