@@ -39,6 +39,7 @@ VERBS: Mapping[str, str] = {
     "explain": "describe a kind, a field, a rule or an error code",
     "schema": "generate, check or print the JSON Schemas",
     "init": "create a new project",
+    "doctor": "check project, credentials, network and permissions",
     "emulator": "run the local DLI and MRS emulator",
 }
 

@@ -621,3 +621,31 @@ def test_git_gets_no_credential_of_the_services(
     for environment in environments:
         assert not {"HW_AUTH_TOKEN", *hidden} & {*environment}
     assert any(environment.get("SSH_AUTH_SOCK") == "/run/agent" for environment in environments)
+
+
+# --- doctor -------------------------------------------------------------------------------------------------
+
+
+def shared_state_check(workspace: Workspace) -> dict[str, Any]:
+    checks = workspace.run("doctor", "--format", "json").json["checks"]
+    [found] = [check for check in checks if check["name"] == "shared state"]
+    return dict(found)
+
+
+def test_doctor_reads_the_state_and_does_not_write_it(
+    first: Workspace, server: GitServer, remote: Remote
+) -> None:
+    assert first.apply().code == 0
+    before, pushed = remote.refs(), server.count(PUSH)
+    found = shared_state_check(first)
+    assert (found["status"], found["advice"]) == ("ok", "")
+    assert "can be read: 1 journal; writing is not tried" in found["message"]
+    assert (remote.refs(), server.count(PUSH)) == (before, pushed)
+
+
+def test_doctor_without_the_remote(first: Workspace, server: GitServer) -> None:
+    server.rule(LIST_FOR_FETCH, hangs_up(after=False))
+    found = shared_state_check(first)
+    assert found["status"] == "failed"
+    assert found["advice"] == "check the remote, the branch and the token of git"
+    assert BASIC not in str(found)

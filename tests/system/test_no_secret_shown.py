@@ -36,6 +36,8 @@ VERBS = (
     ["list", "--all", "--format", "json"],
     ["logs"],
     ["wait", "--timeout", "0s"],
+    ["doctor"],
+    ["doctor", "--contract"],
 )
 
 
