@@ -103,9 +103,10 @@ class _Transcript:
         """Returns when the interrupt has had something said on stderr, by a signal handler or otherwise."""
         self._said.clear()
         interrupt()
-        for _ in range(_MOST_LOOKS):
-            if self._said.is_set() or select.select([self._read], [], [], _LOOK_SECONDS)[0]:
-                return
+        with suppress(OSError):  # the command has ended meanwhile, and its transcript with it
+            for _ in range(_MOST_LOOKS):
+                if self._said.is_set() or select.select([self._read], [], [], _LOOK_SECONDS)[0]:
+                    return
 
     @contextmanager
     def recording(self) -> Iterator[None]:
