@@ -75,7 +75,7 @@ class Target:
 
     `variable` names the environment variable with the token, `ca_file` is relative to the project. `defaults`
     are those of the project and the target, by kind, and `removable` those of all targets; `secrets` are the
-    sources of the secrets. `region_at` is where deployer.yaml has a region that not all services are known to have.
+    sources of the secrets. `region_at` is the location of a region that is unknown for some service.
     """
 
     name: str
