@@ -54,6 +54,15 @@ class _Verbs(click.Group):
         command: click.Command = importlib.import_module(f"deployer.cli.commands.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from deployer.cli.other_words import no_such_verb
+
+            raise click.UsageError(no_such_verb(args[0], list(VERBS)), ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
@@ -114,10 +123,25 @@ def _show(error: click.ClickException) -> None:
     """Show an error of click's, which has the arguments as they were given."""
     from deployer.escape import log_lines
 
+    error = _in_our_words(error)
     shown = io.StringIO()
     error.show(shown)
     for line in log_lines(shown.getvalue()):
         err(line)
+
+
+def _in_our_words(error: click.ClickException) -> click.ClickException:
+    """Return an error about an unknown option or command with the nearest name, as other messages have it."""
+    from deployer.errors import similar
+
+    if isinstance(error, click.NoSuchOption):
+        unknown, word = "option", error.option_name
+    elif isinstance(error, click.UsageError) and hasattr(error, "command_name"):  # click 8.4 and newer
+        unknown, word = "command", error.command_name
+    else:
+        return error
+    hint = similar(word, getattr(error, "possibilities", None) or ())
+    return click.UsageError(f"no such {unknown} '{word}'{hint}", error.ctx)
 
 
 def _report(error: InvalidInput) -> None:

@@ -99,7 +99,7 @@ class Target:
     region_at: Location | None = None
 
     def region_problem(self, services: Iterable[str]) -> Problem | None:
-        """Return a warning if the region is not known to have the services; without any, all are meant.
+        """Return a warning if the region is not known to have the services, or all services if none is given.
 
         Services with an endpoint of their own do not matter.
         """
