@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +23,9 @@ from deployer.cli.examples import examples
 from deployer.cli.options import common_options
 from deployer.errors import DeployerError, Exit, InvalidInput
 from deployer.report.terminal import err, prepare
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 VERBS: Mapping[str, str] = {
     "validate": "validate all manifests offline",
@@ -39,6 +43,7 @@ VERBS: Mapping[str, str] = {
     "schema": "generate, check or print the JSON Schemas",
     "init": "create a new project",
     "emulator": "run the local DLI and MRS emulator",
+    "completion": "print the script for completion in a shell",
 }
 
 
@@ -53,6 +58,17 @@ class _Verbs(click.Group):
             return None
         command: click.Command = importlib.import_module(f"deployer.cli.commands.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        verbs = [
+            CompletionItem(verb, help=summary)
+            for verb, summary in VERBS.items()
+            if verb.startswith(incomplete)
+        ]
+        # Not that of a group, which imports the modules of all verbs.
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -161,6 +177,10 @@ def main() -> None:
     prepare()
     # Handled like Ctrl-C: the command cleans up and ends with its exit code.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if instruction := os.environ.get("_DEPLOYER_COMPLETE"):
+        from deployer.cli.completion import answer
+
+        sys.exit(answer(cli, instruction))
     try:
         code = run(sys.argv[1:])
     except Exception as error:

@@ -1,0 +1,189 @@
+"""What completes the values of options and arguments: each function gets click's context and the incomplete value.
+
+Names come from the project, and an attacker may have written them: only those that a shell takes as they are appear.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from deployer.errors import DeployerError
+from deployer.escape import printable
+
+if TYPE_CHECKING:
+    from deployer.manifests.names import NamedJob
+
+SECONDS = 1.5
+MAX_HELP = 100
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+/-]*")
+
+
+def folders(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - as all of them
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def files(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Return files, from the shell; none after -C, as the shell would look for them in the wrong folder."""
+    return [] if any(_given(ctx, "folder")) else [CompletionItem(incomplete, type="file")]
+
+
+def kinds(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - as all of them
+    from deployer.kinds import KINDS
+
+    return _starting(incomplete, {kind.name: kind.title for kind in KINDS.values()})
+
+
+def schemas(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    others = {"Project": "deployer.yaml", "Plan": "a saved plan"}
+    return [*kinds(ctx, incomplete), *_starting(incomplete, others)]
+
+
+def subjects(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - as all of them
+    """Return kinds, rules and codes, or the fields of a kind or of a field: KIND.FIELD."""
+    from deployer.schema import explain
+
+    outer, dot, _ = incomplete.rpartition(".")
+    if not dot:
+        return _starting(incomplete, explain.subjects())
+    with suppress(DeployerError):
+        return _starting(
+            incomplete, {f"{outer}.{name}": words for name, words in explain.fields(outer).items()}
+        )
+    return []
+
+
+def conditions(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - as all of them
+    """Return the conditions of --fail-on that are not given yet, after the last comma."""
+    from deployer.model import Condition
+
+    before, comma, _ = incomplete.rpartition(",")
+    unused = [condition for condition in Condition if condition not in before.split(",")]
+    return _starting(incomplete, {f"{before}{comma}{condition}": "" for condition in unused})
+
+
+def limits(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - as all of them
+    from deployer.cli.approval import LIMITS
+
+    return _starting(incomplete, {f"{name}=": "" for name in LIMITS})
+
+
+def targets(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    from deployer.manifests.names import targets as targets_of
+
+    return _starting(incomplete, {name: _about(target) for name, target in targets_of(_project(ctx)).items()})
+
+
+def selectors(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Return what can follow the last comma: kind=KIND, name=NAME or label.KEY=VALUE of the jobs that match so far."""
+    from deployer.kinds import KINDS
+
+    before, comma, term = incomplete.rpartition(",")
+    key, equals, _ = term.partition("=")
+    found: Mapping[str, str] = {}
+    if key == "kind" and equals:
+        found = {f"kind={kind.name}": kind.title for kind in KINDS.values()}
+    elif key == "name" and equals:
+        found = {f"name={job.name}": job.kind for job in _jobs(ctx, before)}
+    elif key.startswith("label.") and equals:
+        label = key.removeprefix("label.")
+        found = {f"{key}={job.labels[label]}": "" for job in _jobs(ctx, before) if label in job.labels}
+    elif key.startswith("label."):
+        found = {f"label.{label}=": "" for job in _jobs(ctx, before) for label in job.labels}
+    else:
+        found = {"kind=": "jobs of a kind", "name=": "jobs by name", "label.": "jobs with a label"}
+    return _starting(incomplete, {f"{before}{comma}{each}": words for each, words in sorted(found.items())})
+
+
+def _starting(incomplete: str, found: Mapping[str, str]) -> list[CompletionItem]:
+    return [
+        CompletionItem(value, help=_help(words))
+        for value, words in found.items()
+        if value.startswith(incomplete) and all(map(_PLAIN.fullmatch, filter(None, re.split("[=,]", value))))
+    ]
+
+
+def _help(words: str) -> str | None:
+    """Return the first sentence of a description, on one line."""
+    sentence = printable(re.split(r"[.;:] |\.$|\n", words, maxsplit=1)[0])
+    return (sentence if len(sentence) <= MAX_HELP else f"{sentence[: MAX_HELP - 3]}...") or None
+
+
+def _about(target: Mapping[str, Any]) -> str:
+    """Describe a target as deployer.yaml has it; unchecked."""
+    place = "built-in emulator" if target.get("emulator") is True else target.get("region")
+    facts = [place] if isinstance(place, str) else []
+    return ", ".join([*facts, "protected"] if target.get("protected") is True else facts)
+
+
+def _given(ctx: click.Context, name: str) -> Iterator[Any]:
+    """Yield the values of an option before and after the verb."""
+    for context in (ctx.parent, ctx):
+        if context and (value := context.params.get(name)):
+            yield value
+
+
+def _project(ctx: click.Context) -> Path:
+    """Return the folder of the project; raises UsageError if there is none."""
+    from deployer.project.load import find
+
+    start = Path(*_given(ctx, "folder"), *list(ctx.params.get("paths") or ())[:1])
+    return find(start if start.is_dir() else start.parent)
+
+
+def _jobs(ctx: click.Context, before: str) -> Iterable[NamedJob]:
+    """Return the jobs of the project that match the terms before the incomplete one."""
+    from deployer.manifests.names import named_jobs
+
+    found: list[NamedJob] = []
+    target = next(iter([*_given(ctx, "target")][::-1]), None)
+    settings = [setting for each in _given(ctx, "settings") for setting in each]
+    folder = _project(ctx)
+    here = Path(*_given(ctx, "folder")).absolute()
+    values = [os.path.relpath(here / file, folder) for each in _given(ctx, "values") for file in each]
+    with _at_most(SECONDS), suppress(DeployerError):
+        for job in named_jobs(folder, target, values, settings):
+            if all(_matches(job, term) for term in filter(None, before.split(","))):
+                found.append(job)
+    return found
+
+
+def _matches(job: NamedJob, term: str) -> bool:
+    key, _, wanted = term.partition("=")
+    if key == "kind":
+        return job.kind == wanted
+    return key != "name" or fnmatchcase(job.name, wanted)
+
+
+class _TooLong(Exception):
+    """Ends what takes too long for somebody who waits for a completion."""
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Leave the block after some time, where the system can do that."""
+
+    def end(*_: object) -> None:
+        raise _TooLong
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        with suppress(_TooLong):
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
