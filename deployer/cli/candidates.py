@@ -1,6 +1,6 @@
 """What completes the values of options and arguments: each function gets click's context and the incomplete value.
 
-Names come from the project, and an attacker may have written them: only those that a shell takes as they are appear.
+Names come from the project, and an attacker may have written them: only those that need no quotes are offered.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ def subjects(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # no
     if not dot:
         return _starting(incomplete, explain.subjects())
     with suppress(DeployerError):
-        return _starting(
-            incomplete, {f"{outer}.{name}": words for name, words in explain.fields(outer).items()}
-        )
+        return _starting(incomplete, explain.fields(outer), f"{outer}.")
     return []
 
 
@@ -69,13 +67,13 @@ def conditions(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # 
 
     before, comma, _ = incomplete.rpartition(",")
     unused = [condition for condition in Condition if condition not in before.split(",")]
-    return _starting(incomplete, {f"{before}{comma}{condition}": "" for condition in unused})
+    return _starting(incomplete, {condition.value: "" for condition in unused}, f"{before}{comma}")
 
 
 def limits(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - as all of them
     from deployer.cli.approval import LIMITS
 
-    return _starting(incomplete, {f"{name}=": "" for name in LIMITS})
+    return _starting(incomplete, dict.fromkeys(LIMITS, ""), after="=")
 
 
 def targets(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -90,26 +88,32 @@ def selectors(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
     before, comma, term = incomplete.rpartition(",")
     key, equals, _ = term.partition("=")
-    found: Mapping[str, str] = {}
+    start = f"{before}{comma}"
     if key == "kind" and equals:
-        found = {f"kind={kind.name}": kind.title for kind in KINDS.values()}
-    elif key == "name" and equals:
-        found = {f"name={job.name}": job.kind for job in _jobs(ctx, before)}
-    elif key.startswith("label.") and equals:
+        return _starting(incomplete, {kind.name: kind.title for kind in KINDS.values()}, f"{start}kind=")
+    if key == "name" and equals:
+        return _starting(incomplete, {job.name: job.kind for job in _jobs(ctx, before)}, f"{start}name=")
+    if key.startswith("label.") and equals:
         label = key.removeprefix("label.")
-        found = {f"{key}={job.labels[label]}": "" for job in _jobs(ctx, before) if label in job.labels}
-    elif key.startswith("label."):
-        found = {f"label.{label}=": "" for job in _jobs(ctx, before) for label in job.labels}
-    else:
-        found = {"kind=": "jobs of a kind", "name=": "jobs by name", "label.": "jobs with a label"}
-    return _starting(incomplete, {f"{before}{comma}{each}": words for each, words in sorted(found.items())})
-
-
-def _starting(incomplete: str, found: Mapping[str, str]) -> list[CompletionItem]:
+        found = {job.labels[label]: "" for job in _jobs(ctx, before) if label in job.labels}
+        return _starting(incomplete, found, f"{start}{key}=")
+    if key.startswith("label."):
+        labels = {label: "" for job in _jobs(ctx, before) for label in job.labels}
+        return _starting(incomplete, labels, f"{start}label.", "=")
+    keys = {"kind=": "jobs of a kind", "name=": "jobs by name", "label.": "jobs with a label"}
     return [
-        CompletionItem(value, help=_help(words))
-        for value, words in found.items()
-        if value.startswith(incomplete) and all(map(_PLAIN.fullmatch, filter(None, re.split("[=,]", value))))
+        CompletionItem(f"{start}{each}", help=words) for each, words in keys.items() if each.startswith(term)
+    ]
+
+
+def _starting(
+    incomplete: str, names: Mapping[str, str], before: str = "", after: str = ""
+) -> list[CompletionItem]:
+    """Return the names that complete a value, with descriptions. `before` and `after` are parts of each value."""
+    return [
+        CompletionItem(f"{before}{name}{after}", help=_help(words))
+        for name, words in sorted(names.items())
+        if f"{before}{name}".startswith(incomplete) and _PLAIN.fullmatch(name)
     ]
 
 
@@ -137,7 +141,9 @@ def _project(ctx: click.Context) -> Path:
     """Return the folder of the project; raises UsageError if there is none."""
     from deployer.project.load import find
 
-    start = Path(*_given(ctx, "folder"), *list(ctx.params.get("paths") or ())[:1])
+    # Without a value for the last option, click has the paths among the arguments that it could not assign.
+    paths = [*(ctx.params.get("paths") or ctx.args)]
+    start = Path(*_given(ctx, "folder"), *paths[:1])
     return find(start if start.is_dir() else start.parent)
 
 

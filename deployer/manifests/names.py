@@ -40,11 +40,17 @@ class NamedJob:
 def targets(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     """Return the targets of a project by name, as deployer.yaml has them; unchecked."""
     text = read_text(folder, PROJECT_FILE)
-    found = _value(PROJECT_FILE, _block(text, "targets"), "targets") if isinstance(text, str) else None
-    return {
-        name: target if isinstance(target, dict) else {}
-        for name, target in (found.items() if isinstance(found, dict) else ())
-    }
+    if isinstance(text, Problem):
+        return {}
+    # Whole, as it may have anchors; or at least that part, while the file is written.
+    found = _targets(text) or _targets(_block(text, "targets"))
+    return {name: target if isinstance(target, dict) else {} for name, target in found.items()}
+
+
+def _targets(text: str) -> Mapping[str, Any]:
+    value = _value(PROJECT_FILE, text)
+    found = value.get("targets") if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def named_jobs(
@@ -99,11 +105,10 @@ def _block(text: str, key: str) -> str:
     return f"{found[0]}\n" if found else ""
 
 
-def _value(file: str, text: str, key: str = "") -> Any:
-    """Return the value of a text in YAML, or of its key; None if there is none."""
+def _value(file: str, text: str) -> Any:
+    """Return the value of a text in YAML; None if there is none."""
     documents, _ = parse(PlainText(file, text))
-    value = documents[0].value if documents else None
-    return value.get(key) if key and isinstance(value, dict) else value
+    return documents[0].value if documents else None
 
 
 def _job(value: Any) -> NamedJob | None:
