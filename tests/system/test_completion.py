@@ -229,7 +229,7 @@ def test_only_names_that_a_shell_takes_as_they_are(shop: Path) -> None:
     assert plain(shop, "deployer plan --select name=") == ["clicks", "daily"]
     assert plain(shop, "deployer plan --select label.") == ["label.team=", "label.tier="]
     assert plain(shop, "deployer plan --select label.tier=") == []
-    targets = {name: {} for name in [*HOSTILE, "prod"]} | {"test": {"region": "\x1b[31m"}}
+    targets: dict[str, object] = {name: {} for name in [*HOSTILE, "prod"]} | {"test": {"region": "\x1b[31m"}}
     Workspace(shop, None).write("deployer.yaml", {"targets": targets})
     fish = {"_DEPLOYER_COMPLETE": "fish_complete", "COMP_WORDS": "deployer plan -t ", "COMP_CWORD": ""}
     assert asked(shop, fish) == ["plain,prod", "plain,test\t\\u001b[31m"]

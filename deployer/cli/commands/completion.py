@@ -10,9 +10,12 @@ from deployer.errors import Exit
 from deployer.report.terminal import out
 
 EXAMPLES = examples(
-    ("Bash, in ~/.bashrc", 'eval "$(deployer completion bash)"'),
-    ("Zsh, in ~/.zshrc, after compinit", 'eval "$(deployer completion zsh)"'),
-    ("Fish, once", "deployer completion fish > ~/.config/fish/completions/deployer.fish"),
+    (
+        "For bash, with the package bash-completion",
+        "deployer completion bash > ~/.local/share/bash-completion/completions/deployer",
+    ),
+    ("For zsh, in a folder of fpath", "deployer completion zsh > ~/.zfunc/_deployer"),
+    ("For fish", "deployer completion fish > ~/.config/fish/completions/deployer.fish"),
 )
 
 
@@ -21,9 +24,10 @@ EXAMPLES = examples(
 def command(shell: str) -> Exit:
     """Print the script with which SHELL completes verbs, options, targets, jobs, labels, fields and codes.
 
-    The shell runs it when it starts, or loads it from a folder for completions (in bash with the package
-    bash-completion: ~/.local/share/bash-completion/completions/deployer; in zsh: a file _deployer in a folder of
-    fpath). It needs deployer on PATH, bash 4.4 or newer, zsh or fish. Nothing is sent, and no credential is read.
+    Instead of a file, a shell can load it at each start: eval "$(deployer completion bash)" in ~/.bashrc, the same
+    with zsh in ~/.zshrc after compinit, and deployer completion fish | source in ~/.config/fish/config.fish.
+
+    It needs bash 4.4 or newer, zsh or fish, and deployer on PATH. Completion sends nothing and reads no credential.
     """
     out(script(shell), newline=False)
     return Exit.DONE
