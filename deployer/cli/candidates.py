@@ -132,9 +132,15 @@ def _about(target: Mapping[str, Any]) -> str:
 
 def _given(ctx: click.Context, name: str) -> Iterator[Any]:
     """Yield the values of an option before and after the verb."""
-    for context in (ctx.parent, ctx):
-        if context and (value := context.params.get(name)):
-            yield value
+    if ctx.parent:
+        yield from _given(ctx.parent, name)
+    if value := ctx.params.get(name):
+        yield value
+
+
+def _path(ctx: click.Context, *names: str) -> Path:
+    """Return a path as the command has it: after -C, and with the home folder for ~, as the shell would."""
+    return Path(*(Path(name).expanduser() for name in (*_given(ctx, "folder"), *names)))
 
 
 def _project(ctx: click.Context) -> Path:
@@ -143,7 +149,7 @@ def _project(ctx: click.Context) -> Path:
 
     # Without a value for the last option, click has the paths among the arguments that it could not assign.
     paths = [*(ctx.params.get("paths") or ctx.args)]
-    start = Path(*_given(ctx, "folder"), *paths[:1])
+    start = _path(ctx, *paths[:1])
     return find(start if start.is_dir() else start.parent)
 
 
@@ -155,9 +161,9 @@ def _jobs(ctx: click.Context, before: str) -> Iterable[NamedJob]:
     target = next(iter([*_given(ctx, "target")][::-1]), None)
     settings = [setting for each in _given(ctx, "settings") for setting in each]
     folder = _project(ctx)
-    here = Path(*_given(ctx, "folder")).absolute()
-    values = [os.path.relpath(here / file, folder) for each in _given(ctx, "values") for file in each]
-    with _at_most(SECONDS), suppress(DeployerError):
+    named = [file for each in _given(ctx, "values") for file in each]
+    values = [os.path.relpath(_path(ctx, file).absolute(), folder) for file in named]
+    with at_most(SECONDS), suppress(DeployerError):
         for job in named_jobs(folder, target, values, settings):
             if all(_matches(job, term) for term in filter(None, before.split(","))):
                 found.append(job)
@@ -176,7 +182,7 @@ class _TooLong(Exception):
 
 
 @contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
+def at_most(seconds: float) -> Iterator[None]:
     """Leave the block after some time, where the system can do that."""
 
     def end(*_: object) -> None:

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import termios
@@ -19,6 +20,7 @@ import click
 import pytest
 
 from deployer.cli import VERBS, cli
+from deployer.cli.candidates import at_most
 from deployer.cli.completion import SHELLS, script
 from testing.workspace import Workspace
 
@@ -146,9 +148,29 @@ def test_the_project_is_that_of_the_command(shop: Path, tmp_path: Path) -> None:
         f"deployer -C {shop} plan -t ",
         f"deployer plan -C {shop} -t ",
         f"deployer plan {shop / 'jobs.yaml'} -t ",
+        f"deployer -C {shop.parent} state show -C {shop.name} -t ",
     ):
         assert plain(tmp_path, line) == ["local", "prod"]
     assert plain(tmp_path, f"deployer -C {shop} plan --select name=") == ["clicks", "daily"]
+    home = {"_DEPLOYER_COMPLETE": "bash_complete", "COMP_WORD": "", "HOME": str(shop)}
+    assert asked(tmp_path, {**home, "COMP_LINE": "deployer -C ~ plan -t "}) == ["plain,local", "plain,prod"]
+
+
+def test_names_are_those_of_the_target_and_the_values(shop: Path) -> None:
+    (shop / "daily.yaml").write_text(
+        JOBS.partition("---")[0].replace("daily", '"{{ target.name }}-{{ env }}"')
+    )
+    (shop / "mine.yaml").write_text("env: mine\n")
+    line = "deployer plan -t prod {} --select name=prod"
+    assert plain(shop, line.format("--set env=test")) == ["prod-test"]
+    assert plain(shop, line.format("--values mine.yaml")) == ["prod-mine"]
+    assert plain(shop, line.format("")) == []
+
+
+def test_a_completion_ends_in_time() -> None:
+    with at_most(0.01):
+        signal.pause()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_quotes(shop: Path) -> None:
