@@ -127,7 +127,9 @@ def load(
     files = manifest_files(found, values_files)
     read = read_manifests(found, target, files, template_values(found, target, layers), budget)
     checked = check(read.manifests, target.clusters)
-    problems = tuple(sorted({*read.problems, *checked.problems}))
+    services = {KINDS[job.kind].service for job in checked.jobs}
+    region = [problem] if (problem := target.region_problem(services)) else []
+    problems = tuple(sorted({*region, *read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
     if not files:

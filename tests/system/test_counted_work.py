@@ -79,6 +79,11 @@ IMPORTS: Mapping[str, Imports] = {
     "validate": Imports(80, frozenset({"click", "yaml", "jsonschema_rs"})),
     "plan": Imports(120, frozenset({"click", "yaml", "jsonschema_rs", "urllib3", "certifi"})),
 }
+# What completing may import: a verb as --help, a job's name no service and no checks of jobs.
+COMPLETED: Mapping[str, Imports] = {
+    "deployer pl": IMPORTS["--help"],
+    "deployer plan --select name=": Imports(90, frozenset({"click", "yaml", "jsonschema_rs"})),
+}
 # Modules that are there without being asked for: of the way in which deployer was installed, and of libyaml.
 UNASKED = ("editable", "distutils", "sitecustomize", "main", "virtualenv", "cython")
 
@@ -140,11 +145,26 @@ def test_each_count_is_of_something(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", IMPORTS)
 def test_imports(tmp_path: Path, verb: str) -> None:
     ran = _planned(tmp_path, 1) if verb == "plan" else _validated(tmp_path, 1, verb=verb)
+    assert_few(ran, IMPORTS[verb])
+
+
+@pytest.mark.parametrize("line", COMPLETED)
+def test_imports_for_a_completion(tmp_path: Path, line: str) -> None:
+    folder = tmp_path / "project"
+    write(SHAPES["files"], 1, folder)
+    environment = {"COMP_LINE": line, "COMP_WORD": "", "_DEPLOYER_COMPLETE": "bash_complete"}
+    ran = profiled(folder, tmp_path / "profile", environment=environment)
+    assert ran.out.startswith("plain,")
+    assert ran.renderer == {}
+    assert_few(ran, COMPLETED[line])
+
+
+def assert_few(ran: Profiled, most: Imports) -> None:
     own = {name for name in ran.modules if name.startswith("deployer")}
     others = {name.partition(".")[0].lstrip("_") for name in ran.modules - own}
     found = {name for name in others if not name.startswith(UNASKED)}
-    assert found - IMPORTS[verb].others == set()
-    assert len(own) <= IMPORTS[verb].own, sorted(own)
+    assert found - most.others == set()
+    assert len(own) <= most.own, sorted(own)
 
 
 def exceeded(ran: Profiled, others: Mapping[str, int] | None = None) -> dict[str, float]:

@@ -10,7 +10,7 @@ import click
 import yaml
 
 from deployer.cli.examples import examples
-from deployer.cli.options import format_option
+from deployer.cli.options import completed_by, format_option
 from deployer.documents.dump import dump
 from deployer.errors import DeployerError, Exit, UsageError, nearest
 from deployer.escape import json_text, printable, value
@@ -61,8 +61,14 @@ def generate() -> Exit:
         ),
     ),
 )
-@click.option("--against", metavar="PAGE...", multiple=True, help="Compare the tables with vendor pages.")
-@click.argument("more", metavar="", nargs=-1)
+@click.option(
+    "--against",
+    metavar="PAGE...",
+    multiple=True,
+    help="Compare the tables with vendor pages.",
+    shell_complete=completed_by("files"),
+)
+@click.argument("more", metavar="", nargs=-1, shell_complete=completed_by("files"))
 def check(against: tuple[str, ...], more: tuple[str, ...]) -> Exit:
     """Fail if a generated schema is missing or out of date.
 
@@ -129,7 +135,7 @@ def _describe(printed: Any) -> str:
     ),
 )
 @format_option("yaml", "json")
-@click.argument("page")
+@click.argument("page", shell_complete=completed_by("files"))
 def import_(page: str, style: str) -> Exit:
     """Print the parameter tables of a vendor page, as the start of a table file."""
     table = as_table(load_page(page))
@@ -157,7 +163,7 @@ def _is_plain(text: str) -> bool:
         ("Print the schema of deployer.yaml", "deployer schema show Project"),
     ),
 )
-@click.argument("kind")
+@click.argument("kind", shell_complete=completed_by("schemas"))
 def show(kind: str) -> Exit:
     """Print the schema of KIND (or of Project, for deployer.yaml, or Plan, for a saved plan).
 
