@@ -45,7 +45,12 @@ def kinds(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa:
 
 
 def schemas(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    others = {"Project": "deployer.yaml", "Plan": "a saved plan"}
+    others = {
+        "EditorManifest": "manifests of all kinds, for editors",
+        "EditorProject": "deployer.yaml, for editors",
+        "Plan": "a saved plan",
+        "Project": "deployer.yaml",
+    }
     return [*kinds(ctx, incomplete), *_starting(incomplete, others)]
 
 
@@ -104,6 +109,10 @@ def selectors(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     return [
         CompletionItem(f"{start}{each}", help=words) for each, words in keys.items() if each.startswith(term)
     ]
+
+
+def names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    return _starting(incomplete, {job.name: job.kind for job in _jobs(ctx, "")})
 
 
 def _starting(

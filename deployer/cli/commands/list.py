@@ -12,7 +12,7 @@ import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, format_option, project_command, selector
+from deployer.cli.options import Options, completed_by, format_option, project_command, selector
 from deployer.errors import Exit, InvalidInput, UsageError, nearest
 from deployer.escape import json_text
 from deployer.kinds import KINDS
@@ -40,8 +40,22 @@ EXAMPLES = examples(
     "--unmanaged", is_flag=True, help="List jobs without a manifest that this project did not deploy."
 )
 @click.option("--orphans", is_flag=True, help="List jobs that this project deployed, without a manifest.")
-@click.option("--kind", "kinds", metavar="KIND", multiple=True, help="List jobs of this kind only.")
-@click.option("--name", "names", metavar="GLOB", multiple=True, help="List jobs with such a name only.")
+@click.option(
+    "--kind",
+    "kinds",
+    metavar="KIND",
+    multiple=True,
+    shell_complete=completed_by("kinds"),
+    help="List jobs of this kind only.",
+)
+@click.option(
+    "--name",
+    "names",
+    metavar="GLOB",
+    multiple=True,
+    shell_complete=completed_by("names"),
+    help="List jobs with such a name only.",
+)
 @format_option("text", "json")
 @project_command
 def command(
