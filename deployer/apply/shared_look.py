@@ -84,7 +84,8 @@ class _Look:
 class SharedLooks:
     """The looks for `jobs`, which one apply creates. `planned_ids` are those of all live jobs in its plan.
 
-    `needed` are jobs that are read back at once, as others depend on them. `now` counts seconds.
+    `needed` are jobs that are read back at once, as others depend on them. `now` counts seconds;
+    `random_below` chooses which jobs are looked up by themselves.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class SharedLooks:
         planned_ids: Collection[str],
         needed: Container[Identity] = frozenset(),
         now: Callable[[], float] = time.monotonic,
+        random_below: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._client = client
         self._planned_ids = planned_ids
@@ -102,7 +104,7 @@ class SharedLooks:
         self._looks: dict[Identity, _Look] = {}
         for of_listing in by_listing(jobs).values():
             if len(of_listing) >= LEAST_JOBS:
-                look = _Look(of_listing, secrets.randbelow(ONE_IN))
+                look = _Look(of_listing, random_below(ONE_IN))
                 self._looks |= dict.fromkeys((job.identity for job in of_listing), look)
 
     def seen(self, job: Job) -> Seen | None:
