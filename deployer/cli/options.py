@@ -118,12 +118,15 @@ lock_timeout_option = click.option(
 )
 
 
-def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the common options and PATHs as one `Options`, its first argument."""
+def project_command(function: Callable[..., Any], *, metavar: str = "[PATH]...") -> Callable[..., Any]:
+    """Give a verb the common options and PATHs as one `Options`, its first argument.
+
+    With another `metavar` its arguments are no paths; they are in `Options.paths` all the same.
+    """
 
     @functools.wraps(function)
     @common_options
-    @click.argument("paths", metavar="[PATH]...", nargs=-1)
+    @click.argument("paths", metavar=metavar, nargs=-1)
     @click.pass_context
     def command(ctx: click.Context, /, **given: Any) -> Any:
         merged = {name: (*ctx.obj[name], *given.pop(name)) for name in ("settings", "values", "select")}

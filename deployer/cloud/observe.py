@@ -112,7 +112,7 @@ def _read(
     wanted = {job.identity for job in jobs}
     if owner:
         wanted |= _maybe_owned(client, kind, owner, live, wanted)
-    live, notes = _with_tags(client, kind, live, wanted)
+    live, notes = read_tags(client, kind, live, wanted)
     return _Reading(live, notes, unknown, listed.in_all)
 
 
@@ -176,7 +176,7 @@ def list_candidates(client: Client, job: Job, *, with_tags: bool = True) -> list
         for live_job in _live_jobs(kind, entries, job)
         if live_job.identity.name == job.name or may_be_unnamed(kind, live_job)
     ]
-    return _with_tags(client, kind, live, {job.identity})[0] if with_tags else live
+    return read_tags(client, kind, live, {job.identity})[0] if with_tags else live
 
 
 def can_be_looked_up(job: Job) -> bool:
@@ -279,12 +279,12 @@ def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJo
             continue  # an orphaned job that is not reported does no harm
         live = _live(kind, entries)
         if not query or len(live) <= _FILTER_TRUST_LIMIT:  # more: the service ignores the filter
-            found += _with_tags(client, kind, live, {job.identity for job in live})[0]
+            found += read_tags(client, kind, live, {job.identity for job in live})[0]
     # A job whose state changes between these requests is still one job.
     return list({job.id: job for job in found if is_owned(job, owner)}.values())
 
 
-def _with_tags(
+def read_tags(
     client: Client, kind: Kind, live: Sequence[LiveJob], wanted: set[Identity]
 ) -> tuple[list[LiveJob], dict[Identity, str]]:
     """Return the jobs with the tags from their own API, and a note for each whose tags cannot be read."""

@@ -1,0 +1,248 @@
+"""`deployer import`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deployer.cli import session
+from deployer.cli.examples import examples
+from deployer.cli.options import Options, project_command, selector
+from deployer.cli.session import LoadedProject
+from deployer.errors import Exit, UsageError, nearest
+from deployer.kinds import KINDS
+from deployer.model import Job, LiveJob, Source
+from deployer.project.load import PROJECT_FILE
+from deployer.report import text
+from deployer.report.terminal import err, out
+
+if TYPE_CHECKING:
+    from deployer.adoption.choose import Candidates
+    from deployer.adoption.verify import Imported
+    from deployer.cloud.inventory import Inventory
+
+DEFAULT_FOLDER = "imported"
+
+EXAMPLES = examples(
+    ("Choose from the live jobs of the target prod", "deployer import -t prod"),
+    ("Print the manifests of all Flink jobs", "deployer import -t prod --kind FlinkJar --dry-run"),
+    ("Write one file for each queue, into jobs/", "deployer import -t prod --all --group queue --out jobs"),
+    ("Import the jobs of an MRS cluster by name", "deployer import -t prod --cluster reports 'daily-*'"),
+)
+
+
+@click.command("import", epilog=EXAMPLES)
+@click.option("--kind", "kinds", metavar="KIND", multiple=True, help="Only jobs of KIND (repeatable).")
+@click.option("--all", "everything", is_flag=True, help="Select all live jobs without a manifest.")
+@click.option("--id", "ids", metavar="ID", multiple=True, help="Select the live job with ID (repeatable).")
+@click.option(
+    "--cluster",
+    "clusters",
+    metavar="ID",
+    multiple=True,
+    help="Also read the jobs of this MRS cluster, by ID or by its name in deployer.yaml (repeatable).",
+)
+@click.option(
+    "--out",
+    "given_folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help=f"Folder of the project for the manifests (default: {DEFAULT_FOLDER}).",
+)
+@click.option(
+    "--group",
+    type=click.Choice(["kind", "queue"]),
+    help="Write one file for each kind or queue, instead of one for each job.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the manifests; write nothing.")
+@partial(project_command, metavar="[NAME]...")
+def command(
+    options: Options,
+    *,
+    kinds: tuple[str, ...],
+    everything: bool,
+    ids: tuple[str, ...],
+    clusters: tuple[str, ...],
+    given_folder: Path | None,
+    group: str | None,
+    dry_run: bool,
+) -> Exit:
+    """Write manifests for live jobs that have none: those whose name is NAME, or matches it as a pattern.
+
+    Without a selection, the jobs are listed to choose from. A manifest is written only if it plans as unchanged, and
+    with lifecycle settings under which apply does not run, stop or delete the job. Credentials become references to
+    secrets. No file is overwritten.
+    """
+    from deployer.adoption.choose import candidates
+    from deployer.adoption.verify import Context, verified
+    from deployer.cloud.inventory import read_inventory
+    from deployer.project.values import template_values
+    from deployer.report import imported as report
+
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise UsageError(f"unknown kind '{unknown[0]}'{nearest(unknown[0], list(KINDS))}")
+    names = options.paths
+    selects = bool(names or ids or kinds or options.select)
+    if everything and (names or ids):
+        raise UsageError("--all cannot be combined with NAME or --id")
+    if not (selects or everything or sys.stdin.isatty()):
+        raise UsageError("no jobs selected: give NAME, --id, --kind or --select, or --all")
+    loaded = _loaded(options)
+    where = _folder(loaded, given_folder)
+    wanted = [kind for kind in KINDS.values() if not kinds or kind.name in kinds]
+    places = _clusters(loaded, clusters)
+    if not places and any(kind.path_fields for kind in wanted):
+        _without_clusters(required=all(kind.path_fields for kind in wanted))
+    with session.connected(loaded) as client:
+        inventory = read_inventory(client, wanted, places)
+    _report_failures(inventory)
+    managed = {*(job.identity for job in loaded.jobs), *loaded.disabled}
+    found = candidates(inventory.jobs, managed)
+    chosen = _chosen(found, inventory.jobs, names, ids, options.select)
+    if chosen and not (selects or everything):
+        chosen = _choose(chosen)
+    context = Context(
+        loaded.project,
+        loaded.target,
+        template_values(loaded.project, loaded.target, loaded.values),
+        loaded.manifests,
+    )
+    imported, refused = verified(context, chosen, inventory.jobs)
+    _write(loaded, imported, where, group, dry_run=dry_run)
+    for job in refused:
+        err(text.error(report.not_imported(job)))
+    say = err if dry_run else out
+    say(report.counts(len(imported), len(refused), len(found.covered), found.older))
+    for line in report.secrets(imported):
+        say(line)
+    if refused or inventory.failures:
+        return Exit.PARTLY if imported else Exit.ERROR
+    return Exit.DONE
+
+
+def _loaded(options: Options) -> LoadedProject:
+    """Return the valid project, all of it: the arguments are names of live jobs. Raises UsageError, InvalidInput."""
+    whole = replace(options, paths=(), select=())
+    try:
+        session.project_folder(whole)
+    except UsageError as error:
+        raise UsageError(f"{error}; to create a project: deployer init") from None
+    loaded = session.load(whole, with_manifests=True)
+    session.require_valid(loaded)
+    return loaded
+
+
+def _folder(loaded: LoadedProject, folder: Path | None) -> str:
+    """Return the folder for the files, relative to the project. Raises UsageError if no manifests are read there."""
+    top = loaded.project.folder.resolve()
+    wanted = (top / DEFAULT_FOLDER if folder is None else folder.absolute()).resolve()
+    if not wanted.is_relative_to(top):
+        raise UsageError(f"--out {folder} is outside the project {loaded.project.folder}")
+    inner = wanted.relative_to(top)
+    if hidden := [part for part in inner.parts if part.startswith((".", "_"))]:
+        raise UsageError(
+            f"--out {folder}: no manifests are read in '{hidden[0]}', as in all names with . or _ first"
+        )
+    steps = [wanted, *wanted.parents][: len(inner.parts)]
+    if any((step / PROJECT_FILE).exists() for step in steps):
+        raise UsageError(f"--out {folder} belongs to another project: it has a {PROJECT_FILE}")
+    return inner.as_posix()
+
+
+def _clusters(loaded: LoadedProject, given: Sequence[str]) -> list[str]:
+    """Return the ids of the clusters to read: of the target, of the command line and of manifests."""
+    known = loaded.target.clusters
+    managed = (job.identity.place for job in loaded.jobs if KINDS[job.kind].path_fields)
+    return list(dict.fromkeys([*known.values(), *(known.get(name, name) for name in given), *managed]))
+
+
+def _without_clusters(*, required: bool) -> None:
+    words = f"no MRS cluster is known: name it in {PROJECT_FILE} (clusters), or with --cluster"
+    if required:
+        raise UsageError(words)
+    session.note(f"MRS jobs are not read: {words}")
+
+
+def _report_failures(inventory: Inventory) -> None:
+    for what, error in inventory.failures.items():
+        err(text.error(f"cannot list the {what}: {error}"))
+    for identity, words in inventory.notes.items():
+        session.note(f"{identity}: {words}")
+
+
+def _chosen(
+    found: Candidates,
+    jobs: Sequence[LiveJob],
+    patterns: Sequence[str],
+    ids: Sequence[str],
+    select: Sequence[str],
+) -> list[LiveJob]:
+    """Return the jobs that the command line selects, of `jobs` by id. Raises UsageError."""
+    from deployer.adoption.choose import matching
+
+    is_selected = selector(select)
+    covered = {identity.name: f"already in a manifest: {identity}" for identity in found.covered}
+    chosen: list[LiveJob] = []
+    for wanted in ids:
+        job = next((job for job in jobs if job.id == wanted), None)
+        if job is None:
+            raise UsageError(f"--id {wanted}: no live job has this id")
+        if job.identity in found.covered:
+            raise UsageError(f"--id {wanted}: already in a manifest: {job.identity}")
+        chosen.append(job)
+    if patterns or not ids:
+        candidates = [job for job in found.jobs if is_selected(Job(job.identity, Source("", 0), {}))]
+        chosen += [job for job in matching(candidates, patterns, covered) if job not in chosen]
+    return chosen
+
+
+def _choose(jobs: Sequence[LiveJob]) -> list[LiveJob]:
+    """Let the user choose from a numbered list."""
+    from deployer.report import imported as report
+
+    out(report.choices(jobs))
+    while True:
+        answer: str = click.prompt("\nNumbers of the jobs to import, such as 1,3-5, or all", type=str)
+        numbers = _numbers(answer, len(jobs))
+        if numbers is not None:
+            return [jobs[number - 1] for number in numbers]
+        err(text.error(f"expected numbers from 1 to {len(jobs)}, such as 1,3-5, or all"))
+
+
+def _numbers(answer: str, most: int) -> list[int] | None:
+    """Return the numbers of an answer in their order; None if it is none."""
+    if answer.strip().casefold() == "all":
+        return [*range(1, most + 1)]
+    numbers: set[int] = set()
+    for part in answer.replace(" ", ",").split(","):
+        first, dash, last = part.partition("-")
+        ends = [first, last if dash else first]
+        if not part:
+            continue
+        if not all(end.isascii() and end.isdecimal() and len(end) < 8 for end in ends):
+            return None
+        numbers |= {*range(int(ends[0]), min(int(ends[1]), most + 1) + 1)}
+    return sorted(numbers) if numbers and min(numbers) >= 1 and max(numbers) <= most else None
+
+
+def _write(
+    loaded: LoadedProject, imported: Sequence[Imported], folder: str, group: str | None, *, dry_run: bool
+) -> None:
+    """Write the manifests, or print them. Raises UsageError if a file exists, and then writes none."""
+    from deployer.adoption.files import grouped
+    from deployer.manifests.scaffold import write
+    from deployer.report import imported as report
+
+    files = grouped([(made.live, made.text) for made in imported], folder, group)
+    if dry_run:
+        out("---\n".join(f"# {file}\n{content}" for file, (content, _) in files.items()), newline=False)
+        return
+    write(loaded.project.folder, {file: content for file, (content, _) in files.items()})
+    for file, (_, jobs) in files.items():
+        out(report.written(file, jobs))
