@@ -36,8 +36,8 @@ _STATEMENT = re.compile(
 _SQL_TYPES = ("HiveSql", "SparkSql")
 
 _PROTECTED = (
-    "Written by import: apply does not run, stop, restart, replace or delete this job while these lines are here.",
-    "To manage the job with deployer, remove them, all but adopt: it is needed for the first change.",
+    "Until these lines are removed, apply does not run, stop, restart, replace or delete the job.",
+    "Remove them to manage it, but keep adopt until the first change is applied.",
 )
 
 
@@ -215,6 +215,8 @@ def _joined(kind: Kind, name: str, spec: Mapping[str, Any]) -> tuple[Any, tuple[
         at = next((at for at, item in enumerate(value) if _STATEMENT.match(str(item))), None)
         if at is not None:
             value = [*value[:at], SEPARATOR.join(map(str, value[at:]))]
+    if len(value) < 2:
+        return value, ()
     words = f"listed as one text: where an item has '{SEPARATOR}' in it, join the items before the next run."
     return value, (f"{name}: {words}",)
 
@@ -271,10 +273,6 @@ def _state(live: LiveJob) -> State:
 
 
 def _origin(kind: Kind, live: LiveJob) -> str:
-    since = utc_time(live.submitted)
-    when = (
-        f", {'submitted' if kind.nature is Nature.RUN_ONCE else 'started'} {since:%Y-%m-%d %H:%M:%S} UTC"
-        if since
-        else ""
-    )
+    since = utc_time(live.submitted) if kind.nature is Nature.RUN_ONCE else None
+    when = f", submitted {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
     return f"Imported from {kind.noun} {live.id} ({live.state}{when})."
