@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from deployer.adoption.verify import Imported, NotImported
+from deployer.apply.marks import Marked
 from deployer.escape import printable
-from deployer.model import Identity, LiveJob, pointer
-from deployer.report.text import count
+from deployer.model import Identity, LiveJob, Result, pointer
+from deployer.report.text import count, error
 from deployer.secrets.store import PREFIX
 
 HEADER = ("NO", "KIND", "NAME", "PLACE", "STATE", "ID")
@@ -34,6 +35,14 @@ def written(file: str, jobs: Sequence[Identity]) -> str:
     return f"wrote {printable(file)}: {named}"
 
 
+def marked(found: Marked) -> str:
+    """Return the line for a job that was to get ownership tags."""
+    identity = printable(str(found.change.job.identity))
+    if found.result is Result.DONE:
+        return f"marked {identity}"
+    return error(f"not marked: {identity}: {printable(found.message)}")
+
+
 def not_imported(found: NotImported) -> str:
     """Return the line for a live job without a manifest."""
     identity = found.live.identity
@@ -41,8 +50,11 @@ def not_imported(found: NotImported) -> str:
     return f"not imported: {printable(name)} ({printable(found.live.id)}): {printable(found.reason)}"
 
 
-def secrets(imported: Sequence[Imported]) -> Iterator[str]:
-    """Yield the secrets that deployer.yaml needs, with the fields that refer to them; nothing without any."""
+def secrets(imported: Sequence[Imported], *, added: bool) -> Iterator[str]:
+    """Yield the secrets that deployer.yaml needs, with the fields that refer to them; nothing without any.
+
+    `added`: they are in deployer.yaml already.
+    """
     fields: dict[str, list[str]] = {}
     for made in imported:
         for found in made.draft.secrets:
@@ -50,13 +62,16 @@ def secrets(imported: Sequence[Imported]) -> Iterator[str]:
             fields.setdefault(found.name, []).append(where)
     if not fields:
         return
-    yield "Credentials were replaced. Add to deployer.yaml:"
+    if added:
+        yield "Credentials were replaced by these secrets of deployer.yaml:"
+    else:
+        yield "Credentials were replaced by secrets. Add to deployer.yaml, or the manifests are invalid:"
     yield ""
     yield "secrets:"
     for name, places in fields.items():
         yield f"  {name}: {{}}  # {printable(', '.join(dict.fromkeys(places)))}"
     yield ""
-    yield f"and set {PREFIX}NAME to the value of each where deployer runs, before the first change is applied."
+    yield f"Before the first change is applied, set {PREFIX}NAME to the value of each where deployer runs."
 
 
 def counts(imported: int, refused: int, covered: int, older: int) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind
 from testing.faults import FaultProxy
-from testing.live import create, start
+from testing.live import call, create, start
 from testing.slow import sampled
 from testing.workspace import SPECS, Clock, Ran, Workspace
 
@@ -55,7 +55,7 @@ def nothing_planned(shop: Workspace, jobs: int) -> None:
     assert (plan["changes"], plan["errors"], plan["summary"]["unchanged"]) == ([], [], jobs)
 
 
-SECRETS = {
+SECRETS: dict[str, dict[str, Any]] = {
     "SparkBatch": {
         "args": ["--password", "first-secret", "--verbose", "{{day}}", "{% x", "{# y", "{{ z }}"],
         "conf": {
@@ -302,6 +302,78 @@ def test_a_listing_that_fails_does_not_stop_the_others(shop: Workspace, proxy: F
     ran = shop.run("import", "--all")
     assert (ran.code, [*files(shop)]) == (8, ["a.yaml"])
     assert "cannot list the MrsJob jobs of cluster c-1" in ran.err
+
+
+def test_update_project_adds_the_secrets_and_keeps_the_rest(shop: Workspace) -> None:
+    before = (shop.folder / "deployer.yaml").read_text() + "# the end\n"
+    for number, expected in (
+        (1, "secrets:\n  ONE_DB_PASSWORD: {}\n"),
+        (2, "secrets:\n  TWO_DB_PASSWORD: {}\n"),
+    ):
+        if number == 1:
+            shop.write("deployer.yaml", before)
+        name = ["one", "two"][number - 1]
+        conf = {"db.password": f"hunter-{number}"}
+        create(shop.url, "SparkBatch", name, {**SPECS["SparkBatch"], "conf": conf})
+        ran = shop.run("import", name, "--update-project")
+        assert (ran.code, "hunter" in f"{ran.out}{ran.err}") == (0, False), ran.err
+        assert expected in (shop.folder / "deployer.yaml").read_text()
+        assert (shop.folder / "deployer.yaml").read_text().startswith(before)
+        nothing_planned(shop, number)
+
+
+def test_secrets_that_cannot_be_added_stop_the_import(shop: Workspace) -> None:
+    shop.write("deployer.yaml", (shop.folder / "deployer.yaml").read_text() + "secrets: {A: {}}\n")
+    create(shop.url, "SparkBatch", "one", {**SPECS["SparkBatch"], "conf": {"db.password": "hunter2"}})
+    ran = shop.run("import", "one", "--update-project")
+    assert (ran.code, files(shop)) == (1, {})
+    assert "cannot add secrets to deployer.yaml: write 'secrets:' as a block" in ran.err
+
+
+def tags(shop: Workspace, job: str) -> list[str]:
+    found = call(shop.url, "GET", f"/v3/pid/dli_flink_job/{job}/tags")
+    return sorted(tag["key"] for tag in found["tags"])
+
+
+def test_marks_are_written_without_a_restart(shop: Workspace, proxy: FaultProxy, clock: Clock) -> None:
+    shop.write_project(**CLUSTERS)
+    stream = create(proxy.upstream, "FlinkJar", "clicks", SPECS["FlinkJar"])
+    start(proxy.upstream, stream)
+    create(proxy.upstream, "SparkBatch", "daily", SPECS["SparkBatch"])
+    clock.forward(60)
+    ran = shop.run("import", "--all", "--write-marks")
+    assert (ran.code, files(shop)) == (3, {})
+    assert "cannot prompt without a terminal; use --yes to write tags without confirmation" in ran.err
+    proxy.clear()
+    ran = shop.run("import", "--all", "--write-marks", "--yes")
+    assert (ran.code, "marked FlinkJar clicks" in ran.out) == (0, True), ran.err
+    assert [sent.path.rpartition("/")[2] for sent in proxy.calls if sent.method != "GET"] == ["create"]
+    plan = shop.plan()
+    assert (plan["changes"], plan["summary"]["unchanged"]) == ([], 2)
+    (shop.folder / "imported" / "clicks.yaml").unlink()
+    assert [orphan["name"] for orphan in shop.plan()["orphans"]] == ["clicks"]
+    history = shop.run("history")
+    assert "clicks" in history.out
+
+
+def test_tags_of_another_project_are_left(shop: Workspace, clock: Clock) -> None:
+    others = {**SPECS["FlinkJar"], "tags": [{"key": "deployer", "value": "other"}]}
+    create(shop.url, "FlinkJar", "theirs", others)
+    ran = shop.run("import", "--all", "--write-marks", "--yes")
+    assert (ran.code, "No imported job can get ownership tags." in ran.out) == (0, True), ran.err
+    assert "tags" not in manifests(shop)["theirs"]["spec"]
+    nothing_planned(shop, 1)
+
+
+def test_marks_that_fail_are_reported(shop: Workspace, proxy: FaultProxy) -> None:
+    from testing.faults import says
+
+    shop.write_project(**CLUSTERS)
+    create(proxy.upstream, "FlinkJar", "clicks", SPECS["FlinkJar"])
+    proxy.rule("POST", "tags/create", says(400, {"error_code": "DLI.0001", "error_msg": "no"}))
+    ran = shop.run("import", "--all", "--write-marks", "--yes")
+    assert (ran.code, [*files(shop)]) == (8, ["clicks.yaml"])
+    assert "not marked: FlinkJar clicks: " in ran.err
 
 
 # --- whatever a job may hold ------------------------------------------------------------------------------

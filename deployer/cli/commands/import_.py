@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,16 @@ import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, project_command, selector
+from deployer.cli.options import (
+    Options,
+    confirm_option,
+    lock_timeout_option,
+    project_command,
+    selector,
+    yes_option,
+)
 from deployer.cli.session import LoadedProject
-from deployer.errors import Exit, UsageError, nearest
+from deployer.errors import DeployerError, Exit, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.model import Job, LiveJob, Source
 from deployer.project.load import PROJECT_FILE
@@ -61,6 +69,15 @@ EXAMPLES = examples(
     help="Write one file for each kind or queue, instead of one for each job.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the manifests; write nothing.")
+@click.option("--update-project", is_flag=True, help="Add the secrets to deployer.yaml.")
+@click.option(
+    "--write-marks",
+    is_flag=True,
+    help="Also write ownership tags on the imported jobs whose kind has tags; restarts none.",
+)
+@yes_option
+@confirm_option
+@lock_timeout_option
 @partial(project_command, metavar="[NAME]...")
 def command(
     options: Options,
@@ -72,6 +89,11 @@ def command(
     given_folder: Path | None,
     group: str | None,
     dry_run: bool,
+    update_project: bool,
+    write_marks: bool,
+    yes: bool,
+    confirm: str | None,
+    lock_timeout: float | None,
 ) -> Exit:
     """Write manifests for live jobs that have none: those whose name is NAME, or matches it as a pattern.
 
@@ -85,15 +107,17 @@ def command(
     from deployer.project.values import template_values
     from deployer.report import imported as report
 
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise UsageError(f"unknown kind '{unknown[0]}'{nearest(unknown[0], list(KINDS))}")
     names = options.paths
-    selects = bool(names or ids or kinds or options.select)
+    _require_known(kinds)
     if everything and (names or ids):
         raise UsageError("--all cannot be combined with NAME or --id")
-    if not (selects or everything or sys.stdin.isatty()):
+    asks = not (everything or names or ids or kinds or options.select)
+    if asks and not sys.stdin.isatty():
         raise UsageError("no jobs selected: give NAME, --id, --kind or --select, or --all")
+    if dry_run and (update_project or write_marks):
+        raise UsageError("--dry-run cannot be combined with --update-project or --write-marks")
     loaded = _loaded(options)
+    approved = write_marks and _approved(loaded, yes=yes, confirm=confirm)
     where = _folder(loaded, given_folder)
     wanted = [kind for kind in KINDS.values() if not kinds or kind.name in kinds]
     places = _clusters(loaded, clusters)
@@ -105,7 +129,7 @@ def command(
     managed = {*(job.identity for job in loaded.jobs), *loaded.disabled}
     found = candidates(inventory.jobs, managed)
     chosen = _chosen(found, inventory.jobs, names, ids, options.select)
-    if chosen and not (selects or everything):
+    if chosen and asks:
         chosen = _choose(chosen)
     context = Context(
         loaded.project,
@@ -114,16 +138,28 @@ def command(
         loaded.manifests,
     )
     imported, refused = verified(context, chosen, inventory.jobs)
-    _write(loaded, imported, where, group, dry_run=dry_run)
+    _write(loaded, imported, where, group, dry_run=dry_run, update_project=update_project)
     for job in refused:
         err(text.error(report.not_imported(job)))
     say = err if dry_run else out
     say(report.counts(len(imported), len(refused), len(found.covered), found.older))
-    for line in report.secrets(imported):
+    for line in report.secrets(imported, added=update_project):
         say(line)
-    if refused or inventory.failures:
+    marked = _marked(loaded, imported, approved=approved, timeout=lock_timeout) if write_marks else Exit.DONE
+    return _exit_code(len(imported), marked, is_partial=bool(refused or inventory.failures))
+
+
+def _exit_code(imported: int, marked: Exit, *, is_partial: bool) -> Exit:
+    if marked in {Exit.UNKNOWN, Exit.INTERRUPTED}:
+        return marked
+    if is_partial or marked is not Exit.DONE:
         return Exit.PARTLY if imported else Exit.ERROR
     return Exit.DONE
+
+
+def _require_known(kinds: Sequence[str]) -> None:
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise UsageError(f"unknown kind '{unknown[0]}'{nearest(unknown[0], list(KINDS))}")
 
 
 def _loaded(options: Options) -> LoadedProject:
@@ -232,7 +268,13 @@ def _numbers(answer: str, most: int) -> list[int] | None:
 
 
 def _write(
-    loaded: LoadedProject, imported: Sequence[Imported], folder: str, group: str | None, *, dry_run: bool
+    loaded: LoadedProject,
+    imported: Sequence[Imported],
+    folder: str,
+    group: str | None,
+    *,
+    dry_run: bool,
+    update_project: bool,
 ) -> None:
     """Write the manifests, or print them. Raises UsageError if a file exists, and then writes none."""
     from deployer.adoption.files import grouped
@@ -243,6 +285,82 @@ def _write(
     if dry_run:
         out("---\n".join(f"# {file}\n{content}" for file, (content, _) in files.items()), newline=False)
         return
+    names = [name for name in report.secret_names(imported) if name not in loaded.target.secrets]
+    updated = _updated_project(loaded, names) if update_project and names else ""
     write(loaded.project.folder, {file: content for file, (content, _) in files.items()})
     for file, (_, jobs) in files.items():
         out(report.written(file, jobs))
+    if updated:
+        _replace(loaded.project.folder / PROJECT_FILE, updated)
+        out(f"updated {PROJECT_FILE}: {text.count(len(names), 'secret')} added")
+
+
+def _updated_project(loaded: LoadedProject, names: Sequence[str]) -> str:
+    """Return deployer.yaml with more secrets. Raises DeployerError."""
+    from deployer.adoption.project_secrets import with_secrets
+
+    try:
+        return with_secrets((loaded.project.folder / PROJECT_FILE).read_text(encoding="utf-8"), names)
+    except OSError as error:
+        raise DeployerError(f"cannot read {PROJECT_FILE}: {error.strerror}; no files written") from None
+
+
+def _replace(path: Path, content: str) -> None:
+    """Replace a file as a whole, or leave it as it is. Raises DeployerError."""
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.write_text(content, encoding="utf-8", newline="")
+        new.chmod(path.stat().st_mode)
+        new.replace(path.resolve())
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink()
+        raise DeployerError(f"cannot write {path}: {error.strerror}; the manifests were written") from None
+
+
+def _approved(loaded: LoadedProject, *, yes: bool, confirm: str | None) -> bool:
+    """Return whether the command line approves the tags. Raises UsageError."""
+    from deployer.cli.approval import Verb, preapproved
+
+    if not loaded.project.records_ownership:
+        raise UsageError(f"--write-marks: 'marks' is false in {PROJECT_FILE}")
+    return preapproved(loaded.target, Verb("write tags", "written", "tags"), yes=yes, confirm=confirm)
+
+
+def _marked(
+    loaded: LoadedProject, imported: Sequence[Imported], *, approved: bool, timeout: float | None
+) -> Exit:
+    """Write ownership tags under the lock of the target, and report each job."""
+    from deployer.apply import marks
+    from deployer.cli import locks
+    from deployer.cli.approval import request_approval
+    from deployer.cli.interrupts import interruptible
+    from deployer.clock import StopSignal
+    from deployer.model import Live, Plan, Result
+    from deployer.report import imported as report
+
+    wanted = marks.changes((made.job, made.live) for made in imported)
+    if not wanted:
+        out("No imported job can get ownership tags.")
+        return Exit.DONE
+    question = f"Write ownership tags on {text.count(len(wanted), 'job')} in target {loaded.target.name}?"
+    owner = session.owner(loaded)
+    if owner is None or not (approved or request_approval(loaded.target, question)):
+        out("No tags were written.")
+        return Exit.ERROR
+    plan, secrets, stop_signal = Plan(loaded.target.name, wanted), session.secrets(loaded), StopSignal()
+    results: list[Result] = []
+    with (
+        locks.hold(loaded, secrets, "import", timeout, stop_signal) as held,
+        session.connected(loaded, secrets, stop_signal, held.require) as client,
+    ):
+        held.plan(client, lambda **_: (plan, Live(())))
+        with interruptible(stop_signal):
+            for found in marks.write(client, held.journal_of(client), owner, wanted):
+                results.append(found.result)
+                (out if found.result is Result.DONE else err)(report.marked(found))
+    if stop_signal:
+        return Exit.INTERRUPTED
+    if Result.UNKNOWN in results:
+        return Exit.UNKNOWN
+    return Exit.DONE if {*results} <= {Result.DONE} else Exit.PARTLY
