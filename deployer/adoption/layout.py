@@ -6,6 +6,7 @@ string is escaped.
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import yaml
 
 from deployer.documents.dump import dump
+from deployer.documents.reserved import ESCAPED, RESERVED
 from deployer.escape import printable
 from deployer.secrets.references import CLOSE, NAME, OPEN, SECRET, SEP
 
@@ -22,10 +24,18 @@ WIDTH = 100
 
 _INDENT = "  "
 # A reference to a secret, a variable of DLI, and the beginning of what a template evaluates.
-_SPECIAL = re.compile(
+_SPECIAL = (
     rf"{OPEN}{SECRET}{SEP}(?P<secret>{NAME.pattern}){CLOSE}"
     r"|\{\{(?P<variable>[A-Za-z_][A-Za-z0-9_.-]*)\}\}|(?P<begin>\{[{%#])"
 )
+_SPECIAL_IN = {
+    quote: re.compile(_SPECIAL.translate(escapes))
+    # In double quotes the characters of a reference may be escapes.
+    for quote, escapes in (
+        ('"', {}),
+        ("'", {ord(char): f"(?:{char}|\\\\u{ord(char):04X})" for char in (OPEN, SEP, CLOSE)}),
+    )
+}
 _BEGIN = re.compile(r"\{(?=[{%#])")
 
 
@@ -70,14 +80,16 @@ def _lines(block: Block, indent: str, *, quoted: bool) -> Iterator[str]:
             )
             yield from _lines(entry.value, f"{indent}{_INDENT}", quoted=quoted)
         elif entry.key:
-            written = dump({entry.key: data(entry.value)}, allow_unicode=not quoted, as_blocks=not quoted)
+            written = dump(
+                {entry.key: data(entry.value)}, allow_unicode=not quoted, as_blocks=not quoted, width=math.inf
+            )
             yield from (f"{indent}{line}" if line else "" for line in written.splitlines())
 
 
 def _commented(comments: Sequence[str], indent: str) -> Iterator[str]:
     for comment in comments:
-        # A template evaluates comments too.
-        shown = _BEGIN.sub("{ ", printable(comment))
+        # A template evaluates comments too, and no file may contain reserved characters, also not as escapes.
+        shown = ESCAPED.sub("?", _BEGIN.sub("{ ", printable(RESERVED.sub("?", comment))))
         wrapped = textwrap.wrap(
             shown, WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False
         )
@@ -105,4 +117,4 @@ def _escaped(scalar: str, quote: str) -> str:
             return f"{{{{ dli_var({quote}{match['variable']}{quote}) }}}}"
         return f"{{{{ {quote}{match['begin']}{quote} }}}}"
 
-    return _SPECIAL.sub(replacement, scalar)
+    return _SPECIAL_IN[quote].sub(replacement, scalar)

@@ -57,14 +57,15 @@ def _dumped(value: Any, allow_unicode: bool, width: float, dumper: type[_Dumper]
     return text
 
 
-def dump(value: Any, *, allow_unicode: bool = True, as_blocks: bool = False) -> str:
+def dump(value: Any, *, allow_unicode: bool = True, as_blocks: bool = False, width: float = 80) -> str:
     """Return `value` in block style, mappings in their order.
 
     Without `allow_unicode` non-ASCII characters are escaped. With `as_blocks` strings of several lines are literal
-    blocks, and those with references are in quotes. No line is a command to a CI runner.
+    blocks, and those with references are in quotes. Lines are broken after `width` columns. No line is a command to a
+    CI runner.
     """
     dumper = _BlockDumper if as_blocks else _Dumper
-    text = _dumped(value, allow_unicode, 80, dumper)
+    text = _dumped(value, allow_unicode, width, dumper)
     if _OBEYED.search(text) or without_commands(text) != text:
         # A possible command is in double quotes, where it can be escaped, and on the line of its quote.
         text = without_commands(_dumped(value, allow_unicode, math.inf, dumper))
