@@ -47,7 +47,7 @@ class CannotImportError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a manifest depends on beside its live job: names of clusters by id, and project defaults by kind."""
+    """The settings of a target that a manifest depends on: names of clusters by id, and defaults by kind."""
 
     clusters: Mapping[str, str]
     defaults: Mapping[str, Mapping[str, Any]]
