@@ -40,8 +40,7 @@ DEFAULT_FOLDER = "imported"
 EXAMPLES = examples(
     ("Choose from the live jobs of the target prod", "deployer import -t prod"),
     ("Print the manifests of all Flink jobs", "deployer import -t prod --kind FlinkJar --dry-run"),
-    ("Write one file for each queue, into jobs/", "deployer import -t prod --all --group queue --out jobs"),
-    ("Import the jobs of an MRS cluster by name", "deployer import -t prod --cluster reports 'daily-*'"),
+    ("Import jobs by name, one file for each queue", "deployer import -t prod 'daily-*' --group queue"),
 )
 
 
