@@ -184,7 +184,7 @@ def _spec_entries(
 ) -> Iterator[Entry]:
     for row in kind.rows:
         if row.name in left_out:
-            shown = json.dumps(left_out[row.name], ensure_ascii=False)
+            shown = redacted(json.dumps(left_out[row.name], ensure_ascii=False))
             words = "the service may have filled it in; uncomment it to keep it"
             yield Entry("", comments=(f"{row.name}: {shown}  # {words}",))
         if row.name in spec:

@@ -26,6 +26,8 @@ MIN_SHARED = 6
 
 # As a service shows a value that it hides.
 _MASKED = re.compile(r"\*+")
+# What stands before the host of a URL.
+_IN_URL = "user:password"
 _LONG_MASK = re.compile(r"\*{3,}")
 
 
@@ -35,10 +37,14 @@ class HiddenInKeyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A secret of a spec: the name given to it, and where it is. `is_masked`: the service does not show its value."""
+    """A secret of a spec: the name given to it, and where it is.
+
+    `form` is that of its value, if it is more than one word. `is_masked`: the service does not show its value.
+    """
 
     name: str
     path: Path
+    form: str = ""
     is_masked: bool = False
 
 
@@ -80,19 +86,19 @@ def with_references(
     found: list[Found] = []
     values: dict[str, str] = {}
 
-    def name_of(value: str, path: Path) -> str:
+    def name_of(value: str, path: Path, form: str = "") -> str:
         name = names.of(value, f"{live.identity.name}_{_label(spec, path)}")
         is_masked = bool(_MASKED.fullmatch(value))
         if not is_masked:
             values[value] = name
-        found.append(Found(name, path, is_masked))
+        found.append(Found(name, path, form, is_masked))
         return reference(name)
 
     def replaced(path: Path, value: Any) -> Any:
         if path in whole or any(path[:length] in whole for length in range(1, len(path))):
             return name_of(as_text(value), path)
         if path in partly and isinstance(value, str):
-            return _in_parts(value, lambda secret: name_of(secret, path))
+            return _in_parts(value, lambda secret, form="": name_of(secret, path, form))
         return value
 
     made = _mapped(spec, replaced, ())
@@ -124,7 +130,7 @@ def _is_hidden_setting(path: Path, value: str) -> bool:
     return bool(_MASKED.fullmatch(value)) and len(path) > 1 and isinstance(path[-1], str)
 
 
-def _in_parts(value: str, refer: Callable[[str], str]) -> str:
+def _in_parts(value: str, refer: Callable[..., str]) -> str:
     """Return a string with references for the credentials in it; for all of it if they cannot be told apart."""
     shown = redacted(value)
     literals = shown.split(MASK)
@@ -136,7 +142,8 @@ def _in_parts(value: str, refer: Callable[[str], str]) -> str:
         return refer(value)
     pieces = [literals[0]]
     for secret, literal in zip(match.groups(), literals[1:], strict=True):
-        pieces += [refer(secret), literal]
+        is_in_url = pieces[-1].endswith("://") and literal.startswith("@")
+        pieces += [refer(secret, _IN_URL if is_in_url else ""), literal]
     return "".join(pieces)
 
 

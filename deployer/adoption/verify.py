@@ -147,9 +147,14 @@ def _read_back(
     for problem in (*found.problems, *checked.problems):
         if problem.severity == "error":
             problems[numbers.get(problem.location.file, -1)].append(problem)
-    if -1 in problems:
-        raise InvalidInput(problems[-1], context.project.folder)
     jobs = {numbers[job.source.file]: job for job in checked.jobs}
+    if elsewhere := problems.pop(-1, []):
+        # Of a default of deployer.yaml: it is that of each manifest without a job.
+        without = numbers.values() - jobs.keys()
+        if not without:
+            raise InvalidInput(elsewhere, context.project.folder)
+        for number in without:
+            problems[number] += elsewhere
     _require_valid_together(context, alike)
     return {number: job for number, job in jobs.items() if number not in problems}, problems
 

@@ -58,7 +58,8 @@ def secrets(imported: Sequence[Imported], *, added: bool) -> Iterator[str]:
     fields: dict[str, list[str]] = {}
     for made in imported:
         for found in made.draft.secrets:
-            where = f"{made.live.identity} {pointer(found.path)}"
+            form = f" ({found.form})" if found.form else ""
+            where = f"{made.live.identity} {pointer(found.path)}{form}"
             fields.setdefault(found.name, []).append(where)
     if not fields:
         return

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from deployer.kinds.kind import Kind
 from testing.faults import FaultProxy
 from testing.live import call, create, start
 from testing.slow import sampled
-from testing.workspace import SPECS, Clock, Ran, Workspace
+from testing.workspace import SPECS, Clock, Ran, Workspace, manifest
 
 from .test_round_trip import allowed, objects, texts
 
@@ -328,6 +331,40 @@ def test_secrets_that_cannot_be_added_stop_the_import(shop: Workspace) -> None:
     ran = shop.run("import", "one", "--update-project")
     assert (ran.code, files(shop)) == (1, {})
     assert "cannot add secrets to deployer.yaml: write 'secrets:' as a block" in ran.err
+
+
+def test_a_project_that_would_become_invalid_is_left_as_it_is(shop: Workspace) -> None:
+    for kind in ("SparkBatch", "FlinkJar"):
+        create(shop.url, kind, "load", SPECS[kind])
+    shop.write(
+        "mine.yaml",
+        [
+            manifest("SparkBatch", "load", SPECS["SparkBatch"]),
+            manifest("SparkBatch", "report", SPECS["SparkBatch"], dependsOn=["load"]),
+        ],
+    )
+    ran = shop.run("import", "load")
+    assert (ran.code, files(shop)) == (4, {}), ran.err
+    assert "mine.yaml:19:3: error: 'load' is ambiguous" in ran.err
+    assert "with the new manifests the project would be invalid; nothing was written" in ran.err
+
+
+def test_jobs_are_chosen_from_a_list(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abcd":
+        create(shop.url, "SparkBatch", name, SPECS["SparkBatch"])
+    ours, theirs = pty.openpty()
+    os.write(ours, b"7\nx\n1, 3-4\n")
+    with os.fdopen(theirs, "r") as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        ran = shop.run("import")
+    os.close(ours)
+    assert (ran.code, [*files(shop)]) == (0, ["a.yaml", "c.yaml", "d.yaml"]), ran.err
+    assert ran.err.count("expected numbers from 1 to 4, such as 1,3-5, or all") == 2
+    lines = [line.split() for line in ran.out.splitlines()]
+    assert [line[:5] for line in lines[:5]] == [
+        ["NO", "KIND", "NAME", "PLACE", "STATE"],
+        *([str(number), "SparkBatch", name, "q", "starting"] for number, name in enumerate("abcd", start=1)),
+    ]
 
 
 def tags(shop: Workspace, job: str) -> list[str]:

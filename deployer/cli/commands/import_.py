@@ -23,7 +23,7 @@ from deployer.cli.options import (
     yes_option,
 )
 from deployer.cli.session import LoadedProject
-from deployer.errors import DeployerError, Exit, UsageError, nearest
+from deployer.errors import DeployerError, Exit, InvalidInput, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.model import Job, LiveJob, Source
 from deployer.project.load import PROJECT_FILE
@@ -136,7 +136,13 @@ def command(
         template_values(loaded.project, loaded.target, loaded.values),
         loaded.manifests,
     )
-    imported, refused = verified(context, chosen, inventory.jobs)
+    try:
+        imported, refused = verified(context, chosen, inventory.jobs)
+    except InvalidInput:
+        session.note(
+            "with the new manifests the project would be invalid; nothing was written; select other jobs"
+        )
+        raise
     _write(loaded, imported, where, group, dry_run=dry_run, update_project=update_project)
     for job in refused:
         err(text.error(report.not_imported(job)))

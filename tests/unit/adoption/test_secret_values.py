@@ -69,6 +69,13 @@ def test_a_key_cannot_be_a_secret() -> None:
         replaced({"conf": {"password=hunter2": "x"}})
 
 
+def test_the_form_of_what_stands_in_a_url() -> None:
+    spec = {"args": ["jdbc:mysql://u:pw@h/d"]}
+    live = LiveJob("1", Identity("SparkBatch", "q", "job"), "x", Phase.ACTIVE, 0, spec)
+    _, found = with_references(KINDS["SparkBatch"], live, spec, SecretNames({"JOB_ARGS_1"}))
+    assert [(secret.name, secret.form) for secret in found] == [("JOB_ARGS_1_2", "user:password")]
+
+
 def test_a_pair_of_keys() -> None:
     access, secret = "ABCDEFGHIJ0123456789", "aB3" + "x1Y" * 12 + "z"
     made, names = replaced({"args": [access, secret]})
