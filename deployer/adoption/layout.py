@@ -17,7 +17,7 @@ import yaml
 
 from deployer.documents.dump import dump
 from deployer.documents.reserved import ESCAPED, RESERVED
-from deployer.escape import printable
+from deployer.escape import is_visible, printable
 from deployer.secrets.references import CLOSE, NAME, OPEN, SECRET, SEP
 
 WIDTH = 100
@@ -80,10 +80,17 @@ def _lines(block: Block, indent: str, *, quoted: bool) -> Iterator[str]:
             )
             yield from _lines(entry.value, f"{indent}{_INDENT}", quoted=quoted)
         elif entry.key:
-            written = dump(
-                {entry.key: data(entry.value)}, allow_unicode=not quoted, as_blocks=not quoted, width=math.inf
-            )
+            written = _dumped({entry.key: data(entry.value)}, quoted=quoted)
             yield from (f"{indent}{line}" if line else "" for line in written.splitlines())
+
+
+def _dumped(value: Any, *, quoted: bool) -> str:
+    """Return YAML in which every character can be seen, on lines that are not broken inside a reference."""
+    if not quoted:
+        written = dump(value, as_blocks=True, width=math.inf)
+        if is_visible(RESERVED.sub("", written).replace("\n", "")):
+            return written
+    return dump(value, allow_unicode=False, width=math.inf)
 
 
 def _commented(comments: Sequence[str], indent: str) -> Iterator[str]:

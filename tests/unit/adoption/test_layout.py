@@ -90,3 +90,12 @@ def test_what_is_written_is_yaml_for_editors_too() -> None:
         }
     }
     assert written.startswith("# with { { braces }}\n")
+
+
+def test_every_character_can_be_seen() -> None:
+    hidden = "a\u202eb\u3164c\t\u200b"
+    written = text(Block((Entry("a", hidden), Entry("b", {hidden: "é"}), Entry("c", "é", (hidden,)))))
+    assert written.replace("\n", "").isprintable()
+    assert "\u3164" not in written
+    assert yaml.safe_load(written) == {"a": hidden, "b": {hidden: "é"}, "c": "é"}
+    assert written.endswith("c: é\n")
