@@ -16,6 +16,7 @@ from deployer.adoption.secret_values import Found, HiddenInKeyError, SecretNames
 from deployer.documents.reserved import MESSAGE, RESERVED
 from deployer.kinds.coerce import as_text
 from deployer.kinds.kind import Kind, Nature, may_be_unnamed
+from deployer.kinds.ownership import project_of
 from deployer.kinds.printed_list import SEPARATOR
 from deployer.kinds.tables import Row, json_type
 from deployer.model import LiveJob, Phase, State, pointer, utc_time
@@ -34,6 +35,8 @@ _STATEMENT = re.compile(
     re.IGNORECASE,
 )
 _SQL_TYPES = ("HiveSql", "SparkSql")
+
+MAX_PROJECT = 64
 
 _PROTECTED = (
     "Until these lines are removed, apply does not run, stop, restart, replace or delete the job.",
@@ -84,7 +87,7 @@ def draft(kind: Kind, live: LiveJob, settings: Settings, names: SecretNames) -> 
         Entry("spec", Block(tuple(_spec_entries(kind, live, spec, left_out, secrets)))),
         Entry("lifecycle", Block(tuple(_lifecycle(kind, live, defaults.get("lifecycle", {}))))),
     ]
-    return Draft(live, Block(tuple(entries)), (_origin(kind, live),), tuple(secrets))
+    return Draft(live, Block(tuple(entries)), tuple(_origin(kind, live)), tuple(secrets))
 
 
 def with_waivers(made: Draft, rules: Sequence[str]) -> Draft:
@@ -209,6 +212,10 @@ def _secret_comments(name: str, secrets: Sequence[Found]) -> Iterator[str]:
 def _joined(kind: Kind, name: str, spec: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
     """Return a value, with the statement of a list that was printed as one text as one item."""
     value = spec[name]
+    if isinstance(value, Mapping) and len(value) > 1 and _is_printed_map(kind, name):
+        return value, (
+            f"{name}: listed as one text: a value with '{SEPARATOR}' and '=' in it is listed as several keys.",
+        )
     if name not in kind.align or not isinstance(value, list) or len(value) < 2:
         return value, ()
     if spec.get("job_type") in _SQL_TYPES:
@@ -219,6 +226,12 @@ def _joined(kind: Kind, name: str, spec: Mapping[str, Any]) -> tuple[Any, tuple[
         return value, ()
     words = f"listed as one text: where an item has '{SEPARATOR}' in it, join the items before the next run."
     return value, (f"{name}: {words}",)
+
+
+def _is_printed_map(kind: Kind, name: str) -> bool:
+    """Return whether a listing returns a map in a format in which a value may look like two keys."""
+    probe = {"a": "1, b=2"}
+    return bool(kind.expect({name: probe}).get(name) != probe)
 
 
 def _job_type_comment(kind: Kind, name: str, spec: Mapping[str, Any]) -> Iterator[str]:
@@ -272,7 +285,9 @@ def _state(live: LiveJob) -> State:
     return State.RUNNING if live.phase is Phase.ACTIVE or starts else State.STOPPED
 
 
-def _origin(kind: Kind, live: LiveJob) -> str:
+def _origin(kind: Kind, live: LiveJob) -> Iterator[str]:
     since = utc_time(live.submitted) if kind.nature is Nature.RUN_ONCE else None
     when = f", submitted {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
-    return f"Imported from {kind.noun} {live.id} ({live.state}{when})."
+    yield f"Imported from {kind.noun} {live.id} ({live.state}{when})."
+    if project := project_of(live):
+        yield f"Project '{project[:MAX_PROJECT]}' deployed it."

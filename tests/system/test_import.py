@@ -195,6 +195,29 @@ def test_what_has_no_manifest_is_named_with_the_reason(shop: Workspace, clock: C
     assert "1 job imported, 4 not imported." in ran.out
 
 
+def test_what_the_list_prints_as_one_text_is_named(shop: Workspace) -> None:
+    sql = ["SELECT a, b FROM t WHERE c = 'x, y'"]
+    create(shop.url, "MrsJob", "sql", {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": sql})
+    two = {"arguments": ["a, b", "c"], "properties": {"k": "1, l=2", "m": "3"}}
+    create(shop.url, "MrsJob", "two", {**SPECS["MrsJob"], **two})
+    assert shop.run("import", "--all").code == 0
+    assert manifests(shop)["sql"]["spec"]["arguments"] == sql
+    written = " ".join(files(shop)["two.yaml"].split())
+    assert "# arguments: listed as one text: where an item has ', ' in it, join the items" in written
+    assert "# properties: listed as one text: a value with ', ' and '=' in it is" in written
+    nothing_planned(shop, 2)
+
+
+def test_the_project_that_deployed_a_job_is_named(shop: Workspace) -> None:
+    shop.write("job.yaml", manifest("SparkBatch", "daily", SPECS["SparkBatch"]))
+    assert shop.apply().code == 0
+    (shop.folder / "job.yaml").unlink()
+    assert shop.run("import", "daily").code == 0
+    assert "# Project 'tests' deployed it.\n" in files(shop)["daily.yaml"]
+    assert "conf" not in manifests(shop)["daily"]["spec"]
+    nothing_planned(shop, 1)
+
+
 def test_a_rule_that_a_live_job_violates_is_waived(shop: Workspace) -> None:
     spec = {key: value for key, value in SPECS["SparkBatch"].items() if key != "className"}
     create(shop.url, "SparkBatch", "odd", {**spec, "file": "obs://b/odd.jar"})
