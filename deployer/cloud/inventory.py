@@ -33,7 +33,9 @@ def read_inventory(client: Client, kinds: Iterable[Kind], clusters: Sequence[str
         for kind in kinds
         for place in (clusters if kind.path_fields else ("",))
     ]
-    read = in_parallel(lambda listing: _read(client, *listing), listings)
+    # The first one shows whether the credential is accepted: several refusals lock it.
+    read = [_read(client, *listing) for listing in listings[:1]]
+    read += in_parallel(lambda listing: _read(client, *listing), listings[1:])
     jobs: list[LiveJob] = []
     failures: dict[str, ApiError] = {}
     notes: dict[Identity, str] = {}
