@@ -26,6 +26,8 @@ MIN_SHARED = 6
 
 # As a service shows a value that it hides.
 _MASKED = re.compile(r"\*+")
+# A value with the quotes around it, which are no part of the secret.
+_QUOTED = re.compile(r"(?P<quote>[\"'])(?P<inside>[^\"'\\]+)(?P=quote)")
 # What stands before the host of a URL.
 _IN_URL = "user:password"
 _LONG_MASK = re.compile(r"\*{3,}")
@@ -143,7 +145,11 @@ def _in_parts(value: str, refer: Callable[..., str]) -> str:
     pieces = [literals[0]]
     for secret, literal in zip(match.groups(), literals[1:], strict=True):
         is_in_url = pieces[-1].endswith("://") and literal.startswith("@")
-        pieces += [refer(secret, _IN_URL if is_in_url else ""), literal]
+        quoted = _QUOTED.fullmatch(secret)
+        if quoted:
+            pieces += [quoted["quote"], refer(quoted["inside"]), quoted["quote"], literal]
+        else:
+            pieces += [refer(secret, _IN_URL if is_in_url else ""), literal]
     return "".join(pieces)
 
 

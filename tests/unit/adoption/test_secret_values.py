@@ -39,6 +39,11 @@ def replaced(spec: dict[str, Any], kind: str = "SparkBatch", **ownership: str) -
             {"conf": {"db.password": reference("JOB_DB_PASSWORD")}},
             ["JOB_DB_PASSWORD"],
         ),
+        (
+            {"conf": {"a": '{"token": "hunter2", "n": 1}'}},
+            {"conf": {"a": f'{{"token": "{A}", "n": 1}}'}},
+            ["JOB_A"],
+        ),
         ({"conf": {"a": "***"}}, {"conf": {"a": A}}, ["JOB_A"]),
         ({"conf": {"a": "*"}}, {"conf": {"a": A}}, ["JOB_A"]),
         ({"args": ["*"]}, {"args": ["*"]}, []),
