@@ -130,6 +130,19 @@ def test_a_job_that_ended_or_expired_is_not_run_again(shop: Workspace, clock: Cl
     assert shop.plan()["changes"] == []
 
 
+def test_a_stream_that_was_stopped_meanwhile_is_planned_and_said(shop: Workspace, clock: Clock) -> None:
+    stream = create(shop.url, "FlinkJar", "clicks", SPECS["FlinkJar"])
+    start(shop.url, stream)
+    clock.forward(60)
+    assert shop.run("import", "clicks").code == 0
+    body = {"job_ids": [int(stream)], "trigger_savepoint": True}
+    call(shop.url, "POST", "/v1.0/pid/streaming/jobs/stop", body)
+    clock.forward(60)
+    assert [change["action"] for change in shop.plan()["changes"]] == ["start"]
+    words = " ".join(files(shop)["clicks.yaml"].replace("#", "").split())
+    assert "It starts it again if somebody else stops it" in words
+
+
 def test_the_newest_run_is_the_manifest(shop: Workspace, clock: Clock) -> None:
     for number in (1, 2, 3):
         create(shop.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": number})
