@@ -7,7 +7,7 @@ VENV := .venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_versi
 endif
 BIN := $(VENV)/bin
 
-.PHONY: help demo lint test check bench format docs site conformance clean
+.PHONY: help demo lint test check bench format docs site conformance editors clean
 
 help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench   time and memory of each verb, beside other tools; in minutes (docs/performance.md)"
 	@echo "make format  format the code, and regenerate the schemas"
 	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
+	@echo "make editors install the language server of editors (needs npm), so that make test asks it about the schemas"
 	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
 	@echo "make site    build the pages as a web site, in build/site"
 	@echo "make clean   remove the virtual environments and everything that was built"
@@ -54,6 +55,12 @@ site: $(VENV)/docs.stamp docs
 
 # Installs the vendor's SDKs. Without them, the tests that call the emulator with an SDK are skipped.
 conformance: $(VENV)/conformance.stamp
+
+# Installs the server that VS Code and others have for YAML. Without it, tests/system/test_editors.py is skipped.
+editors: build/editors/node_modules
+
+build/editors/node_modules:
+	@npm install --silent --no-audit --no-fund --prefix build/editors yaml-language-server@1.25.0
 
 clean:
 	rm -rf .venv .venv-* build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

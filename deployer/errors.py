@@ -98,6 +98,7 @@ class Code(StrEnum):
     OLDER_SPELLING = "W060"
     LITERAL_SECRET = "W061"  # noqa: S105 - a code
     UNUSED_WAIVER = "W062"
+    UNKNOWN_REGION = "W063"
 
 
 @dataclass(frozen=True, order=True, slots=True)

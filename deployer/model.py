@@ -57,13 +57,15 @@ class Tables(NamedTuple):
     """The locations in one document, by path.
 
     `keys` has the location of a mapping key or list item, `values` that of its value; `names` has, for a rendered
-    scalar, the project's values that it uses. The content of an alias has the location of its anchor; paths inside
+    scalar, the project's values that it uses. `typed` has the number or boolean of a quoted scalar that is exactly one
+    expression. The content of an alias has the location of its anchor; paths inside
     a rendered value are not included.
     """
 
     keys: Mapping[Path, Location] = {}
     values: Mapping[Path, Location] = {}
     names: Mapping[Path, tuple[str, ...]] = {}
+    typed: Mapping[Path, int | float] = {}
 
     def location(self, path: Path, *, of_key: bool) -> Location | None:
         """Return the location of `path`, or of its nearest ancestor that has one; None without any."""
@@ -139,6 +141,10 @@ class Document:
     @property
     def names(self) -> Mapping[Path, tuple[str, ...]]:
         return self.places.tables.names
+
+    @property
+    def typed(self) -> Mapping[Path, int | float]:
+        return self.places.tables.typed
 
     def location(self, path: Path, *, of_key: bool = False) -> Location:
         """Return the location of `path`, or of its nearest ancestor that has one."""

@@ -43,7 +43,7 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.ERROR: (
         "Failure, and nothing was changed: an error ended the command, a job could not be planned, every change "
         "failed before it had any effect, or the prompt was answered with no. `wait`: all jobs have failed or are "
-        "not deployed. `logs`: there are no logs."
+        "not deployed. `logs`: there are no logs. `doctor`: a check has failed."
     ),
     Exit.CHANGES: (
         "Changes pending, with `plan --detailed-exitcode`, or a condition of `--fail-on` (`plan`, `status`) is met. "

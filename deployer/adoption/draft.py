@@ -42,12 +42,6 @@ _PROTECTED = (
     "Until these lines are removed, apply does not run, stop, restart, replace or delete the job.",
     "Remove them to manage it, but keep adopt until the first change is applied.",
 )
-# No key prevents the start of a job that is to run.
-_RUNNING = (
-    "Until these lines are removed, apply does not stop, restart or delete the job. It starts it again if somebody "
-    "else stops it: then set state to stopped.",
-    _PROTECTED[1],
-)
 
 
 class CannotImportError(ValueError):
@@ -271,13 +265,10 @@ def _not_shown(kind: Kind, live: LiveJob, spec: Mapping[str, Any]) -> list[str]:
 def _lifecycle(kind: Kind, live: LiveJob, defaults: Mapping[str, Any]) -> Iterator[Entry]:
     """Yield what keeps the job as it is: with these keys no action of plan runs or ends anything."""
     keys: dict[str, Any] = {"adopt": True}
-    comments = _PROTECTED
     if kind.nature is Nature.RUN_ONCE:
         keys |= {"onChange": "keep"}
     else:
-        state = _state(live)
-        comments = _RUNNING if state is State.RUNNING else comments
-        yield Entry("state", state.value)
+        yield Entry("state", _state(live).value)
     keys |= {"onMissing": "keep", "protect": True}
     # A default could run it: on a failure, at an instant, or as it names another state.
     keys |= {
@@ -286,7 +277,7 @@ def _lifecycle(kind: Kind, live: LiveJob, defaults: Mapping[str, Any]) -> Iterat
         if name not in keys and (kind.nature is Nature.RUN_ONCE or name != "state")
     }
     for number, (name, value) in enumerate(keys.items()):
-        yield Entry(name, value, comments=comments if number == 0 else ())
+        yield Entry(name, value, comments=_PROTECTED if number == 0 else ())
 
 
 def _state(live: LiveJob) -> State:

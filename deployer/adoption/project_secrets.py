@@ -39,6 +39,6 @@ def _require_only_added(before: str, after: str, names: Sequence[str]) -> None:
 
 def _cannot() -> DeployerError:
     return DeployerError(
-        f"cannot add secrets to {PROJECT_FILE}: write 'secrets:' as a block, or add them by hand without "
-        "--update-project; no files written"
+        f"cannot add secrets to {PROJECT_FILE}: write 'secrets:' as a block, or add them by hand, with "
+        "--no-update-project; no files written"
     )

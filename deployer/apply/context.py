@@ -67,7 +67,8 @@ class Progress:
     it changed. `known_ids` are the ids in the listing just before the first write.
 
     `messages` has one entry for each finished step, and `partial` describes what the current step has done.
-    `created` is the job as read back after a create, `read_error` the error if it could not be read.
+    `created` is the job as read back after a create, `read_error` the error if it could not be read, and `is_listed`
+    whether its listing showed it.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Progress:
     partial: str = ""
     created: LiveJob | None = None
     read_error: str = ""
+    is_listed: bool = False
 
     @property
     def has_begun(self) -> bool:

@@ -5,12 +5,14 @@ A new id with the same name and the same content is the job. Otherwise the outco
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from deployer.apply.context import ChangeContext, Created
 from deployer.apply.recheck import has_this_content, is_other, list_same_name
 from deployer.apply.writes import Evidence, Write, find_lost, send_write
 from deployer.cloud.observe import list_candidates
 from deployer.errors import ApiError, ResponseLost
-from deployer.kinds.kind import Nature, may_be_unnamed
+from deployer.kinds.kind import TAGS, Nature, may_be_unnamed
 from deployer.kinds.ownership import is_owned, with_ownership
 from deployer.model import LiveJob, Spec, Step
 from deployer.secrets.pointers import secret_pointers
@@ -38,10 +40,7 @@ def create(context: ChangeContext) -> str:
     if looks and looks.reads_back_later(context.job):
         context.shared.created[progress.id] = _created(context, unread=context)
         return f"{_created_words(context)}{notes}"
-    try:
-        progress.created = context.read_job(progress.id)
-    except ApiError as error:
-        progress.read_error = str(error)
+    _read_back(context)
     has_other_id = is_other(context.job, progress.created)
     if progress.created and has_other_id:
         other = f"{progress.created.id} ({progress.created.identity.name})"
@@ -54,6 +53,22 @@ def create(context: ChangeContext) -> str:
     if has_other_id:
         progress.created = context.read_job(progress.id)
     return f"{_created_words(context)}{notes}"
+
+
+def _read_back(context: ChangeContext) -> None:
+    """Read the created job: by its id, unless its listing shows it, for a job whose tags are written after that."""
+    progress = context.progress
+    if context.kind.ownership_field == TAGS and context.shared.owner:
+        with suppress(ApiError):
+            listed = list_candidates(context.client, context.job, with_tags=False)
+            progress.created = next((run for run in listed if run.id == progress.id), None)
+            progress.is_listed = progress.created is not None
+    if progress.is_listed:
+        return
+    try:
+        progress.created = context.read_job(progress.id)
+    except ApiError as error:
+        progress.read_error = str(error)
 
 
 def _created(context: ChangeContext, unread: ChangeContext | None = None) -> Created:

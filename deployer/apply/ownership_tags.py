@@ -69,7 +69,7 @@ def _add_secret_fields(context: ChangeContext, live: LiveJob) -> str:
 
 def _renew(context: ChangeContext, before: LiveJob | None) -> str:
     """Write the tags that changed, with the definition as the listing shows it now."""
-    live = _listed(context, with_tags=before is not None)
+    live = _as_deployed(context, _listed(context) if before else _created(context))
     if live is None and before is None:
         return ""  # the tags of the create are all that is known
     known = live
@@ -86,13 +86,22 @@ def _renew(context: ChangeContext, before: LiveJob | None) -> str:
     return _write(context, changed) if changed else ""
 
 
-def _listed(context: ChangeContext, *, with_tags: bool) -> LiveJob | None:
-    """Return the job as its listing shows it, None if that does not show it as deployed yet."""
+def _created(context: ChangeContext) -> LiveJob | None:
+    """Return the created job if it was read from its listing."""
+    return context.progress.created if context.progress.is_listed else None
+
+
+def _listed(context: ChangeContext) -> LiveJob | None:
+    """Return the job as its listing shows it, None if it does not."""
     try:
-        listed = list_candidates(context.client, context.job, with_tags=with_tags)
+        listed = list_candidates(context.client, context.job)
     except DeployerError:
         return None
-    live = next((run for run in listed if run.id == context.progress.id), None)
+    return next((run for run in listed if run.id == context.progress.id), None)
+
+
+def _as_deployed(context: ChangeContext, live: LiveJob | None) -> LiveJob | None:
+    """Return a live job, None if it does not show what was deployed yet."""
     return live if live and live.spec is not None and not drift(context.kind, context.job, live) else None
 
 

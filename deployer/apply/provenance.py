@@ -27,9 +27,9 @@ def revision(folder: Path, environment: Mapping[str, str]) -> str:
 
     Without git it is the commit in the variables of the CI; empty if there is none.
     """
-    head = _git(folder, "rev-parse", "HEAD").strip()
+    head = git_output(folder, "rev-parse", "HEAD").strip()
     if _REVISION.fullmatch(head):
-        changed = _git(folder, "--no-optional-locks", "status", "--porcelain", "--", ".")
+        changed = git_output(folder, "--no-optional-locks", "status", "--porcelain", "--", ".")
         return f"{head} dirty" if changed else head
     named = (environment.get(name, "").strip() for name in _CI_REVISIONS)
     return next((value for value in named if _REVISION.fullmatch(value)), "")
@@ -38,10 +38,10 @@ def revision(folder: Path, environment: Mapping[str, str]) -> str:
 def is_tracked(path: Path) -> bool:
     """Return whether a file or folder, or anything in it, is in the index of git; False without git."""
     # No --error-unmatch: a failure of git itself would look the same.
-    return bool(_git(path.parent, "ls-files", "--cached", "--", f":(literal){path.name}"))
+    return bool(git_output(path.parent, "ls-files", "--cached", "--", f":(literal){path.name}"))
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def git_output(folder: Path, *arguments: str) -> str:
     """Return the output of git; empty if it fails. It receives neither our secrets nor the GIT_DIR of a hook."""
     program = git_program(os.environ)
     if not program:

@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,11 +25,15 @@ from deployer.cli.options import common_options
 from deployer.errors import DeployerError, Exit, InvalidInput
 from deployer.report.terminal import err, prepare
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 VERBS: Mapping[str, str] = {
     "validate": "validate all manifests offline",
     "render": "print rendered manifests as YAML",
     "plan": "show the changes that apply would make",
     "apply": "plan, confirm and apply changes",
+    "list": "list all live jobs, with or without a manifest",
     "status": "show the live state of each job",
     "logs": "show or follow job logs",
     "wait": "wait until jobs are running or have succeeded",
@@ -40,7 +45,9 @@ VERBS: Mapping[str, str] = {
     "schema": "generate, check or print the JSON Schemas",
     "init": "create a new project",
     "import": "write manifests for live jobs",
+    "doctor": "check project, credentials, network and permissions",
     "emulator": "run the local DLI and MRS emulator",
+    "completion": "print the script for completion in a shell",
 }
 
 
@@ -57,6 +64,26 @@ class _Verbs(click.Group):
         module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
         command: click.Command = importlib.import_module(f"deployer.cli.commands.{module}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        verbs = [
+            CompletionItem(verb, help=summary)
+            for verb, summary in VERBS.items()
+            if verb.startswith(incomplete)
+        ]
+        # Not that of a group, which imports the modules of all verbs.
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from deployer.cli.other_words import no_such_verb
+
+            raise click.UsageError(no_such_verb(args[0], list(VERBS)), ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):
@@ -118,10 +145,25 @@ def _show(error: click.ClickException) -> None:
     """Show an error of click's, which has the arguments as they were given."""
     from deployer.escape import log_lines
 
+    error = _in_our_words(error)
     shown = io.StringIO()
     error.show(shown)
     for line in log_lines(shown.getvalue()):
         err(line)
+
+
+def _in_our_words(error: click.ClickException) -> click.ClickException:
+    """Return an error about an unknown option or command with the nearest name, as other messages have it."""
+    from deployer.errors import similar
+
+    if isinstance(error, click.NoSuchOption):
+        unknown, word = "option", error.option_name
+    elif isinstance(error, click.UsageError) and hasattr(error, "command_name"):  # click 8.4 and newer
+        unknown, word = "command", error.command_name
+    else:
+        return error
+    hint = similar(word, getattr(error, "possibilities", None) or ())
+    return click.UsageError(f"no such {unknown} '{word}'{hint}", error.ctx)
 
 
 def _report(error: InvalidInput) -> None:
@@ -141,6 +183,10 @@ def main() -> None:
     prepare()
     # Handled like Ctrl-C: the command cleans up and ends with its exit code.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if instruction := os.environ.get("_DEPLOYER_COMPLETE"):
+        from deployer.cli.completion import answer
+
+        sys.exit(answer(cli, instruction))
     try:
         code = run(sys.argv[1:])
     except Exception as error:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from deployer.cli.options import completed_by
 from deployer.errors import Exit, UsageError, nearest
 from deployer.model import Condition, Identity, Plan
 from deployer.planning.conditions import conditions
@@ -20,6 +21,7 @@ fail_on_option = click.option(
     metavar="LIST",
     multiple=True,
     help="Exit with code 2 if there are any of these: changes, drift, failed, orphans (comma-separated).",
+    shell_complete=completed_by("conditions"),
 )
 
 

@@ -15,6 +15,8 @@ import click
 from deployer.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from deployer.model import Job
     from deployer.planning.ownership import LiveValues
 
@@ -37,21 +39,54 @@ class Options:
     folder: Path = Path()
 
 
+def completed_by(
+    candidates: str,
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return click's `shell_complete` of a parameter: a function of `cli.candidates`, imported on use."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+        from deployer.cli import candidates as functions
+
+        function: Callable[[click.Context, str], list[CompletionItem]] = getattr(functions, candidates)
+        return function(ctx, incomplete)
+
+    return complete
+
+
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the common options to a click command."""
     for option in reversed(
         (
-            click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR."),
-            click.option("-t", "--target", metavar="TARGET", help="Target to use (see deployer.yaml)."),
+            click.option(
+                "-C",
+                "folder",
+                metavar="DIR",
+                help="Run as if started in DIR.",
+                shell_complete=completed_by("folders"),
+            ),
+            click.option(
+                "-t",
+                "--target",
+                metavar="TARGET",
+                help="Target to use (see deployer.yaml).",
+                shell_complete=completed_by("targets"),
+            ),
             click.option(
                 "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set a template value."
             ),
-            click.option("--values", metavar="FILE", multiple=True, help="Add a values file."),
+            click.option(
+                "--values",
+                metavar="FILE",
+                multiple=True,
+                help="Add a values file.",
+                shell_complete=completed_by("files"),
+            ),
             click.option(
                 "--select",
                 metavar="EXPR",
                 multiple=True,
                 help="Select jobs by kind=KIND, name=GLOB or label.KEY=VALUE (comma: and; repeat the option: or).",
+                shell_complete=completed_by("selectors"),
             ),
         )
     ):
@@ -77,6 +112,7 @@ rerun_option = click.option(
     metavar="EXPR",
     multiple=True,
     help="Rerun the selected jobs that match EXPR, once; blocked if they have not ended.",
+    shell_complete=completed_by("selectors"),
 )
 
 show_live_option = click.option(
@@ -94,7 +130,12 @@ confirm_option = click.option(
     help="Confirm by target name (required instead of --yes for protected targets).",
 )
 limit_option = click.option(
-    "--limit", "limits", multiple=True, metavar="NAME=N", help="Override a limit of the target."
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=N",
+    help="Override a limit of the target.",
+    shell_complete=completed_by("limits"),
 )
 
 
@@ -118,15 +159,20 @@ lock_timeout_option = click.option(
 )
 
 
-def project_command(function: Callable[..., Any], *, metavar: str = "[PATH]...") -> Callable[..., Any]:
+def project_command(
+    function: Callable[..., Any], *, metavar: str = "[PATH]...", completion: str | None = "files"
+) -> Callable[..., Any]:
     """Give a verb the common options and PATHs as one `Options`, its first argument.
 
-    With another `metavar` its arguments are no paths; they are in `Options.paths` all the same.
+    With another `metavar` its arguments are no paths; they are in `Options.paths` all the same, and `completion` is the
+    function of `cli.candidates` for them.
     """
 
     @functools.wraps(function)
     @common_options
-    @click.argument("paths", metavar=metavar, nargs=-1)
+    @click.argument(
+        "paths", metavar=metavar, nargs=-1, shell_complete=completed_by(completion) if completion else None
+    )
     @click.pass_context
     def command(ctx: click.Context, /, **given: Any) -> Any:
         merged = {name: (*ctx.obj[name], *given.pop(name)) for name in ("settings", "values", "select")}

@@ -129,7 +129,9 @@ def load(
     files = manifest_files(found, values_files)
     read = read_manifests(found, target, files, template_values(found, target, layers), budget)
     checked = check(read.manifests, target.clusters)
-    problems = tuple(sorted({*read.problems, *checked.problems}))
+    services = {KINDS[job.kind].service for job in checked.jobs}
+    region = [problem] if (problem := target.region_problem(services)) else []
+    problems = tuple(sorted({*region, *read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
     if not files and not may_be_empty:
@@ -145,6 +147,23 @@ def load(
         disabled=checked.disabled,
         selected=selected,
         problems=problems,
+        target_is_named=options.target is not None,
+        invocation=_invocation(options, found, target),
+    )
+
+
+def without_manifests(options: Options, found: Project, problems: Sequence[Problem]) -> LoadedProject:
+    """Return a project whose manifests cannot be read at all, for a verb that does not need them."""
+    target = found.target(options.target)
+    return LoadedProject(
+        project=found,
+        target=target,
+        values=(),
+        manifests=(),
+        jobs=(),
+        disabled=(),
+        selected=frozenset(),
+        problems=tuple(problems),
         target_is_named=options.target is not None,
         invocation=_invocation(options, found, target),
     )
@@ -361,8 +380,14 @@ def plan(
 
 def report_errors(plan: Plan) -> None:
     """Report the jobs that could not be planned, for verbs that do not print the plan."""
-    for line in text.grouped(plan.errors, lambda note: f"{note.identity}: {note.message}"):
-        err(text.error(line.strip()))
+    for line in errors_of(plan):
+        err(text.error(line))
+
+
+def errors_of(plan: Plan) -> list[str]:
+    """Return a line for each job that could not be planned, or one for many with the same error."""
+    lines = text.grouped(plan.errors, lambda note: f"{note.identity}: {note.message}")
+    return [line.strip() for line in lines]
 
 
 def without_ordering(loaded: LoadedProject) -> LoadedProject:

@@ -151,6 +151,26 @@ class Client:
             raise ResponseLost(f"{response.request_line}: the response does not describe job {identifier}")
         return entry
 
+    def read(
+        self,
+        kind: Kind,
+        operation: str,
+        path_values: Mapping[str, str],
+        *,
+        identifier: str = "",
+        query: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Return the response of an operation as it is, about one job if it has an `identifier`. Raises ApiError.
+
+        Raises ValueError for an operation that may write.
+        """
+        table = load_table(operation)
+        if not table.call.startswith("GET "):
+            raise ValueError(f"{operation} is not a read")
+        if identifier:
+            return self._job_call(kind, operation, identifier, path_values, query=query)
+        return self._call(kind.service, table, path_values, query=query)
+
     def _batch_call(self, kind: Kind, operation: str, identifier: str, body: Mapping[str, Any]) -> None:
         """Send a request that takes a list of jobs, for one job."""
         table = load_table(operation)

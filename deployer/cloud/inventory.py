@@ -1,68 +1,87 @@
-"""Every live job of a target, whether a manifest names it or not."""
+"""All live jobs of a target, whatever the manifests name: every listing that can be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from deployer.cloud.client import Client
-from deployer.cloud.observe import read_tags
+from deployer.cloud.observe import SilentServices, list_all, read_tags, rounds
 from deployer.cloud.parallel import in_parallel
 from deployer.errors import ApiError
-from deployer.kinds.kind import Kind, text
-from deployer.kinds.ownership import extract_ownership
+from deployer.kinds import KINDS
 from deployer.model import Identity, LiveJob
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Listing:
+    """A listing of the jobs of one kind. `place` is the value in its URL, such as the id of an MRS cluster."""
+
+    kind: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The jobs of the listings that were read; `failures` has the others, in words, with the error.
+    """The content of the listings. `totals` are the numbers of jobs in those that were read.
 
-    `notes` are about jobs of which only a part is known.
+    `failures` has the reason for each listing that could not be read, and `untagged` for each job whose tags could
+    not. `now` is the service's own time, None if nothing was read.
     """
 
-    jobs: tuple[LiveJob, ...]
-    failures: Mapping[str, ApiError] = field(default_factory=dict)
-    notes: Mapping[Identity, str] = field(default_factory=dict)
+    jobs: tuple[LiveJob, ...] = ()
+    totals: Mapping[Listing, int] = field(default_factory=dict)
+    failures: Mapping[Listing, str] = field(default_factory=dict)
+    untagged: Mapping[Identity, str] = field(default_factory=dict)
+    now: datetime | None = None
 
 
-def read_inventory(client: Client, kinds: Iterable[Kind], clusters: Sequence[str]) -> Inventory:
-    """Read the whole listing of each kind; of a kind that is listed by cluster, those of `clusters`."""
-    listings = [
-        (kind, dict.fromkeys(kind.path_fields, place))
-        for kind in kinds
-        for place in (clusters if kind.path_fields else ("",))
+def listings_of(kinds: Iterable[str], clusters: Iterable[str]) -> list[Listing]:
+    """Return the listings that show the jobs of some kinds; a kind with clusters in its URL has one for each."""
+    wanted = sorted({*clusters})
+    return [
+        Listing(kind, place)
+        for kind in sorted({*kinds})
+        for place in (wanted if KINDS[kind].path_fields else [""])
     ]
-    # The first one shows whether the credential is accepted: several refusals lock it.
-    read = [_read(client, *listing) for listing in listings[:1]]
-    read += in_parallel(lambda listing: _read(client, *listing), listings[1:])
-    jobs: list[LiveJob] = []
-    failures: dict[str, ApiError] = {}
-    notes: dict[Identity, str] = {}
-    for (kind, path_values), found in zip(listings, read, strict=True):
-        if isinstance(found, ApiError):
-            place = "".join(path_values.values())
-            failures[f"{kind.name} jobs{f' of cluster {place}' if place else ''}"] = found
-        else:
-            jobs += found[0]
-            notes |= found[1]
-    return Inventory(tuple(jobs), failures, notes)
 
 
-def _read(
-    client: Client, kind: Kind, path_values: Mapping[str, str]
-) -> tuple[list[LiveJob], dict[Identity, str]] | ApiError:
-    try:
-        entries = client.entries(kind, path_values)
-    except ApiError as error:
+def read_inventory(
+    client: Client, listings: Sequence[Listing], is_wanted: Callable[[LiveJob], bool]
+) -> Inventory:
+    """Read `listings` to their ends, and keep the wanted jobs. A listing that fails does not stop the others.
+
+    Tags that have an API of their own take a request for each wanted job.
+    """
+    silent = SilentServices()
+    read: dict[Listing, list[LiveJob] | ApiError] = {}
+    for numbers in rounds([KINDS[listing.kind] for listing in listings]):
+        together = [listings[number] for number in numbers]
+        read |= zip(together, in_parallel(lambda one: _read(client, one, silent), together), strict=True)
+    found: list[LiveJob] = []
+    untagged: dict[Identity, str] = {}
+    totals: dict[Listing, int] = {}
+    failures: dict[Listing, str] = {}
+    for listing in listings:
+        jobs = read[listing]
+        if isinstance(jobs, ApiError):
+            failures[listing] = str(jobs)
+            continue
+        totals[listing] = len(jobs)
+        wanted = [job for job in jobs if is_wanted(job)]
+        tagged, errors = read_tags(client, KINDS[listing.kind], wanted, {job.identity for job in wanted})
+        found += tagged
+        untagged |= {identity: str(error) for identity, error in errors.items()}
+    return Inventory(tuple(found), totals, failures, untagged, client.server_time)
+
+
+def _read(client: Client, listing: Listing, silent: SilentServices) -> list[LiveJob] | ApiError:
+    kind = KINDS[listing.kind]
+    if error := silent.error(kind):
         return error
-    only = kind.listing.only
-    live = [
-        extract_ownership(kind, kind.observe(entry))
-        for entry in entries
-        if all(text(entry.get(key)).casefold() in {"", value} for key, value in only.items())
-    ]
-    if place := "".join(path_values.values()):
-        # An entry does not repeat the values in its URL.
-        live = [replace(job, identity=job.identity._replace(place=place)) for job in live]
-    return read_tags(client, kind, live, {job.identity for job in live})
+    try:
+        return list_all(client, kind, dict.fromkeys(kind.path_fields, listing.place))
+    except ApiError as error:
+        silent.add(kind, error)
+        return error

@@ -32,9 +32,9 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
     """
     read_at = time.monotonic()
     sharing = sorted(by_listing(jobs).items())
-    silent = _SilentServices()
+    silent = SilentServices()
     readings: dict[int, _Reading | ApiError] = {}
-    for numbers in _rounds([KINDS[kind] for (kind, *_), _ in sharing]):
+    for numbers in rounds([KINDS[kind] for (kind, *_), _ in sharing]):
         read = in_parallel(lambda number: _read(client, sharing[number][1], owner, silent), numbers)
         readings |= zip(numbers, read, strict=True)
     found: list[LiveJob] = []
@@ -60,7 +60,7 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
     return Live(tuple(found), failures, named, client.server_time, asked_by_name, notes, read_at)
 
 
-def _rounds(kinds: Sequence[Kind]) -> Iterator[list[int]]:
+def rounds(kinds: Sequence[Kind]) -> Iterator[list[int]]:
     """Yield the numbers of the listings to read at the same time, given by their kinds.
 
     The first one shows whether the credential is accepted, and the first of each service whether that answers.
@@ -70,7 +70,7 @@ def _rounds(kinds: Sequence[Kind]) -> Iterator[list[int]]:
     yield from filter(None, (firsts[:1], firsts[1:], [n for n in range(len(kinds)) if n not in firsts]))
 
 
-class _SilentServices:
+class SilentServices:
     """The services that did not answer: waiting for each of their listings would take minutes."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class _Reading:
 
 
 def _read(
-    client: Client, jobs: Sequence[Job], owner: Owner | None, silent: _SilentServices
+    client: Client, jobs: Sequence[Job], owner: Owner | None, silent: SilentServices
 ) -> _Reading | ApiError:
     """Read the listing that `jobs` share."""
     kind = KINDS[jobs[0].kind]
@@ -112,7 +112,8 @@ def _read(
     wanted = {job.identity for job in jobs}
     if owner:
         wanted |= _maybe_owned(client, kind, owner, live, wanted)
-    live, notes = read_tags(client, kind, live, wanted)
+    live, errors = read_tags(client, kind, live, wanted)
+    notes = {job: f"cannot read tags; tags are not compared: {error}" for job, error in errors.items()}
     return _Reading(live, notes, unknown, listed.in_all)
 
 
@@ -142,6 +143,17 @@ def read_whole(client: Client, jobs: Sequence[Job]) -> tuple[list[LiveJob], int]
     if first.more >= len(jobs) and all(map(can_be_looked_up, jobs)):
         return None
     return _live_jobs(kind, client.entries(kind, path_values, first=first), jobs[0]), 1 + first.more
+
+
+def list_all(client: Client, kind: Kind, path_values: Mapping[str, str]) -> list[LiveJob]:
+    """Return all live jobs in one listing, without the tags that have an API of their own. Raises ApiError."""
+    live = _live(kind, _released(client.entries(kind, path_values)))
+    # An entry does not repeat the value in its URL.
+    return [
+        replace(job, identity=job.identity._replace(place=place))
+        for job in live
+        for place in [path_values.get(kind.place, job.identity.place)]
+    ]
 
 
 def list_same_names(client: Client, jobs: Iterable[Job], ids: Container[str] = ()) -> list[LiveJob]:
@@ -286,8 +298,8 @@ def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJo
 
 def read_tags(
     client: Client, kind: Kind, live: Sequence[LiveJob], wanted: set[Identity]
-) -> tuple[list[LiveJob], dict[Identity, str]]:
-    """Return the jobs with the tags from their own API, and a note for each whose tags cannot be read."""
+) -> tuple[list[LiveJob], dict[Identity, ApiError]]:
+    """Return the jobs with the tags from their own API, and an error for each whose tags cannot be read."""
     silent: list[ApiError] = []
 
     def tagged(job: LiveJob) -> LiveJob | ApiError:
@@ -312,14 +324,14 @@ def read_tags(
     ]
     results = dict(zip(map(id, asked), in_parallel(tagged, asked), strict=True)) if asked else {}
     known: list[LiveJob] = []
-    notes: dict[Identity, str] = {}
+    errors: dict[Identity, ApiError] = {}
     for job in live:
         result = results.get(id(job), job)
         if isinstance(result, ApiError):
-            notes[job.identity] = f"cannot read tags; tags are not compared: {result}"
+            errors[job.identity] = result
             result = job
         known.append(result)
-    return known, notes
+    return known, errors
 
 
 def with_submitted(

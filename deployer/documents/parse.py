@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -256,6 +257,7 @@ class Reader:
         self.values: dict[Path, Location] = {}
         self.texts: dict[Path, str] = {}
         self.names: dict[Path, tuple[str, ...]] = {}
+        self.typed: dict[Path, int | float] = {}
         self.anchors: dict[str, _Built] = {}
         self.stack: list[_Node] = []
         self.root: _Tree = _Leaf(None)
@@ -285,7 +287,7 @@ class Reader:
                 elif isinstance(event, yaml.DocumentEndEvent):
                     value = self._plain(self.root, ())
                     if value is not None and len(self.problems) == self.problems_before:
-                        tables = Tables(self.keys, self.values, self.names)
+                        tables = Tables(self.keys, self.values, self.names, self.typed)
                         yield Document(value, self.start, self.texts, Places(tables))
                 elif handler := handlers.get(type(event)):
                     handler(event)
@@ -395,7 +397,10 @@ class Reader:
         if self.source.is_filled(text):
             if self.stack:
                 self.names[self.stack[-1].next_path()] = self.source.names(text)
-            built = _built(self._filled(event))
+            filled = self._filled(event)
+            if self.stack and not plain:
+                self._keep_type(text)
+            built = _built(filled)
         else:
             self._no_reserved(event)
             built = _Built(_Leaf(resolve(text), text) if plain else _Leaf(text), cost(text))
@@ -404,6 +409,13 @@ class Reader:
     def _no_reserved(self, event: Any) -> None:
         if reserved.RESERVED.search(event.value):
             self._problem(self._location(event.start_mark), reserved.MESSAGE, Code.RESERVED_CHARACTER)
+
+    def _keep_type(self, text: str) -> None:
+        """Record the number or boolean of a quoted scalar that is exactly one expression."""
+        with suppress(InvalidPlaceholder):
+            value = self.source.fill(text, plain=True)
+            if isinstance(value, int | float):
+                self.typed[self.stack[-1].next_path()] = value
 
     def _filled(self, event: Any) -> Any:
         try:

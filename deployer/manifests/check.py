@@ -33,6 +33,7 @@ from deployer.model import (
     usual_text,
 )
 from deployer.project.load import PROJECT_FILE
+from deployer.schema.quoted import with_types
 from deployer.schema.rules import LITERAL_SECRET, OLDER_SPELLING, broken
 from deployer.schema.validate import violations
 from deployer.secrets.redact import literal_secrets
@@ -217,9 +218,12 @@ def _invalid_instant(document: Document, problems: Sequence[Problem]) -> list[Pr
 
 
 def with_texts(manifest: Manifest) -> dict[str, Any]:
-    """Return the data of a manifest, with unquoted scalars of string maps as their source text."""
+    """Return the data of a manifest as its kind wants it.
+
+    Unquoted scalars of string maps are their source text, and quoted expressions for numbers and booleans their value.
+    """
     document = manifest.document
-    value = dict(document.value)
+    value = dict(with_types(document, document.value, manifest.kind))
     spec = value.get("spec")
     if not isinstance(spec, dict):
         return value

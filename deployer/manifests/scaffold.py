@@ -1,4 +1,4 @@
-"""The files that start a project: deployer.yaml, values, a commented manifest per kind, a CI file.
+"""The files that start a project: deployer.yaml, values, a commented manifest per kind, a CI file, editor settings.
 
 Their text is in `starter/`. The comments about fields come from the kind's table, so that they stay current:
 only the values of `starter/examples.yaml` are maintained by hand.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import re
 import textwrap
 import unicodedata
@@ -31,11 +32,30 @@ from deployer.project.load import PROJECT_FILE, STATE_FOLDER
 from deployer.schema.manifest import manifest_schema
 from deployer.schema.parts import Schema
 from deployer.schema.project import project_schema
+from deployer.schema.stored import EDITOR_FILES, editor_files
 
 WIDTH = 110
 COMMENT_COLUMN = 44  # the column of comments after fields, if the fields are short enough
 MIN_COMMENT = 24  # the minimum width of a shortened comment
 GITIGNORE = ".gitignore"
+SCHEMAS = "schemas"
+# The settings of VS Code: the copy of the schemas that is in the repository works on every machine.
+VSCODE_SETTINGS = ".vscode/settings.json"
+VSCODE_EXTENSIONS = ".vscode/extensions.json"
+# Existing ones are kept, as a folder has them without being a project.
+KEPT = (GITIGNORE, VSCODE_SETTINGS, VSCODE_EXTENSIONS)
+_MANIFEST_SCHEMA, _PROJECT_SCHEMA = (f"{SCHEMAS}/{file}" for file in EDITOR_FILES.values())
+# What a project reads as manifests.
+_MANIFEST_GLOBS = (
+    "*.yaml",
+    "*.yml",
+    f"!{PROJECT_FILE}",
+    "!values/**",
+    "!**/.*",
+    "!**/.*/**",
+    "!**/_*",
+    "!**/_*/**",
+)
 VALUES_FILES = ("values/common.yaml", "values/local.yaml", "values/prod.yaml")
 CI_FILES: Mapping[str, Mapping[str, str]] = {
     "github": {".github/workflows/deployer.yml": "github.yaml"},
@@ -86,10 +106,38 @@ def files(name: str, kinds: Sequence[str], ci: str) -> dict[str, str]:
     used = set(re.findall(r"\{\{ (\w+) \}\}", "".join(manifests.values())))
     values = {file: _used_values(_starter(file), used) for file in VALUES_FILES}
     state = _STATE if CI_FILES[ci] else ""
-    project = {PROJECT_FILE: Template(_starter("deployer.yaml")).substitute(name=_inline(name), state=state)}
+    project = {
+        PROJECT_FILE: Template(_starter("deployer.yaml")).substitute(
+            modeline=_modeline(PROJECT_FILE, _PROJECT_SCHEMA), name=_inline(name), state=state
+        )
+    }
     pipeline = {file: _starter(template) for file, template in CI_FILES[ci].items()}
     ignored = {GITIGNORE: f"# State of deployer.\n{STATE_FOLDER}/\n"}
-    return {**project, **values, **manifests, **pipeline, **ignored}
+    return {**project, **values, **manifests, **pipeline, **ignored, **_for_editors()}
+
+
+def _for_editors() -> dict[str, str]:
+    """Return the schemas for editors and the settings of VS Code that name them."""
+    settings = {
+        "yaml.schemas": {f"./{_PROJECT_SCHEMA}": [PROJECT_FILE], f"./{_MANIFEST_SCHEMA}": [*_MANIFEST_GLOBS]}
+    }
+    extensions = {"recommendations": ["redhat.vscode-yaml"]}
+    return {
+        **{f"{SCHEMAS}/{file}": text for file, text in editor_files().items()},
+        VSCODE_SETTINGS: json.dumps(settings, indent=2) + "\n",
+        VSCODE_EXTENSIONS: json.dumps(extensions, indent=2) + "\n",
+    }
+
+
+def manifest_modeline(folder: Path, file: str) -> str:
+    """Return the line for the top of a new manifest in a project; empty if the project has no schema for editors."""
+    has_schema = (folder / _MANIFEST_SCHEMA).is_file()
+    return f"{_modeline(file, _MANIFEST_SCHEMA)}\n" if has_schema else ""
+
+
+def _modeline(file: str, schema: str) -> str:
+    """Return the comment by which an editor finds the schema of a file."""
+    return f"# yaml-language-server: $schema={posixpath.relpath(schema, posixpath.dirname(file) or '.')}"
 
 
 def project_name(folder: str) -> str:
@@ -99,12 +147,12 @@ def project_name(folder: str) -> str:
 
 
 def write(folder: Path, texts: Mapping[str, str]) -> list[str]:
-    """Write all files or none, and return those written: an existing .gitignore is kept.
+    """Write all files or none, and return those written: an existing .gitignore, and those of VS Code, are kept.
 
     Raises UsageError with all other existing files, DeployerError when one cannot be written.
     """
     missing = [file for file in texts if not os.path.lexists(folder / file)]
-    if taken := [str(folder / file) for file in texts if file not in (*missing, GITIGNORE)]:
+    if taken := [str(folder / file) for file in texts if file not in (*missing, *KEPT)]:
         raise UsageError(f"no files written; files already exist: {', '.join(taken)}")
     created: list[Path] = []
     path = folder
@@ -144,6 +192,7 @@ def _manifest(kind: Kind) -> tuple[str, str]:
     without_default = {name: field for name, field in unused.items() if name not in with_default}
     state = lifecycle["state"]
     text = Template(_starter("manifest.yaml")).substitute(
+        modeline=_modeline(example.file, _MANIFEST_SCHEMA),
         kind=kind.name,
         title=kind.title,
         call=_escaped(kind.create.call),

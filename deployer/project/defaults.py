@@ -160,7 +160,7 @@ class _Merged(NamedTuple):
             for mine, theirs in ((keys, under.keys), (values, under.values)):
                 if location := theirs.get(path):
                     mine[path] = location._replace(via=via)
-        return Tables(keys, values, over.names)
+        return Tables(keys, values, over.names, over.typed)
 
     def location(self, path: Path, *, of_key: bool) -> Location | None:
         if any(path[: len(prefix)] == prefix for prefix, _ in self.adopted):

@@ -13,7 +13,8 @@ from deployer.documents.budget import Budget
 from deployer.documents.files import read_mapping
 from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
 from deployer.kinds import KINDS
-from deployer.model import Document
+from deployer.model import Document, Location
+from deployer.project import regions
 from deployer.project.defaults import all_defaults, defaults, without_nulls
 from deployer.project.state import LOCAL, StateSettings, state_settings
 from deployer.project.target import EMULATED, UNLIMITED, Polling, Rate, Retry, Target, seconds
@@ -163,7 +164,16 @@ def _target(document: Document, name: str, removable: Mapping[str, tuple[Mapping
         defaults={kind: layer for kind, layer in layers.items() if layer},
         removable=removable,
         secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
+        region_at=_unknown_region(document, name, raw),
     )
+
+
+def _unknown_region(document: Document, name: str, raw: Mapping[str, Any]) -> Location | None:
+    """Return where a target has a region that is not known to have all services; None if there is none."""
+    region = raw.get("region", "")
+    if raw.get("emulator") or not region or all(region in known for known in regions.KNOWN.values()):
+        return None
+    return document.location(("targets", name, "region"))
 
 
 def _rate(raw: Mapping[str, Any]) -> Rate:

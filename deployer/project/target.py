@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployer.errors import UsageError
-from deployer.model import Document
-from deployer.project.regions import of_region
+from deployer.errors import Problem, UsageError
+from deployer.model import Document, Location
+from deployer.project.regions import KNOWN, of_region, unknown_region
 from deployer.secrets.store import SecretSource
 
 # First and longest pause between two requests for a state.
@@ -75,7 +75,7 @@ class Target:
 
     `variable` names the environment variable with the token, `ca_file` is relative to the project. `defaults`
     are those of the project and the target, by kind, and `removable` those of all targets; `secrets` are the
-    sources of the secrets.
+    sources of the secrets. `region_at` is the location of a region that is unknown for some service.
     """
 
     name: str
@@ -96,6 +96,17 @@ class Target:
     defaults: Mapping[str, Document] = field(default_factory=dict)
     removable: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
+    region_at: Location | None = None
+
+    def region_problem(self, services: Iterable[str]) -> Problem | None:
+        """Return a warning if the region is not known to have the services, or all services if none is given.
+
+        Services with an endpoint of their own do not matter.
+        """
+        if self.region_at is None:
+            return None
+        by_region = {*services} or {*KNOWN}
+        return unknown_region(self.region, by_region - {*self.endpoints}, self.region_at)
 
     def endpoint(self, service: str) -> str:
         """Return the base URL of a service; raises UsageError without endpoint and region."""

@@ -6,25 +6,30 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from deployer.escape import printable
 from deployer.model import RUNNING_PHASES, Action, Change, LiveJob, Phase, Plan, utc_time
 from deployer.planning.conditions import counts
+from deployer.report.table import Column, table
 
-HEADER = ("KIND", "NAME", "PLACE", "DESIRED", "LIVE", "SINCE (UTC)", "FOR", "ID", "MANIFEST")
+COLUMNS = (
+    Column("KIND"),
+    Column("NAME", least=14),
+    Column("PLACE", least=8, omit=2),
+    Column("DESIRED"),
+    Column("LIVE", least=10),
+    Column("SINCE (UTC)", is_redundant=True),
+    Column("FOR"),
+    Column("ID", least=8, omit=1),
+    Column("MANIFEST", least=12),
+)
+HEADER = tuple(column.title for column in COLUMNS)
 MAX_FIELDS = 3
 
 FORMAT_VERSION = "1.0"
 
 
-def text(changes: Sequence[Change], now: datetime | None) -> str:
-    """Return a line per job; `now` is the service's clock."""
-    table = [HEADER, *(_cells(change, now) for change in changes)]
-    clean = [[printable(cell) for cell in row] for row in table]
-    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in clean
-    )
+def text(changes: Sequence[Change], now: datetime | None, width: int | None = None) -> str:
+    """Return a line per job; `now` is the service's clock, and `width` that of the terminal."""
+    return "\n".join(table(COLUMNS, [_cells(change, now) for change in changes], width))
 
 
 def data(plan: Plan, now: datetime | None) -> dict[str, Any]:
@@ -38,16 +43,13 @@ def data(plan: Plan, now: datetime | None) -> dict[str, Any]:
 
 def _cells(change: Change, now: datetime | None) -> tuple[str, ...]:
     job, live = change.job, change.live
-    since = _time(live)
-    seconds = _seconds(live, now)
     return (
         job.kind,
         job.name,
         job.identity.place or "-",
         job.lifecycle.state,
         live.state if live else "-",
-        f"{since:%Y-%m-%d %H:%M:%S}" if since else "-",
-        duration(seconds) if seconds is not None else "-",
+        *times(live, now),
         live.id if live else "-",
         f"{_word(change)}{_names(_drift(change))}",
     )
@@ -55,7 +57,6 @@ def _cells(change: Change, now: datetime | None) -> tuple[str, ...]:
 
 def _row(change: Change, now: datetime | None) -> dict[str, Any]:
     job, live = change.job, change.live
-    since = _time(live)
     return {
         "kind": job.kind,
         "name": job.name,
@@ -65,9 +66,7 @@ def _row(change: Change, now: datetime | None) -> dict[str, Any]:
         "id": live.id if live else None,
         "state": live.state if live else None,
         "phase": live.phase if live else None,
-        "submitted": live.submitted if live else None,
-        "since": f"{since:%Y-%m-%dT%H:%M:%SZ}" if since else None,
-        "duration_seconds": _seconds(live, now),
+        **times_data(live, now),
         "manifest": _word(change),
         "drift": _drift(change),
         "next": change.action if change.action is not Action.UNCHANGED else None,
@@ -94,6 +93,25 @@ def _names(drift: Sequence[str] | None) -> str:
         return ""
     more = f" and {len(drift) - MAX_FIELDS} more" if len(drift) > MAX_FIELDS else ""
     return f": {', '.join(drift[:MAX_FIELDS])}{more}"
+
+
+def times(live: LiveJob | None, now: datetime | None) -> tuple[str, str]:
+    """Return since when and how long a live job runs, or ran; `now` is the service's clock."""
+    since, seconds = _time(live), _seconds(live, now)
+    return (
+        f"{since:%Y-%m-%d %H:%M:%S}" if since else "-",
+        duration(seconds) if seconds is not None else "-",
+    )
+
+
+def times_data(live: LiveJob | None, now: datetime | None) -> dict[str, Any]:
+    """Return the same as JSON data, with the time of submission in milliseconds."""
+    since = _time(live)
+    return {
+        "submitted": live.submitted if live else None,
+        "since": f"{since:%Y-%m-%dT%H:%M:%SZ}" if since else None,
+        "duration_seconds": _seconds(live, now),
+    }
 
 
 def _time(live: LiveJob | None) -> datetime | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TextIO
 
 import click
@@ -33,6 +34,39 @@ def err(text: str) -> None:
     _write(text, newline=True, stream=sys.stderr)
 
 
+def width() -> int | None:
+    """Return the columns of the terminal that results go to; None if they go elsewhere, and may be as wide."""
+    return _size()[0] if sys.stdout.isatty() else None
+
+
+def can_redraw() -> bool:
+    """Return whether results go to a terminal on which the cursor can be moved."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def redraw(lines: Sequence[str], *, is_first: bool) -> bool:
+    """Write `lines` in place of all that the terminal shows, as many as fit; return False if it is closed."""
+    most = max(1, _size()[1] - 1)
+    shown = [*lines[: most - 1], f"... {len(lines) - most + 1} more lines"] if len(lines) > most else lines
+    # Each line is overwritten and the rest cleared: clearing first would flicker.
+    text = "".join(f"{line}{_END_OF_LINE}\n" for line in shown)
+    text = f"{_CLEAR if is_first else ''}{_HOME}{text}{_REST}"
+    return _write(text, newline=False, stream=sys.stdout, controls=True)
+
+
+def _size() -> tuple[int, int]:
+    """Return the columns and lines of the terminal; the variables COLUMNS and LINES count first, as elsewhere."""
+    try:
+        found = tuple(os.get_terminal_size(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        found = (0, 0)
+    given = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
+    columns, lines = (int(size) if size.isdecimal() else 0 for size in given)
+    return columns or found[0] or 80, lines or found[1] or 24
+
+
+_HOME, _CLEAR, _END_OF_LINE, _REST = "\x1b[H", "\x1b[2J", "\x1b[K", "\x1b[J"
+
 _BAR = 20
 _shown = threading.Event()  # set while the last line of the terminal is a bar
 
@@ -53,10 +87,10 @@ def _wipe() -> None:
         click.echo("\r\x1b[K", file=sys.stderr, nl=False)
 
 
-def _write(text: str, *, newline: bool, stream: TextIO) -> bool:
+def _write(text: str, *, newline: bool, stream: TextIO, controls: bool = False) -> bool:
     try:
         _wipe()
-        click.echo(text, file=stream, nl=newline, color=_colour())
+        click.echo(text, file=stream, nl=newline, color=controls or _colour())
         return True
     except BrokenPipeError:
         _silence(stream)

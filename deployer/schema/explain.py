@@ -90,6 +90,31 @@ def explain(subject: str) -> str:
     return "\n".join(_field(kind, subject, _find(kind, path)))
 
 
+def subjects() -> Mapping[str, str]:
+    """Return what `explain` describes, except fields, each with a few words about it."""
+    return {
+        **{kind.name: kind.title for kind in KINDS.values()},
+        **{rule.id: rule.message for rule in rules()},
+        **{name: message for name, (message, _) in OF_THE_SCHEMA.items()},
+        **WAIVABLE,
+        **{code: diagnostic.title for code, diagnostic in diagnostics().items()},
+        **{rule.code: rule.message for rule in rules()},
+    }
+
+
+def fields(path: str) -> Mapping[str, str]:
+    """Return the fields of a kind (`FlinkJar`) or inside a field (`FlinkJar.resource_config`), with descriptions.
+
+    Raises UsageError for an unknown kind or field.
+    """
+    name, *inner = path.split(".")
+    if name not in KINDS:
+        raise UsageError(f"unknown kind '{name}'{similar(name, list(KINDS))}")
+    kind = KINDS[name]
+    rows = _find(kind, inner).fields if inner and inner != ["spec"] else (*kind.rows, kind.name_row)
+    return {row.name: row.description for row in rows}
+
+
 def _diagnostic(diagnostic: Diagnostic) -> Iterator[str]:
     yield f"{diagnostic.code}: {diagnostic.title}"
     yield from (f"  {line}" for line in textwrap.wrap(diagnostic.text, 98, break_on_hyphens=False))

@@ -17,8 +17,8 @@ from deployer.schema.parts import API_VERSION, Schema, fill, parts
 from deployer.schema.rules import MEMORY_UNIT, ONE_SPELLING, waivable
 
 
-def manifest_schema(kind: Kind) -> Schema:
-    """Return the schema of a whole manifest of `kind`."""
+def manifest_schema(kind: Kind, *, partial: bool = False) -> Schema:
+    """Return the schema of a whole manifest of `kind`; the spec of a `partial` one requires no field."""
     schema: Schema = fill(
         parts()["manifest"],
         apiVersion=API_VERSION,
@@ -31,7 +31,7 @@ def manifest_schema(kind: Kind) -> Schema:
         lifecycle=parts()["lifecycle"][kind.nature.value],
         waivable=waivable(kind.name),
     )
-    schema["properties"]["spec"] |= rows_schema(kind.rows)
+    schema["properties"]["spec"] |= rows_schema(kind.rows, partial=partial)
     return schema
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from deployer.model import Location
+from deployer.templates.pieces import split
 from deployer.templates.rendered import FilledText, Placeholder, placeholder_of
 
 # Unsigned numbers, of 32 bits on all usual systems: a text is far shorter.
@@ -35,12 +36,13 @@ class _Places(NamedTuple):
 
 
 class HoleText(FilledText):
-    """A text with filled holes, of the `pieces` of the author's. Locations are found when something asks for one.
+    """A text with filled holes. Locations are found when something asks for one.
 
-    `order` has the numbers of the pieces that are shown, in turn; None for all of them.
+    `written` is the author's text. `order` has the numbers of its pieces that are shown, in turn; None for all of them.
+    `unmoved` is a number of lines at its start that are shown where they are written.
     """
 
-    __slots__ = ("_file", "_order", "_pieces", "_places", "_via", "placeholders", "text")
+    __slots__ = ("_file", "_order", "_places", "_unmoved", "_via", "_written", "placeholders", "text")
 
     def __init__(
         self,
@@ -48,19 +50,21 @@ class HoleText(FilledText):
         placeholders: Sequence[Placeholder],
         file: str,
         via: tuple[str, ...],
-        pieces: Sequence[str],
+        written: str,
         order: Sequence[int] | None,
+        unmoved: int,
     ) -> None:
         self.text = text
         self.placeholders = placeholders
         self._file = file
         self._via = via
-        self._pieces = pieces
+        self._written = written
         self._order = order
+        self._unmoved = unmoved
         self._places: _Places | None = None
 
     def location(self, line: int, column: int) -> Location:
-        if self._is_in_first_piece(line, column):
+        if line < self._unmoved:
             return Location(self._file, line + 1, column + 1, self._via)
         places = self._places or self._found()
         if len(self.text) > SHORT:
@@ -90,21 +94,15 @@ class HoleText(FilledText):
         offset = self.text.index(placeholder_of(number))
         return self.location(self.text.count("\n", 0, offset), offset - self.text.rfind("\n", 0, offset) - 1)
 
-    def _is_in_first_piece(self, line: int, column: int) -> bool:
-        """Return whether no hole or statement is before a place: nothing there has moved."""
-        first = self._pieces[0]
-        if not first or (self._order is not None and (not self._order or self._order[0])):
-            return False
-        return line < first.count("\n") or (not line and not column)
-
     def _found(self) -> _Places:
+        split_pieces = split(self._written) or []
         begins = [0]
-        for piece in self._pieces:
+        for piece in split_pieces:
             begins.append(begins[-1] + len(piece))
         shown, pieces, written = array(_OFFSET), array(_OFFSET), array(_OFFSET)
         start = hole = 0
-        for number in range(len(self._pieces)) if self._order is None else self._order:
-            piece = self._pieces[number]
+        for number in range(len(split_pieces)) if self._order is None else self._order:
+            piece = split_pieces[number]
             length, removed = len(piece), 0
             if number % 2:
                 length, removed = len(placeholder_of(hole)), length - len(piece.lstrip())
@@ -114,7 +112,7 @@ class HoleText(FilledText):
                 pieces.append(number)
                 written.append(begins[number] + removed)
             start += length
-        return _Places(shown, pieces, written, _line_starts(self.text), _line_starts("".join(self._pieces)))
+        return _Places(shown, pieces, written, _line_starts(self.text), _line_starts("".join(split_pieces)))
 
 
 def _line_starts(text: str) -> array[int]:

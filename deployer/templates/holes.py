@@ -13,39 +13,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from sys import intern
 from typing import Any, NamedTuple
 
-from deployer.documents import reserved
 from deployer.templates.hole_text import HoleText
+from deployer.templates.pieces import split
 from deployer.templates.rendered import (
     MAX_TEXT,
     PLACEHOLDER_CLOSE,
     PLACEHOLDER_OPEN,
     Placeholder,
     placeholder_of,
-    with_newlines,
 )
 
 # The tags of a text with statements are one question; without, each expression is one.
 MAX_TAGS = 500
 MAX_EXPRESSIONS = 50_000
 
-# ASCII without braces (so that the first `}` ends the tag) and without `#`; in strings on one line, all but braces.
-# Jinja removes the spaces after `-}}`; and `+` has a meaning there that nobody uses.
-# Bounded, as each repetition of a group takes memory; and not possessive, which Python 3.11 gets wrong before 3.11.5.
-_STRING = (
-    r"""'(?:[^'\\{}\x00-\x1f]|\\[^{}\x00-\x1f]){0,1000}'|"(?:[^"\\{}\x00-\x1f]|\\[^{}\x00-\x1f]){0,1000}\""""
-)
-_CODE = rf"(?!\+)(?:[ \t\n!$&(-\[\]-z|~]|%(?!\}})|{_STRING}){{0,5000}}(?<!\+)"
-# A file name that starts with a dot is relative to the file.
-_NAME = r"""(?:'[^.'"][^'"]*'|"[^.'"][^'"]*")"""
-_STATEMENT = rf"(?:if|elif|else|endif|for|endfor|set)\b|(?:import|from)\s*{_NAME}\s*(?:as|import)\b"
-_TAG = re.compile(
-    rf"((?:\{{\{{{_CODE}\}}\}}|\{{%(?=-?\s*(?:{_STATEMENT})){_CODE}%\}}|\{{\#(?!\+)[^{{}}#]*(?<!\+)\#\}})"
-    r"(?:(?<=-[}%#]\})\s*+)?)|\{[{%#]"
-)
-_REMOVES_BEFORE = re.compile(r"\{[{%#]-")
 # What could depend on more than the values and the other tags.
 _DOUBTFUL = re.compile(r"\b(?:self|super|caller|varargs|kwargs|recursive|with\s+context)\b")
 _SHOWN = re.compile(f"([0-9]{{1,9}})(?:;|:{PLACEHOLDER_OPEN}([0-9]{{1,9}}){PLACEHOLDER_CLOSE})")
@@ -96,16 +79,18 @@ class Question:
 class Holes(NamedTuple):
     """A text with holes and its questions: one for each of its holes, or else one for all of its tags.
 
-    `pieces` are data and tags in turn; `unanswered` are the questions that may be open.
+    `written` is the author's text, `pieces` are its data and tags in turn; `unanswered` are the questions that may be
+    open.
     """
 
+    written: str
     pieces: Sequence[str]
     questions: Sequence[Question]
     unanswered: list[Question]
 
     @classmethod
-    def of(cls, pieces: Sequence[str], questions: Sequence[Question]) -> Holes:
-        return cls(pieces, questions, [question for question in questions if question.is_open])
+    def of(cls, written: str, pieces: Sequence[str], questions: Sequence[Question]) -> Holes:
+        return cls(written, pieces, questions, [question for question in questions if question.is_open])
 
     def are_open(self) -> bool:
         """Return whether a question is not answered yet."""
@@ -128,7 +113,9 @@ class Holes(NamedTuple):
             if shown is None:
                 return None
             pieces = shown
-        return HoleText("".join(pieces), placeholders, file, via, self.pieces, order)
+        return HoleText(
+            "".join(pieces), placeholders, file, via, self.written, order, _unmoved(self.pieces, order)
+        )
 
     @property
     def size(self) -> int:
@@ -154,7 +141,7 @@ class Questions:
 
     def of(self, text: str, each: Mapping[str, Any] | None) -> Holes | None:
         """Return the holes of a text; None if it must be rendered whole."""
-        pieces = _pieces(text)
+        pieces = split(text)
         if pieces is None:
             return None
         tags = pieces[1::2]
@@ -162,10 +149,10 @@ class Questions:
             if len(tags) > MAX_EXPRESSIONS:
                 return None
             known = {} if each else self._shared
-            return Holes.of(pieces, [known.get(tag) or self._expression(tag, each) for tag in tags])
+            return Holes.of(text, pieces, [known.get(tag) or self._expression(tag, each) for tag in tags])
         if len(tags) > MAX_TAGS:
             return None
-        return Holes.of(pieces, [self._question(_without_data(pieces), each, has_statements=True)])
+        return Holes.of(text, pieces, [self._question(_without_data(pieces), each, has_statements=True)])
 
     def _expression(self, tag: str, each: Mapping[str, Any] | None) -> Question:
         # Spaces, and `-` that removes them around the tag, are not part of it.
@@ -205,23 +192,9 @@ def groups(questions: Iterable[Question]) -> Iterator[list[Question]]:
         yield group
 
 
-def _pieces(text: str) -> list[str] | None:
-    """Return data and tags in turn; None without tags, or if it is not certain that Jinja sees the same ones."""
-    if (not text.isascii() and reserved.RESERVED.search(text)) or reserved.ESCAPED.search(text):
-        return None
-    text = with_newlines(text)
-    pieces: list[str] = _TAG.split(text)
-    if None in pieces or len(pieces) == 1:
-        return None
-    pieces[1::2] = map(intern, pieces[1::2])  # thousands of files have the same tags
-    if _REMOVES_BEFORE.search(text):
-        for number in range(1, len(pieces), 2):
-            if _REMOVES_BEFORE.match(pieces[number]):
-                data = pieces[number - 1].rstrip()
-                # The removed spaces are part of the tag.
-                pieces[number] = pieces[number - 1][len(data) :] + pieces[number]
-                pieces[number - 1] = data
-    return pieces
+def _unmoved(pieces: Sequence[str], order: Sequence[int] | None) -> int:
+    """Return the number of lines that end before the first tag: nothing in them has moved."""
+    return pieces[0].count("\n") if order is None or (order and not order[0]) else 0
 
 
 def _without_data(pieces: Sequence[str]) -> str:

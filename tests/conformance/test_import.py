@@ -111,7 +111,7 @@ def proxy(workspace: Workspace, jobs: int) -> Iterator[FaultProxy]:
 
 def test_all_jobs_of_the_sdk_in_one_round(workspace: Workspace, proxy: FaultProxy, jobs: int) -> None:
     assert jobs > 25
-    ran = workspace.run("import", "--all", "--update-project")
+    ran = workspace.run("import", "--all")
     assert (ran.code, f"{jobs} jobs imported." in ran.out) == (0, True), ran.err
     written = sorted((workspace.folder / "imported").glob("*.yaml"))
     assert len(written) == jobs

@@ -59,7 +59,8 @@ CALLS = {"validate": 1300, "plan": 2500}
 
 # The most requests of an apply for a job that it creates; and the entries of a page of a listing. A plan also looks
 # for Flink jobs whose manifests were removed.
-REQUESTS_A_CREATE = 1.1
+# A quarter of the mixed ones are streams: create, listing, tags and start.
+REQUESTS_A_CREATE = {"files": 1.1, "mixed": 1.9}
 PAGE = 100
 OTHER_LISTINGS = 1
 
@@ -77,6 +78,11 @@ IMPORTS: Mapping[str, Imports] = {
     "--help": Imports(8, frozenset({"click"})),
     "validate": Imports(80, frozenset({"click", "yaml", "jsonschema_rs"})),
     "plan": Imports(120, frozenset({"click", "yaml", "jsonschema_rs", "urllib3", "certifi"})),
+}
+# What completing may import: a verb as --help, a job's name no service and no checks of jobs.
+COMPLETED: Mapping[str, Imports] = {
+    "deployer pl": IMPORTS["--help"],
+    "deployer plan --select name=": Imports(90, frozenset({"click", "yaml", "jsonschema_rs"})),
 }
 # Modules that are there without being asked for: of the way in which deployer was installed, and of libyaml.
 UNASKED = ("editable", "distutils", "sitecustomize", "main", "virtualenv", "cython")
@@ -106,16 +112,17 @@ def test_other_shapes(tmp_path: Path, shape: str) -> None:
     assert exceeded(ran, {TEXTS: MOST_TEXTS[shape]}) == {}
 
 
-def test_apply(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", REQUESTS_A_CREATE)
+def test_apply(tmp_path: Path, shape: str) -> None:
     folder = tmp_path / "project"
-    write(SHAPES["files"], APPLIED, folder)
+    write(SHAPES[shape], APPLIED, folder)
     with Emulator(tmp_path / "emulator.db", token=TOKEN) as emulator:
         write_project(folder, emulator.url)
         emulator.faults.add({"path": "", "delay": 0})
         ran = _profiled(tmp_path, folder, "apply", "--yes", "--parallelism", "16")
         (requests,) = (rule["matched"] for rule in emulator.faults.shown())
     assert ran.out.endswith(f"Apply complete: {APPLIED} applied.\n")
-    too_many = requests > REQUESTS_A_CREATE * APPLIED + APPLIED // PAGE
+    too_many = requests > REQUESTS_A_CREATE[shape] * APPLIED + APPLIED // PAGE
     assert exceeded(ran) | ({"requests": requests} if too_many else {}) == {}
 
 
@@ -138,11 +145,26 @@ def test_each_count_is_of_something(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", IMPORTS)
 def test_imports(tmp_path: Path, verb: str) -> None:
     ran = _planned(tmp_path, 1) if verb == "plan" else _validated(tmp_path, 1, verb=verb)
+    assert_few(ran, IMPORTS[verb])
+
+
+@pytest.mark.parametrize("line", COMPLETED)
+def test_imports_for_a_completion(tmp_path: Path, line: str) -> None:
+    folder = tmp_path / "project"
+    write(SHAPES["files"], 1, folder)
+    environment = {"COMP_LINE": line, "COMP_WORD": "", "_DEPLOYER_COMPLETE": "bash_complete"}
+    ran = profiled(folder, tmp_path / "profile", environment=environment)
+    assert ran.out.startswith("plain,")
+    assert ran.renderer == {}
+    assert_few(ran, COMPLETED[line])
+
+
+def assert_few(ran: Profiled, most: Imports) -> None:
     own = {name for name in ran.modules if name.startswith("deployer")}
     others = {name.partition(".")[0].lstrip("_") for name in ran.modules - own}
     found = {name for name in others if not name.startswith(UNASKED)}
-    assert found - IMPORTS[verb].others == set()
-    assert len(own) <= IMPORTS[verb].own, sorted(own)
+    assert found - most.others == set()
+    assert len(own) <= most.own, sorted(own)
 
 
 def exceeded(ran: Profiled, others: Mapping[str, int] | None = None) -> dict[str, float]:

@@ -30,7 +30,7 @@ from testing.workspace import SPECS, TOKEN, Clock, Ran, Workspace, manifest
 FULL = bool(os.environ.get("DEPLOYER_FULL_MATRIX"))
 
 # How many calls an apply of it makes when all goes well, and which of those that write submit something.
-WRITES, READS = 16, 45
+WRITES, READS = 16, 44
 SUBMITS = {"mr": 11, "batch": 12, "replaced": 14, "session": 15}
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

@@ -361,8 +361,11 @@ def keys_of(data: Any) -> Iterator[str]:
     ("title", "command"),
     [
         ("Status", ["status", "--format", "json"]),
+        ("List", ["list", "--format", "json"]),
         ("History", ["history", "--format", "json"]),
         ("Findings", ["validate", "--format", "json"]),
+        ("Doctor", ["doctor", "--format", "json"]),
+        ("Contract", ["doctor", "--contract", "--format", "json"]),
     ],
 )
 def test_a_json_document_is_as_documented(title: str, command: list[str], workspace: Workspace) -> None:

@@ -645,3 +645,31 @@ def test_imported_jobs_are_marked_under_the_shared_lock(
     assert ("outcome", "done") in events(remote)
     assert "clicks" in second.run("history").out
     assert first.plan()["summary"]["unchanged"] == 1
+
+
+# --- doctor -------------------------------------------------------------------------------------------------
+
+
+def shared_state_check(workspace: Workspace) -> dict[str, Any]:
+    checks = workspace.run("doctor", "--format", "json").json["checks"]
+    [found] = [check for check in checks if check["name"] == "shared state"]
+    return dict(found)
+
+
+def test_doctor_reads_the_state_and_does_not_write_it(
+    first: Workspace, server: GitServer, remote: Remote
+) -> None:
+    assert first.apply().code == 0
+    before, pushed = remote.refs(), server.count(PUSH)
+    found = shared_state_check(first)
+    assert (found["status"], found["advice"]) == ("ok", "")
+    assert "can be read: 1 journal; writing is not tried" in found["message"]
+    assert (remote.refs(), server.count(PUSH)) == (before, pushed)
+
+
+def test_doctor_without_the_remote(first: Workspace, server: GitServer) -> None:
+    server.rule(LIST_FOR_FETCH, hangs_up(after=False))
+    found = shared_state_check(first)
+    assert found["status"] == "failed"
+    assert found["advice"] == "check the remote, the branch and the token of git"
+    assert BASIC not in str(found)

@@ -18,7 +18,7 @@ from deployer.kinds.kind import Kind
 from testing.faults import FaultProxy
 from testing.live import call, create, start
 from testing.slow import sampled
-from testing.workspace import SPECS, Clock, Ran, Workspace, manifest
+from testing.workspace import SPECS, Clock, Workspace, manifest
 
 from .test_round_trip import allowed, objects, texts
 
@@ -30,13 +30,6 @@ def shop(workspace: Workspace) -> Workspace:
     """A project without manifests, whose target names a cluster."""
     workspace.write_project(**CLUSTERS)
     return workspace
-
-
-def with_secrets(shop: Workspace, ran: Ran) -> None:
-    """Do what the command says: add the secrets to deployer.yaml."""
-    names = re.findall(r"^  ([A-Z_][A-Z0-9_]*): \{\}  #", ran.out, re.MULTILINE)
-    shop.project["secrets"] = {**shop.project.get("secrets", {}), **{name: {} for name in names}}
-    shop.write_project(**CLUSTERS)
 
 
 def files(shop: Workspace) -> dict[str, str]:
@@ -86,7 +79,6 @@ def test_one_job_of_each_kind(shop: Workspace, clock: Clock) -> None:
     written = files(shop)
     assert sorted(written) == sorted([*(f"{kind}-1.yaml" for kind in SPECS), "running.yaml"])
     assert [value for value in VALUES if f"{value}-secret" in f"{ran.out}{ran.err}{written}"] == []
-    with_secrets(shop, ran)
     assert shop.run("validate").code == 0
     nothing_planned(shop, 5)
 
@@ -130,7 +122,7 @@ def test_a_job_that_ended_or_expired_is_not_run_again(shop: Workspace, clock: Cl
     assert shop.plan()["changes"] == []
 
 
-def test_a_stream_that_was_stopped_meanwhile_is_planned_and_said(shop: Workspace, clock: Clock) -> None:
+def test_a_stream_that_was_stopped_meanwhile_is_not_started(shop: Workspace, clock: Clock) -> None:
     stream = create(shop.url, "FlinkJar", "clicks", SPECS["FlinkJar"])
     start(shop.url, stream)
     clock.forward(60)
@@ -138,9 +130,13 @@ def test_a_stream_that_was_stopped_meanwhile_is_planned_and_said(shop: Workspace
     body = {"job_ids": [int(stream)], "trigger_savepoint": True}
     call(shop.url, "POST", "/v1.0/pid/streaming/jobs/stop", body)
     clock.forward(60)
+    plan = shop.plan()
+    assert plan["changes"] == []
+    assert "not started because adopt is true and onMissing is keep" in str(plan["warnings"])
+    # Until the lines are removed that keep it as it is.
+    manifest = shop.folder / "imported" / "clicks.yaml"
+    manifest.write_text(manifest.read_text().replace("  onMissing: keep\n", ""))
     assert [change["action"] for change in shop.plan()["changes"]] == ["start"]
-    words = " ".join(files(shop)["clicks.yaml"].replace("#", "").split())
-    assert "It starts it again if somebody else stops it" in words
 
 
 def test_the_newest_run_is_the_manifest(shop: Workspace, clock: Clock) -> None:
@@ -340,10 +336,10 @@ def test_a_listing_that_fails_does_not_stop_the_others(shop: Workspace, proxy: F
     proxy.rule("GET", "job-executions", says(500, {"error_code": "MRS.0001", "error_msg": "no"}))
     ran = shop.run("import", "--all")
     assert (ran.code, [*files(shop)]) == (8, ["a.yaml"])
-    assert "cannot list the MrsJob jobs of cluster c-1" in ran.err
+    assert "MrsJob in reports: cannot be listed: GET " in ran.err
 
 
-def test_update_project_adds_the_secrets_and_keeps_the_rest(shop: Workspace) -> None:
+def test_secrets_are_added_to_the_project_which_keeps_the_rest(shop: Workspace) -> None:
     before = (shop.folder / "deployer.yaml").read_text() + "# the end\n"
     for number, expected in (
         (1, "secrets:\n  ONE_DB_PASSWORD: {}\n"),
@@ -354,7 +350,7 @@ def test_update_project_adds_the_secrets_and_keeps_the_rest(shop: Workspace) -> 
         name = ["one", "two"][number - 1]
         conf = {"db.password": f"hunter-{number}"}
         create(shop.url, "SparkBatch", name, {**SPECS["SparkBatch"], "conf": conf})
-        ran = shop.run("import", name, "--update-project")
+        ran = shop.run("import", name)
         assert (ran.code, "hunter" in f"{ran.out}{ran.err}") == (0, False), ran.err
         assert expected in (shop.folder / "deployer.yaml").read_text()
         assert (shop.folder / "deployer.yaml").read_text().startswith(before)
@@ -364,9 +360,13 @@ def test_update_project_adds_the_secrets_and_keeps_the_rest(shop: Workspace) -> 
 def test_secrets_that_cannot_be_added_stop_the_import(shop: Workspace) -> None:
     shop.write("deployer.yaml", (shop.folder / "deployer.yaml").read_text() + "secrets: {A: {}}\n")
     create(shop.url, "SparkBatch", "one", {**SPECS["SparkBatch"], "conf": {"db.password": "hunter2"}})
-    ran = shop.run("import", "one", "--update-project")
+    ran = shop.run("import", "one")
     assert (ran.code, files(shop)) == (1, {})
     assert "cannot add secrets to deployer.yaml: write 'secrets:' as a block" in ran.err
+    ran = shop.run("import", "one", "--no-update-project")
+    assert (ran.code, [*files(shop)]) == (0, ["one.yaml"])
+    assert "  ONE_DB_PASSWORD: {}  # SparkBatch one" in ran.out
+    assert "secrets: {A: {}}\n" in (shop.folder / "deployer.yaml").read_text()
 
 
 def test_a_project_that_would_become_invalid_is_left_as_it_is(shop: Workspace) -> None:
@@ -454,7 +454,7 @@ def test_a_credential_that_is_refused(shop: Workspace, monkeypatch: pytest.Monke
     monkeypatch.setenv("HW_AUTH_TOKEN", "another-token")
     ran = shop.run("import", "--all")
     assert (ran.code, files(shop)) == (1, {})
-    assert "cannot list the SparkBatch jobs: " in ran.err
+    assert "SparkBatch, SparkSession: cannot be listed: not sent" in ran.err
     assert "another-token" not in f"{ran.out}{ran.err}"
 
 
@@ -482,6 +482,5 @@ def test_any_live_job_plans_as_unchanged(
     clock.forward(10)
     ran = shop.run("import", "--all", "--kind", kind.name, "--out", f"imported/{clock.now:.0f}")
     assert ran.code == 0, ran.err
-    with_secrets(shop, ran)
     plan = shop.plan()
     assert (plan["changes"], plan["errors"]) == ([], [])

@@ -32,8 +32,12 @@ VERBS = (
     ["plan", "--format", "markdown"],
     ["status"],
     ["status", "--format", "json"],
+    ["list", "--all"],
+    ["list", "--all", "--format", "json"],
     ["logs"],
     ["wait", "--timeout", "0s"],
+    ["doctor"],
+    ["doctor", "--contract"],
 )
 
 

@@ -67,6 +67,7 @@ def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
     assert "7 jobs" in ran(sys.executable, script, "validate")
     assert "7 to create" in ran(sys.executable, script, "plan")
     assert "schemas are up to date" in ran(sys.executable, script, "schema", "check")
+    assert "complete -o nosort" in ran(sys.executable, script, "completion", "bash")
     ran(sys.executable, script, "init", str(tmp_path / "new"))
     assert "1 to create" in ran(sys.executable, script, "-C", str(tmp_path / "new"), "plan")
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,7 +15,10 @@ import pytest
 from deployer.emulator import Emulator
 from deployer.report.status import HEADER, duration
 from testing.faults import changed, listed, proxied, says
-from testing.workspace import SPECS, Clock, Workspace, manifest
+from testing.terminal import at_terminal
+from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
+
+HOME = "\x1b[H"
 
 
 def write(workspace: Workspace, kind: str, name: str = "alpha", **more: Any) -> None:
@@ -194,6 +202,64 @@ def test_a_listing_that_fails_is_an_error_and_the_others_are_shown(
         ran = workspace.run("status", "--format", "json")
     assert (ran.code, [row["name"] for row in json.loads(ran.out)["jobs"]]) == (1, ["report"])
     assert ran.err.startswith("error: SparkBatch alpha in q: ")
+
+
+def test_a_terminal_is_redrawn_until_an_interrupt(workspace: Workspace, emulator: Emulator) -> None:
+    for number in range(9):
+        write(workspace, "SparkBatch", f"job-{number}")
+    workspace.apply()
+    requests: list[int] = []
+
+    def interrupt(process: subprocess.Popen[bytes], text: str) -> None:
+        if text.count(HOME) >= 3 and not requests:
+            requests.append(proxy.count("GET", "/batches"))
+            process.send_signal(signal.SIGINT)
+
+    with proxied(workspace, emulator.url) as proxy:
+        shown = at_terminal(workspace.folder, "status", "--watch", columns=70, lines=8, seen=interrupt)
+    pictures = shown.removesuffix("\r\ninterrupted\r\n").split(HOME)[1:]
+    assert shown.startswith("\x1b[2J")
+    assert len(pictures) >= 3
+    for picture in pictures[:3]:
+        lines = [line.removesuffix("\x1b[K") for line in picture.split("\r\n")][:-1]
+        assert re.match(r"2024-07-03 09:46:40 UTC: tests -> test \(", lines[0])
+        assert lines[-1] == "... 7 more lines"
+        assert len(lines) == 7
+        assert all(len(line) <= 70 for line in lines)
+    # One reading for each picture, and the one that was under way.
+    assert 3 <= requests[0] <= len(pictures) + 1
+
+
+def test_what_is_watched_ends_when_nobody_reads_it(workspace: Workspace, emulator: Emulator) -> None:
+    write(workspace, "SparkBatch")
+    workspace.apply()
+    command = [sys.executable, "-m", "deployer", "status", "--watch", "--format", "json"]
+    environment = {**os.environ, "HW_AUTH_TOKEN": TOKEN}
+    with subprocess.Popen(
+        command, cwd=workspace.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        first = json.loads(process.stdout.readline())
+        assert first["jobs"][0]["state"] == "starting"
+        process.stdout.close()
+        end(workspace, emulator, "success")
+        assert process.wait(30) == 0
+
+
+def test_watching_ends_when_the_credential_is_refused(workspace: Workspace, emulator: Emulator) -> None:
+    write(workspace, "SparkBatch")
+    with proxied(workspace, emulator.url) as proxy:
+        proxy.rule("GET", "/batches", says(401, {"error_code": "APIGW.0301", "error_msg": "refused"}), nth=3)
+        ran = workspace.run("status", "--watch")
+    assert (ran.code, proxy.count("GET", "/batches")) == (1, 3)
+    assert ran.err.startswith("error: SparkBatch alpha in q: ")
+
+
+@pytest.mark.parametrize("value", ["0", "0s", "1.5", "often", "alpha.yaml"])
+def test_an_interval_is_a_time(workspace: Workspace, value: str) -> None:
+    ran = workspace.run("status", f"--watch={value}")
+    assert (ran.code, ran.out) == (3, "")
+    assert "expected seconds from 1, or a time such as 30s or 5m" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,25 @@ def test_no_host_that_only_the_repository_names_is_connected(
     assert (resolved, seen) == ([], [])
 
 
+@pytest.mark.parametrize("options", [[], ["--contract"]])
+@pytest.mark.parametrize("host", ATTACKS)
+def test_doctor_connects_no_such_host_either(
+    attacked: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    resolved: list[str],
+    seen: list[str],
+    host: str,
+    options: list[str],
+) -> None:
+    credentials(monkeypatch, {"HW_AUTH_TOKEN": "hunter2"})
+    attacked.write_project(**ATTACKS[host], caFile="ca.pem")
+    ran = attacked.run("doctor", *options)
+    assert ran.code == 3
+    assert f"credentials are not sent to {host}: " in ran.out + ran.err
+    assert "hunter2" not in ran.out + ran.err
+    assert (resolved, seen) == ([], [])
+
+
 def test_the_host_is_refused_before_a_credential_is_looked_for(
     attacked: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,9 +103,10 @@ class _Transcript:
         """Returns when the interrupt has had something said on stderr, by a signal handler or otherwise."""
         self._said.clear()
         interrupt()
-        for _ in range(_MOST_LOOKS):
-            if self._said.is_set() or select.select([self._read], [], [], _LOOK_SECONDS)[0]:
-                return
+        with suppress(OSError):  # the command has ended meanwhile, and its transcript with it
+            for _ in range(_MOST_LOOKS):
+                if self._said.is_set() or select.select([self._read], [], [], _LOOK_SECONDS)[0]:
+                    return
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -181,6 +182,7 @@ class _StandIns:
     def __call__(self, text: str) -> str:
         for found, stand_in in self.texts.items():
             text = text.replace(found, stand_in)
+        text = _VERSIONS.sub(r"\1\2 VERSION", _SKEW.sub("SKEW ", text))
         text = _RANDOM.sub(self._stand_in, text)
         return _SEVERAL.sub(_in_order, _REAL_TIME.sub("TIME", text))
 
@@ -205,6 +207,12 @@ _REAL_TIME = re.compile(
     r"\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d UTC|T\d\d:\d\d:\d\d\.\d{3}\+00:00| to \d{4}-\d\d-\d\d)"
     r"|\d+ s later"
 )
+
+# What `doctor` says about this machine, and about its clock beside that of the emulator.
+_VERSIONS = re.compile(
+    r"(ok +(?:deployer|Python|libyaml|packages)) +.*|^(deployer) \S+, Python [^ ,]+", re.MULTILINE
+)
+_SKEW = re.compile(r"\d+ s (?:ahead of|behind) (?=the service)")
 
 
 @contextmanager

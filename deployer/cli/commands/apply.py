@@ -14,6 +14,7 @@ from deployer.cli.examples import examples
 from deployer.cli.execute import execute
 from deployer.cli.options import (
     Options,
+    completed_by,
     confirm_option,
     hide_live_option,
     limit_option,
@@ -49,7 +50,11 @@ EXAMPLES = examples(
 @confirm_option
 @click.option("--expect", metavar="DIGEST", help="Fail (exit 6) unless the plan has this digest.")
 @click.option(
-    "--plan", "saved_file", metavar="FILE", help="Apply this saved plan; fail (exit 6) if it is stale."
+    "--plan",
+    "saved_file",
+    metavar="FILE",
+    help="Apply this saved plan; fail (exit 6) if it is stale.",
+    shell_complete=completed_by("files"),
 )
 @rerun_option
 @show_live_option

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from deployer.cli.examples import examples
+from deployer.cli.options import completed_by
 from deployer.errors import Exit
 from deployer.report.terminal import out
 from deployer.schema.explain import explain
@@ -17,7 +18,7 @@ EXAMPLES = examples(
 
 
 @click.command("explain", epilog=EXAMPLES)
-@click.argument("subject")
+@click.argument("subject", shell_complete=completed_by("subjects"))
 def command(subject: str) -> Exit:
     """Describe a kind, a field, a rule or an error code.
 

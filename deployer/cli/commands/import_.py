@@ -16,6 +16,7 @@ from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import (
     Options,
+    completed_by,
     confirm_option,
     lock_timeout_option,
     project_command,
@@ -33,7 +34,6 @@ from deployer.report.terminal import err, out
 if TYPE_CHECKING:
     from deployer.adoption.choose import Candidates
     from deployer.adoption.verify import Imported
-    from deployer.cloud.inventory import Inventory
 
 DEFAULT_FOLDER = "imported"
 
@@ -45,7 +45,14 @@ EXAMPLES = examples(
 
 
 @click.command("import", epilog=EXAMPLES)
-@click.option("--kind", "kinds", metavar="KIND", multiple=True, help="Only jobs of KIND (repeatable).")
+@click.option(
+    "--kind",
+    "kinds",
+    metavar="KIND",
+    multiple=True,
+    shell_complete=completed_by("kinds"),
+    help="Only jobs of KIND (repeatable).",
+)
 @click.option("--all", "everything", is_flag=True, help="Select all live jobs without a manifest.")
 @click.option("--id", "ids", metavar="ID", multiple=True, help="Select the live job with ID (repeatable).")
 @click.option(
@@ -60,6 +67,7 @@ EXAMPLES = examples(
     "given_folder",
     metavar="DIR",
     type=click.Path(path_type=Path),
+    shell_complete=completed_by("folders"),
     help=f"Folder of the project for the manifests (default: {DEFAULT_FOLDER}).",
 )
 @click.option(
@@ -68,7 +76,9 @@ EXAMPLES = examples(
     help="Write one file for each kind or queue, instead of one for each job.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the manifests; write nothing.")
-@click.option("--update-project", is_flag=True, help="Add the secrets to deployer.yaml.")
+@click.option(
+    "--no-update-project", is_flag=True, help="Print the secrets to add to deployer.yaml; do not add them."
+)
 @click.option(
     "--write-marks",
     is_flag=True,
@@ -77,7 +87,7 @@ EXAMPLES = examples(
 @yes_option
 @confirm_option
 @lock_timeout_option
-@partial(project_command, metavar="[NAME]...")
+@partial(project_command, metavar="[NAME]...", completion=None)
 def command(
     options: Options,
     *,
@@ -88,7 +98,7 @@ def command(
     given_folder: Path | None,
     group: str | None,
     dry_run: bool,
-    update_project: bool,
+    no_update_project: bool,
     write_marks: bool,
     yes: bool,
     confirm: str | None,
@@ -98,33 +108,38 @@ def command(
 
     Without a selection, the jobs are listed to choose from. A manifest is written only if it plans as unchanged, and
     with lifecycle settings under which apply does not run, stop or delete the job. Credentials become references to
-    secrets. No file is overwritten.
+    secrets, whose names are added to deployer.yaml. No other file is overwritten.
     """
     from deployer.adoption.choose import candidates
     from deployer.adoption.verify import Context, verified
-    from deployer.cloud.inventory import read_inventory
+    from deployer.cloud.inventory import listings_of, read_inventory
+    from deployer.planning.inventory import known_clusters, place_names
     from deployer.project.values import template_values
     from deployer.report import imported as report
+    from deployer.report.inventory import failures
 
-    names = options.paths
+    names, update_project = options.paths, not (no_update_project or dry_run)
     _require_known(kinds)
     if everything and (names or ids):
         raise UsageError("--all cannot be combined with NAME or --id")
     asks = not (everything or names or ids or kinds or options.select)
     if asks and not sys.stdin.isatty():
         raise UsageError("no jobs selected: give NAME, --id, --kind or --select, or --all")
-    if dry_run and (update_project or write_marks):
-        raise UsageError("--dry-run cannot be combined with --update-project or --write-marks")
+    if dry_run and write_marks:
+        raise UsageError("--dry-run cannot be combined with --write-marks")
     loaded = _loaded(options)
     approved = write_marks and _approved(loaded, yes=yes, confirm=confirm)
     where = _folder(loaded, given_folder)
-    wanted = [kind for kind in KINDS.values() if not kinds or kind.name in kinds]
-    places = _clusters(loaded, clusters)
-    if not places and any(kind.path_fields for kind in wanted):
-        _without_clusters(required=all(kind.path_fields for kind in wanted))
+    wanted = sorted({*kinds} or KINDS)
+    known = loaded.target.clusters
+    given = {known.get(name, name) for name in clusters}
+    read = known_clusters(loaded.jobs, {*known.values(), *given})
+    if not read and any(KINDS[kind].path_fields for kind in wanted):
+        _without_clusters(required=all(KINDS[kind].path_fields for kind in wanted))
     with session.connected(loaded) as client:
-        inventory = read_inventory(client, wanted, places)
-    _report_failures(inventory)
+        inventory = read_inventory(client, listings_of(wanted, read), lambda _: True)
+    for line in failures(inventory, place_names(known)):
+        err(text.error(line))
     managed = {*(job.identity for job in loaded.jobs), *loaded.disabled}
     found = candidates(inventory.jobs, managed)
     chosen = _chosen(found, inventory.jobs, names, ids, options.select)
@@ -196,25 +211,11 @@ def _folder(loaded: LoadedProject, folder: Path | None) -> str:
     return inner.as_posix()
 
 
-def _clusters(loaded: LoadedProject, given: Sequence[str]) -> list[str]:
-    """Return the ids of the clusters to read: of the target, of the command line and of manifests."""
-    known = loaded.target.clusters
-    managed = (job.identity.place for job in loaded.jobs if KINDS[job.kind].path_fields)
-    return list(dict.fromkeys([*known.values(), *(known.get(name, name) for name in given), *managed]))
-
-
 def _without_clusters(*, required: bool) -> None:
     words = f"no MRS cluster is known: name it in {PROJECT_FILE} (clusters), or with --cluster"
     if required:
         raise UsageError(words)
     session.note(f"MRS jobs are not read: {words}")
-
-
-def _report_failures(inventory: Inventory) -> None:
-    for what, error in inventory.failures.items():
-        err(text.error(f"cannot list the {what}: {error}"))
-    for identity, words in inventory.notes.items():
-        session.note(f"{identity}: {words}")
 
 
 def _chosen(
@@ -283,10 +284,15 @@ def _write(
 ) -> None:
     """Write the manifests, or print them. Raises UsageError if a file exists, and then writes none."""
     from deployer.adoption.files import grouped
-    from deployer.manifests.scaffold import write
+    from deployer.manifests.scaffold import manifest_modeline, write
     from deployer.report import imported as report
 
-    files = grouped([(made.live, made.text) for made in imported], folder, group)
+    files = {
+        file: (manifest_modeline(loaded.project.folder, file) + content, jobs)
+        for file, (content, jobs) in grouped(
+            [(made.live, made.text) for made in imported], folder, group
+        ).items()
+    }
     if dry_run:
         out("---\n".join(f"# {file}\n{content}" for file, (content, _) in files.items()), newline=False)
         return

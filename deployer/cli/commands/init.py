@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from deployer.cli.examples import examples
-from deployer.cli.options import change_folder
+from deployer.cli.options import change_folder, completed_by
 from deployer.errors import DeployerError, Exit
 from deployer.escape import printable
 from deployer.manifests import scaffold
@@ -34,6 +34,7 @@ EXAMPLES = examples(
     metavar="KIND",
     multiple=True,
     help="Kind of the example manifest (default: SparkBatch; repeatable).",
+    shell_complete=completed_by("kinds"),
 )
 @click.option("--name", metavar="NAME", help="Project name (default: the folder's name).")
 @click.option(
@@ -43,15 +44,28 @@ EXAMPLES = examples(
     show_default=True,
     help="CI system to write a pipeline file for.",
 )
-@click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR.")
-@click.argument("where", metavar="[DIR]", type=click.Path(path_type=Path), default=Path())
+@click.option(
+    "-C",
+    "folder",
+    metavar="DIR",
+    help="Run as if started in DIR.",
+    shell_complete=completed_by("folders"),
+)
+@click.argument(
+    "where",
+    metavar="[DIR]",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    shell_complete=completed_by("folders"),
+)
 @click.pass_context
 def command(
     ctx: click.Context, where: Path, kinds: tuple[str, ...], name: str | None, ci: str, folder: str | None
 ) -> Exit:
     """Create a project in DIR: deployer.yaml, values, a commented manifest of each KIND, and a CI pipeline.
 
-    It is ready to plan and apply on a built-in emulator. No file is overwritten.
+    Editors get JSON Schemas, and VS Code its settings. The project is ready to plan and apply on a built-in
+    emulator. No file is overwritten.
     """
     change_folder(ctx.obj["folder"])
     change_folder(folder)

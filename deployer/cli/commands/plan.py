@@ -13,6 +13,7 @@ from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import (
     Options,
+    completed_by,
     format_option,
     hide_live_option,
     live_values,
@@ -40,7 +41,13 @@ EXAMPLES = examples(
 @click.command("plan", epilog=EXAMPLES)
 @format_option(*FORMATS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes.")
-@click.option("--out", "out_file", metavar="FILE", help="Save the plan to FILE (for apply --plan).")
+@click.option(
+    "--out",
+    "out_file",
+    metavar="FILE",
+    help="Save the plan to FILE (for apply --plan).",
+    shell_complete=completed_by("files"),
+)
 @fail_on_option
 @rerun_option
 @show_live_option

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
@@ -10,32 +13,102 @@ from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import Options, format_option, project_command
-from deployer.errors import Exit
-from deployer.escape import json_text
-from deployer.report import status
-from deployer.report.terminal import out
+from deployer.clock import utc_text
+from deployer.errors import Exit, UsageError
+from deployer.escape import json_text, printable, without_commands
+from deployer.model import Live, Plan
+from deployer.project.target import seconds
+from deployer.report import status, text
+from deployer.report.screen import Reading, Screen
+from deployer.report.terminal import out, width
 
 EXAMPLES = examples(
     ("Show all jobs of the target prod", "deployer status -t prod"),
-    ("Print the Flink jobs as JSON", "deployer status --select kind=FlinkJar --format json"),
+    ("Watch the Flink jobs, read every 10 seconds", "deployer status --watch=10 --select kind=FlinkJar"),
     ("Fail if a last run has failed", "deployer status --fail-on failed"),
 )
+
+_TARGETS_INTERVAL = ""  # the value of --watch without a value
+
+
+def _interval(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
+    """Convert the value of --watch: a number of seconds, or a time such as 30s or 5m."""
+    if value in {None, _TARGETS_INTERVAL}:
+        return value
+    try:
+        interval = seconds(f"{value}s" if value.isdecimal() else value)
+    except ValueError:
+        interval = 0
+    if interval < 1:
+        raise click.BadParameter(
+            f"expected seconds from 1, or a time such as 30s or 5m, got '{value}' (PATH stands before --watch)",
+            ctx,
+            param,
+        )
+    return interval
 
 
 @click.command("status", epilog=EXAMPLES)
 @format_option("text", "json")
 @fail_on_option
+@click.option(
+    "--watch",
+    metavar="SECONDS",
+    is_flag=False,
+    flag_value=_TARGETS_INTERVAL,
+    default=None,
+    callback=_interval,
+    help="Read again after so many seconds, until Ctrl-C (default: polling.interval of the target).",
+)
 @project_command
-def command(options: Options, style: str, *, fail_on: Sequence[str]) -> Exit:
-    """Show the live state of each job, and whether it matches its manifest."""
+def command(options: Options, style: str, *, fail_on: Sequence[str], watch: float | str | None) -> Exit:
+    """Show the live state of each job, and whether it matches its manifest.
+
+    With --watch, a terminal is redrawn after each reading; other output gets a new table, or a JSON document on one
+    line, when something other than a duration has changed.
+    """
     named_conditions = conditions_of(fail_on)
+    if watch is not None and fail_on:
+        raise UsageError("--watch ends with Ctrl-C only and cannot be combined with --fail-on")
     loaded = session.load(options)
     session.require_valid(loaded)
+    if watch is not None:
+        interval = loaded.target.polling.interval if watch == _TARGETS_INTERVAL else float(watch)
+        return _watch(loaded, style, interval)
     with session.connected(loaded) as client:
         plan, live = session.plan(client, loaded, known=shared_state.known(loaded))
     if style == "json":
         out(json_text(status.data(plan, live.now)))
     else:
-        out(status.text(plan.changes, live.now))
+        out(status.text(plan.changes, live.now, width()))
     session.report_errors(plan)
     return exit_code(plan, named_conditions)
+
+
+def _watch(loaded: session.LoadedProject, style: str, interval: float) -> Exit:
+    """Show the status after each interval. Ends with Ctrl-C, a closed pipe or a refused credential."""
+    known = shared_state.known(loaded)
+    screen = Screen(can_be_redrawn=style == "text")
+    with session.connected(loaded) as client:
+        while True:
+            notes: list[str] = []
+            plan, live = session.plan(client, loaded, known=known, note=notes.append)
+            # Only the first reading waits for what was just submitted: a later one finds it in its turn.
+            known = replace(known, patience=0.0)
+            if not screen.show(_reading(plan, live, notes, style)):
+                return Exit.DONE
+            if client.is_refused:
+                return Exit.ERROR
+            time.sleep(interval)
+
+
+def _reading(plan: Plan, live: Live, notes: Sequence[str], style: str) -> Reading:
+    problems = (*map(text.error, session.errors_of(plan)), *map(text.note, notes))
+    # Without a time now, no job has a duration that grows; and each message has another request id.
+    steady = status.text(plan.changes, None), *(error.identity for error in plan.errors), len(notes)
+    if style == "json":
+        line, steady_line = (without_commands(json.dumps(status.data(plan, now))) for now in (live.now, None))
+        return Reading("", line, problems, (*steady, steady_line))
+    read = utc_text(live.now) if live.now else "time not known"
+    table = status.text(plan.changes, live.now, width())
+    return Reading(printable(f"{read}: {plan.scope or plan.target}"), table, problems, steady)

@@ -13,7 +13,7 @@ import pytest
 from deployer.cloud.auth import LOCAL
 from deployer.cloud.transport import Call, Transport
 from deployer.errors import NotSent, UsageError
-from deployer.project.regions import of_region
+from deployer.project.regions import KNOWN, of_region
 from deployer.project.target import Target
 from testing.client import Time
 from testing.workspace import ROOT, SPECS, Workspace, manifest
@@ -139,3 +139,6 @@ def test_the_endpoints_of_the_sdk() -> None:
             theirs[service, region.id] = list(region.endpoints)
     assert len(theirs) > 50
     assert ours == theirs
+    known = {(service, region) for service, regions in KNOWN.items() for region in regions}
+    assert known - {*theirs} == {("dli", "eu-de"), ("mrs", "eu-de")}
+    assert {*theirs} <= known

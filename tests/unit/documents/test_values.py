@@ -193,6 +193,16 @@ def test_what_placeholders_hold_is_read_quickly() -> None:
     assert document.names[("a",)] == ("n",)
 
 
+def test_a_quoted_expression_has_its_type_when_it_is_asked_for() -> None:
+    lines = ['a: "\ue0000\ue001"', "b: '\ue0001\ue001'", "c: \ue0000\ue001", 'd: "x\ue0000\ue001"']
+    text = "\n".join([*lines, "e: ['\ue0002\ue001', '1']\n"])
+    source = rendered(text, [3, "3", True])
+    assert assert_agree(source)
+    (document,) = parse(source)[0]
+    assert document.value == {"a": "3", "b": "3", "c": 3, "d": "x3", "e": ["true", "1"]}
+    assert document.typed == {("a",): 3, ("e", 0): True}
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -59,6 +59,50 @@ def batch(name: str, *needs: Any, queue: str = "q") -> dict[str, Any]:
 # --- the schema -------------------------------------------------------------------------------------------
 
 
+def test_a_quoted_expression_is_a_number_or_a_boolean_where_the_schema_wants_one(bare: Workspace) -> None:
+    spec = """\
+  numExecutors: "{{ half | int }}"
+  driverCores: '{{ half }}'
+  auto_recovery: "{{ flag }}"
+  spark_version: "{{ half }}"
+  args: ["{{ half }}", "{{ flag }}"]
+  conf: {a: "{{ half }}", b: '{{ flag }}'}
+"""
+    (job,) = jobs(bare, BATCH + spec + 'lifecycle: {protect: "{{ flag }}"}\n')
+    assert job.lifecycle.protect is True
+    found = {
+        name: job.spec[name] for name in ("numExecutors", "driverCores", "auto_recovery", "spark_version")
+    }
+    assert found == {"numExecutors": 2, "driverCores": 2.0, "auto_recovery": True, "spark_version": "2.0"}
+    assert (job.spec["args"], job.spec["conf"]) == (["2.0", "true"], {"a": "2.0", "b": "true"})
+    sizes = 'max_slot: "{{ half | int }}", jobmanager_resource_spec: {cpu: "{{ half }}"}'
+    nested = f"  resource_config_version: v2\n  resource_config: {{{sizes}}}\n"
+    (stream,) = jobs(bare, FLINK + nested)
+    assert stream.spec["resource_config"]["max_slot"] == 2
+    assert stream.spec["resource_config"]["jobmanager_resource_spec"]["cpu"] == 2.0
+    assert jobs(bare, BATCH + 'enabled: "{{ not flag }}"\n') == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ('numExecutors: "2"', "must be an integer, got '2'"),
+        ('numExecutors: "{{ 2 }}0"', "must be an integer, got '20'"),
+        ('numExecutors: " {{ 2 }}"', "must be an integer, got ' 2'"),
+        ("numExecutors: \"{{ '2' }}\"", "must be an integer, got '2'"),
+        ('numExecutors: "{{ true }}"', "must be an integer, got 'true'"),
+        ('numExecutors: "{{ 2.5 }}"', "must be an integer, got the number 2.5"),
+        ('numExecutors: "{{ -2 }}"', "must be at least"),
+        ('auto_recovery: "{{ 1 }}"', "must be true or false, got '1'"),
+        ("auto_recovery: \"{{ 'true' }}\"", "must be true or false, got 'true'"),
+    ],
+)
+def test_a_quoted_expression_of_another_type_is_an_error(bare: Workspace, field: str, found: str) -> None:
+    (problem,) = problems(bare, f"{BATCH}  {field}\n")
+    assert problem.startswith(f"7:{3 + len(field.partition(': ')[0]) + 2}: error: ")
+    assert found in problem
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -535,7 +535,8 @@ AFTER = "\n{% if false %}\nx\n{% endif %}\n---\n{% raw %}\n{% endraw %}\n"
 # `§` stands where the error is, `¶` in front of a line of which only the line is told.
 MISTAKES = [
     BATCH + "  §numExecutor: {{ 3 }}\n",
-    BATCH + '  numExecutors: §"{{ 3 }}"\n',
+    BATCH + "  numExecutors: §\"{{ '3' }}\"\n",
+    BATCH + '  numExecutors: §"{{ 3 }}0"\n',
     BATCH + "  numExecutors: §{{ 'x' }}\n",
     BATCH + "  numExecutors: §x{{ 3 }}\n",
     BATCH + "{% if true %}\n  numExecutors: §{{ 3.5 }}\n{% endif %}\n",
