@@ -9,6 +9,7 @@ import contextlib
 import gc
 import importlib
 import io
+import keyword
 import os
 import signal
 import sys
@@ -43,6 +44,7 @@ VERBS: Mapping[str, str] = {
     "explain": "describe a kind, a field, a rule or an error code",
     "schema": "generate, check or print the JSON Schemas",
     "init": "create a new project",
+    "import": "write manifests for live jobs",
     "doctor": "check project, credentials, network and permissions",
     "emulator": "run the local DLI and MRS emulator",
     "completion": "print the script for completion in a shell",
@@ -58,7 +60,9 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"deployer.cli.commands.{cmd_name}").command
+        # A module cannot have the name of a keyword, such as import.
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = importlib.import_module(f"deployer.cli.commands.{module}").command
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -159,12 +159,20 @@ lock_timeout_option = click.option(
 )
 
 
-def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the common options and PATHs as one `Options`, its first argument."""
+def project_command(
+    function: Callable[..., Any], *, metavar: str = "[PATH]...", completion: str | None = "files"
+) -> Callable[..., Any]:
+    """Give a verb the common options and PATHs as one `Options`, its first argument.
+
+    With another `metavar` its arguments are no paths; they are in `Options.paths` all the same, and `completion` is the
+    function of `cli.candidates` for them.
+    """
 
     @functools.wraps(function)
     @common_options
-    @click.argument("paths", metavar="[PATH]...", nargs=-1, shell_complete=completed_by("files"))
+    @click.argument(
+        "paths", metavar=metavar, nargs=-1, shell_complete=completed_by(completion) if completion else None
+    )
     @click.pass_context
     def command(ctx: click.Context, /, **given: Any) -> Any:
         merged = {name: (*ctx.obj[name], *given.pop(name)) for name in ("settings", "values", "select")}

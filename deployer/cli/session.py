@@ -112,10 +112,12 @@ def load(
     project: Project | None = None,
     *,
     with_manifests: bool = False,
+    may_be_empty: bool = False,
 ) -> LoadedProject:
     """Read and check the whole project; problems of manifests are collected, not raised.
 
-    `budget` is shared by the targets of a command that reads several, and `project` is the one that it has loaded.
+    A project without manifests is reported, unless it `may_be_empty`. `budget` is shared by the targets of a command
+    that reads several, and `project` is the one that it has loaded.
 
     Raises UsageError, and InvalidInput if deployer.yaml or a values file is invalid.
     """
@@ -132,7 +134,7 @@ def load(
     problems = tuple(sorted({*region, *read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
-    if not files:
+    if not files and not may_be_empty:
         note(f"no manifests found in {found.folder}")
     if checked.jobs and not selected and not _errors(problems):
         raise NothingSelected("PATH and --select match no jobs")

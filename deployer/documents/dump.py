@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from deployer.documents.reserved import RESERVED
 from deployer.documents.scalars import resolve
 from deployer.escape import without_commands
 
@@ -35,18 +36,37 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _dumped(value: Any, allow_unicode: bool, width: float) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=allow_unicode, sort_keys=False, width=width)
+class _BlockDumper(_Dumper):
+    """A dumper that writes a string of several lines as a literal block, and quotes references to secrets."""
+
+
+def _block_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    node = _text(dumper, value)
+    if node.style is None and "\n" in value:
+        node.style = "|"
+    elif node.style is None and RESERVED.search(value):
+        node.style = "'"
+    return node
+
+
+_BlockDumper.add_representer(str, _block_text)
+
+
+def _dumped(value: Any, allow_unicode: bool, width: float, dumper: type[_Dumper]) -> str:
+    text: str = yaml.dump(value, Dumper=dumper, allow_unicode=allow_unicode, sort_keys=False, width=width)
     return text
 
 
-def dump(value: Any, *, allow_unicode: bool = True) -> str:
+def dump(value: Any, *, allow_unicode: bool = True, as_blocks: bool = False, width: float = 80) -> str:
     """Return `value` in block style, mappings in their order.
 
-    Without `allow_unicode` non-ASCII characters are escaped. No line is a command to a CI runner.
+    Without `allow_unicode` non-ASCII characters are escaped. With `as_blocks` strings of several lines are literal
+    blocks, and those with references are in quotes. Lines are broken after `width` columns. No line is a command to a
+    CI runner.
     """
-    text = _dumped(value, allow_unicode, width=80)
+    dumper = _BlockDumper if as_blocks else _Dumper
+    text = _dumped(value, allow_unicode, width, dumper)
     if _OBEYED.search(text) or without_commands(text) != text:
         # A possible command is in double quotes, where it can be escaped, and on the line of its quote.
-        text = without_commands(_dumped(value, allow_unicode, width=math.inf))
+        text = without_commands(_dumped(value, allow_unicode, math.inf, dumper))
     return text[:-4] if text.endswith("\n...\n") else text  # the end of a document that is a scalar

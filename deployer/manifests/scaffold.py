@@ -129,6 +129,12 @@ def _for_editors() -> dict[str, str]:
     }
 
 
+def manifest_modeline(folder: Path, file: str) -> str:
+    """Return the line for the top of a new manifest in a project; empty if the project has no schema for editors."""
+    has_schema = (folder / _MANIFEST_SCHEMA).is_file()
+    return f"{_modeline(file, _MANIFEST_SCHEMA)}\n" if has_schema else ""
+
+
 def _modeline(file: str, schema: str) -> str:
     """Return the comment by which an editor finds the schema of a file."""
     return f"# yaml-language-server: $schema={posixpath.relpath(schema, posixpath.dirname(file) or '.')}"

@@ -354,7 +354,15 @@ def _definition_same(comparison: Comparison, live: LiveJob) -> Decision:  # noqa
 
 
 def _then_start(comparison: Comparison, live: LiveJob, first: Decision) -> Decision:
-    """Add a start to `first`: from the savepoint; without one only if no state is lost or the manifest allows it."""
+    """Add a start to `first`: from the savepoint; without one only if no state is lost or the manifest allows it.
+
+    An imported job is as its manifest says: that somebody has stopped it since is no reason to start it.
+    """
+    lifecycle = comparison.job.lifecycle
+    is_imported = lifecycle.adopt and lifecycle.on_missing is OnMissing.KEEP
+    if is_imported and not comparison.job.rerun_requested:
+        kept = "neither updated nor started" if Step.UPDATE in first.steps else "not started"
+        return _warn(first.cause, f"{kept} because adopt is true and onMissing is keep")
     updates = "update the definition, then " if Step.UPDATE in first.steps else ""
     start = replace(first, steps=(*first.steps, Step.START))
     match live.phase:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ COLUMNS = (
 )
 
 FORMAT_VERSION = "1.0"
+
+# The number of listings or jobs that are named with an error that they share.
+MAX_NAMES = 5
 
 # `project` stands before the name of another one, so that no name reads as one of these.
 _OWNERS: Mapping[Holder, str] = {
@@ -132,3 +136,17 @@ def _row(job: InventoryJob, inventory: Inventory, names: Mapping[str, str]) -> d
         "unmanaged": job.is_unmanaged,
         "orphan": job.is_orphan,
     }
+
+
+def failures(inventory: Inventory, names: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason why listings or tags could not be read, with the first of them."""
+    together: dict[str, list[str]] = defaultdict(list)
+    for listing, message in inventory.failures.items():
+        together[f"cannot be listed: {message}"].append(listing_name(listing, names))
+    for identity, message in inventory.untagged.items():
+        together[f"cannot read its tags, so its owner is not known: {message}"].append(str(identity))
+    lines = []
+    for message, failed in together.items():
+        more = f" and {len(failed) - MAX_NAMES} more" if len(failed) > MAX_NAMES else ""
+        lines.append(f"{', '.join(failed[:MAX_NAMES])}{more}: {message}")
+    return lines

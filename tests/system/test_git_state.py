@@ -33,6 +33,7 @@ from testing.git_server import (
     recorded_git,
     without_settings,
 )
+from testing.live import create
 from testing.workspace import SPECS, Ran, Workspace, manifest
 
 REF = "refs/deployer/tests/test"
@@ -621,6 +622,29 @@ def test_git_gets_no_credential_of_the_services(
     for environment in environments:
         assert not {"HW_AUTH_TOKEN", *hidden} & {*environment}
     assert any(environment.get("SSH_AUTH_SOCK") == "/run/agent" for environment in environments)
+
+
+# --- import -----------------------------------------------------------------------------------------------
+
+
+def test_imported_jobs_are_marked_under_the_shared_lock(
+    first: Workspace, second: Workspace, proxy: FaultProxy, remote: Remote
+) -> None:
+    job = create(proxy.upstream, "FlinkJar", "clicks", SPECS["FlinkJar"])
+    locked: list[Any] = []
+
+    def look(call: Call) -> Answer:
+        locked.append(lock(remote))
+        return call.forward()
+
+    proxy.rule("POST", f"{job}/tags/create", look)
+    ran = first.run("import", "clicks", "--write-marks", "--yes")
+    assert (ran.code, "marked FlinkJar clicks" in ran.out) == (0, True), ran.err
+    assert [held["command"] for held in locked] == ["deployer import -t test"]
+    assert lock(remote) is None
+    assert ("outcome", "done") in events(remote)
+    assert "clicks" in second.run("history").out
+    assert first.plan()["summary"]["unchanged"] == 1
 
 
 # --- doctor -------------------------------------------------------------------------------------------------

@@ -608,6 +608,17 @@ def test_an_unknown_kind(empty: Workspace, kind: str, hint: str) -> None:
     assert not (empty.folder / "new").exists()
 
 
+def test_a_project_for_jobs_that_exist(empty: Workspace) -> None:
+    ran = empty.run("init", "--kind", "none", "--name", "shop")
+    assert (ran.code, ran.err) == (0, "")
+    assert "  deployer import -t prod" in ran.out
+    assert not [*empty.folder.glob("spark/*")]
+    assert empty.run("validate").code == 0
+    assert empty.run("import", "--all").code == 0
+    ran = empty.run("init", "--kind", "none", "--kind", "MrsJob", "--name", "shop")
+    assert (ran.code, "unknown kind 'none'" in ran.err) == (3, True)
+
+
 def test_a_kind_twice_is_one(empty: Workspace) -> None:
     init(empty, kinds=["MrsJob", "MrsJob"])
     assert "Valid: 1 job " in empty.run("validate", "-t", "local").out

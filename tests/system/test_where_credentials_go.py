@@ -28,6 +28,7 @@ VERBS = [
     ["logs"],
     ["cancel", "--yes", "--all"],
     ["wait", "--timeout", "1s"],
+    ["import", "--all"],
 ]
 
 

@@ -24,6 +24,7 @@ EXAMPLES = examples(
         "Create one with two kinds of job and a GitLab CI pipeline",
         "deployer init shop --kind SparkBatch --kind MrsJob --ci gitlab",
     ),
+    ("Create one for jobs that exist, to import them", "deployer init --kind none"),
 )
 
 
@@ -33,7 +34,7 @@ EXAMPLES = examples(
     "kinds",
     metavar="KIND",
     multiple=True,
-    help="Kind of the example manifest (default: SparkBatch; repeatable).",
+    help="Kind of the example manifest, or none, to import jobs (default: SparkBatch; repeatable).",
     shell_complete=completed_by("kinds"),
 )
 @click.option("--name", metavar="NAME", help="Project name (default: the folder's name).")
@@ -70,7 +71,8 @@ def command(
     change_folder(ctx.obj["folder"])
     change_folder(folder)
     target_folder = Path(ctx.obj["folder"] or "", folder or "", where)
-    texts = scaffold.files(_name(where) if name is None else name, kinds or ("SparkBatch",), ci)
+    examples_of = () if kinds == ("none",) else kinds or ("SparkBatch",)
+    texts = scaffold.files(_name(where) if name is None else name, examples_of, ci)
     written = scaffold.write(where, texts)
     for file in texts:
         shown = printable(str(target_folder / file))
@@ -78,7 +80,7 @@ def command(
     for words in (*_warn_ci_location(where, ci), *_warn_other_manifests(where, texts)):
         err(text.note(words))
     folder_option = "" if target_folder == Path() else f" -C {printable(shlex.quote(str(target_folder)))}"
-    out(_NEXT.format(there=folder_option))
+    out((_NEXT if examples_of else _NEXT_IMPORT).format(there=folder_option))
     return Exit.DONE
 
 
@@ -87,6 +89,10 @@ The project is ready to run against a built-in emulator:
   deployer plan{there}
 Then configure the target prod in deployer.yaml and values/prod.yaml, set HW_AUTH_TOKEN, and run:
   deployer plan{there} -t prod"""
+
+_NEXT_IMPORT = """
+Configure the target prod in deployer.yaml, set HW_AUTH_TOKEN, and write manifests for its live jobs:
+  deployer import{there} -t prod"""
 
 
 def _name(folder: Path) -> str:

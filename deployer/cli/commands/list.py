@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -22,10 +22,7 @@ from deployer.report import text
 from deployer.report.terminal import err, out, width
 
 if TYPE_CHECKING:
-    from deployer.cloud.inventory import Inventory
     from deployer.planning.inventory import InventoryJob
-
-MAX_NAMES = 5
 
 EXAMPLES = examples(
     ("List the live jobs of the target prod", "deployer list -t prod"),
@@ -111,7 +108,10 @@ def command(
         out("No live jobs found.")
     if ended:
         session.note(f"{text.count(ended, 'ended run')} not shown (--all shows them)")
-    return _report_failures(inventory, places)
+    lines = report.failures(inventory, places)
+    for line in lines:
+        err(text.error(line))
+    return Exit.ERROR if lines else Exit.DONE
 
 
 def _selected(options: Options, kinds: Sequence[str], names: Sequence[str]) -> Callable[[LiveJob], bool]:
@@ -185,18 +185,3 @@ def _without_manifest(found: Iterable[InventoryJob], *, orphans: bool, unmanaged
             f"{text.count(unclear.total(), 'job')} ({counts}) may be among them: the owner or the name is not known"
         )
     return chosen
-
-
-def _report_failures(inventory: Inventory, places: Mapping[str, str]) -> Exit:
-    """Report the listings and the tags that could not be read, together if for the same reason."""
-    from deployer.report.inventory import listing_name
-
-    together: dict[str, list[str]] = defaultdict(list)
-    for listing, message in inventory.failures.items():
-        together[f"cannot be listed: {message}"].append(listing_name(listing, places))
-    for identity, message in inventory.untagged.items():
-        together[f"cannot read its tags, so its owner is not known: {message}"].append(str(identity))
-    for message, names in together.items():
-        more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-        err(text.error(f"{', '.join(names[:MAX_NAMES])}{more}: {message}"))
-    return Exit.ERROR if together else Exit.DONE

@@ -34,6 +34,10 @@ KEEP = {"on_change": OnChange.KEEP}
 MISSING = {"on_missing": OnMissing.KEEP}
 
 
+# As `deployer import` writes it.
+IMPORTED = MISSING | {"adopt": True}
+
+
 REVIVE = {"on_failure": OnFailure.RESUBMIT}
 
 
@@ -185,6 +189,12 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
     ("none-stopped", STOPPED, None, "", Action.CREATE, [CREATE], NONE, "as a draft, because the desired"),
     ("none-keep", MISSING, None, "", UNCHANGED, [], NONE, "onMissing is keep"),
     ("none-keep-rerun", MISSING | {"rerun": AFTER}, None, "", UNCHANGED, [], NONE, "use --rerun"),
+    ("imported-draft", IMPORTED, Phase.DRAFT, "", UNCHANGED, [], NONE, "not started because adopt is true"),
+    ("imported-stopped", IMPORTED, Phase.STOPPED, "", UNCHANGED, [], NONE, "not started because adopt is true"),
+    ("imported-differs", IMPORTED, Phase.STOPPED, OTHER, UNCHANGED, [], NONE, "neither updated nor started because"),
+    ("imported-failed", IMPORTED | REVIVE, Phase.FAILED, "", UNCHANGED, [], NONE, "because adopt is true"),
+    ("imported-rerun", IMPORTED | {"rerun": AFTER}, Phase.SUCCEEDED, "", UNCHANGED, [], NONE, "rerun is due"),
+    ("imported-running", IMPORTED, Phase.ACTIVE, "", UNCHANGED, [], NONE, "is active"),
     ("pending", {}, Phase.PENDING, "", UNCHANGED, [], NONE, "in transition"),
     ("differs-pending", {}, Phase.PENDING, OTHER, UNCHANGED, [], NONE, "differ, but the job is in transition"),
     ("unknown", {}, Phase.UNKNOWN, OTHER, UNCHANGED, [], NONE, "deployer does not handle"),
@@ -228,6 +238,7 @@ DEFINITION_ROWS: list[tuple[Any, ...]] = [
 
 # Rows that a person is asked to look at.
 LOOK = {"absent-pending", "none-keep-rerun", "differs-pending", "unknown", "failed", "failed-stopped"}
+LOOK |= {row[0] for row in DEFINITION_ROWS if row[0].startswith("imported") and row[0] != "imported-running"}
 
 
 def definitions(of: Job, phase: Any, differs: str) -> list[LiveJob]:
