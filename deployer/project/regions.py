@@ -49,6 +49,13 @@ def of_region(service: str, region: str) -> str:
     return f"https://{service}.{region}.{cloud}"
 
 
+def console_host(region: str) -> str:
+    """Return the host of the web console for a region; empty for a region of another cloud."""
+    if region in _CLOUDS or not any(region in regions for regions in KNOWN.values()):
+        return ""
+    return "console.huaweicloud.com" if region.startswith("cn-") else "console-intl.huaweicloud.com"
+
+
 def is_vendor_host(service: str, host: str) -> bool:
     """Return whether `host` is an endpoint of a service by its construction from service, region and domain."""
     if host == _GLOBAL_IAM:

@@ -17,6 +17,7 @@ from deployer.errors import ApiError, Exit
 from deployer.escape import log_lines, printable
 from deployer.kinds import KINDS
 from deployer.model import Change, LiveJob
+from deployer.project.console import console_url
 from deployer.report import text
 from deployer.report.terminal import err, out
 from deployer.secrets import redact
@@ -24,6 +25,7 @@ from deployer.secrets import redact
 if TYPE_CHECKING:
     from deployer.cloud.client import Client
     from deployer.cloud.log_tail import Log
+    from deployer.project.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def command(options: Options, *, lines: int, follow: bool) -> Exit:
     with session.connected(loaded) as client:
         plan, _ = session.plan(client, loaded, known=shared_state.known(loaded))
         session.report_errors(plan)
-        found = _runs_with_logs(client, plan.changes, named=len(loaded.selected) > 1)
+        found = _runs_with_logs(client, loaded.target, plan.changes, named=len(loaded.selected) > 1)
         printed = _LogPrinter()
         try:
             for run_log in found:
@@ -72,7 +74,9 @@ def command(options: Options, *, lines: int, follow: bool) -> Exit:
     return Exit.ERROR if plan.errors or printed.failed or not printed.lines else Exit.DONE
 
 
-def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -> list[_RunLog]:
+def _runs_with_logs(
+    client: Client, target: Target, changes: Sequence[Change], *, named: bool
+) -> list[_RunLog]:
     """Return the runs with logs; reports why the other jobs have none."""
     from deployer.cloud.log_tail import Log
 
@@ -83,7 +87,9 @@ def _runs_with_logs(client: Client, changes: Sequence[Change], *, named: bool) -
         if live is None:
             session.note(f"{job.identity}: not deployed; no logs available")
         elif not kind.operations.log:
-            session.note(f"{job.identity}: logs are not available for this kind of job")
+            url = console_url(target, kind.name, kind.service, live.id)
+            elsewhere = f"; see {url}" if url else ""
+            session.note(f"{job.identity}: logs are not available for this kind of job{elsewhere}")
         else:
             label = job.name if names[job.name] == 1 else str(job.identity)
             prefix = f"{printable(label)} | " if named else ""
