@@ -167,7 +167,7 @@ def _jobs(ctx: click.Context, before: str) -> Iterable[NamedJob]:
     from deployer.manifests.names import named_jobs
 
     found: list[NamedJob] = []
-    target = next(iter([*_given(ctx, "target")][::-1]), None)
+    target = next((name for names in [*_given(ctx, "targets")][::-1] for name in names[::-1]), None)
     settings = [setting for each in _given(ctx, "settings") for setting in each]
     folder = _project(ctx)
     named = [file for each in _given(ctx, "values") for file in each]

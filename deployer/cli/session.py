@@ -106,6 +106,22 @@ def project_folder(options: Options) -> Path:
     return find_project(start if start.is_dir() else start.parent)
 
 
+def paths_by_project(options: Options) -> dict[Path, tuple[str, ...]]:
+    """Return the PATHs in each project folder, in the order in which they are given. Raises UsageError."""
+    found: dict[Path, tuple[str, ...]] = {}
+    for path in options.paths:
+        folder = project_folder(replace(options, paths=(path,)))
+        found[folder] = (*found.get(folder, ()), path)
+    return found
+
+
+def are_several(options: Options) -> bool:
+    """Return whether the options name several targets, or PATHs of several projects: see `several`."""
+    if options.all_targets or len(options.targets) > 1:
+        return True
+    return len(options.paths) > 1 and len(paths_by_project(options)) > 1
+
+
 def load(
     options: Options,
     budget: Budget | None = None,
