@@ -40,6 +40,7 @@ class Options:
     folder: Path = Path()
     targets: tuple[str, ...] = ()
     all_targets: bool = False
+    changed_since: str | None = None
 
 
 def completed_by(
@@ -114,6 +115,14 @@ def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[...,
 # For verbs that only read, and can report on several targets one after the other: see `several`.
 all_targets_option = click.option(
     "--all-targets", is_flag=True, help="Report on every target in deployer.yaml; -t can also be repeated."
+)
+
+# For verbs that work on manifests: see `changed_since`.
+changed_since_option = click.option(
+    "--changed-since",
+    metavar="REV",
+    help="Select jobs whose rendered manifests differ from those in git at the merge base with REV.",
+    shell_complete=completed_by("revisions"),
 )
 
 # For verbs that plan.
@@ -201,6 +210,7 @@ def project_command(function: Callable[..., Any]) -> Callable[..., Any]:
             folder=Path(*folders),
             targets=targets,
             all_targets=all_targets,
+            changed_since=given.pop("changed_since", None),
             **merged,
         )
         return function(options, **given)

@@ -44,6 +44,7 @@ from deployer.secrets.store import Secrets
 
 if TYPE_CHECKING:
     from deployer.apply.history import History
+    from deployer.cli.changed_since import Comparison
     from deployer.clock import StopSignal
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
@@ -57,7 +58,7 @@ class LoadedProject:
 
     `manifests` are empty unless they were asked for: with their texts and places they take more memory than the jobs.
     `values` are the layers of template values; `target_is_named` is true if the target was set with -t.
-    `invocation` is for the commands that messages advise.
+    `invocation` is for the commands that messages advise. `comparison` is that of --changed-since.
     """
 
     project: Project
@@ -70,6 +71,7 @@ class LoadedProject:
     problems: tuple[Problem, ...]
     target_is_named: bool
     invocation: Invocation
+    comparison: Comparison | None = None
 
     @property
     def selected_jobs(self) -> tuple[Job, ...]:
@@ -128,6 +130,7 @@ def load(
     project: Project | None = None,
     *,
     with_manifests: bool = False,
+    report: Callable[[str], object] = note,
 ) -> LoadedProject:
     """Read and check the whole project; problems of manifests are collected, not raised.
 
@@ -149,9 +152,16 @@ def load(
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
     if not files:
-        note(f"no manifests found in {found.folder}")
+        report(f"no manifests found in {found.folder}")
     if checked.jobs and not selected and not _errors(problems):
         raise NothingSelected("PATH and --select match no jobs")
+    comparison = None
+    if options.changed_since is not None and not _errors(problems):
+        from deployer.cli.changed_since import compare
+
+        comparison = compare(options, found, target, checked.jobs)
+        comparison.report(checked.disabled)
+        selected &= comparison.selected
     return LoadedProject(
         project=found,
         target=target,
@@ -163,6 +173,7 @@ def load(
         problems=problems,
         target_is_named=options.target is not None,
         invocation=_invocation(options, found, target),
+        comparison=comparison,
     )
 
 
@@ -379,6 +390,7 @@ def plan(
         protected=target.protected,
         limits=limits or {},
         marks=project.records_ownership,
+        selection=str(loaded.comparison) if loaded.comparison else "",
     )
     new_plan = unlisted(new_plan, live, known.history)
     new_plan = explained(new_plan, unsettled(known.history, target.name), datetime.now(UTC))

@@ -15,6 +15,7 @@ from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import (
     Options,
     all_targets_option,
+    changed_since_option,
     completed_by,
     format_option,
     hide_live_option,
@@ -58,6 +59,7 @@ EXAMPLES = examples(
 @hide_live_option
 @click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs.")
 @all_targets_option
+@changed_since_option
 @project_command
 def command(
     options: Options,

@@ -11,7 +11,7 @@ import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, all_targets_option, project_command
+from deployer.cli.options import Options, all_targets_option, changed_since_option, project_command
 from deployer.documents.budget import Budget
 from deployer.documents.dump import dump
 from deployer.errors import Exit
@@ -35,6 +35,7 @@ EXAMPLES = examples(
 @click.command("render", epilog=EXAMPLES)
 @click.option("--origins", "show_origins", is_flag=True, help="Show the source of each value.")
 @all_targets_option
+@changed_since_option
 @project_command
 def command(options: Options, *, show_origins: bool) -> Exit:
     """Print the rendered manifests as YAML, each with its source location.

@@ -13,7 +13,13 @@ import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, all_targets_option, format_option, project_command
+from deployer.cli.options import (
+    Options,
+    all_targets_option,
+    changed_since_option,
+    format_option,
+    project_command,
+)
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, InvalidInput, Problem
 from deployer.escape import printable
@@ -47,6 +53,7 @@ EXAMPLES = examples(
 @click.command("validate", epilog=EXAMPLES)
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @all_targets_option
+@changed_since_option
 @format_option(*FORMATS)
 @click.option("-v", "--verbose", is_flag=True, help="Show the resources of each job's sc_type.")
 @project_command
@@ -132,6 +139,8 @@ def _checked(options: Options, budget: Budget | None = None, project: Project | 
         loaded = session.load(options, budget, project)
     except InvalidInput as error:
         return _TargetResult(error.problems)
+    if loaded.comparison:
+        return _TargetResult(tuple(loaded.comparison.findings(loaded.problems, loaded.jobs)), loaded)
     return _TargetResult(loaded.problems, loaded)
 
 
