@@ -88,11 +88,11 @@ def targets(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
 
 def revisions(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Return the branches and tags of the repository that the project lies in."""
+    """Return HEAD, and the branches and tags of the repository that the project lies in."""
     from deployer.apply.provenance import git_output
 
     kinds = {"refs/heads": "branch", "refs/remotes": "remote branch", "refs/tags": "tag"}
-    found: dict[str, str] = {}
+    found = {"HEAD": "what is not committed"}
     for refs, words in kinds.items():
         named = git_output(_project(ctx), "for-each-ref", "--format=%(refname:short)", refs)
         found |= dict.fromkeys(named.split(), words)

@@ -145,7 +145,7 @@ def test_files_and_folders_are_for_the_shell(shop: Path, line: str, answer: list
 
 
 def test_branches_and_tags(shop: Path) -> None:
-    assert plain(shop, "deployer plan --changed-since ") == []
+    assert plain(shop, "deployer plan --changed-since ") == ["HEAD"]
     author = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
     for arguments in (
         ("init", "-q", "-b", "main"),
@@ -155,7 +155,7 @@ def test_branches_and_tags(shop: Path) -> None:
         ("tag", "v1.0"),
     ):
         subprocess.run(["git", *arguments], cwd=shop, check=True, capture_output=True)
-    assert sorted(plain(shop, "deployer plan --changed-since ")) == ["feature/x", "main", "v1.0"]
+    assert sorted(plain(shop, "deployer plan --changed-since ")) == ["HEAD", "feature/x", "main", "v1.0"]
     assert plain(shop, "deployer plan --changed-since f") == ["feature/x"]
 
 

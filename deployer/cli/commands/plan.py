@@ -34,8 +34,10 @@ FORMATS = ("text", "json", "markdown")
 
 EXAMPLES = examples(
     ("Plan for the target prod", "deployer plan -t prod"),
-    ("Plan for every target, for a pull request", "deployer plan --all-targets --format markdown"),
-    ("Plan one folder with another value", "deployer plan spark --set executors=4"),
+    (
+        "Plan what a branch changes, for every target",
+        "deployer plan --all-targets --changed-since origin/main",
+    ),
     (
         "Save the plan for a later apply, and print it as Markdown for a pull request",
         "deployer plan -t prod --out plan.json --format markdown",
