@@ -492,7 +492,8 @@ class Limit:
 class Scope:
     """The place of a plan, for its heading. `endpoints` are the base URLs that override those of the region.
 
-    `marks`: deployed jobs get ownership tags, and those without are not changed.
+    `marks`: deployed jobs get ownership tags, and those without are not changed. `selection` says which jobs
+    --changed-since has selected.
     """
 
     project: str
@@ -504,6 +505,7 @@ class Scope:
     protected: bool = False
     limits: Mapping[str, Limit] = field(default_factory=dict)
     marks: bool = True
+    selection: str = ""
 
     def __str__(self) -> str:
         """Return `orders -> prod (cn-north-4, project 48cc, protected, limits: changes 50, delete 0)`"""
@@ -514,6 +516,7 @@ class Scope:
         )
         parts += [f"limits: {', '.join(limits)}"] if self.limits else []
         parts += [] if self.marks else ["no ownership tags"]
+        parts += [self.selection] if self.selection else []
         return f"{self.project} -> {self._with(parts)}"
 
     @property

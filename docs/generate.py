@@ -27,6 +27,7 @@ from typing import Any
 import click
 
 from deployer.cli import VERBS, cli, run
+from deployer.cli.several import WORST_FIRST
 from deployer.errors import Exit
 from deployer.kinds import KINDS
 from deployer.kinds.kind import TAGS, Kind, Nature
@@ -135,7 +136,9 @@ def cli_page() -> str:
         "|---|---|",
         *(f"| {code.value} | {cell(EXIT_CODES[code], code=True)} |" for code in Exit),
         "",
-        "If more than one applies, it is the first of 130, 7, 8, 1, 5.",
+        "If more than one applies, it is the first of 130, 7, 8, 1, 5. Of [several "
+        "targets](../planning.md#several-targets-or-projects) it is the first of "
+        f"{', '.join(str(code.value) for code in WORST_FIRST)}.",
     ]
     for name, command in commands():
         level = "###" if " " in name else "##"

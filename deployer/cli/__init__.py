@@ -131,7 +131,9 @@ def run(arguments: Sequence[str]) -> int:
         err("interrupted")
         return Exit.INTERRUPTED
     except InvalidInput as error:
-        _report(error)
+        from deployer.cli.source_lines import report_invalid
+
+        report_invalid(error)
         return error.exit_code
     except DeployerError as error:
         from deployer.report import text
@@ -164,15 +166,6 @@ def _in_our_words(error: click.ClickException) -> click.ClickException:
         return error
     hint = similar(word, getattr(error, "possibilities", None) or ())
     return click.UsageError(f"no such {unknown} '{word}'{hint}", error.ctx)
-
-
-def _report(error: InvalidInput) -> None:
-    from deployer.cli.source_lines import SourceLines
-    from deployer.report import findings
-
-    source_of = SourceLines(error.folder).at
-    for line in findings.text(findings.for_one_target(error.problems), source_of=source_of):
-        err(line)
 
 
 def main() -> None:

@@ -87,6 +87,18 @@ def targets(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     return _starting(incomplete, {name: _about(target) for name, target in targets_of(_project(ctx)).items()})
 
 
+def revisions(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Return HEAD, and the branches and tags of the repository that the project lies in."""
+    from deployer.apply.provenance import git_output
+
+    kinds = {"refs/heads": "branch", "refs/remotes": "remote branch", "refs/tags": "tag"}
+    found = {"HEAD": "what is not committed"}
+    for refs, words in kinds.items():
+        named = git_output(_project(ctx), "for-each-ref", "--format=%(refname:short)", refs)
+        found |= dict.fromkeys(named.split(), words)
+    return _starting(incomplete, found)
+
+
 def selectors(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Return what can follow the last comma: kind=KIND, name=NAME or label.KEY=VALUE of the jobs that match so far."""
     from deployer.kinds import KINDS
@@ -167,7 +179,7 @@ def _jobs(ctx: click.Context, before: str) -> Iterable[NamedJob]:
     from deployer.manifests.names import named_jobs
 
     found: list[NamedJob] = []
-    target = next(iter([*_given(ctx, "target")][::-1]), None)
+    target = next((name for names in [*_given(ctx, "targets")][::-1] for name in names[::-1]), None)
     settings = [setting for each in _given(ctx, "settings") for setting in each]
     folder = _project(ctx)
     named = [file for each in _given(ctx, "values") for file in each]

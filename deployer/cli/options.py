@@ -28,6 +28,7 @@ class Options:
     """The common options, from before and after the verb. `paths` are relative to the working folder.
 
     `started_in` is the working folder before -C changed it; empty if it was removed. `folder` is what -C named.
+    `target` is the only one, and None if there are several: `targets`, or with `all_targets` those of deployer.yaml.
     """
 
     target: str | None
@@ -37,6 +38,9 @@ class Options:
     paths: tuple[str, ...]
     started_in: str = ""
     folder: Path = Path()
+    targets: tuple[str, ...] = ()
+    all_targets: bool = False
+    changed_since: str | None = None
 
 
 def completed_by(
@@ -67,7 +71,9 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "-t",
                 "--target",
+                "targets",
                 metavar="TARGET",
+                multiple=True,
                 help="Target to use (see deployer.yaml).",
                 shell_complete=completed_by("targets"),
             ),
@@ -105,6 +111,19 @@ def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[...,
         help="Output format.",
     )
 
+
+# For verbs that only read, and can report on several targets one after the other: see `several`.
+all_targets_option = click.option(
+    "--all-targets", is_flag=True, help="Report on every target in deployer.yaml; -t can also be repeated."
+)
+
+# For verbs that work on manifests: see `changed_since`.
+changed_since_option = click.option(
+    "--changed-since",
+    metavar="REV",
+    help="Select jobs whose rendered manifests differ from those in git at the merge base with REV.",
+    shell_complete=completed_by("revisions"),
+)
 
 # For verbs that plan.
 rerun_option = click.option(
@@ -176,20 +195,47 @@ def project_command(
     @click.pass_context
     def command(ctx: click.Context, /, **given: Any) -> Any:
         merged = {name: (*ctx.obj[name], *given.pop(name)) for name in ("settings", "values", "select")}
-        target = given.pop("target") or ctx.obj["target"]
+        takes_several = "all_targets" in given
+        all_targets = given.pop("all_targets", False)
+        named = (tuple(filter(None, names)) for names in (given.pop("targets"), ctx.obj["targets"]))
+        targets = next(filter(None, named), ())
+        if all_targets and targets:
+            raise UsageError("--all-targets and -t cannot be combined")
+        if len({*targets}) > 1 and not takes_several:
+            raise UsageError(
+                f"{ctx.info_name} works on one target at a time, not on {', '.join(targets)}: run it once for each"
+            )
+        paths = given.pop("paths")
         folders = [folder for folder in (ctx.obj["folder"], given.pop("folder")) if folder is not None]
         for folder in folders:
             change_folder(folder)
+        if len(paths) > 1 and not takes_several:
+            _require_one_project(paths, ctx.info_name)
         options = Options(
-            target=target,
-            paths=given.pop("paths"),
+            target=targets[0] if len({*targets}) == 1 else None,
+            paths=paths,
             started_in=ctx.obj["started_in"],
             folder=Path(*folders),
+            targets=targets,
+            all_targets=all_targets,
+            changed_since=given.pop("changed_since", None),
             **merged,
         )
         return function(options, **given)
 
     return command
+
+
+def _require_one_project(paths: Sequence[str], verb: str | None) -> None:
+    """Raise UsageError if PATHs lie in several projects: those in the second would be left out silently."""
+    from deployer.project.load import find
+
+    folders = {
+        find(path if path.is_dir() else path.parent): None for path in map(Path, paths) if path.exists()
+    }
+    if len(folders) > 1:
+        named = ", ".join(os.path.relpath(folder) for folder in folders)
+        raise UsageError(f"{verb} works on one project at a time: PATHs lie in {named}")
 
 
 def live_values(*, show_live: bool, hide_live: bool) -> LiveValues:

@@ -1,7 +1,7 @@
 """The options that `apply --plan FILE` reads from the file, and those that must be repeated.
 
 The file is untrusted. Options that could add or change something (the target, --set, --values, --rerun) are
-only compared; those that narrow the selection (PATH, --select) are read from it.
+only compared; those that narrow the selection (PATH, --select, --changed-since) are read from it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def inputs(options: Options, loaded: session.LoadedProject, rerun: Sequence[str]
         paths=_paths(options.paths, loaded.project.folder),
         select=tuple(sorted({*options.select})),
         rerun=tuple(sorted({*rerun})),
+        changed_since=loaded.comparison.commit if loaded.comparison else "",
     )
 
 
@@ -64,6 +65,10 @@ def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.Lo
 
 def _narrowed(options: Options, saved: SavedPlan, folder: Path) -> Options:
     inside(options.paths, folder)
+    if options.changed_since is not None:
+        raise UsageError(
+            f"{saved.file}: the commit of --changed-since is read from the plan; omit the option"
+        )
     for what, given, planned in (
         ("PATH", _paths(options.paths, folder), saved.inputs.paths),
         ("--select", tuple(sorted({*options.select})), tuple(sorted({*saved.inputs.select}))),
@@ -82,7 +87,8 @@ def _narrowed(options: Options, saved: SavedPlan, folder: Path) -> Options:
             raise StalePlan(f"{words}; no changes were applied") from None
         if find_project(path if path.is_dir() else path.parent) != folder:
             raise UsageError(f"{saved.file}: '{_words([name])}' belongs to another project")
-    return replace(options, paths=tuple(map(str, paths)), select=saved.inputs.select)
+    paths_given, since = tuple(map(str, paths)), saved.inputs.changed_since or None
+    return replace(options, paths=paths_given, select=saved.inputs.select, changed_since=since)
 
 
 def _require_same_inputs(given: Inputs, saved: SavedPlan, loaded: session.LoadedProject) -> None:

@@ -44,6 +44,7 @@ from deployer.secrets.store import Secrets
 
 if TYPE_CHECKING:
     from deployer.apply.history import History
+    from deployer.cli.changed_since import Comparison
     from deployer.clock import StopSignal
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
@@ -57,7 +58,7 @@ class LoadedProject:
 
     `manifests` are empty unless they were asked for: with their texts and places they take more memory than the jobs.
     `values` are the layers of template values; `target_is_named` is true if the target was set with -t.
-    `invocation` is for the commands that messages advise.
+    `invocation` is for the commands that messages advise. `comparison` is that of --changed-since.
     """
 
     project: Project
@@ -70,6 +71,7 @@ class LoadedProject:
     problems: tuple[Problem, ...]
     target_is_named: bool
     invocation: Invocation
+    comparison: Comparison | None = None
 
     @property
     def selected_jobs(self) -> tuple[Job, ...]:
@@ -106,17 +108,33 @@ def project_folder(options: Options) -> Path:
     return find_project(start if start.is_dir() else start.parent)
 
 
+def paths_by_project(options: Options) -> dict[Path, tuple[str, ...]]:
+    """Return the PATHs in each project folder, in the order in which they are given. Raises UsageError."""
+    found: dict[Path, tuple[str, ...]] = {}
+    for path in options.paths:
+        folder = project_folder(replace(options, paths=(path,)))
+        found[folder] = (*found.get(folder, ()), path)
+    return found
+
+
+def are_several(options: Options) -> bool:
+    """Return whether the options name several targets, or PATHs of several projects: see `several`."""
+    if options.all_targets or len(options.targets) > 1:
+        return True
+    return len(options.paths) > 1 and len(paths_by_project(options)) > 1
+
+
 def load(
     options: Options,
     budget: Budget | None = None,
     project: Project | None = None,
     *,
     with_manifests: bool = False,
-    may_be_empty: bool = False,
+    report: Callable[[str], object] = note,
 ) -> LoadedProject:
     """Read and check the whole project; problems of manifests are collected, not raised.
 
-    A project without manifests is reported, unless it `may_be_empty`. `budget` is shared by the targets of a command
+    A project without manifests is reported with `report`. `budget` is shared by the targets of a command
     that reads several, and `project` is the one that it has loaded.
 
     Raises UsageError, and InvalidInput if deployer.yaml or a values file is invalid.
@@ -134,10 +152,17 @@ def load(
     problems = tuple(sorted({*region, *read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
-    if not files and not may_be_empty:
-        note(f"no manifests found in {found.folder}")
+    if not files:
+        report(f"no manifests found in {found.folder}")
     if checked.jobs and not selected and not _errors(problems):
         raise NothingSelected("PATH and --select match no jobs")
+    comparison = None
+    if options.changed_since is not None and not _errors(problems):
+        from deployer.cli.changed_since import compare
+
+        comparison = compare(options, found, target, checked.jobs)
+        comparison.report(checked.disabled)
+        selected &= comparison.selected
     return LoadedProject(
         project=found,
         target=target,
@@ -149,6 +174,7 @@ def load(
         problems=problems,
         target_is_named=options.target is not None,
         invocation=_invocation(options, found, target),
+        comparison=comparison,
     )
 
 
@@ -365,6 +391,7 @@ def plan(
         protected=target.protected,
         limits=limits or {},
         marks=project.records_ownership,
+        selection=str(loaded.comparison) if loaded.comparison else "",
     )
     new_plan = unlisted(new_plan, live, known.history)
     new_plan = explained(new_plan, unsettled(known.history, target.name), datetime.now(UTC))

@@ -5,12 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from deployer.documents.files import read_text
+from deployer.errors import InvalidInput
 from deployer.model import Location
+from deployer.report import findings
 from deployer.report.findings import SourceLine
+from deployer.report.terminal import err
 from deployer.secrets.excerpt import HIDDEN, sensitive_keys, shown_lines
 
 # Of all files together: the search for secrets is slow.
 MAX_CHARACTERS = 400_000
+
+
+def report_invalid(error: InvalidInput) -> None:
+    """Print all findings of an error, with their source lines."""
+    source_of = SourceLines(error.folder).at
+    for line in findings.text(findings.for_one_target(error.problems), source_of=source_of):
+        err(line)
 
 
 class SourceLines:

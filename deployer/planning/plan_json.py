@@ -43,6 +43,7 @@ def _scope(scope: Scope) -> dict[str, Any]:
             for name, limit in scope.limits.items()
         },
         "marks": scope.marks,
+        **({"selection": scope.selection} if scope.selection else {}),
     }
 
 

@@ -39,7 +39,8 @@ _MAJOR = FORMAT_VERSION.partition(".")[0]
 class Inputs:
     """The inputs of a plan besides the files: `settings` are the names given to --set.
 
-    Values files and paths are relative to the project's folder. No paths: all of the project.
+    Values files and paths are relative to the project's folder. No paths: all of the project. `changed_since` is
+    the id of the commit that --changed-since compares with.
     """
 
     project: str
@@ -49,6 +50,7 @@ class Inputs:
     paths: tuple[str, ...]
     select: tuple[str, ...]
     rerun: tuple[str, ...]
+    changed_since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,16 @@ def as_text(inputs: Inputs, plan: Plan) -> str:
     shown = as_data(plan)
     version = {"format_version": shown.pop("format_version"), "deployer": __version__}
     try:
-        return json.dumps({**version, "inputs": asdict(inputs), **shown}, indent=2, allow_nan=False) + "\n"
+        return json.dumps({**version, "inputs": _inputs(inputs), **shown}, indent=2, allow_nan=False) + "\n"
     except ValueError:
         raise DeployerError("plan not saved: a live job has a number that JSON cannot represent") from None
+
+
+def _inputs(inputs: Inputs) -> dict[str, Any]:
+    data = asdict(inputs)
+    if not inputs.changed_since:
+        del data["changed_since"]
+    return data
 
 
 def destination(file: str, folder: Path) -> Path:
@@ -147,6 +156,7 @@ def read(file: str) -> SavedPlan:
         paths=tuple(raw["paths"]),
         select=tuple(raw["select"]),
         rerun=tuple(raw["rerun"]),
+        changed_since=raw.get("changed_since", ""),
     )
     if inputs.target != value["target"]:
         raise BadPlanFile(f"{file} is not a saved plan: /target and /inputs/target differ")

@@ -113,6 +113,22 @@ def git_for(remote: Remote, environment: Mapping[str, str], hidden: Collection[s
         yield git
 
 
+def checkout_git(
+    checkout: Path, environment: Mapping[str, str], hidden: Collection[str] = ()
+) -> Callable[..., bytes]:
+    """Return a function that runs git in a checkout, only to read it: it raises GitFailed.
+
+    No replacement of an object counts, and a partial clone fetches nothing (with git 2.45 or newer).
+    """
+    given = {**_without_secrets(environment, hidden), **_configuration(environment)}
+    given |= {"GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0"}
+
+    def ask(*arguments: str, data: bytes = b"") -> bytes:
+        return _run(checkout, (*SAFE, *arguments), given, data, SECONDS)
+
+    return ask
+
+
 def find_remote(
     checkout: Path, name: str, environment: Mapping[str, str], hidden: Collection[str] = ()
 ) -> Remote:

@@ -96,6 +96,7 @@ def test_verbs_and_options(shop: Path) -> None:
         ("-t p", ["prod"]),
         ("plan --target=", ["local", "prod"]),
         ("plan --target prod -t l", ["local"]),
+        ("-t local plan -t prod -t local --select name=", ["clicks", "daily"]),
         ("plan --format ", ["text", "json", "markdown"]),
         ("plan --format=js", ["json"]),
         ("plan --fail-on ", ["changes", "drift", "failed", "orphans"]),
@@ -141,6 +142,21 @@ def test_values(shop: Path, line: str, values: list[str]) -> None:
 )
 def test_files_and_folders_are_for_the_shell(shop: Path, line: str, answer: list[str]) -> None:
     assert in_bash(shop, f"deployer {line}") == answer
+
+
+def test_branches_and_tags(shop: Path) -> None:
+    assert plain(shop, "deployer plan --changed-since ") == ["HEAD"]
+    author = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+    for arguments in (
+        ("init", "-q", "-b", "main"),
+        (*author, "commit", "-q", "--allow-empty", "-m", "first"),
+        ("branch", "feature/x"),
+        ("branch", "$(touch hostile)".replace(" ", "\u00a0")),
+        ("tag", "v1.0"),
+    ):
+        subprocess.run(["git", *arguments], cwd=shop, check=True, capture_output=True)
+    assert sorted(plain(shop, "deployer plan --changed-since ")) == ["HEAD", "feature/x", "main", "v1.0"]
+    assert plain(shop, "deployer plan --changed-since f") == ["feature/x"]
 
 
 def test_the_project_is_that_of_the_command(shop: Path, tmp_path: Path) -> None:

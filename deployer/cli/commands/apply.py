@@ -14,6 +14,7 @@ from deployer.cli.examples import examples
 from deployer.cli.execute import execute
 from deployer.cli.options import (
     Options,
+    changed_since_option,
     completed_by,
     confirm_option,
     hide_live_option,
@@ -56,6 +57,7 @@ EXAMPLES = examples(
     help="Apply this saved plan; fail (exit 6) if it is stale.",
     shell_complete=completed_by("files"),
 )
+@changed_since_option
 @rerun_option
 @show_live_option
 @hide_live_option

@@ -189,7 +189,7 @@ def _loaded(options: Options) -> LoadedProject:
         session.project_folder(whole)
     except UsageError as error:
         raise UsageError(f"{error}; to create a project: deployer init") from None
-    loaded = session.load(whole, with_manifests=True, may_be_empty=True)
+    loaded = session.load(whole, with_manifests=True, report=lambda _: None)
     session.require_valid(loaded)
     return loaded
 

@@ -6,13 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, completed_by, format_option, project_command, selector
+from deployer.cli.options import (
+    Options,
+    all_targets_option,
+    completed_by,
+    format_option,
+    project_command,
+    selector,
+)
+from deployer.documents.budget import Budget
 from deployer.errors import Exit, InvalidInput, UsageError, nearest
 from deployer.escape import json_text
 from deployer.kinds import KINDS
@@ -53,6 +62,7 @@ EXAMPLES = examples(
     shell_complete=completed_by("names"),
     help="List jobs with such a name only.",
 )
+@all_targets_option
 @format_option("text", "json")
 @project_command
 def command(
@@ -72,13 +82,42 @@ def command(
     manifests name. Flink jobs are listed in every state, runs of other kinds until they end. PATH only selects the
     project.
     """
+    is_selected = _selected(options, kinds, names)
+    one = partial(
+        _list,
+        is_selected=is_selected,
+        style=style,
+        with_ended=with_ended,
+        unmanaged=unmanaged,
+        orphans=orphans,
+        kinds=kinds,
+    )
+    if not session.are_several(options):
+        return one(options, out)
+    from deployer.cli import several
+
+    return several.run(options, "list", style, one)
+
+
+def _list(
+    options: Options,
+    show: Callable[[str], object],
+    budget: Budget | None = None,
+    *,
+    is_selected: Callable[[LiveJob], bool],
+    style: str,
+    with_ended: bool,
+    unmanaged: bool,
+    orphans: bool,
+    kinds: Sequence[str],
+) -> Exit:
+    """List the jobs of one target, and `show` the report."""
     from deployer.cloud.inventory import listings_of, read_inventory
     from deployer.planning.inventory import has_ended, known_clusters, place_names, with_manifests
     from deployer.planning.ownership import OwnershipRules
     from deployer.report import inventory as report
 
-    is_selected = _selected(options, kinds, names)
-    loaded = _load(options)
+    loaded = _load(options, budget)
     if orphans and not loaded.project.records_ownership:
         raise UsageError("--orphans: this project does not record ownership (marks: false in deployer.yaml)")
     if orphans or unmanaged:
@@ -101,11 +140,11 @@ def command(
     ended = len(found) - len(shown)
     shown = report.in_order(shown, places)
     if style == "json":
-        out(json_text(report.data(loaded.target.name, shown, ended, inventory, places)))
+        show(json_text(report.data(loaded.target.name, shown, ended, inventory, places)))
     elif shown:
-        out(report.text(shown, inventory, places, width()))
+        show(report.text(shown, inventory, places, width()))
     elif inventory.totals and not inventory.failures:
-        out("No live jobs found.")
+        show("No live jobs found.")
     if ended:
         session.note(f"{text.count(ended, 'ended run')} not shown (--all shows them)")
     lines = report.failures(inventory, places)
@@ -131,12 +170,12 @@ def _selected(options: Options, kinds: Sequence[str], names: Sequence[str]) -> C
     return test
 
 
-def _load(options: Options) -> session.LoadedProject:
+def _load(options: Options, budget: Budget | None) -> session.LoadedProject:
     """Read the whole project; one with invalid manifests has those that are valid. Raises InvalidInput."""
     project = load_project(session.project_folder(options))
     everything = replace(options, paths=(), select=())
     try:
-        return session.load(everything, project=project)
+        return session.load(everything, budget, project)
     except InvalidInput as error:
         return session.without_manifests(everything, project, error.problems)
 

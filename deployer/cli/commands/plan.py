@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import click
 
@@ -13,6 +14,8 @@ from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import (
     Options,
+    all_targets_option,
+    changed_since_option,
     completed_by,
     format_option,
     hide_live_option,
@@ -21,7 +24,8 @@ from deployer.cli.options import (
     rerun_option,
     show_live_option,
 )
-from deployer.errors import Exit
+from deployer.documents.budget import Budget
+from deployer.errors import Exit, UsageError
 from deployer.report import text
 from deployer.report.terminal import out
 
@@ -30,7 +34,10 @@ FORMATS = ("text", "json", "markdown")
 
 EXAMPLES = examples(
     ("Plan for the target prod", "deployer plan -t prod"),
-    ("Plan one folder with another value", "deployer plan spark --set executors=4"),
+    (
+        "Plan what a branch changes, for every target",
+        "deployer plan --all-targets --changed-since origin/main",
+    ),
     (
         "Save the plan for a later apply, and print it as Markdown for a pull request",
         "deployer plan -t prod --out plan.json --format markdown",
@@ -53,6 +60,8 @@ EXAMPLES = examples(
 @show_live_option
 @hide_live_option
 @click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs.")
+@all_targets_option
+@changed_since_option
 @project_command
 def command(
     options: Options,
@@ -66,10 +75,50 @@ def command(
     hide_live: bool,
     verbose: bool,
 ) -> Exit:
-    """Show the changes that apply would make, and the reason for each. Read-only."""
+    """Show the changes that apply would make, and the reason for each. Read-only.
+
+    With several targets, or PATHs of several projects, there is a report on each, and the exit code is the worst.
+    """
+    conditions_of(fail_on)
+    live_values(show_live=show_live, hide_live=hide_live)
+    one = partial(
+        _plan,
+        style=style,
+        detailed_exitcode=detailed_exitcode,
+        fail_on=fail_on,
+        out_file=out_file,
+        rerun=rerun,
+        show_live=show_live,
+        hide_live=hide_live,
+        verbose=verbose,
+    )
+    if not session.are_several(options):
+        return one(options, out)
+    if out_file is not None:
+        raise UsageError("--out saves the plan of one target: run plan once for each")
+    from deployer.cli import several
+
+    return several.run(options, "plan", style, one)
+
+
+def _plan(
+    options: Options,
+    show: Callable[[str], object],
+    budget: Budget | None = None,
+    *,
+    style: str,
+    detailed_exitcode: bool,
+    fail_on: Sequence[str],
+    out_file: str | None,
+    rerun: Sequence[str],
+    show_live: bool,
+    hide_live: bool,
+    verbose: bool,
+) -> Exit:
+    """Plan one target, and `show` the report."""
     shown = live_values(show_live=show_live, hide_live=hide_live)
     named_conditions = conditions_of(fail_on)
-    loaded = session.with_reruns(session.load(options), rerun)
+    loaded = session.with_reruns(session.load(options, budget), rerun)
     limits = limits_for(loaded.target, (), os.environ)
     session.require_valid(loaded, show_warnings=True)
     path = None
@@ -89,13 +138,13 @@ def command(
         case "json":
             from deployer.report import json
 
-            out(json.plan(plan))
+            show(json.plan(plan))
         case "markdown":
             from deployer.report import markdown
 
-            out(markdown.plan(plan))
+            show(markdown.plan(plan))
         case _:
-            out(text.plan(plan, verbose=verbose, hides_others=not hide_live))
+            show(text.plan(plan, verbose=verbose, hides_others=not hide_live))
     if path and out_file:
         from deployer.cli import saved_plan_options
         from deployer.planning.saved_plan import as_text, write

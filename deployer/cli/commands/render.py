@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, project_command
+from deployer.cli.options import Options, all_targets_option, changed_since_option, project_command
+from deployer.documents.budget import Budget
 from deployer.documents.dump import dump
 from deployer.errors import Exit
 from deployer.escape import is_visible, printable
@@ -32,24 +34,42 @@ EXAMPLES = examples(
 
 @click.command("render", epilog=EXAMPLES)
 @click.option("--origins", "show_origins", is_flag=True, help="Show the source of each value.")
+@all_targets_option
+@changed_since_option
 @project_command
 def command(options: Options, *, show_origins: bool) -> Exit:
     """Print the rendered manifests as YAML, each with its source location.
 
     Secrets and credentials are masked.
     """
-    loaded = session.load(options, with_manifests=True)
+    one = partial(_render, show_origins=show_origins)
+    if not session.are_several(options):
+        return one(options, out)
+    from deployer.cli import several
+
+    return several.run(options, "render", "yaml", one)
+
+
+def _render(
+    options: Options,
+    show: Callable[[str], object],
+    budget: Budget | None = None,
+    *,
+    show_origins: bool,
+) -> Exit:
+    """Render one target, and `show` each manifest."""
+    loaded = session.load(options, budget, with_manifests=True)
     session.require_valid(loaded)
     chosen = {(job.source, job.kind, job.name) for job in loaded.selected_jobs}
     values = origins(loaded.values)
     for manifest in loaded.manifests:
         value = _shown(manifest)
         if (manifest.source, manifest.kind, value["metadata"]["name"]) in chosen:
-            out(f"--- # {printable(str(manifest.source))}")
+            show(f"--- # {printable(str(manifest.source))}")
             if show_origins:
-                out("\n".join(_origins(manifest.document, value, values)))
+                show("\n".join(_origins(manifest.document, value, values)))
             else:
-                out(_yaml(value), newline=False)
+                show(_yaml(value).removesuffix("\n"))
     return Exit.DONE
 
 

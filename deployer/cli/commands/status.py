@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import click
 
 from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
-from deployer.cli.options import Options, format_option, project_command
+from deployer.cli.options import Options, all_targets_option, format_option, project_command
 from deployer.clock import utc_text
+from deployer.documents.budget import Budget
 from deployer.errors import Exit, UsageError
 from deployer.escape import json_text, printable, without_commands
-from deployer.model import Live, Plan
+from deployer.model import Condition, Live, Plan
 from deployer.project.target import seconds
 from deployer.report import status, text
 from deployer.report.screen import Reading, Screen
@@ -60,6 +62,7 @@ def _interval(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     callback=_interval,
     help="Read again after so many seconds, until Ctrl-C (default: polling.interval of the target).",
 )
+@all_targets_option
 @project_command
 def command(options: Options, style: str, *, fail_on: Sequence[str], watch: float | str | None) -> Exit:
     """Show the live state of each job, and whether it matches its manifest.
@@ -70,19 +73,40 @@ def command(options: Options, style: str, *, fail_on: Sequence[str], watch: floa
     named_conditions = conditions_of(fail_on)
     if watch is not None and fail_on:
         raise UsageError("--watch ends with Ctrl-C only and cannot be combined with --fail-on")
+    if session.are_several(options):
+        if watch is not None:
+            raise UsageError("--watch shows one target at a time")
+        from deployer.cli import several
+
+        one = partial(_status, style=style, fail_on=named_conditions)
+        return several.run(options, "status", style, one)
+    if watch is None:
+        return _status(options, out, style=style, fail_on=named_conditions)
     loaded = session.load(options)
     session.require_valid(loaded)
-    if watch is not None:
-        interval = loaded.target.polling.interval if watch == _TARGETS_INTERVAL else float(watch)
-        return _watch(loaded, style, interval)
+    interval = loaded.target.polling.interval if watch == _TARGETS_INTERVAL else float(watch)
+    return _watch(loaded, style, interval)
+
+
+def _status(
+    options: Options,
+    show: Callable[[str], object],
+    budget: Budget | None = None,
+    *,
+    style: str,
+    fail_on: frozenset[Condition],
+) -> Exit:
+    """Read one target, and `show` the report."""
+    loaded = session.load(options, budget)
+    session.require_valid(loaded)
     with session.connected(loaded) as client:
         plan, live = session.plan(client, loaded, known=shared_state.known(loaded))
     if style == "json":
-        out(json_text(status.data(plan, live.now)))
+        show(json_text(status.data(plan, live.now)))
     else:
-        out(status.text(plan.changes, live.now, width()))
+        show(status.text(plan.changes, live.now, width()))
     session.report_errors(plan)
-    return exit_code(plan, named_conditions)
+    return exit_code(plan, fail_on)
 
 
 def _watch(loaded: session.LoadedProject, style: str, interval: float) -> Exit:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, format_option, project_command
+from deployer.cli.options import (
+    Options,
+    all_targets_option,
+    changed_since_option,
+    format_option,
+    project_command,
+)
 from deployer.documents.budget import Budget
-from deployer.errors import Exit, InvalidInput, Problem, UsageError
+from deployer.errors import Exit, InvalidInput, Problem
 from deployer.escape import printable
 from deployer.project.load import Project
 from deployer.project.load import load as load_project
@@ -45,28 +52,46 @@ EXAMPLES = examples(
 
 @click.command("validate", epilog=EXAMPLES)
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
-@click.option("--all-targets", is_flag=True, help="Validate for every target in deployer.yaml.")
+@all_targets_option
+@changed_since_option
 @format_option(*FORMATS)
 @click.option("-v", "--verbose", is_flag=True, help="Show the resources of each job's sc_type.")
 @project_command
-def command(options: Options, style: str, *, strict: bool, all_targets: bool, verbose: bool) -> Exit:
+def command(options: Options, style: str, *, strict: bool, verbose: bool) -> Exit:
     """Validate all manifests offline: templates, YAML, schema, rules and lifecycle.
 
     The whole project is validated, whatever PATH selects.
     """
-    if all_targets and options.target:
-        raise UsageError("--all-targets and -t cannot be combined")
+    one = partial(_validate, style=style, strict=strict, verbose=verbose)
+    if len(session.paths_by_project(options)) <= 1:
+        return one(options, out)
+    from deployer.cli import several
+
+    return several.run(options, "validate", style, one, by_target=False)
+
+
+def _validate(
+    options: Options,
+    show: Callable[[str], object],
+    budget: Budget | None = None,
+    *,
+    style: str,
+    strict: bool,
+    verbose: bool,
+) -> Exit:
+    """Validate one project, for one target or several, and `show` the report."""
+    are_several = options.all_targets or len(options.targets) > 1
     folder = session.project_folder(options)
-    checked = _all_targets(folder, options) if all_targets else _one_target(options)
+    checked = _targets(folder, options, budget) if are_several else _one_target(options, budget)
     found = findings.for_targets({target: result.problems for target, result in checked.items()})
     errors, warnings = _counts((result.problem for result in found), strict=strict)
     if style == "json":
-        summary = _summaries(checked, strict=strict) if all_targets else _summary(checked)
-        out(findings.json(found, valid=not errors, errors=errors, warnings=warnings, **summary))
+        summary = _summaries(checked, strict=strict) if are_several else _summary(checked)
+        show(findings.json(found, valid=not errors, errors=errors, warnings=warnings, **summary))
     else:
         if style == "github":
             for line in findings.github(found, _in_repository(folder)):
-                out(line)
+                show(line)
         elif found:
             from deployer.cli.source_lines import SourceLines
 
@@ -75,31 +100,34 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
                 err(line)
         if verbose:
             for line in _sizes(checked):
-                out(line)
+                show(line)
         counted = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
         jobs = ", ".join(
             f"{count(result.jobs, 'job')} for target {printable(target)}"
             for target, result in checked.items()
         )
-        out(f"Invalid: {counted}." if errors else f"Valid: {jobs}; {counted}.")
+        show(f"Invalid: {counted}." if errors else f"Valid: {jobs}; {counted}.")
     return Exit.INVALID if errors else Exit.DONE
 
 
-def _one_target(options: Options) -> dict[str, _TargetResult]:
+def _one_target(options: Options, budget: Budget | None) -> dict[str, _TargetResult]:
     """Return the result for the selected target by its name; empty if that is unknown."""
-    checked = _checked(options)
+    checked = _checked(options, budget)
     name = checked.loaded.target.name if checked.loaded else options.target
     return {name or "": checked}
 
 
-def _all_targets(folder: Path, options: Options) -> dict[str, _TargetResult]:
-    """Return the result for each target by name."""
+def _targets(folder: Path, options: Options, budget: Budget | None) -> dict[str, _TargetResult]:
+    """Return the result for each target by name. Raises UsageError for an unknown one."""
     try:
         project = load_project(folder)
     except InvalidInput as error:
         return {"": _TargetResult(error.problems)}
-    budget, checked = Budget(), {}
-    for target in project.targets:
+    budget, checked = budget or Budget(), {}
+    names = (
+        project.targets if options.all_targets else [project.target(name).name for name in options.targets]
+    )
+    for target in dict.fromkeys(names):
         checked[target] = _checked(replace(options, target=target), budget, project)
         if budget.exceeded:
             break
@@ -111,6 +139,8 @@ def _checked(options: Options, budget: Budget | None = None, project: Project | 
         loaded = session.load(options, budget, project)
     except InvalidInput as error:
         return _TargetResult(error.problems)
+    if loaded.comparison:
+        return _TargetResult(tuple(loaded.comparison.findings(loaded.problems, loaded.jobs)), loaded)
     return _TargetResult(loaded.problems, loaded)
 
 
