@@ -99,6 +99,7 @@ class Code(StrEnum):
     LITERAL_SECRET = "W061"  # noqa: S105 - a code
     UNUSED_WAIVER = "W062"
     UNKNOWN_REGION = "W063"
+    UNUSED_EXCLUDE = "W064"
 
 
 @dataclass(frozen=True, order=True, slots=True)
