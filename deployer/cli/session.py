@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from deployer.emulator import Emulator
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import Table
+    from deployer.project.folders import Folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class LoadedProject:
     """A project as the options select it. `jobs` are all jobs in order, `selected` the selected ones.
 
     `manifests` are empty unless they were asked for: with their texts and places they take more memory than the jobs.
-    `values` are the layers of template values; `target_is_named` is true if the target was set with -t.
+    `values` are the layers of template values, and `folders` those with values or defaults of their own;
+    `target_is_named` is true if the target was set with -t.
     `invocation` is for the commands that messages advise.
     """
 
@@ -70,6 +72,7 @@ class LoadedProject:
     problems: tuple[Problem, ...]
     target_is_named: bool
     invocation: Invocation
+    folders: Folders | None = None
 
     @property
     def selected_jobs(self) -> tuple[Job, ...]:
@@ -127,7 +130,12 @@ def load(
     layers = value_layers(found, target, values_files, options.settings, budget)
     in_folder = project_files(found, values_files)
     files = in_folder.manifests
-    read = read_manifests(found, target, files, template_values(found, target, layers), budget)
+    folders = None
+    if in_folder.of_folders:
+        from deployer.project.folders import read_folders  # on use: most projects have none
+
+        folders = read_folders(found, target, in_folder.of_folders, layers, budget)
+    read = read_manifests(found, target, files, template_values(found, target, layers), budget, folders)
     checked = check(read.manifests, target.clusters)
     services = {KINDS[job.kind].service for job in checked.jobs}
     region = [problem] if (problem := target.region_problem(services)) else []
@@ -149,6 +157,7 @@ def load(
         problems=problems,
         target_is_named=options.target is not None,
         invocation=_invocation(options, found, target),
+        folders=folders,
     )
 
 

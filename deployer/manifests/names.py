@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deployer.documents.budget import Budget
 from deployer.documents.files import read_text
 from deployer.documents.folder import Folder
 from deployer.documents.parse import PlainText, parse
@@ -19,7 +20,7 @@ from deployer.errors import DeployerError, Problem
 from deployer.kinds import KINDS
 from deployer.manifests.read import read
 from deployer.model import Location
-from deployer.project.load import PROJECT_FILE, Project, load, manifest_files
+from deployer.project.load import PROJECT_FILE, Project, load, project_files
 from deployer.project.values import template_values, value_layers
 from deployer.templates.sandbox import TEMPLATE
 
@@ -65,7 +66,8 @@ def named_jobs(
     Of an invalid project, those of the first kind. `values` are files, relative to the project.
     """
     project = Project(folder, "", "", (), {}, excludes=_excludes(folder))
-    files = manifest_files(project, values)[:MAX_FILES]
+    in_folder = project_files(project, values)
+    files = in_folder.manifests[:MAX_FILES]
     templates = []
     with Folder(folder) as opened:
         for file in files:
@@ -84,7 +86,7 @@ def named_jobs(
                 if job := _job(_value(file, head)):
                     yield job
     if 0 < len(templates) <= MAX_RENDERED:
-        yield from _rendered(folder, target, templates, values, settings)
+        yield from _rendered(folder, target, templates, in_folder.of_folders, values, settings)
 
 
 def _excludes(folder: Path) -> Excludes | None:
@@ -102,13 +104,24 @@ def _excludes(folder: Path) -> Excludes | None:
 
 
 def _rendered(
-    folder: Path, target: str | None, files: Sequence[str], values: Sequence[str], settings: Sequence[str]
+    folder: Path,
+    target: str | None,
+    files: Sequence[str],
+    of_folders: Sequence[str],
+    values: Sequence[str],
+    settings: Sequence[str],
 ) -> Iterator[NamedJob]:
     try:
         project = load(folder)
         selected = project.target(target)
         layers = value_layers(project, selected, values, settings)
-        manifests = read(project, selected, files, template_values(project, selected, layers)).manifests
+        budget, folders = Budget(), None
+        if of_folders:
+            from deployer.project.folders import read_folders
+
+            folders = read_folders(project, selected, of_folders, layers, budget)
+        seen = template_values(project, selected, layers)
+        manifests = read(project, selected, files, seen, budget, folders).manifests
     except DeployerError:
         return
     for manifest in manifests:

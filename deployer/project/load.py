@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.model import Document, Location
 from deployer.project import regions
-from deployer.project.defaults import all_defaults, defaults, without_nulls
+from deployer.project.defaults import all_defaults, default_layers, stacked, without_nulls
 from deployer.project.state import LOCAL, StateSettings, state_settings
 from deployer.project.target import EMULATED, UNLIMITED, Polling, Rate, Retry, Target, seconds
 from deployer.schema.validate import violations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "deployer.yaml"
 STATE_FOLDER = ".deployer"
+# Values and defaults for the manifests of a folder, for all targets or for the one that is named.
+FOLDER_FILE = re.compile(r"_(values|defaults)(?:\.(.+))?\.ya?ml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,8 @@ def _target(document: Document, name: str, removable: Mapping[str, tuple[Mapping
     raw = document.value["targets"][name] or {}
     auth = raw.get("auth", {})
     secrets = {**document.value.get("secrets", {}), **raw.get("secrets", {})}
-    layers = {kind.name: defaults(document, name, kind) for kind in KINDS.values()}
+    layers = {kind.name: default_layers(document, name, kind) for kind in KINDS.values()}
+    defaults = {kind.name: stacked(layers[kind.name], kind) for kind in KINDS.values()}
     return Target(
         name=name,
         emulator=raw.get("emulator", False),
@@ -174,7 +178,8 @@ def _target(document: Document, name: str, removable: Mapping[str, tuple[Mapping
         clusters=raw.get("clusters", {}),
         limits=raw.get("limits", {}),
         protected=raw.get("protected", False),
-        defaults={kind: layer for kind, layer in layers.items() if layer},
+        defaults={kind: default for kind, default in defaults.items() if default},
+        default_layers=layers,
         removable=removable,
         secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
         region_at=_unknown_region(document, name, raw),
@@ -217,9 +222,13 @@ def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:
 
 @dataclass(frozen=True, slots=True)
 class ProjectFiles:
-    """The files of a project by their use, relative to its folder and sorted; and warnings about `exclude`."""
+    """The files of a project by their use, relative to its folder and sorted; and warnings about `exclude`.
+
+    `of_folders` have values and defaults for the folders that they are in.
+    """
 
     manifests: list[str]
+    of_folders: list[str]
     problems: list[Problem]
 
 
@@ -233,11 +242,16 @@ def project_files(project: Project, values_files: Sequence[str]) -> ProjectFiles
     named = {*project.values_files, *values_files, PROJECT_FILE}
     named = {os.path.relpath(project.folder / file, project.folder) for file in named}
     excludes = project.excludes
-    manifests = sorted(file for file in _yaml_files(project.folder, excludes) if file not in named)
-    return ProjectFiles(manifests, excludes.unused() if excludes else [])
+    manifests: list[str] = []
+    of_folders: list[str] = []
+    for within, name in _yaml_files(project.folder, excludes):
+        if (file := within + name) not in named:
+            (of_folders if name.startswith("_") else manifests).append(file)
+    return ProjectFiles(sorted(manifests), sorted(of_folders), excludes.unused() if excludes else [])
 
 
-def _yaml_files(folder: Path, excludes: Excludes | None) -> Iterator[str]:
+def _yaml_files(folder: Path, excludes: Excludes | None) -> Iterator[tuple[str, str]]:
+    """Yield the folder, with a separator at its end, and the name of each file that is read."""
     for parent, folders, files in os.walk(folder):
         here = Path(parent)
         within = "" if here == folder else f"{here.relative_to(folder)}{os.sep}"
@@ -251,10 +265,11 @@ def _yaml_files(folder: Path, excludes: Excludes | None) -> Iterator[str]:
         for name in files:
             if (
                 name.endswith((".yaml", ".yml"))
-                and not name.startswith((".", "_"))
+                and not name.startswith(".")
+                and (not name.startswith("_") or FOLDER_FILE.fullmatch(name))
                 and not (excludes and excludes.excluded(_posix(within + name), is_folder=False))
             ):
-                yield within + name
+                yield within, name
 
 
 def _posix(path: str) -> str:
