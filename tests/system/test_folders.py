@@ -396,3 +396,24 @@ def test_each_target_is_validated_with_its_own_files(two: Workspace) -> None:
         "test": True,
         "prod": False,
     }
+
+
+def test_a_changed_file_of_a_folder_is_planned_for_its_manifests(workspace: Workspace) -> None:
+    workspace.write("team/_values.yaml", "seen: a.B\n")
+    workspace.write(
+        "team/_defaults.yaml", "SparkBatch: {spec: {conf: {a: 1}}, lifecycle: {onChange: replace}}\n"
+    )
+    workspace.write("team/a.yaml", HEAD + SHOWN)
+    workspace.write("b.yaml", HEAD + SHOWN.replace("name: j", "name: b").replace("{{ seen }}", "c.D"))
+    assert workspace.run("apply", "--yes").code == 0
+    assert workspace.plan()["changes"] == []
+    workspace.write("team/_values.yaml", "seen: e.F\n")
+    workspace.write(
+        "team/_defaults.yaml", "SparkBatch: {spec: {conf: {a: 2}}, lifecycle: {onChange: replace}}\n"
+    )
+    [change] = workspace.plan()["changes"]
+    assert (change["name"], change["action"]) == ("j", "replace")
+    assert {field["path"]: field["desired"] for field in change["fields"]} == {
+        "/className": "e.F",
+        "/conf/a": "2",
+    }

@@ -91,12 +91,12 @@ def test_the_nearest_wins(
         )
 
     project = load(root)
-    target = project.target("x")
-    layers = value_layers(project, target, ["given.yaml"], ())
-    base = template_values(project, target, layers)
+    selected = project.selected("x")
+    layers = value_layers(project, selected, ["given.yaml"], ())
+    base = template_values(project, selected, layers)
     files = project_files(project, ["given.yaml"]).of_folders
     assert len(files) == len(values) + len(confs)
-    folders = read_folders(project, target, files, layers, Budget())
+    folders = read_folders(project, selected, files, layers, Budget())
 
     for folder in FOLDERS:
         stack = [
@@ -111,7 +111,7 @@ def test_the_nearest_wins(
             expected = merged(expected, layer)
         found = folders.of(str(PurePath(folder, "m.yaml")))
         overlay = folders.overlays[found.overlay - 1] if found and found.overlay else {}
-        seen = {key: value for key, value in {**base, **overlay}.items() if key not in ("project", "target")}
+        seen = {key: value for key, value in {**base, **overlay}.items() if key not in ("project", "selected")}
         assert {key: exact(sorted_keys(value)) for key, value in seen.items()} == {
             key: exact(sorted_keys(value)) for key, value in expected.items()
         }
@@ -124,12 +124,12 @@ def test_the_nearest_wins(
             *(confs.get((other, "x"), {}) for other in above(folder)),
         ):
             conf = {key: value for key, value in {**conf, **layer}.items() if value is not None}
-        default = (found or target).defaults["SparkBatch"]
+        default = (found or selected).defaults["SparkBatch"]
         assert default.value["spec"]["conf"] == conf
-        # A null may remove what any target has there.
+        # A null may remove what any selected has there.
         everywhere = [value for (other, _), value in confs.items() if other in above(folder)]
         keys = {key for value in (common_conf, own_conf, *everywhere) for key in value}
-        removable = (found or target).removable["SparkBatch"]
+        removable = (found or selected).removable["SparkBatch"]
         assert {key for layer in removable for key in layer["spec"]["conf"]} == keys
     shutil.rmtree(root)
 
