@@ -91,7 +91,7 @@ def test_the_nearest_wins(
         )
 
     project = load(root)
-    selected = project.selected("x")
+    selected = project.target("x")
     layers = value_layers(project, selected, ["given.yaml"], ())
     base = template_values(project, selected, layers)
     files = project_files(project, ["given.yaml"]).of_folders
@@ -111,7 +111,7 @@ def test_the_nearest_wins(
             expected = merged(expected, layer)
         found = folders.of(str(PurePath(folder, "m.yaml")))
         overlay = folders.overlays[found.overlay - 1] if found and found.overlay else {}
-        seen = {key: value for key, value in {**base, **overlay}.items() if key not in ("project", "selected")}
+        seen = {key: value for key, value in {**base, **overlay}.items() if key not in ("project", "target")}
         assert {key: exact(sorted_keys(value)) for key, value in seen.items()} == {
             key: exact(sorted_keys(value)) for key, value in expected.items()
         }
@@ -126,7 +126,7 @@ def test_the_nearest_wins(
             conf = {key: value for key, value in {**conf, **layer}.items() if value is not None}
         default = (found or selected).defaults["SparkBatch"]
         assert default.value["spec"]["conf"] == conf
-        # A null may remove what any selected has there.
+        # A null may remove what any target has there.
         everywhere = [value for (other, _), value in confs.items() if other in above(folder)]
         keys = {key for value in (common_conf, own_conf, *everywhere) for key in value}
         removable = (found or selected).removable["SparkBatch"]
