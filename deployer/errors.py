@@ -95,10 +95,12 @@ class Code(StrEnum):
     UNKNOWN_TARGET = "E050"
     RESERVED_VALUE = "E051"
     REQUIRED_VERSION = "E052"
+    FOLDER_FILES = "E053"
     OLDER_SPELLING = "W060"
     LITERAL_SECRET = "W061"  # noqa: S105 - a code
     UNUSED_WAIVER = "W062"
     UNKNOWN_REGION = "W063"
+    UNUSED_EXCLUDE = "W064"
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -153,10 +153,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A document with a known kind; the rest is not checked yet."""
+    """A document with a known kind; the rest is not checked yet.
+
+    `file` is the file that was read; that of the document is another one if it is included.
+    """
 
     document: Document
     kind: str
+    file: str = ""
 
     @property
     def source(self) -> Source:

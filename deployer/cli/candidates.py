@@ -46,6 +46,7 @@ def kinds(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa:
 
 def schemas(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     others = {
+        "Defaults": "_defaults.yaml, the defaults of a folder",
         "EditorManifest": "manifests of all kinds, for editors",
         "EditorProject": "deployer.yaml, for editors",
         "Plan": "a saved plan",

@@ -32,7 +32,7 @@ from deployer.model import (
     Plan,
     Scope,
 )
-from deployer.project.load import Project, manifest_files
+from deployer.project.load import Project, project_files
 from deployer.project.load import find as find_project
 from deployer.project.load import load as load_project
 from deployer.project.target import Polling, Target
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from deployer.emulator import Emulator
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import Table
+    from deployer.project.folders import Folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,9 @@ class LoadedProject:
     """A project as the options select it. `jobs` are all jobs in order, `selected` the selected ones.
 
     `manifests` are empty unless they were asked for: with their texts and places they take more memory than the jobs.
-    `values` are the layers of template values; `target_is_named` is true if the target was set with -t.
-    `invocation` is for the commands that messages advise. `comparison` is that of --changed-since.
+    `values` are the layers of template values, and `folders` those with values or defaults of their own;
+    `target_is_named` is true if the target was set with -t. `invocation` is for the commands that messages advise,
+    and `comparison` is that of --changed-since.
     """
 
     project: Project
@@ -72,6 +74,7 @@ class LoadedProject:
     target_is_named: bool
     invocation: Invocation
     comparison: Comparison | None = None
+    folders: Folders | None = None
 
     @property
     def selected_jobs(self) -> tuple[Job, ...]:
@@ -142,14 +145,21 @@ def load(
     budget = budget or Budget()
     found = project or load_project(project_folder(options), budget)
     target = found.target(options.target)
+    _refuse_excluded(options, found)
     values_files = in_project(options.values, found)
     layers = value_layers(found, target, values_files, options.settings, budget)
-    files = manifest_files(found, values_files)
-    read = read_manifests(found, target, files, template_values(found, target, layers), budget)
+    in_folder = project_files(found, values_files)
+    files = in_folder.manifests
+    folders = None
+    if in_folder.of_folders:
+        from deployer.project.folders import read_folders  # on use: most projects have none
+
+        folders = read_folders(found, target, in_folder.of_folders, layers, budget)
+    read = read_manifests(found, target, files, template_values(found, target, layers), budget, folders)
     checked = check(read.manifests, target.clusters)
     services = {KINDS[job.kind].service for job in checked.jobs}
     region = [problem] if (problem := target.region_problem(services)) else []
-    problems = tuple(sorted({*region, *read.problems, *checked.problems}))
+    problems = tuple(sorted({*region, *in_folder.problems, *read.problems, *checked.problems}))
     is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
     if not files:
@@ -175,7 +185,19 @@ def load(
         target_is_named=options.target is not None,
         invocation=_invocation(options, found, target),
         comparison=comparison,
+        folders=folders,
     )
+
+
+def _refuse_excluded(options: Options, found: Project) -> None:
+    """Raise UsageError for a PATH that deployer.yaml excludes."""
+    for path in options.paths if found.excludes else ():
+        real, folder = Path(path).resolve(), found.folder.resolve()
+        if not real.is_relative_to(folder) or real == folder:
+            continue
+        relative = real.relative_to(folder).as_posix()
+        if found.excludes and (glob := found.excludes.of(relative, is_folder=real.is_dir())):
+            raise UsageError(f"{path} is excluded by '{glob.text}' ({glob.location})")
 
 
 def without_manifests(options: Options, found: Project, problems: Sequence[Problem]) -> LoadedProject:

@@ -10,17 +10,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from deployer.documents.budget import Budget
 from deployer.documents.files import read_text
 from deployer.documents.folder import Folder
 from deployer.documents.parse import PlainText, parse
 from deployer.errors import DeployerError, Problem
 from deployer.kinds import KINDS
 from deployer.manifests.read import read
-from deployer.project.load import PROJECT_FILE, Project, load, manifest_files
+from deployer.model import Location
+from deployer.project.load import PROJECT_FILE, Project, load, project_files
 from deployer.project.values import template_values, value_layers
 from deployer.templates.sandbox import TEMPLATE
+
+if TYPE_CHECKING:
+    from deployer.project.exclude import Excludes
 
 MAX_FILES = 5000
 MAX_RENDERED = 100
@@ -60,7 +65,9 @@ def named_jobs(
 
     Of an invalid project, those of the first kind. `values` are files, relative to the project.
     """
-    files = manifest_files(Project(folder, "", "", (), {}), values)[:MAX_FILES]
+    project = Project(folder, "", "", (), {}, excludes=_excludes(folder))
+    in_folder = project_files(project, values)
+    files = in_folder.manifests[:MAX_FILES]
     templates = []
     with Folder(folder) as opened:
         for file in files:
@@ -79,17 +86,42 @@ def named_jobs(
                 if job := _job(_value(file, head)):
                     yield job
     if 0 < len(templates) <= MAX_RENDERED:
-        yield from _rendered(folder, target, templates, values, settings)
+        yield from _rendered(folder, target, templates, in_folder.of_folders, values, settings)
+
+
+def _excludes(folder: Path) -> Excludes | None:
+    """Return the globs of `exclude` in deployer.yaml; unchecked."""
+    text = read_text(folder, PROJECT_FILE)
+    if isinstance(text, Problem) or "exclude" not in text:
+        return None
+    found = _value(PROJECT_FILE, text) or _value(PROJECT_FILE, _block(text, "exclude"))
+    globs = found.get("exclude") if isinstance(found, dict) else None
+    if not isinstance(globs, list):
+        return None
+    from deployer.project.exclude import Excludes, glob_of
+
+    return Excludes(glob_of(glob, Location(PROJECT_FILE)) for glob in globs if isinstance(glob, str))
 
 
 def _rendered(
-    folder: Path, target: str | None, files: Sequence[str], values: Sequence[str], settings: Sequence[str]
+    folder: Path,
+    target: str | None,
+    files: Sequence[str],
+    of_folders: Sequence[str],
+    values: Sequence[str],
+    settings: Sequence[str],
 ) -> Iterator[NamedJob]:
     try:
         project = load(folder)
         selected = project.target(target)
         layers = value_layers(project, selected, values, settings)
-        manifests = read(project, selected, files, template_values(project, selected, layers)).manifests
+        budget, folders = Budget(), None
+        if of_folders:
+            from deployer.project.folders import read_folders
+
+            folders = read_folders(project, selected, of_folders, layers, budget)
+        seen = template_values(project, selected, layers)
+        manifests = read(project, selected, files, seen, budget, folders).manifests
     except DeployerError:
         return
     for manifest in manifests:

@@ -7,10 +7,11 @@ separate template, so the text of the file is split there before it is parsed.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deployer.documents.budget import MAX_BESIDE, Budget
 from deployer.documents.folder import Folder
@@ -22,6 +23,9 @@ from deployer.project.defaults import merged, without_removals
 from deployer.project.load import PROJECT_FILE, Project
 from deployer.project.target import Target
 from deployer.templates.sandbox import TEMPLATE, Sandbox, Task
+
+if TYPE_CHECKING:
+    from deployer.project.folders import Folders, FolderSettings
 
 MAX_INSTANCES = 10_000
 
@@ -54,18 +58,23 @@ def read(
     files: Sequence[str],
     values: Mapping[str, Any],
     budget: Budget | None = None,
+    folders: Folders | None = None,
 ) -> Manifests:
     """Return all manifests in `files`. An invalid file or document does not affect the others.
 
-    If all of them together exceed the `budget` of the run, nothing is returned but the problems found so far.
+    `folders` are those with values and defaults of their own; None if there are none. If all files together exceed the
+    `budget` of the run, nothing is returned but the problems found so far.
     """
     budget = budget or Budget()
     budget.spend(Location(PROJECT_FILE), files=len(files))
     manifests: list[Manifest] = []
-    default_sizes = {kind: _size(default.value) for kind, default in target.defaults.items()}
-    with Sandbox(project.folder, values, frozenset(target.secrets), budget=budget) as sandbox:
+    defaults_of = _DefaultsOf(target, folders)
+    overlays = folders.overlays if folders else ()
+    with Sandbox(
+        project.folder, values, frozenset(target.secrets), overlays=overlays, budget=budget
+    ) as sandbox:
         readable, problems = _readable(project, files, sandbox)
-        tasks, found = _tasks(sandbox, readable, budget)
+        tasks, found = _tasks(sandbox, readable, budget, folders)
         problems += found
         for task, rendered in zip(tasks, sandbox.render(tasks), strict=True):
             if budget.exceeded:
@@ -82,10 +91,11 @@ def read(
                 )
                 problems.append(Problem(documents[1].start, message, Code.FOR_EACH))
                 continue
+            defaults = defaults_of.file(task.file)
             for document in documents:
                 # A default is checked again in each manifest that it is merged into.
-                budget.spend(document.start, values=default_sizes.get(_kind(document), 0))
-                manifest = _manifest(document, target)
+                budget.spend(document.start, values=defaults.sizes.get(_kind(document), 0))
+                manifest = _manifest(document, defaults, task.file)
                 if isinstance(manifest, Problem):
                     problems.append(manifest)
                 else:
@@ -93,6 +103,37 @@ def read(
     if budget.exceeded:
         return Manifests((), (budget.exceeded, *problems[:MAX_BESIDE]))
     return Manifests(tuple(manifests), tuple(problems))
+
+
+class _Defaults(NamedTuple):
+    """The defaults of a manifest as `Target` has them, and the number of values in each."""
+
+    defaults: Mapping[str, Document]
+    removable: Mapping[str, tuple[Mapping[str, Any], ...]]
+    sizes: Mapping[str, int]
+
+
+class _DefaultsOf:
+    """The defaults for each file: of its folder, or else of the target."""
+
+    def __init__(self, target: Target, folders: Folders | None) -> None:
+        self._folders = folders
+        self._of_target = _with_sizes(target)
+        self._of_folder: dict[str, _Defaults] = {}
+
+    def file(self, file: str) -> _Defaults:
+        if not self._folders:
+            return self._of_target
+        folder = file.rpartition(os.sep)[0]
+        if folder not in self._of_folder:
+            own = self._folders.of(file)
+            self._of_folder[folder] = _with_sizes(own) if own else self._of_target
+        return self._of_folder[folder]
+
+
+def _with_sizes(found: Target | FolderSettings) -> _Defaults:
+    sizes = {kind: _size(default.value) for kind, default in found.defaults.items()}
+    return _Defaults(found.defaults, found.removable, sizes)
 
 
 def _readable(project: Project, files: Iterable[str], sandbox: Sandbox) -> tuple[list[_File], list[Problem]]:
@@ -142,15 +183,21 @@ def _split(name: str, text: str) -> _File:
     return _File(name, before + "\n" * head.count("\n") + after, "\n" * before.count("\n") + head)
 
 
-def _tasks(sandbox: Sandbox, files: Iterable[_File], budget: Budget) -> tuple[list[Task], list[Problem]]:
+def _tasks(
+    sandbox: Sandbox, files: Iterable[_File], budget: Budget, folders: Folders | None
+) -> tuple[list[Task], list[Problem]]:
     """Return the render tasks: each file once, or once per item of its `forEach`; none beyond the budget."""
     tasks: list[Task] = []
     problems: list[Problem] = []
     files = list(files)
-    heads = sandbox.render([Task(file.name, file.head) for file in files if file.head])
+    overlays = {file.name: own.overlay for file in files if (own := folders.of(file.name))} if folders else {}
+    heads = sandbox.render(
+        [Task(file.name, file.head, overlay=overlays.get(file.name, 0)) for file in files if file.head]
+    )
     for file in files:
+        overlay = overlays.get(file.name, 0)
         if not file.head:
-            tasks.append(Task(file.name, file.text))
+            tasks.append(Task(file.name, file.text, overlay=overlay))
             continue
         rendered = next(heads)
         documents, found = ([], rendered) if isinstance(rendered, tuple) else parse(rendered, budget)
@@ -165,7 +212,7 @@ def _tasks(sandbox: Sandbox, files: Iterable[_File], budget: Budget) -> tuple[li
                 return [], problems
             for item in items:
                 via = f"instance {_describe_item(item)} of forEach at {location}"
-                tasks.append(Task(file.name, file.text, {"each": item}, (via,)))
+                tasks.append(Task(file.name, file.text, {"each": item}, (via,), overlay))
     return tasks, problems
 
 
@@ -202,7 +249,7 @@ def _cut(words: str) -> str:
     return words if len(words) <= 60 else f"{words[:57]}..."
 
 
-def _manifest(document: Document, target: Target) -> Manifest | Problem:
+def _manifest(document: Document, defaults: _Defaults, file: str) -> Manifest | Problem:
     value = document.value
     if not isinstance(value, dict):
         message = "expected a manifest: a mapping with apiVersion, kind, metadata and spec"
@@ -217,7 +264,7 @@ def _manifest(document: Document, target: Target) -> Manifest | Problem:
     if "forEach" in value:
         message = "'forEach' must start a line in a single-document file"
         return Problem(document.location(("forEach",), of_key=True), message, Code.FOR_EACH)
-    if kind in target.defaults:
-        document = merged(document, target.defaults[kind], KINDS[kind])
-    document = without_removals(document, target.removable.get(kind, ()), KINDS[kind])
-    return Manifest(document, kind)
+    if kind in defaults.defaults:
+        document = merged(document, defaults.defaults[kind], KINDS[kind])
+    document = without_removals(document, defaults.removable.get(kind, ()), KINDS[kind])
+    return Manifest(document, kind, file)

@@ -16,22 +16,31 @@ from deployer.model import Document, Location, Path, Places, Tables
 _T = TypeVar("_T")
 
 
-def defaults(project: Document, target: str, kind: Kind) -> Document | None:
-    """Return the defaults for `kind`, the target's merged over the project's; None without any."""
-    common = _part(project, ("defaults", kind.name))
-    special = _part(project, ("targets", target, "defaults", kind.name))
-    if common and special:
-        special = merged(special, common, kind)
-    found = special or common
+def default_layers(project: Document, target: str, kind: Kind) -> tuple[Document | None, Document | None]:
+    """Return the defaults for `kind` of the project, and of the target; each is None without any."""
+    return part(project, ("defaults", kind.name)), part(project, ("targets", target, "defaults", kind.name))
+
+
+def stacked(layers: Iterable[Document | None], kind: Kind) -> Document | None:
+    """Merge the defaults for `kind`, later ones over earlier ones; None without any."""
+    found: Document | None = None
+    for layer in layers:
+        if layer:
+            found = merged(layer, found, kind) if found else layer
     return found and replace(found, value=without_nulls(found.value))
 
 
 def all_defaults(project: Document, kind: Kind) -> tuple[Mapping[str, Any], ...]:
     """Return the keys of the defaults for `kind` of the project and of all targets, as one mapping if there are any."""
+    layers = (project.value, *(project.value.get("targets") or {}).values())
+    return united(((layer or {}).get("defaults") or {}).get(kind.name) for layer in layers)
+
+
+def united(layers: Iterable[Mapping[str, Any] | None]) -> tuple[Mapping[str, Any], ...]:
+    """Return the keys of all layers as one mapping, if there are any."""
     union: dict[str, Any] = {}
-    for layer in (project.value, *(project.value.get("targets") or {}).values()):
-        found = ((layer or {}).get("defaults") or {}).get(kind.name)
-        _unite(union, found or {})
+    for layer in layers:
+        _unite(union, layer or {})
     return (union,) if union else ()
 
 
@@ -46,7 +55,7 @@ def _unite(union: dict[str, Any], layer: Mapping[str, Any]) -> None:
         _unite(union[key], item)
 
 
-def _part(document: Document, path: Path) -> Document | None:
+def part(document: Document, path: Path) -> Document | None:
     """Return the part of a document at `path` as a document; None if it is missing or empty."""
     value = document.value
     for step in path:

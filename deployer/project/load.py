@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deployer import __version__
 from deployer.documents.budget import Budget
@@ -15,14 +16,19 @@ from deployer.errors import Code, InvalidInput, Problem, UsageError, nearest
 from deployer.kinds import KINDS
 from deployer.model import Document, Location
 from deployer.project import regions
-from deployer.project.defaults import all_defaults, defaults, without_nulls
+from deployer.project.defaults import all_defaults, default_layers, stacked, without_nulls
 from deployer.project.state import LOCAL, StateSettings, state_settings
 from deployer.project.target import EMULATED, UNLIMITED, Polling, Rate, Retry, Target, seconds
 from deployer.schema.validate import violations
 from deployer.secrets.store import SecretSource
 
+if TYPE_CHECKING:
+    from deployer.project.exclude import Excludes
+
 PROJECT_FILE = "deployer.yaml"
 STATE_FOLDER = ".deployer"
+# Values and defaults for the manifests of a folder, for all targets or for the one that is named.
+FOLDER_FILE = re.compile(r"_(values|defaults)(?:\.(.+))?\.ya?ml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Project:
     records_ownership: bool = True
     values_files: frozenset[str] = frozenset()
     state: StateSettings = LOCAL
+    excludes: Excludes | None = None
 
     def target(self, name: str | None) -> Target:
         """Return the target `name`, or the default one; raises UsageError if it does not exist."""
@@ -81,7 +88,16 @@ def load(folder: Path, budget: Budget | None = None) -> Project:
     of_targets = (target.get("values", ()) for target in raw["targets"].values() if target)
     every = frozenset(values).union(*of_targets)
     state = state_settings(raw.get("state", "local"))
-    return Project(folder, raw["metadata"]["name"], default, values, targets, marks, every, state)
+    name = raw["metadata"]["name"]
+    return Project(folder, name, default, values, targets, marks, every, state, _excludes(document))
+
+
+def _excludes(document: Document) -> Excludes | None:
+    if not document.value.get("exclude"):
+        return None
+    from deployer.project.exclude import excludes  # on use: most projects exclude nothing
+
+    return excludes(document)
 
 
 def _wrong_version(document: Document) -> list[Problem]:
@@ -144,7 +160,8 @@ def _target(document: Document, name: str, removable: Mapping[str, tuple[Mapping
     raw = document.value["targets"][name] or {}
     auth = raw.get("auth", {})
     secrets = {**document.value.get("secrets", {}), **raw.get("secrets", {})}
-    layers = {kind.name: defaults(document, name, kind) for kind in KINDS.values()}
+    layers = {kind.name: default_layers(document, name, kind) for kind in KINDS.values()}
+    defaults = {kind.name: stacked(layers[kind.name], kind) for kind in KINDS.values()}
     return Target(
         name=name,
         emulator=raw.get("emulator", False),
@@ -161,7 +178,8 @@ def _target(document: Document, name: str, removable: Mapping[str, tuple[Mapping
         clusters=raw.get("clusters", {}),
         limits=raw.get("limits", {}),
         protected=raw.get("protected", False),
-        defaults={kind: layer for kind, layer in layers.items() if layer},
+        defaults={kind: default for kind, default in defaults.items() if default},
+        default_layers=layers,
         removable=removable,
         secrets={secret: _secret(secret, source or {}) for secret, source in secrets.items()},
         region_at=_unknown_region(document, name, raw),
@@ -202,22 +220,57 @@ def _secret(name: str, raw: Mapping[str, str]) -> SecretSource:
     return SecretSource(name, raw.get("variable", ""), raw.get("file", ""))
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectFiles:
+    """The files of a project by their use, relative to its folder and sorted; and warnings about `exclude`.
+
+    `of_folders` have values and defaults for the folders that they are in.
+    """
+
+    manifests: list[str]
+    of_folders: list[str]
+    problems: list[Problem]
+
+
 def manifest_files(project: Project, values_files: Sequence[str]) -> list[str]:
     """Return the manifests of a project, relative to its folder and sorted."""
+    return project_files(project, values_files).manifests
+
+
+def project_files(project: Project, values_files: Sequence[str]) -> ProjectFiles:
+    """Find the files of a project, except its values files and `values_files`."""
     named = {*project.values_files, *values_files, PROJECT_FILE}
     named = {os.path.relpath(project.folder / file, project.folder) for file in named}
-    return sorted(file for file in _yaml_files(project.folder) if file not in named)
+    excludes = project.excludes
+    manifests: list[str] = []
+    of_folders: list[str] = []
+    for within, name in _yaml_files(project.folder, excludes):
+        if (file := within + name) not in named:
+            (of_folders if name.startswith("_") else manifests).append(file)
+    return ProjectFiles(sorted(manifests), sorted(of_folders), excludes.unused() if excludes else [])
 
 
-def _yaml_files(folder: Path) -> Iterator[str]:
+def _yaml_files(folder: Path, excludes: Excludes | None) -> Iterator[tuple[str, str]]:
+    """Yield the folder, with a separator at its end, and the name of each file that is read."""
     for parent, folders, files in os.walk(folder):
         here = Path(parent)
+        within = "" if here == folder else f"{here.relative_to(folder)}{os.sep}"
         folders[:] = [
             name
             for name in folders
-            if not name.startswith((".", "_")) and not (here / name / PROJECT_FILE).is_file()
+            if not name.startswith((".", "_"))
+            and not (excludes and excludes.excluded(_posix(within + name), is_folder=True))
+            and not (here / name / PROJECT_FILE).is_file()
         ]
-        within = "" if here == folder else f"{here.relative_to(folder)}{os.sep}"
         for name in files:
-            if name.endswith((".yaml", ".yml")) and not name.startswith((".", "_")):
-                yield within + name
+            if (
+                name.endswith((".yaml", ".yml"))
+                and not name.startswith(".")
+                and (not name.startswith("_") or FOLDER_FILE.fullmatch(name))
+                and not (excludes and excludes.excluded(_posix(within + name), is_folder=False))
+            ):
+                yield within, name
+
+
+def _posix(path: str) -> str:
+    return path.replace(os.sep, "/")

@@ -74,7 +74,8 @@ class Target:
     """A deployment target. `auth` is the authentication method, empty to detect it from the environment.
 
     `variable` names the environment variable with the token, `ca_file` is relative to the project. `defaults`
-    are those of the project and the target, by kind, and `removable` those of all targets; `secrets` are the
+    are those of the project and the target, by kind, `default_layers` the same ones apart, and `removable` those of all
+    targets; `secrets` are the
     sources of the secrets. `region_at` is the location of a region that is unknown for some service.
     """
 
@@ -95,6 +96,7 @@ class Target:
     protected: bool = False
     defaults: Mapping[str, Document] = field(default_factory=dict)
     removable: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    default_layers: Mapping[str, tuple[Document | None, Document | None]] = field(default_factory=dict)
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     region_at: Location | None = None
 

@@ -51,14 +51,19 @@ def value_layers(
                 break
             continue
         layers.append(layer)
-        for name in RESERVED_VALUES:
-            if name in layer.value:
-                location = layer.location((name,), of_key=True)
-                message = f"value '{name}' is reserved"
-                problems.append(Problem(location, message, Code.RESERVED_VALUE))
+        problems += reserved(layer)
     if problems:
         raise InvalidInput(problems, project.folder)
     return [*layers, *map(parse_assignment, settings)]
+
+
+def reserved(layer: Document) -> list[Problem]:
+    """Return a problem for each value of a file whose name is reserved."""
+    return [
+        Problem(layer.location((name,), of_key=True), f"value '{name}' is reserved", Code.RESERVED_VALUE)
+        for name in RESERVED_VALUES
+        if name in layer.value
+    ]
 
 
 def template_values(project: Project, target: Target, layers: Iterable[Document]) -> dict[str, Any]:

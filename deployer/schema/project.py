@@ -18,3 +18,14 @@ def project_schema() -> Schema:
         definitions={kind.name: defaults_schema(kind) for kind in KINDS.values()},
     )
     return schema
+
+
+def folder_defaults_schema() -> Schema:
+    """Return the schema of `_defaults.yaml`, the defaults of a folder."""
+    whole = project_schema()
+    schema: Schema = fill(
+        parts()["folderDefaults"],
+        defaults=whole["properties"]["defaults"]["properties"],
+        definitions=whole["$defs"],
+    )
+    return schema

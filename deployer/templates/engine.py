@@ -89,23 +89,39 @@ class _Run:
 
 
 class Engine:
-    """A renderer of one project's files with the same values. Included files are compiled once."""
+    """A renderer of one project's files with the same values. Included files are compiled once.
 
-    def __init__(self, folder: Path, values: Mapping[str, Any], names: Collection[str]) -> None:
+    `overlays` are the values of folders, in place of those of the same name; a file names its own by number, from 1 on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        values: Mapping[str, Any],
+        names: Collection[str],
+        overlays: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self._environment = _Environment(folder, values, names)
+        self._overlays = ({}, *overlays)
+        self._overlay = 0
 
     def render(
-        self, file: str, text: str, each: Mapping[str, Any] | None = None
+        self, file: str, text: str, each: Mapping[str, Any] | None = None, overlay: int = 0
     ) -> RenderedText | tuple[Problem, ...]:
         """Return `text`, with `each` on top of the values; or all of its problems."""
+        if overlay != self._overlay:
+            self._overlay = overlay
+            self._environment.use(self._overlays[overlay])
         return self._environment.rendered(file, with_newlines(text), each or {})
 
-    def answers(self, texts: Sequence[str], each: Mapping[str, Any] | None) -> list[Answer | None]:
+    def answers(
+        self, texts: Sequence[str], each: Mapping[str, Any] | None, overlay: int = 0
+    ) -> list[Answer | None]:
         """Return what each of `texts`, expressions or a single text, renders to; None for one with a problem.
 
         Expressions are compiled together, as they cannot affect each other.
         """
-        together = self.render("", "".join(texts), each)
+        together = self.render("", "".join(texts), each, overlay)
         if isinstance(together, RenderedText):
             if len(texts) == 1:
                 return [(together.text, together.placeholders)]
@@ -114,7 +130,7 @@ class Engine:
         if len(texts) == 1 or each:
             # Those with `each` are of one file, which is rendered whole.
             return [None] * len(texts)
-        return [answer for text in texts for answer in self.answers([text], None)]
+        return [answer for text in texts for answer in self.answers([text], None, overlay)]
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -138,7 +154,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         self._own = {"secret": self._secret, "dli_var": expressions.dli_var}
         self.globals |= self._own
         self._functions = tuple(self.globals)
-        self._visible = {**self.globals, **values}
+        self._common = {**self.globals, **values}
+        self._visible = self._common
         self._folder = folder
         self._names = names
         self._files: list[str] = []
@@ -149,6 +166,10 @@ class _Environment(ImmutableSandboxedEnvironment):
         self._last: tuple[str, str, Template] | None = None
         self._run = _Run("", "", {})
         self._tracer = Tracer(self._text)
+
+    def use(self, overlay: Mapping[str, Any]) -> None:
+        """Have the next texts see the values of a folder."""
+        self._visible = {**self._common, **overlay} if overlay else self._common
 
     def rendered(self, file: str, text: str, each: Mapping[str, Any]) -> RenderedText | tuple[Problem, ...]:
         run = self._run = _Run(file, text, {**self._visible, **each})

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -45,14 +46,18 @@ class Answer(NamedTuple):
 class Question:
     """A template that is rendered for others; without an `answer`, those are rendered whole.
 
-    `each` has the additional values that it uses; then it is asked for one text only.
+    `each` has the additional values that it uses; then it is asked for one text only. `overlay` is the number of the
+    folder's values that it may use; with 0 it is the same in all folders.
     """
 
-    __slots__ = ("answer", "each", "has_statements", "is_open", "text")
+    __slots__ = ("answer", "each", "has_statements", "is_open", "overlay", "text")
 
-    def __init__(self, text: str, each: Mapping[str, Any] | None, *, has_statements: bool) -> None:
+    def __init__(
+        self, text: str, each: Mapping[str, Any] | None, overlay: int = 0, *, has_statements: bool
+    ) -> None:
         self.text = text
         self.each = each
+        self.overlay = overlay
         self.has_statements = has_statements
         self.is_open = True
         self.answer: Answer | None = None
@@ -133,13 +138,18 @@ class Holes(NamedTuple):
 
 
 class Questions:
-    """The questions of a run, each asked once. `unsent` are those that were not sent yet."""
+    """The questions of a run, each asked once, or once for each of the `overlays` that it may use.
 
-    def __init__(self) -> None:
-        self._shared: dict[str, Question] = {}
+    `unsent` are those that were not sent yet.
+    """
+
+    def __init__(self, overlays: Sequence[Iterable[str]] = ()) -> None:
+        # By overlay, and by text or tag.
+        self._shared: defaultdict[int, dict[str, Question]] = defaultdict(dict)
+        self._overlays = overlays
         self.unsent: list[Question] = []
 
-    def of(self, text: str, each: Mapping[str, Any] | None) -> Holes | None:
+    def of(self, text: str, each: Mapping[str, Any] | None, overlay: int = 0) -> Holes | None:
         """Return the holes of a text; None if it must be rendered whole."""
         pieces = split(text)
         if pieces is None:
@@ -148,34 +158,44 @@ class Questions:
         if all("{{" in tag for tag in tags):
             if len(tags) > MAX_EXPRESSIONS:
                 return None
-            known = {} if each else self._shared
-            return Holes.of(text, pieces, [known.get(tag) or self._expression(tag, each) for tag in tags])
+            known = {} if each else self._shared[overlay]
+            return Holes.of(
+                text, pieces, [known.get(tag) or self._expression(tag, each, overlay) for tag in tags]
+            )
         if len(tags) > MAX_TAGS:
             return None
-        return Holes.of(text, pieces, [self._question(_without_data(pieces), each, has_statements=True)])
+        question = self._question(_without_data(pieces), each, overlay, has_statements=True)
+        return Holes.of(text, pieces, [question])
 
-    def _expression(self, tag: str, each: Mapping[str, Any] | None) -> Question:
+    def _expression(self, tag: str, each: Mapping[str, Any] | None, overlay: int) -> Question:
         # Spaces, and `-` that removes them around the tag, are not part of it.
         expression = tag.strip()[2:-2].removeprefix("-").removesuffix("-").strip()
-        question = self._question(f"{{{{ {expression} }}}}", each)
+        question = self._question(f"{{{{ {expression} }}}}", each, overlay)
         if not question.each:
-            self._shared[tag] = question
+            self._shared[overlay][tag] = question
         return question
 
     def _question(
-        self, text: str, each: Mapping[str, Any] | None, *, has_statements: bool = False
+        self, text: str, each: Mapping[str, Any] | None, overlay: int, *, has_statements: bool = False
     ) -> Question:
+        if overlay and not self._may_use(text, overlay):
+            overlay = 0
         if each and any(name in text for name in each):
-            question = Question(text, each, has_statements=has_statements)
-        elif known := self._shared.get(text):
+            question = Question(text, each, overlay, has_statements=has_statements)
+        elif known := self._shared[overlay].get(text):
             return known
         else:
-            question = self._shared[text] = Question(text, None, has_statements=has_statements)
+            question = Question(text, None, overlay, has_statements=has_statements)
+            self._shared[overlay][text] = question
         if _DOUBTFUL.search(text):
             question.close()
         else:
             self.unsent.append(question)
         return question
+
+    def _may_use(self, text: str, overlay: int) -> bool:
+        """Return whether a text may show another value with an overlay. What it imports sees the overlay too."""
+        return "import" in text or any(name in text for name in self._overlays[overlay - 1])
 
 
 def groups(questions: Iterable[Question]) -> Iterator[list[Question]]:
@@ -183,7 +203,10 @@ def groups(questions: Iterable[Question]) -> Iterator[list[Question]]:
     group: list[Question] = []
     for question in questions:
         if group and (
-            question.has_statements or group[0].has_statements or group[0].each is not question.each
+            question.has_statements
+            or group[0].has_statements
+            or group[0].each is not question.each
+            or group[0].overlay != question.overlay
         ):
             yield group
             group = []

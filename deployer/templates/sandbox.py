@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,12 +36,16 @@ _INVALID = (ValueError, TypeError, KeyError, IndexError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A text to render. `each` has additional values; `via` is the include path of the text."""
+    """A text to render. `each` has additional values; `via` is the include path of the text.
+
+    `overlay` is the number of the values that its folder has on top of those of the project; 0 for none.
+    """
 
     file: str
     text: str
     each: Mapping[str, Any] | None = None
     via: tuple[str, ...] = ()
+    overlay: int = 0
 
 
 Result = YamlText | tuple[Problem, ...]
@@ -77,6 +81,9 @@ class _Batch(NamedTuple):
 class Sandbox:
     """A renderer with fixed values and secret names. A context manager that ends the process.
 
+    The texts of a folder can have an overlay: values in place of those of the same name. `overlays` has them from the
+    number 1 on.
+
     A text that exceeds the limits is an error of its file only. After `MAX_STOPS` of them rendering stops, as
     each takes its time; and at once when the `budget` of the run is exceeded. `wall_seconds` is the maximum time
     to wait for a response.
@@ -91,16 +98,22 @@ class Sandbox:
         values: Mapping[str, Any],
         secrets: frozenset[str],
         *,
+        overlays: Sequence[Mapping[str, Any]] = (),
         wall_seconds: float = WALL_SECONDS,
         budget: Budget | None = None,
     ) -> None:
-        self._common = {"folder": str(folder.absolute()), "values": values, "names": sorted(secrets)}
+        self._common = {
+            "folder": str(folder.absolute()),
+            "values": values,
+            "names": sorted(secrets),
+            "overlays": overlays,
+        }
         self._wall_seconds = wall_seconds
         self._budget = budget or Budget()
         self._child: Child | None = None
         self._sent: deque[_Pending | _Batch] = deque()
         self._waiting: deque[_Pending] = deque()
-        self._questions = Questions()
+        self._questions = Questions(overlays)
         self._has_batches = True
         self._stops = 0
 
@@ -142,7 +155,7 @@ class Sandbox:
                 pending.result = (exceeded,)
             return pending
         if self._has_batches and self._stops < MAX_STOPS:
-            pending.holes = self._questions.of(task.text, task.each)
+            pending.holes = self._questions.of(task.text, task.each, task.overlay)
         if not pending.holes:
             self._send(pending)
             return pending
@@ -159,7 +172,9 @@ class Sandbox:
             pending.refuse(f"not rendered: {MAX_STOPS} earlier templates exceeded time or memory limits")
             return
         task = pending.task
-        message = protocol.encoded({"file": task.file, "text": task.text, "each": task.each})
+        message = protocol.encoded(
+            {"file": task.file, "text": task.text, "each": task.each, "overlay": task.overlay}
+        )
         if exceeded := self._budget.spend(pending.start, size=len(message)):
             pending.result = (exceeded,)
             return
@@ -212,12 +227,17 @@ class Sandbox:
     def _send_questions(self, start: Location) -> None:
         """Send the questions that were not sent yet."""
         unsent = self._questions.unsent
+        if self._common["overlays"]:
+            unsent.sort(key=lambda question: question.overlay)  # those of one overlay are rendered together
         for first in range(0, len(unsent), BATCH):
             self._send_batch(_Batch(unsent[first : first + BATCH], start))
         unsent.clear()
 
     def _send_batch(self, batch: _Batch) -> None:
-        data = [(group[0].each, [question.text for question in group]) for group in groups(batch.questions)]
+        data = [
+            (group[0].each, group[0].overlay, [question.text for question in group])
+            for group in groups(batch.questions)
+        ]
         message = protocol.encoded({"groups": data})
         if self._budget.spend(batch.start, size=len(message)):
             self._end_batches()

@@ -33,7 +33,8 @@ def main() -> None:
     if setup is None:
         return
     common = protocol.decoded(setup)
-    engine = Engine(Path(common["folder"]), common["values"], frozenset(common["names"]))
+    names = frozenset(common["names"])
+    engine = Engine(Path(common["folder"]), common["values"], names, common["overlays"])
     _limit_process()
     gc.freeze()  # nothing of the program itself is garbage
     gc.enable()
@@ -78,9 +79,9 @@ def serve(engine: Engine, tasks: IO[bytes], responses: IO[bytes]) -> None:
         protocol.write(responses, response)
 
 
-def _response(engine: Engine, file: str, text: str, each: Any) -> bytes:
+def _response(engine: Engine, file: str, text: str, each: Any, overlay: int = 0) -> bytes:
     started = time.process_time()
-    result = engine.render(file, text, each)
+    result = engine.render(file, text, each, overlay)
     if isinstance(result, RenderedText):
         rendered = result.to_json()
         response = protocol.encoded({"rendered": rendered, "seconds": time.process_time() - started})
@@ -98,8 +99,8 @@ def answers(engine: Engine, groups: Sequence[Any]) -> bytes:
     started = time.process_time()
     answered = [
         answer and {"text": answer[0], "slots": [(slot.value, slot.text, slot.names) for slot in answer[1]]}
-        for each, texts in groups
-        for answer in engine.answers(texts, each)
+        for each, overlay, texts in groups
+        for answer in engine.answers(texts, each, overlay)
     ]
     seconds = time.process_time() - started
     response = protocol.encoded({"answers": answered, "seconds": seconds})

@@ -288,7 +288,7 @@ def test_render_comes_back_as_yaml(bare: Workspace) -> None:
 
 
 def test_schema_show_is_a_schema(bare: Workspace) -> None:
-    for kind in (*SPECS, "Project", "Plan"):
+    for kind in (*SPECS, "Project", "Defaults", "Plan"):
         ran = bare.run("schema", "show", kind)
         assert (ran.code, json.loads(ran.out)["$schema"]) == (
             0,

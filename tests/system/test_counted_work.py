@@ -54,6 +54,8 @@ MOST_TEXTS = {
     "expressions": 4 + FEW // 40,
 }
 
+FOLDERS = 10
+
 # The most calls of functions for a job, in the command and the template renderer.
 CALLS = {"validate": 1300, "plan": 2500}
 
@@ -110,6 +112,22 @@ def test_plan_of_unchanged_jobs(tmp_path: Path) -> None:
 def test_other_shapes(tmp_path: Path, shape: str) -> None:
     ran = _validated(tmp_path, FEW, shape)
     assert exceeded(ran, {TEXTS: MOST_TEXTS[shape]}) == {}
+
+
+@pytest.mark.parametrize(("value", "most"), [("other: {}", 4), ("env: e{}", 4 + 2 * FOLDERS)])
+def test_folders_with_values(tmp_path: Path, value: str, most: int) -> None:
+    """An expression is rendered again only for folders that have a value which it may use."""
+    folder = tmp_path / "project"
+    write(SHAPES["files"], FEW, folder)
+    for number, file in enumerate(sorted(folder.glob("j*.yaml"))):
+        inner = folder / f"f{number % FOLDERS}"
+        inner.mkdir(exist_ok=True)
+        file.rename(inner / file.name)
+        (inner / "_values.yaml").write_text(value.format(number % FOLDERS) + "\n")
+    ran = _profiled(tmp_path, folder, "validate")
+    assert ran.code == 0, ran.out
+    assert counts(ran)[TEXTS] > 0
+    assert exceeded(ran, {TEXTS: most}) == {}
 
 
 @pytest.mark.parametrize("shape", REQUESTS_A_CREATE)

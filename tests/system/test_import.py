@@ -369,6 +369,24 @@ def test_secrets_that_cannot_be_added_stop_the_import(shop: Workspace) -> None:
     assert "secrets: {A: {}}\n" in (shop.folder / "deployer.yaml").read_text()
 
 
+def test_the_defaults_of_the_folder_count(shop: Workspace) -> None:
+    create(shop.url, "SparkBatch", "one", {**SPECS["SparkBatch"], "numExecutors": 4})
+    create(shop.url, "SparkBatch", "two", {**SPECS["SparkBatch"], "numExecutors": 7})
+    shop.write("team/_defaults.yaml", "SparkBatch: {spec: {numExecutors: 4, feature: custom}}\n")
+    assert shop.run("import", "--all", "--out", "team/live").code == 0
+    one, two = ((shop.folder / f"team/live/{name}.yaml").read_text() for name in ("one", "two"))
+    assert ("numExecutors: 7" in two, "feature: null" in one, "feature: null" in two) == (True, True, True)
+    nothing_planned(shop, 2)
+
+
+def test_an_excluded_folder_is_refused(shop: Workspace) -> None:
+    shop.project["exclude"] = ["charts/"]
+    shop.write_project(**CLUSTERS)
+    shop.write("charts/x.yaml", "a: 1\n")
+    ran = shop.run("import", "--all", "--out", "charts/jobs")
+    assert (ran.code, "--out charts/jobs is excluded by 'charts/' (deployer.yaml:" in ran.err) == (3, True)
+
+
 def test_a_project_that_would_become_invalid_is_left_as_it_is(shop: Workspace) -> None:
     for kind in ("SparkBatch", "FlinkJar"):
         create(shop.url, kind, "load", SPECS[kind])

@@ -26,7 +26,7 @@ from deployer.cli.options import (
 from deployer.cli.session import LoadedProject
 from deployer.errors import DeployerError, Exit, InvalidInput, UsageError, nearest
 from deployer.kinds import KINDS
-from deployer.model import Job, LiveJob, Source
+from deployer.model import Document, Job, LiveJob, Source
 from deployer.project.load import PROJECT_FILE
 from deployer.report import text
 from deployer.report.terminal import err, out
@@ -34,6 +34,7 @@ from deployer.report.terminal import err, out
 if TYPE_CHECKING:
     from deployer.adoption.choose import Candidates
     from deployer.adoption.verify import Imported
+    from deployer.project.target import Target
 
 DEFAULT_FOLDER = "imported"
 
@@ -145,12 +146,9 @@ def command(
     chosen = _chosen(found, inventory.jobs, names, ids, options.select)
     if chosen and asks:
         chosen = _choose(chosen)
-    context = Context(
-        loaded.project,
-        loaded.target,
-        template_values(loaded.project, loaded.target, loaded.values),
-        loaded.manifests,
-    )
+    target, layers = _as_in(loaded, where)
+    values = template_values(loaded.project, target, layers)
+    context = Context(loaded.project, target, values, loaded.manifests)
     try:
         imported, refused = verified(context, chosen, inventory.jobs)
     except InvalidInput:
@@ -208,7 +206,19 @@ def _folder(loaded: LoadedProject, folder: Path | None) -> str:
     steps = [wanted, *wanted.parents][: len(inner.parts)]
     if any((step / PROJECT_FILE).exists() for step in steps):
         raise UsageError(f"--out {folder} belongs to another project: it has a {PROJECT_FILE}")
+    excludes = loaded.project.excludes
+    for name, is_folder in ((inner.as_posix(), True), (f"{inner.as_posix()}/job.yaml", False)):
+        if excludes and (glob := excludes.of(name, is_folder=is_folder)):
+            raise UsageError(f"--out {inner} is excluded by '{glob.text}' ({glob.location})")
     return inner.as_posix()
+
+
+def _as_in(loaded: LoadedProject, folder: str) -> tuple[Target, Sequence[Document]]:
+    """Return the target with the defaults that manifests in a folder have, and the layers of their values."""
+    own = loaded.folders.of(f"{folder}/job.yaml") if loaded.folders else None
+    if own is None:
+        return loaded.target, loaded.values
+    return replace(loaded.target, defaults=own.defaults, removable=own.removable), own.layers
 
 
 def _without_clusters(*, required: bool) -> None:

@@ -121,4 +121,5 @@ def _warn_other_manifests(folder: Path, texts: Collection[str]) -> Iterator[str]
     others = [file for file in manifest_files(load(folder), ()) if file not in texts]
     if others:
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        yield f"{', '.join(others[:3])}{more}: existing files are treated as manifests of this project"
+        words = "existing files are treated as manifests of this project"
+        yield f"{', '.join(others[:3])}{more}: {words}; 'exclude' in deployer.yaml leaves files out"

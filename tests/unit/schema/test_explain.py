@@ -103,7 +103,7 @@ FILES = {
     "daily.yaml": "",
 }
 # Those for which no file of a project is the example.
-NO_EXAMPLE = {Code.ENCODING, Code.TOO_LARGE}
+NO_EXAMPLE = {Code.ENCODING, Code.TOO_LARGE, Code.FOLDER_FILES}
 EXAMPLES = [entry for entry in diagnostics().values() if entry.wrong]
 
 

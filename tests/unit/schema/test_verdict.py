@@ -23,7 +23,7 @@ from deployer.schema.violations import Validator, schema_validator
 from testing.schema_values import BOUNDARIES, changed, values
 from testing.workspace import SPECS, Workspace, manifest
 
-NAMES = [*KINDS, "Project", "Plan"]
+NAMES = [*KINDS, "Project", "Defaults", "Plan"]
 SLOW_TO_MAKE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 # What both engines are known to read alike. Python's patterns have their own classes of characters (\d), and

@@ -33,7 +33,12 @@ VALUES: dict[str, Any] = {
     "half": "\ud800",
 }
 EACH = {"each": {"x": "é", "n": 7}}
-ENGINE = Engine(Path(__file__).parent, VALUES, {"PASSWORD"})
+# What folders have in place of those.
+OVERLAYS: list[dict[str, Any]] = [
+    {"name": "reports", "number": "4"},
+    {"name": 5, "mapping": {"a": {"b": []}}},
+]
+ENGINE = Engine(Path(__file__).parent, VALUES, {"PASSWORD"}, OVERLAYS)
 
 DATA = st.sampled_from(
     [
@@ -255,7 +260,10 @@ ANYTHING = texts(DATA | RARE_DATA, TAGS | RARE_TAGS, [*STATEMENTS, *RARE_STATEME
 
 def answer(questions: Questions) -> None:
     """Ask the renderer."""
-    asked = [(group[0].each, [question.text for question in group]) for group in groups(questions.unsent)]
+    asked = [
+        (group[0].each, group[0].overlay, [question.text for question in group])
+        for group in groups(questions.unsent)
+    ]
     response = worker.answers(ENGINE, protocol.decoded(protocol.encoded(asked)))
     for question, answered in zip(questions.unsent, protocol.decoded(response)["answers"], strict=True):
         question.close(answered)
@@ -272,8 +280,8 @@ def filled(text: str, each: Mapping[str, Any] | None = None) -> HoleText | None:
     return holes.filled("f", ("way",))
 
 
-def whole(text: str, each: Mapping[str, Any] | None = None) -> RenderedText:
-    rendered = ENGINE.render("f", text, each)
+def whole(text: str, each: Mapping[str, Any] | None = None, overlay: int = 0) -> RenderedText:
+    rendered = ENGINE.render("f", text, each, overlay)
     assert isinstance(rendered, RenderedText), rendered
     return RenderedText.from_json(protocol.decoded(protocol.encoded(rendered.to_json())), ("way",))
 
@@ -325,6 +333,56 @@ def test_expressions_do_not_affect_each_other(expressions: list[str], each: Mapp
             assert contents(together, "\ue0000\ue001") == contents(whole(text), "\ue0000\ue001")
         if not each:
             assert (together is None) == (filled(text) is None)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(HOLES, WITH_STATEMENTS),
+            st.sampled_from([None, EACH]),
+            st.integers(0, len(OVERLAYS)),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_files_of_folders_with_values_of_their_own_agree(
+    files: list[tuple[str, Mapping[str, Any] | None, int]],
+) -> None:
+    """Each file sees the values of its own folder, in whatever order the files are read."""
+    questions = Questions(OVERLAYS)
+    found = [(questions.of(text, each, overlay), text, each, overlay) for text, each, overlay in files]
+    answer(questions)
+    for holes, text, each, overlay in found:
+        quick = holes and holes.filled("f", ("way",))
+        if quick:
+            careful = whole(text, each, overlay)
+            assert quick.text == careful.text
+            for shown in PLACEHOLDER.finditer(careful.text):
+                assert contents(quick, shown[0]) == contents(careful, shown[0])
+
+
+def test_an_expression_is_asked_once_for_all_folders_that_do_not_change_it() -> None:
+    questions = Questions(OVERLAYS)
+    for overlay in (0, 1, 2, 1):
+        questions.of("a: {{ name }}\nb: {{ number }}\nc: {{ ratio }}\n", None, overlay)
+    assert [(question.text, question.overlay) for question in questions.unsent] == [
+        ("{{ name }}", 0),
+        ("{{ number }}", 0),
+        ("{{ ratio }}", 0),
+        ("{{ name }}", 1),
+        ("{{ number }}", 1),
+        ("{{ name }}", 2),
+    ]
+
+
+def test_what_a_file_imports_sees_the_values_of_its_folder() -> None:
+    questions = Questions(OVERLAYS)
+    text = '{% from "macros.yaml" import greeting %}a: {{ greeting() }}\n'
+    for overlay in (0, 1, 2):
+        questions.of(text, None, overlay)
+    assert [question.overlay for question in questions.unsent] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
