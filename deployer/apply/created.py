@@ -16,6 +16,7 @@ from deployer.apply.recheck import is_other
 from deployer.cloud.observe import list_same_names
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
+from deployer.kinds.former import with_former
 from deployer.kinds.kind import may_be_unnamed
 from deployer.model import RUNNING_PHASES, Identity, LiveJob, Outcome, Result
 
@@ -36,7 +37,8 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
             context.report(f"waiting until {_created_jobs(len(pending))} listed")
         try:
             context.stop_signal.sleep(pause)
-            live = list_same_names(context.client, [created.job for created in pending], own_ids)
+            asked = with_former(created.job for created in pending)
+            live = list_same_names(context.client, asked, own_ids)
         except Interrupted:
             return
         except ApiError as failure:
@@ -80,12 +82,13 @@ def _created_beside(
     found = []
     for created in pending:
         identity = created.job.identity
+        named = (identity, *created.job.renamed_from)
         unnamed = identity._replace(name="")
         others = [
             run
-            for key in dict.fromkeys((identity, unnamed, unnamed._replace(place="")))
+            for key in dict.fromkeys((*named, unnamed, unnamed._replace(place="")))
             for run in candidates.get(key, ())
-            if key is identity or may_be_unnamed(KINDS[key.kind], run)
+            if key in named or may_be_unnamed(KINDS[key.kind], run)
         ]
         new = [run for run in others if run.id not in created.known_ids and run.id not in created.planned_ids]
         found += [(created, new)] if new else []

@@ -16,6 +16,7 @@ from deployer.documents.budget import Budget
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.invocation import Invocation
 from deployer.kinds import KINDS
+from deployer.kinds.former import current_names, with_former
 from deployer.kinds.ownership import Owner
 from deployer.kinds.savepoint_tag import has_old_savepoint
 from deployer.manifests.check import check
@@ -325,7 +326,7 @@ def plan(
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
     project's own jobs. `known` is what earlier runs have sent.
     """
-    from deployer.apply.history import unsettled
+    from deployer.apply.history import renamed, unsettled
     from deployer.apply.unsettled import explained, unlisted
     from deployer.planning.decide import decide
     from deployer.planning.ownership import LiveValues, OwnershipRules
@@ -334,7 +335,7 @@ def plan(
     jobs = loaded.with_dependencies
     project = loaded.project
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
-    live = _observe(client, loaded, jobs, ownership, known, note)
+    live = _observe(client, loaded, with_former(jobs), ownership, known, note)
     for kind, fields in live.unknown.items():
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
     for identity, message in live.notes.items():
@@ -350,6 +351,7 @@ def plan(
         live,
         loaded.selected,
         named={job.identity for job in loaded.jobs},
+        former={identity for job in loaded.jobs for identity in job.renamed_from},
         ownership=ownership,
         table=table or decide,
     )
@@ -364,8 +366,9 @@ def plan(
         limits=limits or {},
         marks=project.records_ownership,
     )
-    new_plan = unlisted(new_plan, live, known.history)
-    new_plan = explained(new_plan, unsettled(known.history, target.name), datetime.now(UTC))
+    history = renamed(known.history, current_names(jobs))
+    new_plan = unlisted(new_plan, live, history)
+    new_plan = explained(new_plan, unsettled(history, target.name), datetime.now(UTC))
     new_plan = replace(new_plan, scope=heading)
     names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))
     if not names:
@@ -405,7 +408,7 @@ def _observe(
     note: Callable[[str], object],
 ) -> Live:
     """Return the live jobs, with those submitted recently that a listing may not show yet."""
-    from deployer.apply.history import submitted, without_savepoint
+    from deployer.apply.history import renamed, submitted, without_savepoint
     from deployer.cloud.observe import observe, with_submitted
 
     name, begun = loaded.target.name, datetime.now(UTC)
@@ -418,8 +421,13 @@ def _observe(
         note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting")
         _wait_until_listed(client, jobs, {job: sent[job] for job in missing}, known, loaded.target.polling)
         live, _ = with_submitted(client, observe(client, jobs, ownership.owner), sent, jobs)
-    lost = without_savepoint(known.history, name)
-    old = [job for job in live.jobs if job.savepoint and (job.identity in lost or has_old_savepoint(job))]
+    now_named = current_names(jobs)
+    lost = without_savepoint(renamed(known.history, now_named), name)
+    old = [
+        job
+        for job in live.jobs
+        if job.savepoint and (now_named.get(job.identity, job.identity) in lost or has_old_savepoint(job))
+    ]
     ids = {job.id for job in old}
     listed = (replace(job, savepoint="") if job.id in ids else job for job in live.jobs)
     planned = {job.identity: job for job in jobs}
@@ -464,9 +472,10 @@ def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:
     from deployer.planning.plan import current_run
 
     runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}
+    now_named = current_names(jobs)
     for run in live.jobs:
-        if run.identity in runs:
-            runs[run.identity].append(run)
+        if (identity := now_named.get(run.identity, run.identity)) in runs:
+            runs[identity].append(run)
     current = {identity: current_run(found) for identity, found in runs.items()}
     return ", ".join(
         f"{dependency.name} ({run.state if run else 'not deployed'})" for dependency, run in current.items()

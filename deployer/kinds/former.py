@@ -34,7 +34,9 @@ def is_named_otherwise(job: Job, live: LiveJob | None) -> bool:
 def with_former(jobs: Iterable[Job]) -> list[Job]:
     """Return jobs, each followed by itself under its former identities: what their listings are asked for."""
     return [
-        one for job in jobs for one in (job, *(under_identity(job, identity) for identity in job.renamed_from))
+        one
+        for job in jobs
+        for one in (job, *(under_identity(job, identity) for identity in job.renamed_from))
     ]
 
 
@@ -50,7 +52,10 @@ def path_values(job: Job, identity: Identity) -> dict[str, str]:
 
 
 def former_identities(identity: Identity, entries: Sequence[Mapping[str, Any]]) -> tuple[Identity, ...]:
-    """Return the identities in `renamedFrom`. What an entry leaves out is as it is now, or as another one says alone."""
+    """Return the identities in `renamedFrom`: each with a name, a place, or both.
+
+    What an entry leaves out is what it is now, or what another entry has alone.
+    """
     names = [identity.name, *(entry["name"] for entry in entries if "place" not in entry)]
     places = [identity.place, *(entry["place"] for entry in entries if "name" not in entry)]
     found = [identity._replace(name=name, place=place) for name in names for place in places]

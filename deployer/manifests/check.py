@@ -17,6 +17,7 @@ from deployer.errors import Code, Problem, nearest, similar
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.ownership import CONF, reserved
+from deployer.manifests import renamed
 from deployer.model import (
     Dependency,
     Document,
@@ -32,7 +33,6 @@ from deployer.model import (
     Until,
     usual_text,
 )
-from deployer.manifests import renamed
 from deployer.project.load import PROJECT_FILE
 from deployer.schema.quoted import with_types
 from deployer.schema.rules import LITERAL_SECRET, OLDER_SPELLING, broken

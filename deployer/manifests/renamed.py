@@ -41,7 +41,8 @@ def without_effect(job: Job, manifest: Manifest, clusters: Mapping[str, str]) ->
         if job.identity._replace(**entry) != job.identity:
             continue
         words = " and ".join(
-            f"its {'name' if key == 'name' else KINDS[job.kind].place} {value!r}" for key, value in entry.items()
+            f"its {'name' if key == 'name' else KINDS[job.kind].place} {value!r}"
+            for key, value in entry.items()
         )
         message = f"'renamedFrom' is what the job is now, {words}; give what it was before, or remove it"
         yield Problem(_location(manifest, index), message, Code.RENAMED_FROM)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer.kinds import KINDS
+from deployer.kinds.former import under_identity
 from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.ownership import Owner, is_owned, matches_fingerprint
 from deployer.model import RUNNING_PHASES, Action, FieldChange, Identity, Impact, Job, LiveJob, Step, utc_time
@@ -30,15 +31,23 @@ class Earlier:
     by_program: Mapping[tuple[Any, ...], list[LiveJob]]
 
 
-def earlier_jobs(jobs: Iterable[LiveJob], planned: Collection[Identity], owner: Owner | None) -> Earlier:
-    """Return the live jobs that no manifest has: those of `owner`, and those of a kind without ownership tags."""
+def earlier_jobs(
+    jobs: Iterable[LiveJob],
+    planned: Collection[Identity],
+    owner: Owner | None,
+    former: Collection[Identity] = (),
+) -> Earlier:
+    """Return the live jobs that no manifest has: those of `owner`, and those of a kind without ownership tags.
+
+    The `former` identities of manifests are theirs too.
+    """
     names = {(identity.kind, identity.name) for identity in planned}
     by_name: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
     by_program: dict[tuple[Any, ...], list[LiveJob]] = defaultdict(list)
     for live in sorted(jobs, key=lambda live: (live.submitted, live.id), reverse=True):
         identity = live.identity
         kind = KINDS[identity.kind]
-        if identity in planned or (kind.ownership_field and not is_owned(live, owner)):
+        if identity in planned or identity in former or (kind.ownership_field and not is_owned(live, owner)):
             continue
         by_name[identity.kind, identity.name].append(live)
         is_renamed = (identity.kind, identity.name) not in names or kind.path_fields
@@ -61,9 +70,10 @@ def with_earlier(job: Job, row: Decision, earlier: Earlier, differences: Differe
     if row.action is not Action.CREATE:
         return row, ""
     if kind.ownership_field and kind.nature is Nature.RUN_ONCE:
-        for live in earlier.by_name.get((job.kind, job.name), ()):
-            if live.phase not in RUNNING_PHASES:  # an active one has moved: see plan
-                return _rerunning(row, f"ran already in {live.identity.place} {_details(live)}")
+        for name in dict.fromkeys((job.name, *(identity.name for identity in job.renamed_from))):
+            for live in earlier.by_name.get((job.kind, name), ()):
+                if name != job.name or live.phase not in RUNNING_PHASES:  # an active one has moved: see plan
+                    return _rerunning(row, f"ran already {_where(job, live)} {_details(live)}")
     renamed = _same_content(kind, job, earlier, differences)
     if renamed is None:
         return row, ""
@@ -93,7 +103,7 @@ def _same_content(kind: Kind, job: Job, earlier: Earlier, differences: Differenc
     """Return the newest live job of another name with the content of `job`."""
     program = _program(kind, kind.expect(job.spec), job.identity.place)
     for live in earlier.by_program.get(program, ())[:MAX_COMPARED]:
-        same = _under_identity(kind, job, live.identity)
+        same = under_identity(job, live.identity)
         if kind.nature is Nature.DEFINITION:
             is_same = not differences(kind, same, live)
         elif kind.ownership_field:
@@ -107,10 +117,10 @@ def _same_content(kind: Kind, job: Job, earlier: Earlier, differences: Differenc
     return None
 
 
-def _under_identity(kind: Kind, job: Job, identity: Identity) -> Job:
-    """Return a job as it would have been with another name and place."""
-    places = {name: identity.place for name in kind.place_fields if name in job.spec}
-    return replace(job, identity=identity, spec={**job.spec, **places})
+def _where(job: Job, live: LiveJob) -> str:
+    """Return `in q`, or `as name in q` for another name."""
+    name = f"as {live.identity.name} " if live.identity.name != job.name else ""
+    return f"{name}in {live.identity.place}"
 
 
 def _details(live: LiveJob) -> str:

@@ -37,7 +37,7 @@ from deployer.secrets.pointers import is_covered
 from deployer.secrets.scrub import MASK
 
 # The steps that change the live job, in contrast to a new run beside it.
-_TOUCHING_STEPS = {Step.CANCEL, Step.STOP, Step.UPDATE, Step.START, Step.DELETE}
+TOUCHING_STEPS = {Step.CANCEL, Step.STOP, Step.UPDATE, Step.START, Step.DELETE}
 
 _MAX_NAME = 64
 
@@ -115,7 +115,7 @@ class OwnershipRules:
         job, live = comparison.job, comparison.live
         current = [live] if live else []
         others = [run for run in runs if run.phase in RUNNING_PHASES and run is not live]
-        affected = current if _TOUCHING_STEPS & {*decision.steps} else []
+        affected = current if TOUCHING_STEPS & {*decision.steps} else []
         if decision.action is Action.CANCEL:  # it ends all runs that count
             affected = self.counted(job, [*current, *others])
         foreign = list(dict.fromkeys(words for run in affected if (words := self._foreign(run))))
