@@ -73,30 +73,42 @@ def with_earlier(job: Job, row: Decision, earlier: Earlier, differences: Differe
         for name in dict.fromkeys((job.name, *(identity.name for identity in job.renamed_from))):
             for live in earlier.by_name.get((job.kind, name), ()):
                 if name != job.name or live.phase not in RUNNING_PHASES:  # an active one has moved: see plan
-                    return _rerunning(row, f"ran already {_where(job, live)} {_details(live)}")
+                    return _rerunning(row, job, live, f"ran already {_where(job, live)} {_details(live)}")
     renamed = _same_content(kind, job, earlier, differences)
     if renamed is None:
         return row, ""
     name, details = renamed.identity.name, _details(renamed)
     if kind.nature is Nature.DEFINITION:
         words = f"possible rename: {name} (id {renamed.id}, {renamed.state}) has the same definition but no manifest"
-        message = f"{words}; both jobs would exist"
+        message = f"{words}; both jobs would exist{_advice(job, renamed)}"
         if Step.START not in row.steps:
             return row, message
         return replace(row, cause=f"{row.cause}; {words}", impact=Impact.RERUNS), message
     if not kind.ownership_field:
-        # It may be somebody else's.
-        return row, f"possible rename: a run with the same content exists as {name} {details}"
+        # It may be somebody else's, but the data is the same.
+        words = f"possible rename: a run with the same content exists as {name} {details}"
+        return _rerunning(row, job, renamed, words)
     verb = "runs" if renamed.phase in RUNNING_PHASES else "ran"
     where = f" in {renamed.identity.place}" if renamed.identity.place != job.identity.place else ""
-    return _rerunning(
-        row, f"possible rename: {verb} already as {name}{where} {details} with the same content"
-    )
+    words = f"possible rename: {verb} already as {name}{where} {details} with the same content"
+    return _rerunning(row, job, renamed, words)
 
 
-def _rerunning(row: Decision, words: str) -> tuple[Decision, str]:
+def _rerunning(row: Decision, job: Job, live: LiveJob, words: str) -> tuple[Decision, str]:
     decision = replace(row, cause=f"{row.cause}; {words}", impact=Impact.RERUNS)
-    return decision, f"{words}; its data would be processed again"
+    return decision, f"{words}; its data would be processed again{_advice(job, live)}"
+
+
+def _advice(job: Job, live: LiveJob) -> str:
+    """Return what to write if the live job is this one under an earlier name, or in an earlier place."""
+    parts = {}
+    if live.identity.name != job.name:
+        parts["name"] = live.identity.name
+    if live.identity.place != job.identity.place:
+        parts["place"] = live.identity.place
+    written = ", ".join(f"{key}: {value}" for key, value in parts.items())
+    value = f"{{{written}}}" if "place" in parts else parts["name"]
+    return f"; if it is this job, set metadata.renamedFrom: {value}"
 
 
 def _same_content(kind: Kind, job: Job, earlier: Earlier, differences: Differences) -> LiveJob | None:
