@@ -11,9 +11,9 @@ from deployer.model import Identity, Job, LiveJob
 
 
 def under_identity(job: Job, identity: Identity) -> Job:
-    """Return a job as it is, or would have been, with another name and place."""
+    """Return a job as it is, or would have been, with another name and place; it has no former ones."""
     places = {name: identity.place for name in KINDS[job.kind].place_fields if name in job.spec}
-    return replace(job, identity=identity, spec={**job.spec, **places})
+    return replace(job, identity=identity, spec={**job.spec, **places}, renamed_from=())
 
 
 def as_submitted(job: Job, live: LiveJob) -> Job:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from deployer.emulator import Emulator
 from testing.faults import Call, FaultProxy, fill, hangs_up, listed, proxied, says
-from testing.workspace import SPECS, Clock, Workspace, findings, manifest
+from testing.processes import Commands, commands
+from testing.workspace import SPECS, TOKEN, Clock, Workspace, findings, manifest
 
 BATCH, STREAM = SPECS["SparkBatch"], SPECS["FlinkJar"]
 RUN_ONCE = ("SparkBatch", "SparkSession", "MrsJob")
@@ -438,9 +442,164 @@ def test_an_apply_that_fails_in_between_goes_on(
     assert is_done(workspace)
 
 
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    with commands(tmp_path_factory.mktemp("output")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+@pytest.mark.parametrize("path", ["/jobs/stop", "/flink-jobs/", "/jobs/run"])
+def test_an_apply_that_is_killed_in_between_goes_on(
+    workspace: Workspace, emulator: Emulator, clock: Clock, runner: Commands, path: str, point: str
+) -> None:
+    """Between the stop, the update and the start: one stream, with its state, and never two."""
+    deploy(workspace, clock, "FlinkJar")
+    clock.tick = 0.2
+    [(number, _, _)] = streams(emulator)
+    write(workspace, "FlinkJar", "new", "old", parallel_number=2)
+    starts: list[Any] = []
+
+    class Killing(FaultProxy):
+        killed = False
+
+        def fault_for(self, call: Call) -> Any:
+            if call.path.endswith("/jobs/run"):
+                starts.append(call.json)
+            if self.killed or call.method == "GET" or path not in call.path:
+                return super().fault_for(call)
+            self.killed = True
+            return self.kills
+
+        def kills(self, call: Call) -> None:
+            if point == "after":
+                call.forward()
+            os.kill(runner.pid(), signal.SIGKILL)
+
+    with Killing(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+        assert runner.run(workspace.folder, "apply", "--yes").code == -signal.SIGKILL
+        for _ in range(3):
+            assert len(streams(emulator)) == 1
+            clock.forward(60)
+            runner.run(workspace.folder, "apply", "--yes")
+    assert streams(emulator) == [(number, "new", "job_running")]
+    assert starts
+    assert all(start["resume_savepoint"] for start in starts)
+    assert is_done(workspace)
+
+
+def test_an_old_savepoint_is_remembered_under_the_new_name(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    """Only the journal has it, under the name in the manifest; the job is still listed under the old one."""
+    workspace.project["marks"] = False
+    workspace.write_project()
+    deploy(workspace, clock, "FlinkJar")
+    clock.tick = 0.5
+    [(number, _, _)] = streams(emulator)
+    jobs = f"{emulator.url}/v1.0/pid/streaming/jobs"
+    headers = {"X-Auth-Token": TOKEN}
+    made = {"action": "TRIGGER", "savepoint_path": "bucket/by-hand"}
+    assert requests.post(f"{jobs}/{number}/savepoint", json=made, headers=headers, timeout=10).ok
+    clock.forward(60)
+
+    def loses(_: Call) -> Any:
+        assert requests.post(f"{jobs}/stop", json={"job_ids": [number]}, headers=headers, timeout=10).ok
+        return says(200, [{"is_success": "true", "message": "ok"}])(_)
+
+    write(workspace, "FlinkJar", "new", "old", {"adopt": True})
+    with proxied(workspace, emulator.url) as proxy:
+        proxy.rule("POST", "/jobs/stop", loses)
+        ran = workspace.apply()
+        assert "no savepoint was created" in ran.out, ran.out + ran.err
+        assert [name for _, name, _ in streams(emulator)] == ["old"]
+        change = only(workspace.plan())
+    assert change["action"] == "blocked"
+    assert "no savepoint exists, so starting it would lose the job state" in change["reason"]
+
+
+# --- two runners, saved plans, listings
+
+
+def test_a_runner_with_the_older_manifest_creates_it_meanwhile(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    """The two look for the same job under both names."""
+    write(workspace, "SparkBatch", "new", "old")
+
+    class Beside(FaultProxy):
+        looks = 0
+
+        def fault_for(self, call: Call) -> Any:
+            self.looks += call.method == "GET" and "/batches" in call.path
+            if self.looks == 2 and call.method == "GET":
+                self.looks += 1
+                fill(emulator.url, "SparkBatch", ["old"])
+            return super().fault_for(call)
+
+    with Beside(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+        ran = workspace.apply()
+    assert "was created since the plan" in ran.out + ran.err
+    assert [job["name"] for job in listed(emulator.url, "SparkBatch")] == ["old"]
+
+
+def test_a_second_run_under_the_old_name_is_found_after_the_create(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    write(workspace, "SparkBatch", "new", "old")
+
+    class After(FaultProxy):
+        def fault_for(self, call: Call) -> Any:
+            if call.method == "POST":
+                fill(emulator.url, "SparkBatch", ["old"])
+            return super().fault_for(call)
+
+    with After(emulator.url) as proxy:
+        workspace.url = proxy.url
+        workspace.write_project()
+        ran = workspace.apply()
+    assert "another run of this job was created at the same time" in ran.out + ran.err
+
+
+def test_a_saved_plan_of_a_rename(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    deploy(workspace, clock, "FlinkJar")
+    clock.tick = 0.5
+    write(workspace, "FlinkJar", "new", "old")
+    assert workspace.run("plan", "--out", "plan.json").code == 0
+    write(workspace, "FlinkJar", "newer", "old")
+    refused = workspace.apply("--plan", "plan.json")
+    assert (refused.code != 0, [name for _, name, _ in streams(emulator)]) == (True, ["old"])
+    write(workspace, "FlinkJar", "new", "old")
+    assert workspace.apply("--plan", "plan.json").code == 0
+    assert [name for _, name, _ in streams(emulator)] == ["new"]
+
+
+def test_list_knows_the_manifest_of_an_old_name(workspace: Workspace, clock: Clock) -> None:
+    deploy(workspace, clock, "FlinkJar")
+    write(workspace, "FlinkJar", "new", "old")
+    assert workspace.run("list", "--orphans", "--format", "json").json["jobs"] == []
+    [found] = workspace.run("list", "--format", "json").json["jobs"]
+    assert (found["name"], found["source"]) == ("old", "one.yaml:1")
+
+
+def test_a_submit_of_unknown_outcome_under_the_old_name(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    write(workspace, "SparkBatch", "old")
+    with proxied(workspace, emulator.url) as proxy:
+        proxy.rule("POST", "batches", hangs_up(after=False))
+        assert workspace.apply().code != 0
+    workspace.url = emulator.url
+    workspace.write_project()
+    write(workspace, "SparkBatch", "new", "old")
+    assert "may have submitted it at" in only(workspace.plan())["reason"]
+
+
 # --- validation
-
-
 def test_what_contradicts_itself_is_an_error(workspace: Workspace) -> None:
     write(workspace, "SparkBatch", "same", "same", file="a.yaml")
     write(workspace, "SparkBatch", "moved", [{"place": "q"}], file="b.yaml")
@@ -467,7 +626,7 @@ def test_what_contradicts_itself_is_an_error(workspace: Workspace) -> None:
         "a job can be renamed to one other only",
         "f.yaml:6:5: error: expected a former name, or a list of these; the job is renamed and keeps its id and its "
         "state",
-        "g.yaml:6:7: error: unknown field 'nmae'; did you mean 'name'?",
+        "g.yaml:6:5: error: unknown field 'nmae' in metadata.renamedFrom[0]; did you mean 'name'?",
         f"h.yaml:5:16: error: {expected}: a run under one of them is the job's own",
         "i.yaml:5:16: error: 'renamedFrom' must not be empty",
         f"l.yaml:5:16: error: SparkBatch asleep in q has a manifest of its own, at k.yaml:4:9; {own}",
