@@ -122,6 +122,7 @@ def make_plan(
         moved_ids |= {run.id for run in elsewhere}
         counted = ownership.counted(job, [*own, *elsewhere])
         comparison, row = _decide(job, counted, unnamed, listing, table, ownership)
+        row = renames.name_taken(row, comparison, current_runs, ownership)
         row = renames.allowed(row, comparison, counted, ownership)
         row = ownership.allowed(row, comparison, [*own, *elsewhere])
         row, warning = with_earlier(job, row, earlier, _content_differences)

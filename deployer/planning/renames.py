@@ -13,7 +13,7 @@ from deployer.kinds.former import is_former, is_named_otherwise
 from deployer.kinds.kind import Nature
 from deployer.model import RUNNING_PHASES, Action, Cause, FieldChange, Identity, Job, LiveJob, Step
 from deployer.planning.decide import Comparison, Decision
-from deployer.planning.ownership import TOUCHING_STEPS, Holder, OwnershipRules
+from deployer.planning.ownership import TOUCHING_STEPS, Holder, OwnershipRules, deployed_by
 
 
 def name_change(job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
@@ -40,6 +40,19 @@ def both_exist(job: Job, runs: Sequence[LiveJob]) -> Decision | None:
     found = " and ".join(f"'{run.identity.name}' (id {run.id}, {run.state})" for run in _by_age(job, runs))
     cause = f"this job and one that it was renamed from exist at the same time: {found}"
     return Decision(Action.BLOCKED, cause, "delete the one that is not needed, or remove renamedFrom")
+
+
+def name_taken(
+    decision: Decision, comparison: Comparison, holders: Sequence[LiveJob], ownership: OwnershipRules
+) -> Decision:
+    """Return a decision, blocked where a rename would fail: `holders` are all live jobs with the new name."""
+    job = comparison.job
+    if not holders or not comparison.former_name or Step.UPDATE not in decision.steps:
+        return decision
+    holder = holders[0]
+    whose = f", and {deployed_by(holder)}" if ownership.holder(holder) is Holder.OTHER else ""
+    cause = f"{decision.cause}; the name '{job.name}' is taken by job {holder.id}, which {holder.condition}{whose}"
+    return Decision(Action.BLOCKED, cause, "choose another name")
 
 
 def _by_age(job: Job, runs: Sequence[LiveJob]) -> list[LiveJob]:

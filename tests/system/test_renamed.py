@@ -48,10 +48,12 @@ def deploy(workspace: Workspace, clock: Clock, kind: str, name: str = "old", pas
     clock.forward(passed)
 
 
-def deploy_as_others(workspace: Workspace, clock: Clock, kind: str, passed: float = ACTIVE) -> None:
+def deploy_as_others(
+    workspace: Workspace, clock: Clock, kind: str, passed: float = ACTIVE, name: str = "old"
+) -> None:
     workspace.project["metadata"] = {"name": "others"}
     workspace.write_project()
-    deploy(workspace, clock, kind, passed=passed)
+    deploy(workspace, clock, kind, name, passed)
     workspace.project["metadata"] = {"name": "tests"}
     workspace.write_project()
 
@@ -362,6 +364,18 @@ def test_the_stream_of_another_project_with_the_old_name_is_none_of_ours(
     deploy_as_others(workspace, clock, "FlinkJar")
     write(workspace, "FlinkJar", "new", "old")
     assert workspace.plan()["changes"] == []
+
+
+def test_a_name_that_another_project_has(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    deploy(workspace, clock, "FlinkJar")
+    deploy_as_others(workspace, clock, "FlinkJar", name="new")
+    write(workspace, "FlinkJar", "new", "old")
+    change = only(workspace.plan())
+    assert change["action"] == "blocked"
+    assert "the name 'new' is taken by job 2, which is running" in change["reason"]
+    assert "project 'others' deployed the job" in change["reason"]
+    assert workspace.apply().code != 0
+    assert [name for _, name, _ in streams(emulator)] == ["new", "old"]
 
 
 def test_a_name_that_is_taken_stops_nothing(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
