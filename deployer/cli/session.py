@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,6 @@ from deployer.documents.budget import Budget
 from deployer.errors import DeployerError, InvalidInput, NothingSelected, Problem, UsageError
 from deployer.invocation import Invocation
 from deployer.kinds import KINDS
-from deployer.kinds.former import current_names, with_former
 from deployer.kinds.ownership import Owner
 from deployer.kinds.savepoint_tag import has_old_savepoint
 from deployer.manifests.check import check
@@ -335,7 +334,7 @@ def plan(
     jobs = loaded.with_dependencies
     project = loaded.project
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
-    live = _observe(client, loaded, with_former(jobs), ownership, known, note)
+    live = _observe(client, loaded, jobs, ownership, known, note)
     for kind, fields in live.unknown.items():
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
     for identity, message in live.notes.items():
@@ -366,7 +365,7 @@ def plan(
         limits=limits or {},
         marks=project.records_ownership,
     )
-    history = renamed(known.history, current_names(jobs))
+    history = renamed(known.history, present_names(jobs))
     new_plan = unlisted(new_plan, live, history)
     new_plan = explained(new_plan, unsettled(history, target.name), datetime.now(UTC))
     new_plan = replace(new_plan, scope=heading)
@@ -412,6 +411,11 @@ def _observe(
     from deployer.cloud.observe import observe, with_submitted
 
     name, begun = loaded.target.name, datetime.now(UTC)
+    present = present_names(jobs)
+    if present:
+        from deployer.kinds.former import with_former
+
+        jobs = with_former(jobs)
     # A clock may have been set back by a little, but what is beyond would make every plan wait.
     ahead = max(known.patience, known.skew)
     since, until = begun - timedelta(seconds=known.patience + known.skew), begun + timedelta(seconds=ahead)
@@ -421,12 +425,11 @@ def _observe(
         note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting")
         _wait_until_listed(client, jobs, {job: sent[job] for job in missing}, known, loaded.target.polling)
         live, _ = with_submitted(client, observe(client, jobs, ownership.owner), sent, jobs)
-    now_named = current_names(jobs)
-    lost = without_savepoint(renamed(known.history, now_named), name)
+    lost = without_savepoint(renamed(known.history, present), name)
     old = [
         job
         for job in live.jobs
-        if job.savepoint and (now_named.get(job.identity, job.identity) in lost or has_old_savepoint(job))
+        if job.savepoint and (present.get(job.identity, job.identity) in lost or has_old_savepoint(job))
     ]
     ids = {job.id for job in old}
     listed = (replace(job, savepoint="") if job.id in ids else job for job in live.jobs)
@@ -439,6 +442,11 @@ def _observe(
         if job.phase in FAILED_PHASES and job.identity in planned
     }
     return replace(live, jobs=tuple(listed), notes={**notes, **live.notes})
+
+
+def present_names(jobs: Iterable[Job]) -> Mapping[Identity, Identity]:
+    """Return the present identity of each former one."""
+    return {former: job.identity for job in jobs for former in job.renamed_from}
 
 
 def _wait_until_listed(
@@ -472,9 +480,9 @@ def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:
     from deployer.planning.plan import current_run
 
     runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}
-    now_named = current_names(jobs)
+    present = present_names(jobs)
     for run in live.jobs:
-        if (identity := now_named.get(run.identity, run.identity)) in runs:
+        if (identity := present.get(run.identity, run.identity)) in runs:
             runs[identity].append(run)
     current = {identity: current_run(found) for identity, found in runs.items()}
     return ", ".join(

@@ -16,11 +16,6 @@ def under_identity(job: Job, identity: Identity) -> Job:
     return replace(job, identity=identity, spec={**job.spec, **places}, renamed_from=())
 
 
-def as_submitted(job: Job, live: LiveJob) -> Job:
-    """Return a job under the identity of a live job that is its own from before it was renamed; else unchanged."""
-    return under_identity(job, live.identity) if is_former(job, live) else job
-
-
 def is_former(job: Job, live: LiveJob | None) -> bool:
     """Return whether a live job is that of a manifest from before it was renamed or moved."""
     return live is not None and live.identity in job.renamed_from
@@ -38,11 +33,6 @@ def with_former(jobs: Iterable[Job]) -> list[Job]:
         for job in jobs
         for one in (job, *(under_identity(job, identity) for identity in job.renamed_from))
     ]
-
-
-def current_names(jobs: Iterable[Job]) -> Mapping[Identity, Identity]:
-    """Return the present identity of each former one."""
-    return {former: job.identity for job in jobs for former in job.renamed_from}
 
 
 def path_values(job: Job, identity: Identity) -> dict[str, str]:

@@ -17,7 +17,6 @@ from deployer.errors import Code, Problem, nearest, similar
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.ownership import CONF, reserved
-from deployer.manifests import renamed
 from deployer.model import (
     Dependency,
     Document,
@@ -95,7 +94,10 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
             problems.append(Problem(location, message, Code.DUPLICATE_JOB))
         else:
             jobs[job.identity] = (job, manifest)
-    problems += renamed.contradictions((*jobs.values(), *disabled))
+    if any(job.renamed_from for job, _ in (*jobs.values(), *disabled)):
+        from deployer.manifests.renamed import contradictions
+
+        problems += contradictions((*jobs.values(), *disabled))
     linked: dict[Identity, Job] = {}
     known = _Names([job for job, _ in jobs.values()], [job.identity for job, _ in disabled], invalid)
     for job, manifest in jobs.values():
@@ -129,7 +131,11 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> _Checked:
     job = _job(manifest, kind, value, clusters)
     broken_rules = list(_broken_rules(document, kind, value, job))
     problems = [problem for problem in broken_rules if problem.rule not in waived]
-    problems += renamed.without_effect(job, manifest, clusters)
+    if "renamedFrom" in value["metadata"]:
+        from deployer.manifests.renamed import renamed_from, without_effect
+
+        problems += without_effect(job, manifest, clusters)
+        job = replace(job, renamed_from=renamed_from(job.identity, value["metadata"], clusters))
     blocked = any(problem.severity == "error" for problem in problems)
     # A waiver must neither hide the next typo nor stay without need.
     notes = [_sent_unchanged(unknown_field) for unknown_field in sent]
@@ -258,14 +264,12 @@ def _job(manifest: Manifest, kind: Kind, value: Mapping[str, Any], clusters: Map
         spec[name] = clusters.get(spec[name], spec[name])
     place = next((spec[name] for name in kind.place_fields if name in spec), "")
     metadata = value["metadata"]
-    identity = Identity(kind.name, place, metadata["name"])
     return Job(
-        identity=identity,
+        identity=Identity(kind.name, place, metadata["name"]),
         source=manifest.source,
         spec=spec,
         lifecycle=_lifecycle(value.get("lifecycle", {}), kind.nature),
         labels=metadata.get("labels", {}),
-        renamed_from=renamed.renamed_from(identity, metadata, clusters),
     )
 
 

@@ -54,8 +54,6 @@ def contradictions(manifests: Iterable[tuple[Job, Manifest]]) -> Iterator[Proble
     `manifests` are all of a project, disabled ones too.
     """
     known = list(manifests)
-    if not any(job.renamed_from for job, _ in known):
-        return
     own = {job.identity: (job, manifest) for job, manifest in known}
     claimed: dict[Identity, tuple[Job, Manifest]] = {}
     for job, manifest in known:

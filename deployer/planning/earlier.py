@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer.kinds import KINDS
-from deployer.kinds.former import under_identity
 from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.ownership import Owner, is_owned, matches_fingerprint
 from deployer.model import RUNNING_PHASES, Action, FieldChange, Identity, Impact, Job, LiveJob, Step, utc_time
@@ -114,7 +113,12 @@ def _advice(job: Job, live: LiveJob) -> str:
 def _same_content(kind: Kind, job: Job, earlier: Earlier, differences: Differences) -> LiveJob | None:
     """Return the newest live job of another name with the content of `job`."""
     program = _program(kind, kind.expect(job.spec), job.identity.place)
-    for live in earlier.by_program.get(program, ())[:MAX_COMPARED]:
+    candidates = earlier.by_program.get(program, ())[:MAX_COMPARED]
+    if not candidates:
+        return None
+    from deployer.kinds.former import under_identity
+
+    for live in candidates:
         same = under_identity(job, live.identity)
         if kind.nature is Nature.DEFINITION:
             is_same = not differences(kind, same, live)

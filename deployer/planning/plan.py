@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any
 
 from deployer.kinds import KINDS
-from deployer.kinds.former import as_submitted, is_former
 from deployer.kinds.kind import Kind, Nature, may_be_unnamed
 from deployer.kinds.ownership import is_owned, matches_fingerprint, recorded_secret_pointers
 from deployer.model import (
@@ -40,7 +39,6 @@ from deployer.model import (
     Step,
     utc_time,
 )
-from deployer.planning import renames
 from deployer.planning.additional import describe, separated
 from deployer.planning.align import aligned, compare_job
 from deployer.planning.change_fields import change_fields
@@ -100,12 +98,13 @@ def make_plan(
     errors: list[Note] = []
     dependency_phases: dict[Identity, Phase | str] = {}
     for job in jobs:
-        current_runs = runs[job.identity]
-        own = [*current_runs, *(run for identity in job.renamed_from for run in runs.get(identity, ()))]
-        failure = live.failures.get(job.identity, "")
-        unread = ""
-        if not failure and job.renamed_from:
-            failure, unread = renames.former_failure(job, live.failures, is_found=bool(current_runs))
+        own = present = runs[job.identity]
+        failure, unread = live.failures.get(job.identity, ""), ""
+        if job.renamed_from:
+            from deployer.planning import renames
+
+            own = [*present, *(run for identity in job.renamed_from for run in runs.get(identity, ()))]
+            failure, unread = renames.former_failure(job, live.failures, is_found=bool(present))
         if job.identity not in selected:
             current = current_run(own)
             missing = "cannot be read" if failure else "is not deployed, and not selected by PATH or --select"
@@ -122,8 +121,9 @@ def make_plan(
         moved_ids |= {run.id for run in elsewhere}
         counted = ownership.counted(job, [*own, *elsewhere])
         comparison, row = _decide(job, counted, unnamed, listing, table, ownership)
-        row = renames.name_taken(row, comparison, current_runs, ownership)
-        row = renames.allowed(row, comparison, counted, ownership)
+        if job.renamed_from:
+            row = renames.name_taken(row, comparison, present, ownership)
+            row = renames.allowed(row, comparison, counted, ownership)
         row = ownership.allowed(row, comparison, [*own, *elsewhere])
         row, warning = with_earlier(job, row, earlier, _content_differences)
         warnings += [Note(job.identity, job.source, words) for words in (warning, unread) if words]
@@ -196,7 +196,7 @@ def _not_compared(
     matched_by = {*kind.place_fields}
     unobserved = live.unobserved if live.spec else frozenset({row.name for row in kind.rows} - matched_by)
     # With the same fingerprint, the whole body is the same.
-    is_same = matches_fingerprint(kind, as_submitted(job, live), live)
+    is_same = matches_fingerprint(kind, _as_submitted(job, live), live)
     omitted = () if is_same else not_compared(kind.rows, job.spec, unobserved)
     if live.spec is None:
         return omitted, ()
@@ -231,20 +231,22 @@ def _decide(
     active = _active(runs)
     live = current_run(runs)
     # A job that was renamed is compared as it was submitted: with its former name and place.
-    compared = as_submitted(job, live) if live else job
+    compared = _as_submitted(job, live)
     fields, additional = separated(kind, compared, live, _differences(kind, compared, live))
-    name = renames.name_change(job, live)
-    cause_of_all = renames.with_name(ownership.cause(compared, live, fields), fields, name)
-    former_name = live.identity.name if live and name else ""
-    comparison = Comparison(job, live, (*name, *fields), listing, additional, cause_of_all, former_name)
-    if kind.nature is Nature.DEFINITION:
+    comparison = Comparison(job, live, fields, listing, additional, ownership.cause(compared, live, fields))
+    if job.renamed_from:
+        from deployer.planning import renames
+
+        comparison = renames.with_name(comparison)
         if both := renames.both_exist(job, runs):
             return comparison, both
+        table = renames.explaining(table)
+    if kind.nature is Nature.DEFINITION:
         if len(runs) > 1:
             cause = f"several live jobs have this name: {_ids(runs)}"
             return comparison, Decision(Action.BLOCKED, cause, "rename or delete all but one")
-        return comparison, renames.explained(table(comparison), comparison)
-    decision = renames.explained(table(comparison), comparison)
+        return comparison, table(comparison)
+    decision = table(comparison)
     if len(active) > 1 and decision.action is Action.CANCEL:
         decision = replace(
             decision, effect=f"several runs are active, will cancel all of them ({_ids(active)})"
@@ -314,6 +316,15 @@ def _not_found(total: int, oldest: str = "") -> str:
 def _describe_extent(times: Sequence[int]) -> str:
     oldest = utc_time(min(filter(None, times), default=0))
     return _not_found(len(times), f", going back to {oldest:%Y-%m-%d}" if oldest else "")
+
+
+def _as_submitted(job: Job, live: LiveJob | None) -> Job:
+    """Return a job as it was when a live job with a former name or place was submitted."""
+    if live is None or live.identity not in job.renamed_from:
+        return job
+    from deployer.kinds.former import under_identity
+
+    return under_identity(job, live.identity)
 
 
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
@@ -445,7 +456,7 @@ def _copied_fingerprint(comparison: Comparison) -> str:
     # First, because it takes less than a fingerprint, and is so for most jobs.
     if all(spec.get(name) == value for name, value in job.spec.items()):
         return ""
-    job = as_submitted(job, live)
+    job = _as_submitted(job, live)
     if not matches_fingerprint(KINDS[job.kind], job, live):
         return ""
     differing = [field.path for field in compare_job(KINDS[job.kind], job, live) if not field.additional]
@@ -470,7 +481,11 @@ def digest(scope: Mapping[str, str], plan: Plan) -> str:
             *change.job.identity,
             *_shown_body(change.job),
             change.live.id if change.live else None,
-            *([[*change.live.identity]] if change.live and is_former(change.job, change.live) else []),
+            *(
+                [[*change.live.identity]]
+                if change.live and change.live.identity in change.job.renamed_from
+                else []
+            ),
             *sorted(run.id for run in change.other_runs),
         ]
         for change in sorted(plan.pending, key=lambda change: change.job.identity)

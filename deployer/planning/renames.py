@@ -5,7 +5,7 @@ A name alone proves nothing: a run under a former name is ended only if it has t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from deployer.kinds import KINDS
@@ -16,26 +16,26 @@ from deployer.planning.decide import Comparison, Decision
 from deployer.planning.ownership import TOUCHING_STEPS, Holder, OwnershipRules, deployed_by
 
 
-def name_change(job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
-    """Return the change of the name that an update makes; a run keeps its name."""
+def with_name(comparison: Comparison) -> Comparison:
+    """Return a comparison with the change of the name that an update makes; a run keeps its name."""
+    job, live, cause = comparison.job, comparison.live, comparison.cause
     kind = KINDS[job.kind]
     if live is None or kind.nature is not Nature.DEFINITION or not is_named_otherwise(job, live):
-        return ()
-    return (FieldChange(f"/{kind.name_field}", live.identity.name, job.name),)
-
-
-def with_name(cause: Cause, fields: Sequence[FieldChange], name: Sequence[FieldChange]) -> Cause:
-    """Return the cause of all differences: that of `fields`, and a name that the manifest has changed."""
-    if not name:
-        return cause
-    if not fields:
-        return Cause.MANIFEST
-    return Cause.BOTH if cause is Cause.DRIFT else cause
+        return comparison
+    name = FieldChange(f"/{kind.name_field}", live.identity.name, job.name)
+    if not comparison.fields:
+        cause = Cause.MANIFEST
+    elif cause is Cause.DRIFT:
+        cause = Cause.BOTH
+    fields = (name, *comparison.fields)
+    return replace(comparison, fields=fields, cause=cause, former_name=live.identity.name)
 
 
 def both_exist(job: Job, runs: Sequence[LiveJob]) -> Decision | None:
     """Return why a definition is blocked that exists under several of its names; None if it does not."""
-    if len(runs) < 2 or not any(is_former(job, run) for run in runs):
+    if KINDS[job.kind].nature is not Nature.DEFINITION or len(runs) < 2:
+        return None
+    if not any(is_former(job, run) for run in runs):
         return None
     found = " and ".join(f"'{run.identity.name}' (id {run.id}, {run.state})" for run in _by_age(job, runs))
     cause = f"this job and one that it was renamed from exist at the same time: {found}"
@@ -59,8 +59,12 @@ def _by_age(job: Job, runs: Sequence[LiveJob]) -> list[LiveJob]:
     return sorted(runs, key=lambda run: (is_former(job, run), run.identity, run.id))
 
 
-def explained(decision: Decision, comparison: Comparison) -> Decision:
-    """Return a decision on a live job that has a former name or place with a reason that says so."""
+def explaining(table: Callable[[Comparison], Decision]) -> Callable[[Comparison], Decision]:
+    """Return a decision table whose reasons name the former name or place of a live job."""
+    return lambda comparison: _explained(table(comparison), comparison)
+
+
+def _explained(decision: Decision, comparison: Comparison) -> Decision:
     job, live = comparison.job, comparison.live
     if live is None or not is_former(job, live):
         return decision
@@ -107,10 +111,12 @@ def allowed(
 
 
 def former_failure(job: Job, failures: Mapping[Identity, str], *, is_found: bool) -> tuple[str, str]:
-    """Return an error and a warning about former places that cannot be read, empty without any.
+    """Return an error and a warning about places that cannot be read, empty without any.
 
     A job that exists where it is now needs no other; without one, it may have run there.
     """
+    if failure := failures.get(job.identity):
+        return failure, ""
     unread = [identity for identity in job.renamed_from if identity in failures]
     if not unread:
         return "", ""
