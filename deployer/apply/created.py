@@ -13,12 +13,12 @@ from dataclasses import replace
 from deployer.apply.context import ApplyContext, Created
 from deployer.apply.read_back_later import read_back_listed
 from deployer.apply.recheck import is_other
-from deployer.cloud.observe import list_same_names
+from deployer.cloud.observe import by_listing, list_same_names
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
 from deployer.kinds.former import with_former
 from deployer.kinds.kind import may_be_unnamed
-from deployer.model import RUNNING_PHASES, Identity, LiveJob, Outcome, Result
+from deployer.model import RUNNING_PHASES, Identity, Job, LiveJob, Outcome, Result
 
 
 def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -> Iterator[Outcome]:
@@ -37,7 +37,7 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
             context.report(f"waiting until {_created_jobs(len(pending))} listed")
         try:
             context.stop_signal.sleep(pause)
-            asked = with_former(created.job for created in pending)
+            asked = _in_same_listing(created.job for created in pending)
             live = list_same_names(context.client, asked, own_ids)
         except Interrupted:
             return
@@ -57,6 +57,15 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
         pending = [created for created in pending if created.id not in by_id and created.id not in twins]
     for created in pending:
         yield _unlisted(outcomes[created.job.identity], created, context, error)
+
+
+def _in_same_listing(jobs: Iterable[Job]) -> list[Job]:
+    """Return jobs, and themselves under their former names; not in another cluster, which may be gone by now."""
+    jobs = list(jobs)
+    listings = by_listing(jobs)
+    return [
+        job for key, together in by_listing(with_former(jobs)).items() if key in listings for job in together
+    ]
 
 
 def _created_jobs(number: int) -> str:

@@ -82,8 +82,17 @@ def list_same_name(context: ChangeContext) -> Sequence[LiveJob]:
 def _list_all_names(context: ChangeContext) -> Sequence[LiveJob]:
     """List the runs that may be of this job, under its former names and in its former places too."""
     found: dict[str, LiveJob] = {}
+    planned = context.change.live
+    is_here = planned is not None and planned.identity == context.job.identity
     for job in with_former([context.job]):
-        found |= {run.id: run for run in list_candidates(context.client, job) if run.id not in found}
+        try:
+            listed = list_candidates(context.client, job)
+        except ApiError:
+            # A cluster that was deleted since the job moved, of which the plan has warned.
+            if not is_here or job.identity.place == context.job.identity.place:
+                raise
+            continue
+        found |= {run.id: run for run in listed if run.id not in found}
     return list(found.values())
 
 

@@ -248,6 +248,11 @@ def test_a_former_cluster_that_cannot_be_read(workspace: Workspace, emulator: Em
     planned = workspace.plan()
     assert (planned["changes"], planned["errors"]) == ([], [])
     assert "runs there are not seen" in planned["warnings"][0]["message"]
+    # A change is submitted all the same.
+    clock.forward(ENDED)
+    write(workspace, "MrsJob", "job", {"place": "c-9"}, arguments=["obs://b/mr.jar", "more"])
+    ran = workspace.apply()
+    assert (ran.code, "Apply complete: 1 applied." in ran.out) == (0, True), ran.out + ran.err
 
 
 # --- without the line
@@ -398,6 +403,21 @@ def test_a_name_that_is_taken_stops_nothing(workspace: Workspace, emulator: Emul
         workspace.write_project()
         ran = workspace.apply()
     assert "job 77 has the name 'new' already; no changes made" in ran.out + ran.err
+    assert [(name, state) for _, name, state in streams(emulator)] == [("old", "job_running")]
+
+
+def test_a_service_that_ignores_the_name_is_reported(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    """The stream runs again with its state, under its old name."""
+    deploy(workspace, clock, "FlinkJar")
+    clock.tick = 0.5
+    write(workspace, "FlinkJar", "new", "old")
+    with proxied(workspace, emulator.url) as proxy:
+        proxy.rule("PUT", "flink-jobs", says(200, {"is_success": "true", "message": "ok", "job": {}}))
+        ran = workspace.apply()
+    assert ran.code != 0
+    assert "the deployed spec differs from the request (name)" in ran.out
     assert [(name, state) for _, name, state in streams(emulator)] == [("old", "job_running")]
 
 
