@@ -237,7 +237,8 @@ class Dependency:
 class Job:
     """A checked manifest: what should exist. `spec` uses the field names of the API reference, without the name.
 
-    `rerun_requested` requests a new run, whenever the last one was submitted.
+    `rerun_requested` requests a new run, whenever the last one was submitted. `renamed_from` are the identities
+    that the job had before.
     """
 
     identity: Identity
@@ -247,6 +248,7 @@ class Job:
     labels: Mapping[str, str] = field(default_factory=dict)
     depends_on: tuple[Dependency, ...] = ()
     rerun_requested: bool = False
+    renamed_from: tuple[Identity, ...] = ()
 
     @property
     def kind(self) -> str:

@@ -6,6 +6,7 @@ from deployer.apply.context import ChangeContext
 from deployer.apply.wait import state_of, wait_for
 from deployer.apply.writes import Write, live_shows, send_write
 from deployer.errors import RequestFailed
+from deployer.kinds.former import path_values
 from deployer.model import RUNNING_PHASES, LiveJob, Step
 
 
@@ -20,7 +21,7 @@ def cancel(context: ChangeContext) -> str:
 
 
 def _cancel_run(context: ChangeContext, run: LiveJob) -> str:
-    kind, path_values = context.kind, context.kind.path_values(context.job.spec)
+    kind, at = context.kind, path_values(context.job, run.identity)
     context.progress.id = run.id
     if run.phase not in RUNNING_PHASES:
         return f"had already ended ({run.state})"
@@ -29,7 +30,7 @@ def _cancel_run(context: ChangeContext, run: LiveJob) -> str:
             context,
             Write(
                 Step.CANCEL,
-                lambda: context.client.cancel(kind, run.id, path_values),
+                lambda: context.client.cancel(kind, run.id, at),
                 live_shows(context, _has_ended),
             ),
         )

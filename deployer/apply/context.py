@@ -12,6 +12,7 @@ from deployer.cloud.client import Client
 from deployer.cloud.observe import get_live_job
 from deployer.invocation import Invocation
 from deployer.kinds import KINDS
+from deployer.kinds.former import path_values
 from deployer.kinds.kind import Kind
 from deployer.kinds.ownership import Owner
 from deployer.model import Change, Identity, Job, LiveJob, Step
@@ -123,5 +124,5 @@ class ChangeContext:
 
     def read_job(self, identifier: str, identity: Identity | None = None) -> LiveJob | None:
         """Read a job by its id, None if it does not exist; raises ApiError. `identity` defaults to this job."""
-        path_values = self.kind.path_values(self.job.spec)
-        return get_live_job(self.client, identity or self.job.identity, identifier, path_values)
+        identity = identity or self.job.identity
+        return get_live_job(self.client, identity, identifier, path_values(self.job, identity))

@@ -13,11 +13,12 @@ from dataclasses import replace
 from deployer.apply.context import ApplyContext, Created
 from deployer.apply.read_back_later import read_back_listed
 from deployer.apply.recheck import is_other
-from deployer.cloud.observe import list_same_names
+from deployer.cloud.observe import by_listing, list_same_names
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
+from deployer.kinds.former import with_former
 from deployer.kinds.kind import may_be_unnamed
-from deployer.model import RUNNING_PHASES, Identity, LiveJob, Outcome, Result
+from deployer.model import RUNNING_PHASES, Identity, Job, LiveJob, Outcome, Result
 
 
 def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -> Iterator[Outcome]:
@@ -36,7 +37,8 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
             context.report(f"waiting until {_created_jobs(len(pending))} listed")
         try:
             context.stop_signal.sleep(pause)
-            live = list_same_names(context.client, [created.job for created in pending], own_ids)
+            asked = _in_same_listing(created.job for created in pending)
+            live = list_same_names(context.client, asked, own_ids)
         except Interrupted:
             return
         except ApiError as failure:
@@ -55,6 +57,15 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
         pending = [created for created in pending if created.id not in by_id and created.id not in twins]
     for created in pending:
         yield _unlisted(outcomes[created.job.identity], created, context, error)
+
+
+def _in_same_listing(jobs: Iterable[Job]) -> list[Job]:
+    """Return jobs, and themselves under their former names; not in another cluster, which may be gone by now."""
+    jobs = list(jobs)
+    listings = by_listing(jobs)
+    return [
+        job for key, together in by_listing(with_former(jobs)).items() if key in listings for job in together
+    ]
 
 
 def _created_jobs(number: int) -> str:
@@ -80,12 +91,13 @@ def _created_beside(
     found = []
     for created in pending:
         identity = created.job.identity
+        named = (identity, *created.job.renamed_from)
         unnamed = identity._replace(name="")
         others = [
             run
-            for key in dict.fromkeys((identity, unnamed, unnamed._replace(place="")))
+            for key in dict.fromkeys((*named, unnamed, unnamed._replace(place="")))
             for run in candidates.get(key, ())
-            if key is identity or may_be_unnamed(KINDS[key.kind], run)
+            if key in named or may_be_unnamed(KINDS[key.kind], run)
         ]
         new = [run for run in others if run.id not in created.known_ids and run.id not in created.planned_ids]
         found += [(created, new)] if new else []

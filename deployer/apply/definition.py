@@ -103,7 +103,8 @@ def _record_used_savepoint(context: ChangeContext, before: LiveJob, live: LiveJo
 def update(context: ChangeContext) -> str:
     """Send the fields that differ, and no others. Raises ApiError and OutcomeUnknown."""
     names = list(dict.fromkeys(change.name for change in context.change.fields))
-    filled = context.shared.secrets.filled({name: context.job.spec.get(name) for name in names})
+    sent = {**context.job.spec, context.kind.name_field: context.job.name}
+    filled = context.shared.secrets.filled({name: sent.get(name) for name in names})
     body = {
         name: _value_or_empty(context.kind, name, value) for name, value in filled.items() if name != TAGS
     }

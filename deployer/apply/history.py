@@ -144,6 +144,17 @@ def _without_repeated(intents: Sequence[Intent]) -> list[Intent]:
     return kept
 
 
+def renamed(history: History, names: Mapping[Identity, Identity]) -> History:
+    """Return the history with what was sent for a job under a former identity as sent for the present one."""
+    if not names:
+        return history
+    intents = (
+        replace(intent, identity=names[intent.identity]) if intent.identity in names else intent
+        for intent in history.intents
+    )
+    return replace(history, intents=tuple(intents))
+
+
 def unsettled(history: History, target: str) -> tuple[Intent, ...]:
     """Return the requests to `target` whose outcome is unknown, newest last.
 

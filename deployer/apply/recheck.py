@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from deployer.apply.context import ChangeContext
-from deployer.cloud.observe import list_candidates
+from deployer.cloud.observe import list_candidates, names_in_use
 from deployer.errors import ApiError, DeployerError
+from deployer.kinds.former import is_former, is_named_otherwise, with_former
 from deployer.kinds.kind import TAGS, Kind, Nature, may_be_unnamed
 from deployer.kinds.ownership import matches_fingerprint, project_of
 from deployer.model import RUNNING_PHASES, Job, LiveJob, Phase, Step
@@ -32,6 +33,11 @@ def recheck(context: ChangeContext) -> None:
     live = live or context.read_job(planned.id, planned.identity)
     if live is None:
         raise ChangedMeanwhile(f"job {planned.id} no longer exists; run plan again")
+    if live.identity.name not in {"", planned.identity.name, context.job.name}:
+        raise ChangedMeanwhile(
+            f"job {planned.id} was renamed to '{live.identity.name}' since the plan was created; run plan again"
+        )
+    _require_free_name(context, live)
     if _has_moved(context, planned, live):
         raise ChangedMeanwhile(
             f"job {planned.id} changed from {planned.state} to {live.state} since the plan was created; run plan again"
@@ -58,18 +64,50 @@ def list_same_name(context: ChangeContext) -> Sequence[LiveJob]:
     kind, job = context.kind, context.job
     looks = context.shared.looks
     seen = looks.seen(job) if looks else None
-    listed = seen.runs if seen else list_candidates(context.client, job)
+    listed = seen.runs if seen else _list_all_names(context)
     context.progress.known_ids = seen.ids if seen else frozenset(run.id for run in listed)
     for run in listed:
         unnamed = may_be_unnamed(kind, run) and run.phase in RUNNING_PHASES
         unnamed &= run.identity.place in {job.identity.place, ""}
-        if run.id not in context.planned_ids and (run.identity == job.identity or unnamed):
+        is_own = run.identity == job.identity or is_former(job, run)
+        if run.id not in context.planned_ids and (is_own or unnamed):
             if looks:
                 looks.distrust(job)
             raise ChangedMeanwhile(
                 f"{kind.noun} {run.id} ({run.state}) was created since the plan; run plan again"
             )
     return listed
+
+
+def _list_all_names(context: ChangeContext) -> Sequence[LiveJob]:
+    """List the runs that may be of this job, under its former names and in its former places too."""
+    found: dict[str, LiveJob] = {}
+    planned = context.change.live
+    is_here = planned is not None and planned.identity == context.job.identity
+    for job in with_former([context.job]):
+        try:
+            listed = list_candidates(context.client, job)
+        except ApiError:
+            # A cluster that was deleted since the job moved, of which the plan has warned.
+            if not is_here or job.identity.place == context.job.identity.place:
+                raise
+            continue
+        found |= {run.id: run for run in listed if run.id not in found}
+    return list(found.values())
+
+
+def _require_free_name(context: ChangeContext, live: LiveJob) -> None:
+    """Raise ChangedMeanwhile if a definition cannot be renamed: a job of any type has the new name.
+
+    Else a stream that runs would be stopped, could not be renamed, and would stay down.
+    """
+    if Step.UPDATE not in context.change.steps or not is_named_otherwise(context.job, live):
+        return
+    name = context.job.name
+    if holders := names_in_use(context.client, context.kind, name) - {live.id}:
+        raise ChangedMeanwhile(
+            f"cannot be renamed: job {', '.join(sorted(holders))} has the name '{name}' already; no changes made"
+        )
 
 
 def _has_moved(context: ChangeContext, planned: LiveJob, live: LiveJob) -> bool:
@@ -95,7 +133,9 @@ def _differing_fields(planned: LiveJob, live: LiveJob) -> list[str]:
 
 def drift(kind: Kind, job: Job, live: LiveJob) -> Sequence[str]:
     """Return the fields in which a live job differs from its manifest; none if its spec is not returned."""
-    return list(dict.fromkeys(change.name for change in compare_job(kind, job, live)))
+    fields = dict.fromkeys(change.name for change in compare_job(kind, job, live))
+    has_other_name = kind.nature is Nature.DEFINITION and live.identity.name not in {"", job.name}
+    return [kind.name_field, *fields] if has_other_name else list(fields)
 
 
 def has_this_content(kind: Kind, job: Job, live: LiveJob) -> bool:
@@ -140,7 +180,9 @@ def read_back(context: ChangeContext) -> str:
     # What the service has filled in is no difference, as in the next plan.
     found = compare_job(context.kind, context.job, live)
     changed, _ = separated(context.kind, context.job, live, found)
-    if names := dict.fromkeys(change.name for change in changed):
+    is_misnamed = Step.UPDATE in steps and live.identity.name != context.job.name
+    name = [context.kind.name_field] if is_misnamed else []
+    if names := dict.fromkeys((*name, *(change.name for change in changed))):
         raise Differs(
             f"but the deployed spec differs from the request ({', '.join(names)}); the job was deployed: compare it "
             "in the console, and report this as a bug"

@@ -20,6 +20,7 @@ from deployer.apply.wait import WaitEnd, condition_of, has_reached, state_of, wa
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
+from deployer.kinds.former import path_values
 from deployer.kinds.kind import TAGS, Nature
 from deployer.model import (
     FAILED_PHASES,
@@ -86,6 +87,7 @@ def _shared_looks(context: ApplyContext, plan: Plan, live: Live, options: ApplyO
         change.job
         for change in creates
         if (change.live is None or KINDS[change.job.kind].nature is Nature.RUN_ONCE)
+        and not change.job.renamed_from  # it is looked up under each of its names
         and all(dependency.until is Until.SUBMITTED for dependency in change.job.depends_on)
     ]
     # What is needed for the next request is read back before it: by others, or by a start.
@@ -270,8 +272,14 @@ class _Scheduler:
     def _id_of(self, identity: Identity) -> str:
         if outcome := self._outcomes.get(identity):
             return outcome.id
-        live = current_run(self._runs.get(identity, []))
+        live = self._live(identity)
         return live.id if live else ""
+
+    def _live(self, identity: Identity) -> LiveJob | None:
+        """Return the run in the plan, which may have a former name or place."""
+        job = self._jobs.get(identity)
+        identities = (identity, *(job.renamed_from if job else ()))
+        return current_run([run for one in identities for run in self._runs.get(one, [])])
 
     def _wait(self, identity: Identity, identifier: str, until: Until) -> WaitEnd:
         """Wait until a job has reached `until`, has failed, or no longer exists.
@@ -279,7 +287,9 @@ class _Scheduler:
         Raises ApiError and Interrupted.
         """
         job = self._jobs[identity]
-        path_values = KINDS[identity.kind].path_values(job.spec)
+        planned = self._live(identity)
+        where = planned.identity if planned and planned.id == identifier else identity
+        at = path_values(job, where)
         context = self._context
         consistent_at = time.monotonic() + context.polling.consistency_delay
 
@@ -288,12 +298,12 @@ class _Scheduler:
                 return time.monotonic() >= consistent_at
             return live.phase in FAILED_PHASES or has_reached(live, until)
 
-        live = get_live_job(context.client, identity, identifier, path_values)
+        live = get_live_job(context.client, where, identifier, at)
         if is_over(live):
             return WaitEnd(live, reached=True)
         context.report(f"{identity}: waiting until {identifier} {UNTIL_WORDS[until]}")
         return wait_until(
-            lambda: get_live_job(context.client, identity, identifier, path_values),
+            lambda: get_live_job(context.client, where, identifier, at),
             is_over,
             context.polling,
             context.stop_signal,

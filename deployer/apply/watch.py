@@ -10,7 +10,7 @@ from deployer.apply.wait import has_reached
 from deployer.cloud.client import Client
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError
-from deployer.kinds import KINDS
+from deployer.kinds.former import path_values
 from deployer.model import FAILED_PHASES, UNTIL_WORDS, Identity, Job, LiveJob, Phase, Result, Until
 
 
@@ -40,7 +40,7 @@ class WaitResult:
 
 def get_run(client: Client, job: Job, live: LiveJob) -> LiveJob | None:
     """Read the current run, None if it no longer exists; raises ApiError."""
-    return get_live_job(client, live.identity, live.id, KINDS[job.kind].path_values(job.spec))
+    return get_live_job(client, live.identity, live.id, path_values(job, live.identity))
 
 
 def watch(

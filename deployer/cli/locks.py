@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from deployer.apply import lock
-from deployer.apply.history import History, parse, read, unsettled
+from deployer.apply.history import History, parse, read, renamed, unsettled
 from deployer.apply.journal import Journal
 from deployer.apply.unsettled import findings, found_line
 from deployer.cli import shared_state
 from deployer.cli.interrupts import interruptible
-from deployer.cli.session import Known, LoadedProject, in_ci, note
+from deployer.cli.session import Known, LoadedProject, in_ci, note, present_names
 from deployer.cli.shared_state import CLOCK_SECONDS
 from deployer.cli.state_folder import require_own_state, state_folder
 from deployer.clock import StopSignal, utc_text
@@ -219,7 +219,7 @@ class SharedLock(Held):
         """Record what became of the requests of runs that died."""
         if self._lease is None or self._journal is None:
             return
-        shared = parse(acquired.snapshot.runs.values())
+        shared = renamed(parse(acquired.snapshot.runs.values()), present_names(self.loaded.jobs))
         doubtful = unsettled(shared, self.loaded.target.name)
         lines: dict[str, list[bytes]] = {}
         for found in findings(plan, (intent for intent in doubtful if intent.run != self._journal.run)):

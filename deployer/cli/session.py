@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -375,7 +375,7 @@ def plan(
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
     project's own jobs. `known` is what earlier runs have sent.
     """
-    from deployer.apply.history import unsettled
+    from deployer.apply.history import renamed, unsettled
     from deployer.apply.unsettled import explained, unlisted
     from deployer.planning.decide import decide
     from deployer.planning.ownership import LiveValues, OwnershipRules
@@ -400,6 +400,7 @@ def plan(
         live,
         loaded.selected,
         named={job.identity for job in loaded.jobs},
+        former={identity for job in loaded.jobs for identity in job.renamed_from},
         ownership=ownership,
         table=table or decide,
     )
@@ -415,8 +416,9 @@ def plan(
         marks=project.records_ownership,
         selection=str(loaded.comparison) if loaded.comparison else "",
     )
-    new_plan = unlisted(new_plan, live, known.history)
-    new_plan = explained(new_plan, unsettled(known.history, target.name), datetime.now(UTC))
+    history = renamed(known.history, present_names(jobs))
+    new_plan = unlisted(new_plan, live, history)
+    new_plan = explained(new_plan, unsettled(history, target.name), datetime.now(UTC))
     new_plan = replace(new_plan, scope=heading)
     names = sorted(referenced_names([change.job.spec for change in new_plan.changes if change.secrets]))
     if not names:
@@ -456,10 +458,15 @@ def _observe(
     note: Callable[[str], object],
 ) -> Live:
     """Return the live jobs, with those submitted recently that a listing may not show yet."""
-    from deployer.apply.history import submitted, without_savepoint
+    from deployer.apply.history import renamed, submitted, without_savepoint
     from deployer.cloud.observe import observe, with_submitted
 
     name, begun = loaded.target.name, datetime.now(UTC)
+    present = present_names(jobs)
+    if present:
+        from deployer.kinds.former import with_former
+
+        jobs = with_former(jobs)
     # A clock may have been set back by a little, but what is beyond would make every plan wait.
     ahead = max(known.patience, known.skew)
     since, until = begun - timedelta(seconds=known.patience + known.skew), begun + timedelta(seconds=ahead)
@@ -469,8 +476,12 @@ def _observe(
         note(f"recently submitted but not listed yet: {', '.join(missing)}; waiting")
         _wait_until_listed(client, jobs, {job: sent[job] for job in missing}, known, loaded.target.polling)
         live, _ = with_submitted(client, observe(client, jobs, ownership.owner), sent, jobs)
-    lost = without_savepoint(known.history, name)
-    old = [job for job in live.jobs if job.savepoint and (job.identity in lost or has_old_savepoint(job))]
+    lost = without_savepoint(renamed(known.history, present), name)
+    old = [
+        job
+        for job in live.jobs
+        if job.savepoint and (present.get(job.identity, job.identity) in lost or has_old_savepoint(job))
+    ]
     ids = {job.id for job in old}
     listed = (replace(job, savepoint="") if job.id in ids else job for job in live.jobs)
     planned = {job.identity: job for job in jobs}
@@ -482,6 +493,11 @@ def _observe(
         if job.phase in FAILED_PHASES and job.identity in planned
     }
     return replace(live, jobs=tuple(listed), notes={**notes, **live.notes})
+
+
+def present_names(jobs: Iterable[Job]) -> Mapping[Identity, Identity]:
+    """Return the present identity of each former one."""
+    return {former: job.identity for job in jobs for former in job.renamed_from}
 
 
 def _wait_until_listed(
@@ -515,9 +531,10 @@ def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:
     from deployer.planning.plan import current_run
 
     runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}
+    present = present_names(jobs)
     for run in live.jobs:
-        if run.identity in runs:
-            runs[run.identity].append(run)
+        if (identity := present.get(run.identity, run.identity)) in runs:
+            runs[identity].append(run)
     current = {identity: current_run(found) for identity, found in runs.items()}
     return ", ".join(
         f"{dependency.name} ({run.state if run else 'not deployed'})" for dependency, run in current.items()

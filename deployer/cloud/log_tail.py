@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 
 from deployer.cloud.client import Client
+from deployer.kinds.former import path_values
 from deployer.kinds.kind import Kind
 from deployer.model import Job, LiveJob
 
@@ -24,7 +25,7 @@ class Log:
     def __init__(self, client: Client, kind: Kind, job: Job, live: LiveJob) -> None:
         self._client = client
         self._kind = kind
-        self._path_values = kind.path_values(job.spec)
+        self._path_values = path_values(job, live.identity)
         self._id = live.id
         self._total = 0
         self._shown: Counter[str] = Counter()

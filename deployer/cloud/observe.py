@@ -11,10 +11,11 @@ from typing import Any
 
 from deployer.cloud.client import Client
 from deployer.cloud.page import Page
+from deployer.cloud.paging import entries_of
 from deployer.cloud.parallel import in_parallel
 from deployer.errors import ApiError, NotSent, RequestFailed, ResponseTimeout
 from deployer.kinds import KINDS
-from deployer.kinds.kind import TAGS, Entry, Kind, may_be_unnamed, text
+from deployer.kinds.kind import TAGS, Entry, Kind, get_path, may_be_unnamed, text
 from deployer.kinds.ownership import Owner, extract_ownership, is_owned, ownership_filter
 from deployer.kinds.tables import Row, load_table
 from deployer.model import Identity, Job, Live, LiveJob
@@ -189,6 +190,23 @@ def list_candidates(client: Client, job: Job, *, with_tags: bool = True) -> list
         if live_job.identity.name == job.name or may_be_unnamed(kind, live_job)
     ]
     return read_tags(client, kind, live, {job.identity})[0] if with_tags else live
+
+
+def names_in_use(client: Client, kind: Kind, name: str) -> set[str]:
+    """Return the ids of the jobs with a name, in a service that allows each name once: of all its kinds.
+
+    Raises ApiError.
+    """
+    listing = kind.listing
+    first = {listing.offset: str(listing.paging.value), listing.limit: str(listing.size)}
+    response = client.read(kind, listing.table, {}, query={listing.by_name: name, **first})
+    entries = entries_of(get_path(response.value, listing.items)) or []
+    # A filter may match loosely.
+    return {
+        text(entry.get(listing.id))
+        for entry in entries
+        if isinstance(entry, Mapping) and kind.observe(entry).identity.name == name
+    }
 
 
 def can_be_looked_up(job: Job) -> bool:

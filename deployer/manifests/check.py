@@ -44,6 +44,15 @@ MAX_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
+class _Checked:
+    """One manifest: its job, None if it has an error, and its problems."""
+
+    job: Job | None
+    problems: tuple[Problem, ...]
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """The jobs that can be deployed, dependencies first, and the problems of the manifests that cannot.
 
@@ -58,7 +67,7 @@ class CheckResult:
 def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckResult:
     """Check all manifests of a project. `clusters` gives names to MRS cluster ids."""
     jobs: dict[Identity, tuple[Job, Manifest]] = {}
-    disabled: list[Identity] = []
+    disabled: list[tuple[Job, Manifest]] = []
     invalid: list[tuple[str, Any]] = []
     problems: list[Problem] = []
     errors = 0
@@ -71,31 +80,36 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
             limit = Problem(manifest.document.start, message, Code.TEMPLATE_LIMIT)
             shown = [problem for problem in problems if problem.severity == "error"][:MAX_BESIDE]
             return CheckResult((), (limit, *shown))
-        disabled += checked.disabled
-        if not checked.jobs and not checked.disabled:
+        job = checked.job
+        if job is None:
             invalid.append((manifest.kind, _name(manifest)))
-        for job in checked.jobs:
-            if job.identity in jobs:
-                first = jobs[job.identity][0].source
-                message = f"duplicate job {job.identity}, first defined at {first}"
-                if first == manifest.source:
-                    message += "; give each forEach instance a unique name, such as load-{{ each }}"
-                location = manifest.document.location(("metadata", "name"))
-                problems.append(Problem(location, message, Code.DUPLICATE_JOB))
-            else:
-                jobs[job.identity] = (job, manifest)
+        elif not checked.is_enabled:
+            disabled.append((job, manifest))
+        elif job.identity in jobs:
+            first = jobs[job.identity][0].source
+            message = f"duplicate job {job.identity}, first defined at {first}"
+            if first == manifest.source:
+                message += "; give each forEach instance a unique name, such as load-{{ each }}"
+            location = manifest.document.location(("metadata", "name"))
+            problems.append(Problem(location, message, Code.DUPLICATE_JOB))
+        else:
+            jobs[job.identity] = (job, manifest)
+    if any(job.renamed_from for job, _ in (*jobs.values(), *disabled)):
+        from deployer.manifests.renamed import contradictions
+
+        problems += contradictions((*jobs.values(), *disabled))
     linked: dict[Identity, Job] = {}
-    known = _Names(jobs, disabled, invalid)
+    known = _Names([job for job, _ in jobs.values()], [job.identity for job, _ in disabled], invalid)
     for job, manifest in jobs.values():
         dependencies, found = _dependencies(manifest, known)
         problems += found
         linked[job.identity] = replace(job, depends_on=dependencies) if dependencies else job
     ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
     problems += found
-    return CheckResult(tuple(ordered), tuple(problems), tuple(disabled))
+    return CheckResult(tuple(ordered), tuple(problems), tuple(job.identity for job, _ in disabled))
 
 
-def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
+def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> _Checked:
     kind, document = KINDS[manifest.kind], manifest.document
     value = with_texts(manifest)
     problems: list[Problem] = []
@@ -113,10 +127,15 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
     waived = frozenset(waive if isinstance(waive, dict) else ()) - {""}
     sent = [problem for problem in problems if problem.rule in waived]
     if len(problems) > len(sent):
-        return CheckResult((), tuple(problem for problem in problems if problem not in sent))
+        return _Checked(None, tuple(problem for problem in problems if problem not in sent))
     job = _job(manifest, kind, value, clusters)
     broken_rules = list(_broken_rules(document, kind, value, job))
     problems = [problem for problem in broken_rules if problem.rule not in waived]
+    if "renamedFrom" in value["metadata"]:
+        from deployer.manifests.renamed import renamed_from, without_effect
+
+        problems += without_effect(job, manifest, clusters)
+        job = replace(job, renamed_from=renamed_from(job.identity, value["metadata"], clusters))
     blocked = any(problem.severity == "error" for problem in problems)
     # A waiver must neither hide the next typo nor stay without need.
     notes = [_sent_unchanged(unknown_field) for unknown_field in sent]
@@ -124,10 +143,7 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
         location = document.location(("waive", rule), of_key=True)
         message = f"waived rule '{rule}' is not violated"
         notes.append(Problem(location, message, Code.UNUSED_WAIVER, "note"))
-    jobs = () if blocked else (job,)
-    if not value.get("enabled", True):
-        return CheckResult((), (*problems, *notes), tuple(job.identity for job in jobs))
-    return CheckResult(jobs, (*problems, *notes))
+    return _Checked(None if blocked else job, (*problems, *notes), bool(value.get("enabled", True)))
 
 
 _IN_PLAIN_TEXT = (
@@ -282,11 +298,13 @@ class _Names:
     """The jobs of a project by name. `invalid` are the kinds of manifests with reported problems."""
 
     def __init__(
-        self, jobs: Iterable[Identity], disabled: Iterable[Identity], invalid: Iterable[tuple[str, Any]]
+        self, jobs: Iterable[Job], disabled: Iterable[Identity], invalid: Iterable[tuple[str, Any]]
     ) -> None:
         self.jobs: dict[str, list[Identity]] = {}
-        for identity in jobs:
-            self.jobs.setdefault(identity.name, []).append(identity)
+        self.renamed: dict[str, str] = {}
+        for job in jobs:
+            self.jobs.setdefault(job.name, []).append(job.identity)
+            self.renamed |= dict.fromkeys((former.name for former in job.renamed_from), job.name)
         self.disabled = {identity.name for identity in disabled}
         self.invalid: dict[str, set[str]] = {}
         for kind, name in invalid:
@@ -324,6 +342,8 @@ def _dependencies(manifest: Manifest, known: _Names) -> tuple[tuple[Dependency, 
             others = sorted({identity.kind for identity in same_name})
             if wanted["name"] in known.disabled:
                 hint = "; it is disabled"
+            elif not others and wanted["name"] in known.renamed:
+                hint = f"; it was renamed to '{known.renamed[wanted['name']]}'"
             elif others:
                 hint = f"; it is a {' and a '.join(others)}"
             else:

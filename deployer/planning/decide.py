@@ -71,7 +71,8 @@ class Comparison:
     """One job and its live state: `live` is the current run, `fields` the differences.
 
     `listing` describes the size of its listing, for the reason of a create. `additional` is what only the live job
-    has, which is no change: see `deployer.planning.additional`. `cause` is why the fields differ.
+    has, which is no change: see `deployer.planning.additional`. `cause` is why the fields differ. `former_name` is
+    that of a definition that an update renames.
     """
 
     job: Job
@@ -80,6 +81,7 @@ class Comparison:
     listing: str = ""
     additional: tuple[FieldChange, ...] = ()
     cause: Cause = Cause.UNKNOWN
+    former_name: str = ""
 
     @property
     def is_unchanged(self) -> bool:
@@ -88,7 +90,10 @@ class Comparison:
     @property
     def difference(self) -> str:
         """The words for what is different, and which side changed if that is known."""
-        return _DIFFERENCES[self.cause]
+        if not self.former_name:
+            return _DIFFERENCES[self.cause]
+        renamed = f"renamed from '{self.former_name}'"
+        return f"{renamed}; {_DIFFERENCES[self.cause]}" if len(self.fields) > 1 else renamed
 
     @property
     def rerun_due(self) -> bool:

@@ -30,15 +30,23 @@ class Earlier:
     by_program: Mapping[tuple[Any, ...], list[LiveJob]]
 
 
-def earlier_jobs(jobs: Iterable[LiveJob], planned: Collection[Identity], owner: Owner | None) -> Earlier:
-    """Return the live jobs that no manifest has: those of `owner`, and those of a kind without ownership tags."""
+def earlier_jobs(
+    jobs: Iterable[LiveJob],
+    planned: Collection[Identity],
+    owner: Owner | None,
+    former: Collection[Identity] = (),
+) -> Earlier:
+    """Return the live jobs that no manifest has: those of `owner`, and those of a kind without ownership tags.
+
+    The `former` identities of manifests are theirs too.
+    """
     names = {(identity.kind, identity.name) for identity in planned}
     by_name: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
     by_program: dict[tuple[Any, ...], list[LiveJob]] = defaultdict(list)
     for live in sorted(jobs, key=lambda live: (live.submitted, live.id), reverse=True):
         identity = live.identity
         kind = KINDS[identity.kind]
-        if identity in planned or (kind.ownership_field and not is_owned(live, owner)):
+        if identity in planned or identity in former or (kind.ownership_field and not is_owned(live, owner)):
             continue
         by_name[identity.kind, identity.name].append(live)
         is_renamed = (identity.kind, identity.name) not in names or kind.path_fields
@@ -61,39 +69,57 @@ def with_earlier(job: Job, row: Decision, earlier: Earlier, differences: Differe
     if row.action is not Action.CREATE:
         return row, ""
     if kind.ownership_field and kind.nature is Nature.RUN_ONCE:
-        for live in earlier.by_name.get((job.kind, job.name), ()):
-            if live.phase not in RUNNING_PHASES:  # an active one has moved: see plan
-                return _rerunning(row, f"ran already in {live.identity.place} {_details(live)}")
+        for name in dict.fromkeys((job.name, *(identity.name for identity in job.renamed_from))):
+            for live in earlier.by_name.get((job.kind, name), ()):
+                if name != job.name or live.phase not in RUNNING_PHASES:  # an active one has moved: see plan
+                    return _rerunning(row, job, live, f"ran already {_where(job, live)} {_details(live)}")
     renamed = _same_content(kind, job, earlier, differences)
     if renamed is None:
         return row, ""
     name, details = renamed.identity.name, _details(renamed)
     if kind.nature is Nature.DEFINITION:
         words = f"possible rename: {name} (id {renamed.id}, {renamed.state}) has the same definition but no manifest"
-        message = f"{words}; both jobs would exist"
+        message = f"{words}; both jobs would exist{_advice(job, renamed)}"
         if Step.START not in row.steps:
             return row, message
         return replace(row, cause=f"{row.cause}; {words}", impact=Impact.RERUNS), message
     if not kind.ownership_field:
-        # It may be somebody else's.
-        return row, f"possible rename: a run with the same content exists as {name} {details}"
+        # It may be somebody else's, but the data is the same.
+        words = f"possible rename: a run with the same content exists as {name} {details}"
+        return _rerunning(row, job, renamed, words)
     verb = "runs" if renamed.phase in RUNNING_PHASES else "ran"
     where = f" in {renamed.identity.place}" if renamed.identity.place != job.identity.place else ""
-    return _rerunning(
-        row, f"possible rename: {verb} already as {name}{where} {details} with the same content"
-    )
+    words = f"possible rename: {verb} already as {name}{where} {details} with the same content"
+    return _rerunning(row, job, renamed, words)
 
 
-def _rerunning(row: Decision, words: str) -> tuple[Decision, str]:
+def _rerunning(row: Decision, job: Job, live: LiveJob, words: str) -> tuple[Decision, str]:
     decision = replace(row, cause=f"{row.cause}; {words}", impact=Impact.RERUNS)
-    return decision, f"{words}; its data would be processed again"
+    return decision, f"{words}; its data would be processed again{_advice(job, live)}"
+
+
+def _advice(job: Job, live: LiveJob) -> str:
+    """Return what to write if the live job is this one under an earlier name, or in an earlier place."""
+    parts = {}
+    if live.identity.name != job.name:
+        parts["name"] = live.identity.name
+    if live.identity.place != job.identity.place:
+        parts["place"] = live.identity.place
+    written = ", ".join(f"{key}: {value}" for key, value in parts.items())
+    value = f"{{{written}}}" if "place" in parts else parts["name"]
+    return f"; if it is this job, set metadata.renamedFrom: {value}"
 
 
 def _same_content(kind: Kind, job: Job, earlier: Earlier, differences: Differences) -> LiveJob | None:
     """Return the newest live job of another name with the content of `job`."""
     program = _program(kind, kind.expect(job.spec), job.identity.place)
-    for live in earlier.by_program.get(program, ())[:MAX_COMPARED]:
-        same = _under_identity(kind, job, live.identity)
+    candidates = earlier.by_program.get(program, ())[:MAX_COMPARED]
+    if not candidates:
+        return None
+    from deployer.kinds.former import under_identity
+
+    for live in candidates:
+        same = under_identity(job, live.identity)
         if kind.nature is Nature.DEFINITION:
             is_same = not differences(kind, same, live)
         elif kind.ownership_field:
@@ -107,10 +133,10 @@ def _same_content(kind: Kind, job: Job, earlier: Earlier, differences: Differenc
     return None
 
 
-def _under_identity(kind: Kind, job: Job, identity: Identity) -> Job:
-    """Return a job as it would have been with another name and place."""
-    places = {name: identity.place for name in kind.place_fields if name in job.spec}
-    return replace(job, identity=identity, spec={**job.spec, **places})
+def _where(job: Job, live: LiveJob) -> str:
+    """Return `in q`, or `as name in q` for another name."""
+    name = f"as {live.identity.name} " if live.identity.name != job.name else ""
+    return f"{name}in {live.identity.place}"
 
 
 def _details(live: LiveJob) -> str:

@@ -50,9 +50,11 @@ def with_manifests(
     live_jobs: Iterable[LiveJob], jobs: Iterable[Job], ownership: OwnershipRules, *, are_valid: bool
 ) -> list[InventoryJob]:
     """Return live jobs with their manifests among `jobs`. `are_valid`: the project has no invalid manifest."""
-    manifests = {job.identity: job for job in jobs}
+    jobs = list(jobs)
+    manifests = {former: job for job in jobs for former in job.renamed_from}
+    manifests |= {job.identity: job for job in jobs}
     same_name: dict[tuple[str, str], list[Job]] = defaultdict(list)
-    for job in manifests.values():
+    for job in jobs:
         same_name[job.kind, job.name].append(job)
     places = {(identity.kind, identity.place) for identity in manifests}
 
@@ -84,7 +86,15 @@ def _may_be_any(live: LiveJob, places: set[tuple[str, str]]) -> bool:
 
 def known_clusters(jobs: Iterable[Job], named: Iterable[str]) -> set[str]:
     """Return the ids of the clusters that a target names and that manifests use."""
-    return {*named, *(job.identity.place for job in jobs if KINDS[job.kind].path_fields)}
+    return {
+        *named,
+        *(
+            identity.place
+            for job in jobs
+            if KINDS[job.kind].path_fields
+            for identity in (job.identity, *job.renamed_from)
+        ),
+    }
 
 
 def place_names(clusters: Mapping[str, str]) -> dict[str, str]:

@@ -37,7 +37,7 @@ from deployer.secrets.pointers import is_covered
 from deployer.secrets.scrub import MASK
 
 # The steps that change the live job, in contrast to a new run beside it.
-_TOUCHING_STEPS = {Step.CANCEL, Step.STOP, Step.UPDATE, Step.START, Step.DELETE}
+TOUCHING_STEPS = {Step.CANCEL, Step.STOP, Step.UPDATE, Step.START, Step.DELETE}
 
 _MAX_NAME = 64
 
@@ -115,7 +115,7 @@ class OwnershipRules:
         job, live = comparison.job, comparison.live
         current = [live] if live else []
         others = [run for run in runs if run.phase in RUNNING_PHASES and run is not live]
-        affected = current if _TOUCHING_STEPS & {*decision.steps} else []
+        affected = current if TOUCHING_STEPS & {*decision.steps} else []
         if decision.action is Action.CANCEL:  # it ends all runs that count
             affected = self.counted(job, [*current, *others])
         foreign = list(dict.fromkeys(words for run in affected if (words := self._foreign(run))))
@@ -128,18 +128,18 @@ class OwnershipRules:
         if Step.CREATE in decision.steps and job.lifecycle.on_change is not OnChange.SUBMIT:
             for run in beside:
                 if run.phase in RUNNING_PHASES and KINDS[job.kind].nature is Nature.RUN_ONCE:
-                    cause = f"{decision.cause}; run {run.id} {run.condition}, and {_deployed_by(run)}"
+                    cause = f"{decision.cause}; run {run.id} {run.condition}, and {deployed_by(run)}"
                     return Decision(Action.BLOCKED, cause, "wait for it to end, or choose another name")
         if live and self.is_other(job, live) and job.lifecycle.state is not State.ABSENT:
             is_warning = decision.is_warning or decision.action is Action.UNCHANGED
-            return replace(decision, cause=f"{decision.cause}; {_deployed_by(live)}", is_warning=is_warning)
+            return replace(decision, cause=f"{decision.cause}; {deployed_by(live)}", is_warning=is_warning)
         return decision
 
     def _foreign(self, run: LiveJob) -> str:
         """Return why a run that would be changed may not be this project's, empty if it is."""
         holder = self.holder(run)
         if holder is Holder.OTHER:
-            return _deployed_by(run)
+            return deployed_by(run)
         if holder is Holder.NOBODY and run.phase in {*RUNNING_PHASES, Phase.UNKNOWN}:
             return f"{_noun(run)} has no ownership tags, so it may not be this project's"
         return ""
@@ -175,7 +175,8 @@ def _blocked(decision: Decision, whose: str) -> Decision:
     return Decision(Action.BLOCKED, cause, "to take it over, set lifecycle.adopt to true")
 
 
-def _deployed_by(run: LiveJob) -> str:
+def deployed_by(run: LiveJob) -> str:
+    """Return `project 'other' deployed the job`"""
     project = project_of(run)
     name = project if len(project) <= _MAX_NAME else f"{project[:_MAX_NAME]}..."
     return f"project '{name}' deployed {_noun(run)}"

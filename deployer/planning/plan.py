@@ -67,36 +67,44 @@ def make_plan(
     selected: Container[Identity],
     *,
     named: Collection[Identity] = (),
+    former: Collection[Identity] = (),
     ownership: OwnershipRules = _ALL_OWN,
     table: Table = decide,
 ) -> Plan:
     """Plan the changes of the `selected` jobs among `jobs`, which are in dependency order.
 
     The others are dependencies: they are read, not changed. `scope` identifies the target in the digest.
-    `named` are the jobs of all manifests, where `jobs` is a part of them; `ownership` are the rules for live jobs
-    of others. `table` decides on the action for each comparison.
+    `named` are the jobs of all manifests, where `jobs` is a part of them, and `former` what they were before;
+    `ownership` are the rules for live jobs of others. `table` decides on the action for each comparison.
     """
     owner = ownership.owner
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
     same_name_elsewhere: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
     planned = {*named, *(job.identity for job in jobs)}
+    before = {*former, *(identity for job in jobs for identity in job.renamed_from)} - planned
+    managed = planned | before
     for run in live.jobs:
         runs[run.identity].append(run)
-        if run.phase in RUNNING_PHASES and run.identity not in planned:
+        if run.phase in RUNNING_PHASES and run.identity not in managed:
             same_name_elsewhere[run.identity.kind, run.identity.name].append(run)
     kinds_with_names = {run.identity.kind for run in live.jobs if run.identity.name}
     extents = _listing_extents(live.jobs) | {
         key: _not_found(total) for key, total in live.asked_by_name.items()
     }
-    earlier = earlier_jobs(live.jobs, planned, owner)
+    earlier = earlier_jobs(live.jobs, planned, owner, before)
     moved_ids: set[str] = set()
     changes: list[Change] = []
     warnings: list[Note] = []
     errors: list[Note] = []
     dependency_phases: dict[Identity, Phase | str] = {}
     for job in jobs:
-        own = runs[job.identity]
-        failure = live.failures.get(job.identity)
+        own = present = runs[job.identity]
+        failure, unread = live.failures.get(job.identity, ""), ""
+        if job.renamed_from:
+            from deployer.planning import renames
+
+            own = [*present, *(run for identity in job.renamed_from for run in runs.get(identity, ()))]
+            failure, unread = renames.former_failure(job, live.failures, is_found=bool(present))
         if job.identity not in selected:
             current = current_run(own)
             missing = "cannot be read" if failure else "is not deployed, and not selected by PATH or --select"
@@ -113,9 +121,12 @@ def make_plan(
         moved_ids |= {run.id for run in elsewhere}
         counted = ownership.counted(job, [*own, *elsewhere])
         comparison, row = _decide(job, counted, unnamed, listing, table, ownership)
+        if job.renamed_from:
+            row = renames.name_taken(row, comparison, present, ownership)
+            row = renames.allowed(row, comparison, counted, ownership)
         row = ownership.allowed(row, comparison, [*own, *elsewhere])
         row, warning = with_earlier(job, row, earlier, _content_differences)
-        warnings += [Note(job.identity, job.source, warning)] if warning else []
+        warnings += [Note(job.identity, job.source, words) for words in (warning, unread) if words]
         warnings += _notes(row, comparison, counted, same_name, ownership)
         decision = _check_dependencies(job, row, dependency_phases)
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
@@ -123,7 +134,7 @@ def make_plan(
     unmanaged = [
         run
         for run in live.jobs
-        if run.identity not in planned and run.id not in moved_ids and _counts_as_unmanaged(run)
+        if run.identity not in managed and run.id not in moved_ids and _counts_as_unmanaged(run)
     ]
     orphans = [run for run in unmanaged if is_owned(run, owner)]
     plan = Plan(
@@ -185,7 +196,7 @@ def _not_compared(
     matched_by = {*kind.place_fields}
     unobserved = live.unobserved if live.spec else frozenset({row.name for row in kind.rows} - matched_by)
     # With the same fingerprint, the whole body is the same.
-    is_same = matches_fingerprint(kind, job, live)
+    is_same = matches_fingerprint(kind, _as_submitted(job, live), live)
     omitted = () if is_same else not_compared(kind.rows, job.spec, unobserved)
     if live.spec is None:
         return omitted, ()
@@ -219,8 +230,17 @@ def _decide(
     kind = KINDS[job.kind]
     active = _active(runs)
     live = current_run(runs)
-    fields, additional = separated(kind, job, live, _differences(kind, job, live))
-    comparison = Comparison(job, live, fields, listing, additional, ownership.cause(job, live, fields))
+    # A job that was renamed is compared as it was submitted: with its former name and place.
+    compared = _as_submitted(job, live)
+    fields, additional = separated(kind, compared, live, _differences(kind, compared, live))
+    comparison = Comparison(job, live, fields, listing, additional, ownership.cause(compared, live, fields))
+    if job.renamed_from:
+        from deployer.planning import renames
+
+        comparison = renames.with_name(comparison)
+        if both := renames.both_exist(job, runs):
+            return comparison, both
+        table = renames.explaining(table)
     if kind.nature is Nature.DEFINITION:
         if len(runs) > 1:
             cause = f"several live jobs have this name: {_ids(runs)}"
@@ -236,7 +256,8 @@ def _decide(
         return comparison, Decision(Action.BLOCKED, cause, "wait for them to end, or cancel them")
     candidates = _active(unnamed)
     if live is None and candidates:
-        cause = f"an unnamed active job in {kind.place} '{job.identity.place}' may be this job: {_ids(candidates)}"
+        place = candidates[0].identity.place or job.identity.place
+        cause = f"an unnamed active job in {kind.place} '{place}' may be this job: {_ids(candidates)}"
         if decision.action is Action.CREATE:
             return comparison, Decision(Action.BLOCKED, cause, "wait for it to end, or cancel it")
         decision = replace(decision.and_also(cause), is_warning=True)
@@ -254,7 +275,7 @@ def _unnamed(
     kind = KINDS[job.kind]
     if kind.nature is Nature.DEFINITION:
         return []
-    places = {job.identity.place, ""}
+    places = {job.identity.place, "", *(identity.place for identity in job.renamed_from)}
     found = [run for place in sorted(places) for run in runs.get(Identity(job.kind, place, ""), ())]
     shows_names = kind.name in kinds_with_names
     return [run for run in found if may_be_unnamed(kind, run) or (run.spec is None and not shows_names)]
@@ -295,6 +316,15 @@ def _not_found(total: int, oldest: str = "") -> str:
 def _describe_extent(times: Sequence[int]) -> str:
     oldest = utc_time(min(filter(None, times), default=0))
     return _not_found(len(times), f", going back to {oldest:%Y-%m-%d}" if oldest else "")
+
+
+def _as_submitted(job: Job, live: LiveJob | None) -> Job:
+    """Return a job as it was when a live job with a former name or place was submitted."""
+    if live is None or live.identity not in job.renamed_from:
+        return job
+    from deployer.kinds.former import under_identity
+
+    return under_identity(job, live.identity)
 
 
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
@@ -426,6 +456,7 @@ def _copied_fingerprint(comparison: Comparison) -> str:
     # First, because it takes less than a fingerprint, and is so for most jobs.
     if all(spec.get(name) == value for name, value in job.spec.items()):
         return ""
+    job = _as_submitted(job, live)
     if not matches_fingerprint(KINDS[job.kind], job, live):
         return ""
     differing = [field.path for field in compare_job(KINDS[job.kind], job, live) if not field.additional]
@@ -450,6 +481,11 @@ def digest(scope: Mapping[str, str], plan: Plan) -> str:
             *change.job.identity,
             *_shown_body(change.job),
             change.live.id if change.live else None,
+            *(
+                [[*change.live.identity]]
+                if change.live and change.live.identity in change.job.renamed_from
+                else []
+            ),
             *sorted(run.id for run in change.other_runs),
         ]
         for change in sorted(plan.pending, key=lambda change: change.job.identity)

@@ -28,6 +28,7 @@ def manifest_schema(kind: Kind, *, partial: bool = False) -> Schema:
         title=kind.title,
         call=kind.create.call,
         name=row_schema(kind.name_row),
+        renamedFrom=parts()["renamedFrom"]["place" if kind.place else "name"],
         lifecycle=parts()["lifecycle"][kind.nature.value],
         waivable=waivable(kind.name),
     )

@@ -34,7 +34,8 @@ def test_a_run_in_another_queue_is_seen(workspace: Workspace, clock: Clock) -> N
     change, warnings = only_change(workspace)
     words = f"ran already in q (id {before['id']}, success, 2024-07-03 09:46 UTC)"
     assert (change["impact"], words in change["reason"]) == ("reruns", True)
-    assert warnings == [f"{words}; its data would be processed again"]
+    advice = "if it is this job, set metadata.renamedFrom: {place: q}"
+    assert warnings == [f"{words}; its data would be processed again; {advice}"]
     assert f"; {words}; will submit a run; impact: reruns" in workspace.run("plan").out
     assert f"{words}; will submit a run; impact: reruns" in workspace.run("plan", "--format", "markdown").out
 
@@ -88,14 +89,14 @@ def test_a_copy_under_a_second_name_is_another_job(workspace: Workspace, clock: 
 
 
 @pytest.mark.parametrize("kind", ["MrsJob", "SparkSession"])
-def test_without_ownership_tags_the_same_content_is_only_pointed_out(
+def test_without_ownership_tags_the_same_content_is_pointed_out(
     workspace: Workspace, clock: Clock, kind: str
 ) -> None:
-    """It may be somebody else's; a session shows too little of its content."""
+    """It may be somebody else's, with the same data; a session shows too little of its content."""
     deployed(workspace, clock, kind)
     workspace.write("one.yaml", manifest(kind, "beta", SPECS[kind]))
     change, warnings = only_change(workspace)
-    assert change["impact"] == "none"
+    assert change["impact"] == ("reruns" if kind == "MrsJob" else "none")
     assert [warning.partition(" (id ")[0] for warning in warnings] == (
         ["possible rename: a run with the same content exists as alpha"] if kind == "MrsJob" else []
     )

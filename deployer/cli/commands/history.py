@@ -50,11 +50,12 @@ def command(options: Options, style: str, limit: int) -> Exit:
     project = load_project(session.project_folder(options))
     require_own_state(project.folder)
     found = shared_state.history(project, *_targets(project, options.target))
-    chosen = [
-        intent
-        for intent in found.intents
-        if options.target in {None, intent.target} and is_selected(_as_job(intent))
-    ][-limit:]
+    of_target = [intent for intent in found.intents if options.target in {None, intent.target}]
+    # A job that was renamed keeps its id: its requests under all of its names belong together.
+    jobs = {_job_of(intent) for intent in of_target if intent.id and is_selected(_as_job(intent))}
+    chosen = [intent for intent in of_target if is_selected(_as_job(intent)) or _job_of(intent) in jobs][
+        -limit:
+    ]
     if style == "json":
         out(json_text(history.data(chosen, found.taken_over)))
     elif chosen:
@@ -73,6 +74,10 @@ def command(options: Options, style: str, limit: int) -> Exit:
 def _targets(project: Project, name: str | None) -> list[Target]:
     """Return the targets whose state is read: a journal may have one that deployer.yaml no longer has."""
     return [project.targets[target] for target in project.targets if name in {None, target}]
+
+
+def _job_of(intent: Intent) -> tuple[str, str, str]:
+    return intent.target, intent.identity.kind, intent.id
 
 
 def _as_job(intent: Intent) -> Job:
