@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deployer.documents.reserved import MESSAGE, RESERVED
 from deployer.errors import Code, Problem
 from deployer.model import Location
-from deployer.templates.rendered import PLACEHOLDER, PLACEHOLDER_OPEN, placeholder_of
+from deployer.templates.rendered import PLACEHOLDER, PLACEHOLDER_OPEN, placeholder_of, with_newlines
 
 _TAG = re.compile(r"\{[{%#]")
 # What Jinja's lexer tells apart inside an expression: strings, brackets, and the end.
@@ -55,7 +54,7 @@ class HiddenText:
 
     def fill(self, scalar: str, *, plain: bool) -> Any:
         """Return the scalar with its expressions. Whether it is quoted matters: only then it is always a string."""
-        return f"{'plain' if plain else 'quoted'}: {self.restored(scalar)}"
+        return f"{'plain' if plain else 'quoted'}: {with_newlines(self.restored(scalar))}"
 
     def is_filled(self, scalar: str) -> bool:
         """Return whether a scalar has a placeholder."""
@@ -130,8 +129,3 @@ def _close(text: str, start: int) -> int | None:
 
 def _location(file: str, text: str, offset: int) -> Location:
     return Location(file, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
-
-
-def texts_of(hidden_text: HiddenText, texts: Sequence[str]) -> list[str]:
-    """Return texts with their expressions, sorted."""
-    return sorted(map(hidden_text.restored, texts))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 
 from deployer.documents.scalars import resolve
 from deployer.formatting.expressions import LeftAlone
@@ -98,10 +98,10 @@ class _Lines:
 
 def laid_out(text: str, order: Sequence[str]) -> str | LeftAlone:
     """Return a text whose lines end with newlines in the layout of the project. Raises Unreadable."""
+    tokens = _tokens(text)
     try:
-        tokens = list(_yaml().scan(text))
         documents = _documents(_yaml().parse(text))
-    except (YAMLError, MarkedYAMLError, ValueError, RecursionError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise Unreadable(str(error)) from None
     names = [type(token).__name__ for token in tokens]
     for token, name in zip(tokens, names, strict=True):
@@ -125,31 +125,24 @@ def laid_out(text: str, order: Sequence[str]) -> str | LeftAlone:
     return _ended(moved, lines, documents)
 
 
-def comments(text: str) -> list[str]:
-    """Return the comments of a text. Raises Unreadable."""
-    try:
-        found: list[str] = []
-        end = 0
-        for token in _yaml().scan(text):
-            start = token.start_mark.index
-            found += _comments_in(text[end:start])
-            end = max(end, token.end_mark.index)
-            if type(token).__name__ == "ScalarToken" and token.style in ("|", ">"):
-                header = text[start:end].partition("\n")[0]
-                found += _comments_in(header)
-        return [*found, *_comments_in(text[end:])]
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise Unreadable(str(error)) from None
+def noted(text: str) -> list[str]:
+    """Return the comments, anchors, aliases and directives of a text. Raises Unreadable."""
+    found: list[str] = []
+    end = 0
+    for token in _tokens(text):
+        name, start = type(token).__name__, token.start_mark.index
+        found += _comments_in(text[end:start])
+        end = max(end, token.end_mark.index)
+        if name in ("AnchorToken", "AliasToken", "TagToken", "DirectiveToken"):
+            found.append(f"{name} {token.value}")
+        elif name == "ScalarToken" and token.style in ("|", ">"):
+            found += _comments_in(text[start:end].partition("\n")[0])
+    return [*found, *_comments_in(text[end:])]
 
 
-def anchors(text: str) -> list[str]:
-    """Return the anchors and aliases of a text. Raises Unreadable."""
+def _tokens(text: str) -> list[Any]:
     try:
-        return [
-            f"{type(token).__name__} {token.value}"
-            for token in _yaml().scan(text)
-            if type(token).__name__ in ("AnchorToken", "AliasToken", "TagToken", "DirectiveToken")
-        ]
+        return list(_yaml().scan(text))
     except (YAMLError, ValueError, RecursionError) as error:
         raise Unreadable(str(error)) from None
 
@@ -474,8 +467,9 @@ def _last_line(node: _Node, lines: _Lines) -> int:
             if not _keeps(lines, node):
                 while last >= block.first and not lines.texts[last].strip():
                     last -= 1
-            return max(last, node.start.line)
-    return int(node.end.line)
+            return max(last, block.first - 1)
+    last_line: int = node.end.line
+    return last_line
 
 
 def _keeps(lines: _Lines, node: _Node) -> bool:

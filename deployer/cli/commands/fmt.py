@@ -14,7 +14,7 @@ import click
 from deployer.cli.examples import examples
 from deployer.cli.options import change_folder, completed_by
 from deployer.errors import DeployerError, Exit, Problem
-from deployer.escape import printable
+from deployer.escape import printable, without_command_at_start
 from deployer.report import text
 from deployer.report.terminal import err, out
 
@@ -127,7 +127,15 @@ def _report(problems: Sequence[Problem]) -> None:
 def _diff(found: Result) -> Iterator[str]:
     name = Path(_name(found)).as_posix()
     before, after = (content.decode("utf-8-sig") for content in (found.before, found.after or b""))
+    if before.count("\n") == before.count("\r\n"):
+        before, after = before.replace("\r\n", "\n"), after.replace("\r\n", "\n")
     lines = difflib.unified_diff(
-        before.split("\n"), after.split("\n"), f"{name} (current)", f"{name} (formatted)", lineterm=""
+        _lines(before), _lines(after), f"{name} (current)", f"{name} (formatted)", lineterm=""
     )
-    return map(printable, lines)
+    for line in lines:
+        yield from (without_command_at_start(printable(part)) for part in line.split("\n"))
+
+
+def _lines(content: str) -> list[str]:
+    *lines, rest = content.split("\n")
+    return [*lines, f"{rest}\n\\ No newline at end of file"] if rest else lines
