@@ -95,14 +95,15 @@ def test_check_names_the_files_and_writes_nothing(workspace: Workspace) -> None:
 
 
 def test_diff_shows_the_changes_and_writes_nothing(workspace: Workspace) -> None:
-    path = workspace.write("messy.yaml", f"# \x1b[31m ##[x]{chr(0x202E)}\n{MESSY}".replace("\x1b", ""))
+    path = workspace.write("messy.yaml", f"# ##[x]{chr(0x202E)}\n{MESSY}waive: |\n  ::error::x\n")
     ran = workspace.run("fmt", "--diff", "messy.yaml")
     assert ran.code == Exit.DONE
-    assert ran.out.startswith("--- messy.yaml (current)\n+++ messy.yaml (formatted)\n@@ -1,8 +1,8 @@\n")
+    assert ran.out.startswith("--- messy.yaml (current)\n+++ messy.yaml (formatted)\n@@ -1,9 +1,9 @@\n")
     assert "\n+apiVersion: deployer/v1\n" in ran.out
     assert "##[x]" not in ran.out
     assert chr(0x202E) not in ran.out
-    assert not re.search(r"^[ +-]?\s*::", ran.out, re.MULTILINE)
+    assert "\\u003a:error" in ran.out
+    assert not re.search(r"^\s*::", ran.out, re.MULTILINE)
     assert workspace.run("fmt", "--diff", "--check", "messy.yaml").code == Exit.CHANGES
     assert MESSY in path.read_text(encoding="utf-8")
 
