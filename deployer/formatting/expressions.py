@@ -82,18 +82,16 @@ def hidden(file: str, text: str, *, is_template: bool) -> HiddenText | LeftAlone
     starts, author_starts = [0], [0]
     end = 0
     while tag := _TAG.search(text, end):
-        line = text.count("\n", 0, tag.start()) + 1
         if what := _WHAT.get(tag[0]):
-            return LeftAlone(f"it has {what}", line)
+            return LeftAlone(f"it has {what}", _line(text, tag.start()))
         close = _close(text, tag.end())
         if close is None:
             message = "the expression '{{' is not closed"
             return Problem(_location(file, text, tag.start()), message, Code.TEMPLATE_SYNTAX)
         expression = text[tag.start() : close]
         if expression[2] in "-+" or expression[-3] in "-+":
-            return LeftAlone(
-                "it has an expression that removes or keeps the spaces around it ({{- -}})", line
-            )
+            reason = "it has an expression that removes or keeps the spaces around it ({{- -}})"
+            return LeftAlone(reason, _line(text, tag.start()))
         pieces += [text[end : tag.start()], placeholder_of(numbers.setdefault(expression, len(numbers)))]
         for piece, start in zip(pieces[-2:], (tag.start(), close), strict=True):
             starts.append(starts[-1] + len(piece))
@@ -127,5 +125,9 @@ def _close(text: str, start: int) -> int | None:
     return None
 
 
+def _line(text: str, offset: int) -> int:
+    return text.count("\n", 0, offset) + 1
+
+
 def _location(file: str, text: str, offset: int) -> Location:
-    return Location(file, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+    return Location(file, _line(text, offset), offset - text.rfind("\n", 0, offset))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deployer.documents.parse import parse
 from deployer.errors import Problem
@@ -13,6 +14,10 @@ from deployer.formatting.layout import Unreadable, laid_out, noted
 from deployer.model import Document
 from deployer.templates.rendered import with_newlines
 
+# Some seconds: the second reader is written in Python.
+MAX_CHARACTERS = 256 * 2**10
+
+_TABS = re.compile(r"[ \t]*\t[ \t]*(?=\r?\n|\Z)")
 # Line breaks for some readers of YAML, and none for others or for editors.
 _ODD_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 
@@ -24,8 +29,10 @@ def formatted(
     if odd := _ODD_BREAK.search(text):
         words = f"it has a line break that is not a newline (U+{ord(odd[0]):04X})"
         return LeftAlone(words, text.count("\n", 0, odd.start()) + 1)
-    if not text.strip():
+    if not text.strip(" \r\n"):
         return ""
+    if len(text) > MAX_CHARACTERS:
+        return LeftAlone(f"it is larger than {MAX_CHARACTERS // 2**10} KiB")
     written = hidden(file, text, is_template=is_template)
     if isinstance(written, LeftAlone):
         return written
@@ -34,18 +41,31 @@ def formatted(
     documents, problems = parse(written)
     if problems:
         return tuple(problems)
-    is_crlf = "\r\n" in text and not re.search(r"(?<!\r)\n", text)
     try:
-        # Keys cannot be put in order where an alias would come before its anchor: then they stay as they are.
-        for keys in (order, ()):
-            layout = laid_out(with_newlines(written.text), keys)
-            if isinstance(layout, LeftAlone):
-                return layout
-            result = written.restored(layout.replace("\n", "\r\n") if is_crlf else layout)
-            if result == text or _is_proved(written, documents, result, keys, is_template=is_template):
-                return result
+        return _proved(written, documents, text, order, is_template=is_template)
+    except Unreadable:
+        pass
+    try:
+        # The second reader refuses tabs at the ends of lines.
+        stripped = replace(written, text=_TABS.sub("", written.text))
+        return _proved(stripped, documents, text, order, is_template=is_template)
     except Unreadable:
         return LeftAlone("a second reader of YAML does not accept it")
+
+
+def _proved(
+    written: HiddenText, documents: Sequence[Document], text: str, order: Sequence[str], *, is_template: bool
+) -> str | LeftAlone:
+    """Return the text in its layout, if it has the `documents`. Raises Unreadable."""
+    is_crlf = "\r\n" in text and not re.search(r"(?<!\r)\n", text)
+    # Keys cannot be put in order where an alias would come before its anchor: then they stay as they are.
+    for keys in (order, ()):
+        layout = laid_out(with_newlines(written.text), keys)
+        if isinstance(layout, LeftAlone):
+            return layout
+        result = written.restored(layout.replace("\n", "\r\n") if is_crlf else layout)
+        if result == text or _is_proved(written, documents, result, keys, is_template=is_template):
+            return result
     return LeftAlone("it could not be shown that its formatted text has the same values and comments")
 
 

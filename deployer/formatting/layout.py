@@ -1,7 +1,7 @@
 """The layout of a YAML text: indentation, quotes, the ends of lines, and the order of the keys of a manifest.
 
-ruamel.yaml reads the structure, with the position of everything. Lines are moved and shifted, and nothing is written
-anew: what has no rule here stays as its author wrote it.
+ruamel.yaml reads the structure, with the position of everything. Lines are moved and shifted; what has no rule here
+stays as its author wrote it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class _Lines:
     """The mappings and lists around such a line, and those that start on it."""
     continued: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Lines inside of a value: the line where it starts, and their smallest column."""
-    blocks: list[_Block] = field(default_factory=list)
+    blocks: dict[int, _Block] = field(default_factory=dict)
+    """Block scalars by their first line."""
     quoted: set[int] = field(default_factory=set)
     """Lines that end inside of quotes."""
     edits: dict[int, list[tuple[int, int, str]]] = field(default_factory=dict)
@@ -282,7 +283,7 @@ class _Walk:
         if parent.new < 0 or header is None:
             new = old
         last = min(node.end.line + (1 if node.end.column else 0), len(texts))
-        self.lines.blocks.append(_Block(first, max(end, last), old, new))
+        self.lines.blocks[first] = _Block(first, max(end, last), old, new)
 
     def _quotes(self, node: _Node) -> None:
         """Use the quotes that a key or a value of a block mapping needs."""
@@ -311,7 +312,7 @@ def is_plain(text: str) -> bool:
 
 def _shifted(lines: _Lines) -> list[str]:
     """Return the lines with their new indentation, quotes and ends."""
-    in_block = {line: block for block in lines.blocks for line in range(block.first, block.end)}
+    in_block = {line: block for block in lines.blocks.values() for line in range(block.first, block.end)}
     shifts: dict[int, int] = {}
     moved: list[str] = []
     around = _Around(lines)
@@ -355,7 +356,7 @@ class _Around:
         self._lines = lines
         self._numbers = sorted(lines.open)
         texts = lines.texts
-        inside = {line for block in lines.blocks for line in range(block.first, block.end)}
+        inside = {line for block in lines.blocks.values() for line in range(block.first, block.end)}
         inside |= lines.continued.keys()
         self._markers = [
             number for number, text in enumerate(texts) if number not in inside and _MARKER.match(text)
@@ -461,13 +462,13 @@ def _last_line(node: _Node, lines: _Lines) -> int:
     if node.shape in ("map", "list") and not node.is_flow and node.children:
         # The last value may be empty; then its key counts.
         return max([_last_line(child, lines) for child in node.children[-2:]])
-    for block in lines.blocks:
-        if node.style in ("|", ">") and block.first == node.start.line + 1:
-            last = block.end - 1
-            if not _keeps(lines, node):
-                while last >= block.first and not lines.texts[last].strip():
-                    last -= 1
-            return max(last, block.first - 1)
+    if node.style in ("|", ">"):
+        block = lines.blocks[node.start.line + 1]
+        last = block.end - 1
+        if not _keeps(lines, node):
+            while last >= block.first and not lines.texts[last].strip():
+                last -= 1
+        return max(last, block.first - 1)
     last_line: int = node.end.line
     return last_line
 

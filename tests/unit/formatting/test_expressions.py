@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jinja2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployer.errors import Problem
@@ -35,6 +35,7 @@ def seen_by_jinja(text: str) -> list[str] | None:
     return None if inside else found
 
 
+@settings(max_examples=400, derandomize=True, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 def test_the_expressions_are_those_that_jinja_sees(text: str) -> None:
     expected = seen_by_jinja(text)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployer.documents.parse import PlainText, parse
@@ -18,6 +18,7 @@ from deployer.formatting.format import formatted
 from deployer.formatting.layout import ENVELOPE, PROJECT, is_plain, noted
 
 FILE = "f.yaml"
+SLOW_TO_MAKE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 
 def fmt(text: str, order: Sequence[str] = ENVELOPE, *, is_template: bool = True) -> str:
@@ -109,6 +110,9 @@ SAME = [
     "a: {b: 1,   c: [x,y]}   # kept\n",
     "a: [\n  1,  # one\n  2\n]\n",
     "a: |\n  text",
+    "a: |",
+    "a: >+\n",
+    "a: |-\nb: |+\n\n\n",
     "a: |+\n  text\n\n\n",
     "a: |+\n\n\nb: 1\n",
     "a: |2\n    text\n   less\n",
@@ -163,6 +167,7 @@ CHANGED = [
     ("a: &x\n    b: 1\nc:\n    &y\n    d: 1\n", "a: &x\n  b: 1\nc:\n  &y\n  d: 1\n"),
     ('a: "b\r\n  c"\r\nd:\r\n    e: 1  \r\n', 'a: "b\r\n  c"\r\nd:\r\n  e: 1\r\n'),
     ("\n \n", ""),
+    ("a: 1\t \r\nb: |\r\n  c\r\n", "a: 1\r\nb: |\r\n  c\r\n"),
     ("a: 1\r\nb: 2\n", "a: 1\nb: 2\n"),
 ]
 
@@ -180,8 +185,10 @@ def test_what_is_not_formatted_changes(before: str, after: str) -> None:
         ("a: 1\nb: {{- c }}\n", "removes or keeps the spaces", 2),
         ("a: 1\n? b\n: 2\n", "written with '?'", 2),
         ("a: 1\rb: 2\n", "not a newline", 1),
+        ("# x\n" * 2**17, "larger than 256 KiB", 0),
         ("a: 1\nb: x\u2028y\n", "not a newline", 2),
         ("a: 1\nb:\t2\n", "second reader", 0),
+        ("a: 1\t\nb: |\n  2\t\n", "could not be shown", 0),
     ],
 )
 def test_what_is_not_understood_is_left_alone(text: str, reason: str, line: int) -> None:
@@ -214,6 +221,7 @@ def test_values_files_have_no_expressions() -> None:
     assert fmt(text, (), is_template=False) == 'a: "{{ b }}"\nc: "{% d %}"\n'
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.text(max_size=12) | st.from_regex(r"[a-z0-9.:/ _#-]{1,12}", fullmatch=True))
 def test_a_string_without_quotes_is_one_for_every_reader(text: str) -> None:
     if is_plain(text):
@@ -370,6 +378,7 @@ def as_data(text: str) -> list[Any]:
     return list(yaml.load_all(hidden, yaml.CBaseLoader))
 
 
+@settings(max_examples=200, derandomize=True, deadline=None, suppress_health_check=SLOW_TO_MAKE)
 @given(texts())
 def test_values_and_comments_stay_and_twice_is_once(text: str) -> None:
     before = formatted(FILE, text, order=ENVELOPE, is_template=True)
@@ -383,3 +392,21 @@ def test_values_and_comments_stay_and_twice_is_once(text: str) -> None:
 
 def test_comments_in_quotes_and_blocks_are_none() -> None:
     assert noted("a: '# no'  # yes\nb: |  # header\n  # no\n# last\n") == ["# yes", "# header", "# last"]
+
+
+# Pieces that YAML gives a meaning, in an order by chance; much of it is no YAML.
+PIECES = [
+    "a", "b: ", "- ", "-", ":", "? ", "#", " # c", "\n", "\n", "\n  ", "\n    ", "\n ", " ", "\t", "|", ">-\n  ",
+    "|+\n", "|2\n",
+    "'", '"', "{", "}", "[", "]", ",", "&x ", "*x", "!t ", "<<: ", "---\n", "...\n", "%YAML 1.2\n", "{{ e }}", "\\",
+    "\r\n", "on", "k: v\n", "k: 'v'\n", "l:\n- m\n", "é", "\ufeff", "\u2028",
+]  # fmt: skip
+
+
+@settings(max_examples=400, derandomize=True, deadline=None, suppress_health_check=SLOW_TO_MAKE)
+@given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join))
+def test_no_text_breaks_it(text: str) -> None:
+    result = formatted(FILE, text, order=ENVELOPE, is_template=True)
+    if isinstance(result, str) and result != text:
+        assert as_data(result) == as_data(text)
+        assert formatted(FILE, result, order=ENVELOPE, is_template=True) == result
