@@ -73,6 +73,12 @@ lifecycle: {state: present}
     )
 
 
+def test_for_each_comes_first() -> None:
+    """Its lines are a template of their own, which begins at the start of a line."""
+    before = "apiVersion: v\nkind: A\n# The regions.\nforEach:\n- {{ a }}\n- b\nspec: {}\n"
+    assert fmt(before) == "# The regions.\nforEach:\n  - {{ a }}\n  - b\napiVersion: v\nkind: A\nspec: {}\n"
+
+
 def test_the_order_of_spec_is_that_of_the_author() -> None:
     text = "apiVersion: deployer/v1\nkind: A\nspec:\n  z: 1\n  a: 2\n"
     assert fmt(text) == text
