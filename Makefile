@@ -7,7 +7,7 @@ VENV := .venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_versi
 endif
 BIN := $(VENV)/bin
 
-.PHONY: help demo lint test check bench format docs site conformance editors clean
+.PHONY: help demo lint test check bench format docs site conformance editors lock wheels clean
 
 help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
@@ -17,6 +17,8 @@ help:
 	@echo "make format  format the code, and regenerate the schemas"
 	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
 	@echo "make editors install the language server of editors (needs npm), so that make test asks it about the schemas"
+	@echo "make wheels  download the wheels that requirements/ pins, so that make test runs the steps of the Dockerfile"
+	@echo "make lock    pin the newest versions of all requirements, with their hashes, in requirements/"
 	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
 	@echo "make site    build the pages as a web site, in build/site"
 	@echo "make clean   remove the virtual environments and everything that was built"
@@ -61,6 +63,20 @@ editors: build/editors/node_modules
 
 build/editors/node_modules:
 	@npm install --silent --no-audit --no-fund --prefix build/editors yaml-language-server@1.25.0
+
+# The wheels are those of the interpreter in .venv; without them, tests/system/test_image.py is partly skipped.
+wheels: $(VENV)/bin/python
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+	  --dest build/wheels -r requirements/build.txt -r requirements/install.txt
+
+# Pins the newest versions. No address of an index is written: the hashes are the same wherever the files come from.
+LOCK := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+lock: $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lock]'
+	@$(LOCK) --extra fmt --output-file requirements/install.txt pyproject.toml
+	@$(LOCK) --only-build-deps --build-deps-for wheel --output-file requirements/build.txt pyproject.toml
 
 clean:
 	rm -rf .venv .venv-* build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

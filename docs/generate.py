@@ -48,10 +48,11 @@ EXIT_CODES: Mapping[Exit, str] = {
     ),
     Exit.CHANGES: (
         "Changes pending, with `plan --detailed-exitcode`, or a condition of `--fail-on` (`plan`, `status`) is met. "
-        "Blocked changes count, warnings do not."
+        "Blocked changes count, warnings do not. `fmt --check`: a file is not formatted."
     ),
     Exit.USAGE: "Usage error: the command line is wrong, such as an unknown option. No changes were made.",
-    Exit.INVALID: "Invalid input: a manifest, a project file or a saved plan has errors. No changes were made.",
+    Exit.INVALID: "Invalid input: a manifest, a project file or a saved plan has errors. No changes were made; "
+    "`fmt` has formatted the other files.",
     Exit.BLOCKED: (
         "Some changes were blocked or refused, all others were applied; or the plan exceeds the `limits` of the "
         "target, and no changes were made."

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 VERBS: Mapping[str, str] = {
     "validate": "validate all manifests offline",
+    "fmt": "format manifests and other project files",
     "render": "print rendered manifests as YAML",
     "plan": "show the changes that apply would make",
     "apply": "plan, confirm and apply changes",

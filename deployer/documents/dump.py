@@ -37,7 +37,13 @@ _Dumper.add_representer(str, _text)
 
 
 class _BlockDumper(_Dumper):
-    """A dumper that writes a string of several lines as a literal block, and quotes references to secrets."""
+    """A dumper for files, as `deployer fmt` formats them: lists are indented, references to secrets quoted.
+
+    A string of several lines is a literal block.
+    """
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, indentless=False)
 
 
 def _block_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

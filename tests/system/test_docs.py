@@ -236,6 +236,10 @@ def test_every_option_has_a_help(name: str, command: click.Command) -> None:
         assert not isinstance(option, click.Option) or option.help, option.opts
 
 
+INSTALL_OPTIONS = {"--require-hashes", "--no-deps", "--no-build-isolation"}  # of pip
+INSTALL_OPTIONS |= {"--tag", "--build-arg", "--rm", "--user", "--volume", "--env", "--format"}  # of docker
+
+
 @pytest.mark.parametrize("page", GUIDES, ids=name_of)
 def test_no_option_on_a_page_is_made_up(page: Path) -> None:
     known = {word for _, command in generate.commands() for option in command.params for word in option.opts}
@@ -245,6 +249,8 @@ def test_no_option_on_a_page_is_made_up(page: Path) -> None:
     foreign |= {"--out", "--region", "--topic", "--window", "--password"}
     foreign |= {"--commit", "--event", "--jq", "--json", "--name", "--workflow"}  # of gh
     foreign |= {"--add", "--global"} if page.name == "state.md" else set()  # of git
+    foreign |= {"--all-files"} if page.name == "ci.md" else set()  # of pre-commit
+    foreign |= INSTALL_OPTIONS if page.name == "install.md" else set()
     foreign |= {"--update"} if page == CONTRIBUTING else set()  # of the scenarios
     foreign |= BENCH_OPTIONS if page.name == "performance.md" else set()
     foreign |= {"--regions"} if page.name == "errors.md" else set()  # of a job

@@ -80,6 +80,9 @@ def test_one_job_of_each_kind(shop: Workspace, clock: Clock) -> None:
     assert sorted(written) == sorted([*(f"{kind}-1.yaml" for kind in SPECS), "running.yaml"])
     assert [value for value in VALUES if f"{value}-secret" in f"{ran.out}{ran.err}{written}"] == []
     assert shop.run("validate").code == 0
+    pytest.importorskip("ruamel.yaml")
+    ran = shop.run("fmt", "--check", "--diff", "imported")
+    assert ran.code == 0, ran.out
     nothing_planned(shop, 5)
 
     keep = {"adopt": True, "onMissing": "keep", "protect": True}

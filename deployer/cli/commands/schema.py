@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +184,14 @@ def show(kind: str) -> Exit:
     epilog=examples(
         ("Store the schemas for editors in schemas/", "deployer schema write"),
         ("Store them in another folder of the repository", "deployer schema write tools/schemas"),
+        ("Check that the stored ones are those of this version", "deployer schema write --check"),
     ),
 )
+@click.option(
+    "--check", is_flag=True, help="Write nothing; fail if a stored schema is missing or out of date."
+)
 @click.argument("folder", metavar="[FOLDER]", type=click.Path(path_type=Path), default=Path("schemas"))
-def write(folder: Path) -> Exit:
+def write(folder: Path, *, check: bool) -> Exit:
     """Store the schemas for editors in a folder.
 
     They are manifest.schema.json and deployer.schema.json in FOLDER, or schemas/. 'deployer init' stores them
@@ -193,6 +199,8 @@ def write(folder: Path) -> Exit:
     No other file is overwritten.
     """
     texts = editor_files()
+    if check:
+        return _check_copies(folder, texts)
     if foreign := [str(folder / name) for name in texts if not _is_generated(folder / name)]:
         raise UsageError(f"no files written; not schemas of deployer: {', '.join(foreign)}")
     if folder.exists() and not folder.is_dir():
@@ -206,6 +214,25 @@ def write(folder: Path) -> Exit:
             raise DeployerError(f"cannot write {file}: {error.strerror}") from None
         out(f"wrote {printable(str(file))}")
     return Exit.DONE
+
+
+def _check_copies(folder: Path, texts: Mapping[str, str]) -> Exit:
+    stale = [folder / name for name, text in texts.items() if not _has(folder / name, text)]
+    for file in stale:
+        command = shlex.join(
+            ["deployer", "schema", "write", *([str(folder)] if folder != Path("schemas") else [])]
+        )
+        err(printable(f"{file} is missing or not the one of this version; run '{command}'"))
+    if not stale:
+        out(f"The {len(texts)} schemas for editors in {printable(str(folder))} are up to date.")
+    return Exit.ERROR if stale else Exit.DONE
+
+
+def _has(file: Path, text: str) -> bool:
+    try:
+        return file.read_bytes().decode().replace("\r\n", "\n") == text
+    except (OSError, ValueError):
+        return False
 
 
 def _is_generated(file: Path) -> bool:
