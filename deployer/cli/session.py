@@ -29,6 +29,7 @@ from deployer.model import (
     Live,
     LiveJob,
     Manifest,
+    Note,
     Plan,
     Scope,
 )
@@ -44,6 +45,7 @@ from deployer.secrets.store import Secrets
 
 if TYPE_CHECKING:
     from deployer.apply.history import History
+    from deployer.cli.removal import Prune
     from deployer.clock import StopSignal
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
@@ -319,22 +321,28 @@ def plan(
     live_values: LiveValues | None = None,
     known: Known,
     note: Callable[[str], object] = note,
+    prune: Prune | None = None,
 ) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`.
 
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
-    project's own jobs. `known` is what earlier runs have sent.
+    project's own jobs. `known` is what earlier runs have sent. `prune`: also remove orphaned jobs.
     """
     from deployer.apply.history import unsettled
     from deployer.apply.unsettled import explained, unlisted
+    from deployer.cli import removal
     from deployer.planning.decide import decide
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import digest, make_plan
+    from deployer.planning.removal import judged, with_prunes
 
     jobs = loaded.with_dependencies
     project = loaded.project
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
     live = _observe(client, loaded, jobs, ownership, known, note)
+    unread: list[Note] = []
+    if prune:
+        live, unread = removal.with_inventory(client, loaded, live, known.history, note)
     for kind, fields in live.unknown.items():
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
     for identity, message in live.notes.items():
@@ -343,16 +351,23 @@ def plan(
         note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
     target = loaded.target
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
+    is_confirmed = bool(prune and prune.is_confirmed)
+    proofs = removal.proofs(client, loaded, known.history, is_confirmed=is_confirmed)
     new_plan = make_plan(
         target.name,
         scope,
         jobs,
         live,
         loaded.selected,
-        named={job.identity for job in loaded.jobs},
+        named={*loaded.disabled, *(job.identity for job in loaded.jobs)},
         ownership=ownership,
         table=table or decide,
+        was_submitted=proofs.was_submitted,
     )
+    new_plan = judged(new_plan, proofs, loaded.disabled)
+    if prune:
+        new_plan = with_prunes(replace(new_plan, errors=(*new_plan.errors, *unread)), prune.removal)
+        new_plan = replace(new_plan, digest=digest(scope, new_plan))
     heading = Scope(
         project=project.name,
         target=target.name,

@@ -39,7 +39,8 @@ _MAJOR = FORMAT_VERSION.partition(".")[0]
 class Inputs:
     """The inputs of a plan besides the files: `settings` are the names given to --set.
 
-    Values files and paths are relative to the project's folder. No paths: all of the project.
+    Values files and paths are relative to the project's folder. No paths: all of the project. `prune` is the value of
+    --prune.
     """
 
     project: str
@@ -49,6 +50,8 @@ class Inputs:
     paths: tuple[str, ...]
     select: tuple[str, ...]
     rerun: tuple[str, ...]
+    prune: str = ""
+    confirm_project: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,8 @@ def read(file: str) -> SavedPlan:
         paths=tuple(raw["paths"]),
         select=tuple(raw["select"]),
         rerun=tuple(raw["rerun"]),
+        prune=raw["prune"],
+        confirm_project=raw["confirm_project"],
     )
     if inputs.target != value["target"]:
         raise BadPlanFile(f"{file} is not a saved plan: /target and /inputs/target differ")

@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from deployer.cli import locks, saved_plan_options, session
+from deployer.cli import locks, removal, saved_plan_options, session
 from deployer.cli.approval import APPLY, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
@@ -25,6 +25,7 @@ from deployer.cli.options import (
     show_live_option,
     yes_option,
 )
+from deployer.cli.removal import confirm_project_option, prune_all_option, prune_option
 from deployer.clock import StopSignal
 from deployer.errors import Exit
 from deployer.model import Plan, Until
@@ -57,6 +58,9 @@ EXAMPLES = examples(
     shell_complete=completed_by("files"),
 )
 @rerun_option
+@prune_option
+@prune_all_option
+@confirm_project_option
 @show_live_option
 @hide_live_option
 @limit_option
@@ -86,6 +90,9 @@ def command(
     expect: str | None,
     saved_file: str | None,
     rerun: Sequence[str],
+    prune: str | None,
+    whole: Sequence[str],
+    confirm_project: str | None,
     show_live: bool,
     hide_live: bool,
     limits: Sequence[str],
@@ -101,11 +108,13 @@ def command(
     from deployer.apply.scheduler import ApplyOptions
 
     shown = live_values(show_live=show_live, hide_live=hide_live)
+    pruned = removal.prune_of(options, prune, confirm_project, whole)
     saved = read(saved_file) if saved_file is not None else None
-    loaded = saved_plan_options.load(options, saved, rerun) if saved else session.load(options)
+    loaded = saved_plan_options.load(options, saved, rerun, pruned) if saved else session.load(options)
     loaded = session.with_reruns(loaded, rerun)
+    removal.require_whole(loaded, pruned, confirm_project)
     approved = preapproved(loaded.target, APPLY, yes=yes, confirm=confirm)
-    allowed = limits_for(loaded.target, limits, os.environ)
+    allowed = removal.with_default(limits_for(loaded.target, limits, os.environ), pruned)
     session.require_valid(loaded, show_warnings=True)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
@@ -114,13 +123,14 @@ def command(
         session.connected(loaded, secrets, stop_signal, held.require) as client,
     ):
         plan, live = held.plan(
-            client, partial(session.plan, client, loaded, limits=allowed, live_values=shown)
+            client,
+            partial(session.plan, client, loaded, limits=allowed, live_values=shown, prune=pruned),
         )
         out(text.plan(plan, hides_others=not hide_live))
         if not _is_expected(plan, expect, saved):
             err("No changes were applied.")
             return Exit.STALE
-        if not is_within(allowed, plan, APPLY):
+        if not removal.is_complete(plan, pruned, APPLY) or not is_within(allowed, plan, APPLY):
             return Exit.BLOCKED
         if not _secrets_available(plan, secrets):
             err("No changes were applied.")
@@ -129,6 +139,8 @@ def command(
         if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No changes were applied.")
             return Exit.ERROR
+        if not removal.is_consented(plan, pruned, APPLY, loaded.project.name):
+            return Exit.BLOCKED
         out()
         until = Until(wait) if wait else Until.SUBMITTED
         apply_options = ApplyOptions(parallelism, fail_fast, until)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from deployer.cli import session, shared_state
+from deployer.cli import removal, session, shared_state
 from deployer.cli.approval import limits_for
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
@@ -21,6 +21,7 @@ from deployer.cli.options import (
     rerun_option,
     show_live_option,
 )
+from deployer.cli.removal import confirm_project_option, prune_all_option, prune_option
 from deployer.errors import Exit
 from deployer.report import text
 from deployer.report.terminal import out
@@ -50,6 +51,9 @@ EXAMPLES = examples(
 )
 @fail_on_option
 @rerun_option
+@prune_option
+@prune_all_option
+@confirm_project_option
 @show_live_option
 @hide_live_option
 @click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs.")
@@ -62,6 +66,9 @@ def command(
     fail_on: Sequence[str],
     out_file: str | None,
     rerun: Sequence[str],
+    prune: str | None,
+    whole: Sequence[str],
+    confirm_project: str | None,
     show_live: bool,
     hide_live: bool,
     verbose: bool,
@@ -69,8 +76,10 @@ def command(
     """Show the changes that apply would make, and the reason for each. Read-only."""
     shown = live_values(show_live=show_live, hide_live=hide_live)
     named_conditions = conditions_of(fail_on)
+    pruned = removal.prune_of(options, prune, confirm_project, whole)
     loaded = session.with_reruns(session.load(options), rerun)
-    limits = limits_for(loaded.target, (), os.environ)
+    removal.require_whole(loaded, pruned, confirm_project)
+    limits = removal.with_default(limits_for(loaded.target, (), os.environ), pruned)
     session.require_valid(loaded, show_warnings=True)
     path = None
     if out_file is not None:
@@ -79,12 +88,19 @@ def command(
         path = destination(out_file, loaded.project.folder)
     with session.connected(loaded) as client:
         plan, _ = session.plan(
-            client, loaded, limits=limits, live_values=shown, known=shared_state.known(loaded)
+            client,
+            loaded,
+            limits=limits,
+            live_values=shown,
+            known=shared_state.known(loaded),
+            prune=pruned,
         )
     from deployer.planning.plan import exceeded_limits
 
     for words in exceeded_limits(limits, plan):
         session.note(f"apply would fail: {words}")
+    if pruned and plan.errors:
+        session.note("apply would fail: orphaned jobs are not known where something could not be read")
     match style:
         case "json":
             from deployer.report import json
@@ -100,7 +116,7 @@ def command(
         from deployer.cli import saved_plan_options
         from deployer.planning.saved_plan import as_text, write
 
-        inputs = saved_plan_options.inputs(options, loaded, rerun)
+        inputs = saved_plan_options.inputs(options, loaded, rerun, pruned)
         write(path, as_text(inputs, plan))
         command_line = saved_plan_options.apply_command(out_file, inputs, loaded)
         session.note(f"plan saved to {out_file}; apply it with: {command_line}")
