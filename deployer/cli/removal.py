@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from deployer.errors import UsageError, nearest
 from deployer.escape import printable
 from deployer.kinds import KINDS
 from deployer.model import Identity, Limit, Live, LiveJob, Note, Plan, Source
-from deployer.planning.removal import Proofs, Removal, whole_kinds
+from deployer.planning.removal import NO_MANIFEST, Proofs, Removal, whole_kinds
 from deployer.project.load import PROJECT_FILE
 from deployer.report import text
 from deployer.report.terminal import err
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from deployer.apply.history import History
     from deployer.cli.session import LoadedProject
     from deployer.cloud.client import Client
+    from deployer.cloud.inventory import Inventory
 
 MODES = (Removal.RUNS.value, Removal.DELETE.value)
 _MAX_FILE = 100_000
@@ -163,34 +164,55 @@ def with_inventory(
     client: Client, loaded: LoadedProject, live: Live, history: History, note: Callable[[str], object]
 ) -> tuple[Live, list[Note]]:
     """Return the live jobs with those that no manifest names, of all kinds, and what could not be read of them."""
-    from deployer.cloud.inventory import listings_of, read_inventory
-    from deployer.planning.inventory import known_clusters, place_names
     from deployer.planning.plan import counts_as_unmanaged
-    from deployer.report.inventory import listing_name
 
     planned = {*loaded.disabled, *(job.identity for job in loaded.jobs)}
-    required = known_clusters(loaded.jobs, loaded.target.clusters.values())
-    # A cluster that only the journal names may have been deleted.
-    clusters = required | _clusters_of(history, loaded.target.name, client.project_id)
-    inventory = read_inventory(
+    inventory, errors = read_target(
         client,
-        listings_of(KINDS, clusters),
-        lambda job: job.identity not in planned and counts_as_unmanaged(job),
+        loaded,
+        history,
+        note,
+        is_wanted=lambda job: job.identity not in planned and counts_as_unmanaged(job),
     )
-    places = place_names(loaded.target.clusters)
-    errors: list[Note] = []
-    for listing, message in inventory.failures.items():
-        name = listing_name(listing, places)
-        if listing.place and listing.place not in required:
-            note(f"{name} are not searched for orphaned jobs: {message}")
-            continue
-        where = Source(PROJECT_FILE, 0)
-        errors.append(Note(Identity(listing.kind, listing.place, "*"), where, f"cannot be listed: {message}"))
-    for identity, message in inventory.untagged.items():
-        errors.append(Note(identity, Source("no manifest", 0), f"its tags cannot be read: {message}"))
     found = {_key(job): job for job in inventory.jobs}
     kept = [job for job in live.jobs if job.identity in planned or _key(job) not in found]
     return replace(live, jobs=(*kept, *found.values())), errors
+
+
+def read_target(
+    client: Client,
+    loaded: LoadedProject,
+    history: History,
+    note: Callable[[str], object],
+    *,
+    is_wanted: Callable[[LiveJob], bool],
+    kinds: Iterable[str] = tuple(KINDS),
+) -> tuple[Inventory, list[Note]]:
+    """Return all live jobs of the target that are wanted, and what could not be read of them.
+
+    A cluster that only the journal names may have been deleted: that it cannot be read is no error.
+    """
+    from deployer.cloud.inventory import listings_of, read_inventory
+    from deployer.planning.inventory import known_clusters, place_names
+    from deployer.report.inventory import listing_name
+
+    required = known_clusters(loaded.jobs, loaded.target.clusters.values())
+    required |= {identity.place for identity in loaded.disabled if KINDS[identity.kind].path_fields}
+    clusters = required | _clusters_of(history, loaded.target.name, client.project_id)
+    inventory = read_inventory(client, listings_of(kinds, clusters), is_wanted)
+    places = place_names(loaded.target.clusters)
+    errors: list[Note] = []
+    for listing, message in inventory.failures.items():
+        if listing.place and listing.place not in required:
+            note(f"{listing_name(listing, places)}: its jobs are not known: {message}")
+            continue
+        identity = Identity(listing.kind, listing.place, "*")
+        errors.append(Note(identity, Source(PROJECT_FILE, 0), f"cannot be listed: {message}"))
+    errors += [
+        Note(identity, NO_MANIFEST, f"its tags cannot be read: {message}")
+        for identity, message in inventory.untagged.items()
+    ]
+    return inventory, errors
 
 
 def _key(live: LiveJob) -> tuple[str, str]:

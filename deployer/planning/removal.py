@@ -72,7 +72,13 @@ class Proofs:
         """Return whether the journal has a live job, by its id, as one that this project has submitted."""
         names = self.submitted.get((live.identity.kind, live.id))
         # Flink counts its ids: one that was deleted with its service may come again.
-        return names is not None and (live.identity.name in names or may_be_unnamed(_kind(live), live))
+        # Of a stream whose tags were not read nobody knows whether another project has taken it over.
+        is_known = _kind(live).ownership_field != TAGS or TAGS not in live.unobserved
+        return (
+            is_known
+            and names is not None
+            and (live.identity.name in names or may_be_unnamed(_kind(live), live))
+        )
 
     def judged(self, live: LiveJob) -> Orphan:
         """Return an orphaned job with its proof, or why there is none, and with what ends it."""
@@ -88,7 +94,7 @@ class Proofs:
             return "", f"project '{_short(project_of(live))}' deployed it"
         if kind.ownership_field == TAGS:
             if live.spec is None or TAGS in live.unobserved:
-                return "", "its tags cannot be read"
+                return "", "its tags are not known"
             if self.ownership.holder(live) is Holder.NOBODY:
                 return "", "it has no ownership tags"
         if other := self.namesake():

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from deployer.emulator import Emulator
-from testing.faults import FaultProxy, fill, listed, says
+from testing.faults import Call, FaultProxy, fill, listed, says
 from testing.git_server import git
-from testing.workspace import SPECS, Clock, Workspace, manifest
+from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 
 STATE = {"SparkBatch": "state", "SparkSession": "state", "FlinkJar": "status", "MrsJob": "job_state"}
 NAME = {"SparkBatch": "name", "SparkSession": "name", "FlinkJar": "name", "MrsJob": "job_name"}
@@ -39,6 +39,14 @@ def commit(workspace: Workspace, message: str = "a change") -> str:
     git(workspace.folder, "add", "-A")
     git(workspace.folder, "commit", "-q", "--allow-empty", "-m", message)
     return git(workspace.folder, "rev-parse", "HEAD").strip()
+
+
+def tagged(emulator: Emulator, identifier: int, action: str, tags: list[dict[str, str]]) -> None:
+    """Somebody else adds or removes tags of a stream."""
+    path = f"/v3/pid/dli_flink_job/{identifier}/tags/{action}"
+    headers = {"X-Auth-Token": TOKEN, "Content-Type": "application/json"}
+    call = Call("POST", path, headers, json.dumps({"tags": tags}).encode(), emulator.url, lambda: None)
+    assert call.forward().status in {200, 204}
 
 
 def forget(workspace: Workspace) -> None:
@@ -241,12 +249,22 @@ def test_what_was_only_found_by_its_name_proves_nothing(
 
 def test_a_stream_that_lost_its_tag_is_left(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
     deploy(workspace, clock, "FlinkJar")
-    workspace.project = {"metadata": {"name": "renamed"}}
-    workspace.write_project(clusters=CLUSTERS)
-    ran = workspace.apply("--prune", "--select", "name=none")
-    assert ran.code == 3
-    # Now all jobs are those of another project.
-    ran = workspace.run("apply", "--yes", "--prune")
+    [gone] = [job for job in listed(emulator.url, "FlinkJar") if job["name"] == "gone"]
+    tagged(emulator, gone["job_id"], "delete", [{"key": "deployer"}])
+    ran = workspace.apply("--prune")
+    assert (ran.code, "not proved to be this project's: it has no ownership tags" in ran.out) == (0, True)
+    assert states(emulator, "FlinkJar")["gone"] == "job_running"
+
+
+def test_a_stream_that_another_project_took_over_is_left(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    deploy(workspace, clock, "FlinkJar")
+    [gone] = [job for job in listed(emulator.url, "FlinkJar") if job["name"] == "gone"]
+    tagged(emulator, gone["job_id"], "create", [{"key": "deployer", "value": "another"}])
+    for confirmed in ([], ["--confirm-project", "tests"]):
+        ran = workspace.apply("--prune", *confirmed)
+        assert (ran.code, ran.out.splitlines()[-1]) == (0, "Apply complete: 0 applied.")
     assert states(emulator, "FlinkJar")["gone"] == "job_running"
 
 
@@ -254,7 +272,7 @@ def test_strangers_are_left(workspace: Workspace, emulator: Emulator, clock: Clo
     deploy(workspace, clock, "SparkBatch")
     for kind in SPECS:
         fill(emulator.url, kind, ["stranger", "gone"])
-    clock.forward(60)
+    clock.forward(5)
     assert workspace.apply("--prune").code == 0
     found = [(job["name"], job["state"]) for job in listed(emulator.url, "SparkBatch")]
     assert sorted(found) == [
