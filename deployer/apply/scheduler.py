@@ -77,7 +77,7 @@ def apply(
     options = options or ApplyOptions()
     context = replace(context, looks=_shared_looks(context, plan, live, options))
     scheduler = _Scheduler(context, live, jobs, options)
-    prunes = tuple(change for change in plan.steps if change.is_prune)
+    prunes = tuple(change for change in plan.changes if change.is_prune)
     if not prunes:
         yield from scheduler.outcomes(plan)
         return

@@ -53,7 +53,7 @@ def plan(
     known: Known,
     note: Callable[[str], object],
 ) -> tuple[Plan, Live]:
-    """Find the job and plan its cancellation. Raises DeployerError if it is not there, or not certain."""
+    """Find the job and plan its cancellation. Raises DeployerError if it does not exist, or is not certain."""
     from deployer.cloud.observe import list_same_names
     from deployer.planning.decide import Comparison, cancellation
     from deployer.planning.inventory import with_manifests

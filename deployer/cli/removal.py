@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.cli.approval import PRUNE_LIMIT, Verb
-from deployer.cli.options import Options, completed_by
+from deployer.cli.options import Options
 from deployer.errors import UsageError, nearest
 from deployer.escape import printable
 from deployer.kinds import KINDS
 from deployer.model import Identity, Limit, Live, LiveJob, Note, Plan, Source
-from deployer.planning.removal import NO_MANIFEST, Proofs, Removal, whole_kinds
+from deployer.planning.removal import NO_MANIFEST, Proofs, Removal, judged, whole_kinds, with_prunes
 from deployer.project.load import PROJECT_FILE
 from deployer.report import text
 from deployer.report.terminal import err
@@ -46,34 +46,10 @@ class Prune:
     whole: frozenset[str] = frozenset()
 
 
-prune_option = click.option(
-    "--prune",
-    is_flag=False,
-    flag_value=Removal.RUNS.value,
-    metavar="[=delete]",
-    help="Also cancel or stop orphaned jobs that are proved to be this project's; with =delete, also delete "
-    "definitions that do not run.",
-    shell_complete=completed_by("prune_modes"),
-)
-confirm_project_option = click.option(
-    "--confirm-project",
-    metavar="NAME",
-    help="Confirm that no other project has this one's name: then the tag of a Flink job proves that it is ours.",
-)
-prune_all_option = click.option(
-    "--prune-all",
-    "whole",
-    multiple=True,
-    metavar="KIND",
-    help="Allow a prune of all live jobs of this kind.",
-    shell_complete=completed_by("kinds"),
-)
-
-
 def prune_of(
     options: Options, mode: str | None, confirm_project: str | None, whole: Sequence[str] = ()
 ) -> Prune | None:
-    """Return what --prune and the options beside it ask for. Raises UsageError."""
+    """Return what --prune and its options ask for. Raises UsageError."""
     if mode is None:
         for option, given in (("--confirm-project", confirm_project), ("--prune-all", whole)):
             if given:
@@ -158,6 +134,16 @@ def _namesake(folder: Path, name: str) -> str:
         if pattern.search(content):
             return os.path.normpath(file)
     return ""
+
+
+def with_orphans(
+    client: Client, loaded: LoadedProject, plan: Plan, history: History, prune: Prune | None
+) -> Plan:
+    """Return the plan with its orphaned jobs judged, and with what `prune` does about them; its digest is older."""
+    is_confirmed = bool(prune and prune.is_confirmed)
+    found = proofs(client, loaded, history, is_confirmed=is_confirmed)
+    plan = judged(plan, found, loaded.disabled)
+    return with_prunes(plan, prune.removal) if prune else plan
 
 
 def with_inventory(

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployer.cli import session
 from deployer.cli.options import Options, inside
-from deployer.cli.removal import Prune
 from deployer.errors import NothingSelected, StalePlan, UsageError
-from deployer.planning.removal import Removal
 from deployer.planning.saved_plan import Inputs, SavedPlan, truncate
 from deployer.project.load import find as find_project
+
+if TYPE_CHECKING:
+    from deployer.cli.removal import Prune
 
 MAX_COMMAND = 1000
 
@@ -126,7 +128,7 @@ def apply_command(file: str, planned: Inputs, loaded: session.LoadedProject) -> 
     values = tuple(reached.path(loaded.project.folder / value) for value in planned.values)
     reached = replace(reached, target=planned.target, values=values, settings=planned.settings)
     reruns = [word for expression in planned.rerun for word in ("--rerun", expression)]
-    removal = ["--prune" if planned.prune == Removal.RUNS else f"--prune={planned.prune}"]
+    removal = ["--prune" if planned.prune == "runs" else f"--prune={planned.prune}"]
     prunes = [*(removal if planned.prune else []), *(f"--confirm-project={name}" for name in _named(planned))]
     return reached.command("apply", "--plan", reached.path(Path(file)), *reruns, *prunes)
 

@@ -328,13 +328,11 @@ def plan(
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
     project's own jobs. `known` is what earlier runs have sent. `prune`: also remove orphaned jobs.
     """
-    from deployer.apply.history import unsettled
+    from deployer.apply.history import submitted_names, unsettled
     from deployer.apply.unsettled import explained, unlisted
-    from deployer.cli import removal
     from deployer.planning.decide import decide
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import digest, make_plan
-    from deployer.planning.removal import judged, with_prunes
 
     jobs = loaded.with_dependencies
     project = loaded.project
@@ -342,6 +340,8 @@ def plan(
     live = _observe(client, loaded, jobs, ownership, known, note)
     unread: list[Note] = []
     if prune:
+        from deployer.cli import removal
+
         live, unread = removal.with_inventory(client, loaded, live, known.history, note)
     for kind, fields in live.unknown.items():
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
@@ -351,8 +351,6 @@ def plan(
         note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
     target = loaded.target
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
-    is_confirmed = bool(prune and prune.is_confirmed)
-    proofs = removal.proofs(client, loaded, known.history, is_confirmed=is_confirmed)
     new_plan = make_plan(
         target.name,
         scope,
@@ -362,12 +360,14 @@ def plan(
         named={*loaded.disabled, *(job.identity for job in loaded.jobs)},
         ownership=ownership,
         table=table or decide,
-        was_submitted=proofs.was_submitted,
+        submitted=submitted_names(known.history, target.name, client.project_id),
     )
-    new_plan = judged(new_plan, proofs, loaded.disabled)
-    if prune:
-        new_plan = with_prunes(replace(new_plan, errors=(*new_plan.errors, *unread)), prune.removal)
-        new_plan = replace(new_plan, digest=digest(scope, new_plan))
+    new_plan = replace(new_plan, errors=(*new_plan.errors, *unread))
+    if new_plan.orphans:
+        from deployer.cli import removal
+
+        new_plan = removal.with_orphans(client, loaded, new_plan, known.history, prune)
+        new_plan = replace(new_plan, digest=digest(scope, new_plan)) if prune else new_plan
     heading = Scope(
         project=project.name,
         target=target.name,

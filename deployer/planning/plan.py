@@ -70,14 +70,14 @@ def make_plan(
     named: Collection[Identity] = (),
     ownership: OwnershipRules = _ALL_OWN,
     table: Table = decide,
-    was_submitted: Callable[[LiveJob], bool] = lambda _: False,
+    submitted: Container[tuple[str, str]] = (),
 ) -> Plan:
     """Plan the changes of the `selected` jobs among `jobs`, which are in dependency order.
 
     The others are dependencies: they are read, not changed. `scope` identifies the target in the digest.
     `named` are the jobs of all manifests, where `jobs` is a part of them; `ownership` are the rules for live jobs
-    of others. `table` decides on the action for each comparison. `was_submitted` returns whether the journal has a live
-    job as one that this project has submitted.
+    of others. `table` decides on the action for each comparison. `submitted` are the kinds and ids of the jobs
+    that the journal has as submitted by this project.
     """
     owner = ownership.owner
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
@@ -129,7 +129,9 @@ def make_plan(
         if run.identity not in planned and run.id not in moved_ids and counts_as_unmanaged(run)
     ]
     orphans = [
-        run for run in unmanaged if is_owned(run, owner) or (was_submitted(run) and not project_of(run))
+        run
+        for run in unmanaged
+        if is_owned(run, owner) or ((run.identity.kind, run.id) in submitted and not project_of(run))
     ]
     plan = Plan(
         target,
@@ -492,7 +494,7 @@ def exceeded_limits(limits: Mapping[str, Limit], plan: Plan, *, is_cancel: bool 
     }
     exceeded = []
     # Without a prune, a stop is no deletion.
-    if any(change.is_prune for change in plan.steps) and not is_cancel:
+    if any(change.is_prune for change in plan.changes) and not is_cancel:
         counts["delete"] = (counts["delete"][0], "to delete, cancel or prune")
     for name, limit in limits.items():
         number, counted = counts[name]
@@ -503,5 +505,5 @@ def exceeded_limits(limits: Mapping[str, Limit], plan: Plan, *, is_cancel: bool 
 
 def _also_pruned(plan: Plan, ending: Container[Action]) -> int:
     """Return how many more jobs a prune ends than its changes count: streams, and further runs of a job."""
-    prunes = [change for change in plan.steps if change.is_prune]
+    prunes = [change for change in plan.changes if change.is_prune]
     return sum((change.action not in ending) + len(change.other_runs) for change in prunes)

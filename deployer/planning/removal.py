@@ -80,6 +80,10 @@ class Proofs:
             and (live.identity.name in names or may_be_unnamed(_kind(live), live))
         )
 
+    def may_be_ours(self, live: LiveJob) -> bool:
+        """Return whether a live job has the ownership metadata of this project, or is in its journal."""
+        return is_owned(live, self.ownership.owner) or self.was_submitted(live)
+
     def judged(self, live: LiveJob) -> Orphan:
         """Return an orphaned job with its proof, or why there is none, and with what ends it."""
         proof, missing = self._proof(live)
@@ -125,7 +129,7 @@ class Proofs:
         if _kind(live).nature is Nature.RUN_ONCE:
             return "'apply --prune' cancels it" if runs else "only its record is left"
         if live.phase is Phase.PENDING:
-            return "in transition; plan again later"
+            return "in transition; run plan again later"
         if runs:
             return "'apply --prune' stops it with a savepoint"
         return "'apply --prune=delete' deletes its definition"
@@ -134,7 +138,11 @@ class Proofs:
 def judged(plan: Plan, proofs: Proofs, disabled: Iterable[Identity]) -> Plan:
     """Return the plan with its orphaned jobs judged, without those of `disabled` manifests."""
     named = {(identity.kind, identity.name) for identity in disabled}
-    found = [orphan for orphan in plan.orphans if orphan.identity[::2] not in named]
+    found = [
+        orphan
+        for orphan in plan.orphans
+        if (orphan.identity.kind, orphan.identity.name) not in named and proofs.may_be_ours(orphan.live)
+    ]
     others = len(plan.orphans) - len(found)
     orphans = tuple(proofs.judged(orphan.live) for orphan in found)
     return replace(plan, orphans=orphans, unmanaged=plan.unmanaged + others)

@@ -16,16 +16,18 @@ from deployer.cli.options import (
     Options,
     completed_by,
     confirm_option,
+    confirm_project_option,
     hide_live_option,
     limit_option,
     live_values,
     lock_timeout_option,
     project_command,
+    prune_all_option,
+    prune_option,
     rerun_option,
     show_live_option,
     yes_option,
 )
-from deployer.cli.removal import confirm_project_option, prune_all_option, prune_option
 from deployer.clock import StopSignal
 from deployer.errors import Exit
 from deployer.model import Plan, Until

@@ -18,12 +18,13 @@ from deployer.cli.options import (
     Options,
     completed_by,
     confirm_option,
+    confirm_project_option,
     limit_option,
     lock_timeout_option,
     project_command,
     yes_option,
 )
-from deployer.cli.removal import Prune, confirm_project_option
+from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
 from deployer.model import Limit, Live, Plan
@@ -41,7 +42,7 @@ PARALLELISM = 4
 EXAMPLES = examples(
     ("Cancel the runs of the jobs in one file", "deployer cancel spark/daily-orders.yaml"),
     ("Cancel by name, without confirmation", "deployer cancel --yes --select name=daily-*"),
-    ("Cancel what runs of jobs whose manifests were removed", "deployer cancel --orphans"),
+    ("Cancel the runs of jobs whose manifests were removed", "deployer cancel --orphans"),
     ("Cancel one live job, with or without a manifest", "deployer cancel --kind SparkBatch --id 0a1b2c3d"),
 )
 

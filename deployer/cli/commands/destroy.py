@@ -18,6 +18,7 @@ from deployer.cli.execute import execute
 from deployer.cli.options import (
     Options,
     confirm_option,
+    confirm_project_option,
     inside,
     limit_option,
     lock_timeout_option,
@@ -25,7 +26,7 @@ from deployer.cli.options import (
     selector,
     yes_option,
 )
-from deployer.cli.removal import Prune, confirm_project_option
+from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, NothingSelected, UsageError, similar
 from deployer.model import Action, Dependency, Identity, Job, Plan, State, Step

@@ -7,21 +7,23 @@ from collections.abc import Sequence
 
 import click
 
-from deployer.cli import removal, session, shared_state
+from deployer.cli import session, shared_state
 from deployer.cli.approval import limits_for
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import (
     Options,
     completed_by,
+    confirm_project_option,
     format_option,
     hide_live_option,
     live_values,
     project_command,
+    prune_all_option,
+    prune_option,
     rerun_option,
     show_live_option,
 )
-from deployer.cli.removal import confirm_project_option, prune_all_option, prune_option
 from deployer.errors import Exit
 from deployer.report import text
 from deployer.report.terminal import out
@@ -76,10 +78,16 @@ def command(
     """Show the changes that apply would make, and the reason for each. Read-only."""
     shown = live_values(show_live=show_live, hide_live=hide_live)
     named_conditions = conditions_of(fail_on)
-    pruned = removal.prune_of(options, prune, confirm_project, whole)
+    pruned = None
+    if prune is not None or confirm_project is not None or whole:
+        from deployer.cli import removal
+
+        pruned = removal.prune_of(options, prune, confirm_project, whole)
     loaded = session.with_reruns(session.load(options), rerun)
-    removal.require_whole(loaded, pruned, confirm_project)
-    limits = removal.with_default(limits_for(loaded.target, (), os.environ), pruned)
+    limits = limits_for(loaded.target, (), os.environ)
+    if pruned:
+        removal.require_whole(loaded, pruned, confirm_project)
+        limits = removal.with_default(limits, pruned)
     session.require_valid(loaded, show_warnings=True)
     path = None
     if out_file is not None:
