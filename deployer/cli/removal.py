@@ -57,7 +57,7 @@ def prune_of(
         return None
     if mode not in MODES:
         expected = "--prune or --prune=delete; it cannot be combined with PATH"
-        raise UsageError(f"--prune={mode}: expected {expected}{nearest(mode, MODES)}")
+        raise UsageError(f"--prune={mode}: expected {expected}")
     if options.paths or options.select:
         raise UsageError(
             "--prune cannot be combined with PATH or --select: what they leave out is not orphaned"
@@ -244,6 +244,6 @@ def is_consented(plan: Plan, prune: Prune | None, verb: Verb, project: str) -> b
         err(text.error(f"{words}; to allow it, use {options}"))
         err(f"No {verb.objects} were {verb.past}.")
         return False
-    prompt = printable(f"\n{words}. Enter the name of the project to confirm")
+    prompt = f"\n{printable(words[0].upper() + words[1:])}. Enter the name of the project to confirm"
     answer: str = click.prompt(prompt, default="", show_default=False)
     return answer.strip() == project

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployer.emulator import Emulator
-from testing.faults import Call, FaultProxy, fill, listed, says
-from testing.git_server import git
+from testing.faults import Answer, Call, FaultProxy, fill, hangs_up, interrupts, listed, says
+from testing.git_server import Remote, bare_repository, checkout, git, publish, without_settings
 from testing.workspace import SPECS, TOKEN, Clock, Workspace, manifest
 
 STATE = {"SparkBatch": "state", "SparkSession": "state", "FlinkJar": "status", "MrsJob": "job_state"}
@@ -449,3 +452,109 @@ def test_the_journal_has_it(workspace: Workspace, emulator: Emulator, clock: Clo
     workspace.apply("--prune")
     last = workspace.run("history", "--format", "json").json["requests"][-1]
     assert (last["call"], last["name"], last["result"]) == ("cancel", "gone", "done"), last
+
+
+# --- other machines, and what goes wrong on the way
+
+
+@pytest.fixture
+def shared(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Remote:
+    """A remote for the workspace, which has a shared state there."""
+    without_settings(tmp_path / "home", monkeypatch)
+    monkeypatch.setenv("HW_AUTH_TOKEN", TOKEN)
+    workspace.project = {"state": "git"}
+    workspace.write_project(clusters=CLUSTERS)
+    return bare_repository(tmp_path / "host" / "project.git")
+
+
+def test_the_shared_journal_proves_it_elsewhere(
+    workspace: Workspace, shared: Remote, emulator: Emulator, clock: Clock, tmp_path: Path
+) -> None:
+    workspace.write("kept.yaml", KEPT)
+    workspace.write("gone.yaml", [manifest(kind, "gone", spec) for kind, spec in SPECS.items()])
+    publish(workspace, shared)
+    ran = workspace.apply()
+    assert ran.code == 0, ran.err
+    clock.forward(5)
+    clock.tick = 0.2
+    (workspace.folder / "gone.yaml").unlink()
+    git(workspace.folder, "add", "-A")
+    git(workspace.folder, "commit", "-q", "-m", "without them")
+    git(workspace.folder, "push", "-q", "origin", "main")
+    second = checkout(workspace, shared.url, tmp_path / "second", "--depth=1")
+    assert {each["proof"] for each in orphans(second).values()} == {"the journal has its id"}
+
+    # While the journal cannot be read, nothing is sent.
+    git(second.folder, "remote", "set-url", "origin", str(tmp_path / "none"))
+    ran = second.apply("--prune")
+    assert (ran.code, states(emulator, "SparkBatch")["gone"]) == (1, "running"), ran.err
+    git(second.folder, "remote", "set-url", "origin", shared.url)
+
+    ran = second.apply("--prune")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Apply complete: 4 applied."), ran.err
+    assert {kind: states(emulator, kind)["gone"] for kind in SPECS} == ENDED
+    again = workspace.apply("--prune")
+    assert (again.code, again.out.splitlines()[-1]) == (0, "Apply complete: 0 applied.")
+
+
+@pytest.mark.parametrize("kind", list(SPECS))
+def test_a_response_that_is_lost(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock, kind: str
+) -> None:
+    deploy(workspace, clock, kind)
+    method, path = {
+        "SparkBatch": ("DELETE", "/batches/"),
+        "SparkSession": ("DELETE", "/sessions/"),
+        "FlinkJar": ("POST", "/jobs/stop"),
+        "MrsJob": ("POST", "/kill"),
+    }[kind]
+    proxy.rule(method, path, hangs_up(after=True), nth=1)
+    ran = workspace.apply("--prune")
+    assert (ran.code, states(emulator, kind)["gone"]) == (0, ENDED[kind]), ran.out
+    assert proxy.count(method, path) >= 1
+    assert workspace.apply("--prune").out.splitlines()[-1] == "Apply complete: 0 applied."
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_process_that_is_killed_between_intent_and_outcome(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock, *, after: bool
+) -> None:
+    deploy(workspace, clock, "MrsJob", names=("a", "b"))
+    command = [sys.executable, "-m", "deployer", "apply", "--yes", "--prune", "--parallelism", "1"]
+    started: list[subprocess.Popen[bytes]] = []
+    proxy.rule("POST", "/kill", interrupts(lambda: started[0].pid, signal.SIGKILL, after=after), nth=1)
+    with subprocess.Popen(
+        command, cwd=workspace.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        started.append(process)
+        assert process.wait() == -signal.SIGKILL
+    proxy.clear()
+    found = states(emulator, "MrsJob")
+    assert (found["b"], found["kept-mrsjob"]) == ("RUNNING", "RUNNING")
+    ran = workspace.apply("--prune")
+    assert ran.code == 0, ran.err
+    found = states(emulator, "MrsJob")
+    assert (found["a"], found["b"], found["kept-mrsjob"]) == ("KILLED", "KILLED", "RUNNING")
+
+
+def test_a_stream_that_was_started_meanwhile_is_not_deleted(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    deploy(workspace, clock, "FlinkJar")
+    assert workspace.apply("--prune").code == 0
+    [gone] = [job for job in listed(emulator.url, "FlinkJar") if job["name"] == "gone"]
+    body = json.dumps({"job_ids": [gone["job_id"]], "resume_savepoint": True}).encode()
+    headers = {"X-Auth-Token": TOKEN, "Content-Type": "application/json"}
+
+    def starts(call: Call) -> Answer:
+        answer = call.forward()
+        path = "/v1.0/pid/streaming/jobs/run"
+        Call("POST", path, headers, body, emulator.url, lambda: None).forward()
+        clock.forward(30)
+        return answer
+
+    # The last listing that the plan reads.
+    proxy.rule("GET", f"/dli_flink_job/{gone['job_id']}/tags", starts, nth=2)
+    ran = workspace.apply("--prune=delete")
+    assert (ran.code, "refused" in ran.out) == (5, True), ran.out
+    assert states(emulator, "FlinkJar")["gone"] == "job_running"
