@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -163,6 +163,32 @@ def with_inventory(
     found = {_key(job): job for job in inventory.jobs}
     kept = [job for job in live.jobs if job.identity in planned or _key(job) not in found]
     return replace(live, jobs=(*kept, *found.values())), errors
+
+
+def with_left(
+    client: Client,
+    loaded: LoadedProject,
+    live: Live,
+    history: History,
+    kinds: Iterable[str],
+    submitted: Container[tuple[str, str]],
+) -> Live:
+    """Return the live jobs with those of `kinds`, of which no manifest is left, that the project has submitted.
+
+    What cannot be read is left out: an orphaned job that is not reported does no harm.
+    """
+    from deployer.planning.plan import counts_as_unmanaged
+
+    known = {_key(job) for job in live.jobs}
+    inventory, _ = read_target(
+        client,
+        loaded,
+        history,
+        str,
+        kinds=kinds,
+        is_wanted=lambda job: _key(job) in submitted and _key(job) not in known and counts_as_unmanaged(job),
+    )
+    return replace(live, jobs=(*live.jobs, *inventory.jobs))
 
 
 def read_target(

@@ -335,7 +335,7 @@ def plan(
     from deployer.planning.plan import digest, make_plan
 
     jobs = loaded.with_dependencies
-    project = loaded.project
+    project, target = loaded.project, loaded.target
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
     live = _observe(client, loaded, jobs, ownership, known, note)
     unread: list[Note] = []
@@ -343,13 +343,17 @@ def plan(
         from deployer.cli import removal
 
         live, unread = removal.with_inventory(client, loaded, live, known.history, note)
+    submitted = submitted_names(known.history, target.name, client.project_id)
+    if left := {kind for kind, _ in submitted} - {job.kind for job in loaded.jobs}:
+        from deployer.cli import removal
+
+        live = live if prune else removal.with_left(client, loaded, live, known.history, left, submitted)
     for kind, fields in live.unknown.items():
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
     for identity, message in live.notes.items():
         note(f"{identity}: {message}")
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
         note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
-    target = loaded.target
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     new_plan = make_plan(
         target.name,
@@ -360,7 +364,7 @@ def plan(
         named={*loaded.disabled, *(job.identity for job in loaded.jobs)},
         ownership=ownership,
         table=table or decide,
-        submitted=submitted_names(known.history, target.name, client.project_id),
+        submitted=submitted,
     )
     new_plan = replace(new_plan, errors=(*new_plan.errors, *unread))
     if new_plan.orphans:

@@ -132,6 +132,22 @@ def test_every_run_of_a_job_is_cancelled(workspace: Workspace, emulator: Emulato
     assert found == ["dead", "dead"]
 
 
+def test_a_plan_knows_those_of_a_kind_without_manifests(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    deploy(workspace, clock, "MrsJob", "SparkSession")
+    workspace.write("kept.yaml", [each for each in KEPT if each["kind"] == "FlinkJar"])
+    fill(emulator.url, "MrsJob", ["stranger"])
+    proved = {key for key, each in orphans(workspace).items() if each["proof"]}
+    assert proved == {
+        ("MrsJob", "gone"),
+        ("MrsJob", "kept-mrsjob"),
+        ("SparkBatch", "kept-sparkbatch"),
+        ("SparkSession", "gone"),
+        ("SparkSession", "kept-sparksession"),
+    }
+
+
 # --- what proves it
 
 

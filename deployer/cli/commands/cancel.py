@@ -41,7 +41,6 @@ PARALLELISM = 4
 
 EXAMPLES = examples(
     ("Cancel the runs of the jobs in one file", "deployer cancel spark/daily-orders.yaml"),
-    ("Cancel by name, without confirmation", "deployer cancel --yes --select name=daily-*"),
     ("Cancel the runs of jobs whose manifests were removed", "deployer cancel --orphans"),
     ("Cancel one live job, with or without a manifest", "deployer cancel --kind SparkBatch --id 0a1b2c3d"),
 )
