@@ -184,14 +184,14 @@ def _prune(orphans: Sequence[Orphan], removal: Removal) -> Change | None:
         if others
         else "will cancel it"
     )
-    cause = f"no manifest, but run {newest.id} {newest.live.condition}"
+    cause = f"run {newest.id} {newest.live.condition}"
     change = _change(newest, Action.CANCEL, Impact.CANCELS, (Step.CANCEL,), f"{cause}; {effect}")
     return replace(change, other_runs=tuple(others))
 
 
 def _of_definition(orphan: Orphan, removal: Removal) -> Change | None:
     live = orphan.live
-    cause = f"no manifest, but the job {live.condition}"
+    cause = f"the job {live.condition}"
     if live.phase in {Phase.PENDING, Phase.UNKNOWN}:
         return None
     if live.phase is Phase.ACTIVE:
@@ -208,7 +208,7 @@ def _of_definition(orphan: Orphan, removal: Removal) -> Change | None:
 
 def _change(orphan: Orphan, action: Action, impact: Impact, steps: tuple[Step, ...], reason: str) -> Change:
     job = without_manifest(orphan.live)
-    words = f"{reason} (this project's: {orphan.proof})"
+    words = f"orphaned ({orphan.proof}); {reason}"
     return Change(action, job, words, impact, live=orphan.live, steps=steps, is_prune=True)
 
 
