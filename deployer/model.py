@@ -39,13 +39,13 @@ class Location(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The file, relative to the project folder, and the line where a manifest starts."""
+    """The file, relative to the project folder, and the line where a manifest starts; 0 if there is none."""
 
     file: str
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 def usual_text(scalar: float) -> str:
@@ -460,7 +460,7 @@ class Change:
     of a change that sends the spec. `cause` is None if no field differs from those of a live job. For a change that
     sends a body to an existing job, or submits it again, `not_compared` are the paths of the fields that the manifest
     has and the service does not return, and `live_only` the fields that only the live job has and that are no
-    difference.
+    difference. With `is_prune` the job has no manifest: it is removed after all other changes were applied.
     """
 
     action: Action
@@ -475,6 +475,33 @@ class Change:
     cause: Cause | None = None
     not_compared: tuple[str, ...] = ()
     live_only: tuple[FieldChange, ...] = ()
+    is_prune: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A live job that this project deployed and that no longer has a manifest.
+
+    `proof` is what proves that it is this project's, and `missing` why that is not proved: one of them is empty once it
+    was judged. `ending` says what ends it. See `deployer.planning.removal`.
+    """
+
+    live: LiveJob
+    proof: str = ""
+    missing: str = ""
+    ending: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        return self.live.identity
+
+    @property
+    def id(self) -> str:
+        return self.live.id
+
+    @property
+    def state(self) -> str:
+        return self.live.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -556,7 +583,7 @@ class Plan:
     warnings: tuple[Note, ...] = ()
     errors: tuple[Note, ...] = ()
     digest: str = ""
-    orphans: tuple[LiveJob, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
     unmanaged: int = 0
     secrets: tuple[SecretStatus, ...] = ()
     scope: Scope | None = None

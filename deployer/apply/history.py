@@ -194,6 +194,28 @@ def submitted(
     }
 
 
+def submitted_names(
+    history: History, target: str, project_id: str
+) -> Mapping[tuple[str, str], frozenset[str]]:
+    """Return the names of the jobs that were certainly submitted to `target`, by kind and id.
+
+    A job that a later run only found by its name is none of them, nor is one that was deleted since. `project_id` is
+    that of the cloud project: the target may have had another one.
+    """
+    names: dict[tuple[str, str], set[str]] = {}
+    for intent in history.intents:
+        if (intent.target, intent.project_id, intent.result) != (target, project_id, Result.DONE):
+            continue
+        key = (intent.identity.kind, intent.id)
+        if intent.call == Step.DELETE:
+            names.pop(key, None)
+        elif intent.call == Step.CREATE and intent.id:
+            names[key] = {intent.identity.name}
+        elif key in names:  # an update may have renamed it
+            names[key].add(intent.identity.name)
+    return {key: frozenset(found) for key, found in names.items()}
+
+
 def deleted_ids(history: History, target: str) -> frozenset[str]:
     """Return the ids of the jobs that were deleted in `target`."""
     return frozenset(

@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,25 +41,49 @@ def is_tracked(path: Path) -> bool:
     return bool(git_output(path.parent, "ls-files", "--cached", "--", f":(literal){path.name}"))
 
 
+def lineage_problem(folder: Path, commit: str) -> str:
+    """Return why a commit is not known to be in the history of what is checked out; empty if it certainly is."""
+    if not _REVISION.fullmatch(commit):
+        return "it does not record the commit that it was deployed from"
+    # Objects in the repository can replace others, and a partial clone would ask its remote.
+    asked = ("--no-replace-objects", "merge-base", "--is-ancestor", commit, "HEAD")
+    done = _git(folder, asked, {"GIT_NO_LAZY_FETCH": "1"})
+    if done is None or not git_output(folder, "rev-parse", "--verify", "HEAD"):
+        return "the history of the project cannot be read with git"
+    if done.returncode == 0:
+        return ""
+    if git_output(folder, "rev-parse", "--is-shallow-repository").strip() == "true":
+        what = f"the checkout is a shallow clone without its commit {commit[:12]}"
+        return f"{what}; fetch the whole history (fetch-depth: 0)"
+    return f"its commit {commit[:12]} is not in the history of the checkout"
+
+
 def git_output(folder: Path, *arguments: str) -> str:
     """Return the output of git; empty if it fails. It receives neither our secrets nor the GIT_DIR of a hook."""
+    done = _git(folder, arguments)
+    return done.stdout.decode(errors="replace") if done and done.returncode == 0 else ""
+
+
+def _git(
+    folder: Path, arguments: Sequence[str], environment: Mapping[str, str] = {}
+) -> subprocess.CompletedProcess[bytes] | None:
+    """Run git; None if that is not possible."""
     program = git_program(os.environ)
     if not program:
-        return ""
+        return None
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     try:
-        done = subprocess.run(  # noqa: S603 - the arguments contain no untrusted text
+        return subprocess.run(  # noqa: S603 - the arguments contain no untrusted text
             [program, *SAFE, *arguments],
             cwd=folder,
-            env=kept,
+            env={**kept, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=GIT_SECONDS,
-            check=True,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode(errors="replace")
+        return None
 
 
 def author(environment: Mapping[str, str]) -> str:

@@ -72,11 +72,23 @@ def apply(
     """Apply `plan`, which was created from `live`, and yield the outcome of each change.
 
     `jobs` are those of the whole project, for the dependencies that are not in the plan. A change that was not
-    started, after an interrupt or with `fail_fast`, has no outcome.
+    started, after an interrupt or with `fail_fast`, has no outcome. Orphaned jobs are removed last, and only if all
+    other changes were applied: what replaces them may be among those.
     """
     options = options or ApplyOptions()
     context = replace(context, looks=_shared_looks(context, plan, live, options))
-    yield from _Scheduler(context, live, jobs, options).outcomes(plan)
+    scheduler = _Scheduler(context, live, jobs, options)
+    prunes = tuple(change for change in plan.changes if change.is_prune)
+    if not prunes:
+        yield from scheduler.outcomes(plan)
+        return
+    others = tuple(change for change in plan.changes if not change.is_prune)
+    yield from scheduler.outcomes(replace(plan, changes=others))
+    if failed := scheduler.count_not_applied(replace(plan, changes=others)):
+        reason = f"not pruned: {failed} other {'change was' if failed == 1 else 'changes were'} not applied"
+        yield from (Outcome(change, Result.SKIPPED, reason) for change in prunes)
+        return
+    yield from scheduler.outcomes(replace(plan, changes=prunes))
 
 
 def _shared_looks(context: ApplyContext, plan: Plan, live: Live, options: ApplyOptions) -> SharedLooks:
@@ -120,6 +132,11 @@ class _Scheduler:
             self._runs.setdefault(run.identity, []).append(run)
         self._outcomes: dict[Identity, Outcome] = {}
         self._has_failed = False
+
+    def count_not_applied(self, plan: Plan) -> int:
+        """Return the number of changes that were not started, or did not succeed."""
+        outcomes = (self._outcomes.get(change.job.identity) for change in plan.steps)
+        return sum(outcome is None or outcome.result is not Result.DONE for outcome in outcomes)
 
     def outcomes(self, plan: Plan) -> Iterator[Outcome]:
         """Apply the changes, and yield their outcomes in the order of the plan."""

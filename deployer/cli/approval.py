@@ -32,6 +32,10 @@ class Verb:
 
 APPLY = Verb("apply", "applied", "changes")
 CANCEL = Verb("cancel", "cancelled", "jobs")
+DESTROY = Verb("destroy", "destroyed", "jobs")
+
+# Without `limits.delete`, a prune of more jobs needs --limit.
+PRUNE_LIMIT = Limit(5, "--prune")
 
 
 def preapproved(target: Target, verb: Verb, *, yes: bool, confirm: str | None) -> bool:
@@ -108,7 +112,8 @@ def is_within(limits: Mapping[str, Limit], plan: Plan, verb: Verb) -> bool:
 
 def _advice(exceeded: Iterable[Limit]) -> str:
     """Return how the exceeded limits can be raised, where each was set."""
-    origins = {limit.origin or "deployer.yaml" for limit in exceeded}
+    found = (limit.origin for limit in exceeded)
+    origins = {"deployer.yaml" if origin in {"", PRUNE_LIMIT.origin} else origin for origin in found}
     if files := sorted(origins - {LIMIT_OPTION}, reverse=True):
         return f"override with {LIMIT_OPTION}, or raise the limits in {' and '.join(files)}"
     return f"or raise the limits of {LIMIT_OPTION}"

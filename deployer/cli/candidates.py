@@ -76,6 +76,10 @@ def conditions(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # 
     return _starting(incomplete, {condition.value: "" for condition in unused}, f"{before}{comma}")
 
 
+def prune_modes(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - as all of them
+    return _starting(incomplete, {"delete": "also definitions that do not run"})
+
+
 def limits(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - as all of them
     from deployer.cli.approval import LIMITS
 

@@ -158,6 +158,31 @@ limit_option = click.option(
 )
 
 
+# What a verb removes of orphaned jobs: see `removal`.
+prune_option = click.option(
+    "--prune",
+    is_flag=False,
+    flag_value="runs",
+    metavar="[=delete]",
+    help="Also cancel or stop orphaned jobs that are proved to be this project's; with =delete, also delete "
+    "definitions that do not run.",
+    shell_complete=completed_by("prune_modes"),
+)
+prune_all_option = click.option(
+    "--prune-all",
+    "whole",
+    multiple=True,
+    metavar="KIND",
+    help="Allow --prune to end all live jobs of this kind.",
+    shell_complete=completed_by("kinds"),
+)
+confirm_project_option = click.option(
+    "--confirm-project",
+    metavar="NAME",
+    help="Confirm that no other project has this one's name, so that the tag of a Flink job proves whose it is.",
+)
+
+
 def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """Convert a time such as 30s, 5m or 1h."""
     from deployer.project.target import seconds

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from deployer.errors import similar
 
 _APPLY = "'deployer apply' creates, updates and starts jobs"
-_DELETE = "set 'lifecycle: {state: absent}' in the job's manifest, then run 'deployer apply'"
+_DELETE = (
+    "'deployer destroy NAME' cancels or deletes a job; to keep it away, remove its manifest or set 'lifecycle: {state: "
+    "absent}' in it; 'deployer apply --prune' removes jobs without a manifest"
+)
 _LIST = "'deployer list' lists all live jobs, 'deployer status' shows those with a manifest"
 _PLAN = "'deployer plan' shows the changes that apply would make"
 _STATUS = "'deployer status' shows the live state of each job"
@@ -21,7 +24,6 @@ SENTENCES: Mapping[str, str] = {
     "delete": _DELETE,
     "deploy": _APPLY,
     "describe": _STATUS,
-    "destroy": _DELETE,
     "diff": _PLAN,
     "docs": "'deployer explain' describes a kind, a field, a rule or an error code",
     "down": "'deployer cancel' cancels or stops running jobs",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployer.cli import session
 from deployer.cli.options import Options, inside
@@ -16,10 +17,15 @@ from deployer.errors import NothingSelected, StalePlan, UsageError
 from deployer.planning.saved_plan import Inputs, SavedPlan, truncate
 from deployer.project.load import find as find_project
 
+if TYPE_CHECKING:
+    from deployer.cli.removal import Prune
+
 MAX_COMMAND = 1000
 
 
-def inputs(options: Options, loaded: session.LoadedProject, rerun: Sequence[str]) -> Inputs:
+def inputs(
+    options: Options, loaded: session.LoadedProject, rerun: Sequence[str], prune: Prune | None = None
+) -> Inputs:
     """Return the inputs of a plan with these options."""
     values = [Path(file).as_posix() for file in session.in_project(options.values, loaded.project)]
     return Inputs(
@@ -31,6 +37,8 @@ def inputs(options: Options, loaded: session.LoadedProject, rerun: Sequence[str]
         select=tuple(sorted({*options.select})),
         rerun=tuple(sorted({*rerun})),
         changed_since=loaded.comparison.commit if loaded.comparison else "",
+        prune=prune.removal.value if prune else "",
+        confirm_project=bool(prune and prune.is_confirmed),
     )
 
 
@@ -45,7 +53,9 @@ def _paths(paths: Sequence[str], folder: Path) -> tuple[str, ...]:
     return () if "." in found else tuple(found)
 
 
-def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.LoadedProject:
+def load(
+    options: Options, saved: SavedPlan, rerun: Sequence[str], prune: Prune | None = None
+) -> session.LoadedProject:
     """Load the project like `session.load`, with the selection of a saved plan.
 
     Raises UsageError if the options differ from those of the plan, and StalePlan if nothing of its selection
@@ -59,7 +69,7 @@ def load(options: Options, saved: SavedPlan, rerun: Sequence[str]) -> session.Lo
         raise StalePlan(
             f"{saved.file}: none of the jobs selected by this plan exist any more; no changes were applied"
         ) from None
-    _require_same_inputs(inputs(narrowed, loaded, rerun), saved, loaded)
+    _require_same_inputs(inputs(narrowed, loaded, rerun, prune), saved, loaded)
     return loaded
 
 
@@ -100,6 +110,8 @@ def _require_same_inputs(given: Inputs, saved: SavedPlan, loaded: session.Loaded
         ("--values", given.values, planned.values),
         ("--set", sorted(given.settings), sorted({*planned.settings})),
         ("--rerun", given.rerun, tuple(sorted({*planned.rerun}))),
+        ("--prune", [given.prune], [planned.prune]),
+        ("--confirm-project", [*_named(given)], [*_named(planned)]),
     )
     differ = [
         f"{what} is {_words(now)}, but the plan was created with {_words(then)}"
@@ -122,7 +134,13 @@ def apply_command(file: str, planned: Inputs, loaded: session.LoadedProject) -> 
     values = tuple(reached.path(loaded.project.folder / value) for value in planned.values)
     reached = replace(reached, target=planned.target, values=values, settings=planned.settings)
     reruns = [word for expression in planned.rerun for word in ("--rerun", expression)]
-    return reached.command("apply", "--plan", reached.path(Path(file)), *reruns)
+    removal = ["--prune" if planned.prune == "runs" else f"--prune={planned.prune}"]
+    prunes = [*(removal if planned.prune else []), *(f"--confirm-project={name}" for name in _named(planned))]
+    return reached.command("apply", "--plan", reached.path(Path(file)), *reruns, *prunes)
+
+
+def _named(planned: Inputs) -> Sequence[str]:
+    return [planned.project] if planned.confirm_project else []
 
 
 def _words(names: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ from deployer.model import (
     Live,
     LiveJob,
     Manifest,
+    Note,
     Plan,
     Scope,
 )
@@ -45,6 +46,7 @@ from deployer.secrets.store import Secrets
 if TYPE_CHECKING:
     from deployer.apply.history import History
     from deployer.cli.changed_since import Comparison
+    from deployer.cli.removal import Prune
     from deployer.clock import StopSignal
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
@@ -369,29 +371,39 @@ def plan(
     live_values: LiveValues | None = None,
     known: Known,
     note: Callable[[str], object] = note,
+    prune: Prune | None = None,
 ) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`.
 
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
-    project's own jobs. `known` is what earlier runs have sent.
+    project's own jobs. `known` is what earlier runs have sent. `prune`: also remove orphaned jobs.
     """
-    from deployer.apply.history import renamed, unsettled
+    from deployer.apply.history import renamed, submitted_names, unsettled
     from deployer.apply.unsettled import explained, unlisted
     from deployer.planning.decide import decide
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import digest, make_plan
 
     jobs = loaded.with_dependencies
-    project = loaded.project
+    project, target = loaded.project, loaded.target
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
     live = _observe(client, loaded, jobs, ownership, known, note)
+    unread: list[Note] = []
+    if prune:
+        from deployer.cli import removal
+
+        live, unread = removal.with_inventory(client, loaded, live, known.history, note)
+    submitted = submitted_names(known.history, target.name, client.project_id)
+    if left := {kind for kind, _ in submitted} - {job.kind for job in loaded.jobs}:
+        from deployer.cli import removal
+
+        live = live if prune else removal.with_left(client, loaded, live, known.history, left, submitted)
     for kind, fields in live.unknown.items():
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
     for identity, message in live.notes.items():
         note(f"{identity}: {message}")
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
         note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
-    target = loaded.target
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     new_plan = make_plan(
         target.name,
@@ -399,11 +411,18 @@ def plan(
         jobs,
         live,
         loaded.selected,
-        named={job.identity for job in loaded.jobs},
+        named={*loaded.disabled, *(job.identity for job in loaded.jobs)},
         former={identity for job in loaded.jobs for identity in job.renamed_from},
         ownership=ownership,
         table=table or decide,
+        submitted=submitted,
     )
+    new_plan = replace(new_plan, errors=(*new_plan.errors, *unread))
+    if new_plan.orphans:
+        from deployer.cli import removal
+
+        new_plan = removal.with_orphans(client, loaded, new_plan, known.history, prune)
+        new_plan = replace(new_plan, digest=digest(scope, new_plan)) if prune else new_plan
     heading = Scope(
         project=project.name,
         target=target.name,

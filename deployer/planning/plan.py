@@ -16,7 +16,7 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature, may_be_unnamed
-from deployer.kinds.ownership import is_owned, matches_fingerprint, recorded_secret_pointers
+from deployer.kinds.ownership import is_owned, matches_fingerprint, project_of, recorded_secret_pointers
 from deployer.model import (
     CONDITIONS,
     FAILED_PHASES,
@@ -33,6 +33,7 @@ from deployer.model import (
     Live,
     LiveJob,
     Note,
+    Orphan,
     Phase,
     Plan,
     State,
@@ -70,12 +71,14 @@ def make_plan(
     former: Collection[Identity] = (),
     ownership: OwnershipRules = _ALL_OWN,
     table: Table = decide,
+    submitted: Container[tuple[str, str]] = (),
 ) -> Plan:
     """Plan the changes of the `selected` jobs among `jobs`, which are in dependency order.
 
     The others are dependencies: they are read, not changed. `scope` identifies the target in the digest.
     `named` are the jobs of all manifests, where `jobs` is a part of them, and `former` what they were before;
-    `ownership` are the rules for live jobs of others. `table` decides on the action for each comparison.
+    `ownership` are the rules for live jobs of others. `table` decides on the action for each comparison. `submitted`
+    are the kinds and ids of the jobs that the journal has as submitted by this project.
     """
     owner = ownership.owner
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
@@ -134,15 +137,19 @@ def make_plan(
     unmanaged = [
         run
         for run in live.jobs
-        if run.identity not in managed and run.id not in moved_ids and _counts_as_unmanaged(run)
+        if run.identity not in managed and run.id not in moved_ids and counts_as_unmanaged(run)
     ]
-    orphans = [run for run in unmanaged if is_owned(run, owner)]
+    orphans = [
+        run
+        for run in unmanaged
+        if is_owned(run, owner) or ((run.identity.kind, run.id) in submitted and not project_of(run))
+    ]
     plan = Plan(
         target,
         tuple(changes),
         tuple(warnings),
         tuple(errors),
-        orphans=tuple(sorted(orphans, key=lambda run: (run.identity, run.id))),
+        orphans=tuple(map(Orphan, sorted(orphans, key=lambda run: (run.identity, run.id)))),
         unmanaged=len(unmanaged) - len(orphans),
     )
     return replace(plan, digest=digest(scope, plan))
@@ -205,7 +212,7 @@ def _not_compared(
     return omitted, tuple(field for field in extra if field.path not in paths)
 
 
-def _counts_as_unmanaged(live: LiveJob) -> bool:
+def counts_as_unmanaged(live: LiveJob) -> bool:
     """Return whether a live job without a manifest matters: a run that has ended is only a record."""
     return KINDS[live.identity.kind].nature is Nature.DEFINITION or live.phase in RUNNING_PHASES
 
@@ -516,14 +523,23 @@ def exceeded_limits(limits: Mapping[str, Limit], plan: Plan, *, is_cancel: bool 
         "changes": (len(plan.steps), "in all"),
         "replace": (plan.summary[Action.REPLACE], "to replace"),
         "delete": (
-            sum(plan.summary[action] for action in ending),
+            sum(plan.summary[action] for action in ending) + _also_pruned(plan, ending),
             "to cancel or stop" if is_cancel else "to delete or cancel",
         ),
         "stateLoss": (sum(change.impact is Impact.STATE_LOST for change in plan.steps), "losing state"),
     }
     exceeded = []
+    # Without a prune, a stop is no deletion.
+    if any(change.is_prune for change in plan.changes) and not is_cancel:
+        counts["delete"] = (counts["delete"][0], "to delete, cancel or prune")
     for name, limit in limits.items():
         number, counted = counts[name]
         if number > limit.maximum:
             exceeded.append(f"limits.{name} is {limit.maximum}, but the plan has {number} {counted}")
     return exceeded
+
+
+def _also_pruned(plan: Plan, ending: Container[Action]) -> int:
+    """Return how many more jobs a prune ends than its changes count: streams, and further runs of a job."""
+    prunes = [change for change in plan.changes if change.is_prune]
+    return sum((change.action not in ending) + len(change.other_runs) for change in prunes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployer.model import Change, FieldChange, LiveJob, Note, Plan, Scope
+from deployer.model import Change, FieldChange, Note, Orphan, Plan, Scope
 from deployer.planning.conditions import counts
 
 FORMAT_VERSION = "1.0"
@@ -21,7 +21,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "changes": [_change(change) for change in plan.pending],
         "warnings": [_note(note) for note in plan.warnings],
         "errors": [_note(note) for note in plan.errors],
-        "orphans": [_orphan(live) for live in plan.orphans],
+        "orphans": [_orphan(orphan) for orphan in plan.orphans],
         "unmanaged": plan.unmanaged,
         "secrets": [
             {"name": secret.name, "source": secret.source, "status": secret.status} for secret in plan.secrets
@@ -64,6 +64,7 @@ def _change(change: Change) -> dict[str, Any]:
         "other_runs": [{"id": run.id, "state": run.state} for run in change.other_runs],
         "secrets": [{"path": field.path, "names": list(field.names)} for field in change.secrets],
         "cause": change.cause,
+        "prune": change.is_prune,
     }
 
 
@@ -78,9 +79,17 @@ def _field(field: FieldChange) -> dict[str, Any]:
     }
 
 
-def _orphan(live: LiveJob) -> dict[str, Any]:
-    kind, place, name = live.identity
-    return {"kind": kind, "name": name, "place": place, "id": live.id, "state": live.state}
+def _orphan(orphan: Orphan) -> dict[str, Any]:
+    kind, place, name = orphan.identity
+    return {
+        "kind": kind,
+        "name": name,
+        "place": place,
+        "id": orphan.id,
+        "state": orphan.state,
+        "proof": orphan.proof or None,
+        "ending": orphan.ending,
+    }
 
 
 def _note(note: Note) -> dict[str, Any]:

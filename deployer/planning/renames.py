@@ -105,7 +105,7 @@ def allowed(
     for run in affected:
         if not kind.ownership_field or ownership.holder(run) is not Holder.OURS:
             whose = f"nothing proves that run {run.id}, submitted {_as_former(job, run)}, is this project's"
-            hint = "wait for it to end, or cancel it in the console"
+            hint = f"wait for it to end, or end it with cancel --id {run.id}"
             return Decision(Action.BLOCKED, f"{decision.cause}; {whose}", hint)
     return decision
 

@@ -39,8 +39,8 @@ _MAJOR = FORMAT_VERSION.partition(".")[0]
 class Inputs:
     """The inputs of a plan besides the files: `settings` are the names given to --set.
 
-    Values files and paths are relative to the project's folder. No paths: all of the project. `changed_since` is
-    the id of the commit that --changed-since compares with.
+    Values files and paths are relative to the project's folder. No paths: all of the project. `prune` is the value of
+    --prune, and `changed_since` the id of the commit that --changed-since compares with.
     """
 
     project: str
@@ -50,6 +50,8 @@ class Inputs:
     paths: tuple[str, ...]
     select: tuple[str, ...]
     rerun: tuple[str, ...]
+    prune: str = ""
+    confirm_project: bool = False
     changed_since: str = ""
 
 
@@ -157,6 +159,8 @@ def read(file: str) -> SavedPlan:
         select=tuple(raw["select"]),
         rerun=tuple(raw["rerun"]),
         changed_since=raw.get("changed_since", ""),
+        prune=raw["prune"],
+        confirm_project=raw["confirm_project"],
     )
     if inputs.target != value["target"]:
         raise BadPlanFile(f"{file} is not a saved plan: /target and /inputs/target differ")

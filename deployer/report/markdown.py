@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from deployer.escape import printable
-from deployer.model import Action, Change, FieldChange, Impact, LiveJob, Note, Plan
+from deployer.model import Action, Change, FieldChange, Impact, Note, Orphan, Plan
 from deployer.report import line_diff, secrets, uncompared
 from deployer.report.field_values import field_values
 from deployer.report.text import count
@@ -186,8 +186,9 @@ def _field(field: FieldChange) -> list[str]:
     ]
 
 
-def _orphan(live: LiveJob) -> str:
-    return f"! {printable(str(live.identity))}: {printable(live.id)}, {printable(live.state)}"
+def _orphan(orphan: Orphan) -> str:
+    ending = f"; {printable(orphan.ending)}" if orphan.ending else ""
+    return f"! {printable(str(orphan.identity))}: {printable(orphan.id)}, {printable(orphan.state)}{ending}"
 
 
 def _note(note: Note) -> str:

@@ -10,7 +10,7 @@ import click
 
 from deployer.errors import Problem
 from deployer.escape import printable
-from deployer.model import Action, Change, FieldChange, Identity, Impact, LiveJob, Note, Outcome, Plan, Result
+from deployer.model import Action, Change, FieldChange, Identity, Impact, Note, Orphan, Outcome, Plan, Result
 from deployer.report import line_diff, secrets, uncompared
 from deployer.report.field_values import field_values
 
@@ -170,9 +170,10 @@ def _note(note: Note) -> str:
     return f"  {printable(str(note.identity))} ({printable(str(note.source))}): {printable(note.message)}"
 
 
-def _orphans(orphans: Sequence[LiveJob]) -> Iterator[str]:
+def _orphans(orphans: Sequence[Orphan]) -> Iterator[str]:
     for orphan in orphans[:MAX_ORPHANS]:
-        yield f"  {printable(str(orphan.identity))}: {printable(orphan.id)}, {printable(orphan.state)}"
+        ending = f"; {printable(orphan.ending)}" if orphan.ending else ""
+        yield f"  {printable(str(orphan.identity))}: {printable(orphan.id)}, {printable(orphan.state)}{ending}"
     if len(orphans) > MAX_ORPHANS:
         yield f"  ... and {len(orphans) - MAX_ORPHANS} more (see --format json)"
 

@@ -87,7 +87,7 @@ def test_live_jobs_without_a_manifest_go_on(running: Workspace, emulator: Emulat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "no jobs selected: give PATH or --select, or --all"),
+        ([], "no jobs selected: give PATH or --select, --all, --orphans or --id"),
         (["--all", "alpha.yaml"], "--all cannot be combined with PATH or --select"),
         (["--all", "--select", "name=alpha"], "--all cannot be combined with PATH or --select"),
     ],

@@ -209,8 +209,8 @@ def test_descriptions(shop: Path) -> None:
 # Each parameter that is a name or a number of the user's own, or not to be typed without a thought.
 _NOT_COMPLETED = {
     "settings", "confirm", "expect", "lock_timeout", "timeout", "run", "name", "limit", "lines", "parallelism", "port",
-    "token", "watch", "ak", "sk", "security_token", "user", "password", "running", "retention",
-    "ids", "clusters",
+    "token", "watch", "confirm_project", "identifiers", "ak", "sk", "security_token", "user", "password", "running",
+    "retention", "ids", "clusters",
 }  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def test_live_jobs_of_ours_without_a_manifest_are_named(
     assert [orphan["name"] for orphan in planned["orphans"]] == ["FlinkJar", "SparkBatch"]
     text = project.run("plan").out
     assert "no longer in a manifest; left unchanged):" in text
-    assert re.search(r"^  FlinkJar FlinkJar: \d+, job_submitting$", text, re.MULTILINE)
+    assert re.search(r"^  FlinkJar FlinkJar: \d+, job_submitting; in transition", text, re.MULTILINE)
     assert project.apply().code == 0
     assert [listed(emulator.url, kind) for kind in SPECS] == before
     clock.forward(10_000)

@@ -112,6 +112,8 @@ def test_what_it_holds(workspace: Workspace, tmp_path: Path) -> None:
         "paths": ["alpha.yaml", "beta.yaml"],
         "select": ["name=*a"],
         "rerun": ["name=beta"],
+        "prune": "",
+        "confirm_project": False,
     }
     assert plan["deployer"] == __version__
     assert {key: plan[key] for key in printed} == printed

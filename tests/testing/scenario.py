@@ -435,7 +435,7 @@ class Scenario:
         self._transcript.wait_for_word(lambda: os.kill(os.getpid(), signal.SIGINT))
 
     def _will_answer(self, text: str) -> str:
-        self._answer = text
+        self._answer = text.replace("\\n", "\n")
         return ""
 
     def _will_tick(self, seconds: str) -> str:

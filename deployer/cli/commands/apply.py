@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from deployer.cli import locks, saved_plan_options, session
+from deployer.cli import locks, removal, saved_plan_options, session
 from deployer.cli.approval import APPLY, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
@@ -17,11 +17,14 @@ from deployer.cli.options import (
     changed_since_option,
     completed_by,
     confirm_option,
+    confirm_project_option,
     hide_live_option,
     limit_option,
     live_values,
     lock_timeout_option,
     project_command,
+    prune_all_option,
+    prune_option,
     rerun_option,
     show_live_option,
     yes_option,
@@ -59,6 +62,9 @@ EXAMPLES = examples(
 )
 @changed_since_option
 @rerun_option
+@prune_option
+@prune_all_option
+@confirm_project_option
 @show_live_option
 @hide_live_option
 @limit_option
@@ -88,6 +94,9 @@ def command(
     expect: str | None,
     saved_file: str | None,
     rerun: Sequence[str],
+    prune: str | None,
+    whole: Sequence[str],
+    confirm_project: str | None,
     show_live: bool,
     hide_live: bool,
     limits: Sequence[str],
@@ -103,11 +112,13 @@ def command(
     from deployer.apply.scheduler import ApplyOptions
 
     shown = live_values(show_live=show_live, hide_live=hide_live)
+    pruned = removal.prune_of(options, prune, confirm_project, whole)
     saved = read(saved_file) if saved_file is not None else None
-    loaded = saved_plan_options.load(options, saved, rerun) if saved else session.load(options)
+    loaded = saved_plan_options.load(options, saved, rerun, pruned) if saved else session.load(options)
     loaded = session.with_reruns(loaded, rerun)
+    removal.require_whole(loaded, pruned, confirm_project)
     approved = preapproved(loaded.target, APPLY, yes=yes, confirm=confirm)
-    allowed = limits_for(loaded.target, limits, os.environ)
+    allowed = removal.with_default(limits_for(loaded.target, limits, os.environ), pruned)
     session.require_valid(loaded, show_warnings=True)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
@@ -116,13 +127,14 @@ def command(
         session.connected(loaded, secrets, stop_signal, held.require) as client,
     ):
         plan, live = held.plan(
-            client, partial(session.plan, client, loaded, limits=allowed, live_values=shown)
+            client,
+            partial(session.plan, client, loaded, limits=allowed, live_values=shown, prune=pruned),
         )
         out(text.plan(plan, hides_others=not hide_live))
         if not _is_expected(plan, expect, saved):
             err("No changes were applied.")
             return Exit.STALE
-        if not is_within(allowed, plan, APPLY):
+        if not removal.is_complete(plan, pruned, APPLY) or not is_within(allowed, plan, APPLY):
             return Exit.BLOCKED
         if not _secrets_available(plan, secrets):
             err("No changes were applied.")
@@ -131,6 +143,8 @@ def command(
         if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No changes were applied.")
             return Exit.ERROR
+        if not removal.is_consented(plan, pruned, APPLY, loaded.project.name):
+            return Exit.BLOCKED
         out()
         until = Until(wait) if wait else Until.SUBMITTED
         apply_options = ApplyOptions(parallelism, fail_fast, until)

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import locks, session
+from deployer.cli import cancel_by_id, locks, removal, session
 from deployer.cli.approval import CANCEL, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
 from deployer.cli.options import (
     Options,
+    completed_by,
     confirm_option,
+    confirm_project_option,
     limit_option,
     lock_timeout_option,
     project_command,
     yes_option,
 )
+from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
+from deployer.model import Limit, Live, Plan
+from deployer.planning.removal import Removal
 from deployer.report import text
 from deployer.report.terminal import out
 from deployer.report.text import count
+
+if TYPE_CHECKING:
+    from deployer.cloud.client import Client
 
 PARALLELISM = 4
 
 
 EXAMPLES = examples(
     ("Cancel the runs of the jobs in one file", "deployer cancel spark/daily-orders.yaml"),
-    ("Cancel by name, without confirmation", "deployer cancel --yes --select name=daily-*"),
+    ("Cancel the runs of jobs whose manifests were removed", "deployer cancel --orphans"),
+    ("Cancel one live job, with or without a manifest", "deployer cancel --kind SparkBatch --id 0a1b2c3d"),
 )
 
 
@@ -42,6 +52,23 @@ EXAMPLES = examples(
 @limit_option
 @lock_timeout_option
 @click.option("--all", "everything", is_flag=True, help="Select all jobs of the project.")
+@click.option(
+    "--orphans", is_flag=True, help="Select orphaned jobs that are proved to be this project's instead."
+)
+@confirm_project_option
+@click.option(
+    "--id",
+    "identifiers",
+    metavar="ID",
+    multiple=True,
+    help="Select exactly one live job of the target, whoever deployed it.",
+)
+@click.option(
+    "--kind",
+    metavar="KIND",
+    help="The kind of the job with --id.",
+    shell_complete=completed_by("kinds"),
+)
 @project_command
 def command(
     options: Options,
@@ -51,6 +78,10 @@ def command(
     limits: Sequence[str],
     lock_timeout: float | None,
     everything: bool,
+    orphans: bool,
+    confirm_project: str | None,
+    identifiers: Sequence[str],
+    kind: str | None,
 ) -> Exit:
     """Cancel the active runs of the selected batches, sessions and MRS jobs, and stop Flink jobs.
 
@@ -58,16 +89,16 @@ def command(
     savepoint: false.
     """
     from deployer.apply.scheduler import ApplyOptions
-    from deployer.planning.decide import cancellation
 
-    selects = bool(options.paths or options.select)
-    if selects is everything:
-        if everything:
-            raise UsageError("--all cannot be combined with PATH or --select")
-        raise UsageError("no jobs selected: give PATH or --select, or --all")
+    wanted = cancel_by_id.by_id(identifiers, kind)
+    _require_one_selection(options, everything=everything, orphans=orphans, by_id=wanted is not None)
+    if confirm_project and not orphans:
+        raise UsageError("--confirm-project requires --orphans")
+    prune = Prune(Removal.RUNS, bool(confirm_project)) if orphans else None
     loaded = session.without_ordering(session.load(options))
     approved = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
-    allowed = limits_for(loaded.target, limits, os.environ)
+    removal.require_whole(loaded, prune, confirm_project)
+    allowed = removal.with_default(limits_for(loaded.target, limits, os.environ), prune)
     session.require_valid(loaded)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
@@ -75,13 +106,11 @@ def command(
         locks.hold(loaded, secrets, "cancel", lock_timeout, stop_signal) as held,
         session.connected(loaded, secrets, stop_signal, held.require) as client,
     ):
-        plan, live = held.plan(
-            client, partial(session.plan, client, loaded, table=cancellation, limits=allowed)
-        )
+        plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted))
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
         out(text.plan(plan, verbose=True))
-        if not is_within(allowed, plan, CANCEL):
+        if not removal.is_complete(plan, prune, CANCEL) or not is_within(allowed, plan, CANCEL):
             return Exit.BLOCKED
         question = f"Cancel {count(len(plan.steps), 'job')} in {text.where(plan)}?"
         if plan.steps and not approved and not request_approval(loaded.target, question):
@@ -89,3 +118,40 @@ def command(
             return Exit.ERROR
         out()
         return execute(held, client, plan, live, ApplyOptions(PARALLELISM), CANCEL)
+
+
+def _require_one_selection(options: Options, *, everything: bool, orphans: bool, by_id: bool) -> None:
+    """Raise UsageError unless the jobs are selected in exactly one way."""
+    ways = {
+        "PATH or --select": bool(options.paths or options.select),
+        "--all": everything,
+        "--orphans": orphans,
+        "--id": by_id,
+    }
+    given = [way for way, is_given in ways.items() if is_given]
+    if len(given) > 1:
+        raise UsageError(f"{given[1]} cannot be combined with {given[0]}")
+    if not given:
+        raise UsageError("no jobs selected: give PATH or --select, --all, --orphans or --id")
+
+
+def _planner(
+    client: Client,
+    loaded: session.LoadedProject,
+    limits: Mapping[str, Limit],
+    prune: Prune | None,
+    wanted: cancel_by_id.ById | None,
+) -> locks.Planner:
+    """Return what plans the cancellation of the selected jobs."""
+    from deployer.planning.decide import cancellation
+
+    if wanted:
+        return partial(cancel_by_id.plan, client, loaded, wanted, limits)
+    planned = partial(session.plan, client, loaded, table=cancellation, limits=limits, prune=prune)
+
+    def orphans(*, known: session.Known, note: Callable[[str], object]) -> tuple[Plan, Live]:
+        plan, live = planned(known=known, note=note)
+        # Those with a manifest are only read: a run in another queue may be theirs.
+        return replace(plan, changes=tuple(change for change in plan.changes if change.is_prune)), live
+
+    return orphans if prune else planned

@@ -17,10 +17,13 @@ from deployer.cli.options import (
     all_targets_option,
     changed_since_option,
     completed_by,
+    confirm_project_option,
     format_option,
     hide_live_option,
     live_values,
     project_command,
+    prune_all_option,
+    prune_option,
     rerun_option,
     show_live_option,
 )
@@ -57,6 +60,9 @@ EXAMPLES = examples(
 )
 @fail_on_option
 @rerun_option
+@prune_option
+@prune_all_option
+@confirm_project_option
 @show_live_option
 @hide_live_option
 @click.option("-v", "--verbose", is_flag=True, help="Also show unchanged jobs.")
@@ -71,6 +77,9 @@ def command(
     fail_on: Sequence[str],
     out_file: str | None,
     rerun: Sequence[str],
+    prune: str | None,
+    whole: Sequence[str],
+    confirm_project: str | None,
     show_live: bool,
     hide_live: bool,
     verbose: bool,
@@ -88,6 +97,9 @@ def command(
         fail_on=fail_on,
         out_file=out_file,
         rerun=rerun,
+        prune=prune,
+        whole=whole,
+        confirm_project=confirm_project,
         show_live=show_live,
         hide_live=hide_live,
         verbose=verbose,
@@ -111,6 +123,9 @@ def _plan(
     fail_on: Sequence[str],
     out_file: str | None,
     rerun: Sequence[str],
+    prune: str | None,
+    whole: Sequence[str],
+    confirm_project: str | None,
     show_live: bool,
     hide_live: bool,
     verbose: bool,
@@ -118,8 +133,16 @@ def _plan(
     """Plan one target, and `show` the report."""
     shown = live_values(show_live=show_live, hide_live=hide_live)
     named_conditions = conditions_of(fail_on)
+    pruned = None
+    if prune is not None or confirm_project is not None or whole:
+        from deployer.cli import removal
+
+        pruned = removal.prune_of(options, prune, confirm_project, whole)
     loaded = session.with_reruns(session.load(options, budget), rerun)
     limits = limits_for(loaded.target, (), os.environ)
+    if pruned:
+        removal.require_whole(loaded, pruned, confirm_project)
+        limits = removal.with_default(limits, pruned)
     session.require_valid(loaded, show_warnings=True)
     path = None
     if out_file is not None:
@@ -128,12 +151,19 @@ def _plan(
         path = destination(out_file, loaded.project.folder)
     with session.connected(loaded) as client:
         plan, _ = session.plan(
-            client, loaded, limits=limits, live_values=shown, known=shared_state.known(loaded)
+            client,
+            loaded,
+            limits=limits,
+            live_values=shown,
+            known=shared_state.known(loaded),
+            prune=pruned,
         )
     from deployer.planning.plan import exceeded_limits
 
     for words in exceeded_limits(limits, plan):
         session.note(f"apply would fail: {words}")
+    if pruned and plan.errors:
+        session.note("apply would fail: orphaned jobs are not known where something could not be read")
     match style:
         case "json":
             from deployer.report import json
@@ -149,7 +179,7 @@ def _plan(
         from deployer.cli import saved_plan_options
         from deployer.planning.saved_plan import as_text, write
 
-        inputs = saved_plan_options.inputs(options, loaded, rerun)
+        inputs = saved_plan_options.inputs(options, loaded, rerun, pruned)
         write(path, as_text(inputs, plan))
         command_line = saved_plan_options.apply_command(out_file, inputs, loaded)
         session.note(f"plan saved to {out_file}; apply it with: {command_line}")
