@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature, may_be_unnamed
-from deployer.model import RUNNING_PHASES, Job, LiveJob, Phase, Source
+from deployer.kinds.ownership import project_of
+from deployer.model import RUNNING_PHASES, Identity, Job, LiveJob, Phase, Source
 from deployer.planning.ownership import Holder, OwnershipRules
 
 _ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED})
@@ -47,9 +48,19 @@ def has_ended(live: LiveJob) -> bool:
 
 
 def with_manifests(
-    live_jobs: Iterable[LiveJob], jobs: Iterable[Job], ownership: OwnershipRules, *, are_valid: bool
+    live_jobs: Iterable[LiveJob],
+    jobs: Iterable[Job],
+    ownership: OwnershipRules,
+    *,
+    are_valid: bool,
+    disabled: Collection[Identity] = (),
+    submitted: Container[tuple[str, str]] = (),
 ) -> list[InventoryJob]:
-    """Return live jobs with their manifests among `jobs`. `are_valid`: the project has no invalid manifest."""
+    """Return live jobs with their manifests among `jobs`. `are_valid`: the project has no invalid manifest.
+
+    `disabled` are the jobs of manifests with `enabled: false`. `submitted` are the kinds and ids of the jobs that the
+    journal has as submitted by this project, which are ours unless another project has taken them over.
+    """
     jobs = list(jobs)
     manifests = {former: job for job in jobs for former in job.renamed_from}
     manifests |= {job.identity: job for job in jobs}
@@ -60,9 +71,12 @@ def with_manifests(
 
     def joined(live: LiveJob) -> InventoryJob:
         holder = ownership.holder(live)
+        if (live.identity.kind, live.id) in submitted and not project_of(live):
+            holder = Holder.OURS
         job = manifests.get(live.identity) or _moved(live, holder, same_name)
         is_unclear = not are_valid or _may_be_any(live, places)
-        has_manifest = True if job else None if is_unclear else False
+        is_named = bool(job) or live.identity in disabled
+        has_manifest = True if is_named else None if is_unclear else False
         return InventoryJob(live, holder, job.source if job else None, has_manifest)
 
     return [joined(live) for live in live_jobs]

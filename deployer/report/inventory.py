@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from deployer.cloud.inventory import Inventory, Listing
 from deployer.kinds.ownership import project_of
+from deployer.model import LiveJob
 from deployer.planning.inventory import InventoryJob, has_ended
 from deployer.planning.ownership import Holder
 from deployer.report.status import times, times_data
@@ -55,13 +56,22 @@ def text(
 
 
 def data(
-    target: str, jobs: Iterable[InventoryJob], ended: int, inventory: Inventory, names: Mapping[str, str]
+    target: str,
+    jobs: Iterable[InventoryJob],
+    ended: int,
+    inventory: Inventory,
+    names: Mapping[str, str],
+    link: Callable[[LiveJob], str],
 ) -> dict[str, Any]:
-    """Return the jobs as JSON data, and which listings were read; `ended` is the number of runs left out."""
+    """Return the jobs as JSON data, and which listings were read.
+
+    `ended` is the number of runs left out, and `link` returns the page about a live job in the console, or an empty
+    string.
+    """
     return {
         "format_version": FORMAT_VERSION,
         "target": target,
-        "jobs": [_row(job, inventory, names) for job in jobs],
+        "jobs": [_row(job, inventory, names, link) for job in jobs],
         "ended_not_shown": ended,
         "listings": [
             {
@@ -117,7 +127,9 @@ def _cells(job: InventoryJob, inventory: Inventory, names: Mapping[str, str]) ->
     )
 
 
-def _row(job: InventoryJob, inventory: Inventory, names: Mapping[str, str]) -> dict[str, Any]:
+def _row(
+    job: InventoryJob, inventory: Inventory, names: Mapping[str, str], link: Callable[[LiveJob], str]
+) -> dict[str, Any]:
     live = job.live
     kind, place, name = live.identity
     return {
@@ -135,6 +147,7 @@ def _row(job: InventoryJob, inventory: Inventory, names: Mapping[str, str]) -> d
         "source": str(job.source) if job.source else None,
         "unmanaged": job.is_unmanaged,
         "orphan": job.is_orphan,
+        "console_url": link(live) or None,
     }
 
 

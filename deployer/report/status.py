@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,11 +32,14 @@ def text(changes: Sequence[Change], now: datetime | None, width: int | None = No
     return "\n".join(table(COLUMNS, [_cells(change, now) for change in changes], width))
 
 
-def data(plan: Plan, now: datetime | None) -> dict[str, Any]:
-    """Return the status as JSON data, with an object for each job; `now` is the service's clock."""
+def data(plan: Plan, now: datetime | None, link: Callable[[LiveJob], str] = lambda _: "") -> dict[str, Any]:
+    """Return the status as JSON data, with an object for each job.
+
+    `now` is the service's clock, `link` returns the page about a live job in the console, or an empty string.
+    """
     return {
         "format_version": FORMAT_VERSION,
-        "jobs": [_row(change, now) for change in plan.changes],
+        "jobs": [_row(change, now, link) for change in plan.changes],
         "conditions": counts(plan),
     }
 
@@ -55,7 +58,7 @@ def _cells(change: Change, now: datetime | None) -> tuple[str, ...]:
     )
 
 
-def _row(change: Change, now: datetime | None) -> dict[str, Any]:
+def _row(change: Change, now: datetime | None, link: Callable[[LiveJob], str]) -> dict[str, Any]:
     job, live = change.job, change.live
     return {
         "kind": job.kind,
@@ -70,6 +73,7 @@ def _row(change: Change, now: datetime | None) -> dict[str, Any]:
         "manifest": _word(change),
         "drift": _drift(change),
         "next": change.action if change.action is not Action.UNCHANGED else None,
+        "console_url": (live and link(live)) or None,
     }
 
 

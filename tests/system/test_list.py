@@ -58,12 +58,12 @@ def test_all_kinds_and_their_owners(workspace: Workspace, theirs: Workspace, emu
     ran = run_json(workspace)
     assert ran.code == 0
     holders = {"ours": ("ours", "tests"), "theirs": ("other", "theirs"), "nobodys": ("nobody", None)}
-    # Sessions and MRS jobs have nothing that tells.
+    # Sessions and MRS jobs have nothing that tells, but the journal has the ids of ours.
     assert owners(ran) == {
         f"{whose}-{kind}": holder if kind in {"SparkBatch", "FlinkJar"} else ("unknown", None)
         for whose, holder in holders.items()
         for kind in SPECS
-    }
+    } | {"ours-SparkSession": ("ours", None), "ours-MrsJob": ("ours", None)}
     for kind in SPECS:
         key = "job_id" if kind in {"FlinkJar", "MrsJob"} else "id"
         shown = {job["id"] for job in jobs(ran) if job["kind"] == kind}
@@ -95,14 +95,27 @@ def test_unmanaged_and_orphaned_jobs(workspace: Workspace, theirs: Workspace, em
     unmanaged = run_json(workspace, "--unmanaged", "--kind", "SparkBatch", "--kind", "FlinkJar")
     orphans = run_json(workspace, "--orphans")
     assert {job["name"] for job in jobs(unmanaged)} == {"theirs-SparkBatch", "theirs-FlinkJar", "draft"}
-    assert {job["name"] for job in jobs(orphans)} == {"ours-FlinkJar"}
-    # A session or an MRS job may be an orphan, and nothing shows it.
+    assert {job["name"] for job in jobs(orphans)} == {"ours-FlinkJar", "ours-SparkSession"}
+    # Another session may be an orphan: nothing shows it.
     assert "may be among them: the owner or the name is not known" in orphans.err
     both = run_json(workspace, "--orphans", "--unmanaged", "--kind", "FlinkJar")
     assert {job["name"] for job in jobs(both)} == {"ours-FlinkJar", "theirs-FlinkJar", "draft"}
-    # As plan has it.
+    # As plan has it, which also reads the clusters that the journal names.
     plan = workspace.plan()
-    assert {orphan["name"] for orphan in plan["orphans"]} == {"ours-FlinkJar"}
+    assert {orphan["name"] for orphan in plan["orphans"]} == {
+        "ours-FlinkJar",
+        "ours-SparkSession",
+        "ours-MrsJob",
+    }
+
+
+def test_a_disabled_manifest_is_one(workspace: Workspace, emulator: Emulator) -> None:
+    write_all(workspace, "ours", ["FlinkJar"])
+    assert workspace.apply().code == 0
+    text = (workspace.folder / "all.yaml").read_text()
+    workspace.write("all.yaml", f"{text}enabled: false\n")
+    assert jobs(run_json(workspace, "--orphans")) == []
+    assert workspace.plan()["orphans"] == []
 
 
 def test_an_orphaned_run_that_ended_is_listed_on_request(workspace: Workspace, emulator: Emulator) -> None:

@@ -77,6 +77,7 @@ def test_json(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
         "manifest": "same",
         "drift": [],
         "next": None,
+        "console_url": None,
     }
 
 

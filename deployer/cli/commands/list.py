@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import session
+from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import (
     Options,
@@ -26,6 +26,7 @@ from deployer.errors import Exit, InvalidInput, UsageError, nearest
 from deployer.escape import json_text
 from deployer.kinds import KINDS
 from deployer.model import Job, LiveJob, Source
+from deployer.project.console import console_url, service_urls
 from deployer.project.load import load as load_project
 from deployer.report import text
 from deployer.report.terminal import err, out, width
@@ -77,8 +78,8 @@ def command(
 ) -> Exit:
     """List the live jobs of the target, whether they have a manifest or not. Read-only.
 
-    For each job: its owner by its ownership tags (ours, another project, nobody; not known for MRS jobs and
-    sessions, which have none), and its manifest. MRS jobs are those of the clusters that deployer.yaml and the
+    For each job: its owner by its ownership tags and the journal (ours, another project, nobody; not known for
+    other MRS jobs and sessions, which have no tags), and its manifest. MRS jobs are those of the clusters that deployer.yaml and the
     manifests name. Flink jobs are listed in every state, runs of other kinds until they end. PATH only selects the
     project.
     """
@@ -112,6 +113,7 @@ def _list(
     kinds: Sequence[str],
 ) -> Exit:
     """List the jobs of one target, and `show` the report."""
+    from deployer.apply.history import submitted_names
     from deployer.cloud.inventory import listings_of, read_inventory
     from deployer.planning.inventory import has_ended, known_clusters, place_names, with_manifests
     from deployer.planning.ownership import OwnershipRules
@@ -133,16 +135,26 @@ def _list(
     with session.connected(loaded) as client:
         inventory = read_inventory(client, listings, is_selected)
     ownership = OwnershipRules(loaded.project.name, loaded.project.records_ownership)
-    found = with_manifests(inventory.jobs, loaded.jobs, ownership, are_valid=are_valid)
+    found = with_manifests(
+        inventory.jobs,
+        loaded.jobs,
+        ownership,
+        are_valid=are_valid,
+        disabled=loaded.disabled,
+        submitted=submitted_names(shared_state.known(loaded).history, loaded.target.name, client.project_id),
+    )
     if orphans or unmanaged:
         found = _without_manifest(found, orphans=orphans, unmanaged=unmanaged)
     shown = [job for job in found if with_ended or not has_ended(job.live)]
     ended = len(found) - len(shown)
     shown = report.in_order(shown, places)
     if style == "json":
-        show(json_text(report.data(loaded.target.name, shown, ended, inventory, places)))
+        link = partial(console_url, loaded.target)
+        show(json_text(report.data(loaded.target.name, shown, ended, inventory, places, link)))
     elif shown:
         show(report.text(shown, inventory, places, width()))
+        if console := service_urls(loaded.target, (job.live.identity.kind for job in shown)):
+            show(console)
     elif inventory.totals and not inventory.failures:
         show("No live jobs found.")
     if ended:

@@ -87,7 +87,7 @@ def _runs_with_logs(
         if live is None:
             session.note(f"{job.identity}: not deployed; no logs available")
         elif not kind.operations.log:
-            url = console_url(target, kind.name, kind.service, live.id)
+            url = console_url(target, live)
             elsewhere = f"; see {url}" if url else ""
             session.note(f"{job.identity}: logs are not available for this kind of job{elsewhere}")
         else:

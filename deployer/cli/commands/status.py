@@ -18,7 +18,8 @@ from deployer.clock import utc_text
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, UsageError
 from deployer.escape import json_text, printable, without_commands
-from deployer.model import Condition, Live, Plan
+from deployer.model import Condition, Live, LiveJob, Plan
+from deployer.project.console import console_url, service_urls
 from deployer.project.target import seconds
 from deployer.report import status, text
 from deployer.report.screen import Reading, Screen
@@ -102,9 +103,11 @@ def _status(
     with session.connected(loaded) as client:
         plan, live = session.plan(client, loaded, known=shared_state.known(loaded))
     if style == "json":
-        show(json_text(status.data(plan, live.now)))
+        show(json_text(status.data(plan, live.now, partial(console_url, loaded.target))))
     else:
         show(status.text(plan.changes, live.now, width()))
+        if console := service_urls(loaded.target, (change.job.kind for change in plan.changes)):
+            show(console)
     session.report_errors(plan)
     return exit_code(plan, fail_on)
 
@@ -119,19 +122,23 @@ def _watch(loaded: session.LoadedProject, style: str, interval: float) -> Exit:
             plan, live = session.plan(client, loaded, known=known, note=notes.append)
             # Only the first reading waits for what was just submitted: a later one finds it in its turn.
             known = replace(known, patience=0.0)
-            if not screen.show(_reading(plan, live, notes, style)):
+            if not screen.show(_reading(plan, live, notes, style, partial(console_url, loaded.target))):
                 return Exit.DONE
             if client.is_refused:
                 return Exit.ERROR
             time.sleep(interval)
 
 
-def _reading(plan: Plan, live: Live, notes: Sequence[str], style: str) -> Reading:
+def _reading(
+    plan: Plan, live: Live, notes: Sequence[str], style: str, link: Callable[[LiveJob], str]
+) -> Reading:
     problems = (*map(text.error, session.errors_of(plan)), *map(text.note, notes))
     # Without a time now, no job has a duration that grows; and each message has another request id.
     steady = status.text(plan.changes, None), *(error.identity for error in plan.errors), len(notes)
     if style == "json":
-        line, steady_line = (without_commands(json.dumps(status.data(plan, now))) for now in (live.now, None))
+        line, steady_line = (
+            without_commands(json.dumps(status.data(plan, now, link))) for now in (live.now, None)
+        )
         return Reading("", line, problems, (*steady, steady_line))
     read = utc_text(live.now) if live.now else "time not known"
     table = status.text(plan.changes, live.now, width())
