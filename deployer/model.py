@@ -492,7 +492,8 @@ class Limit:
 class Scope:
     """The place of a plan, for its heading. `endpoints` are the base URLs that override those of the region.
 
-    `marks`: deployed jobs get ownership tags, and those without are not changed.
+    `marks`: deployed jobs get ownership tags, and those without are not changed. `places` has the names that
+    deployer.yaml gives to clusters, by their ids.
     """
 
     project: str
@@ -504,6 +505,7 @@ class Scope:
     protected: bool = False
     limits: Mapping[str, Limit] = field(default_factory=dict)
     marks: bool = True
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return `orders -> prod (cn-north-4, project 48cc, protected, limits: changes 50, delete 0)`"""

@@ -53,6 +53,14 @@ def completed_by(
     return complete
 
 
+def _apply_colour(ctx: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001
+    # The group's counts unless the verb has its own.
+    if (value is not None or ctx.parent is None) and not ctx.resilient_parsing:
+        from deployer.report.terminal import set_colour
+
+        set_colour(value or "auto")
+
+
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the common options to a click command."""
     for option in reversed(
@@ -87,6 +95,14 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 multiple=True,
                 help="Select jobs by kind=KIND, name=GLOB or label.KEY=VALUE (comma: and; repeat the option: or).",
                 shell_complete=completed_by("selectors"),
+            ),
+            click.option(
+                "--color",
+                type=click.Choice(["auto", "always", "never"]),
+                metavar="WHEN",
+                help="Colour the output: auto, always or never (default: auto; NO_COLOR: never).",
+                callback=_apply_colour,
+                expose_value=False,
             ),
         )
     ):

@@ -363,6 +363,7 @@ def plan(
         protected=target.protected,
         limits=limits or {},
         marks=project.records_ownership,
+        places={identifier: name for name, identifier in target.clusters.items()},
     )
     new_plan = unlisted(new_plan, live, known.history)
     new_plan = explained(new_plan, unsettled(known.history, target.name), datetime.now(UTC))

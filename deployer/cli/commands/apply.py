@@ -30,7 +30,8 @@ from deployer.errors import Exit
 from deployer.model import Plan, Until
 from deployer.planning.saved_plan import SavedPlan, read
 from deployer.report import text
-from deployer.report.terminal import err, out
+from deployer.report.review import danger_words
+from deployer.report.terminal import err, out, width
 from deployer.report.text import count
 from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
@@ -116,7 +117,7 @@ def command(
         plan, live = held.plan(
             client, partial(session.plan, client, loaded, limits=allowed, live_values=shown)
         )
-        out(text.plan(plan, hides_others=not hide_live))
+        out(text.plan(plan, hides_others=not hide_live, width=width()))
         if not _is_expected(plan, expect, saved):
             err("No changes were applied.")
             return Exit.STALE
@@ -125,7 +126,9 @@ def command(
         if not _secrets_available(plan, secrets):
             err("No changes were applied.")
             return Exit.ERROR
+        dangers = danger_words(plan)
         question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}?"
+        question = f"{dangers}. {question}" if dangers else question
         if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No changes were applied.")
             return Exit.ERROR

@@ -24,7 +24,7 @@ from deployer.cli.options import (
 from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
 from deployer.report import text
-from deployer.report.terminal import out
+from deployer.report.terminal import out, width
 from deployer.report.text import count
 
 PARALLELISM = 4
@@ -80,7 +80,7 @@ def command(
         )
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
-        out(text.plan(plan, verbose=True))
+        out(text.plan(plan, verbose=True, width=width()))
         if not is_within(allowed, plan, CANCEL):
             return Exit.BLOCKED
         question = f"Cancel {count(len(plan.steps), 'job')} in {text.where(plan)}?"

@@ -23,7 +23,7 @@ from deployer.cli.options import (
 )
 from deployer.errors import Exit
 from deployer.report import text
-from deployer.report.terminal import out
+from deployer.report.terminal import out, width
 
 FORMATS = ("text", "json", "markdown")
 
@@ -95,7 +95,7 @@ def command(
 
             out(markdown.plan(plan))
         case _:
-            out(text.plan(plan, verbose=verbose, hides_others=not hide_live))
+            out(text.plan(plan, verbose=verbose, hides_others=not hide_live, width=width()))
     if path and out_file:
         from deployer.cli import saved_plan_options
         from deployer.planning.saved_plan import as_text, write
