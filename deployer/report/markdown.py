@@ -10,12 +10,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from urllib.parse import quote
 
 from deployer import __version__
 from deployer.escape import printable
-from deployer.model import FieldChange, Impact, LiveJob, Plan
+from deployer.model import FieldChange, Impact, LiveJob, Plan, Source
 from deployer.report import line_diff, markup, secrets, uncompared
 from deployer.report.field_values import field_values
 from deployer.report.origin import Origin
@@ -219,16 +219,7 @@ class _Writer:
         return text
 
     def _details(self, group: Group, lines: _Lines, *, is_open: bool, has_links: bool) -> str:
-        # Of several jobs each has its name.
-        is_one = len(group.changes) == 1
-        links = [
-            (
-                _cut(str(change.job.source) if is_one else name_in(group, change, self.places), _MAX_TITLE),
-                self.origin.link(change.job.source),
-            )
-            for change in islice(group.changes, _MAX_LINKS + 1)
-        ]
-        as_links = has_links and len(links) <= _MAX_LINKS
+        links = [*self._links(group)] if has_links else []
         return str(
             markup.markdown().group(  # type: ignore[attr-defined]
                 str(group.action),
@@ -237,11 +228,20 @@ class _Writer:
                 _impact(group),
                 group.is_drift,
                 [*lines.lines()],
-                links if as_links else [],
-                [] if as_links else [*lines.names()],
+                links,
+                [*lines.names()],
                 is_open and group.impact is not Impact.NONE,
             )
         )
+
+    def _links(self, group: Group) -> Iterator[tuple[str, str]]:
+        """Yield the words and the URL of each link: one for each job, or for each file of many jobs."""
+        for change in group.changes if len(group.changes) <= _MAX_LINKS else ():
+            source = change.job.source
+            words = str(source) if len(group.changes) == 1 else name_in(group, change, self.places)
+            yield _cut(words, _MAX_TITLE), self.origin.link(source)
+        for file in group.files[:_MAX_LINKS] if len(group.changes) > _MAX_LINKS else ():
+            yield _cut(file, _MAX_TITLE), self.origin.link(Source(file, 0))
 
     def _notes(self, words: str, lines: list[str], noun: str, *, is_open: bool) -> list[str]:
         """Return notes in one block, as many as fit."""

@@ -244,7 +244,8 @@ def _note_group(group: NoteGroup, places: Mapping[str, str]) -> str:
     if len(group.notes) > 1:
         return _many(group.message, group.notes, places)
     [note] = group.notes
-    return f"  {printable(identity_words(note.identity, places))} ({printable(str(note.source))}): {printable(note.message)}"
+    name = printable(identity_words(note.identity, places))
+    return f"  {name} ({printable(str(note.source))}): {printable(note.message)}"
 
 
 def _orphans(orphans: Sequence[LiveJob], places: Mapping[str, str]) -> Iterator[str]:
