@@ -122,6 +122,18 @@ def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[...,
     )
 
 
+def report_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --report, passed to the verb as `reports`."""
+    return click.option(
+        "--report",
+        "reports",
+        metavar="FORMAT=FILE",
+        multiple=True,
+        help=f"Also write a report to FILE: {', '.join(formats)} (repeatable).",
+        shell_complete=completed_by("reports"),
+    )
+
+
 # For verbs that plan.
 rerun_option = click.option(
     "--rerun",

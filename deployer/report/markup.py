@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.environment import TemplateModule
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from deployer.escape import printable
 
@@ -85,4 +85,26 @@ def markdown() -> TemplateModule:
     return environment.get_template("plan.md.jinja").module
 
 
-__all__ = ["MAX_TICKS", "cell", "code", "escape", "fence", "html_code", "markdown", "without_comment"]
+@cache
+def html() -> Environment:
+    """Return the environment of the page: each expression is escaped, and safe for a terminal too."""
+    return Environment(
+        loader=PackageLoader("deployer.report"),
+        autoescape=True,
+        finalize=_printable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _printable(item: Any) -> Any:
+    return printable(item) if isinstance(item, str) and not isinstance(item, Markup) else item
+
+
+def source(name: str) -> Markup:
+    """Return a style or a script of the page as it is."""
+    environment = html()
+    loader = environment.loader
+    text = loader.get_source(environment, name)[0] if loader else ""
+    return Markup(text)  # noqa: S704 - a file of this package

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
@@ -18,19 +18,26 @@ from deployer.cli.options import (
     hide_live_option,
     live_values,
     project_command,
+    report_option,
     rerun_option,
     show_live_option,
 )
-from deployer.errors import Exit
+from deployer.errors import Exit, UsageError
+from deployer.model import Plan
 from deployer.report import text
 from deployer.report.terminal import out, width
 
 FORMATS = ("text", "json", "markdown")
+REPORTS = ("html", "json", "markdown", "text")
 
 
 EXAMPLES = examples(
     ("Plan for the target prod", "deployer plan -t prod"),
     ("Plan one folder with another value", "deployer plan spark --set executors=4"),
+    (
+        "Write reports for a comment on a pull request and for a browser",
+        "deployer plan -t prod --report markdown=plan.md --report html=plan.html",
+    ),
     (
         "Save the plan for a later apply, and print it as Markdown for a pull request",
         "deployer plan -t prod --out plan.json --format markdown",
@@ -48,6 +55,15 @@ EXAMPLES = examples(
     help="Save the plan to FILE (for apply --plan).",
     shell_complete=completed_by("files"),
 )
+@report_option(*REPORTS)
+@click.option(
+    "--report-limit",
+    type=click.IntRange(4_000),
+    metavar="N",
+    default=60_000,
+    show_default=True,
+    help="Maximum characters of the Markdown; dangers, blocked jobs and errors are kept.",
+)
 @fail_on_option
 @rerun_option
 @show_live_option
@@ -61,6 +77,8 @@ def command(
     detailed_exitcode: bool,
     fail_on: Sequence[str],
     out_file: str | None,
+    reports: Sequence[str],
+    report_limit: int,
     rerun: Sequence[str],
     show_live: bool,
     hide_live: bool,
@@ -77,6 +95,13 @@ def command(
         from deployer.planning.saved_plan import destination
 
         path = destination(out_file, loaded.project.folder)
+    files = []
+    if reports:
+        from deployer.cli.report_files import report_files
+
+        files = report_files(reports, REPORTS, loaded.project.folder)
+        if path in {file.path for file in files}:
+            raise UsageError(f"--out {out_file}: a report is written to this file")
     with session.connected(loaded) as client:
         plan, _ = session.plan(
             client, loaded, limits=limits, live_values=shown, known=shared_state.known(loaded)
@@ -85,17 +110,15 @@ def command(
 
     for words in exceeded_limits(limits, plan):
         session.note(f"apply would fail: {words}")
-    match style:
-        case "json":
-            from deployer.report import json
+    styles = _styles(plan, loaded, report_limit, hides_others=not hide_live)
+    if style == "text":
+        out(text.plan(plan, verbose=verbose, hides_others=not hide_live, width=width()))
+    else:
+        out(styles[style]())
+    if files:
+        from deployer.cli.report_files import write as write_reports
 
-            out(json.plan(plan))
-        case "markdown":
-            from deployer.report import markdown
-
-            out(markdown.plan(plan))
-        case _:
-            out(text.plan(plan, verbose=verbose, hides_others=not hide_live, width=width()))
+        write_reports(files, styles)
     if path and out_file:
         from deployer.cli import saved_plan_options
         from deployer.planning.saved_plan import as_text, write
@@ -106,3 +129,32 @@ def command(
         session.note(f"plan saved to {out_file}; apply it with: {command_line}")
     code = exit_code(plan, named_conditions)
     return Exit.CHANGES if code is Exit.DONE and detailed_exitcode and plan.pending else code
+
+
+def _styles(
+    plan: Plan, loaded: session.LoadedProject, limit: int, *, hides_others: bool
+) -> Mapping[str, Callable[[], str]]:
+    """Return what formats the plan, by the name of the format; each is loaded on use."""
+
+    def as_json() -> str:
+        from deployer.report import json
+
+        return json.plan(plan)
+
+    def as_markdown() -> str:
+        from deployer.cli.report_files import origin
+        from deployer.report import markdown
+
+        found = origin(loaded.project.folder, os.environ)
+        return markdown.plan(plan, found, limit=limit, hides_others=hides_others)
+
+    def as_html() -> str:
+        from deployer.cli.report_files import origin
+        from deployer.report import html
+
+        return html.plan(plan, origin(loaded.project.folder, os.environ), hides_others=hides_others)
+
+    def as_text() -> str:
+        return click.unstyle(text.plan(plan, hides_others=hides_others))
+
+    return {"html": as_html, "json": as_json, "markdown": as_markdown, "text": as_text}

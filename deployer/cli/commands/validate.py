@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import click
 
 from deployer.cli import session
 from deployer.cli.examples import examples
-from deployer.cli.options import Options, format_option, project_command
+from deployer.cli.options import Options, format_option, project_command, report_option
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, InvalidInput, Problem, UsageError
 from deployer.escape import printable
@@ -23,6 +23,7 @@ from deployer.report.terminal import err, out
 from deployer.report.text import SEVERITY_COLOURS, count
 
 FORMATS = ("text", "json", "github")
+REPORTS = ("json", "junit", "sarif")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class _TargetResult:
 
 EXAMPLES = examples(
     ("Validate the project for every target", "deployer validate --all-targets"),
+    (
+        "Write the findings for a CI that reads JUnit, and for code scanning",
+        "deployer validate --report junit=validate.xml --report sarif=validate.sarif",
+    ),
     ("Treat warnings as errors, and annotate a pull request", "deployer validate --strict --format github"),
 )
 
@@ -47,9 +52,12 @@ EXAMPLES = examples(
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option("--all-targets", is_flag=True, help="Validate for every target in deployer.yaml.")
 @format_option(*FORMATS)
+@report_option(*REPORTS)
 @click.option("-v", "--verbose", is_flag=True, help="Show the resources of each job's sc_type.")
 @project_command
-def command(options: Options, style: str, *, strict: bool, all_targets: bool, verbose: bool) -> Exit:
+def command(
+    options: Options, style: str, *, strict: bool, all_targets: bool, reports: Sequence[str], verbose: bool
+) -> Exit:
     """Validate all manifests offline: templates, YAML, schema, rules and lifecycle.
 
     The whole project is validated, whatever PATH selects.
@@ -57,22 +65,28 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
     if all_targets and options.target:
         raise UsageError("--all-targets and -t cannot be combined")
     folder = session.project_folder(options)
+    files = []
+    if reports:
+        from deployer.cli.report_files import report_files
+
+        files = report_files(reports, REPORTS, folder)
     checked = _all_targets(folder, options) if all_targets else _one_target(options)
     found = findings.for_targets({target: result.problems for target, result in checked.items()})
     errors, warnings = _counts((result.problem for result in found), strict=strict)
-    if style == "json":
-        summary = _summaries(checked, strict=strict) if all_targets else _summary(checked)
-        out(findings.json(found, valid=not errors, errors=errors, warnings=warnings, **summary))
-    else:
-        if style == "github":
-            for line in findings.github(found, _in_repository(folder)):
-                out(line)
-        elif found:
-            from deployer.cli.source_lines import SourceLines
+    summary = _summaries(checked, strict=strict) if all_targets else _summary(checked)
 
-            source_of = SourceLines(folder).at
-            for line in findings.text(found, in_full=tuple(SEVERITY_COLOURS), source_of=source_of):
-                err(line)
+    def as_json() -> str:
+        return findings.json(found, valid=not errors, errors=errors, warnings=warnings, **summary)
+
+    if files:
+        from deployer.cli.report_files import write
+
+        others = _reports(checked, found, folder, strict=strict)
+        write(files, {"json": as_json, **others})
+    if style == "json":
+        out(as_json())
+    else:
+        _show(found, folder, is_github=style == "github")
         if verbose:
             for line in _sizes(checked):
                 out(line)
@@ -83,6 +97,45 @@ def command(options: Options, style: str, *, strict: bool, all_targets: bool, ve
         )
         out(f"Invalid: {counted}." if errors else f"Valid: {jobs}; {counted}.")
     return Exit.INVALID if errors else Exit.DONE
+
+
+def _show(found: Sequence[findings.Finding], folder: Path, *, is_github: bool) -> None:
+    if is_github:
+        for line in findings.github(found, _in_repository(folder)):
+            out(line)
+    elif found:
+        from deployer.cli.source_lines import SourceLines
+
+        source_of = SourceLines(folder).at
+        for line in findings.text(found, in_full=tuple(SEVERITY_COLOURS), source_of=source_of):
+            err(line)
+
+
+def _reports(
+    checked: Mapping[str, _TargetResult], found: Sequence[findings.Finding], folder: Path, *, strict: bool
+) -> Mapping[str, Callable[[], str]]:
+    """Return what formats the findings for other programs, by the name of the format."""
+
+    def as_junit() -> str:
+        from deployer.report.junit import junit
+
+        problems = {target: result.problems for target, result in checked.items()}
+        sources = {
+            target: [job.source.file for job in result.loaded.jobs] if result.loaded else []
+            for target, result in checked.items()
+        }
+        return junit(problems, sources, strict=strict)
+
+    def as_sarif() -> str:
+        from deployer.report.sarif import sarif
+        from deployer.schema.explain import diagnostics
+        from deployer.schema.rules import rules
+
+        about = {rule.code: rule.reason for rule in rules()}
+        about |= {code: entry.title for code, entry in diagnostics().items()}
+        return sarif(found, _in_repository(folder), about, strict=strict)
+
+    return {"junit": as_junit, "sarif": as_sarif}
 
 
 def _one_target(options: Options) -> dict[str, _TargetResult]:
