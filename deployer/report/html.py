@@ -31,7 +31,9 @@ from deployer.report.review import (
 from deployer.report.text import HIDDEN_NOTE
 
 _MAX_OPEN = 20  # groups that are not folded at first
+_LONG = 200  # groups of which the browser lays out those that are seen
 _CONTEXT = 2
+_SHORT = 80  # characters of two values that are beside each other
 _MAX_MARKED = 4_000  # characters of a line in which words are compared
 
 
@@ -79,7 +81,7 @@ def plan(plan: Plan, origin: Origin | None = None, *, hides_others: bool = False
         script=script,
         labels=labels,
         counts=count_words(plan),
-        place=str(plan.scope).partition(" -> ")[2] if plan.scope else plan.target,
+        place=_place(plan),
         about=ABOUT,
         sources=[*secrets.sources(plan)],
         hidden=HIDDEN_NOTE if hides_others and _has_hidden(found) else "",
@@ -89,8 +91,15 @@ def plan(plan: Plan, origin: Origin | None = None, *, hides_others: bool = False
         actions=[action for action in Action if any(group.action is action for group in found.groups())],
         kinds=sorted({group.kind for group in found.groups()}),
         has_drift=any(group.is_drift for group in found.groups()),
+        is_long=sum(1 for _ in found.groups()) > _LONG,
         is_open=sum(1 for _ in found.groups()) <= _MAX_OPEN,
     )
+
+
+def _place(plan: Plan) -> str:
+    """Return where the target is, without its name."""
+    words = str(plan.scope).partition(" -> ")[2] if plan.scope else ""
+    return words.removeprefix(plan.target).strip().removeprefix("(").removesuffix(")")
 
 
 def _hash(text: str) -> str:
@@ -140,6 +149,13 @@ class _Page:
 
     def path(self, field: FieldChange) -> str:
         return path_words(field)
+
+    def short(self, field: FieldChange) -> tuple[str | None, str | None] | None:
+        """Return both values if they are short enough for one line."""
+        if field.sensitive or line_diff.has_lines(field.live, field.desired):
+            return None
+        live, desired = field_values(field)
+        return (live, desired) if len(live or "") + len(desired or "") <= _SHORT else None
 
     def rows(self, field: FieldChange) -> Iterator[Row]:
         """Yield the lines of both values, without those that are far from all differences."""
@@ -193,8 +209,8 @@ def _compared(one: str, other: str) -> tuple[list[Piece], list[Piece]]:
     if max(len(one), len(other)) > _MAX_MARKED:
         return [Piece(one)], [Piece(other)]
     parts = list(parts_of(one, other))
-    # Words that have nothing in common are no clearer if all of them are marked.
-    if not any(part.is_equal and part.live.strip() for part in parts):
+    # What has little in common is no clearer if the rest of it is marked.
+    if 2 * sum(len(part.live) for part in parts if part.is_equal) < max(len(one), len(other)):
         return [Piece(one)], [Piece(other)]
     return (
         [Piece(part.live, not part.is_equal) for part in parts if part.live],

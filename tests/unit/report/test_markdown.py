@@ -14,20 +14,16 @@ import cmarkgfm
 import pytest
 from bs4 import BeautifulSoup
 from cmarkgfm.cmark import Options
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.model import (
     Action,
-    Cause,
     Change,
     FieldChange,
     Identity,
     Impact,
-    Job,
-    LiveJob,
     Note,
-    Phase,
     Plan,
     Scope,
     SecretStatus,
@@ -35,14 +31,13 @@ from deployer.model import (
 )
 from deployer.report import markdown
 from deployer.report.origin import Origin, files_url
+from testing.hostile_plans import calm, plans
 from testing.review_plans import ORIGIN, SCOPE, create, creates, job, live, many, mixed, restart
 from testing.workspace import ROOT
 
 GOLDEN = ROOT / "tests" / "cases" / "golden"
 PLANS = {"mixed": mixed(), "creates": creates()}
 COMMENT = 65_536  # what GitHub takes
-
-calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -191,76 +186,6 @@ def test_the_link_to_a_file(folder: str, file: str, path: str) -> None:
 
 # --- what nobody can do -----------------------------------------------------------------------------------
 
-PIECES = (
-    *("`", "``", "```", "~~~", "|", "\\", "</details>", "</code>", "</summary>", "-->", "--", "<!--", "<"),
-    *(
-        "<!-- deployer: shop prod -->",
-        "@team",
-        "[x](https://evil.example)",
-        "https://evil.example",
-        "![",
-        "](x)",
-    ),
-    *(
-        "<script>alert(1)</script>",
-        "<img src=x onerror=y>",
-        "\n",
-        "\n\n",
-        "\r",
-        "# ",
-        "> ",
-        "* ",
-        "\t",
-        " ",
-        "&lt;",
-    ),
-    *(
-        "\u202e",
-        "\u200b",
-        "\x1b[31m",
-        "/close",
-        "#1",
-        ":tada:",
-        "$x$",
-        "${{ x }}",
-        "<br>",
-        "a",
-        "1",
-        "é",
-        "\ud800",
-    ),
-)
-nasty = st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
-values = st.none() | st.integers(0, 9) | nasty | st.lists(nasty, max_size=2)
-identities = st.builds(Identity, st.sampled_from(["SparkBatch", "FlinkJar"]), nasty, nasty)
-sources = st.builds(Source, nasty, st.integers(0, 9))
-runs = st.builds(LiveJob, nasty, identities, nasty, st.sampled_from(Phase), st.just(0), st.none())
-fields = st.builds(FieldChange, nasty.map("/{}".format), values, values, st.booleans(), nasty)
-changes = st.builds(
-    Change,
-    st.sampled_from(Action),
-    st.builds(Job, identities, sources, st.just({})),
-    nasty,
-    st.sampled_from(Impact),
-    st.lists(fields, max_size=3).map(tuple),
-    st.none() | runs,
-    cause=st.none() | st.sampled_from(Cause),
-    not_compared=st.lists(nasty, max_size=1).map(tuple),
-    live_only=st.lists(fields, max_size=1).map(tuple),
-)
-notes = st.lists(st.builds(Note, identities, sources, nasty), max_size=7).map(tuple)
-plans = st.builds(
-    Plan,
-    nasty,
-    st.lists(changes, max_size=3).map(tuple),
-    notes,
-    notes,
-    st.just("5f" * 32),
-    st.lists(runs, max_size=2).map(tuple),
-    st.integers(0, 3),
-    st.lists(st.builds(SecretStatus, nasty, nasty, nasty), max_size=2).map(tuple),
-    st.none() | st.builds(Scope, nasty, nasty, nasty, project_id=nasty),
-)
 TAGS = {
     *("a", "b", "blockquote", "br", "code", "details", "h3", "p", "pre", "strong", "sub", "summary"),
     *("table", "thead", "tbody", "tr", "th", "td"),
