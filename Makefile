@@ -7,7 +7,7 @@ VENV := .venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_versi
 endif
 BIN := $(VENV)/bin
 
-.PHONY: help demo lint test check bench format docs site conformance editors clean
+.PHONY: help demo lint test check bench format docs site conformance editors test-browser clean
 
 help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
@@ -17,6 +17,7 @@ help:
 	@echo "make format  format the code, and regenerate the schemas"
 	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
 	@echo "make editors install the language server of editors (needs npm), so that make test asks it about the schemas"
+	@echo "make test-browser  open the HTML report in Chromium, if that is installed; screenshots in build/browser"
 	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
 	@echo "make site    build the pages as a web site, in build/site"
 	@echo "make clean   remove the virtual environments and everything that was built"
@@ -62,6 +63,10 @@ editors: build/editors/node_modules
 build/editors/node_modules:
 	@npm install --silent --no-audit --no-fund --prefix build/editors yaml-language-server@1.25.0
 
+# Needs Chromium, and installs what drives it. Without them, the tests in tests/browser are skipped.
+test-browser: $(VENV)/browser.stamp
+	$(BIN)/pytest -n 0 tests/browser
+
 clean:
 	rm -rf .venv .venv-* build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
@@ -85,6 +90,11 @@ $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
 $(VENV)/conformance.stamp: $(VENV)/dev.stamp
 	@echo "Installing the vendor's SDKs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,conformance]'
+	@touch $@
+
+$(VENV)/browser.stamp: $(VENV)/dev.stamp
+	@echo "Installing Playwright into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
 	@touch $@
 
 $(VENV)/docs.stamp: $(VENV)/dev.stamp
