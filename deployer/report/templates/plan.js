@@ -36,7 +36,8 @@
     const status = byId("shown");
     if (status) {
       const all = number(groups);
-      status.textContent = shown.length === groups.length ? `${all} jobs` : `${number(shown)} of ${all} jobs`;
+      const jobs = `${all} ${all === 1 ? "job" : "jobs"}`;
+      status.textContent = shown.length === groups.length ? jobs : `${number(shown)} of ${jobs}`;
     }
     byId("nothing").hidden = shown.length > 0 || groups.length === 0;
   };
