@@ -28,7 +28,6 @@ from deployer.report.review import (
     review,
     title,
 )
-from deployer.report.text import HIDDEN_NOTE
 
 _MAX_OPEN = 20  # groups that are not folded at first
 _LONG = 200  # groups of which the browser lays out those that are seen
@@ -57,8 +56,8 @@ class Row:
     new: Sequence[Line] = ()
 
 
-def plan(plan: Plan, origin: Origin | None = None, *, hides_others: bool = False) -> str:
-    """Format a plan as a page. `hides_others` is as for text."""
+def plan(plan: Plan, origin: Origin | None = None) -> str:
+    """Format a plan as a page."""
     found = review(plan)
     origin = origin or Origin(__version__)
     environment = markup.html()
@@ -84,7 +83,6 @@ def plan(plan: Plan, origin: Origin | None = None, *, hides_others: bool = False
         place=_place(plan),
         about=ABOUT,
         sources=[*secrets.sources(plan)],
-        hidden=HIDDEN_NOTE if hides_others and _has_hidden(found) else "",
         time=f"{origin.time:%Y-%m-%d %H:%M} UTC" if origin.time else "",
         before=[section for section in found.sections if section.part <= Part.BLOCKED],
         after=[section for section in found.sections if section.part > Part.BLOCKED],
@@ -215,12 +213,4 @@ def _compared(one: str, other: str) -> tuple[list[Piece], list[Piece]]:
     return (
         [Piece(part.live, not part.is_equal) for part in parts if part.live],
         [Piece(part.desired, not part.is_equal) for part in parts if part.desired],
-    )
-
-
-def _has_hidden(found: Review) -> bool:
-    return any(
-        field.live_hidden
-        for group in found.groups()
-        for field in (*group.fields, *group.first.live_only, *(field for own in group.own for field in own))
     )

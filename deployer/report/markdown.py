@@ -31,7 +31,7 @@ from deployer.report.review import (
     review,
     title,
 )
-from deployer.report.text import HIDDEN_NOTE, count
+from deployer.report.text import count
 
 LIMIT = 60_000  # characters; a comment on GitHub has at most 65,536, and what posts it may add some
 LEAST_LIMIT = 4_000
@@ -58,7 +58,7 @@ def _marked(name: str) -> str:
     return safe if len(safe) <= 200 else hashlib.sha256(name.encode(errors="replace")).hexdigest()
 
 
-def plan(plan: Plan, origin: Origin | None = None, *, limit: int = LIMIT, hides_others: bool = False) -> str:
+def plan(plan: Plan, origin: Origin | None = None, *, limit: int = LIMIT) -> str:
     """Format a plan as Markdown of at most `limit` characters, of which LEAST_LIMIT are enough."""
     origin = origin or Origin(__version__)
     found = review(plan)
@@ -68,8 +68,6 @@ def plan(plan: Plan, origin: Origin | None = None, *, limit: int = LIMIT, hides_
     places = plan.scope.places if plan.scope else {}
     writer = _Writer(places, origin, room)
     body = "".join(writer.body(found))
-    if hides_others and any(map(_has_hidden, found.groups())):
-        body += f"{HIDDEN_NOTE}\n\n"
     left_out = ", ".join(count(number, noun) for noun in _LEFT_OUT if (number := room.left_out[noun]))
     return f"{top}{body}{_bottom(left_out, limit, plan, origin)}".rstrip("\n")
 
@@ -431,8 +429,3 @@ def _note_lines(groups: Iterable[NoteGroup], places: Mapping[str, str]) -> Itera
 
 def _orphan(live: LiveJob, places: Mapping[str, str]) -> str:
     return f"{_name(identity_words(live.identity, places))}: {_name(live.id)}, {_name(live.state)}"
-
-
-def _has_hidden(group: Group) -> bool:
-    own = (changed for fields in group.own for changed in fields)
-    return any(changed.live_hidden for changed in (*group.fields, *own, *group.first.live_only))

@@ -386,8 +386,9 @@ def test_the_plan_names_the_secrets_and_their_fields(
         "  JAR: variable DEPLOYER_SECRET_JAR is set\n"
     ) in new.out
     markdown = workspace.run("plan", "--format", "markdown").out
-    assert "# secrets\n! DB: file db.txt" in markdown
-    assert '+   /file: "secret(JAR)"' in markdown
+    assert "<summary><b>Secrets (" in markdown
+    assert "\nDB: file db.txt" in markdown
+    assert '+   file: "secret(JAR)"' in markdown
     plan = workspace.plan()
     [change] = plan["changes"]
     assert change["secrets"] == [
@@ -416,7 +417,7 @@ def test_a_field_with_a_secret_is_said_not_to_be_compared(
     assert "    /file  secret(JAR), not compared\n" in ran.out
     assert "    /args/2  secret(JAR)\n" in ran.out
     markdown = workspace.run("plan", "--format", "markdown").out
-    assert "!   /file: secret(JAR), not compared\n" in markdown
+    assert "!   file: secret(JAR), not compared\n" in markdown
     assert "hunter2" not in ran.out + markdown
 
 

@@ -146,13 +146,13 @@ def _styles(
         from deployer.report import markdown
 
         found = origin(loaded.project.folder, os.environ)
-        return markdown.plan(plan, found, limit=limit, hides_others=hides_others)
+        return markdown.plan(plan, found, limit=limit)
 
     def as_html() -> str:
         from deployer.cli.report_files import origin
         from deployer.report import html
 
-        return html.plan(plan, origin(loaded.project.folder, os.environ), hides_others=hides_others)
+        return html.plan(plan, origin(loaded.project.folder, os.environ))
 
     def as_text() -> str:
         return click.unstyle(text.plan(plan, hides_others=hides_others))
