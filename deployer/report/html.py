@@ -22,12 +22,12 @@ from deployer.report.review import (
     Group,
     Part,
     Review,
-    count_words,
     identity_words,
     place_words,
     review,
     title,
 )
+from deployer.report.text import count_words
 
 _MAX_OPEN = 20  # groups that are not folded at first
 _LONG = 200  # groups of which the browser lays out those that are seen

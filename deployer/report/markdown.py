@@ -25,13 +25,12 @@ from deployer.report.review import (
     NoteGroup,
     Part,
     Review,
-    count_words,
     identity_words,
     name_in,
     review,
     title,
 )
-from deployer.report.text import count
+from deployer.report.text import count, count_words
 
 LIMIT = 60_000  # characters; a comment on GitHub has at most 65,536, and what posts it may add some
 LEAST_LIMIT = 4_000

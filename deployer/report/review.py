@@ -433,22 +433,14 @@ _ASKED = {
 
 def danger_words(plan: Plan) -> str:
     """Return the dangers of a plan for a question: `2 restarts, 1 loses state`; empty if there are none."""
-    actions = Counter(change.action for change in plan.steps)
-    impacts = Counter(change.impact for change in plan.steps)
+    steps = plan.steps
+    actions, impacts = (
+        Counter(change.action for change in steps),
+        Counter(change.impact for change in steps),
+    )
     words = [_counted(actions[action], noun) for action, noun in _ASKED.items() if actions[action]]
     if reruns := impacts[Impact.RERUNS]:
         words.append(_counted(reruns, ("rerun", "reruns")))
     if lost := impacts[Impact.STATE_LOST]:
         words.append(f"{lost} {'loses' if lost == 1 else 'lose'} state")
-    return ", ".join(words)
-
-
-def count_words(plan: Plan) -> str:
-    """Return the counts of a plan: `2 to create, 1 blocked, 3 unchanged`; empty without any."""
-    words = [
-        f"{number} {'' if action in (Action.BLOCKED, Action.UNCHANGED) else 'to '}{action}"
-        for action, number in plan.summary.items()
-        if number
-    ]
-    words += [f"{len(plan.errors)} failed to plan"] if plan.errors else []
     return ", ".join(words)

@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from deployer.errors import Problem
 from deployer.escape import printable
-from deployer.model import Action, FieldChange, Identity, Impact, LiveJob, Note, Outcome, Plan, Result
-from deployer.report import line_diff, secrets, uncompared
-from deployer.report.field_values import field_values
-from deployer.report.paths import path_words
-from deployer.report.review import (
-    ABOUT,
-    Group,
-    NoteGroup,
-    Part,
-    Section,
-    count_words,
-    identity_words,
-    name_in,
-    review,
-    title,
-)
-from deployer.report.wrap import wrapped
+from deployer.model import Action, Identity, Note, Outcome, Plan, Result
 
 if TYPE_CHECKING:
     from deployer.apply.watch import WaitResult
 
-_SIGNS: Mapping[Action, tuple[str, str]] = {
-    Action.CREATE: ("+", "green"),
-    Action.SUBMIT: ("+", "green"),
-    Action.RESUBMIT: ("~", "yellow"),
-    Action.REPLACE: ("~", "red"),
-    Action.CANCEL: ("-", "red"),
-    Action.UPDATE: ("~", "yellow"),
-    Action.RESTART: ("~", "yellow"),
-    Action.START: (">", "green"),
-    Action.STOP: ("-", "red"),
-    Action.DELETE: ("-", "red"),
-    Action.BLOCKED: ("!", "magenta"),
-    Action.UNCHANGED: ("=", "white"),
-}
-# Whatever the action is.
-_SEVERE = {Impact.STATE_LOST, Impact.DELETES, Impact.CANCELS}
 _RESULT_COLOURS = {
     Result.DONE: "green",
     Result.SKIPPED: "yellow",
@@ -72,39 +40,12 @@ def plan(plan: Plan, *, verbose: bool = False, hides_others: bool = False, width
     `hides_others`: live values are hidden because the project did not deploy the job, and --show-live shows them.
     Lines have at most `width` columns if it is given.
     """
-    found = review(plan, verbose=verbose)
-    lines: list[str] = heading(plan)
-    places = plan.scope.places if plan.scope else {}
-    has_titles = len(found.sections) + bool(found.errors) > 1
-    for section in (section for section in found.sections if section.part <= Part.BLOCKED):
-        lines += _section(section, lines, places, width, has_title=has_titles)
-    if found.errors:
-        lines += [*_gap(lines), click.style("Failed to plan:", bold=True, fg="red")]
-        lines += _wrapped((_note_group(group, places) for group in found.errors), width)
-    for section in (section for section in found.sections if section.part > Part.BLOCKED):
-        lines += _section(section, lines, places, width, has_title=has_titles)
-    if found.warnings:
-        lines += [*_gap(lines), click.style("Warnings:", bold=True)]
-        lines += _wrapped((_note_group(group, places) for group in found.warnings), width)
-    if found.orphans:
-        words = "Orphaned (deployed by this project, but no longer in a manifest; left unchanged):"
-        lines += [
-            *_gap(lines),
-            click.style(words, bold=True),
-            *_wrapped(_orphans(found.orphans, places), width),
-        ]
-    if plan.unmanaged and plan.pending:
-        lines += [*_gap(lines), f"{count(plan.unmanaged, 'unmanaged live job')}; left unchanged."]
-    if plan.secrets:
-        lines += [*_gap(lines), click.style("Secrets:", bold=True)]
-        lines += _wrapped((f"  {line}" for line in secrets.sources(plan)), width)
-    groups = [group for section in found.sections for group in section.groups]
-    if hides_others and any(map(_has_hidden, groups)):
-        lines += [*_gap(lines), HIDDEN_NOTE]
-    if found.impact:
-        lines += [*_gap(lines), *_wrapped([f"Impact: {found.impact}."], width)]
-        return "\n".join([*lines, counts(plan)])
-    return "\n".join([*lines, *_gap(lines), counts(plan)])
+    lines = heading(plan)
+    if verbose or plan.warnings or plan.errors or plan.orphans or plan.secrets or plan.pending:
+        from deployer.report import plan_text  # on use: most plans change nothing
+
+        lines += plan_text.lines(plan, verbose=verbose, hides_others=hides_others, width=width)
+    return "\n".join([*lines, counts(plan)])
 
 
 def heading(plan: Plan) -> list[str]:
@@ -117,8 +58,15 @@ def where(plan: Plan) -> str:
     return printable(plan.scope.where if plan.scope else plan.target)
 
 
-def _gap(lines: Sequence[str]) -> list[str]:
-    return [""] if lines and lines[-1] else []
+def count_words(plan: Plan) -> str:
+    """Return the counts of a plan: `2 to create, 1 blocked, 3 unchanged`; empty without any."""
+    words = [
+        f"{number} {'' if action in (Action.BLOCKED, Action.UNCHANGED) else 'to '}{action}"
+        for action, number in plan.summary.items()
+        if number
+    ]
+    words += [f"{len(plan.errors)} failed to plan"] if plan.errors else []
+    return ", ".join(words)
 
 
 def counts(plan: Plan) -> str:
@@ -126,101 +74,6 @@ def counts(plan: Plan) -> str:
     words = count_words(plan)
     parts = [*([] if plan.pending or plan.errors else ["no changes"]), *([words] if words else [])]
     return f"Plan for {printable(plan.target)}: {'; '.join(parts)}."
-
-
-def _section(
-    section: Section, before: Sequence[str], places: Mapping[str, str], width: int | None, *, has_title: bool
-) -> list[str]:
-    lines: list[str] = []
-    if has_title:
-        about = f" ({ABOUT[section.part]})" if section.part in ABOUT else ""
-        colour = "red" if section.part is Part.DANGERS else None
-        lines += [*_gap(before), click.style(f"{section.part.title}{about}:", bold=True, fg=colour)]
-    for number, group in enumerate(section.groups):
-        # A blank line separates changes with fields; the others form a block.
-        details = [*_details(group, places)]
-        above = lines if lines else before
-        if details and not (has_title and number == 0):
-            lines += _gap(above)
-        lines += _head(group, places, width)
-        lines += _wrapped((f"    {line}" for line in details), width)
-        lines += [""] if details else []
-    return lines
-
-
-def _head(group: Group, places: Mapping[str, str], width: int | None) -> Iterator[str]:
-    sign, colour = _SIGNS[group.action]
-    colour = "red" if group.impact in _SEVERE else colour
-    head = f"{sign} {group.action:<9}"
-    words = printable(title(group, places))
-    drift = "  (drift)" if group.is_drift else ""
-    files = group.files
-    source = str(group.first.job.source) if len(group.changes) == 1 else files[0]
-    source = printable(source) if len(files) == 1 else f"{len(files)} files"
-    first, *others = wrapped(f"{head} {words}{drift}  {source}", width, " " * 12)
-    if others:
-        yield click.style(head, fg=colour, bold=True) + first[len(head) :]
-        yield from others
-    else:
-        yield f"{click.style(head, fg=colour, bold=True)} {words}{drift}  {click.style(source, dim=True)}"
-    impact = f"; impact: {group.impact}" if group.impact is not Impact.NONE else ""
-    yield from wrapped(f"    {printable(group.reason)}{impact}", width, " " * 6)
-
-
-def _details(group: Group, places: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines below the reason: fields, what was not compared, and the names of several jobs."""
-    shown = (*group.fields, *(group.own[0] if group.own else ()))
-    yield from field_lines(group.fields)
-    yield from (f"{path}  {words}" for path, words in secrets.fields(group.first, shown))
-    yield from uncompared.lines(group.first)
-    if group.own:
-        names = [printable(name_in(group, change, places)) for change in group.changes]
-        longest = max(map(len, names))
-        for name, fields in zip(names, group.own, strict=True):
-            lines = [*field_lines(fields)]
-            if len(lines) == 1:
-                yield f"{name.ljust(longest)}  {lines[0]}"
-            else:
-                yield name
-                yield from (f"  {line}" for line in lines)
-    elif len(group.changes) > 1:
-        yield ", ".join(printable(name_in(group, change, places)) for change in group.changes)
-
-
-def _wrapped(lines: Iterable[str], width: int | None) -> Iterator[str]:
-    for line in lines:
-        yield from wrapped(line, width, " " * (len(line) - len(line.lstrip(" ")) + 2))
-
-
-def _has_hidden(group: Group) -> bool:
-    own = (field for fields in group.own for field in fields)
-    return any(field.live_hidden for field in (*group.fields, *own, *group.first.live_only))
-
-
-def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
-    """Yield a line per field: `numExecutors  2 -> 4`; paths are aligned."""
-    paths = [printable(path_words(field)) for field in fields]
-    width = min(max(map(len, paths), default=0), 40)
-    for field, path_text in zip(fields, paths, strict=True):
-        note = f"  ({printable(field.note)})" if field.note else ""
-        path = path_text.ljust(width)
-        if field.sensitive:
-            yield f"{path}  (sensitive value changed)"
-            continue
-        if line_diff.has_lines(field.live, field.desired):
-            yield f"{path_text}{note}"
-            yield from (
-                f"  {sign} {text}" if text else f"  {sign}"
-                for sign, text in line_diff.lines(field.live, field.desired)
-            )
-            continue
-        live, desired = field_values(field)
-        if live is None:
-            yield f"{path}  + {desired}{note}"
-        elif desired is None:
-            yield f"{path}  - {live}{note}"
-        else:
-            yield f"{path}  {live} -> {desired}{note}"
 
 
 def grouped(notes: Sequence[Note], line: Callable[[Note], str]) -> Iterator[str]:
@@ -232,28 +85,13 @@ def grouped(notes: Sequence[Note], line: Callable[[Note], str]) -> Iterator[str]
         if len(group) <= MAX_NOTES:
             yield from map(line, group)
         else:
-            yield _many(message, group, {})
+            yield many(message, [str(note.identity) for note in group])
 
 
-def _many(message: str, notes: Sequence[Note], places: Mapping[str, str]) -> str:
-    first = ", ".join(printable(identity_words(note.identity, places)) for note in notes[:MAX_NOTES])
-    return f"  {len(notes)} jobs ({first}, ...): {printable(message)}"
-
-
-def _note_group(group: NoteGroup, places: Mapping[str, str]) -> str:
-    if len(group.notes) > 1:
-        return _many(group.message, group.notes, places)
-    [note] = group.notes
-    name = printable(identity_words(note.identity, places))
-    return f"  {name} ({printable(str(note.source))}): {printable(note.message)}"
-
-
-def _orphans(orphans: Sequence[LiveJob], places: Mapping[str, str]) -> Iterator[str]:
-    for orphan in orphans[:MAX_ORPHANS]:
-        name = printable(identity_words(orphan.identity, places))
-        yield f"  {name}: {printable(orphan.id)}, {printable(orphan.state)}"
-    if len(orphans) > MAX_ORPHANS:
-        yield f"  ... and {len(orphans) - MAX_ORPHANS} more (see --format json)"
+def many(message: str, names: Sequence[str]) -> str:
+    """Return a line for many jobs with the same message."""
+    first = ", ".join(printable(name) for name in names[:MAX_NOTES])
+    return f"  {len(names)} jobs ({first}, ...): {printable(message)}"
 
 
 def outcome(outcome: Outcome, *, is_final: bool = True) -> str:

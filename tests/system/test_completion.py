@@ -193,7 +193,7 @@ def test_descriptions(shop: Path) -> None:
 # Each parameter that is a name or a number of the user's own, or not to be typed without a thought.
 _NOT_COMPLETED = {
     "settings", "confirm", "expect", "lock_timeout", "timeout", "run", "name", "limit", "lines", "parallelism", "port",
-    "token", "watch", "ak", "sk", "security_token", "user", "password", "running", "retention",
+    "report_limit", "token", "watch", "ak", "sk", "security_token", "user", "password", "running", "retention",
 }  # fmt: skip
 
 

@@ -30,7 +30,6 @@ from deployer.errors import Exit
 from deployer.model import Plan, Until
 from deployer.planning.saved_plan import SavedPlan, read
 from deployer.report import text
-from deployer.report.review import danger_words
 from deployer.report.terminal import err, out, width
 from deployer.report.text import count
 from deployer.secrets.references import referenced_names
@@ -126,16 +125,22 @@ def command(
         if not _secrets_available(plan, secrets):
             err("No changes were applied.")
             return Exit.ERROR
-        dangers = danger_words(plan)
-        question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}?"
-        question = f"{dangers}. {question}" if dangers else question
-        if plan.steps and not approved and not request_approval(loaded.target, question):
+        if not approved and plan.steps and not request_approval(loaded.target, _question(plan)):
             out("No changes were applied.")
             return Exit.ERROR
         out()
         until = Until(wait) if wait else Until.SUBMITTED
         apply_options = ApplyOptions(parallelism, fail_fast, until)
         return execute(held, client, plan, live, apply_options, APPLY)
+
+
+def _question(plan: Plan) -> str:
+    """Return the question, which names the dangers."""
+    from deployer.report.review import danger_words
+
+    dangers = danger_words(plan)
+    question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}?"
+    return f"{dangers}. {question}" if dangers else question
 
 
 def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
