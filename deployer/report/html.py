@@ -83,7 +83,7 @@ def plan(plan: Plan, origin: Origin | None = None) -> str:
         place=_place(plan),
         about=ABOUT,
         sources=[*secrets.sources(plan)],
-        time=f"{origin.time:%Y-%m-%d %H:%M} UTC" if origin.time else "",
+        time=f"{origin.time:%Y-%m-%d %H:%M:%S} UTC" if origin.time else "",
         before=[section for section in found.sections if section.part <= Part.BLOCKED],
         after=[section for section in found.sections if section.part > Part.BLOCKED],
         actions=[action for action in Action if any(group.action is action for group in found.groups())],

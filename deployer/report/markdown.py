@@ -96,7 +96,7 @@ def _top(found: Review) -> str:
 
 
 def _bottom(left_out: str, limit: int, plan: Plan, origin: Origin) -> str:
-    time = f"{origin.time:%Y-%m-%d %H:%M} UTC" if origin.time else ""
+    time = f"{origin.time:%Y-%m-%d %H:%M:%S} UTC" if origin.time else ""
     return str(
         markup.markdown().bottom(  # type: ignore[attr-defined]
             left_out, f"{limit:,}", origin.commit, origin.version, time, plan.digest

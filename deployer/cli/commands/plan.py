@@ -35,12 +35,8 @@ EXAMPLES = examples(
     ("Plan for the target prod", "deployer plan -t prod"),
     ("Plan one folder with another value", "deployer plan spark --set executors=4"),
     (
-        "Write reports for a comment on a pull request and for a browser",
-        "deployer plan -t prod --report markdown=plan.md --report html=plan.html",
-    ),
-    (
-        "Save the plan for a later apply, and print it as Markdown for a pull request",
-        "deployer plan -t prod --out plan.json --format markdown",
+        "Save the plan for a later apply, and write reports for a pull request and a browser",
+        "deployer plan -t prod --out plan.json --report markdown=plan.md --report html=plan.html",
     ),
 )
 
