@@ -14,7 +14,7 @@ from itertools import chain
 from urllib.parse import quote
 
 from deployer import __version__
-from deployer.escape import printable
+from deployer.escape import printable, without_command_at_start
 from deployer.model import FieldChange, Impact, LiveJob, Plan, Source
 from deployer.report import line_diff, markup, secrets, uncompared
 from deployer.report.field_values import field_values
@@ -41,10 +41,11 @@ _MAX_FIELD_NAMES, _MAX_WORDS = 5, 60  # of fields that are left out
 _MAX_ROW_FIELDS = 3
 _MAX_TITLE, _MAX_PLACE, _MAX_REASON, _MAX_NOTE = 120, 400, 1_500, 1_500
 _MAX_OPEN = 5
+_LEAST_GROUP = 150  # characters of any group
 _LEAST_SHARE = 2_000  # characters for the details of one group, however many there are
 
-# What is written on impact, where it is more than nothing.
-_LEFT_OUT = ("change", "field", "name", "note", "secret")
+# The order in which the counts of what is left out are written.
+_LEFT_OUT = ("row", "change", "field", "name", "note", "secret")
 
 
 def marker(plan: Plan) -> str:
@@ -162,9 +163,10 @@ class _Writer:
         made += [self._row(_merged(of_kind)) for of_kind in creates.values()]
         # Half of the room: the details say more than the rows.
         most = self.room.characters // 2
-        kept = []
+        kept: list[str] = []
         for row in made:
             if len(row) > most:
+                self.room.left_out["row"] += len(made) - len(kept)
                 break
             most -= len(row)
             kept.append(row)
@@ -191,7 +193,8 @@ class _Writer:
         written = []
         for number, group in enumerate(groups):
             share = max(_LEAST_SHARE, self.room.characters // (len(groups) - number))
-            text = self._group(group, min(share, self.room.characters), is_open=len(groups) <= _MAX_OPEN)
+            share = min(share, self.room.characters)
+            text = self._group(group, share, is_open=len(groups) <= _MAX_OPEN) if share > _LEAST_GROUP else ""
             if text and self.room.takes(text):
                 written.append(text)
             else:
@@ -304,11 +307,11 @@ class _Lines:
         line = ""
         for name in self.jobs:
             if line and len(line) + len(name) > 100:
-                yield line
+                yield without_command_at_start(line)
                 line = ""
             line += f"{', ' if line else ''}{name}"
         if line:
-            yield line
+            yield without_command_at_start(line)
         if number := self.left_out["name"]:
             yield f"... and {number} more"
 

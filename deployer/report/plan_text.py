@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import click
 
-from deployer.escape import printable
+from deployer.escape import printable, without_command_at_start
 from deployer.model import Action, FieldChange, Impact, LiveJob, Plan
 from deployer.report import line_diff, secrets, uncompared
 from deployer.report.field_values import field_values
@@ -99,7 +99,7 @@ def _section(
         if details and not (has_title and number == 0):
             lines += _gap(above)
         lines += _head(group, places, width)
-        lines += _wrapped((f"    {line}" for line in details), width)
+        lines += _wrapped((without_command_at_start(f"    {line}") for line in details), width)
         lines += [""] if details else []
     return lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deployer.escape import without_command_at_start
 from deployer.report.table import columns_of
 
 _LEAST = 20
@@ -18,7 +19,8 @@ def wrapped(line: str, width: int | None, indent: str) -> Iterator[str]:
     start = ""
     while line:
         end = _end(line, max(width - len(start), _LEAST))
-        yield f"{start}{line[:end]}"
+        # No part becomes a command of a CI runner because it is at the start of a line.
+        yield without_command_at_start(f"{start}{line[:end]}")
         line, start = line[end:], indent
 
 

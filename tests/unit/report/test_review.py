@@ -271,3 +271,12 @@ def test_lines_end_between_words() -> None:
         "    one two three four ",
         "      five six",
     ]
+
+
+def test_no_line_becomes_a_command() -> None:
+    value = f"{'x' * 70} ::error::y"
+    named = Change(Action.CREATE, job("::error::x"), "new", fields=(FieldChange("/a", None, value),))
+    other = replace(named, job=job("::error::y"))
+    for width in (None, 80, 84, 88):
+        shown = click.unstyle(text.plan(Plan("p", (named, other)), width=width))
+        assert not [line for line in shown.split("\n") if line.lstrip().startswith("::")]
