@@ -10,12 +10,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, zip_longest
 from urllib.parse import quote
 
 from deployer import __version__
 from deployer.escape import printable, without_command_at_start
-from deployer.model import FieldChange, Impact, LiveJob, Plan, Source
+from deployer.model import Action, FieldChange, Impact, LiveJob, Plan, Source
 from deployer.report import line_diff, markup, secrets, uncompared
 from deployer.report.field_values import field_values
 from deployer.report.origin import Origin
@@ -39,6 +39,7 @@ _MAX_LINKS = 12
 _MAX_NAMES = 60  # of jobs in a group of which not all fits
 _MAX_FIELD_NAMES, _MAX_WORDS = 5, 60  # of fields that are left out
 _MAX_ROW_FIELDS = 3
+_MAX_ROWS, _LEAST_ROWS = 50, 3  # in all, and of groups that are alike
 _MAX_TITLE, _MAX_PLACE, _MAX_REASON, _MAX_NOTE = 120, 400, 1_500, 1_500
 _MAX_OPEN = 5
 _LEAST_GROUP = 150  # characters of any group
@@ -151,16 +152,19 @@ class _Writer:
         return chain(rows, severe_details, errors, other_details, sources, warnings, orphans)
 
     def _rows(self, found: Review) -> list[str]:
-        """Return the table; all creates of a kind are one row of it."""
-        groups = [*found.groups(Part.DANGERS, Part.BLOCKED, Part.CHANGES, Part.DRIFT)]
-        creates: dict[str, list[Group]] = {}
-        for group in found.groups(Part.CREATES):
-            creates.setdefault(group.kind, []).append(group)
+        """Return the table; the last groups of many that are alike are one row, and so are all creates of a kind."""
+        buckets = _buckets(found.groups())
         head = str(markup.markdown().table_head())  # type: ignore[attr-defined]
-        if not (groups or creates) or not self.room.takes(f"{head}\n"):
+        if not buckets or not self.room.takes(f"{head}\n"):
             return []
-        made = [self._row(group) for group in groups]
-        made += [self._row(_merged(of_kind)) for of_kind in creates.values()]
+        most_alike = max(_LEAST_ROWS, _MAX_ROWS // len(buckets))
+        made: list[str] = []
+        for (action, *_), alike in buckets.items():
+            most = 0 if action is Action.CREATE else most_alike
+            made += map(self._row, alike[:most])
+            if rest := alike[most:]:
+                merged = rest[0] if len(rest) == 1 else _merged(rest)
+                made.append(self._row(merged, is_rest=most > 0 and len(rest) > 1))
         # Half of the room: the details say more than the rows.
         most = self.room.characters // 2
         kept: list[str] = []
@@ -173,14 +177,15 @@ class _Writer:
         self.room.takes("".join(kept))
         return [head, *kept, "\n"]
 
-    def _row(self, group: Group) -> str:
+    def _row(self, group: Group, *, is_rest: bool = False) -> str:
         fields = [*group.fields, *(group.own[0] if group.own else ())]
-        shown = [] if group.action == "create" else [_short(field) for field in fields]
+        shown = [] if group.action is Action.CREATE else [_short(field) for field in fields]
         return str(
             markup.markdown().row(  # type: ignore[attr-defined]
                 str(group.action),
                 len(group.changes),
                 _title(group, self.places),
+                is_rest,
                 _impact(group),
                 group.is_drift,
                 shown[:_MAX_ROW_FIELDS],
@@ -189,17 +194,22 @@ class _Writer:
         )
 
     def _groups(self, groups: Sequence[Group]) -> list[str]:
-        """Return the details of groups; each gets its share of the room, and what others left of theirs."""
-        written = []
-        for number, group in enumerate(groups):
-            share = max(_LEAST_SHARE, self.room.characters // (len(groups) - number))
-            share = min(share, self.room.characters)
+        """Return the details of groups; each gets its share of the room, and what others left of theirs.
+
+        If not all fit, some of each action and impact do.
+        """
+        numbered = {id(group): number for number, group in enumerate(groups)}
+        in_turn = zip_longest(*_buckets(groups).values())
+        turns = [group for turn in in_turn for group in turn if group is not None]
+        written: dict[int, str] = {}
+        for left, group in zip(range(len(turns), 0, -1), turns, strict=True):
+            share = min(max(_LEAST_SHARE, self.room.characters // left), self.room.characters)
             text = self._group(group, share, is_open=len(groups) <= _MAX_OPEN) if share > _LEAST_GROUP else ""
             if text and self.room.takes(text):
-                written.append(text)
+                written[numbered[id(group)]] = text
             else:
                 self.room.left_out["change"] += len(group.changes)
-        return written
+        return [written[number] for number in sorted(written)]
 
     def _group(self, group: Group, share: int, *, is_open: bool) -> str:
         """Return the details of a group, without some fields and names if they take more than its share."""
@@ -389,8 +399,16 @@ def _short(changed: FieldChange) -> str:
     return f"{path} {words}" if len(words) <= _MAX_WORDS else f"{path} (see below)"
 
 
+def _buckets(groups: Iterable[Group]) -> dict[tuple[Action, Impact, str, bool], list[Group]]:
+    """Return the groups by what a row of the table says of them, besides their names and fields."""
+    buckets: dict[tuple[Action, Impact, str, bool], list[Group]] = {}
+    for group in groups:
+        buckets.setdefault((group.action, group.impact, group.kind, group.is_drift), []).append(group)
+    return buckets
+
+
 def _merged(groups: Sequence[Group]) -> Group:
-    """Return all creates of a kind as one group, for the table."""
+    """Return groups that are alike as one, for the table."""
     return Group(tuple(chain.from_iterable(group.changes for group in groups)), "", ())
 
 
