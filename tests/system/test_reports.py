@@ -13,7 +13,10 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from deployer.cli.commands.apply import _question
 from deployer.errors import Exit
+from deployer.model import Plan, Scope
+from testing.review_plans import create, restart
 from testing.workspace import Workspace
 
 BATCH: dict[str, Any] = {
@@ -145,6 +148,14 @@ def test_colours(
     monkeypatch.setenv("NO_COLOR", no_colour)
     assert ("\x1b[" in local.run(*options).out) is has_colours
     assert "\x1b[" not in local.run("plan").out
+
+
+def test_the_question_names_the_dangers() -> None:
+    plan = Plan(
+        "prod", (restart(1), restart(2, keeps_state=False), create(1)), scope=Scope("shop", "prod", "r")
+    )
+    assert _question(plan) == "2 restarts, 1 loses state. Apply 3 changes to prod (r)?"
+    assert _question(Plan("prod", (create(1),))) == "Apply 1 change to prod?"
 
 
 def test_another_word_for_colours(local: Workspace) -> None:
