@@ -7,7 +7,7 @@ VENV := .venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_versi
 endif
 BIN := $(VENV)/bin
 
-.PHONY: help demo lint test check bench format docs site conformance editors lock wheels clean
+.PHONY: help demo lint test check bench format docs site conformance editors test-browser lock wheels clean
 
 help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
@@ -19,6 +19,7 @@ help:
 	@echo "make editors install the language server of editors (needs npm), so that make test asks it about the schemas"
 	@echo "make wheels  download the wheels that requirements/ pins, so that make test runs the steps of the Dockerfile"
 	@echo "make lock    pin the newest versions of all requirements, with their hashes, in requirements/"
+	@echo "make test-browser  open the HTML report in Chromium, if that is installed; screenshots in build/browser"
 	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
 	@echo "make site    build the pages as a web site, in build/site"
 	@echo "make clean   remove the virtual environments and everything that was built"
@@ -78,6 +79,10 @@ lock: $(VENV)/bin/python
 	@$(LOCK) --extra fmt --output-file requirements/install.txt pyproject.toml
 	@$(LOCK) --only-build-deps --build-deps-for wheel --output-file requirements/build.txt pyproject.toml
 
+# Needs Chromium, and installs what drives it. Without them, the tests in tests/browser are skipped.
+test-browser: $(VENV)/browser.stamp
+	$(BIN)/pytest -n 0 tests/browser
+
 clean:
 	rm -rf .venv .venv-* build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
@@ -101,6 +106,11 @@ $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
 $(VENV)/conformance.stamp: $(VENV)/dev.stamp
 	@echo "Installing the vendor's SDKs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,conformance]'
+	@touch $@
+
+$(VENV)/browser.stamp: $(VENV)/dev.stamp
+	@echo "Installing Playwright into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
 	@touch $@
 
 $(VENV)/docs.stamp: $(VENV)/dev.stamp

@@ -21,7 +21,7 @@ _WORDS = re.compile(r"\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\.|\w+|\s+|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """A part of both texts: the same on both sides if `is_equal`."""
 
     live: str
@@ -40,7 +40,7 @@ class _Span(NamedTuple):
 
 def differing_parts(live: str, desired: str) -> tuple[str, str]:
     """Return both texts without what is far from all differences."""
-    parts = list(_parts(live, desired))
+    parts = list(parts_of(live, desired))
     last = len(parts) - 1
     shown = [
         (_equal(part.live, is_first=at == 0, is_last=at == last),) * 2
@@ -63,7 +63,7 @@ def _equal(text: str, *, is_first: bool, is_last: bool) -> str:
     return f"{head}{'' if is_first else '... '}{note}{'' if is_last else ' ...'}{tail}"
 
 
-def _parts(live: str, desired: str) -> Iterator[_Part]:
+def parts_of(live: str, desired: str) -> Iterator[Part]:
     """Yield the parts of two texts in order; equal and differing ones alternate."""
     equal = ""
     left, right = _WORDS.findall(live), _WORDS.findall(desired)
@@ -76,11 +76,11 @@ def _parts(live: str, desired: str) -> Iterator[_Part]:
         # Inside a word too: the words of a text may be very long.
         head = _common(one, two)
         tail = _common(one[head:][::-1], two[head:][::-1])
-        yield _Part(equal + one[:head], equal + one[:head], is_equal=True)
-        yield _Part(one[head : len(one) - tail], two[head : len(two) - tail], is_equal=False)
+        yield Part(equal + one[:head], equal + one[:head], is_equal=True)
+        yield Part(one[head : len(one) - tail], two[head : len(two) - tail], is_equal=False)
         equal = one[len(one) - tail :]
     equal += "".join(left[at:])
-    yield _Part(equal, equal, is_equal=True)
+    yield Part(equal, equal, is_equal=True)
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:

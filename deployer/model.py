@@ -526,7 +526,7 @@ class Scope:
     """The place of a plan, for its heading. `endpoints` are the base URLs that override those of the region.
 
     `marks`: deployed jobs get ownership tags, and those without are not changed. `selection` says which jobs
-    --changed-since has selected.
+    --changed-since has selected, and `places` has the names that deployer.yaml gives to clusters, by their ids.
     """
 
     project: str
@@ -539,6 +539,7 @@ class Scope:
     limits: Mapping[str, Limit] = field(default_factory=dict)
     marks: bool = True
     selection: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return `orders -> prod (cn-north-4, project 48cc, protected, limits: changes 50, delete 0)`"""

@@ -5,6 +5,7 @@ Names come from the project, and an attacker may have written them: only those t
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import signal
@@ -84,6 +85,14 @@ def limits(ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa
     from deployer.cli.approval import LIMITS
 
     return _starting(incomplete, dict.fromkeys(LIMITS, ""), after="=")
+
+
+def reports(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Return the formats of --report; the shell completes the files."""
+    if "=" in incomplete:
+        return files(ctx, incomplete)
+    verb: Any = importlib.import_module(ctx.command.callback.__module__) if ctx.command.callback else None
+    return _starting(incomplete, dict.fromkeys(getattr(verb, "REPORTS", ()), ""), after="=")
 
 
 def targets(ctx: click.Context, incomplete: str) -> list[CompletionItem]:

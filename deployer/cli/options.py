@@ -57,6 +57,14 @@ def completed_by(
     return complete
 
 
+def _apply_colour(ctx: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001
+    # The group's counts unless the verb has its own.
+    if (value is not None or ctx.parent is None) and not ctx.resilient_parsing:
+        from deployer.report.terminal import set_colour
+
+        set_colour(value or "auto")
+
+
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the common options to a click command."""
     for option in reversed(
@@ -94,6 +102,14 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="Select jobs by kind=KIND, name=GLOB or label.KEY=VALUE (comma: and; repeat the option: or).",
                 shell_complete=completed_by("selectors"),
             ),
+            click.option(
+                "--color",
+                type=click.Choice(["auto", "always", "never"]),
+                metavar="WHEN",
+                help="Colour the output: auto, always or never (default: auto; NO_COLOR: never).",
+                callback=_apply_colour,
+                expose_value=False,
+            ),
         )
     ):
         function = option(function)
@@ -124,6 +140,19 @@ changed_since_option = click.option(
     help="Select jobs whose rendered manifests differ from those in git at the merge base with REV.",
     shell_complete=completed_by("revisions"),
 )
+
+
+def report_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --report, passed to the verb as `reports`."""
+    return click.option(
+        "--report",
+        "reports",
+        metavar="FORMAT=FILE",
+        multiple=True,
+        help=f"Also write a report to FILE: {', '.join(formats)} (repeatable).",
+        shell_complete=completed_by("reports"),
+    )
+
 
 # For verbs that plan.
 rerun_option = click.option(

@@ -434,6 +434,7 @@ def plan(
         limits=limits or {},
         marks=project.records_ownership,
         selection=str(loaded.comparison) if loaded.comparison else "",
+        places={identifier: name for name, identifier in target.clusters.items()},
     )
     history = renamed(known.history, present_names(jobs))
     new_plan = unlisted(new_plan, live, history)

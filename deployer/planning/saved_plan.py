@@ -86,8 +86,8 @@ def _inputs(inputs: Inputs) -> dict[str, Any]:
     return data
 
 
-def destination(file: str, folder: Path) -> Path:
-    """Return where `plan --out` writes for a project in `folder`. Raises UsageError.
+def destination(file: str, folder: Path, option: str = "--out ", suffix: str = ".json") -> Path:
+    """Return where `plan --out`, or another option, writes for a project in `folder`. Raises UsageError.
 
     A committed symbolic link must not redirect the plan to a file outside the project.
     """
@@ -97,18 +97,18 @@ def destination(file: str, folder: Path) -> Path:
     except FileNotFoundError:
         mode = stat.S_IFREG
     except (OSError, ValueError) as error:
-        raise UsageError(f"--out {file}: {_os_message(error)}") from None
+        raise UsageError(f"{option}{file}: {_os_message(error)}") from None
     if stat.S_ISLNK(mode):
-        raise UsageError(f"--out {file}: is a symbolic link; name the file itself")
+        raise UsageError(f"{option}{file}: is a symbolic link; name the file itself")
     if not stat.S_ISREG(mode):
-        raise UsageError(f"--out {file}: not a regular file")
+        raise UsageError(f"{option}{file}: not a regular file")
     if not path.parent.is_dir():
-        raise UsageError(f"--out {file}: folder {path.parent} does not exist")
+        raise UsageError(f"{option}{file}: folder {path.parent} does not exist")
     if path.is_relative_to(folder):
         if not path.parent.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"--out {file}: is outside the project after resolving symbolic links")
+            raise UsageError(f"{option}{file}: is outside the project after resolving symbolic links")
         if path.suffix in {".yaml", ".yml"}:
-            raise UsageError(f"--out {file}: would be read as a manifest; name it {path.stem}.json")
+            raise UsageError(f"{option}{file}: would be read as a manifest; name it {path.stem}{suffix}")
     return path
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from deployer.escape import printable
 from deployer.model import Change, FieldChange, Plan, SecretField
+from deployer.report.paths import pointer_words
 
 
 def fields(change: Change, shown: tuple[FieldChange, ...]) -> Iterator[tuple[str, str]]:
@@ -14,9 +15,9 @@ def fields(change: Change, shown: tuple[FieldChange, ...]) -> Iterator[tuple[str
         names = f"secret({', '.join(field.names)})"
         line = next((line for line in shown if _covers(line, field)), None)
         if line is None:
-            yield printable(field.path), f"{names}, not compared" if change.live else names
+            yield printable(pointer_words(field.path)), f"{names}, not compared" if change.live else names
         elif line.sensitive or line.desired is None:
-            yield printable(field.path), names
+            yield printable(pointer_words(field.path)), names
 
 
 def sources(plan: Plan) -> Iterator[str]:

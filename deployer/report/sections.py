@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deployer.escape import printable
-from deployer.report.markdown import MAX_COMMENT
 from deployer.report.text import count
+
+MAX_COMMENT = 65_536  # characters, on GitHub
 
 
 @dataclass(frozen=True, slots=True)

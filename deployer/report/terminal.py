@@ -1,7 +1,7 @@
 """Output to the terminal: results on stdout, everything else on stderr.
 
-Colours only on a terminal, and not with NO_COLOR. Neither a closed pipe (`deployer plan | head`) nor a character
-that the terminal's encoding lacks may stop an apply.
+Colours only on a terminal, and not with NO_COLOR, unless --color says otherwise. Neither a closed pipe
+(`deployer plan | head`) nor a character that the terminal's encoding lacks may stop an apply.
 """
 
 from __future__ import annotations
@@ -107,6 +107,19 @@ def _silence(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+class _Colours:
+    """The choice of --color."""
+
+    choice = "auto"
+
+
+def set_colour(choice: str) -> None:
+    """Set when output has colours: always, never, or auto: on a terminal, unless NO_COLOR is set."""
+    _Colours.choice = choice
+
+
 def _colour() -> bool | None:
-    """Return click's `color`: False is never, None is on a terminal."""
+    """Return click's `color`: None is on a terminal."""
+    if _Colours.choice != "auto":
+        return _Colours.choice == "always"
     return False if os.environ.get("NO_COLOR") else None

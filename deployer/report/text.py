@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from deployer.errors import Problem
 from deployer.escape import printable
-from deployer.model import Action, Change, FieldChange, Identity, Impact, Note, Orphan, Outcome, Plan, Result
-from deployer.report import line_diff, secrets, uncompared
-from deployer.report.field_values import field_values
+from deployer.model import Action, Identity, Note, Outcome, Plan, Result
 
 if TYPE_CHECKING:
     from deployer.apply.watch import WaitResult
 
-_SIGNS: Mapping[Action, tuple[str, str]] = {
-    Action.CREATE: ("+", "green"),
-    Action.SUBMIT: ("+", "green"),
-    Action.RESUBMIT: ("~", "yellow"),
-    Action.REPLACE: ("~", "red"),
-    Action.CANCEL: ("-", "red"),
-    Action.UPDATE: ("~", "yellow"),
-    Action.RESTART: ("~", "yellow"),
-    Action.START: (">", "green"),
-    Action.STOP: ("-", "red"),
-    Action.DELETE: ("-", "red"),
-    Action.BLOCKED: ("!", "magenta"),
-    Action.UNCHANGED: ("=", "white"),
-}
 _RESULT_COLOURS = {
     Result.DONE: "green",
     Result.SKIPPED: "yellow",
@@ -50,44 +34,18 @@ MAX_NOTES = 5
 HIDDEN_NOTE = "Live values of jobs that this project did not deploy are hidden; --show-live shows them."
 
 
-def plan(plan: Plan, *, verbose: bool = False, hides_others: bool = False) -> str:
+def plan(plan: Plan, *, verbose: bool = False, hides_others: bool = False, width: int | None = None) -> str:
     """Format the place, the changes with their reasons and fields, then what else there is to know, and the counts.
 
     `hides_others`: live values are hidden because the project did not deploy the job, and --show-live shows them.
+    Lines have at most `width` columns if it is given.
     """
-    lines: list[str] = heading(plan)
-    shown = plan.changes if verbose else plan.pending
-    for change in shown:
-        # A blank line separates changes with fields; the others form a block.
-        held = (f"{path}  {words}" for path, words in secrets.fields(change, change.fields))
-        details = [*field_lines(change.fields), *held, *uncompared.lines(change)]
-        if details and lines and lines[-1]:
-            lines.append("")
-        lines += [
-            *_change(change),
-            *(f"    {line}" for line in details),
-            *([""] if details else []),
-        ]
-    if plan.warnings:
-        lines += [*_gap(lines), click.style("Warnings:", bold=True), *map(_note, plan.warnings)]
-    if plan.orphans:
-        title = "Orphaned (deployed by this project, but no longer in a manifest; left unchanged):"
-        lines += [*_gap(lines), click.style(title, bold=True), *_orphans(plan.orphans)]
-    if plan.unmanaged and plan.pending:
-        lines += [*_gap(lines), f"{count(plan.unmanaged, 'unmanaged live job')}; left unchanged."]
-    if plan.errors:
-        lines += [
-            *_gap(lines),
-            click.style("Failed to plan:", bold=True, fg="red"),
-            *grouped(plan.errors, _note),
-        ]
-    if plan.secrets:
-        lines += [*_gap(lines), click.style("Secrets:", bold=True)]
-        lines += [f"  {line}" for line in secrets.sources(plan)]
-    listed = (field for change in shown for field in (*change.fields, *change.live_only))
-    if hides_others and any(field.live_hidden for field in listed):
-        lines += [*_gap(lines), HIDDEN_NOTE]
-    return "\n".join([*lines, *_gap(lines), counts(plan)])
+    lines = heading(plan)
+    if verbose or plan.warnings or plan.errors or plan.orphans or plan.secrets or plan.pending:
+        from deployer.report import plan_text  # on use: most plans change nothing
+
+        lines += plan_text.lines(plan, verbose=verbose, hides_others=hides_others, width=width)
+    return "\n".join([*lines, counts(plan)])
 
 
 def heading(plan: Plan) -> list[str]:
@@ -100,57 +58,22 @@ def where(plan: Plan) -> str:
     return printable(plan.scope.where if plan.scope else plan.target)
 
 
-def _gap(lines: Sequence[str]) -> list[str]:
-    return [""] if lines and lines[-1] else []
+def count_words(plan: Plan) -> str:
+    """Return the counts of a plan: `2 to create, 1 blocked, 3 unchanged`; empty without any."""
+    words = [
+        f"{number} {'' if action in (Action.BLOCKED, Action.UNCHANGED) else 'to '}{action}"
+        for action, number in plan.summary.items()
+        if number
+    ]
+    words += [f"{len(plan.errors)} failed to plan"] if plan.errors else []
+    return ", ".join(words)
 
 
 def counts(plan: Plan) -> str:
     """Return `Plan for local: 2 to create, 1 blocked, 3 unchanged.`"""
-    words = [
-        f"{count} {'' if action in (Action.BLOCKED, Action.UNCHANGED) else 'to '}{action}"
-        for action, count in plan.summary.items()
-        if count
-    ]
-    words += [f"{len(plan.errors)} failed to plan"] if plan.errors else []
-    parts = [] if plan.pending or plan.errors else ["no changes"]
-    parts += [", ".join(words)] if words else []
+    words = count_words(plan)
+    parts = [*([] if plan.pending or plan.errors else ["no changes"]), *([words] if words else [])]
     return f"Plan for {printable(plan.target)}: {'; '.join(parts)}."
-
-
-def _change(change: Change) -> list[str]:
-    sign, colour = _SIGNS[change.action]
-    head = click.style(f"{sign} {change.action:<9}", fg=colour, bold=True)
-    source = click.style(printable(str(change.job.source)), dim=True)
-    impact = f"; impact: {change.impact}" if change.impact is not Impact.NONE else ""
-    return [
-        f"{head} {printable(str(change.job.identity))}  {source}",
-        f"    {printable(change.reason)}{impact}",
-    ]
-
-
-def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
-    """Yield a line per field: `/numExecutors  2 -> 4`; paths are aligned."""
-    width = min(max((len(printable(field.path)) for field in fields), default=0), 40)
-    for field in fields:
-        note = f"  ({printable(field.note)})" if field.note else ""
-        path = printable(field.path).ljust(width)
-        if field.sensitive:
-            yield f"{path}  (sensitive value changed)"
-            continue
-        if line_diff.has_lines(field.live, field.desired):
-            yield f"{path.rstrip()}{note}"
-            yield from (
-                f"  {sign} {text}" if text else f"  {sign}"
-                for sign, text in line_diff.lines(field.live, field.desired)
-            )
-            continue
-        live, desired = field_values(field)
-        if live is None:
-            yield f"{path}  + {desired}{note}"
-        elif desired is None:
-            yield f"{path}  - {live}{note}"
-        else:
-            yield f"{path}  {live} -> {desired}{note}"
 
 
 def grouped(notes: Sequence[Note], line: Callable[[Note], str]) -> Iterator[str]:
@@ -162,20 +85,13 @@ def grouped(notes: Sequence[Note], line: Callable[[Note], str]) -> Iterator[str]
         if len(group) <= MAX_NOTES:
             yield from map(line, group)
         else:
-            first = ", ".join(printable(str(note.identity)) for note in group[:MAX_NOTES])
-            yield f"  {len(group)} jobs ({first}, ...): {printable(message)}"
+            yield many(message, [str(note.identity) for note in group])
 
 
-def _note(note: Note) -> str:
-    return f"  {printable(str(note.identity))} ({printable(str(note.source))}): {printable(note.message)}"
-
-
-def _orphans(orphans: Sequence[Orphan]) -> Iterator[str]:
-    for orphan in orphans[:MAX_ORPHANS]:
-        ending = f"; {printable(orphan.ending)}" if orphan.ending else ""
-        yield f"  {printable(str(orphan.identity))}: {printable(orphan.id)}, {printable(orphan.state)}{ending}"
-    if len(orphans) > MAX_ORPHANS:
-        yield f"  ... and {len(orphans) - MAX_ORPHANS} more (see --format json)"
+def many(message: str, names: Sequence[str]) -> str:
+    """Return a line for many jobs with the same message."""
+    first = ", ".join(printable(name) for name in names[:MAX_NOTES])
+    return f"  {len(names)} jobs ({first}, ...): {printable(message)}"
 
 
 def outcome(outcome: Outcome, *, is_final: bool = True) -> str:

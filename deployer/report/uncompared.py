@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from deployer.escape import printable
 from deployer.model import Change
 from deployer.report.field_values import field_values
+from deployer.report.paths import path_words, pointer_words
 
 
 def lines(change: Change) -> Iterator[str]:
     """Yield a line for all fields that were not compared, and one for each field of the live job only."""
     if change.not_compared:
-        paths = ", ".join(map(printable, change.not_compared))
+        paths = ", ".join(printable(pointer_words(path)) for path in change.not_compared)
         yield f"not compared: {paths} (not returned by the service)"
     for field in change.live_only:
         live, _ = field_values(field)
-        yield f"only in the live job: {printable(field.path)} {live}"
+        yield f"only in the live job: {printable(path_words(field))} {live}"

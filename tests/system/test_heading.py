@@ -38,8 +38,10 @@ def test_the_place_of_each_verb(project: Workspace) -> None:
     assert first_line(project.run("plan").out) == expected
     assert first_line(project.run("apply", "--confirm", "test").out) == expected
     assert first_line(project.run("cancel", "--all", "--confirm", "test").out) == expected
-    markdown = project.run("plan", "--format", "markdown").out.splitlines()
-    assert markdown[2:5] == ["```text", expected, "```"]
+    comment = project.run("plan", "--format", "markdown").out.splitlines()
+    name, place = expected.split(" -> test ")
+    assert comment[:2] == [f"<!-- deployer: {name} test -->", f"### deployer plan: `{name}` → `test`"]
+    assert comment[3].endswith(f" · `{place.strip('()')}`")
 
 
 def test_the_scope_in_json(project: Workspace) -> None:
@@ -143,5 +145,6 @@ def test_a_hostile_place_stays_on_its_line() -> None:
     plan = Plan("test", (), scope=scope)
     expected = r"orders -> test (x\n::error::y ``` ##\u005bz\u202e\u001b[31m, project p)"
     assert click.unstyle(text.plan(plan)).splitlines()[:2] == [expected, ""]
-    assert markdown.plan(plan).splitlines()[2:5] == ["````text", expected, "````"]
+    place = expected.removeprefix("orders -> test (").removesuffix(")")
+    assert markdown.plan(plan).splitlines()[3] == f"````{place}````"
     assert text.where(plan) == expected.removeprefix("orders -> ")

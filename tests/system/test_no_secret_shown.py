@@ -30,6 +30,8 @@ VERBS = (
     ["plan", "-v"],
     ["plan", "--format", "json"],
     ["plan", "--format", "markdown"],
+    ["plan", "--report", "html=shown.html"],
+    ["validate", "--report", "sarif=shown.sarif", "--report", "junit=shown.xml"],
     ["status"],
     ["status", "--format", "json"],
     ["list", "--all"],
@@ -60,7 +62,8 @@ def assert_hidden(*texts: str) -> None:
 def everything(workspace: Workspace, *more: list[str]) -> Iterator[tuple[list[str], str]]:
     for arguments in (*VERBS, *more):
         ran = workspace.run(*arguments)
-        yield arguments, ran.out + ran.err
+        reports = "".join(path.read_text(encoding="utf-8") for path in workspace.folder.glob("shown.*"))
+        yield arguments, ran.out + ran.err + reports
 
 
 # --- secrets that are asked for ---------------------------------------------------------------------------

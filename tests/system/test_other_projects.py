@@ -293,10 +293,11 @@ def test_live_values_of_a_job_that_is_not_ours_are_hidden(foreign: Workspace, st
     ran = foreign.run("plan", "--format", style, "--out", "plan.out")
     assert ran.code == 0
     assert FOREIGN not in ran.out + ran.err + (foreign.folder / "plan.out").read_text()
-    assert "/file" in ran.out
-    assert "/entrypoint" in ran.out
+    assert "file" in ran.out
+    assert "entrypoint" in ran.out
     if style != "json":
-        assert ran.out.count("(hidden)") == 2
+        # Markdown has each field in its table too.
+        assert ran.out.count("(hidden)") == (4 if style == "markdown" else 2)
         assert '"obs://b/job.jar"' in ran.out
     assert (HIDDEN_NOTE in ran.out.splitlines()) == (style == "text")
     assert FOREIGN in foreign.run("plan", "--format", style, "--show-live").out
@@ -426,7 +427,7 @@ def test_a_secret_that_an_update_leaves_in_place_stays_masked(
         for style in ("text", "markdown", "json"):
             ran = workspace.run("plan", "--format", style, "--show-live")
             assert SECRET not in ran.out + ran.err
-            assert "/runtime_config/my.opt" in ran.out
+            assert ("/runtime_config/my.opt" if style == "json" else 'runtime_config."my.opt"') in ran.out
         assert workspace.apply().code == 0
         [warning] = workspace.plan()["warnings"]
         assert "the live job still has /runtime_config with a secret" in warning["message"]
@@ -447,7 +448,7 @@ def test_an_update_that_fails_leaves_all_fields_that_may_hold_a_secret_masked(
     # Stopped, and then not updated.
     assert workspace.apply().code == 8
     ran = workspace.run("plan")
-    assert (SECRET in ran.out, '/entrypoint_args  "***" -> "b"' in ran.out) == (False, True)
+    assert (SECRET in ran.out, 'entrypoint_args  "***" -> "b"' in ran.out) == (False, True)
 
 
 def test_a_field_that_gets_a_secret_is_recorded_before_the_update(

@@ -42,6 +42,7 @@ def test_the_wheel_holds_all_data_files(wheel: Path) -> None:
     assert "deployer_schemas/tables/dli.batches.create.yaml" in names
     data = [path.relative_to(ROOT) for path in (ROOT / "deployer").rglob("*.yaml")]
     assert len(data) >= 8
+    data += [path.relative_to(ROOT) for path in (ROOT / "deployer" / "report" / "templates").iterdir()]
     assert {*map(str, data)} <= names
     assert not [name for name in names if name.startswith(("tests", "jobs", "schemas/"))]
 

@@ -14,8 +14,7 @@ import yaml
 from deployer.cli.several import WORST_FIRST, worst
 from deployer.emulator import Emulator
 from deployer.errors import Exit
-from deployer.report.markdown import MAX_COMMENT
-from deployer.report.sections import Section, markdown
+from deployer.report.sections import MAX_COMMENT, Section, markdown
 from testing.faults import FaultProxy, says
 from testing.workspace import SPECS, TOKEN, Workspace, manifest
 

@@ -378,8 +378,8 @@ def test_the_plan_names_the_secrets_and_their_fields(
     workspace.write("one.yaml", manifest("SparkBatch", "alpha", spec))
     new = workspace.run("plan")
     shown = [line.split() for line in new.out.splitlines()]
-    assert ["/file", "+", '"secret(JAR)"'] in shown
-    assert ["/conf/spark.x", "+", '"secret(DB)"'] in shown
+    assert ["file", "+", '"secret(JAR)"'] in shown
+    assert ['conf."spark.x"', "+", '"secret(DB)"'] in shown
     assert (
         "Secrets:\n"
         "  DB: file db.txt in DEPLOYER_SECRETS_DIR is not allowed: DEPLOYER_SECRETS_DIR is not set; set it to "
@@ -387,8 +387,9 @@ def test_the_plan_names_the_secrets_and_their_fields(
         "  JAR: variable DEPLOYER_SECRET_JAR is set\n"
     ) in new.out
     markdown = workspace.run("plan", "--format", "markdown").out
-    assert "# secrets\n! DB: file db.txt" in markdown
-    assert '+   /file: "secret(JAR)"' in markdown
+    assert "<summary><b>Secrets (" in markdown
+    assert "\nDB: file db.txt" in markdown
+    assert '+   file: "secret(JAR)"' in markdown
     plan = workspace.plan()
     [change] = plan["changes"]
     assert change["secrets"] == [
@@ -414,10 +415,10 @@ def test_a_field_with_a_secret_is_said_not_to_be_compared(
     spec["args"] = ["--day", "2", '{{ secret("JAR") }}']
     workspace.write("one.yaml", manifest("SparkBatch", "alpha", spec, lifecycle={"onChange": "submit"}))
     ran = workspace.run("plan")
-    assert "    /file  secret(JAR), not compared\n" in ran.out
-    assert "    /args/2  secret(JAR)\n" in ran.out
+    assert "    file  secret(JAR), not compared\n" in ran.out
+    assert "    args[2]  secret(JAR)\n" in ran.out
     markdown = workspace.run("plan", "--format", "markdown").out
-    assert "!   /file: secret(JAR), not compared\n" in markdown
+    assert "!   file: secret(JAR), not compared\n" in markdown
     assert "hunter2" not in ran.out + markdown
 
 

@@ -34,7 +34,7 @@ from deployer.errors import Exit
 from deployer.model import Plan, Until
 from deployer.planning.saved_plan import SavedPlan, read
 from deployer.report import text
-from deployer.report.terminal import err, out
+from deployer.report.terminal import err, out, width
 from deployer.report.text import count
 from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
@@ -130,7 +130,7 @@ def command(
             client,
             partial(session.plan, client, loaded, limits=allowed, live_values=shown, prune=pruned),
         )
-        out(text.plan(plan, hides_others=not hide_live))
+        out(text.plan(plan, hides_others=not hide_live, width=width()))
         if not _is_expected(plan, expect, saved):
             err("No changes were applied.")
             return Exit.STALE
@@ -139,8 +139,7 @@ def command(
         if not _secrets_available(plan, secrets):
             err("No changes were applied.")
             return Exit.ERROR
-        question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}?"
-        if plan.steps and not approved and not request_approval(loaded.target, question):
+        if not approved and plan.steps and not request_approval(loaded.target, _question(plan)):
             out("No changes were applied.")
             return Exit.ERROR
         if not removal.is_consented(plan, pruned, APPLY, loaded.project.name):
@@ -149,6 +148,15 @@ def command(
         until = Until(wait) if wait else Until.SUBMITTED
         apply_options = ApplyOptions(parallelism, fail_fast, until)
         return execute(held, client, plan, live, apply_options, APPLY)
+
+
+def _question(plan: Plan) -> str:
+    """Return the question, which names the dangers."""
+    from deployer.report.review import danger_words
+
+    dangers = danger_words(plan)
+    question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}?"
+    return f"{dangers}. {question}" if dangers else question
 
 
 def _secrets_available(plan: Plan, secrets: Secrets) -> bool:

@@ -30,7 +30,7 @@ from deployer.errors import Exit, UsageError
 from deployer.model import Limit, Live, Plan
 from deployer.planning.removal import Removal
 from deployer.report import text
-from deployer.report.terminal import out
+from deployer.report.terminal import out, width
 from deployer.report.text import count
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def command(
         plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted))
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
-        out(text.plan(plan, verbose=True))
+        out(text.plan(plan, verbose=True, width=width()))
         if not removal.is_complete(plan, prune, CANCEL) or not is_within(allowed, plan, CANCEL):
             return Exit.BLOCKED
         question = f"Cancel {count(len(plan.steps), 'job')} in {text.where(plan)}?"

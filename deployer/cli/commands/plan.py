@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,15 +27,22 @@ from deployer.cli.options import (
     project_command,
     prune_all_option,
     prune_option,
+    report_option,
     rerun_option,
     show_live_option,
 )
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, UsageError
+from deployer.model import Condition, Limit, Plan
 from deployer.report import text
-from deployer.report.terminal import out
+from deployer.report.terminal import out, width
+
+if TYPE_CHECKING:
+    from deployer.cli.report_files import ReportFile
+    from deployer.planning.ownership import LiveValues
 
 FORMATS = ("text", "json", "markdown")
+REPORTS = ("html", "json", "markdown", "text")
 
 
 EXAMPLES = examples(
@@ -42,8 +52,8 @@ EXAMPLES = examples(
         "deployer plan --all-targets --changed-since origin/main",
     ),
     (
-        "Save the plan for a later apply, and print it as Markdown for a pull request",
-        "deployer plan -t prod --out plan.json --format markdown",
+        "Save the plan for a later apply, and write reports for a pull request and a browser",
+        "deployer plan -t prod --out plan.json --report markdown=plan.md --report html=plan.html",
     ),
 )
 
@@ -57,6 +67,15 @@ EXAMPLES = examples(
     metavar="FILE",
     help="Save the plan to FILE (for apply --plan).",
     shell_complete=completed_by("files"),
+)
+@report_option(*REPORTS)
+@click.option(
+    "--report-limit",
+    type=click.IntRange(4_000),
+    metavar="N",
+    default=60_000,
+    show_default=True,
+    help="Maximum characters of the Markdown; dangers, blocked jobs and errors are kept.",
 )
 @fail_on_option
 @rerun_option
@@ -76,6 +95,8 @@ def command(
     detailed_exitcode: bool,
     fail_on: Sequence[str],
     out_file: str | None,
+    reports: Sequence[str],
+    report_limit: int,
     rerun: Sequence[str],
     prune: str | None,
     whole: Sequence[str],
@@ -88,29 +109,55 @@ def command(
 
     With several targets, or PATHs of several projects, there is a report on each, and the exit code is the worst.
     """
-    conditions_of(fail_on)
-    live_values(show_live=show_live, hide_live=hide_live)
+    named_conditions = conditions_of(fail_on)
+    output = _Output(style, reports, report_limit, out_file, verbose, hides_others=not hide_live)
     one = partial(
         _plan,
-        style=style,
-        detailed_exitcode=detailed_exitcode,
-        fail_on=fail_on,
-        out_file=out_file,
+        output=output,
+        shown=live_values(show_live=show_live, hide_live=hide_live),
         rerun=rerun,
-        prune=prune,
-        whole=whole,
-        confirm_project=confirm_project,
-        show_live=show_live,
-        hide_live=hide_live,
-        verbose=verbose,
+        prune=(prune, confirm_project, whole),
+        ends=partial(_ends, named_conditions, is_detailed=detailed_exitcode),
     )
     if not session.are_several(options):
         return one(options, out)
     if out_file is not None:
         raise UsageError("--out saves the plan of one target: run plan once for each")
+    if reports:
+        raise UsageError("--report writes reports of one target: run plan once for each")
     from deployer.cli import several
 
     return several.run(options, "plan", style, one)
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What is printed and written: `reports` are those of --report, `limit` the maximum size of the Markdown.
+
+    `hides_others`: live values of other jobs are hidden unless --show-live shows them.
+    """
+
+    style: str
+    reports: Sequence[str]
+    limit: int
+    out_file: str | None
+    verbose: bool
+    hides_others: bool
+
+    def files(self, folder: Path) -> tuple[Path | None, list[ReportFile]]:
+        """Return where the plan and the reports on a project in `folder` are written. Raises UsageError."""
+        path, files = None, []
+        if self.out_file is not None:
+            from deployer.planning.saved_plan import destination
+
+            path = destination(self.out_file, folder)
+        if self.reports:
+            from deployer.cli.report_files import report_files
+
+            files = report_files(self.reports, REPORTS, folder)
+            if path in {file.path for file in files}:
+                raise UsageError(f"--out {self.out_file}: a report is written to this file")
+        return path, files
 
 
 def _plan(
@@ -118,37 +165,26 @@ def _plan(
     show: Callable[[str], object],
     budget: Budget | None = None,
     *,
-    style: str,
-    detailed_exitcode: bool,
-    fail_on: Sequence[str],
-    out_file: str | None,
+    output: _Output,
+    shown: LiveValues,
     rerun: Sequence[str],
-    prune: str | None,
-    whole: Sequence[str],
-    confirm_project: str | None,
-    show_live: bool,
-    hide_live: bool,
-    verbose: bool,
+    prune: tuple[str | None, str | None, Sequence[str]],
+    ends: Callable[[Plan], Exit],
 ) -> Exit:
-    """Plan one target, and `show` the report."""
-    shown = live_values(show_live=show_live, hide_live=hide_live)
-    named_conditions = conditions_of(fail_on)
+    """Plan one target, and `show` the report. `prune` are the values of --prune and its options."""
+    mode, confirm_project, whole = prune
     pruned = None
-    if prune is not None or confirm_project is not None or whole:
+    if mode is not None or confirm_project is not None or whole:
         from deployer.cli import removal
 
-        pruned = removal.prune_of(options, prune, confirm_project, whole)
+        pruned = removal.prune_of(options, mode, confirm_project, whole)
     loaded = session.with_reruns(session.load(options, budget), rerun)
     limits = limits_for(loaded.target, (), os.environ)
     if pruned:
         removal.require_whole(loaded, pruned, confirm_project)
         limits = removal.with_default(limits, pruned)
     session.require_valid(loaded, show_warnings=True)
-    path = None
-    if out_file is not None:
-        from deployer.planning.saved_plan import destination
-
-        path = destination(out_file, loaded.project.folder)
+    path, files = output.files(loaded.project.folder)
     with session.connected(loaded) as client:
         plan, _ = session.plan(
             client,
@@ -158,30 +194,67 @@ def _plan(
             known=shared_state.known(loaded),
             prune=pruned,
         )
-    from deployer.planning.plan import exceeded_limits
+    _note_refusals(plan, limits, is_prune=pruned is not None)
+    styles = _styles(plan, loaded, output.limit, hides_others=output.hides_others)
+    if output.style == "text":
+        show(text.plan(plan, verbose=output.verbose, hides_others=output.hides_others, width=width()))
+    else:
+        show(styles[output.style]())
+    if files:
+        from deployer.cli.report_files import write as write_reports
 
-    for words in exceeded_limits(limits, plan):
-        session.note(f"apply would fail: {words}")
-    if pruned and plan.errors:
-        session.note("apply would fail: orphaned jobs are not known where something could not be read")
-    match style:
-        case "json":
-            from deployer.report import json
-
-            show(json.plan(plan))
-        case "markdown":
-            from deployer.report import markdown
-
-            show(markdown.plan(plan))
-        case _:
-            show(text.plan(plan, verbose=verbose, hides_others=not hide_live))
-    if path and out_file:
+        write_reports(files, styles)
+    if path and output.out_file:
         from deployer.cli import saved_plan_options
         from deployer.planning.saved_plan import as_text, write
 
         inputs = saved_plan_options.inputs(options, loaded, rerun, pruned)
         write(path, as_text(inputs, plan))
-        command_line = saved_plan_options.apply_command(out_file, inputs, loaded)
-        session.note(f"plan saved to {out_file}; apply it with: {command_line}")
-    code = exit_code(plan, named_conditions)
-    return Exit.CHANGES if code is Exit.DONE and detailed_exitcode and plan.pending else code
+        command_line = saved_plan_options.apply_command(output.out_file, inputs, loaded)
+        session.note(f"plan saved to {output.out_file}; apply it with: {command_line}")
+    return ends(plan)
+
+
+def _ends(conditions: frozenset[Condition], plan: Plan, *, is_detailed: bool) -> Exit:
+    """Return the exit code for a plan."""
+    code = exit_code(plan, conditions)
+    return Exit.CHANGES if code is Exit.DONE and is_detailed and plan.pending else code
+
+
+def _note_refusals(plan: Plan, limits: Mapping[str, Limit], *, is_prune: bool) -> None:
+    """Report why apply would refuse the plan as a whole."""
+    from deployer.planning.plan import exceeded_limits
+
+    for words in exceeded_limits(limits, plan):
+        session.note(f"apply would fail: {words}")
+    if is_prune and plan.errors:
+        session.note("apply would fail: orphaned jobs are not known where something could not be read")
+
+
+def _styles(
+    plan: Plan, loaded: session.LoadedProject, limit: int, *, hides_others: bool
+) -> Mapping[str, Callable[[], str]]:
+    """Return what formats the plan, by the name of the format; each is loaded on use."""
+
+    def as_json() -> str:
+        from deployer.report import json
+
+        return json.plan(plan)
+
+    def as_markdown() -> str:
+        from deployer.cli.report_files import origin
+        from deployer.report import markdown
+
+        found = origin(loaded.project.folder, os.environ)
+        return markdown.plan(plan, found, limit=limit)
+
+    def as_html() -> str:
+        from deployer.cli.report_files import origin
+        from deployer.report import html
+
+        return html.plan(plan, origin(loaded.project.folder, os.environ))
+
+    def as_text() -> str:
+        return click.unstyle(text.plan(plan, hides_others=hides_others))
+
+    return {"html": as_html, "json": as_json, "markdown": as_markdown, "text": as_text}

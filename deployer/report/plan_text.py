@@ -1,0 +1,196 @@
+"""The changes of a plan as text for a terminal: the order and the groups are those of `review`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import click
+
+from deployer.escape import printable, without_command_at_start
+from deployer.model import Action, FieldChange, Impact, Orphan, Plan
+from deployer.report import line_diff, secrets, uncompared
+from deployer.report.field_values import field_values
+from deployer.report.paths import path_words
+from deployer.report.review import (
+    ABOUT,
+    Group,
+    NoteGroup,
+    Part,
+    Section,
+    identity_words,
+    name_in,
+    review,
+    title,
+)
+from deployer.report.text import HIDDEN_NOTE, MAX_ORPHANS, count, many
+from deployer.report.wrap import wrapped
+
+_SIGNS: Mapping[Action, tuple[str, str]] = {
+    Action.CREATE: ("+", "green"),
+    Action.SUBMIT: ("+", "green"),
+    Action.RESUBMIT: ("~", "yellow"),
+    Action.REPLACE: ("~", "red"),
+    Action.CANCEL: ("-", "red"),
+    Action.UPDATE: ("~", "yellow"),
+    Action.RESTART: ("~", "yellow"),
+    Action.START: (">", "green"),
+    Action.STOP: ("-", "red"),
+    Action.DELETE: ("-", "red"),
+    Action.BLOCKED: ("!", "magenta"),
+    Action.UNCHANGED: ("=", "white"),
+}
+# Whatever the action is.
+_SEVERE = {Impact.STATE_LOST, Impact.DELETES, Impact.CANCELS}
+
+
+def lines(plan: Plan, *, verbose: bool, hides_others: bool, width: int | None) -> list[str]:
+    """Return the lines between the heading of a plan and its counts; `text.plan` documents the arguments."""
+    found = review(plan, verbose=verbose)
+    lines: list[str] = []
+    places = plan.scope.places if plan.scope else {}
+    has_titles = len(found.sections) + bool(found.errors) > 1
+    for section in (section for section in found.sections if section.part <= Part.BLOCKED):
+        lines += _section(section, lines, places, width, has_title=has_titles or section.part is Part.DANGERS)
+    if found.errors:
+        lines += [*_gap(lines), click.style("Failed to plan:", bold=True, fg="red")]
+        lines += _wrapped((_note_group(group, places) for group in found.errors), width)
+    for section in (section for section in found.sections if section.part > Part.BLOCKED):
+        lines += _section(section, lines, places, width, has_title=has_titles)
+    if found.warnings:
+        lines += [*_gap(lines), click.style("Warnings:", bold=True)]
+        lines += _wrapped((_note_group(group, places) for group in found.warnings), width)
+    if found.orphans:
+        words = "Orphaned (deployed by this project, but no longer in a manifest; left unchanged):"
+        lines += [
+            *_gap(lines),
+            click.style(words, bold=True),
+            *_wrapped(_orphans(found.orphans, places), width),
+        ]
+    if plan.unmanaged and any(section.part is not Part.UNCHANGED for section in found.sections):
+        lines += [*_gap(lines), f"{count(plan.unmanaged, 'unmanaged live job')}; left unchanged."]
+    if plan.secrets:
+        lines += [*_gap(lines), click.style("Secrets:", bold=True)]
+        lines += _wrapped((f"  {line}" for line in secrets.sources(plan)), width)
+    groups = [group for section in found.sections for group in section.groups]
+    if hides_others and any(map(_has_hidden, groups)):
+        lines += [*_gap(lines), HIDDEN_NOTE]
+    lines += _gap(lines)
+    if found.impact:
+        lines += _wrapped([f"Impact: {found.impact}."], width)
+    return lines
+
+
+def _gap(lines: Sequence[str]) -> list[str]:
+    return [""] if lines and lines[-1] else []
+
+
+def _section(
+    section: Section, before: Sequence[str], places: Mapping[str, str], width: int | None, *, has_title: bool
+) -> list[str]:
+    lines: list[str] = []
+    if has_title:
+        about = f" ({ABOUT[section.part]})" if section.part in ABOUT else ""
+        colour = "red" if section.part is Part.DANGERS else None
+        lines += [*_gap(before), click.style(f"{section.part.title}{about}:", bold=True, fg=colour)]
+    for number, group in enumerate(section.groups):
+        # A blank line separates changes with fields; the others form a block.
+        details = [*_details(group, places)]
+        above = lines if lines else before
+        if details and not (has_title and number == 0):
+            lines += _gap(above)
+        lines += _head(group, places, width)
+        lines += _wrapped((without_command_at_start(f"    {line}") for line in details), width)
+        lines += [""] if details else []
+    return lines
+
+
+def _head(group: Group, places: Mapping[str, str], width: int | None) -> Iterator[str]:
+    sign, colour = _SIGNS[group.action]
+    colour = "red" if group.impact in _SEVERE else colour
+    head = f"{sign} {group.action:<9}"
+    words = printable(title(group, places))
+    drift = "  (drift)" if group.is_drift else ""
+    files = group.files
+    source = str(group.first.job.source) if len(group.changes) == 1 else files[0]
+    source = printable(source) if len(files) == 1 else f"{len(files)} files"
+    first, *others = wrapped(f"{head} {words}{drift}  {source}", width, " " * 12)
+    if others:
+        yield click.style(head, fg=colour, bold=True) + first[len(head) :]
+        yield from others
+    else:
+        yield f"{click.style(head, fg=colour, bold=True)} {words}{drift}  {click.style(source, dim=True)}"
+    impact = f"; impact: {group.impact}" if group.impact is not Impact.NONE else ""
+    yield from wrapped(f"    {printable(group.reason)}{impact}", width, " " * 6)
+
+
+def _details(group: Group, places: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines below the reason: fields, what was not compared, and the names of several jobs."""
+    shown = (*group.fields, *(group.own[0] if group.own else ()))
+    yield from field_lines(group.fields)
+    yield from (f"{path}  {words}" for path, words in secrets.fields(group.first, shown))
+    yield from uncompared.lines(group.first)
+    if group.own:
+        names = [printable(name_in(group, change, places)) for change in group.changes]
+        longest = max(map(len, names))
+        for name, fields in zip(names, group.own, strict=True):
+            lines = [*field_lines(fields)]
+            if len(lines) == 1:
+                yield f"{name.ljust(longest)}  {lines[0]}"
+            else:
+                yield name
+                yield from (f"  {line}" for line in lines)
+    elif len(group.changes) > 1:
+        yield ", ".join(printable(name_in(group, change, places)) for change in group.changes)
+
+
+def _wrapped(lines: Iterable[str], width: int | None) -> Iterator[str]:
+    for line in lines:
+        yield from wrapped(line, width, " " * (len(line) - len(line.lstrip(" ")) + 2))
+
+
+def _has_hidden(group: Group) -> bool:
+    own = (field for fields in group.own for field in fields)
+    return any(field.live_hidden for field in (*group.fields, *own, *group.first.live_only))
+
+
+def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
+    """Yield a line per field: `numExecutors  2 -> 4`; paths are aligned."""
+    paths = [printable(path_words(field)) for field in fields]
+    width = min(max(map(len, paths), default=0), 40)
+    for field, path_text in zip(fields, paths, strict=True):
+        note = f"  ({printable(field.note)})" if field.note else ""
+        path = path_text.ljust(width)
+        if field.sensitive:
+            yield f"{path}  (sensitive value changed)"
+            continue
+        if line_diff.has_lines(field.live, field.desired):
+            yield f"{path_text}{note}"
+            yield from (
+                f"  {sign} {text}" if text else f"  {sign}"
+                for sign, text in line_diff.lines(field.live, field.desired)
+            )
+            continue
+        live, desired = field_values(field)
+        if live is None:
+            yield f"{path}  + {desired}{note}"
+        elif desired is None:
+            yield f"{path}  - {live}{note}"
+        else:
+            yield f"{path}  {live} -> {desired}{note}"
+
+
+def _note_group(group: NoteGroup, places: Mapping[str, str]) -> str:
+    if len(group.notes) > 1:
+        return many(group.message, [identity_words(note.identity, places) for note in group.notes])
+    [note] = group.notes
+    name = printable(identity_words(note.identity, places))
+    return f"  {name} ({printable(str(note.source))}): {printable(note.message)}"
+
+
+def _orphans(orphans: Sequence[Orphan], places: Mapping[str, str]) -> Iterator[str]:
+    for orphan in orphans[:MAX_ORPHANS]:
+        name = printable(identity_words(orphan.identity, places))
+        ending = f"; {printable(orphan.ending)}" if orphan.ending else ""
+        yield f"  {name}: {printable(orphan.id)}, {printable(orphan.state)}{ending}"
+    if len(orphans) > MAX_ORPHANS:
+        yield f"  ... and {len(orphans) - MAX_ORPHANS} more (see --format json)"

@@ -1,0 +1,272 @@
+"""The comment on a pull request: golden files, its limit, and what nobody can do with a name or a value.
+
+It is rendered by GitHub's own renderer. `DEPLOYER_REGENERATE=1 pytest tests/unit/report` writes the golden files anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cmarkgfm
+import pytest
+from bs4 import BeautifulSoup
+from cmarkgfm.cmark import Options
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployer.model import (
+    Action,
+    Change,
+    FieldChange,
+    Identity,
+    Impact,
+    Note,
+    Plan,
+    Scope,
+    SecretStatus,
+    Source,
+)
+from deployer.report import markdown
+from deployer.report.origin import Origin, files_url
+from testing.hostile_plans import calm, plans
+from testing.review_plans import ORIGIN, SCOPE, create, creates, job, live, many, mixed, restart
+from testing.workspace import ROOT
+
+GOLDEN = ROOT / "tests" / "cases" / "golden"
+PLANS = {"mixed": mixed(), "creates": creates()}
+COMMENT = 65_536  # what GitHub takes
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_golden(name: str) -> None:
+    made = markdown.plan(PLANS[name], ORIGIN) + "\n"
+    golden = GOLDEN / f"plan.{name}.md"
+    if os.environ.get("DEPLOYER_REGENERATE"):
+        golden.write_text(made, encoding="utf-8")
+    assert made == golden.read_text(encoding="utf-8")
+    assert len(made) < COMMENT
+
+
+def test_the_first_lines_say_what_matters() -> None:
+    lines = markdown.plan(mixed(), ORIGIN).split("\n")
+    assert lines[:2] == ["<!-- deployer: shop prod -->", "### deployer plan: `shop` → `prod`"]
+    assert "1 stream loses its state, 3 batches process data again" in lines[lines.index("> [!CAUTION]") + 1]
+    table = [line.split(" | ")[0] for line in lines if line.startswith("| **")]
+    assert table == [
+        "| **restart**",
+        "| **resubmit**",
+        "| **restart**",
+        "| **blocked**",
+        "| **update**",
+        "| **create**",
+    ]
+
+
+# --- the limit --------------------------------------------------------------------------------------------
+
+
+def long_plan(number: int, size: int, more: Sequence[Change] = ()) -> Plan:
+    """A plan of creates, each in a file of its own and with a reason of its own."""
+    changes = [
+        Change(
+            Action.CREATE,
+            job(f"job-{at}", file=f"{at}.yaml"),
+            f"not deployed {at}",
+            fields=(FieldChange("/file", None, "a.py"), FieldChange("/args", None, ["x" * size])),
+        )
+        for at in range(number)
+    ]
+    return Plan("prod", (*changes, *more), digest="5f" * 32, scope=SCOPE)
+
+
+def test_a_comment_that_fits_is_whole() -> None:
+    shown = markdown.plan(long_plan(100, 200))
+    assert "Left out" not in shown
+    assert shown.count('file: "a.py"') == 100
+
+
+def test_what_is_left_out_is_counted_and_dangers_stay() -> None:
+    dangers = [restart(1, keeps_state=False), *map(restart, range(2, 6))]
+    blocked = Change(Action.BLOCKED, job("stuck"), "it runs")
+    failed = Note(Identity("MrsJob", "c", "broken"), Source("x.yaml", 1), "HTTP 500")
+    plan = replace(long_plan(3000, 100, [*dangers, blocked]), errors=(failed,))
+    shown = markdown.plan(plan, limit=20_000)
+    assert len(shown) <= 20_000
+    [words] = [line for line in shown.split("\n") if "Left out" in line]
+    creates_shown = shown.count("<b>create</b>")
+    assert 0 < creates_shown < 3000
+    assert f"Left out: {3000 - creates_shown} changes" in words
+    for words in (
+        "FlinkJar clicks-1<",
+        "<code>FlinkJar clicks-*",
+        "SparkBatch stuck",
+        "broken",
+        "Digest",
+    ):
+        assert words.casefold() in shown.casefold()
+
+
+def test_of_a_long_change_only_the_long_fields_are_left_out() -> None:
+    shown = markdown.plan(long_plan(2, 70_000))
+    assert len(shown) <= markdown.LIMIT
+    assert shown.count('file: "a.py"') == 2
+    assert "Left out: 2 fields.**" in shown
+    assert shown.count("!   left out: 1 field (args)") == 2
+
+
+def test_the_names_of_many_jobs_are_listed() -> None:
+    plan = Plan("prod", tuple(map(restart, range(300))), digest="5f" * 32)
+    assert all(f"clicks-{number}" in markdown.plan(plan) for number in range(300))
+    short = markdown.plan(plan, limit=markdown.LEAST_LIMIT)
+    assert "... and 240 more" in short
+    assert "Left out: 240 names.**" in short
+
+
+def test_the_sources_of_secrets_are_not_left_out() -> None:
+    """Whoever makes a plan too long cannot hide where its secrets come from."""
+    plan = replace(long_plan(3, 70_000), secrets=(SecretStatus("JAR", "variable PATH", "is not allowed"),))
+    shown = markdown.plan(plan)
+    assert len(shown) <= markdown.LIMIT
+    assert "```text\nJAR: variable PATH is not allowed\n```" in shown
+    many_secrets = tuple(SecretStatus(f"SECRET-{number}", "variable X" * 50, "set") for number in range(400))
+    shown = markdown.plan(replace(plan, secrets=many_secrets))
+    assert f"{400 - shown.count(chr(10) + 'SECRET-')} secrets" in shown
+
+
+def test_thousands_of_changes_fit() -> None:
+    made = markdown.plan(many(), ORIGIN)
+    assert len(made) <= markdown.LIMIT
+    rows = re.findall(r"^\| \*\*(\w+)\*\* \| (?:(and) )?(?:(\d+) )?", made, re.MULTILINE)
+    counted = [(action, int(number or 1)) for action, _, number in rows]
+    assert sum(number for _, number in counted) == 2000
+    assert [row for row in rows if row[1]] == [("resubmit", "and", "651"), ("restart", "and", "650")]
+    # Some of each are unfolded.
+    shown = [made.count(f"<summary><b>{action}</b>") for action in ("resubmit", "restart")]
+    assert min(shown) > 10
+    assert abs(shown[0] - shown[1]) <= 1
+
+
+# --- links ------------------------------------------------------------------------------------------------
+
+SHA = "0123456789" * 4
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        (
+            {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "a/b", "GITHUB_SHA": SHA},
+            f"https://github.com/a/b/blob/{SHA}",
+        ),
+        (
+            {"CI_PROJECT_URL": "https://git.example.com:8443/group/b", "CI_COMMIT_SHA": SHA},
+            f"https://git.example.com:8443/group/b/-/blob/{SHA}",
+        ),
+        ({"CI_PROJECT_URL": "http://git.example.com/b", "CI_COMMIT_SHA": SHA}, ""),
+        ({"CI_PROJECT_URL": "https://u:p@git.example.com/b", "CI_COMMIT_SHA": SHA}, ""),
+        ({"CI_PROJECT_URL": "https://git.example.com/b)(", "CI_COMMIT_SHA": SHA}, ""),
+        ({"CI_PROJECT_URL": "https://git.example.com/../b", "CI_COMMIT_SHA": SHA}, ""),
+        ({"CI_PROJECT_URL": "https://git.example.com/b", "CI_COMMIT_SHA": "main"}, ""),
+        ({"GITHUB_SERVER_URL": "javascript:x", "GITHUB_REPOSITORY": "a/b", "GITHUB_SHA": SHA}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_url_of_the_files(environment: dict[str, str], url: str) -> None:
+    assert files_url(environment) == url
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "path"),
+    [
+        ("deploy", "a b/ü).yaml", "deploy/a%20b/%C3%BC%29.yaml#L3"),
+        ("", "x.yaml", "x.yaml#L3"),
+        (".", "?q#f.yaml", "%3Fq%23f.yaml#L3"),
+        ("..", "x.yaml", ""),
+        ("a", "../../x.yaml", ""),
+    ],
+)
+def test_the_link_to_a_file(folder: str, file: str, path: str) -> None:
+    link = Origin("1", files="https://h/r/blob/1", folder=folder).link(Source(file, 3))
+    assert link == (f"https://h/r/blob/1/{path}" if path else "")
+
+
+# --- what nobody can do -----------------------------------------------------------------------------------
+
+TAGS = {
+    *("a", "b", "blockquote", "br", "code", "details", "h3", "p", "pre", "strong", "sub", "summary"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
+OURS = re.compile(r"[A-Za-z0-9 ,.:;!()\[\]\xd7\u2192\xb7\n-]*")
+
+
+def rendered(text: str) -> BeautifulSoup:
+    return BeautifulSoup(
+        cmarkgfm.github_flavored_markdown_to_html(text, Options.CMARK_OPT_UNSAFE), "html.parser"
+    )
+
+
+@calm
+@given(plans)
+def test_nothing_leaves_code(plan: Plan) -> None:
+    made = markdown.plan(plan, ORIGIN)
+    assert made.isprintable() or all(line.isprintable() for line in made.split("\n") if line)
+    assert made.startswith("<!-- deployer: ")
+    assert made.count("<!--") == 1
+    page = rendered(made)
+    assert {tag.name for tag in page.find_all(True)} <= TAGS
+    assert all(str(tag["href"]).startswith(f"{ORIGIN.files}/deploy/") for tag in page.find_all("a"))
+    assert all(set(tag.attrs) <= {"href", "open", "class", "lang"} for tag in page.find_all(True))
+    assert all(tag.parent is page for tag in page.find_all("details")), "one ends before the next begins"
+    for tag in page.find_all(["code", "pre"]):
+        tag.decompose()
+    outside = "".join(
+        str(text) for text in page.find_all(string=True) if not str(text).startswith(" deployer: ")
+    )
+    assert OURS.fullmatch(outside), outside
+
+
+@calm
+@given(plans, st.integers(markdown.LEAST_LIMIT, 9_000), st.integers(1, 300))
+def test_the_limit_is_kept(plan: Plan, limit: int, times: int) -> None:
+    longer = tuple(
+        replace(change, reason=f"{at} {change.reason * times}", fields=change.fields * (times // 30 + 1))
+        for at in range(times // 20 + 1)
+        for change in plan.changes
+    )
+    long = replace(plan, changes=longer, warnings=plan.warnings * times, errors=plan.errors * times)
+    made = markdown.plan(long, ORIGIN, limit=limit)
+    assert len(made) <= limit
+    assert made.endswith("</sub>")
+
+
+@pytest.mark.parametrize("name", ["`" * 50_000, "<!--" * 20_000, "|" * 50_000, "x" * 70_000, "<" * 30_000])
+def test_hostile_names_do_not_make_a_comment_too_long(name: str) -> None:
+    hostile = job(name, file=name)
+    changes = tuple(
+        Change(
+            action, hostile, name, impact, (FieldChange(f"/{name}", name, "x"),), live(hostile, name, name)
+        )
+        for action, impact in ((Action.RESTART, Impact.RESTART), (Action.CREATE, Impact.NONE))
+    )
+    note = Note(hostile.identity, hostile.source, name)
+    plan = Plan(
+        name, (*changes, create(1)), (note,), (note,), "5f" * 32, scope=Scope(name, name, region=name)
+    )
+    made = markdown.plan(plan, ORIGIN, limit=markdown.LEAST_LIMIT)
+    assert len(made) <= markdown.LEAST_LIMIT
+    assert "2 to create" in made
+
+
+def test_a_marker_names_one_project_and_target() -> None:
+    names = ["a", "a b", "a--b", "-->", "ü", "", "x" * 999]
+    markers = {
+        markdown.marker(Plan(target, (), scope=Scope(project, target)))
+        for project in names
+        for target in names
+    }
+    assert len(markers) == len(names) ** 2
+    assert all(re.fullmatch(r"[A-Za-z0-9%._~-]+ [A-Za-z0-9%._~-]+", marker) for marker in markers)
+    assert not any("--" in marker for marker in markers)

@@ -1,0 +1,282 @@
+"""The order, the groups and the sentences that all formats share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployer.model import Action, Cause, Change, FieldChange, Impact, Note, Orphan, Plan
+from deployer.report import text
+from deployer.report.paths import path_words
+from deployer.report.review import (
+    Group,
+    Part,
+    common_name,
+    danger_words,
+    impact_sentence,
+    natural,
+    part_of,
+    review,
+    title,
+)
+from deployer.report.table import columns_of
+from deployer.report.wrap import wrapped
+from testing.hostile_plans import calm, plans
+from testing.review_plans import CLUSTER, SCOPE, create, creates, drift, job, live, mixed, restart, resubmit
+
+
+def titles(plan: Plan) -> list[str]:
+    return [title(group, SCOPE.places) for group in review(plan).groups()]
+
+
+def test_the_order_of_a_plan() -> None:
+    found = review(mixed())
+    assert [section.part.name for section in found.sections] == ["DANGERS", "BLOCKED", "DRIFT", "CREATES"]
+    assert [section.number for section in found.sections] == [5, 1, 1, 3]
+    assert titles(mixed()) == [
+        "FlinkJar clicks-10",
+        "3 x SparkBatch hourly-* in general",
+        "FlinkJar clicks-2",
+        "MrsJob load in reports",
+        "FlinkJar clicks-by-page",
+        "3 x SparkBatch orders-* in general",
+    ]
+    assert [live.identity.name for live in found.orphans] == ["old-2", "old-10"]
+
+
+def test_what_harms_most_is_first() -> None:
+    impacts = [*Impact]
+    changes = [
+        Change(Action.UPDATE, job(f"job-{impact}"), "", impact, cause=Cause.MANIFEST) for impact in impacts
+    ]
+    shown = [group.impact for group in review(Plan("p", tuple(changes))).groups()]
+    assert shown == [
+        *(Impact.STATE_LOST, Impact.DELETES, Impact.CANCELS, Impact.RERUNS, Impact.RESTART, Impact.STOPS),
+        *(Impact.IN_PLACE, Impact.NONE),
+    ]
+
+
+def test_jobs_with_the_same_difference_are_a_group() -> None:
+    plan = Plan("prod", (restart(10), restart(2), restart(1), resubmit(10), resubmit(9)))
+    assert titles(plan) == ["2 x SparkBatch hourly-* in general", "3 x FlinkJar clicks-*"]
+    [resubmits, restarts] = review(plan).groups()
+    assert restarts.names == ("clicks-1", "clicks-2", "clicks-10")
+    assert (
+        resubmits.reason == "manifest changed; last run <id> has succeeded (success); will submit a new run"
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(restart(2), impact=Impact.STATE_LOST),
+        replace(restart(2), cause=Cause.DRIFT),
+        replace(restart(2), reason="another"),
+        replace(restart(2), fields=(FieldChange("/cu_number", 4, 7),)),
+        replace(restart(2), fields=(replace(restart(2).fields[0], note="x"), restart(2).fields[1])),
+        replace(restart(2), not_compared=("/x",)),
+        replace(restart(2), live_only=(FieldChange("/x", 1, None),)),
+    ],
+)
+def test_what_differs_is_another_group(other: Change) -> None:
+    assert len(list(review(Plan("p", (restart(1), other))).groups())) == 2
+
+
+def test_one_and_true_are_not_the_same_value() -> None:
+    one, true = (
+        replace(restart(number), fields=(FieldChange("/x", 0, value),))
+        for number, value in ((1, 1), (2, True))
+    )
+    assert len(list(review(Plan("p", (one, true))).groups())) == 2
+
+
+def test_creates_of_a_file_share_what_they_have_in_common() -> None:
+    [group] = review(Plan("p", (create(1), create(2)))).groups()
+    assert [field.path for field in group.fields] == ["/file", "/className"]
+    assert [[field.desired for field in own] for own in group.own] == [
+        [["--region", "r1"]],
+        [["--region", "r2"]],
+    ]
+    found = list(review(creates(70)).groups())
+    assert [len(group.changes) for group in found] == [10] * 7
+    different = [replace(create(number), fields=(FieldChange("/file", None, number),)) for number in (1, 2)]
+    assert len(list(review(Plan("p", tuple(different))).groups())) == 2
+
+
+@calm
+@given(plans)
+def test_nothing_is_left_out(plan: Plan) -> None:
+    found = review(plan, verbose=True)
+    changes = [change for group in found.groups() for change in group.changes]
+    assert sorted(map(repr, changes)) == sorted(map(repr, plan.changes))
+    for group in found.groups():
+        for number, change in enumerate(group.changes):
+            fields = (*group.fields, *(group.own[number] if group.own else ()))
+            assert sorted(map(repr, fields)) == sorted(map(repr, change.fields))
+    for shown, notes in ((found.warnings, plan.warnings), (found.errors, plan.errors)):
+        assert sorted(repr(note) for group in shown for note in group.notes) == sorted(map(repr, notes))
+
+
+def test_drift_is_apart() -> None:
+    assert part_of(drift()) is Part.DRIFT
+    dangerous = replace(restart(1), cause=Cause.DRIFT)
+    [ours, outside] = review(Plan("p", (dangerous, restart(2)))).groups()
+    assert (ours.is_drift, outside.is_drift) == (False, True)
+    assert part_of(dangerous) is Part.DANGERS
+
+
+def test_warnings_of_many_jobs_are_one() -> None:
+    runs = [replace(resubmit(number), action=Action.UNCHANGED) for number in range(8)]
+    notes = [Note(c.job.identity, c.job.source, f"run {c.live.id} failed") for c in runs if c.live]
+    [group] = review(Plan("p", tuple(runs), tuple(notes))).warnings
+    assert (group.message, len(group.notes)) == ("run <id> failed", 8)
+    assert len(review(Plan("p", tuple(runs), tuple(notes[:3]))).warnings) == 3
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "common"),
+    [
+        (["a"], "a"),
+        (["clicks-1", "clicks-2"], "clicks-*"),
+        (["clicks-1", "clicks-12"], "clicks-*"),
+        (["load-eu-daily", "load-us-daily"], "load-*-daily"),
+        (["job1", "job12"], "job*"),
+        (["a", "b"], "*"),
+        (["x.a", "x.a.b"], "x.*"),
+    ],
+)
+def test_the_common_part_of_names(names: list[str], common: str) -> None:
+    assert common_name(names) == common
+
+
+def test_natural_order() -> None:
+    names = ["job-10", "job-2", "job", "job-02b", "10", "9", "jöb-²"]
+    assert sorted(names, key=natural) == ["9", "10", "job", "job-2", "job-02b", "job-10", "jöb-²"]
+
+
+@pytest.mark.parametrize(
+    ("pointer", "words"),
+    [
+        ("/conf/spark.sql.shuffle.partitions", 'conf."spark.sql.shuffle.partitions"'),
+        ("/groups/0/resources/12", "groups[0].resources[12]"),
+        ("/conf/a~1b~0c", 'conf."a/b~c"'),
+        ("/conf/", 'conf.""'),
+        ('/conf/"', 'conf."\\""'),
+        ("/cu_number", "cu_number"),
+        ("", '""'),
+    ],
+)
+def test_paths_as_people_write_them(pointer: str, words: str) -> None:
+    assert path_words(FieldChange(pointer, None, None)) == words
+
+
+def restarts(number: int, *, keeps_state: bool = True) -> list[Change]:
+    return [restart(at, keeps_state=keeps_state) for at in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence", "asked"),
+    [
+        ([], "", ""),
+        ([create(1), drift()], "", ""),
+        (
+            [*map(resubmit, range(60)), *restarts(22)],
+            "60 batches process data again, 22 streams restart from savepoints, 0 lose state",
+            "22 restarts, 60 reruns",
+        ),
+        (
+            [resubmit(1), restart(1), restart(2, keeps_state=False)],
+            "1 stream loses its state, 1 batch processes data again, 1 stream restarts from its savepoint",
+            "2 restarts, 1 rerun, 1 loses state",
+        ),
+        (restarts(2, keeps_state=False), "2 streams lose their state", "2 restarts, 2 lose state"),
+        (
+            [Change(Action.DELETE, restart(1).job, "", Impact.DELETES)],
+            "1 stream is deleted",
+            "1 delete",
+        ),
+        (
+            [
+                Change(Action.REPLACE, job("a"), "", Impact.CANCELS),
+                Change(Action.CANCEL, job("b", "MrsJob"), "", Impact.CANCELS),
+            ],
+            "2 jobs are cancelled, 1 of them submitted again",
+            "1 cancel, 1 replacement",
+        ),
+        (
+            [Change(Action.REPLACE, job("a"), "", Impact.CANCELS)],
+            "1 batch is cancelled and submitted again",
+            "1 replacement",
+        ),
+        (
+            [Change(Action.STOP, restart(1).job, "", Impact.STOPS)],
+            "1 stream stops with a savepoint, 0 lose state",
+            "1 stop",
+        ),
+        ([Change(Action.BLOCKED, job("a"), "", Impact.RERUNS)], "", ""),
+    ],
+)
+def test_one_sentence_of_impact(changes: list[Change], sentence: str, asked: str) -> None:
+    assert impact_sentence(changes) == sentence
+    assert danger_words(Plan("p", tuple(changes))) == asked
+
+
+def test_a_cluster_has_the_name_of_the_project_file() -> None:
+    load = job("load", "MrsJob", CLUSTER)
+    plan = Plan(
+        "prod",
+        (Change(Action.CREATE, load, "new"),),
+        (Note(load.identity, load.source, "careful"),),
+        orphans=(Orphan(live(load, "RUNNING", "1f")),),
+        scope=SCOPE,
+    )
+    shown = click.unstyle(text.plan(plan))
+    assert shown.count("MrsJob load in reports") == 3
+    assert CLUSTER not in shown
+
+
+def test_several_places_are_named_with_the_jobs() -> None:
+    fields = (FieldChange("/x", 1, 2),)
+    changes = tuple(
+        Change(Action.UPDATE, job(f"a-{place}", place=place, file=f"{place}.yaml"), "why", fields=fields)
+        for place in ("q1", "q2")
+    )
+    [group] = review(Plan("p", changes)).groups()
+    assert isinstance(group, Group)
+    lines = click.unstyle(text.plan(Plan("p", changes))).split("\n")
+    assert lines[0] == "~ update    2 x SparkBatch a-*  2 files"
+    assert lines[3] == "    a-q1 in q1 (q1.yaml:3), a-q2 in q2 (q2.yaml:3)"
+
+
+# --- lines of a terminal ----------------------------------------------------------------------------------
+
+
+@calm
+@given(st.text(st.sampled_from("ab \u4e2d\u0301-"), max_size=200), st.integers(20, 60), st.integers(0, 8))
+def test_a_long_line_is_several_that_fit(line: str, width: int, indent: int) -> None:
+    first, *others = wrapped(line, width, " " * indent)
+    assert first + "".join(other[indent:] for other in others) == line
+    assert all(columns_of(part) <= max(width, indent + 20) for part in (first, *others))
+
+
+def test_lines_end_between_words() -> None:
+    assert list(wrapped("    one two three four five six", 24, " " * 6)) == [
+        "    one two three four ",
+        "      five six",
+    ]
+
+
+def test_no_line_becomes_a_command() -> None:
+    value = f"{'x' * 70} ::error::y"
+    named = Change(Action.CREATE, job("::error::x"), "new", fields=(FieldChange("/a", None, value),))
+    other = replace(named, job=job("::error::y"))
+    for width in (None, 80, 84, 88):
+        shown = click.unstyle(text.plan(Plan("p", (named, other)), width=width))
+        assert not [line for line in shown.split("\n") if line.lstrip().startswith("::")]
