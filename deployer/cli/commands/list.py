@@ -79,9 +79,9 @@ def command(
     """List the live jobs of the target, whether they have a manifest or not. Read-only.
 
     For each job: its owner by its ownership tags and the journal (ours, another project, nobody; not known for
-    other MRS jobs and sessions, which have no tags), and its manifest. MRS jobs are those of the clusters that deployer.yaml
-    and the manifests name. Flink jobs are listed in every state, runs of other kinds until they end. PATH only
-    selects the project.
+    other MRS jobs and sessions, which have no tags), and its manifest. MRS jobs are those of the clusters that
+    deployer.yaml and the manifests name. Flink jobs are listed in every state, runs of other kinds until they end.
+    PATH only selects the project.
     """
     is_selected = _selected(options, kinds, names)
     one = partial(
