@@ -40,7 +40,7 @@ from deployer.planning.plan_json import as_data
 from deployer.planning.saved_plan import Inputs, SavedPlan
 from deployer.report import json as json_report
 from deployer.report import markdown, stale, status, text
-from deployer.report.review import review
+from deployer.report.review import Part, review
 from deployer.report.table import columns_of
 from testing.workspace import ROOT, SPECS
 
@@ -163,13 +163,14 @@ def is_plain(line: str) -> bool:
 def test_nothing_but_text_comes_to_the_terminal(plan: Plan) -> None:
     lines = without_style(text.plan(plan, verbose=True)).split("\n")
     assert all(map(is_plain, lines))
-    # Each group has a line, one for its reason and one per field; each section, if there are several, and the notes
-    # have a title, and the impact is a line.
+    # Each group has a line, one for its reason and one per field; dangers, each section if there are several, and the
+    # notes have a title, and the impact is a line.
     found = review(plan, verbose=True)
     expected = 1 + bool(found.impact)
     expected += sum(2 + len(group.fields) for group in found.groups())
     expected += sum(len(group.changes) > 1 for group in found.groups())
-    expected += len(found.sections) if len(found.sections) + bool(found.errors) > 1 else 0
+    has_dangers = any(section.part is Part.DANGERS for section in found.sections)
+    expected += len(found.sections) if len(found.sections) + bool(found.errors) > 1 else has_dangers
     expected += sum(1 + len(notes) for notes in (plan.warnings, plan.errors) if notes)
     assert len(list(filter(None, lines))) == expected
 
