@@ -43,6 +43,8 @@ def test_the_wheel_holds_all_data_files(wheel: Path) -> None:
     data = [path.relative_to(ROOT) for path in (ROOT / "deployer").rglob("*.yaml")]
     assert len(data) >= 8
     data += [path.relative_to(ROOT) for path in (ROOT / "deployer" / "report" / "templates").iterdir()]
+    # An editable install would not miss a package that is not listed in pyproject.toml.
+    data += [path.relative_to(ROOT) for path in (ROOT / "deployer").rglob("*.py")]
     assert {*map(str, data)} <= names
     assert not [name for name in names if name.startswith(("tests", "jobs", "schemas/"))]
 
