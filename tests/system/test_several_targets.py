@@ -299,7 +299,7 @@ def test_one_comment_for_all(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ran.out.startswith(
         "## deployer: 2 targets\n\n| target | exit code |\n| --- | --- |\n| `test` | 1 |\n| `prod` | 0 |\n\n## `test`\n"
     )
-    assert "\n## `prod`\n\n### deployer plan for `prod`: changes\n" in ran.out
+    assert "\n## `prod`\n\n<!-- deployer: tests prod -->\n### deployer plan: `tests` → `prod`\n" in ran.out
 
 
 def test_reports_that_have_no_room_are_named() -> None:
