@@ -38,6 +38,7 @@ VERBS: Mapping[str, str] = {
     "logs": "show or follow job logs",
     "wait": "wait until jobs are running or have succeeded",
     "cancel": "cancel or stop running jobs",
+    "comment": "post a plan on the pull request",
     "history": "show past requests, authors and outcomes",
     "state": "show or compact the shared state",
     "unlock": "remove the shared lock of a run that has died",
