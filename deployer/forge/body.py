@@ -36,7 +36,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)")
 _TAG = re.compile(r"</?(?:details|summary|b|code|sub)>|<details open>|<br>")
 _TICKS = re.compile("`+")
 # What a forge makes a link of, with a note to somebody or in another issue: @name, #12, and in GitLab !12.
-_REFERENCE = re.compile(r"(?<!&)([@#!])(?=\w)")
+_REFERENCE = re.compile(r"(?<!&)(@(?=\w)|[#!](?=[0-9]))")
 _IMAGE = re.compile(r"!(?=\[)")
 
 
@@ -131,6 +131,7 @@ def _defused(text: str) -> Iterator[str]:
     """Yield the lines of a report, such that only what is in code stays as it is."""
     fence = ""
     paragraph: list[str] = []
+    follows_blank = True
     for line in text.split("\n"):
         match = _FENCE.fullmatch(line)
         if fence:
@@ -142,10 +143,11 @@ def _defused(text: str) -> Iterator[str]:
                 yield f" {line}" if line.startswith("/") else line
         elif match and not (match[1][0] == "`" and "`" in match[2]):
             yield from _paragraph(paragraph)
+            # At the start of a line, after an empty one: a fence for every forge, in no list and in no HTML.
+            if paragraph or not follows_blank:
+                yield ""
             paragraph = []
             fence = match[1]
-            # At the start of a line, after an empty one: a fence for every forge, in no list and in no HTML.
-            yield ""
             yield f"{match[1]}{re.sub('[^A-Za-z0-9_+-]', '', match[2])}"
         elif line.strip():
             paragraph.append(line)
@@ -153,6 +155,7 @@ def _defused(text: str) -> Iterator[str]:
             yield from _paragraph(paragraph)
             paragraph = []
             yield line
+        follows_blank = not line.strip()
     yield from _paragraph(paragraph)
     if fence:
         yield fence

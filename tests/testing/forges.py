@@ -1,4 +1,4 @@
-"""A stand-in of GitHub, GitLab and Gitee on loopback: their comments and issues in memory, as far as deployer uses them.
+"""A stand-in of GitHub, GitLab and Gitee on loopback: their comments and issues in memory.
 
 The tokens `TOKENS` belong to users. What the real services check is checked: who may edit what, the sizes of bodies,
 and that the token came where it belongs.
@@ -133,7 +133,10 @@ class ForgeServer(Served):
 
     def _graphql(self, user: str, query: str, values: Mapping[str, Any]) -> Any:
         if "owner" in values and (values["owner"], values["name"]) != ("team", "jobs"):
-            return {"data": {"repository": None}, "errors": [{"type": "NOT_FOUND", "message": "no repository"}]}
+            return {
+                "data": {"repository": None},
+                "errors": [{"type": "NOT_FOUND", "message": "no repository"}],
+            }
         operation = re.findall(
             r"addComment|updateIssueComment|minimizeComment|createIssue|updateIssue\b|closeIssue|comments|issues|object",
             query,
