@@ -133,7 +133,7 @@ def test_a_plan_that_failed_is_posted(workspace: Workspace, server: ForgeServer,
     ran = workspace.run("comment", "--exit-code", "4", "--log", "plan.log", "--body-file", "missing.md")
     assert (ran.code, "updated" in ran.out) == (Exit.DONE, True)
     (comment,) = server.comments
-    assert "> **The plan failed with exit code 4: nothing was reviewed.**" in comment.body
+    assert "> **The plan failed with exit code 4, so it cannot be applied.**" in comment.body
     assert (
         "```text\na.yaml:1:1: error: @everyone is no field [E032]\n\\u003a:error::x\n /close\n```"
         in comment.body

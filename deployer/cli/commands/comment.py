@@ -210,7 +210,7 @@ def _report(mark: str, body_file: str | None, log_file: str | None, exit_code: i
         text = body.checked(body.read_text(body_file), body_file, mark)
     if not text and not failed and not log_file:
         raise UsageError(f"{body_file} is empty, so there is nothing to post")
-    notices = (f"**The plan failed with exit code {exit_code}: nothing was reviewed.**",) if failed else ()
+    notices = (f"**The plan failed with exit code {exit_code}, so it cannot be applied.**",) if failed else ()
     if failed and not text:
         _, _, project, target, _ = mark.split(" ")
         text = f"### deployer plan: `{project}` → `{target}`"
