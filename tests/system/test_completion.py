@@ -194,7 +194,7 @@ def test_descriptions(shop: Path) -> None:
 _NOT_COMPLETED = {
     "settings", "confirm", "expect", "lock_timeout", "timeout", "run", "name", "limit", "lines", "parallelism", "port",
     "token", "watch", "ak", "sk", "security_token", "user", "password", "running", "retention",
-    "ids", "clusters",
+    "ids", "clusters", "exit_code", "issue", "repository", "number", "commit", "token_variable",
 }  # fmt: skip
 
 
