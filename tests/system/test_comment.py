@@ -47,7 +47,8 @@ def in_job(
     """Set the variables of a CI job, and no others."""
     for name in {key for each in FORGES for key in server.environment(each)}:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
+    for name in ("GITHUB_EVENT_PATH", "GH_TOKEN", "GITEA_ACTIONS", "FORGEJO_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in server.environment(forge, number=number, token=token).items():
         monkeypatch.setenv(name, value)
 
@@ -370,8 +371,7 @@ def test_a_dry_run_sends_nothing(github: Workspace, server: ForgeServer) -> None
     assert (ran.code, server.sent) == (Exit.DONE, [])
     assert ran.out.startswith(f"{MARK}\n")
     assert (
-        f"would be posted to GitHub, number 7 of team/jobs at {server.url}/graphql; nothing was sent"
-        in ran.err
+        f"would be posted to pull request 7 of team/jobs at {server.url}/graphql; nothing was sent" in ran.err
     )
 
 

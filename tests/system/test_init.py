@@ -18,6 +18,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from deployer.emulator import Emulator
 from deployer.errors import Exit
 from deployer.kinds import KINDS
 from deployer.kinds.tables import parse_table
@@ -104,15 +105,20 @@ def test_the_commands_that_it_names_work(empty: Workspace, monkeypatch: pytest.M
     assert "target 'prod': no credentials found" in empty.run(*shlex.split(prod)[1:]).err
 
 
-def test_prod_is_reached_when_it_is_filled_in(workspace: Workspace) -> None:
-    (workspace.folder / "deployer.yaml").unlink()
-    init(workspace, "--ci=none", kinds=list(KINDS))
-    project = workspace.folder / "deployer.yaml"
-    endpoints = json.dumps(dict.fromkeys(("dli", "mrs"), workspace.url))
-    text = project.read_text().replace("# projectId:", "projectId:")
-    project.write_text(text.replace("region: cn-north-4", f"endpoints: {endpoints}"))
-    assert workspace.apply("-t", "prod").out.endswith("Apply complete: 4 applied.\n")
-    assert "no changes" in workspace.run("plan", "-t", "prod").out
+def test_prod_is_reached_when_it_is_filled_in(
+    empty: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init(empty, "--ci=none", kinds=list(KINDS))
+    monkeypatch.setenv("HUAWEICLOUD_SDK_AK", "AK")
+    monkeypatch.setenv("HUAWEICLOUD_SDK_SK", "sk")
+    with Emulator(tmp_path / "emulator.db", ak="AK", sk="sk") as emulator:
+        project = empty.folder / "deployer.yaml"
+        endpoints = json.dumps(dict.fromkeys(("dli", "mrs"), emulator.url))
+        polling = "polling: {interval: 0s, consistencyDelay: 0s}"
+        text = project.read_text().replace("# projectId:", "projectId:")
+        project.write_text(text.replace("region: cn-north-4", f"endpoints: {endpoints}\n    {polling}"))
+        assert empty.apply("-t", "prod").out.endswith("Apply complete: 4 applied.\n")
+        assert "no changes" in empty.run("plan", "-t", "prod").out
 
 
 @pytest.mark.slow
@@ -402,7 +408,10 @@ def test_gitlab(empty: Workspace) -> None:
     init(empty, "--ci=gitlab")
     assert ".github" not in "".join(files(empty.folder))
     jobs = yaml.safe_load((empty.folder / ".gitlab-ci.yml").read_text())
-    assert (jobs["apply"]["resource_group"], jobs["apply"]["interruptible"]) == ("deployer-project-prod", False)
+    assert (jobs["apply"]["resource_group"], jobs["apply"]["interruptible"]) == (
+        "deployer-project-prod",
+        False,
+    )
     (rule,) = jobs["plan"]["rules"]
     assert rule["if"].endswith("$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID")
     assert jobs["apply"]["rules"][0] in jobs["workflow"]["rules"]

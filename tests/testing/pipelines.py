@@ -56,7 +56,7 @@ def filled(text: Any, context: Mapping[str, Any]) -> str:
 
 def shell(folder: Path, command: str, environment: Mapping[str, str], *, name: str = "sh") -> Step:
     """Run a command as a step, with `deployer` and `deployer-ci` of this checkout."""
-    path = f"{ROOT / 'ci'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{ROOT / 'deployer/cli/shells'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     ran = subprocess.run(
         [name, "-e", "-c", command],
         cwd=folder,

@@ -18,7 +18,7 @@ from deployer.report.terminal import err, out
 
 if TYPE_CHECKING:
     from deployer.forge.body import Report
-    from deployer.forge.forge import Forge, Place
+    from deployer.forge.forge import Forge
     from deployer.forge.sticky import Posted
 
 # Codes of a command that has done its work: no changes, or changes that were asked for.
@@ -35,14 +35,9 @@ EXAMPLES = examples(
         "deployer comment -t prod --exit-code 4 --log plan.log",
     ),
     (
-        "Apply only the plan that the merged pull request showed",
-        'deployer apply -t prod --confirm prod --expect "$(deployer comment -t prod --digest)"',
-    ),
-    (
-        "Open or update the issue about drift",
+        "Open or update the issue about drift; with --close instead of --body-file, close it",
         'deployer comment -t prod --issue "Drift in prod" --body-file plan.md',
     ),
-    ("Close it", 'deployer comment -t prod --issue "Drift in prod" --close'),
 )
 
 
@@ -133,7 +128,8 @@ def command(
         report = _report(mark, body_file, log_file, exit_code)
         text = body.body(report, kind.limit, counts_bytes=kind.counts_bytes)
     if dry_run:
-        err(f"would be posted to {kind.title}, {_shown(place, issue)}; nothing was sent")
+        where_to = "an issue" if issue else f"{kind.request} {place.number}"
+        err(f"would be posted to {where_to} of {place.repository} at {place.api}; nothing was sent")
         out(text or mark)
         return Exit.DONE
     token = where.token_of(os.environ, place.forge, token_variable)
@@ -215,11 +211,6 @@ def _report(mark: str, body_file: str | None, log_file: str | None, exit_code: i
         _, _, project, target, _ = mark.split(" ")
         text = f"### deployer plan: `{project}` → `{target}`"
     return body.Report(mark, text, notices, body.read_text(log_file) if log_file else "", failed)
-
-
-def _shown(place: Place, issue: str | None) -> str:
-    where = f"{place.repository} at {place.api}"
-    return f"an issue of {where}" if issue else f"number {place.number} of {where}"
 
 
 def _comment(forge: Forge, mark: str, text: str) -> str:
