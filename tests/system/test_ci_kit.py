@@ -22,7 +22,7 @@ from deployer.errors import Exit
 from deployer.manifests import scaffold
 from testing.forges import BOT, ForgeServer
 from testing.git_server import bare_repository, git, without_settings
-from testing.pipelines import Step, github_jobs, shell
+from testing.pipelines import Step, github_jobs, shell, started
 from testing.workspace import ROOT, SPECS, Workspace, manifest
 
 READ = {"HUAWEICLOUD_SDK_AK": "AK", "HUAWEICLOUD_SDK_SK": "sk-of-the-tests"}
@@ -104,8 +104,8 @@ def kit(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     without_settings(tmp_path / "home", monkeypatch)
     (bare.folder / "deployer.yaml").unlink()
     assert bare.run("init", "--name=shop", "--kind=none").code == Exit.DONE
-    keys = {"ak": READ["HUAWEICLOUD_SDK_AK"], "sk": READ["HUAWEICLOUD_SDK_SK"]}
-    with ForgeServer() as forge, Emulator(tmp_path / "emulator.db", **keys) as emulator:
+    ak, sk = READ["HUAWEICLOUD_SDK_AK"], READ["HUAWEICLOUD_SDK_SK"]
+    with ForgeServer() as forge, Emulator(tmp_path / "emulator.db", ak=ak, sk=sk) as emulator:
         file = bare.folder / "deployer.yaml"
         project = yaml.safe_load(file.read_text())
         endpoints = dict.fromkeys(("dli", "mrs", "iam"), emulator.url)
@@ -193,6 +193,27 @@ def test_once_more_after_a_half_done_apply(kit: Kit) -> None:
     rest = kit.by_hand()
     assert (rest.code, "Apply complete: 1 applied." in rest.out) == (Exit.DONE, True), rest.out
     assert "Plan for prod: no changes; 2 unchanged." in kit.by_hand().out
+
+
+def test_a_cancelled_apply_leaves_no_lock(kit: Kit) -> None:
+    variables = {**kit.forge.environment("github", number=None), **READ, "DEPLOYER_REVIEWED": "no"}
+    with started(
+        kit.folder, "deployer-ci apply -t prod --confirm prod --wait=succeeded", variables
+    ) as process:
+        assert process.stdout
+        # It waits for a run that goes on.
+        for line in process.stdout:
+            if line.startswith("accepted create MrsJob daily"):
+                break
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        assert process.wait() == Exit.INTERRUPTED
+    # The next run neither waits for a lock nor submits the job again.
+    again = kit.by_hand()
+    assert (again.code, "Plan for prod: no changes; 1 unchanged." in again.out) == (Exit.DONE, True), (
+        again.err
+    )
+    assert "lock" not in again.err
 
 
 def test_a_fork_gets_no_credentials(kit: Kit) -> None:
@@ -326,6 +347,21 @@ def test_usage(fake: Path, arguments: list[str]) -> None:
     assert (ran.code, calls, ran.err.startswith("usage: ")) == (3, [], True)
 
 
+def test_links_in_the_checkout_are_not_followed(fake: Path) -> None:
+    victim = fake.parent / "victim"
+    victim.write_text("kept")
+    output = fake.parent / "deployer-output"
+    output.mkdir()
+    for name in ("plan.md", "plan.json", "plan.log", "digest"):
+        (output / name).symlink_to(victim)
+    for verb in ("plan", "apply", "drift"):
+        assert wrapped(fake, verb, "-t", "prod")[0].code == 0
+    assert victim.read_text() == "kept"
+    (fake.parent / "link").symlink_to(output)
+    ran, calls = wrapped(fake, "plan", "-t", "prod", DEPLOYER_OUTPUT="link")
+    assert (ran.code, calls, "link is a symbolic link" in ran.err) == (1, [], True)
+
+
 WAITING = """#!/bin/sh
 trap 'echo stopped; exit 130' TERM
 mkfifo "$CALLS.fifo"
@@ -336,11 +372,11 @@ read -r line <> "$CALLS.fifo"
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("verb", ["check", "apply"])
-def test_signals_are_passed_on(fake: Path, verb: str, name: signal.Signals) -> None:
+@pytest.mark.parametrize(("verb", "shell"), [("check", "sh"), ("apply", "sh"), ("apply", "bash")])
+def test_signals_are_passed_on(fake: Path, verb: str, shell: str, name: signal.Signals) -> None:
     (fake / "deployer").write_text(WAITING)
     with subprocess.Popen(
-        ["sh", str(WRAPPER), verb, "-t", "prod"],
+        [shell, str(WRAPPER), verb, "-t", "prod"],
         cwd=fake.parent,
         env={"PATH": f"{fake}:/usr/bin:/bin", "CALLS": str(fake / "calls"), "DEPLOYER_REVIEWED": "no"},
         stdin=subprocess.DEVNULL,

@@ -33,7 +33,7 @@ for (const file of process.argv.slice(2))
 
 def documented() -> dict[str, str]:
     """Return the workflows in the pages, by page and number."""
-    found = {}
+    found: dict[str, str] = {}
     for page in sorted((ROOT / "docs").rglob("*.md")):
         blocks = re.findall(
             r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL

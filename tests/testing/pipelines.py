@@ -54,19 +54,18 @@ def filled(text: Any, context: Mapping[str, Any]) -> str:
     return re.sub(r"\$\{\{(.*?)\}\}", lambda match: str(evaluated(match[1].strip(), context)), str(text))
 
 
-def shell(folder: Path, command: str, environment: Mapping[str, str], *, name: str = "sh") -> Step:
-    """Run a command as a step, with `deployer` and `deployer-ci` of this checkout."""
+def _variables(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     path = f"{ROOT / 'deployer/cli/shells'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    home = str(folder.parent)
+    return {"PATH": path, "HOME": home, "GIT_CONFIG_NOSYSTEM": "1", "CI": "true", **environment}
+
+
+def shell(folder: Path, command: str, environment: Mapping[str, str]) -> Step:
+    """Run a command as a step, with `deployer` and `deployer-ci` of this checkout."""
     ran = subprocess.run(
-        [name, "-e", "-c", command],
+        ["sh", "-e", "-c", command],
         cwd=folder,
-        env={
-            "PATH": path,
-            "HOME": str(folder.parent),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "CI": "true",
-            **environment,
-        },
+        env=_variables(folder, environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -74,6 +73,19 @@ def shell(folder: Path, command: str, environment: Mapping[str, str], *, name: s
         check=False,
     )
     return Step(command, ran.returncode, ran.stdout, ran.stderr)
+
+
+def started(folder: Path, command: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a command as a step that can be cancelled, and whose output can be read meanwhile."""
+    return subprocess.Popen(
+        ["sh", "-e", "-c", f"exec {command}"],
+        cwd=folder,
+        env=_variables(folder, environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def github_jobs(
