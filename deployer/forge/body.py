@@ -118,13 +118,19 @@ def checked(text: str, file: str, marker: str) -> str:
 def body(report: Report, limit: int, *, counts_bytes: bool = False) -> str:
     """Return the body of a comment with at most `limit` characters, or bytes of UTF-8."""
     last = report.text.rstrip().rpartition("\n")[2]
-    digest = None if report.failed else _LAST_LINE.search(last)
+    # Of a report of several targets it would be that of the last one.
+    is_one = not any(map(_is_marker, report.text.split("\n")))
+    digest = _LAST_LINE.search(last) if is_one and not report.failed else None
     head = [report.marker, *([f"<!-- deployer-digest: {digest[1]} -->"] if digest else [])]
     head += [line for words in report.notices for line in ("", f"> [!CAUTION]\n> {words}")]
     lines = [*head, "", *_defused(report.text)]
     if report.log.strip():
         lines += ["", *_log(report.log)]
     return "\n".join(_fitting(lines, limit, counts_bytes=counts_bytes)).rstrip() + "\n"
+
+
+def _is_marker(line: str) -> bool:
+    return _MARKER.fullmatch(line.strip()) is not None
 
 
 def _defused(text: str) -> Iterator[str]:
@@ -149,6 +155,8 @@ def _defused(text: str) -> Iterator[str]:
             paragraph = []
             fence = match[1]
             yield f"{match[1]}{re.sub('[^A-Za-z0-9_+-]', '', match[2])}"
+        elif _is_marker(line):
+            continue
         elif line.strip():
             paragraph.append(line)
         else:

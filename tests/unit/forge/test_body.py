@@ -57,7 +57,8 @@ def test_our_reports_stay_as_they_are(text: str) -> None:
         ("  /close", "  &#47;close"),
         ("![x](https://evil.example/x.png)", "&#33;[x](https://evil.example/x.png)"),
         ("<img src=x>", "&lt;img src=x>"),
-        ("<!-- deployer: shop dev -->", "&lt;!-- deployer: shop dev -->"),
+        ("a\n<!-- deployer: shop dev -->\nb", "a\nb"),
+        ("a <!-- deployer: shop dev -->", "a &lt;!-- deployer: shop dev -->"),
         ("<!--\n```\n-->\n@x", "&lt;!--\n\n```\n-->\n@x\n```"),
         # A fence in a list ends with the list: this one is at the start of a line, and so in no list.
         ("- a\n\n  ```\n@x\n", "- a\n\n```\n@x\n\n```"),
@@ -135,6 +136,9 @@ def test_the_digest_survives_a_cut() -> None:
         whole = body(Report(MARK, "\n".join(["word"] * 9_000 + [last])), 4_000)
         assert digest_of(whole) == digest
         assert digest_of(body(Report(MARK, last, failed=True), LIMIT)) == ""
+    # A report of several targets has several digests.
+    several = f"one\n\n<!-- deployer: shop dev -->\n\ndigest `{digest}`"
+    assert digest_of(body(Report(MARK, several), LIMIT)) == ""
     # Only the last line of a report says its digest, and only the second of a comment.
     assert digest_of(body(Report(MARK, f"digest `{digest}`\n\nmore"), LIMIT)) == ""
     assert digest_of(f"{MARK}\n\n<!-- deployer-digest: {digest} -->") == ""
