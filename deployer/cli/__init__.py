@@ -40,6 +40,7 @@ VERBS: Mapping[str, str] = {
     "wait": "wait until jobs are running or have succeeded",
     "cancel": "cancel or stop running jobs",
     "destroy": "cancel or delete jobs that have a manifest",
+    "comment": "post a plan on the pull request",
     "history": "show past requests, authors and outcomes",
     "state": "show or compact the shared state",
     "unlock": "remove the shared lock of a run that has died",

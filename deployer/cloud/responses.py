@@ -137,7 +137,7 @@ class Reader:
             ResponseLost if lost else RequestFailed,
             text,
             _retryable(status, hint),
-            _retry_after(headers),
+            retry_after(headers),
             status,
             code,
             request_id,
@@ -221,7 +221,7 @@ def _date(text: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return seconds, from a number of seconds or from a date relative to that of the response."""
     header = headers.get("Retry-After", "").strip()
     if header.isascii() and header.isdecimal():

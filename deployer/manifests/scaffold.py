@@ -111,7 +111,10 @@ def files(name: str, kinds: Sequence[str], ci: str) -> dict[str, str]:
             modeline=_modeline(PROJECT_FILE, _PROJECT_SCHEMA), name=_inline(name), state=state
         )
     }
-    pipeline = {file: _starter(template) for file, template in CI_FILES[ci].items()}
+    pipeline = {
+        file: _starter(template).replace("deployer-PROJECT-", f"deployer-{name}-")
+        for file, template in CI_FILES[ci].items()
+    }
     ignored = {GITIGNORE: f"# State of deployer.\n{STATE_FOLDER}/\n"}
     return {**project, **values, **manifests, **pipeline, **ignored, **_for_editors()}
 

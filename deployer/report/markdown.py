@@ -6,15 +6,14 @@ long for a comment says what it leaves out; dangers, blocked jobs and errors are
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from urllib.parse import quote
 
 from deployer import __version__
 from deployer.escape import printable, without_command_at_start
+from deployer.forge.marker import marker
 from deployer.model import Action, FieldChange, Impact, Orphan, Plan, Source
 from deployer.report import line_diff, markup, secrets, uncompared
 from deployer.report.field_values import field_values
@@ -49,16 +48,6 @@ _LEAST_SHARE = 2_000  # characters for the details of one group, however many th
 _LEFT_OUT = ("row", "change", "field", "name", "note", "secret")
 
 
-def marker(plan: Plan) -> str:
-    """Return what identifies the comment of a project and a target: two names without spaces."""
-    return f"{_marked(plan.scope.project if plan.scope else '')} {_marked(plan.target)}"
-
-
-def _marked(name: str) -> str:
-    safe = quote(name, safe="", errors="replace").replace("--", "-%2D") or "-"
-    return safe if len(safe) <= 200 else hashlib.sha256(name.encode(errors="replace")).hexdigest()
-
-
 def plan(plan: Plan, origin: Origin | None = None, *, limit: int = LIMIT) -> str:
     """Format a plan as Markdown of at most `limit` characters, of which LEAST_LIMIT are enough."""
     origin = origin or Origin(__version__)
@@ -85,7 +74,7 @@ def _top(found: Review) -> str:
     has_changes = plan.pending or plan.errors
     return str(
         markup.markdown().top(  # type: ignore[attr-defined] # a macro
-            marker(plan),
+            marker(plan.scope.project if plan.scope else "", plan.target),
             _cut(scope.project, _MAX_TITLE) if scope else "",
             _cut(plan.target, _MAX_TITLE),
             _cut(place.removeprefix("(").removesuffix(")"), _MAX_PLACE) if place else "",

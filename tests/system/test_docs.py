@@ -429,33 +429,33 @@ def test_every_key_of_a_manifest_is_documented(kind: str) -> None:
 CI_BLOCKS = blocks(text_of("docs/ci.md"), "yaml")
 
 
-def workflow() -> Any:
-    return next(yaml.safe_load(block) for block in CI_BLOCKS if "runs-on" in block)
+def test_the_commands_of_ci_exist() -> None:
+    page = text_of("docs/ci.md")
+    commands = re.findall(r"^(deployer (?:comment|plan|apply|init) .*)$", page, re.MULTILINE)
+    assert {shlex.split(command)[1] for command in commands} == {"init", "plan", "comment", "apply"}
+    for command in commands:
+        parse(command.partition(" > ")[0])
 
 
-def test_the_workflow_uses_commands_that_exist() -> None:
-    steps = [step for job in workflow()["jobs"].values() for step in job["steps"]]
-    ran = [step["run"] for step in steps if step.get("run", "").startswith("deployer ")]
-    assert [shlex.split(command)[1] for command in ran] == ["plan", "apply"]
-    for command in ran:
-        parse(command)
+def test_the_action_of_the_page_is_ours() -> None:
+    inputs = yaml.safe_load(text_of("action.yml"))["inputs"]
+    (workflow,) = [yaml.safe_load(block) for block in CI_BLOCKS if "runs-on" in block]
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    used = [step["with"] for step in steps if step["uses"] == "OWNER/deployer@COMMIT"]
+    assert [step["command"] for step in used] == ["plan", "apply"]
+    required = {name for name, each in inputs.items() if each.get("required")}
+    assert all(required <= {*step} <= {*inputs} for step in used)
+    table = re.findall(r"^\| `([a-z-]+)` \| (.*?) ?\| .*\|$", text_of("docs/ci.md"), re.MULTILINE)
+    described = {name: default.strip("`") for name, default in table if name in inputs}
+    assert {*described} == {*inputs}
+    for name, each in inputs.items():
+        assert described[name] in {each.get("default", ""), "that of the job"}
 
 
-def test_the_steps_for_a_saved_plan_fit_into_the_workflow() -> None:
-    jobs = workflow()["jobs"]
-    steps = {
-        job: yaml.safe_load(next(block for block in CI_BLOCKS if block.startswith(f"# in the job {job},")))
-        for job in jobs
-    }
-    for job, replaced in (("plan", 2), ("apply", 1)):
-        usual = jobs[job]["steps"][-replaced:]
-        (command,) = [step for step in steps[job] if step.get("run", "").startswith("deployer ")]
-        (before,) = [step for step in usual if step["run"].startswith("deployer ")]
-        assert command["env"] == before["env"]
-        assert shlex.split(before["run"])[:4] == shlex.split(command["run"])[:4]
-        parse(command["run"])
-    assert "--out plan.json" in str(steps["plan"])
-    assert "--plan plan.json" in str(steps["apply"])
+def test_the_variables_of_the_wrapper_are_documented() -> None:
+    used = {*re.findall(r"DEPLOYER_[A-Z]+", text_of("deployer/cli/shells/deployer-ci"))}
+    assert len(used) > 3
+    assert used <= {*re.findall(r"`(DEPLOYER_[A-Z_]+)`", text_of("docs/ci.md"))}
 
 
 # --- links ------------------------------------------------------------------------------------------------

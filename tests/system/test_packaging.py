@@ -66,6 +66,7 @@ def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
 
     where = "import deployer, deployer_schemas; print(deployer.__file__, deployer_schemas.__file__)"
     assert ran(sys.executable, "-c", where).count(str(site)) == 2
+    assert (site / "bin" / "deployer-ci").stat().st_mode & 0o111
     script = str(site / "bin" / "deployer")
     assert "7 jobs" in ran(sys.executable, script, "validate")
     assert "7 to create" in ran(sys.executable, script, "plan")

@@ -87,11 +87,13 @@ def command(
 _NEXT = """
 The project is ready to run against a built-in emulator:
   deployer plan{there}
-Then configure the target prod in deployer.yaml and values/prod.yaml, set HW_AUTH_TOKEN, and run:
+Then configure the target prod in deployer.yaml and values/prod.yaml, set the access key in HUAWEICLOUD_SDK_AK and
+HUAWEICLOUD_SDK_SK, and run:
   deployer plan{there} -t prod"""
 
 _NEXT_IMPORT = """
-Configure the target prod in deployer.yaml, set HW_AUTH_TOKEN, and write manifests for its live jobs:
+Configure the target prod in deployer.yaml, set the access key in HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, and write
+manifests for its live jobs:
   deployer import{there} -t prod"""
 
 

@@ -17,6 +17,7 @@ from cmarkgfm.cmark import Options
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployer.forge.marker import marker
 from deployer.model import (
     Action,
     Change,
@@ -262,11 +263,9 @@ def test_hostile_names_do_not_make_a_comment_too_long(name: str) -> None:
 
 def test_a_marker_names_one_project_and_target() -> None:
     names = ["a", "a b", "a--b", "-->", "ü", "", "x" * 999]
-    markers = {
-        markdown.marker(Plan(target, (), scope=Scope(project, target)))
-        for project in names
-        for target in names
-    }
+    markers = {marker(project, target) for project in names for target in names}
     assert len(markers) == len(names) ** 2
-    assert all(re.fullmatch(r"[A-Za-z0-9%._~-]+ [A-Za-z0-9%._~-]+", marker) for marker in markers)
-    assert not any("--" in marker for marker in markers)
+    form = r"<!-- deployer: (?:(?!--)[A-Za-z0-9%._~-])+ (?:(?!--)[A-Za-z0-9%._~-])+ -->"
+    assert all(re.fullmatch(form, line) for line in markers)
+    made = markdown.plan(Plan("prod", (), scope=Scope("a b", "prod")))
+    assert made.startswith(f"{marker('a b', 'prod')}\n")

@@ -1,0 +1,16 @@
+"""The first line of a report in Markdown: by it, the comment of a project and target is found again."""
+
+from __future__ import annotations
+
+import hashlib
+from urllib.parse import quote
+
+
+def marker(project: str, target: str) -> str:
+    """Return the line, which is not shown."""
+    return f"<!-- deployer: {_marked(project)} {_marked(target)} -->"
+
+
+def _marked(name: str) -> str:
+    safe = quote(name, safe="", errors="replace").replace("--", "-%2D") or "-"
+    return safe if len(safe) <= 200 else hashlib.sha256(name.encode(errors="replace")).hexdigest()
