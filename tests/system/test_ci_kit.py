@@ -296,12 +296,12 @@ def test_the_exit_code_is_that_of_deployer(fake: Path, verb: str, code: int) -> 
     expected = {
         "check": ["validate -t prod -C ."],
         "plan": [
-            f"plan -t prod -C . --format markdown --out {output}/plan.json",
+            f"plan -t prod -C . --report markdown={output}/plan.md --out {output}/plan.json",
             f"comment -t prod -C . {body}{failed}",
         ],
         "apply": ["comment -t prod -C . --digest", "apply -t prod -C . --expect abc"],
         "drift": [
-            "plan -t prod -C . --format markdown --fail-on changes,drift,failed,orphans",
+            f"plan -t prod -C . --report markdown={output}/plan.md --fail-on changes,drift,failed,orphans",
             f"comment -t prod -C . {body} --issue Drift in prod{failed}"
             if code
             else "comment -t prod -C . --issue Drift in prod --close",
@@ -335,7 +335,8 @@ def test_comments_can_be_turned_off(fake: Path) -> None:
 def test_options_are_passed_on_as_they_are(fake: Path) -> None:
     _, calls = wrapped(fake, "plan", "-C", "a b", "-t", "prod", "--set", "x=$(id) *", DEPLOYER_OUTPUT="o p")
     assert (
-        calls[0] == f"plan -t prod -C a b --format markdown --out {fake.parent}/o p/plan.json --set x=$(id) *"
+        calls[0] == f"plan -t prod -C a b --report markdown={fake.parent}/o p/plan.md "
+        f"--out {fake.parent}/o p/plan.json --set x=$(id) *"
     )
 
 
