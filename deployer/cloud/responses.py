@@ -114,9 +114,7 @@ class Reader:
             value = None
         status, headers = response.status, response.headers
         request_id = next(filter(None, map(headers.get, _REQUEST_IDS)), None) or get_path(value, "request_id")
-        request_id = clean_request_id(
-            str(request_id or ""), lambda text: self._safe_message(text, response)
-        )
+        request_id = clean_request_id(str(request_id or ""), lambda text: self._safe_message(text, response))
         request_line = f"{request_line}: HTTP {status}" + (
             f" (request id {request_id})" if request_id else ""
         )

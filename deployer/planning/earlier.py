@@ -147,7 +147,9 @@ def _with_its_name(kind: Kind, job: Job, earlier: Earlier, differences: Differen
     for name in dict.fromkeys((job.name, *(identity.name for identity in job.renamed_from))):
         for live in earlier.by_name.get((job.kind, name), ()):
             if name == job.name:
-                if kind.ownership_field and live.phase not in RUNNING_PHASES:  # an active one has moved: see plan
+                if (
+                    kind.ownership_field and live.phase not in RUNNING_PHASES
+                ):  # an active one has moved: see plan
                     return live
             elif kind.ownership_field or not differences(kind, under_identity(job, live.identity), live):
                 return live
@@ -158,7 +160,9 @@ def _twice(row: Decision, job: Job, live: LiveJob) -> Decision:
     """Return the row, blocked: the live job is active with the same content."""
     name = live.identity.name
     what = "definition" if KINDS[job.kind].nature is Nature.DEFINITION else "content"
-    found = f"this project deployed the same {what} as {name} (id {live.id}, {live.state}), which has no manifest"
+    found = (
+        f"this project deployed the same {what} as {name} (id {live.id}, {live.state}), which has no manifest"
+    )
     end = f"end it first (apply --prune, cancel --id {live.id})"
     hint = f"if it was renamed, set metadata.renamedFrom: {_former(job, live)}; otherwise {end} or keep its manifest"
     return Decision(Action.BLOCKED, f"{row.cause}; {found}", hint)

@@ -118,7 +118,9 @@ def make_plan(
             dependency_phases[job.identity] = "failed to plan"
             continue
         unnamed = _unnamed(job, runs, kinds_with_names)
-        lister = "cluster lists no jobs" if KINDS[job.kind].path_fields else "service lists no jobs of this kind"
+        lister = (
+            "cluster lists no jobs" if KINDS[job.kind].path_fields else "service lists no jobs of this kind"
+        )
         listing = extents.get(_listing_key(job.identity), f"the {lister}")
         same_name = same_name_elsewhere[job.kind, job.name]
         elsewhere = [run for run in same_name if is_owned(run, owner) or _adopts(job, run)]

@@ -146,9 +146,7 @@ def test_an_older_active_stream_counts_before_a_newer_one_that_ended(
 
 
 @pytest.mark.parametrize("kind", ["SparkBatch", "FlinkJar", "MrsJob"])
-def test_an_active_job_of_others_blocks_nothing(
-    workspace: Workspace, clock: Clock, kind: str
-) -> None:
+def test_an_active_job_of_others_blocks_nothing(workspace: Workspace, clock: Clock, kind: str) -> None:
     workspace.project["metadata"] = {"name": "others"}
     workspace.write_project()
     deployed(workspace, clock, kind, passed=10)

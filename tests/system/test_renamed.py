@@ -264,7 +264,7 @@ def test_an_active_run_under_the_old_name_in_another_place_blocks(
 ) -> None:
     """It was renamed and moved, and renamedFrom has the name only."""
     place = "c-1" if kind == "MrsJob" else "q"
-    there = {"cluster_id": "c-2"} if kind == "MrsJob" else {"queue": "other"}
+    there: dict[str, Any] = {"cluster_id": "c-2"} if kind == "MrsJob" else {"queue": "other"}
     there |= CHANGED[kind] if more else {}
     deploy(workspace, clock, kind, passed=ACTIVE)
     if kind == "MrsJob":  # so that the cluster is read
@@ -305,7 +305,9 @@ def test_an_ended_run_under_the_old_name_in_another_place_is_pointed_out(
     is_seen = kind == "SparkBatch" or not differs
     assert (change["action"], change["impact"]) == ("create", "reruns" if is_seen else "none")
     assert ("ran already as old in " in change["reason"]) is is_seen
-    advised = [note["message"] for note in planned["warnings"] if "renamedFrom: {name: old" in note["message"]]
+    advised = [
+        note["message"] for note in planned["warnings"] if "renamedFrom: {name: old" in note["message"]
+    ]
     assert len(advised) == is_seen
 
 
