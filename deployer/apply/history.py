@@ -117,7 +117,7 @@ def parse(contents: Iterable[bytes]) -> History:
     begun: dict[str, datetime] = {}
     for intent in kept:
         begun[intent.run] = min(intent.time, begun.get(intent.run, intent.time))
-    in_order = tuple(sorted(kept, key=lambda intent: begun[intent.run]))
+    in_order = tuple(sorted(_in_order(kept), key=lambda intent: begun[intent.run]))
     died = {run: by for run, by in taken_over.items() if run not in ended}
     return History(in_order, broken, taken_over=died)
 
@@ -142,6 +142,24 @@ def _without_repeated(intents: Sequence[Intent]) -> list[Intent]:
             )
             kept.append(found if is_found else intent)
     return kept
+
+
+def _in_order(intents: Sequence[Intent]) -> list[Intent]:
+    """Return requests by their time, then by their line; a planned one after those that were sent for its job.
+
+    A run plans its steps before it sends the first one.
+    """
+    last: dict[tuple[str, Identity], datetime] = {}
+    for intent in intents:
+        if not intent.is_planned:
+            key = (intent.run, intent.identity)
+            last[key] = max(intent.time, last.get(key, intent.time))
+
+    def when(intent: Intent) -> tuple[datetime, bool]:
+        sent = last.get((intent.run, intent.identity)) if intent.is_planned else None
+        return (intent.time, False) if sent is None else (max(intent.time, sent), True)
+
+    return sorted(intents, key=when)
 
 
 def renamed(history: History, names: Mapping[Identity, Identity]) -> History:

@@ -30,6 +30,7 @@ from deployer.clock import Clock
 from deployer.errors import DeployerError
 from deployer.model import Change, Identity, Result, Step
 from deployer.secrets import redact
+from deployer.secrets.scrub import clean_request_id
 from deployer.state.takeover import FORMAT
 
 FILE = "journal.jsonl"
@@ -171,7 +172,7 @@ class Journal:
             result,
             self._clean(id),
             self._clean(message),
-            self._clean(request_id),
+            clean_request_id(request_id, self._clean),
         )
         with self._lock:
             if result != Result.UNKNOWN:

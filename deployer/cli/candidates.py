@@ -141,6 +141,11 @@ def names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     return _starting(incomplete, {job.name: job.kind for job in _jobs(ctx, "")})
 
 
+def names_and_files(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Return the names of jobs, and files, from the shell."""
+    return [*names(ctx, incomplete), *files(ctx, incomplete)]
+
+
 def _starting(
     incomplete: str, names: Mapping[str, str], before: str = "", after: str = ""
 ) -> list[CompletionItem]:

@@ -43,7 +43,7 @@ from deployer.cloud.signing import DATE_FORMAT
 from deployer.errors import ApiError, NotSent, RequestFailed, ResponseLost, ResponseTimeout
 from deployer.kinds.kind import get_path
 from deployer.secrets import redact
-from deployer.secrets.scrub import MASK
+from deployer.secrets.scrub import MASK, clean_request_id
 
 MAX_MESSAGE = 500
 
@@ -114,7 +114,7 @@ class Reader:
             value = None
         status, headers = response.status, response.headers
         request_id = next(filter(None, map(headers.get, _REQUEST_IDS)), None) or get_path(value, "request_id")
-        request_id = self._safe_message(str(request_id), response) if request_id else ""
+        request_id = clean_request_id(str(request_id or ""), lambda text: self._safe_message(text, response))
         request_line = f"{request_line}: HTTP {status}" + (
             f" (request id {request_id})" if request_id else ""
         )

@@ -295,6 +295,9 @@ def definition(comparison: Comparison) -> Decision:  # noqa: C901 - one branch i
     if live.phase is Phase.PENDING:
         if comparison.is_unchanged:
             return _unchanged(f"matches the manifest; the job {live.condition}")
+        if comparison.former_name:
+            nor = ", nor updated" if len(comparison.fields) > 1 else ""
+            return _warn(f"not renamed yet{nor}: the job {live.condition}", "run apply again")
         return _warn(
             f"{comparison.difference}, but the job {live.condition}", "not updated; run plan again later"
         )

@@ -94,7 +94,7 @@ def make_plan(
     extents = _listing_extents(live.jobs) | {
         key: _not_found(total) for key, total in live.asked_by_name.items()
     }
-    earlier = earlier_jobs(live.jobs, planned, owner, before)
+    earlier = earlier_jobs(live.jobs, planned, owner, before, submitted)
     moved_ids: set[str] = set()
     changes: list[Change] = []
     warnings: list[Note] = []
@@ -118,7 +118,10 @@ def make_plan(
             dependency_phases[job.identity] = "failed to plan"
             continue
         unnamed = _unnamed(job, runs, kinds_with_names)
-        listing = extents.get(_listing_key(job.identity), "the service lists no jobs of this kind")
+        lister = (
+            "cluster lists no jobs" if KINDS[job.kind].path_fields else "service lists no jobs of this kind"
+        )
+        listing = extents.get(_listing_key(job.identity), f"the {lister}")
         same_name = same_name_elsewhere[job.kind, job.name]
         elsewhere = [run for run in same_name if is_owned(run, owner) or _adopts(job, run)]
         moved_ids |= {run.id for run in elsewhere}
@@ -127,6 +130,9 @@ def make_plan(
         if job.renamed_from:
             row = renames.name_taken(row, comparison, present, ownership)
             row = renames.allowed(row, comparison, counted, ownership)
+            beside = renames.active_elsewhere(job, same_name_elsewhere, ownership)
+            moved_ids |= {run.id for run in beside}
+            row = renames.beside_active(row, job, beside)
         row = ownership.allowed(row, comparison, [*own, *elsewhere])
         row, warning = with_earlier(job, row, earlier, _content_differences)
         warnings += [Note(job.identity, job.source, words) for words in (warning, unread) if words]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from deployer.kinds import KINDS
 from deployer.kinds.former import is_former, is_named_otherwise
 from deployer.kinds.kind import Nature
-from deployer.model import RUNNING_PHASES, Action, Cause, FieldChange, Identity, Job, LiveJob, Step
+from deployer.model import RUNNING_PHASES, Action, Cause, FieldChange, Identity, Job, LiveJob, OnChange, Step
 from deployer.planning.decide import Comparison, Decision
 from deployer.planning.ownership import TOUCHING_STEPS, Holder, OwnershipRules, deployed_by
 
@@ -108,6 +108,34 @@ def allowed(
             hint = f"wait for it to end, or end it with cancel --id {run.id}"
             return Decision(Action.BLOCKED, f"{decision.cause}; {whose}", hint)
     return decision
+
+
+def active_elsewhere(
+    job: Job, active: Mapping[tuple[str, str], Sequence[LiveJob]], ownership: OwnershipRules
+) -> list[LiveJob]:
+    """Return the runs with a former name that are in another place than renamedFrom says; newest first.
+
+    `active` are those in the places of no manifest, by kind and name. Those of other projects are none of the job's.
+    """
+    names = {identity.name for identity in job.renamed_from} - {job.name}
+    found = [run for name in sorted(names) for run in active.get((job.kind, name), ())]
+    own = [run for run in found if not ownership.is_other(job, run)]
+    return sorted(own, key=lambda run: (run.submitted, run.id), reverse=True)
+
+
+def beside_active(decision: Decision, job: Job, active: Sequence[LiveJob]) -> Decision:
+    """Return a decision, blocked where it would submit a run beside one that may be the job's under a former name.
+
+    `active` are those of `active_elsewhere`. `onChange: submit` allows a second run.
+    """
+    if not active or Step.CREATE not in decision.steps or job.lifecycle.on_change is OnChange.SUBMIT:
+        return decision
+    run, place = active[0], KINDS[job.kind].place
+    name, where = run.identity.name, run.identity.place
+    cause = f"{decision.cause}; active as '{name}' in {place} '{where}' (id {run.id}, {run.state})"
+    hint = f"if it is this job, add its place to renamedFrom: {{name: {name}, place: {where}}}"
+    other = "otherwise wait for it to end, or set lifecycle.onChange: submit (second run)"
+    return Decision(Action.BLOCKED, cause, f"{hint}; {other}")
 
 
 def former_failure(job: Job, failures: Mapping[Identity, str], *, is_found: bool) -> tuple[str, str]:

@@ -11,6 +11,10 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 PART = 6  # the shortest part of a value that is searched separately
 
+# What a service numbers its requests with, and how many of its 32 digits must not be masked for it to be one.
+_REQUEST_ID = re.compile(r"(?i)[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DIGITS_LEFT = 24
+
 _ELLIPSIS = re.compile(r"(?=\.\.|\u2026)")
 
 
@@ -30,6 +34,16 @@ def encoded_forms(value: str) -> Iterator[str]:
     for line in map(str.strip, lines if len(lines) > 1 else ()):
         if len(line) >= PART:
             yield from (line, *(escape(line) for escape in _ESCAPES))
+
+
+def clean_request_id(text: str, clean: Callable[[str], str]) -> str:
+    """Return a request id without secrets, as `clean` returns it; whole where only a few digits are like a secret.
+
+    A short secret is part of a random number by chance, and the vendor's support finds a request by the whole id.
+    """
+    cleaned = clean(text)
+    left = sum(character.isalnum() for character in cleaned.replace(MASK, ""))
+    return text if _REQUEST_ID.fullmatch(text) and left >= _DIGITS_LEFT else cleaned
 
 
 def find(form: str, text: str) -> Iterator[tuple[int, int]]:

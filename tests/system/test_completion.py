@@ -133,6 +133,8 @@ def test_values(shop: Path, line: str, values: list[str]) -> None:
         ("plan ", ["file,"]),
         ("plan --out ", ["file,"]),
         ("apply --plan=", ["file,"]),
+        ("destroy ", ["plain,clicks", "plain,daily", "file,"]),
+        ("destroy daily c", ["plain,clicks", "file,c"]),
         ("-C ", ["dir,"]),
         ("init ", ["dir,"]),
         ("-C elsewhere plan ", []),
@@ -401,4 +403,9 @@ def test_a_real_shell(shop: Path, shell: str) -> None:
         assert opened.ask("deployer plan --fail-on drift,f") == ["plan", "--fail-on", "drift,failed"]
         assert opened.ask("deployer explain FlinkJar.entrypoint_") == ["explain", "FlinkJar.entrypoint_args"]
         assert opened.ask("deployer plan job") == ["plan", "jobs.yaml"]
+        assert opened.ask("deployer destroy jo") == ["destroy", "jobs.yaml"]
+        assert opened.ask("deployer destroy jobs.yaml cl") == ["destroy", "jobs.yaml", "clicks"]
+        # A file that begins as a job does: both are offered.
+        (shop / "clusters").mkdir()
+        assert opened.ask("deployer destroy c") == ["destroy", "cl"]
         assert opened.ask("deployer apply --plan=job") == ["apply", "--plan=jobs.yaml"]

@@ -113,9 +113,9 @@ def test_a_stream_that_was_renamed_is_pointed_out(project: Workspace) -> None:
     project.apply()
     project.write("one.yaml", manifest("FlinkJar", "after", SPECS["FlinkJar"]))
     planned = project.plan()
-    assert [(change["name"], change["action"]) for change in planned["changes"]] == [("after", "create")]
-    [note] = planned["warnings"]
-    assert "possible rename: before (id 1, job_submitting) has the same definition" in note["message"]
+    [change] = planned["changes"]
+    assert (change["name"], change["action"]) == ("after", "blocked")
+    assert "deployed the same definition as before (id 1, job_submitting)" in change["reason"]
 
 
 @pytest.mark.parametrize(

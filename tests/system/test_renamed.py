@@ -40,9 +40,11 @@ def write(
     workspace.write(file, body)
 
 
-def deploy(workspace: Workspace, clock: Clock, kind: str, name: str = "old", passed: float = ENDED) -> None:
+def deploy(
+    workspace: Workspace, clock: Clock, kind: str, name: str = "old", passed: float = ENDED, **spec: Any
+) -> None:
     """Deploy a job under a name, and let time pass."""
-    write(workspace, kind, name, file=f"{name}.yaml")
+    write(workspace, kind, name, file=f"{name}.yaml", **spec)
     assert workspace.apply().code == 0
     (workspace.folder / f"{name}.yaml").unlink()
     clock.forward(passed)
@@ -255,6 +257,72 @@ def test_a_former_cluster_that_cannot_be_read(workspace: Workspace, emulator: Em
     assert (ran.code, "Apply complete: 1 applied." in ran.out) == (0, True), ran.out + ran.err
 
 
+@pytest.mark.parametrize("kind", RUN_ONCE)
+@pytest.mark.parametrize("more", [{}, {"different": True}])
+def test_an_active_run_under_the_old_name_in_another_place_blocks(
+    workspace: Workspace, emulator: Emulator, clock: Clock, kind: str, more: dict[str, Any]
+) -> None:
+    """It was renamed and moved, and renamedFrom has the name only."""
+    place = "c-1" if kind == "MrsJob" else "q"
+    there: dict[str, Any] = {"cluster_id": "c-2"} if kind == "MrsJob" else {"queue": "other"}
+    there |= CHANGED[kind] if more else {}
+    deploy(workspace, clock, kind, passed=ACTIVE)
+    if kind == "MrsJob":  # so that the cluster is read
+        deploy(workspace, clock, kind, "third", passed=ACTIVE, arguments=["obs://b/third.jar"])
+        write(workspace, kind, "third", file="three.yaml", arguments=["obs://b/third.jar"])
+    write(workspace, kind, "new", "old", **there)
+    before = names(emulator, kind)
+    for rerun in ((), ("--rerun", "name=new")):
+        change = only(workspace.run("plan", "--format", "json", *rerun).json)
+        words = f"active as 'old' in {'cluster_id' if kind == 'MrsJob' else 'queue'} '{place}' (id "
+        assert (change["action"], words in change["reason"]) == ("blocked", True), change["reason"]
+        advice = f"if it is this job, add its place to renamedFrom: {{name: old, place: {place}}}; otherwise"
+        assert advice in change["reason"]
+        assert workspace.apply(*rerun).code == 5
+    assert names(emulator, kind) == before
+    # A second run beside it can be had.
+    write(workspace, kind, "new", "old", {"onChange": "submit"}, **there)
+    assert only(workspace.plan())["action"] == "create"
+    # And what is advised is the job's own run.
+    write(workspace, kind, "new", {"name": "old", "place": place}, **there)
+    assert [change["action"] for change in workspace.plan()["changes"]] == (["blocked"] if more else [])
+
+
+@pytest.mark.parametrize("kind", ["SparkBatch", "MrsJob"])
+@pytest.mark.parametrize("differs", [False, True])
+def test_an_ended_run_under_the_old_name_in_another_place_is_pointed_out(
+    workspace: Workspace, emulator: Emulator, clock: Clock, kind: str, *, differs: bool
+) -> None:
+    there: dict[str, Any] = {"cluster_id": "c-2"} if kind == "MrsJob" else {"queue": "other"}
+    deploy(workspace, clock, kind)
+    if kind == "MrsJob":
+        deploy(workspace, clock, kind, "third", arguments=["obs://b/third.jar"])
+        write(workspace, kind, "third", file="three.yaml", arguments=["obs://b/third.jar"])
+    write(workspace, kind, "new", "old", **there, **(CHANGED[kind] if differs else {}))
+    planned = workspace.plan()
+    change = only(planned)
+    # A run with another content may be somebody else's, where there are no ownership tags.
+    is_seen = kind == "SparkBatch" or not differs
+    assert (change["action"], change["impact"]) == ("create", "reruns" if is_seen else "none")
+    assert ("ran already as old in " in change["reason"]) is is_seen
+    advised = [
+        note["message"] for note in planned["warnings"] if "renamedFrom: {name: old" in note["message"]
+    ]
+    assert len(advised) == is_seen
+
+
+def test_an_active_run_of_others_under_the_old_name_blocks_nothing(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    deploy_as_others(workspace, clock, "SparkBatch")
+    write(workspace, "SparkBatch", "new", "old", queue="other")
+    assert only(workspace.plan())["action"] == "create"
+    # Nor the one that another manifest has.
+    write(workspace, "SparkBatch", "new", {"name": "old", "place": "third"}, queue="other")
+    workspace.write("two.yaml", manifest("SparkBatch", "old", BATCH, lifecycle={"adopt": True}))
+    assert {change["action"] for change in workspace.plan()["changes"]} == {"create"}
+
+
 # --- without the line
 
 
@@ -325,9 +393,34 @@ def test_a_running_stream_is_renamed_by_a_restart_with_its_state(
         assert {call["name"] for call in calls} == {"old", "new"}, name
 
 
+def test_a_rename_in_transition_is_not_done(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    """Whoever takes it for done, and renames the job again, has a stream without a manifest: no second one starts."""
+    write(workspace, "FlinkJar", "old")
+    assert workspace.apply().code == 0
+    [(number, _, state)] = streams(emulator)
+    assert state == "job_submitting"
+    write(workspace, "FlinkJar", "new", "old")
+    planned = workspace.plan()
+    [note] = planned["warnings"]
+    assert note["message"].startswith("not renamed yet: the job is in transition (job_submitting)")
+    assert note["message"].endswith("it is still named 'old'; run apply again")
+    assert "not renamed yet" in workspace.apply().out
+    write(workspace, "FlinkJar", "newer", "new")
+    change = only(workspace.plan())
+    assert change["action"] == "blocked"
+    assert "the same definition as old (id 1, job_submitting), which has no manifest" in change["reason"]
+    assert workspace.apply().code == 5
+    assert [name for _, name, _ in streams(emulator)] == ["old"]
+    clock.forward(ACTIVE)
+    clock.tick = 0.5
+    write(workspace, "FlinkJar", "newer", ["new", "old"])
+    assert workspace.apply().code == 0
+    assert streams(emulator) == [(number, "newer", "job_running")]
+
+
 def test_both_streams_exist(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
-    for name in ("old", "new"):
-        deploy(workspace, clock, "FlinkJar", name)
+    for number, name in enumerate(("old", "new"), start=1):
+        deploy(workspace, clock, "FlinkJar", name, parallel_number=number)
     ids = {name: number for number, name, _ in streams(emulator)}
     write(workspace, "FlinkJar", "new", "old")
     change = only(workspace.plan())

@@ -58,7 +58,7 @@ EXAMPLES = examples(
     help="Select all jobs of the project, and orphaned jobs that are proved to be its own.",
 )
 @confirm_project_option
-@project_command
+@partial(project_command, metavar="[PATH|NAME]...", completion="names_and_files")
 def command(
     options: Options,
     *,
@@ -112,12 +112,6 @@ def command(
                 "the manifests are unchanged: remove them, or the next apply may deploy the jobs again"
             )
         return code
-
-
-# The argument of other verbs names files and folders only.
-for _parameter in command.params:
-    if _parameter.name == "paths":
-        _parameter.metavar = "[PATH|NAME]..."
 
 
 def _selected(options: Options) -> session.LoadedProject:

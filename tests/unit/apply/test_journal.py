@@ -154,6 +154,15 @@ def test_no_secret_is_written(tmp_path: Path) -> None:
     assert not re.search("hunter2|AK:SK|password x", text)
 
 
+def test_a_request_id_is_whole(tmp_path: Path) -> None:
+    """Support asks for it; a short secret is in it by chance."""
+    number = "06bdc5f7ea3d41e09768a2b4c6d8e0f1"
+    with opened(tmp_path, scrub=lambda text: text.replace("d41e", "***")) as log:
+        log.intent(change(), "create").record_outcome("failed", "1", f"request {number}", number)
+    [intent] = read(tmp_path).intents
+    assert (intent.request_id, intent.message) == (number, "request 06bdc5f7ea3***09768a2b4c6d8e0f1")
+
+
 def test_a_line_is_never_long(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         log.intent(change(reason="\x00" * 100_000), "create").record_outcome("failed", message="é" * 100_000)

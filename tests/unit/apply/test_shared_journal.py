@@ -69,6 +69,26 @@ def test_all_steps_of_the_plan_are_in_doubt_until_the_run_ends(tmp_path: Path) -
         assert events(log.content()) == ["intent", "outcome", "end"]
 
 
+def test_the_steps_of_a_job_are_in_their_order(tmp_path: Path) -> None:
+    """A run that died was to start a job after it stopped it; its machine has one copy, another has a part of it."""
+    time = Time()
+    with Journal.open(tmp_path, "prod", "pid", environment={}, clock=time.clock, is_shared=True) as log:
+        log.plan([change("beta", Step.STOP, Step.UPDATE, Step.START, live=live_job("7", "beta")), create()])
+        time.now += 1
+        one = change("beta", Step.STOP, Step.UPDATE, Step.START, live=live_job("7", "beta"))
+        log.intent(one, Step.STOP, id="7").record_outcome(Result.DONE, id="7")
+        part = log.content()
+        time.now += 1
+        log.intent(one, Step.UPDATE, id="7").record_outcome(Result.DONE, id="7")
+        for copies in ([log.content()], [part, log.content()], [log.content(), part]):
+            assert calls(parse(copies)) == [
+                ("alpha", "create", ""),
+                ("beta", "stop", "done"),
+                ("beta", "update", "done"),
+                ("beta", "start", ""),
+            ]
+
+
 def test_a_second_plan_adds_only_what_is_new(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         assert log.plan([create("alpha"), create("beta")])

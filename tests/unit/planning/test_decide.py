@@ -64,7 +64,7 @@ RUN_ONCE_ROWS: list[tuple[Any, ...]] = [
     ("absent-ended", ABSENT, Phase.SUCCEEDED, True, UNCHANGED, NONE, "no run is active", False),
     ("absent-unknown", ABSENT, Phase.UNKNOWN, False, BLOCKED, NONE, "deployer does not handle", False),
     ("unknown", {}, Phase.UNKNOWN, True, UNCHANGED, NONE, "deployer does not handle", True),
-    ("none", {}, None, False, Action.CREATE, NONE, "the service lists no jobs of this kind", False),
+    ("none", {}, None, False, Action.CREATE, NONE, "lists no jobs", False),
     ("none-keep", MISSING, None, False, UNCHANGED, NONE, "onMissing is keep", False),
     ("none-keep-rerun", MISSING | {"rerun": AFTER}, None, False, UNCHANGED, NONE, "use --rerun", True),
     ("unknown-rerun", {"rerun": AFTER}, Phase.UNKNOWN, True, BLOCKED, NONE, "rerun is due", False),

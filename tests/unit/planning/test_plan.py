@@ -61,7 +61,7 @@ def test_the_reach_of_an_mrs_listing_is_that_of_the_cluster() -> None:
     elsewhere = run(job("MrsJob", spec={"cluster_id": "c-2"}), Phase.SUCCEEDED)
     assert (
         decided(job("MrsJob"), elsewhere)[0].reason
-        == "not deployed: the service lists no jobs of this kind; will submit a run"
+        == "not deployed: the cluster lists no jobs; will submit a run"
     )
 
 

@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deployer.secrets.references import deferred_reference
+from deployer.secrets.scrub import MASK, clean_request_id
 from testing.secret_values import PLAIN, A, B, secrets_of
 
 
@@ -123,3 +124,22 @@ def test_overlapping_values_leave_nothing_between_them() -> None:
 def test_long_values_and_messages_are_no_trouble(value: str) -> None:
     for text in ("ab" * 500_000, "a..." * 5_000, value * 2, "aaaaaa" * 100_000):
         assert "\x00" not in scrubbed(value, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret", "shown"),
+    [
+        ("06bdc5f7ea3d41e09768a2b4c6d8e0f1", "d41e", "06bdc5f7ea3d41e09768a2b4c6d8e0f1"),
+        ("06bdc5f7-ea3d-41e0-9768-a2b4c6d8e0f1", "ea3d", "06bdc5f7-ea3d-41e0-9768-a2b4c6d8e0f1"),
+        # More than chance: a secret, or most of one.
+        ("06bdc5f7ea3d41e09768a2b4c6d8e0f1", "06bdc5f7ea3d41e09768a2b4c6d8e0f1", MASK),
+        ("06bdc5f7ea3d41e09768a2b4c6d8e0f1", "06bdc5f7ea3d", f"{MASK}41e09768a2b4c6d8e0f1"),
+        # No id.
+        ("the token is d41e", "d41e", f"the token is {MASK}"),
+        ("d41e", "d41e", MASK),
+        ("06bdc5f7ea3d41e09768a2b4c6d8e0f1.d41e", "d41e", f"06bdc5f7ea3{MASK}09768a2b4c6d8e0f1.{MASK}"),
+        ("", "d41e", ""),
+    ],
+)
+def test_a_request_id_with_a_few_digits_of_a_secret_is_whole(text: str, secret: str, shown: str) -> None:
+    assert clean_request_id(text, lambda value: value.replace(secret, MASK)) == shown
