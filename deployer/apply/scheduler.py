@@ -25,6 +25,7 @@ from deployer.kinds.kind import TAGS, Nature
 from deployer.model import (
     FAILED_PHASES,
     UNTIL_WORDS,
+    Action,
     Change,
     Dependency,
     Identity,
@@ -84,9 +85,12 @@ def apply(
         return
     others = tuple(change for change in plan.changes if not change.is_prune)
     yield from scheduler.outcomes(replace(plan, changes=others))
-    if failed := scheduler.count_not_applied(replace(plan, changes=others)):
-        reason = f"not pruned: {failed} other {'change was' if failed == 1 else 'changes were'} not applied"
-        yield from (Outcome(change, Result.SKIPPED, reason) for change in prunes)
+    failed = scheduler.count_not_applied(replace(plan, changes=others))
+    # A blocked job may be the one to be removed, under another name.
+    if left := failed + plan.summary[Action.BLOCKED]:
+        reason = f"not pruned: {left} other {'change was' if left == 1 else 'changes were'} not applied"
+        result = Result.SKIPPED if failed else Result.REFUSED
+        yield from (Outcome(change, result, reason) for change in prunes)
         return
     yield from scheduler.outcomes(replace(plan, changes=prunes))
 

@@ -163,7 +163,7 @@ def _twice(row: Decision, job: Job, live: LiveJob) -> Decision:
     found = (
         f"this project deployed the same {what} as {name} (id {live.id}, {live.state}), which has no manifest"
     )
-    end = f"end it first (apply --prune, cancel --id {live.id})"
+    end = f"end it first (cancel --id {live.id})"
     hint = f"if it was renamed, set metadata.renamedFrom: {_former(job, live)}; otherwise {end} or keep its manifest"
     return Decision(Action.BLOCKED, f"{row.cause}; {found}", hint)
 

@@ -449,6 +449,19 @@ def test_a_saved_plan_cannot_narrow_it(
     assert states(emulator, "SparkBatch")["gone"] == "running"
 
 
+def test_a_renamed_stream_is_not_stopped_for_a_new_one_that_is_blocked(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    deploy(workspace, clock, "FlinkJar")
+    gone = states(emulator, "FlinkJar")["gone"]
+    workspace.write("new.yaml", manifest("FlinkJar", "new", SPECS["FlinkJar"]))
+    commit(workspace)
+    ran = workspace.apply("--prune")
+    assert (ran.code, "set metadata.renamedFrom: gone" in ran.out) == (5, True)
+    assert "not pruned: 1 other change was not applied" in ran.out
+    assert states(emulator, "FlinkJar") == {"gone": gone, "kept": gone}
+
+
 def test_it_comes_last_and_only_after_success(
     workspace: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
 ) -> None:
