@@ -13,6 +13,7 @@ from typing import Any
 
 from deployer.adoption.layout import Block, Entry
 from deployer.adoption.secret_values import Found, HiddenInKeyError, SecretNames, with_references
+from deployer.adoption.statements import joined
 from deployer.documents.reserved import MESSAGE, RESERVED
 from deployer.kinds.coerce import as_text
 from deployer.kinds.kind import Kind, Nature, may_be_unnamed
@@ -28,15 +29,11 @@ from deployer.secrets.references import texts_in
 # The states of a definition in transition that ends with a running job.
 _STARTING = re.compile("submitting|downloading|recovering|savepointing")
 _SIZE = re.compile("[0-9]{1,15}")
-# The first word of a statement: what comes before it in the arguments are options.
-_STATEMENT = re.compile(
-    r"\s*(?:--|/\*|\(|(?:select|insert|create|drop|alter|with|use|set|msck|load|merge|truncate|update|delete|"
-    r"from|show|desc|describe|explain|analyze|refresh|add|cache|export|import)\b)",
-    re.IGNORECASE,
-)
 _SQL_TYPES = ("HiveSql", "SparkSql")
 
 MAX_PROJECT = 64
+
+_CHECK = "check it before the next run."
 
 _PROTECTED = (
     "Until these lines are removed, apply does not run, stop, restart, replace or delete the job.",
@@ -210,22 +207,19 @@ def _secret_comments(name: str, secrets: Sequence[Found]) -> Iterator[str]:
 
 
 def _joined(kind: Kind, name: str, spec: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    """Return a value, with the statement of a list that was printed as one text as one item."""
+    """Return a value that was printed as one text, with statements as one item, and a comment where it is a guess."""
     value = spec[name]
-    if isinstance(value, Mapping) and len(value) > 1 and _is_printed_map(kind, name):
-        return value, (
-            f"{name}: listed as one text: a value with '{SEPARATOR}' and '=' in it is listed as several keys.",
-        )
+    if isinstance(value, Mapping) and _is_printed_map(kind, name):
+        # A value without `=` in it cannot have been read from two keys, nor a part of its key.
+        is_certain = len(value) < 2 and not any("=" in str(item) for item in value.values())
+        words = f"a value with '{SEPARATOR}' and '=' in it is listed as several keys, and a key may end at another '='"
+        return value, () if is_certain else (f"{name}: listed as one text: {words}; {_CHECK}",)
     if name not in kind.align or not isinstance(value, list) or len(value) < 2:
         return value, ()
     if spec.get("job_type") in _SQL_TYPES:
-        at = next((at for at, item in enumerate(value) if _STATEMENT.match(str(item))), None)
-        if at is not None:
-            value = [*value[:at], SEPARATOR.join(map(str, value[at:]))]
-    if len(value) < 2:
-        return value, ()
-    words = f"listed as one text: where an item has '{SEPARATOR}' in it, join the items before the next run."
-    return value, (f"{name}: {words}",)
+        value = joined([str(item) for item in value])
+    words = f"where an item has '{SEPARATOR}' in it, where items begin and end is a guess"
+    return value, (f"{name}: listed as one text: {words}; {_CHECK}",)
 
 
 def _is_printed_map(kind: Kind, name: str) -> bool:

@@ -208,16 +208,23 @@ def test_what_has_no_manifest_is_named_with_the_reason(shop: Workspace, clock: C
 
 
 def test_what_the_list_prints_as_one_text_is_named(shop: Workspace) -> None:
-    sql = ["SELECT a, b FROM t WHERE c = 'x, y'"]
-    create(shop.url, "MrsJob", "sql", {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": sql})
+    statement = ["SELECT a, b FROM t WHERE c = 'x, y'"]
+    options = ["--hivevar", "x=1", "select a, b from t; select 1;"]
+    for name, sql in (("sql", statement), ("options", options)):
+        create(shop.url, "MrsJob", name, {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": sql})
     two = {"arguments": ["a, b", "c"], "properties": {"k": "1, l=2", "m": "3"}}
     create(shop.url, "MrsJob", "two", {**SPECS["MrsJob"], **two})
+    create(shop.url, "MrsJob", "sure", {**SPECS["MrsJob"], "arguments": ["a"], "properties": {"k": "1, 2"}})
     assert shop.run("import", "--all").code == 0
-    assert manifests(shop)["sql"]["spec"]["arguments"] == sql
-    written = " ".join(files(shop)["two.yaml"].split())
-    assert "# arguments: listed as one text: where an item has ', ' in it, join the items" in written
-    assert "# properties: listed as one text: a value with ', ' and '=' in it is" in written
-    nothing_planned(shop, 2)
+    assert manifests(shop)["sql"]["spec"]["arguments"] == statement
+    assert manifests(shop)["options"]["spec"]["arguments"] == options
+    written = {name: " ".join(text.replace(" # ", " ").split()) for name, text in files(shop).items()}
+    guessed = "arguments: listed as one text: where an item has ', ' in it, where items begin and end is a guess;"
+    for name in ("sql", "options", "two"):
+        assert f"{guessed} check it before the next run." in written[f"{name}.yaml"]
+    assert "properties: listed as one text: a value with ', ' and '=' in it is" in written["two.yaml"]
+    assert "listed as one text" not in written["sure.yaml"]
+    nothing_planned(shop, 4)
 
 
 def test_the_project_that_deployed_a_job_is_named(shop: Workspace) -> None:
