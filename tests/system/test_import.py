@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -225,6 +226,67 @@ def test_what_the_list_prints_as_one_text_is_named(shop: Workspace) -> None:
     assert "properties: listed as one text: a value with ', ' and '=' in it is" in written["two.yaml"]
     assert "listed as one text" not in written["sure.yaml"]
     nothing_planned(shop, 4)
+
+
+PAIRS = '[{"key": "table.x", "value": "1"}, {"key": "flag", "value": true}]'
+
+
+def test_settings_are_written_in_the_format_in_which_they_were_sent(shop: Workspace) -> None:
+    secret = '[{"key": "a.password", "value": "hunter-22"}, {"key": "b", "value": "2"}]'
+    twice = '[{"key": "a.token", "value": "hunter-33"}, {"key": "a.token", "value": "1"}, {"key": "b", "value": "2"}]'
+    settings = {
+        "pairs": PAIRS,
+        "object": '{"table.x": 1, "y": null}',
+        "lines": "a=1\nb = 2\n",
+        "secret": secret,
+        "twice": twice,
+    }
+    for name, text in settings.items():
+        create(shop.url, "FlinkJar", name, {**SPECS["FlinkJar"], "runtime_config": text})
+    log = '{"root_logger_level": "WARN", "loggers_level_of_class": {"a": null}}'
+    create(shop.url, "FlinkJar", "log", {**SPECS["FlinkJar"], "flink_log_config": log})
+    ran = shop.run("import", "--all")
+    assert ran.code == 0, ran.err
+    made = {name: value["spec"] for name, value in manifests(shop).items()}
+    # The emulator adds an entry to a list, as the service does: which ones are added is not known.
+    added = [{"key": "emulator.filled.in", "value": "true"}]
+    assert json.loads(made["pairs"]["runtime_config"]) == json.loads(PAIRS) + added
+    assert json.loads(made["object"]["runtime_config"]) == {"table.x": 1, "y": None}
+    assert made["lines"]["runtime_config"] == settings["lines"]
+    hidden = [{"key": "a.password", "value": "hidden"}, {"key": "b", "value": "2"}]
+    without_braces = made["secret"]["runtime_config"].replace('{{ secret("SECRET_A_PASSWORD") }}', "hidden")
+    assert json.loads(without_braces) == hidden + added
+    assert json.loads(made["log"]["flink_log_config"]) == json.loads(log)
+    written = files(shop)
+    assert "hunter" not in f"{ran.out}{ran.err}{written}"
+    for name in settings:
+        assert "# runtime_config: the service adds settings of its own; remove those" in written[f"{name}.yaml"]
+    other = [name for name in written if "in another format than that of the reference" in written[name]]
+    assert other == ["lines.yaml", "object.yaml"]
+    assert "# runtime_config: left out: an earlier value of a.token." in written["twice.yaml"]
+    nothing_planned(shop, 6)
+
+
+def test_what_was_chosen_for_a_job_stays(shop: Workspace) -> None:
+    create(shop.url, "SparkBatch", "batch", {**SPECS["SparkBatch"], "spark_version": "3.3.1"})
+    create(shop.url, "SparkBatch", "old", {**SPECS["SparkBatch"], "spark_version": "2.3.2"})
+    chosen = {"flink_version": "1.15", "checkpoint_interval": 77, "tm_slot_num": 3}
+    create(shop.url, "FlinkJar", "chosen", {**SPECS["FlinkJar"], **chosen})
+    create(shop.url, "FlinkJar", "filled", SPECS["FlinkJar"])
+    sizes = {"cu_number": 4, "parallel_number": 4, "tm_cus": 1}
+    create(shop.url, "FlinkJar", "rounded", {**SPECS["FlinkJar"], **sizes})
+    assert shop.run("import", "--all").code == 0
+    made = {name: value["spec"] for name, value in manifests(shop).items()}
+    assert (made["batch"]["spark_version"], made["old"]["spark_version"]) == ("3.3.1", "2.3.2")
+    assert {name: made["chosen"][name] for name in chosen} == chosen
+    assert made["filled"] == SPECS["FlinkJar"]
+    assert made["rounded"] == {**SPECS["FlinkJar"], "cu_number": 4, "parallel_number": 4}
+    written = files(shop)
+    words = "  # the service fills it in; uncomment it to keep it"
+    assert f"  # tm_slot_num: 2{words}" in written["rounded.yaml"]
+    assert f"  # checkpoint_interval: 10{words}" in written["filled.yaml"]
+    assert "fills it in" not in f"{written['batch.yaml']}{written['old.yaml']}{written['chosen.yaml']}"
+    nothing_planned(shop, 5)
 
 
 def test_the_project_that_deployed_a_job_is_named(shop: Workspace) -> None:
