@@ -156,6 +156,44 @@ def test_the_newest_run_is_the_manifest(shop: Workspace, clock: Clock) -> None:
     assert (covered.code, "already in a manifest: SparkBatch daily in q" in covered.err) == (3, True)
 
 
+def test_only_older_runs_of_what_is_imported_are_counted(shop: Workspace, clock: Clock) -> None:
+    for name in ("daily", "hourly", "hourly"):
+        create(shop.url, "SparkBatch", name, SPECS["SparkBatch"])
+        clock.forward(100_000)
+    ran = shop.run("import", "daily")
+    assert (ran.code, "1 job imported.\n" in ran.out) == (0, True), ran.out
+    ran = shop.run("import", "hourly")
+    assert "1 job imported, 1 already in a manifest, 1 older run left out." in ran.out, ran.out
+
+
+def test_a_cluster_has_the_name_that_the_project_gives_it(shop: Workspace) -> None:
+    create(shop.url, "MrsJob", "load", {**SPECS["MrsJob"], "arguments": ["--token", "a-token-of-it"]})
+    create(shop.url, "MrsJob", "bad", {**SPECS["MrsJob"], "arguments": ["\ue004"]})
+    ran = shop.run("import", "--all", "--group", "queue")
+    assert (ran.code, [*files(shop)]) == (8, ["reports.yaml"]), ran.err
+    assert "wrote imported/reports.yaml: MrsJob load in reports" in ran.out
+    assert "# MrsJob load in reports /arguments/1" in ran.out
+    assert "not imported: MrsJob bad in reports" in ran.err
+    ran = shop.run("import", "load")
+    assert "already in a manifest: MrsJob load in reports" in ran.err
+    assert "c-1" not in f"{ran.out}{ran.err}"
+
+
+def test_what_cannot_be_recognized_is_left_to_a_review(shop: Workspace) -> None:
+    create(shop.url, "FlinkJar", "f", {**SPECS["FlinkJar"], "entrypoint_args": "--pw s3cretFlink --in x"})
+    create(shop.url, "SparkBatch", "b", {**SPECS["SparkBatch"], "args": ["--pass", "s3cretSpark", "-p", "8080"]})
+    ran = shop.run("import", "--all", "--dry-run")
+    words = "Review the files before you commit them: only credentials that can be recognized were replaced.\n"
+    assert (words in ran.err, words in ran.out) == (True, False)
+    ran = shop.run("import", "--all")
+    assert (ran.code, words in ran.out) == (0, True)
+    assert manifests(shop)["f"]["spec"]["entrypoint_args"] == '--pw {{ secret("F_ENTRYPOINT_ARGS") }} --in x'
+    made = manifests(shop)["b"]["spec"]["args"]
+    assert made == ["--pass", '{{ secret("B_PASS") }}', "-p", "8080"]
+    assert "s3cret" not in f"{ran.out}{files(shop)}"
+    assert words not in shop.run("import", "--all").out
+
+
 def test_an_older_run_by_id_is_refused(shop: Workspace, clock: Clock) -> None:
     old = create(shop.url, "SparkBatch", "daily", SPECS["SparkBatch"])
     clock.forward(100_000)
