@@ -17,8 +17,10 @@ _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNO
 
 GROUPS: Mapping[str, Callable[[LiveJob, Mapping[str, str]], str]] = {
     "kind": lambda live, _: live.identity.kind.lower(),
-    "queue": lambda live, places: places.get(live.identity.place, live.identity.place)
-    or str((live.spec or {}).get("queue_name") or "no-queue"),
+    "queue": lambda live, places: (
+        places.get(live.identity.place, live.identity.place)
+        or str((live.spec or {}).get("queue_name") or "no-queue")
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""The data of a settings string -> the string again, in the format in which it was listed: pairs, an object, or lines."""
+"""The data of a settings string -> the string, in the format in which it was listed: pairs, an object, or lines."""
 
 from __future__ import annotations
 

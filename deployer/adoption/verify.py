@@ -93,7 +93,9 @@ class _Writer:
     def __init__(self, context: Context, chosen: Sequence[LiveJob]) -> None:
         target = context.target
         self._names = SecretNames({*target.secrets})
-        self._settings = Settings(place_names(target.clusters), {kind: found.value for kind, found in target.defaults.items()})
+        self._settings = Settings(
+            place_names(target.clusters), {kind: found.value for kind, found in target.defaults.items()}
+        )
         self._chosen = chosen
         self.drafts: dict[int, Draft] = {}
         self.refused: dict[int, str] = {}

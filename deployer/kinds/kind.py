@@ -87,7 +87,7 @@ def expect_as_sent(spec: Spec) -> Spec:
     return spec
 
 
-def fills_nothing(spec: Spec) -> Mapping[str, Sequence[Any]]:
+def fills_nothing(_: Spec) -> Mapping[str, Sequence[Any]]:
     """Return no values: the `fills` of a kind for which no value is known."""
     return {}
 

@@ -181,9 +181,13 @@ def test_a_cluster_has_the_name_that_the_project_gives_it(shop: Workspace) -> No
 
 def test_what_cannot_be_recognized_is_left_to_a_review(shop: Workspace) -> None:
     create(shop.url, "FlinkJar", "f", {**SPECS["FlinkJar"], "entrypoint_args": "--pw s3cretFlink --in x"})
-    create(shop.url, "SparkBatch", "b", {**SPECS["SparkBatch"], "args": ["--pass", "s3cretSpark", "-p", "8080"]})
+    create(
+        shop.url, "SparkBatch", "b", {**SPECS["SparkBatch"], "args": ["--pass", "s3cretSpark", "-p", "8080"]}
+    )
     ran = shop.run("import", "--all", "--dry-run")
-    words = "Review the files before you commit them: only credentials that can be recognized were replaced.\n"
+    words = (
+        "Review the files before you commit them: only credentials that can be recognized were replaced.\n"
+    )
     assert (words in ran.err, words in ran.out) == (True, False)
     ran = shop.run("import", "--all")
     assert (ran.code, words in ran.out) == (0, True)
@@ -258,7 +262,9 @@ def test_what_the_list_prints_as_one_text_is_named(shop: Workspace) -> None:
     assert manifests(shop)["sql"]["spec"]["arguments"] == statement
     assert manifests(shop)["options"]["spec"]["arguments"] == options
     written = {name: " ".join(text.replace(" # ", " ").split()) for name, text in files(shop).items()}
-    guessed = "arguments: listed as one text: where an item has ', ' in it, where items begin and end is a guess;"
+    guessed = (
+        "arguments: listed as one text: where an item has ', ' in it, where items begin and end is a guess;"
+    )
     for name in ("sql", "options", "two"):
         assert f"{guessed} check it before the next run." in written[f"{name}.yaml"]
     assert "properties: listed as one text: a value with ', ' and '=' in it is" in written["two.yaml"]
@@ -270,13 +276,13 @@ PAIRS = '[{"key": "table.x", "value": "1"}, {"key": "flag", "value": true}]'
 
 
 def test_settings_are_written_in_the_format_in_which_they_were_sent(shop: Workspace) -> None:
-    secret = '[{"key": "a.password", "value": "hunter-22"}, {"key": "b", "value": "2"}]'
+    one = '[{"key": "a.password", "value": "hunter-22"}, {"key": "b", "value": "2"}]'
     twice = '[{"key": "a.token", "value": "hunter-33"}, {"key": "a.token", "value": "1"}, {"key": "b", "value": "2"}]'
     settings = {
         "pairs": PAIRS,
         "object": '{"table.x": 1, "y": null}',
         "lines": "a=1\nb = 2\n",
-        "secret": secret,
+        "secret": one,
         "twice": twice,
     }
     for name, text in settings.items():
@@ -298,7 +304,9 @@ def test_settings_are_written_in_the_format_in_which_they_were_sent(shop: Worksp
     written = files(shop)
     assert "hunter" not in f"{ran.out}{ran.err}{written}"
     for name in settings:
-        assert "# runtime_config: the service adds settings of its own; remove those" in written[f"{name}.yaml"]
+        assert (
+            "# runtime_config: the service adds settings of its own; remove those" in written[f"{name}.yaml"]
+        )
     other = [name for name in written if "in another format than that of the reference" in written[name]]
     assert other == ["lines.yaml", "object.yaml"]
     assert "# runtime_config: left out: an earlier value of a.token." in written["twice.yaml"]

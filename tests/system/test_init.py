@@ -648,7 +648,7 @@ def test_a_state_in_git_without_a_remote_is_noted(empty: Workspace) -> None:
         return ran.err
 
     def git(*arguments: str) -> None:
-        subprocess.run(["git", *arguments], cwd=empty.folder, check=True)  # noqa: S603, S607
+        subprocess.run(["git", *arguments], cwd=empty.folder, check=True)
 
     words = "note: deployer.yaml has 'state: git', but "
     add = "git remote add origin URL, or 'state: local'\n"

@@ -243,7 +243,10 @@ def _chosen(
     from deployer.report.review import identity_words
 
     is_selected = selector(select)
-    covered = {identity.name: f"already in a manifest: {identity_words(identity, places)}" for identity in found.covered}
+    covered = {
+        identity.name: f"already in a manifest: {identity_words(identity, places)}"
+        for identity in found.covered
+    }
     chosen: list[LiveJob] = []
     for wanted in ids:
         job = next((job for job in jobs if job.id == wanted), None)

@@ -125,7 +125,9 @@ def _warn_no_remote(folder: Path) -> Iterator[str]:
     if not state.uses_git or remote in git_output(folder, "remote").split():
         return
     is_inside = git_output(folder, "rev-parse", "--is-inside-work-tree").strip() == "true"
-    missing = f"the repository has no remote '{remote}'" if is_inside else "the folder is in no git repository"
+    missing = (
+        f"the repository has no remote '{remote}'" if is_inside else "the folder is in no git repository"
+    )
     steps = f"{'' if is_inside else 'git init, '}git remote add {remote} URL"
     yield f"deployer.yaml has 'state: git', but {missing}; before the first apply: {steps}, or 'state: local'"
 

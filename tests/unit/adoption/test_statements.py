@@ -33,6 +33,8 @@ def test_joined(items: list[str]) -> None:
     assert joined(text.split(", ") if text else []) == items
 
 
-@given(st.lists(st.sampled_from(["select a", "--x", "-e", "", "b;", "set", "--", "x=1", "--y z"]) | st.text()))
+@given(
+    st.lists(st.sampled_from(["select a", "--x", "-e", "", "b;", "set", "--", "x=1", "--y z"]) | st.text())
+)
 def test_the_text_stays_the_same(pieces: list[str]) -> None:
     assert ", ".join(joined(pieces)) == ", ".join(pieces)

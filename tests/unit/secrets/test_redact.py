@@ -35,7 +35,10 @@ SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
         ("--secret-key=x --access_key x --api-key x", "--secret-key=*** --access_key *** --api-key ***"),
         ("--ak A --sk S", "--ak *** --sk ***"),
         ("--pw s3cretFlink --pass=x -pw y", "--pw *** --pass=*** -pw ***"),
-        ("--pwd a --db-pass b --dbpw='c d' --user.pass e", "--pwd *** --db-pass *** --dbpw=*** --user.pass ***"),
+        (
+            "--pwd a --db-pass b --dbpw='c d' --user.pass e",
+            "--pwd *** --db-pass *** --dbpw=*** --user.pass ***",
+        ),
         ("secret=a, token: b; PASSWORD = c", "secret=***, token: ***; PASSWORD = ***"),
         ("fs.obs.secret.key=x,fs.obs.access.key=y", "fs.obs.secret.key=***,fs.obs.access.key=***"),
         ("secretKey=x accessKey=y passwd=z pwd=p", "secretKey=*** accessKey=*** passwd=*** pwd=***"),
@@ -94,7 +97,8 @@ def test_not_masked(text: str) -> None:
 
 
 FRAGMENTS = (
-    "obs://|AK:SK|@|:|/|8020|--pw|-pass|--password|password|secret|token|izer|-k|.|ak|=| |\"|'|\\|,|x|***|*|\n|é|;|--"
+    "--pw|-pass|"
+    "obs://|AK:SK|@|:|/|8020|--password|password|secret|token|izer|-k|.|ak|=| |\"|'|\\|,|x|***|*|\n|é|;|--"
 )
 
 
