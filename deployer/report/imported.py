@@ -82,8 +82,8 @@ def _secrets(imported: Sequence[Imported], places: Mapping[str, str], *, added: 
         yield "Credentials were replaced by secrets. Add to deployer.yaml, or the manifests are invalid:"
     yield ""
     yield "secrets:"
-    for name, places in fields.items():
-        yield f"  {name}: {{}}  # {printable(', '.join(dict.fromkeys(places)))}"
+    for name, found_in in fields.items():
+        yield f"  {name}: {{}}  # {printable(', '.join(dict.fromkeys(found_in)))}"
     yield ""
     yield f"Before the first change is applied, set {PREFIX}NAME to the value of each where deployer runs."
 

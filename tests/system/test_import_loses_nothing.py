@@ -64,8 +64,8 @@ def sent_again(shop: Workspace, proxy: FaultProxy, kind: Kind) -> dict[str, dict
     proxy.clear()
     applied = shop.apply()
     assert applied.code == 0, applied.err
-    path = re.compile(CREATE[kind.name].replace("pid", "[^/]+").format(cluster_id="[^/]+"))
-    made = [call.json for call in proxy.calls if call.method == "POST" and path.fullmatch(call.path)]
+    created = re.compile(CREATE[kind.name].replace("pid", "[^/]+").format(cluster_id="[^/]+"))
+    made = [call.json for call in proxy.calls if call.method == "POST" and created.fullmatch(call.path)]
     return {body[kind.name_field]: body for body in made}
 
 
@@ -78,7 +78,7 @@ def meaning(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
             spec[name] = without_added(spec[name])
     if kind.name == "MrsJob" and spec.get("arguments") == [""]:
         spec["arguments"] = []  # Java prints both alike
-    unset = (None, "", [], {})
+    unset: tuple[Any, ...] = (None, "", [], {})
     rows = {row.name: row for row in kind.rows}
     return {
         name: value
