@@ -278,7 +278,7 @@ class LiveJob:
     `spec` is None if it cannot be compared; `unobserved` are the fields that this entry does not return.
     `submitted` and `finished` are 0 if unknown. `savepoint` is the path of the job's savepoint, or "yes" if the
     entry only reports that one exists. `ownership` is its ownership tag, empty if it has none: see
-    `deployer.kinds.ownership`.
+    `deployer.kinds.ownership`. `texts` are the strings of which `spec` has the data, as they were listed.
     """
 
     id: str
@@ -291,6 +291,7 @@ class LiveJob:
     finished: int = 0
     savepoint: str = ""
     ownership: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def condition(self) -> str:

@@ -18,12 +18,12 @@ from deployer.planning.plan import current_run
 class Candidates:
     """The jobs without a manifest, by identity; jobs without a name each for itself.
 
-    `covered` are the jobs that have a manifest, `older` counts the runs that are not the current one of their job.
+    `covered` are the jobs that have a manifest, `older` counts for each of the others the runs but for the current one.
     """
 
     jobs: tuple[LiveJob, ...]
     covered: tuple[Identity, ...]
-    older: int = 0
+    older: Mapping[Identity, int]
 
 
 def candidates(live: Iterable[LiveJob], managed: Collection[Identity]) -> Candidates:
@@ -36,7 +36,7 @@ def candidates(live: Iterable[LiveJob], managed: Collection[Identity]) -> Candid
         else:
             found.append(job)
     covered = tuple(sorted(identity for identity in runs if identity in managed))
-    older = 0
+    older: dict[Identity, int] = {}
     for identity, same in runs.items():
         if identity in managed:
             continue
@@ -44,7 +44,7 @@ def candidates(live: Iterable[LiveJob], managed: Collection[Identity]) -> Candid
             found += same  # each is a job of its own, and plan reports that they share a name
         elif current := current_run(same):
             found.append(current)
-            older += len(same) - 1
+            older[identity] = len(same) - 1
     return Candidates(tuple(sorted(found, key=lambda job: (job.identity, job.id))), covered, older)
 
 

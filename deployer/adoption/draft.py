@@ -1,6 +1,6 @@
 """LiveJob -> the manifest that describes it, as data: short, without what the service or deployer adds.
 
-What is left out is what plan does not miss: defaults, values that the service fills in, ownership metadata.
+What is left out is what the service adds again: defaults, values that it is known to fill in; and ownership metadata.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 
 from deployer.adoption.layout import Block, Entry
 from deployer.adoption.secret_values import Found, HiddenInKeyError, SecretNames, with_references
+from deployer.adoption.settings_text import has_pairs, written
+from deployer.adoption.statements import joined
 from deployer.documents.reserved import MESSAGE, RESERVED
 from deployer.kinds.coerce import as_text
 from deployer.kinds.kind import Kind, Nature, may_be_unnamed
@@ -28,15 +30,11 @@ from deployer.secrets.references import texts_in
 # The states of a definition in transition that ends with a running job.
 _STARTING = re.compile("submitting|downloading|recovering|savepointing")
 _SIZE = re.compile("[0-9]{1,15}")
-# The first word of a statement: what comes before it in the arguments are options.
-_STATEMENT = re.compile(
-    r"\s*(?:--|/\*|\(|(?:select|insert|create|drop|alter|with|use|set|msck|load|merge|truncate|update|delete|"
-    r"from|show|desc|describe|explain|analyze|refresh|add|cache|export|import)\b)",
-    re.IGNORECASE,
-)
 _SQL_TYPES = ("HiveSql", "SparkSql")
 
 MAX_PROJECT = 64
+
+_CHECK = "check it before the next run."
 
 _PROTECTED = (
     "Until these lines are removed, apply does not run, stop, restart, replace or delete the job.",
@@ -78,13 +76,18 @@ def draft(kind: Kind, live: LiveJob, settings: Settings, names: SecretNames) -> 
         path = f"spec{error}"
         message = f"a key in {path} contains a credential, and a manifest cannot refer to a secret in a key"
         raise CannotImportError(message) from None
+    comments = {name: [*_secret_comments(name, secrets)] for name in spec}
+    for name, listed in live.texts.items():
+        if name in spec and isinstance(spec[name], Mapping):
+            spec[name], dropped = written(listed, (live.spec or {})[name], spec[name])
+            comments[name] += _text_comments(kind.spellings[name], listed, dropped)
     spec = {name: _sendable(kind.spellings[name], value) for name, value in spec.items()}
     spec |= _removals(defaults.get("spec", {}), spec, kind)
     entries = [
         Entry("apiVersion", API_VERSION),
         Entry("kind", kind.name),
         Entry("metadata", {"name": live.identity.name}),
-        Entry("spec", Block(tuple(_spec_entries(kind, live, spec, left_out, secrets)))),
+        Entry("spec", Block(tuple(_spec_entries(kind, live, spec, left_out, comments)))),
         Entry("lifecycle", Block(tuple(_lifecycle(kind, live, defaults.get("lifecycle", {}))))),
     ]
     return Draft(live, Block(tuple(entries)), tuple(_origin(kind, live)), tuple(secrets))
@@ -114,14 +117,15 @@ def _require_representable(kind: Kind, live: LiveJob) -> None:
 
 
 def _minimal(kind: Kind, live: LiveJob, defaults: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields that a manifest needs, and those that the service may have filled in."""
+    """Return the fields that a manifest needs, and those with the value that the service fills in."""
     held, spec, left_out = live.spec or {}, dict[str, Any](), dict[str, Any]()
+    filled = kind.fills(held)
     for row in kind.rows:
         if row.name not in held or row.name in live.unobserved or row.name in kind.place_fields:
             continue
         if row.same_as and held.get(row.same_as) is not None:
             continue
-        value = _without_nulls(held[row.name])
+        value = held[row.name] if row.name in live.texts else _without_nulls(held[row.name])
         has_default = any(name in defaults for name in kind.names_of(row.name))
         if (
             normalize(row, value) is None
@@ -129,7 +133,7 @@ def _minimal(kind: Kind, live: LiveJob, defaults: Mapping[str, Any]) -> tuple[di
             and not (has_default and value not in (None, ""))
         ):
             continue
-        if row.filled and not has_default and not isinstance(value, Mapping | list):
+        if row.filled and not has_default and value in filled.get(row.name, ()):
             left_out[row.name] = value
         else:
             spec[row.name] = value
@@ -183,17 +187,17 @@ def _spec_entries(
     live: LiveJob,
     spec: Mapping[str, Any],
     left_out: Mapping[str, Any],
-    secrets: Sequence[Found],
+    comments: Mapping[str, Sequence[str]],
 ) -> Iterator[Entry]:
     for row in kind.rows:
         if row.name in left_out:
             shown = redacted(json.dumps(left_out[row.name], ensure_ascii=False))
-            words = "the service may have filled it in; uncomment it to keep it"
+            words = "the service fills it in; uncomment it to keep it"
             yield Entry("", comments=(f"{row.name}: {shown}  # {words}",))
         if row.name in spec:
             value, more = _joined(kind, row.name, spec)
-            comments = (*_secret_comments(row.name, secrets), *more, *_job_type_comment(kind, row.name, spec))
-            yield Entry(row.name, value, comments)
+            own = comments.get(row.name, ())
+            yield Entry(row.name, value, (*own, *more, *_job_type_comment(kind, row.name, spec)))
     for name in spec.keys() - {row.name for row in kind.rows}:
         yield Entry(name, spec[name])
     if hidden := _not_shown(kind, live, spec):
@@ -209,23 +213,30 @@ def _secret_comments(name: str, secrets: Sequence[Found]) -> Iterator[str]:
             yield f"{name}{at}: the service does not show this value; {found.name} must be the one of the job."
 
 
+def _text_comments(row: Row, listed: str, dropped: Sequence[str]) -> Iterator[str]:
+    """Yield what is not certain, or not as it was, of the data of a string."""
+    if has_pairs(row.example) and not has_pairs(listed):
+        yield f"{row.name}: listed in another format than that of the reference, a list of keys and values; {_CHECK}"
+    if dropped:
+        yield redacted(f"{row.name}: left out: {', '.join(dropped)}.")
+    if row.filled:
+        yield f"{row.name}: the service adds settings of its own; remove those that you did not set."
+
+
 def _joined(kind: Kind, name: str, spec: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    """Return a value, with the statement of a list that was printed as one text as one item."""
+    """Return a value that was printed as one text, with statements as one item, and a comment where it is a guess."""
     value = spec[name]
-    if isinstance(value, Mapping) and len(value) > 1 and _is_printed_map(kind, name):
-        return value, (
-            f"{name}: listed as one text: a value with '{SEPARATOR}' and '=' in it is listed as several keys.",
-        )
+    if isinstance(value, Mapping) and _is_printed_map(kind, name):
+        # A value without `=` in it cannot have been read from two keys, nor a part of its key.
+        is_certain = len(value) < 2 and not any("=" in str(item) for item in value.values())
+        words = f"a value with '{SEPARATOR}' and '=' in it is listed as several keys, and a key may end at another '='"
+        return value, () if is_certain else (f"{name}: listed as one text: {words}; {_CHECK}",)
     if name not in kind.align or not isinstance(value, list) or len(value) < 2:
         return value, ()
     if spec.get("job_type") in _SQL_TYPES:
-        at = next((at for at, item in enumerate(value) if _STATEMENT.match(str(item))), None)
-        if at is not None:
-            value = [*value[:at], SEPARATOR.join(map(str, value[at:]))]
-    if len(value) < 2:
-        return value, ()
-    words = f"listed as one text: where an item has '{SEPARATOR}' in it, join the items before the next run."
-    return value, (f"{name}: {words}",)
+        value = joined([str(item) for item in value])
+    words = f"where an item has '{SEPARATOR}' in it, where items begin and end is a guess"
+    return value, (f"{name}: listed as one text: {words}; {_CHECK}",)
 
 
 def _is_printed_map(kind: Kind, name: str) -> bool:

@@ -15,21 +15,27 @@ MAX_STEM = 80
 # Names that are devices on Windows, whatever follows the first dot.
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 
-GROUPS: Mapping[str, Callable[[LiveJob], str]] = {
-    "kind": lambda live: live.identity.kind.lower(),
-    "queue": lambda live: live.identity.place or str((live.spec or {}).get("queue_name") or "no-queue"),
+GROUPS: Mapping[str, Callable[[LiveJob, Mapping[str, str]], str]] = {
+    "kind": lambda live, _: live.identity.kind.lower(),
+    "queue": lambda live, places: (
+        places.get(live.identity.place, live.identity.place)
+        or str((live.spec or {}).get("queue_name") or "no-queue")
+    ),
 }
 
 
 def grouped(
-    texts: Sequence[tuple[LiveJob, str]], folder: str, group: str | None
+    texts: Sequence[tuple[LiveJob, str]], folder: str, group: str | None, places: Mapping[str, str]
 ) -> dict[str, tuple[str, tuple[Identity, ...]]]:
-    """Return the text and the jobs of each file: one file a job, or several documents in a file."""
+    """Return the text and the jobs of each file: one file a job, or several documents in a file.
+
+    `places` are the names of clusters by id.
+    """
     taken: set[str] = set()
     if group:
         together: dict[str, list[tuple[LiveJob, str]]] = {}
         for live, text in texts:
-            together.setdefault(GROUPS[group](live), []).append((live, text))
+            together.setdefault(GROUPS[group](live, places), []).append((live, text))
         stems = {key: _unused(safe_stem(key), taken) for key in together}
         return {
             _path(folder, stems[key]): (

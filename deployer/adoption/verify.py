@@ -19,6 +19,7 @@ from deployer.kinds import KINDS
 from deployer.manifests.check import check
 from deployer.manifests.read import read
 from deployer.model import Action, Job, Live, LiveJob, Manifest
+from deployer.planning.inventory import place_names
 from deployer.planning.ownership import OwnershipRules
 from deployer.planning.plan import make_plan
 from deployer.project.load import Project
@@ -92,8 +93,9 @@ class _Writer:
     def __init__(self, context: Context, chosen: Sequence[LiveJob]) -> None:
         target = context.target
         self._names = SecretNames({*target.secrets})
-        clusters = {place: name for name, place in target.clusters.items()}
-        self._settings = Settings(clusters, {kind: found.value for kind, found in target.defaults.items()})
+        self._settings = Settings(
+            place_names(target.clusters), {kind: found.value for kind, found in target.defaults.items()}
+        )
         self._chosen = chosen
         self.drafts: dict[int, Draft] = {}
         self.refused: dict[int, str] = {}

@@ -68,6 +68,7 @@ def observe(entry: Entry) -> LiveJob:
         spec=expect(spec) if settings and spec is not None else None,
         unobserved=unobserved,
         savepoint=_savepoint(entry),
+        texts={name: spec[name] for name in JSON_TEXTS if spec and isinstance(spec.get(name), str)},
     )
 
 
@@ -130,6 +131,17 @@ def _setting(value: Any) -> str | None:
     return None if value is None else as_text(value)
 
 
+def fills(spec: Spec) -> dict[str, tuple[int, ...]]:
+    """Return the values that the service fills in. The rounding of the slots is not documented."""
+    units, managers, parallel, per_manager = (
+        int(spec.get(name) or KIND.spellings[name].default)
+        for name in ("cu_number", "manager_cu_number", "parallel_number", "tm_cus")
+    )
+    slots, workers = parallel * per_manager, units - managers
+    rounded = (slots // workers, -(-slots // workers)) if workers > 0 else ()
+    return {"checkpoint_interval": (10,), "tm_slot_num": rounded}
+
+
 KIND = Kind(
     name="FlinkJar",
     title="DLI Flink Jar job",
@@ -163,6 +175,7 @@ KIND = Kind(
     ),
     observe=observe,
     expect=expect,
+    fills=fills,
     entry="job_detail",
     ownership_field=TAGS,
     deciding=(

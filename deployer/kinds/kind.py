@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, cached_property
@@ -87,6 +87,11 @@ def expect_as_sent(spec: Spec) -> Spec:
     return spec
 
 
+def fills_nothing(_: Spec) -> Mapping[str, Sequence[Any]]:
+    """Return no values: the `fills` of a kind for which no value is known."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of job.
@@ -96,7 +101,8 @@ class Kind:
     other values that this response must have. `entry` is the dotted path of the entry in the response to get,
     empty if it is the whole response. `deciding` are the fields that decide what runs, most important first, as
     patterns of JSON Pointers: reports show them before the others. `align` has, for fields that a listing returns in a
-    lossy format, how the live and the desired value are compared.
+    lossy format, how the live and the desired value are compared. `fills` returns, for a live spec, what the service
+    is known to fill in for fields that a request leaves out.
     """
 
     name: str
@@ -111,6 +117,7 @@ class Kind:
     observe: Callable[[Entry], LiveJob]
     expect: Callable[[Spec], Spec] = expect_as_sent
     align: Mapping[str, Align] = field(default_factory=dict)
+    fills: Callable[[Spec], Mapping[str, Sequence[Any]]] = fills_nothing
     accepted: Mapping[str, str] = field(default_factory=dict)
     entry: str = ""
     ownership_field: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 from deployer.kinds.tables import Row
 
 # One of these is in every name of a secret, and in every pattern of a table for the keys of secret values.
-IN_NAMES = ("pass", "pwd", "secret", "token", "credential", "key", "ak", "sk")
+IN_NAMES = ("pass", "pw", "secret", "token", "credential", "key", "ak", "sk")
 
 # A secret key of the vendor is at least this long, without a break.
 _KEY_LENGTH = 40

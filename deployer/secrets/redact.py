@@ -25,7 +25,9 @@ NAME = (
     r"|(?<![a-z0-9])[as]k)"
 )
 VALUE = r"(?:(?:(\\*[\"']).*?(?:\2|$)[^\s,;&\"']*)+|[^\s,;&\"']+)"
-OPTION = rf"(?<![\w-])--?[\w.-]{{0,64}}?{NAME}"
+# Short names count only as options, and only those that are hardly ever anything else: -p may well be a port.
+_SHORT = r"(?:(?:db|jdbc|user)[._-]?)?(?:pw|pass)"
+OPTION = rf"(?<![\w-])--?(?:[\w.-]{{0,64}}?{NAME}|{_SHORT})"
 
 # An access key and its secret key, as the vendor makes them: 20 and 40 characters. A hash in hexadecimal, or an
 # identifier, is no secret key: it has upper case, lower case and digits, and not only those of a hash.
@@ -48,6 +50,8 @@ _AFTER_NAME = (
     rf"(?im)({NAME}[\\\"']*\s*(?:[=:]=?|!=)\s*){VALUE}",
     # --password x
     rf"(?im)({OPTION}\s+)(?!-){VALUE}",
+    # --pw=x
+    rf"(?im)((?<![\w-])--?{_SHORT}=){VALUE}",
 )
 _IS_OPTION = rf"(?i){OPTION}"
 

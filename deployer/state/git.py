@@ -166,8 +166,10 @@ def find_remote(
         if re.fullmatch(r"remote\..+\.(push)?url", key)
     }
     if name not in names:
-        known = nearest(name, sorted(names)) or "; it has none"
-        raise StateError(f"state: git: the repository has no remote '{name}'{known}; set state.git.remote")
+        advice = f"{nearest(name, sorted(names))}; set state.git.remote"
+        if not names:
+            advice = f": run 'git remote add {name} URL', or set 'state: local' in deployer.yaml"
+        raise StateError(f"state: git: the repository has no remote '{name}'{advice}")
     # Reading from another place than the one that is written to would show an old state.
     url = ask("remote", "get-url", "--push", name).splitlines()[0]
     if _is_relative(url):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -155,6 +156,48 @@ def test_the_newest_run_is_the_manifest(shop: Workspace, clock: Clock) -> None:
     assert (covered.code, "already in a manifest: SparkBatch daily in q" in covered.err) == (3, True)
 
 
+def test_only_older_runs_of_what_is_imported_are_counted(shop: Workspace, clock: Clock) -> None:
+    for name in ("daily", "hourly", "hourly"):
+        create(shop.url, "SparkBatch", name, SPECS["SparkBatch"])
+        clock.forward(100_000)
+    ran = shop.run("import", "daily")
+    assert (ran.code, "1 job imported.\n" in ran.out) == (0, True), ran.out
+    ran = shop.run("import", "hourly")
+    assert "1 job imported, 1 already in a manifest, 1 older run left out." in ran.out, ran.out
+
+
+def test_a_cluster_has_the_name_that_the_project_gives_it(shop: Workspace) -> None:
+    create(shop.url, "MrsJob", "load", {**SPECS["MrsJob"], "arguments": ["--token", "a-token-of-it"]})
+    create(shop.url, "MrsJob", "bad", {**SPECS["MrsJob"], "arguments": ["\ue004"]})
+    ran = shop.run("import", "--all", "--group", "queue")
+    assert (ran.code, [*files(shop)]) == (8, ["reports.yaml"]), ran.err
+    assert "wrote imported/reports.yaml: MrsJob load in reports" in ran.out
+    assert "# MrsJob load in reports /arguments/1" in ran.out
+    assert "not imported: MrsJob bad in reports" in ran.err
+    ran = shop.run("import", "load")
+    assert "already in a manifest: MrsJob load in reports" in ran.err
+    assert "c-1" not in f"{ran.out}{ran.err}"
+
+
+def test_what_cannot_be_recognized_is_left_to_a_review(shop: Workspace) -> None:
+    create(shop.url, "FlinkJar", "f", {**SPECS["FlinkJar"], "entrypoint_args": "--pw s3cretFlink --in x"})
+    create(
+        shop.url, "SparkBatch", "b", {**SPECS["SparkBatch"], "args": ["--pass", "s3cretSpark", "-p", "8080"]}
+    )
+    ran = shop.run("import", "--all", "--dry-run")
+    words = (
+        "Review the files before you commit them: only credentials that can be recognized were replaced.\n"
+    )
+    assert (words in ran.err, words in ran.out) == (True, False)
+    ran = shop.run("import", "--all")
+    assert (ran.code, words in ran.out) == (0, True)
+    assert manifests(shop)["f"]["spec"]["entrypoint_args"] == '--pw {{ secret("F_ENTRYPOINT_ARGS") }} --in x'
+    made = manifests(shop)["b"]["spec"]["args"]
+    assert made == ["--pass", '{{ secret("B_PASS") }}', "-p", "8080"]
+    assert "s3cret" not in f"{ran.out}{files(shop)}"
+    assert words not in shop.run("import", "--all").out
+
+
 def test_an_older_run_by_id_is_refused(shop: Workspace, clock: Clock) -> None:
     old = create(shop.url, "SparkBatch", "daily", SPECS["SparkBatch"])
     clock.forward(100_000)
@@ -208,16 +251,88 @@ def test_what_has_no_manifest_is_named_with_the_reason(shop: Workspace, clock: C
 
 
 def test_what_the_list_prints_as_one_text_is_named(shop: Workspace) -> None:
-    sql = ["SELECT a, b FROM t WHERE c = 'x, y'"]
-    create(shop.url, "MrsJob", "sql", {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": sql})
+    statement = ["SELECT a, b FROM t WHERE c = 'x, y'"]
+    options = ["--hivevar", "x=1", "select a, b from t; select 1;"]
+    for name, sql in (("sql", statement), ("options", options)):
+        create(shop.url, "MrsJob", name, {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": sql})
     two = {"arguments": ["a, b", "c"], "properties": {"k": "1, l=2", "m": "3"}}
     create(shop.url, "MrsJob", "two", {**SPECS["MrsJob"], **two})
+    create(shop.url, "MrsJob", "sure", {**SPECS["MrsJob"], "arguments": ["a"], "properties": {"k": "1, 2"}})
     assert shop.run("import", "--all").code == 0
-    assert manifests(shop)["sql"]["spec"]["arguments"] == sql
-    written = " ".join(files(shop)["two.yaml"].split())
-    assert "# arguments: listed as one text: where an item has ', ' in it, join the items" in written
-    assert "# properties: listed as one text: a value with ', ' and '=' in it is" in written
-    nothing_planned(shop, 2)
+    assert manifests(shop)["sql"]["spec"]["arguments"] == statement
+    assert manifests(shop)["options"]["spec"]["arguments"] == options
+    written = {name: " ".join(text.replace(" # ", " ").split()) for name, text in files(shop).items()}
+    guessed = (
+        "arguments: listed as one text: where an item has ', ' in it, where items begin and end is a guess;"
+    )
+    for name in ("sql", "options", "two"):
+        assert f"{guessed} check it before the next run." in written[f"{name}.yaml"]
+    assert "properties: listed as one text: a value with ', ' and '=' in it is" in written["two.yaml"]
+    assert "listed as one text" not in written["sure.yaml"]
+    nothing_planned(shop, 4)
+
+
+PAIRS = '[{"key": "table.x", "value": "1"}, {"key": "flag", "value": true}]'
+
+
+def test_settings_are_written_in_the_format_in_which_they_were_sent(shop: Workspace) -> None:
+    one = '[{"key": "a.password", "value": "hunter-22"}, {"key": "b", "value": "2"}]'
+    twice = '[{"key": "a.token", "value": "hunter-33"}, {"key": "a.token", "value": "1"}, {"key": "b", "value": "2"}]'
+    settings = {
+        "pairs": PAIRS,
+        "object": '{"table.x": 1, "y": null}',
+        "lines": "a=1\nb = 2\n",
+        "secret": one,
+        "twice": twice,
+    }
+    for name, text in settings.items():
+        create(shop.url, "FlinkJar", name, {**SPECS["FlinkJar"], "runtime_config": text})
+    log = '{"root_logger_level": "WARN", "loggers_level_of_class": {"a": null}}'
+    create(shop.url, "FlinkJar", "log", {**SPECS["FlinkJar"], "flink_log_config": log})
+    ran = shop.run("import", "--all")
+    assert ran.code == 0, ran.err
+    made = {name: value["spec"] for name, value in manifests(shop).items()}
+    # The emulator adds an entry to a list, as the service does: which ones are added is not known.
+    added = [{"key": "emulator.filled.in", "value": "true"}]
+    assert json.loads(made["pairs"]["runtime_config"]) == json.loads(PAIRS) + added
+    assert json.loads(made["object"]["runtime_config"]) == {"table.x": 1, "y": None}
+    assert made["lines"]["runtime_config"] == settings["lines"]
+    hidden = [{"key": "a.password", "value": "hidden"}, {"key": "b", "value": "2"}]
+    without_braces = made["secret"]["runtime_config"].replace('{{ secret("SECRET_A_PASSWORD") }}', "hidden")
+    assert json.loads(without_braces) == hidden + added
+    assert json.loads(made["log"]["flink_log_config"]) == json.loads(log)
+    written = files(shop)
+    assert "hunter" not in f"{ran.out}{ran.err}{written}"
+    for name in settings:
+        assert (
+            "# runtime_config: the service adds settings of its own; remove those" in written[f"{name}.yaml"]
+        )
+    other = [name for name in written if "in another format than that of the reference" in written[name]]
+    assert other == ["lines.yaml", "object.yaml"]
+    assert "# runtime_config: left out: an earlier value of a.token." in written["twice.yaml"]
+    nothing_planned(shop, 6)
+
+
+def test_what_was_chosen_for_a_job_stays(shop: Workspace) -> None:
+    create(shop.url, "SparkBatch", "batch", {**SPECS["SparkBatch"], "spark_version": "3.3.1"})
+    create(shop.url, "SparkBatch", "old", {**SPECS["SparkBatch"], "spark_version": "2.3.2"})
+    chosen = {"flink_version": "1.15", "checkpoint_interval": 77, "tm_slot_num": 3}
+    create(shop.url, "FlinkJar", "chosen", {**SPECS["FlinkJar"], **chosen})
+    create(shop.url, "FlinkJar", "filled", SPECS["FlinkJar"])
+    sizes = {"cu_number": 4, "parallel_number": 4, "tm_cus": 1}
+    create(shop.url, "FlinkJar", "rounded", {**SPECS["FlinkJar"], **sizes})
+    assert shop.run("import", "--all").code == 0
+    made = {name: value["spec"] for name, value in manifests(shop).items()}
+    assert (made["batch"]["spark_version"], made["old"]["spark_version"]) == ("3.3.1", "2.3.2")
+    assert {name: made["chosen"][name] for name in chosen} == chosen
+    assert made["filled"] == SPECS["FlinkJar"]
+    assert made["rounded"] == {**SPECS["FlinkJar"], "cu_number": 4, "parallel_number": 4}
+    written = files(shop)
+    words = "  # the service fills it in; uncomment it to keep it"
+    assert f"  # tm_slot_num: 2{words}" in written["rounded.yaml"]
+    assert f"  # checkpoint_interval: 10{words}" in written["filled.yaml"]
+    assert "fills it in" not in f"{written['batch.yaml']}{written['old.yaml']}{written['chosen.yaml']}"
+    nothing_planned(shop, 5)
 
 
 def test_the_project_that_deployed_a_job_is_named(shop: Workspace) -> None:

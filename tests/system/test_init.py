@@ -31,6 +31,10 @@ from testing.workspace import ROOT, Workspace
 
 __all__ = ["copy"]
 
+NO_REPOSITORY = (
+    "note: deployer.yaml has 'state: git', but the folder is in no git repository; before the first apply: git init, "
+    "git remote add origin URL, or 'state: local'\n"
+)
 WITHDRAWN = "SparkSession"
 SETS = [*([kind] for kind in KINDS), list(KINDS)]
 SWITCHED_OFF = re.compile(r"^( *)# ([\w.-]+: )", re.MULTILINE)
@@ -90,7 +94,7 @@ def test_it_begins_with_a_batch_and_github(empty: Workspace) -> None:
         ".vscode/settings.json",
         ".vscode/extensions.json",
     ]
-    assert (ran.code, ran.err) == (Exit.DONE, "")
+    assert (ran.code, ran.err) == (Exit.DONE, NO_REPOSITORY)
     assert ran.out.split("\n\n")[0].splitlines() == [f"wrote {file}" for file in written]
     assert files(empty.folder) == {*written}
     assert (empty.folder / ".gitignore").read_text().splitlines()[-1] == ".deployer/"
@@ -465,7 +469,7 @@ def test_ci_below_the_top_of_a_repository_is_pointed_out(empty: Workspace, ci: s
     (file,) = scaffold.CI_FILES[ci]
     assert f"note: {file} only takes effect in {empty.folder}: move it there" in ran.err
     assert "add -C deep/jobs to its commands" in ran.err
-    assert empty.run("init", f"--ci={ci}").err == ""
+    assert empty.run("init", f"--ci={ci}").err == NO_REPOSITORY
     assert empty.run("init", "deep/others", "--ci=none").err == ""
 
 
@@ -493,7 +497,7 @@ def test_once_more_changes_nothing(empty: Workspace) -> None:
 def test_a_gitignore_is_left_as_it_is(empty: Workspace) -> None:
     empty.write(".gitignore", "*.log\n")
     ran = empty.run("init")
-    assert (ran.code, ran.err) == (Exit.DONE, "")
+    assert (ran.code, ran.err) == (Exit.DONE, NO_REPOSITORY)
     assert "kept existing .gitignore\n" in ran.out
     assert (empty.folder / ".gitignore").read_text() == "*.log\n"
 
@@ -502,7 +506,7 @@ def test_a_gitignore_is_left_as_it_is(empty: Workspace) -> None:
 def test_settings_of_vs_code_are_left_as_they_are(empty: Workspace, file: str) -> None:
     empty.write(file, '{"mine": 1}\n')
     ran = empty.run("init")
-    assert (ran.code, ran.err) == (Exit.DONE, "")
+    assert (ran.code, ran.err) == (Exit.DONE, NO_REPOSITORY)
     assert f"kept existing {file}\n" in ran.out
     assert (empty.folder / file).read_text() == '{"mine": 1}\n'
 
@@ -607,7 +611,7 @@ def test_an_unknown_kind(empty: Workspace, kind: str, hint: str) -> None:
 
 def test_a_project_for_jobs_that_exist(empty: Workspace) -> None:
     ran = empty.run("init", "--kind", "none", "--name", "shop")
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, NO_REPOSITORY)
     assert "  deployer import -t prod" in ran.out
     assert not [*empty.folder.glob("spark/*")]
     assert empty.run("validate").code == 0
@@ -629,3 +633,25 @@ def test_it_starts_in_another_folder(empty: Workspace, arguments: tuple[str, ...
     assert ran.out.startswith("wrote work/new/deployer.yaml\n")
     assert "  deployer plan -C work/new\n" in ran.out
     assert (empty.folder / "work/new/deployer.yaml").is_file()
+
+
+# --- the state in git -------------------------------------------------------------------------------------
+
+
+def test_a_state_in_git_without_a_remote_is_noted(empty: Workspace) -> None:
+    def noted(*arguments: str) -> str:
+        ran = empty.run("init", "--kind", "none", *arguments)
+        assert ran.code == Exit.DONE, ran.err
+        return ran.err
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=empty.folder, check=True)
+
+    words = "note: deployer.yaml has 'state: git', but "
+    add = "git remote add origin URL, or 'state: local'\n"
+    assert noted("a") == NO_REPOSITORY
+    assert words not in noted("b", "--ci", "none")
+    git("init", "--quiet")
+    assert f"{words}the repository has no remote 'origin'; before the first apply: {add}" in noted("c")
+    git("remote", "add", "origin", "https://host.invalid/x")
+    assert words not in noted("d")

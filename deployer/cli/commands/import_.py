@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -133,19 +133,20 @@ def command(
     where = _folder(loaded, given_folder)
     wanted = sorted({*kinds} or KINDS)
     known = loaded.target.clusters
+    places = place_names(known)
     given = {known.get(name, name) for name in clusters}
     read = known_clusters(loaded.jobs, {*known.values(), *given})
     if not read and any(KINDS[kind].path_fields for kind in wanted):
         _without_clusters(required=all(KINDS[kind].path_fields for kind in wanted))
     with session.connected(loaded) as client:
         inventory = read_inventory(client, listings_of(wanted, read), lambda _: True)
-    for line in failures(inventory, place_names(known)):
+    for line in failures(inventory, places):
         err(text.error(line))
     managed = {*(job.identity for job in loaded.jobs), *loaded.disabled}
     found = candidates(inventory.jobs, managed)
-    chosen = _chosen(found, inventory.jobs, names, ids, options.select)
+    chosen = _chosen(found, inventory.jobs, names, ids, options.select, places)
     if chosen and asks:
-        chosen = _choose(chosen)
+        chosen = _choose(chosen, places)
     target, layers = _as_in(loaded, where)
     values = template_values(loaded.project, target, layers)
     context = Context(loaded.project, target, values, loaded.manifests)
@@ -158,10 +159,11 @@ def command(
         raise
     _write(loaded, imported, where, group, dry_run=dry_run, update_project=update_project)
     for job in refused:
-        err(text.error(report.not_imported(job)))
+        err(text.error(report.not_imported(job, places)))
     say = err if dry_run else out
-    say(report.counts(len(imported), len(refused), len(found.covered), found.older))
-    for line in report.secrets(imported, added=update_project):
+    older = sum(found.older.get(made.live.identity, 0) for made in imported)
+    say(report.counts(len(imported), len(refused), len(found.covered), older))
+    for line in report.credentials(imported, places, added=update_project):
         say(line)
     marked = _marked(loaded, imported, approved=approved, timeout=lock_timeout) if write_marks else Exit.DONE
     return _exit_code(len(imported), marked, is_partial=bool(refused or inventory.failures))
@@ -234,19 +236,24 @@ def _chosen(
     patterns: Sequence[str],
     ids: Sequence[str],
     select: Sequence[str],
+    places: Mapping[str, str],
 ) -> list[LiveJob]:
     """Return the jobs that the command line selects, of `jobs` by id. Raises UsageError."""
     from deployer.adoption.choose import matching
+    from deployer.report.review import identity_words
 
     is_selected = selector(select)
-    covered = {identity.name: f"already in a manifest: {identity}" for identity in found.covered}
+    covered = {
+        identity.name: f"already in a manifest: {identity_words(identity, places)}"
+        for identity in found.covered
+    }
     chosen: list[LiveJob] = []
     for wanted in ids:
         job = next((job for job in jobs if job.id == wanted), None)
         if job is None:
             raise UsageError(f"--id {wanted}: no live job has this id")
         if job.identity in found.covered:
-            raise UsageError(f"--id {wanted}: already in a manifest: {job.identity}")
+            raise UsageError(f"--id {wanted}: already in a manifest: {identity_words(job.identity, places)}")
         chosen.append(job)
     if patterns or not ids:
         candidates = [job for job in found.jobs if is_selected(Job(job.identity, Source("", 0), {}))]
@@ -254,11 +261,11 @@ def _chosen(
     return chosen
 
 
-def _choose(jobs: Sequence[LiveJob]) -> list[LiveJob]:
+def _choose(jobs: Sequence[LiveJob], places: Mapping[str, str]) -> list[LiveJob]:
     """Let the user choose from a numbered list."""
     from deployer.report import imported as report
 
-    out(report.choices(jobs))
+    out(report.choices(jobs, places))
     while True:
         answer: str = click.prompt("\nNumbers of the jobs to import, such as 1,3-5, or all", type=str)
         numbers = _numbers(answer, len(jobs))
@@ -295,12 +302,14 @@ def _write(
     """Write the manifests, or print them. Raises UsageError if a file exists, and then writes none."""
     from deployer.adoption.files import grouped
     from deployer.manifests.scaffold import manifest_modeline, write
+    from deployer.planning.inventory import place_names
     from deployer.report import imported as report
 
+    places = place_names(loaded.target.clusters)
     files = {
         file: (manifest_modeline(loaded.project.folder, file) + content, jobs)
         for file, (content, jobs) in grouped(
-            [(made.live, made.text) for made in imported], folder, group
+            [(made.live, made.text) for made in imported], folder, group, places
         ).items()
     }
     if dry_run:
@@ -310,7 +319,7 @@ def _write(
     updated = _updated_project(loaded, names) if update_project and names else ""
     write(loaded.project.folder, {file: content for file, (content, _) in files.items()})
     for file, (_, jobs) in files.items():
-        out(report.written(file, jobs))
+        out(report.written(file, jobs, places))
     if updated:
         _replace(loaded.project.folder / PROJECT_FILE, updated)
         out(f"updated {PROJECT_FILE}: {text.count(len(names), 'secret')} added")

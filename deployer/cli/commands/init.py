@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from deployer.apply.provenance import git_output
 from deployer.cli.examples import examples
 from deployer.cli.options import change_folder, completed_by
 from deployer.errors import DeployerError, Exit
@@ -77,7 +78,8 @@ def command(
     for file in texts:
         shown = printable(str(target_folder / file))
         out(f"wrote {shown}" if file in written else f"kept existing {shown}")
-    for words in (*_warn_ci_location(where, ci), *_warn_other_manifests(where, texts)):
+    warnings = (*_warn_ci_location(where, ci), *_warn_other_manifests(where, texts), *_warn_no_remote(where))
+    for words in warnings:
         err(text.note(words))
     folder_option = "" if target_folder == Path() else f" -C {printable(shlex.quote(str(target_folder)))}"
     out((_NEXT if examples_of else _NEXT_IMPORT).format(there=folder_option))
@@ -116,6 +118,20 @@ def _warn_ci_location(folder: Path, ci: str) -> Iterator[str]:
         for file in scaffold.CI_FILES[ci]:
             words = f"move it there and add -C {here.relative_to(top)} to its commands"
             yield f"{file} only takes effect in {top}: {words}"
+
+
+def _warn_no_remote(folder: Path) -> Iterator[str]:
+    """Warn if the state of the project is to be in a git remote that the folder does not have."""
+    state = load(folder).state
+    remote = state.remote
+    if not state.uses_git or remote in git_output(folder, "remote").split():
+        return
+    is_inside = git_output(folder, "rev-parse", "--is-inside-work-tree").strip() == "true"
+    missing = (
+        f"the repository has no remote '{remote}'" if is_inside else "the folder is in no git repository"
+    )
+    steps = f"{'' if is_inside else 'git init, '}git remote add {remote} URL"
+    yield f"deployer.yaml has 'state: git', but {missing}; before the first apply: {steps}, or 'state: local'"
 
 
 def _warn_other_manifests(folder: Path, texts: Collection[str]) -> Iterator[str]:

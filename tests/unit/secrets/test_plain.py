@@ -39,6 +39,8 @@ PIECES = [
         "password",
         "PassWord",
         "pwd",
+        "--pw",
+        "--pass",
         "secret",
         "Token",
         "credent\u0130als",

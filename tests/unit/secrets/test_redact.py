@@ -34,6 +34,11 @@ SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
         ("--db-password 'a b' c", "--db-password *** c"),
         ("--secret-key=x --access_key x --api-key x", "--secret-key=*** --access_key *** --api-key ***"),
         ("--ak A --sk S", "--ak *** --sk ***"),
+        ("--pw s3cretFlink --pass=x -pw y", "--pw *** --pass=*** -pw ***"),
+        (
+            "--pwd a --db-pass b --dbpw='c d' --user.pass e",
+            "--pwd *** --db-pass *** --dbpw=*** --user.pass ***",
+        ),
         ("secret=a, token: b; PASSWORD = c", "secret=***, token: ***; PASSWORD = ***"),
         ("fs.obs.secret.key=x,fs.obs.access.key=y", "fs.obs.secret.key=***,fs.obs.access.key=***"),
         ("secretKey=x accessKey=y passwd=z pwd=p", "secretKey=*** accessKey=*** passwd=*** pwd=***"),
@@ -79,6 +84,8 @@ def test_masked(text: str, shown: str) -> None:
         "the token bucket, the secret sauce, a password reset",
         "--password-file /x --secret-name y",
         "--password --verbose",
+        "-p 8080 --port 1 --passes 3 --bypass x --pass --pass-through x --pwm 3 --first-pass 1",
+        "pass=1 pw=2 /pw 3",
         "task: risk=1 disk=2 ask: sky=3",
         "spark.sql.shuffle.partitions=64",
         "2024-07-04T10:00:00Z",
@@ -90,6 +97,7 @@ def test_not_masked(text: str) -> None:
 
 
 FRAGMENTS = (
+    "--pw|-pass|"
     "obs://|AK:SK|@|:|/|8020|--password|password|secret|token|izer|-k|.|ak|=| |\"|'|\\|,|x|***|*|\n|é|;|--"
 )
 
@@ -103,7 +111,7 @@ def test_masking_twice_changes_nothing(text: str) -> None:
 @settings(deadline=None)
 @given(st.from_regex(r"[A-Za-z0-9+/=_.!-]{6,40}", fullmatch=True).filter(lambda word: not word[:6].isdigit()))
 @pytest.mark.parametrize(
-    "text", ["obs://AK:{}@b/x", "--password {}", "password={}", '"token": "{}"', "--sk '{}' x"]
+    "text", ["obs://AK:{}@b/x", "--password {}", "password={}", '"token": "{}"', "--sk '{}' x", "--pw={}"]
 )
 def test_a_secret_is_gone(text: str, secret: str) -> None:
     if text == "--password {}" and secret.startswith("-"):
@@ -122,6 +130,7 @@ def test_a_secret_is_gone(text: str, secret: str) -> None:
         ("SparkSession", {"conf": {"My.PassWord": "x"}}, {"conf": {"My.PassWord": "***"}}),
         ("MrsJob", {"properties": {"fs.obs.access.key": "x"}}, {"properties": {"fs.obs.access.key": "***"}}),
         ("MrsJob", {"arguments": ["--password", "x", "y"]}, {"arguments": ["--password", "***", "y"]}),
+        ("MrsJob", {"arguments": ["--pass", "x", "-p", "y"]}, {"arguments": ["--pass", "***", "-p", "y"]}),
         (
             "MrsJob",
             {"arguments": ["--token=x", "obs://A:B@c"]},

@@ -207,8 +207,9 @@ def test_a_remote_that_does_not_exist(project: Path, chain: OpenChain) -> None:
 
 def test_a_repository_without_a_remote(project: Path, chain: OpenChain) -> None:
     git(project, "remote", "remove", "origin")
-    with pytest.raises(StateError, match=r"has no remote 'origin'; it has none; set state\.git\.remote"):
+    with pytest.raises(StateError, match=r"has no remote 'origin': run 'git remote add") as caught:
         chain(project)
+    assert one_line(caught.value).endswith("origin URL', or set 'state: local' in deployer.yaml")
 
 
 def test_a_remote_without_a_url(project: Path, chain: OpenChain) -> None:
