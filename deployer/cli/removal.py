@@ -91,10 +91,11 @@ def with_default(limits: Mapping[str, Limit], prune: Prune | None) -> Mapping[st
 
 def proofs(client: Client, loaded: LoadedProject, history: History, *, is_confirmed: bool) -> Proofs:
     """Return what proves that a live job is this project's."""
-    from deployer.apply.history import submitted_names
+    from deployer.apply.history import deploying_commits, submitted_names
     from deployer.planning.ownership import OwnershipRules
 
     project = loaded.project
+    place = (loaded.target.name, client.project_id, project.name)
 
     @cache
     def lineage(commit: str) -> str:
@@ -103,16 +104,24 @@ def proofs(client: Client, loaded: LoadedProject, history: History, *, is_confir
         return lineage_problem(project.folder, commit)
 
     @cache
+    def has_history() -> bool:
+        from deployer.apply import provenance
+
+        return provenance.has_history(project.folder)
+
+    @cache
     def namesake() -> str:
         return "" if is_confirmed else _namesake(project.folder, project.name)
 
     return Proofs(
         OwnershipRules(project.name, project.records_ownership),
-        submitted_names(history, loaded.target.name, client.project_id),
+        submitted_names(history, *place),
         lineage,
         namesake,
         is_confirmed,
         loaded.invocation,
+        commits=deploying_commits(history, *place),
+        has_history=has_history,
     )
 
 

@@ -58,7 +58,9 @@ class Proofs:
     `submitted` has the names of the jobs that the journal has as submitted, by kind and id. `lineage` returns why a
     commit is not known to be in the history of the checkout, empty if it is, and `namesake` a project of the same
     name in the checkout, empty if there is none. `is_confirmed`: somebody has confirmed
-    that no other project has this name. `invocation` is for the commands that messages advise.
+    that no other project has this name. `invocation` is for the commands that messages advise. `commits` has the
+    commits from which the jobs were last deployed by the journal, and `has_history` returns whether the checkout has
+    any: a checkout that is older than the deployment of a job may lack its manifest.
     """
 
     ownership: OwnershipRules
@@ -67,6 +69,8 @@ class Proofs:
     namesake: Callable[[], str] = str
     is_confirmed: bool = False
     invocation: Invocation = field(default_factory=Invocation)
+    commits: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    has_history: Callable[[], bool] = bool
 
     def was_submitted(self, live: LiveJob) -> bool:
         """Return whether the journal has a live job, by its id, as one that this project has submitted."""
@@ -103,12 +107,14 @@ class Proofs:
                 return "", "it has no ownership tags"
         if other := self.namesake():
             return "", f"{other} is a project of the same name"
+        commit = live.ownership.get("revision", "").removesuffix(" dirty") if is_marked else ""
         if self.was_submitted(live):
-            return "the journal has its id", ""
+            last = self.commits.get((live.identity.kind, live.id), "") or commit
+            problem = self.lineage(last) if last or self.has_history() else ""
+            return ("", problem) if problem else ("the journal has its id", "")
         if not is_marked:
             return "", "the journal does not have its id"
         if kind.ownership_field == CONF:
-            commit = live.ownership.get("revision", "").removesuffix(" dirty")
             problem = self.lineage(commit)
             return ("", problem) if problem else (f"deployed from commit {commit[:12]}", "")
         if self.is_confirmed:

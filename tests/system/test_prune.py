@@ -211,7 +211,7 @@ def test_another_repository_may_have_the_same_name(
     commit(workspace, "the first of another repository")
     found = orphans(workspace)
     assert all(each["proof"] is None for each in found.values())
-    assert "is not in the history of the checkout" in found["SparkBatch", "gone"]["ending"]
+    assert "is not in the history of this checkout" in found["SparkBatch", "gone"]["ending"]
     before = {kind: states(emulator, kind) for kind in SPECS}
     assert workspace.apply("--prune=delete").code == 0
     assert {kind: states(emulator, kind) for kind in SPECS} == before
@@ -250,6 +250,74 @@ def test_the_journal_of_another_place_proves_nothing(
         journal.write_text("".join(json.dumps(line) + "\n" for line in changed))
         assert workspace.apply("--prune").code == 0
         assert states(emulator, "MrsJob")["gone"] == "RUNNING", change
+
+
+def test_a_copy_of_a_project_does_not_own_its_jobs(
+    workspace: Workspace, emulator: Emulator, clock: Clock, tmp_path: Path
+) -> None:
+    deploy(workspace, clock, *SPECS)
+    before = {kind: states(emulator, kind) for kind in SPECS}
+    shutil.copytree(workspace.folder, tmp_path / "copy")
+    workspace.folder = tmp_path / "copy"
+    workspace.project = {"metadata": {"name": "another"}}
+    workspace.write_project(clusters=CLUSTERS)
+    for file in ("kept.yaml", "stays.yaml"):
+        (workspace.folder / file).unlink(missing_ok=True)
+    commit(workspace, "another project")
+    assert all(not orphan["proof"] for orphan in orphans(workspace).values())
+    assert "this project" not in workspace.run("list", "--orphans").out
+    ran = workspace.apply("--prune=delete", "--confirm-project", "another")
+    assert (ran.code, {kind: states(emulator, kind) for kind in SPECS}) == (0, before), ran.out
+
+
+def test_a_journal_that_does_not_name_its_project_proves_nothing(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    deploy(workspace, clock, "MrsJob")
+    journal = workspace.folder / ".deployer" / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert {line.pop("project_name") for line in lines if line["event"] == "intent"} == {"tests"}
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert workspace.apply("--prune").code == 0
+    assert states(emulator, "MrsJob")["gone"] == "RUNNING"
+
+
+def test_an_old_checkout_does_not_remove_newer_jobs(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    workspace.write_project(clusters=CLUSTERS)
+    workspace.write("kept.yaml", KEPT)
+    old = commit(workspace)
+    workspace.write("new.yaml", [manifest(kind, "new", SPECS[kind]) for kind in SPECS])
+    new = commit(workspace)
+    assert workspace.apply().code == 0
+    clock.forward(5)
+    clock.tick = 0.2
+    before = {kind: states(emulator, kind) for kind in SPECS}
+    git(workspace.folder, "checkout", "-q", old)
+    found = orphans(workspace)
+    words = f"deployed from commit {new[:12]}, which is not in the history of this checkout; check out the newest"
+    assert [(orphan["proof"], words in orphan["ending"]) for orphan in found.values()] == [(None, True)] * 4
+    ran = workspace.apply("--prune=delete", "--confirm-project", "tests", "--limit", "delete=9")
+    assert (ran.code, {kind: states(emulator, kind) for kind in SPECS}) == (0, before), ran.out
+    # Changes that were not committed count as those of the commit.
+    git(workspace.folder, "checkout", "-q", "main")
+    workspace.write("new.yaml", [manifest(kind, "newer", SPECS[kind]) for kind in SPECS])
+    assert workspace.apply().code == 0
+    (workspace.folder / "new.yaml").unlink()
+    assert {orphan["proof"] for orphan in orphans(workspace).values()} == {"the journal has its id"}
+
+
+def test_without_git_the_journal_is_enough(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    workspace.write_project(clusters=CLUSTERS)
+    workspace.write("kept.yaml", KEPT)
+    workspace.write("gone.yaml", manifest("MrsJob", "gone", SPECS["MrsJob"]))
+    assert workspace.apply().code == 0
+    clock.forward(5)
+    clock.tick = 0.2
+    (workspace.folder / "gone.yaml").unlink()
+    assert workspace.apply("--prune").code == 0
+    assert states(emulator, "MrsJob")["gone"] == "KILLED"
 
 
 @pytest.mark.parametrize("result", ["unknown", "found", "failed", None])
@@ -500,6 +568,8 @@ def test_the_shared_journal_proves_it_elsewhere(
     git(workspace.folder, "commit", "-q", "-m", "without them")
     git(workspace.folder, "push", "-q", "origin", "main")
     second = checkout(workspace, shared.url, tmp_path / "second", "--depth=1")
+    assert all("fetch-depth: 0" in each["ending"] for each in orphans(second).values())
+    git(second.folder, "fetch", "-q", "--unshallow")
     assert {each["proof"] for each in orphans(second).values()} == {"the journal has its id"}
 
     # While the journal cannot be read, nothing is sent.

@@ -134,6 +134,7 @@ def _list(
 
     with session.connected(loaded) as client:
         inventory = read_inventory(client, listings, is_selected)
+        history = shared_state.known(loaded).history
     ownership = OwnershipRules(loaded.project.name, loaded.project.records_ownership)
     found = with_manifests(
         inventory.jobs,
@@ -141,7 +142,7 @@ def _list(
         ownership,
         are_valid=are_valid,
         disabled=loaded.disabled,
-        submitted=submitted_names(shared_state.known(loaded).history, loaded.target.name, client.project_id),
+        submitted=submitted_names(history, loaded.target.name, client.project_id, loaded.project.name),
     )
     if orphans or unmanaged:
         found = _without_manifest(found, orphans=orphans, unmanaged=unmanaged)
