@@ -477,6 +477,11 @@ class Change:
     live_only: tuple[FieldChange, ...] = ()
     is_prune: bool = False
 
+    @property
+    def takes_over(self) -> bool:
+        """Whether it is an update of the ownership tags alone, of a job that is otherwise as its manifest says."""
+        return self.steps == (Step.UPDATE,) and not self.fields
+
 
 @dataclass(frozen=True, slots=True)
 class Orphan:

@@ -51,9 +51,6 @@ from deployer.planning.secret_fields import secret_fields
 from deployer.secrets.redact import masked
 from deployer.secrets.references import texts_with_references
 
-# The steps that send the spec of a job, with its secrets.
-_SENDING_STEPS = {Step.CREATE, Step.UPDATE}
-
 Table = Callable[[Comparison], Decision]
 
 # Without the name of a project there are no others.
@@ -132,6 +129,8 @@ def make_plan(
         warnings += [Note(job.identity, job.source, words) for words in (warning, unread) if words]
         warnings += _notes(row, comparison, counted, same_name, ownership)
         decision = _check_dependencies(job, row, dependency_phases)
+        if table is decide and (taken_over := ownership.taken_over(decision, comparison)):
+            decision, job = taken_over, replace(job, depends_on=())  # noqa: PLW2901 - tags wait for nothing
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
         changes.append(_change(job, decision, comparison, counted, ownership))
     unmanaged = [
@@ -158,7 +157,8 @@ def make_plan(
 def _change(
     job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob], ownership: OwnershipRules
 ) -> Change:
-    sends_body = bool(_SENDING_STEPS & {*decision.steps})
+    # An update of the ownership tags alone sends no field.
+    sends_body = Step.CREATE in decision.steps or (Step.UPDATE in decision.steps and not comparison.is_unchanged)
     shown = _shown_fields(decision, comparison)
     omitted, extra = _not_compared(job, comparison, shown) if sends_body else ((), ())
     is_new = decision.action is Action.CREATE

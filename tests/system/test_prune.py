@@ -355,6 +355,61 @@ def test_a_stream_that_another_project_took_over_is_left(
     assert states(emulator, "FlinkJar")["gone"] == "job_running"
 
 
+def test_a_project_that_is_split_in_two(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock, tmp_path: Path
+) -> None:
+    """The steps of docs/removal.md."""
+    workspace.write_project(clusters=CLUSTERS)
+    workspace.write("kept.yaml", KEPT)
+    moved = [manifest(kind, "moved", SPECS[kind]) for kind in SPECS]
+    workspace.write("moved.yaml", moved)
+    commit(workspace)
+    assert workspace.apply().code == 0
+    clock.forward(5)
+    clock.tick = 0.2
+    before = {kind: states(emulator, kind) for kind in SPECS}
+
+    new = Workspace(
+        tmp_path / "new", workspace.capture, workspace.url, project={"metadata": {"name": "split"}}
+    )
+    new.write_project(clusters=CLUSTERS)
+    new.write("moved.yaml", [{**each, "lifecycle": {"adopt": True}} for each in moved])
+    [change] = new.plan()["changes"]
+    assert (change["kind"], change["action"], change["impact"]) == ("FlinkJar", "update", "in-place")
+    assert change["reason"].endswith("takes it over from project 'tests': writes the ownership tags")
+    assert "takes it over from project 'tests'" in new.run("plan").out
+    proxy.clear()
+    ran = new.apply()
+    assert (ran.code, "ownership tags written" in ran.out) == (0, True), ran.out + ran.err
+    assert [call.path.rpartition("/")[2] for call in proxy.calls if call.method != "GET"] == ["create"]
+    assert "FlinkJar moved" in new.run("history").out
+    assert new.plan()["changes"] == []
+
+    (workspace.folder / "moved.yaml").unlink()
+    commit(workspace, "moved to another project")
+    assert workspace.apply().code == 0
+    assert {kind: states(emulator, kind) for kind in SPECS} == before
+    proved = {kind for (kind, name), each in orphans(workspace).items() if each["proof"]}
+    assert proved == {"MrsJob", "SparkBatch", "SparkSession"}
+    ran = workspace.apply("--prune=delete", "--confirm-project", "tests")
+    assert (ran.code, states(emulator, "FlinkJar")) == (0, before["FlinkJar"]), ran.err
+    new.write("moved.yaml", [each for each in moved if each["kind"] == "FlinkJar"])
+    assert new.plan()["changes"] == []
+
+
+def test_tags_that_cannot_be_written_are_a_failure(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    fill(emulator.url, "FlinkJar", ["nobodys"])
+    workspace.write(
+        "one.yaml", manifest("FlinkJar", "nobodys", SPECS["FlinkJar"], lifecycle={"adopt": True, "state": "stopped"})
+    )
+    proxy.rule("POST", "tags/create", says(403, {"error_code": "DLI.0003", "error_msg": "Permission denied"}))
+    ran = workspace.apply()
+    assert (ran.code, "takes it over: writes the ownership tags" in ran.out) == (1, True), ran.out
+    assert "Permission denied" in ran.out + ran.err
+
+
 def test_strangers_are_left(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
     deploy(workspace, clock, "SparkBatch")
     for kind in SPECS:
