@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli.approval import PRUNE_LIMIT, Verb
+from deployer.cli.approval import APPLY, PRUNE_LIMIT, Verb
 from deployer.cli.options import Options
 from deployer.errors import UsageError, nearest
 from deployer.escape import printable
@@ -266,14 +266,21 @@ def is_complete(plan: Plan, prune: Prune | None, verb: Verb) -> bool:
     return True
 
 
-def is_consented(plan: Plan, prune: Prune | None, verb: Verb, project: str) -> bool:
-    """Return whether the removal of all live jobs of a kind is wanted, in words; asks at a terminal."""
-    allowed = prune.whole if prune else frozenset[str]()
-    asked = {kind: number for kind, number in whole_kinds(plan).items() if kind not in allowed}
-    if not prune or not asked:
+def is_consented(
+    plan: Plan, prune: Prune | None, verb: Verb, project: str, kept: Collection[str] = ()
+) -> bool:
+    """Return whether the removal of all live jobs of a kind is wanted, in words; asks at a terminal.
+
+    `kept` are the kinds of which other live jobs remain.
+    """
+    if not prune:
+        return True
+    ended = whole_kinds(plan, kept, with_manifests=prune.removal is Removal.ABSENT)
+    asked = {kind: number for kind, number in ended.items() if kind not in prune.whole}
+    if not asked:
         return True
     what = ", ".join(f"{kind} ({text.count(number, 'job')})" for kind, number in sorted(asked.items()))
-    words = f"this prune ends all live jobs of a kind that the project has: {what}"
+    words = f"this {'prune' if verb is APPLY else verb.name} ends all live jobs of a kind that the project has: {what}"
     if not sys.stdin.isatty():
         options = " ".join(f"--prune-all {kind}" for kind in sorted(asked))
         err(text.error(f"{words}; to allow it, use {options}"))
