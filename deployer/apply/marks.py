@@ -58,7 +58,9 @@ def _write_one(client: Client, journal: Journal, owner: Owner, change: Change) -
         # Others may have marked it since it was listed.
         now, before = tag_values(client.tags(kind, live.id)), project_of(live)
         if before and now.get(TAG, "") != before:
-            return Marked(change, Result.REFUSED, f"its ownership tags do not name project '{before}' any more")
+            return Marked(
+                change, Result.REFUSED, f"its ownership tags do not name project '{before}' any more"
+            )
         if not before and now.keys() & tags.keys():
             return Marked(change, Result.REFUSED, "it has ownership tags by now")
         entry = journal.intent(change, Step.UPDATE, live.id)

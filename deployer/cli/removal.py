@@ -215,18 +215,15 @@ def read_target(
     """
     from deployer.cloud.inventory import listings_of, read_inventory
     from deployer.planning.inventory import known_clusters, place_names
-    from deployer.report.inventory import listing_name
 
     required = known_clusters(loaded.jobs, loaded.target.clusters.values())
     required |= {identity.place for identity in loaded.disabled if KINDS[identity.kind].path_fields}
-    clusters = required | _clusters_of(history, loaded.target.name, client.project_id)
-    inventory = read_inventory(client, listings_of(kinds, clusters), is_wanted)
+    left = clusters_of(history, loaded, client.project_id) - required
     places = place_names(loaded.target.clusters)
+    inventory = read_inventory(client, listings_of(kinds, required | left), is_wanted)
+    inventory = without_left(inventory, left, places, note)
     errors: list[Note] = []
     for listing, message in inventory.failures.items():
-        if listing.place and listing.place not in required:
-            note(f"{listing_name(listing, places)}: its jobs are not known: {message}")
-            continue
         identity = Identity(listing.kind, listing.place, "*")
         errors.append(Note(identity, Source(PROJECT_FILE, 0), f"cannot be listed: {message}"))
     errors += [
@@ -240,8 +237,26 @@ def _key(live: LiveJob) -> tuple[str, str]:
     return live.identity.kind, live.id
 
 
-def _clusters_of(history: History, target: str, project_id: str) -> set[str]:
+def without_left(
+    inventory: Inventory, left: Container[str], places: Mapping[str, str], note: Callable[[str], object]
+) -> Inventory:
+    """Return an inventory where a cluster of `left` that cannot be read is no failure, but noted.
+
+    They are known from the journal only: a cluster may have been deleted since.
+    """
+    from deployer.report.inventory import listing_name
+
+    gone = {listing for listing in inventory.failures if listing.place and listing.place in left}
+    for listing in inventory.failures:
+        if listing in gone:
+            note(f"{listing_name(listing, places)}: its jobs are not known: {inventory.failures[listing]}")
+    kept = {listing: message for listing, message in inventory.failures.items() if listing not in gone}
+    return replace(inventory, failures=kept)
+
+
+def clusters_of(history: History, loaded: LoadedProject, project_id: str) -> set[str]:
     """Return the clusters in which this project has submitted jobs, by its journal."""
+    target = loaded.target.name
     with_clusters = {kind.name for kind in KINDS.values() if kind.path_fields}
     return {
         intent.identity.place

@@ -158,7 +158,9 @@ def _change(
     job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob], ownership: OwnershipRules
 ) -> Change:
     # An update of the ownership tags alone sends no field.
-    sends_body = Step.CREATE in decision.steps or (Step.UPDATE in decision.steps and not comparison.is_unchanged)
+    sends_body = Step.CREATE in decision.steps or (
+        Step.UPDATE in decision.steps and not comparison.is_unchanged
+    )
     shown = _shown_fields(decision, comparison)
     omitted, extra = _not_compared(job, comparison, shown) if sends_body else ((), ())
     is_new = decision.action is Action.CREATE
@@ -520,7 +522,7 @@ def exceeded_limits(limits: Mapping[str, Limit], plan: Plan, *, is_cancel: bool 
     """
     ending = {Action.DELETE, Action.CANCEL} | ({Action.STOP} if is_cancel else set())
     counts = {
-        "changes": (len(plan.steps), "in all"),
+        "changes": (sum(change.runs for change in plan.steps), "in all"),
         "replace": (plan.summary[Action.REPLACE], "to replace"),
         "delete": (
             sum(plan.summary[action] for action in ending) + _also_pruned(plan, ending),
@@ -540,6 +542,5 @@ def exceeded_limits(limits: Mapping[str, Limit], plan: Plan, *, is_cancel: bool 
 
 
 def _also_pruned(plan: Plan, ending: Container[Action]) -> int:
-    """Return how many more jobs a prune ends than its changes count: streams, and further runs of a job."""
-    prunes = [change for change in plan.changes if change.is_prune]
-    return sum((change.action not in ending) + len(change.other_runs) for change in prunes)
+    """Return how many jobs a prune ends with other actions than those: streams that it stops."""
+    return sum(change.is_prune and change.action not in ending for change in plan.changes)

@@ -226,9 +226,7 @@ def without_manifest(live: LiveJob) -> Job:
     return Job(live.identity, NO_MANIFEST, spec, Lifecycle(state=State.ABSENT))
 
 
-def whole_kinds(
-    plan: Plan, kept: Collection[str] = (), *, with_manifests: bool = False
-) -> dict[str, int]:
+def whole_kinds(plan: Plan, kept: Collection[str] = (), *, with_manifests: bool = False) -> dict[str, int]:
     """Return the number of pruned jobs of the kinds of which no live job with a manifest remains.
 
     `kept` are kinds of which one remains that is not in the plan. `with_manifests`: jobs that have one are removed, too.
@@ -237,7 +235,7 @@ def whole_kinds(
     remaining = {*kept}
     for change in plan.changes:
         if change.is_prune or (with_manifests and ends(change)):
-            counts[change.job.kind] += 1 + len(change.other_runs)
+            counts[change.job.kind] += change.runs
         elif change.live and not (with_manifests and _is_record(change.live)):
             remaining.add(change.job.kind)
     return {kind: count for kind, count in counts.items() if kind not in remaining}

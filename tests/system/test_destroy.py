@@ -176,7 +176,9 @@ def test_all_has_a_limit_and_wants_each_kind(running: Workspace, emulator: Emula
     assert "No jobs were destroyed. To allow it, override with --limit delete=N, or raise" in ran.err
     assert "--select" not in ran.err
     ran = running.run("destroy", "--yes", "--all", "--limit", "delete=8")
-    words = "this destroy ends all live jobs of a kind that the project has: FlinkJar (2 jobs), MrsJob (2 jobs)"
+    words = (
+        "this destroy ends all live jobs of a kind that the project has: FlinkJar (2 jobs), MrsJob (2 jobs)"
+    )
     assert (ran.code, words in ran.err) == (5, True), ran.err
     assert "to allow it, use --prune-all FlinkJar --prune-all MrsJob" in ran.err
     assert every(emulator) == before

@@ -454,7 +454,9 @@ def test_tags_of_another_project_are_left(shop: Workspace, clock: Clock) -> None
     others = {**SPECS["FlinkJar"], "tags": [{"key": "deployer", "value": "other"}]}
     create(shop.url, "FlinkJar", "theirs", others)
     ran = shop.run("import", "--all", "--write-marks", "--yes")
-    assert "note: FlinkJar theirs: its tags make it this project's, taken over from project 'other'" in ran.err
+    assert (
+        "note: FlinkJar theirs: its tags make it this project's, taken over from project 'other'" in ran.err
+    )
     assert (ran.code, "marked FlinkJar theirs" in ran.out) == (0, True), ran.err
     assert "tags" not in manifests(shop)["theirs"]["spec"]
     nothing_planned(shop, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -126,8 +127,16 @@ def test_every_run_of_a_job_is_cancelled(workspace: Workspace, emulator: Emulato
     clock.forward(5)
     (workspace.folder / "gone.yaml").unlink()
     commit(workspace)
+    ran = workspace.apply("--prune", "--limit", "delete=1")
+    assert (ran.code, "limits.delete is 1, but the plan has 2 to delete, cancel or prune" in ran.err) == (
+        5,
+        True,
+    )
+    assert workspace.apply("--prune", "--limit", "changes=1").code == 5
     ran = workspace.apply("--prune")
     assert (ran.code, "will cancel 2 runs (" in ran.out) == (0, True), ran.out + ran.err
+    assert "Impact: 2 batches are cancelled.\nPlan for test: 2 to cancel, 4 unchanged." in ran.out
+    assert ran.out.splitlines()[-1] == "Apply complete: 2 applied."
     found = [job["state"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "gone"]
     assert found == ["dead", "dead"]
 
@@ -148,6 +157,32 @@ def test_a_plan_knows_those_of_a_kind_without_manifests(
     }
 
 
+def test_a_list_has_the_orphans_of_a_cluster_that_only_the_journal_names(
+    workspace: Workspace, proxy: FaultProxy, clock: Clock
+) -> None:
+    deploy(workspace, clock, "MrsJob")
+    workspace.write("kept.yaml", [each for each in KEPT if each["kind"] == "FlinkJar"])
+    workspace.write_project()
+    planned = {identity for identity in orphans(workspace) if identity[0] == "MrsJob"}
+    ran = workspace.run("list", "--orphans", "--kind", "MrsJob", "--format", "json")
+    assert (
+        {(job["kind"], job["name"]) for job in ran.json["jobs"]}
+        == planned
+        == {
+            ("MrsJob", "gone"),
+            ("MrsJob", "kept-mrsjob"),
+        }
+    )
+    assert (ran.code, "MRS jobs are listed for 1 cluster: c-1" in ran.err) == (0, True), ran.err
+    assert "c-1" not in workspace.run("list", "--kind", "MrsJob").err
+    proxy.rule("GET", "/clusters/c-1/", says(404, {"error_code": "12000004", "error_msg": "no such cluster"}))
+    gone = workspace.run("list", "--orphans", "--kind", "MrsJob")
+    assert (gone.code, "its jobs are not known: " in gone.err) == (0, True), gone.err
+    # A cluster of deployer.yaml must be there.
+    workspace.write_project(clusters=CLUSTERS)
+    assert workspace.run("list", "--orphans", "--kind", "MrsJob").code == 1
+
+
 # --- what proves it
 
 
@@ -159,6 +194,18 @@ def test_a_batch_proves_itself_by_its_commit(workspace: Workspace, emulator: Emu
     # Those without ownership metadata are not known at all.
     assert [*found] == [("FlinkJar", "gone"), ("SparkBatch", "gone")]
     assert found["FlinkJar", "gone"]["proof"] is None
+    shown = workspace.run("plan").out
+    _, ours, maybe = re.split(r"^(?:Maybe orphaned|Orphaned) \(", shown, flags=re.MULTILINE)
+    assert ours.startswith(
+        "deployed by this project, but no longer in a manifest; left unchanged):\n  SparkBatch gone"
+    )
+    assert maybe.startswith("named as jobs of this project, not proved; left unchanged):\n  FlinkJar gone")
+    assert (
+        "Maybe orphaned: named as jobs of this project" in workspace.run("plan", "--format", "markdown").out
+    )
+    page = workspace.folder.parent / "plan.html"
+    assert workspace.run("plan", "--report", f"html={page}").code == 0
+    assert "<h2>Maybe orphaned <" in page.read_text()
     identifier = found["FlinkJar", "gone"]["id"]
     assert found["FlinkJar", "gone"]["ending"] == (
         "not proved to be this project's: its tag names only the project, and the journal does not have its id; to end "
@@ -296,7 +343,9 @@ def test_an_old_checkout_does_not_remove_newer_jobs(
     before = {kind: states(emulator, kind) for kind in SPECS}
     git(workspace.folder, "checkout", "-q", old)
     found = orphans(workspace)
-    words = f"deployed from commit {new[:12]}, which is not in the history of this checkout; check out the newest"
+    words = (
+        f"deployed from commit {new[:12]}, which is not in the history of this checkout; check out the newest"
+    )
     assert [(orphan["proof"], words in orphan["ending"]) for orphan in found.values()] == [(None, True)] * 4
     ran = workspace.apply("--prune=delete", "--confirm-project", "tests", "--limit", "delete=9")
     assert (ran.code, {kind: states(emulator, kind) for kind in SPECS}) == (0, before), ran.out
@@ -402,7 +451,8 @@ def test_tags_that_cannot_be_written_are_a_failure(
 ) -> None:
     fill(emulator.url, "FlinkJar", ["nobodys"])
     workspace.write(
-        "one.yaml", manifest("FlinkJar", "nobodys", SPECS["FlinkJar"], lifecycle={"adopt": True, "state": "stopped"})
+        "one.yaml",
+        manifest("FlinkJar", "nobodys", SPECS["FlinkJar"], lifecycle={"adopt": True, "state": "stopped"}),
     )
     proxy.rule("POST", "tags/create", says(403, {"error_code": "DLI.0003", "error_msg": "Permission denied"}))
     ran = workspace.apply()
@@ -493,6 +543,7 @@ def test_an_invalid_manifest_refuses_it(workspace: Workspace, emulator: Emulator
 def test_more_than_five_need_consent(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
     deploy(workspace, clock, "SparkBatch", "FlinkJar", names=("a", "b", "c"))
     ran = workspace.apply("--prune")
+    assert "To allow it, override with --limit delete=N, or raise the limits in deployer.yaml." in ran.err
     assert (ran.code, "limits.delete is 5, but the plan has 6 to delete, cancel or prune" in ran.err) == (
         5,
         True,

@@ -119,7 +119,7 @@ def command(
         out(text.plan(plan, verbose=True, width=width()))
         if not removal.is_complete(plan, prune, CANCEL) or not is_within(allowed, plan, CANCEL):
             return Exit.BLOCKED
-        question = f"Cancel {count(len(plan.steps), 'job')} in {text.where(plan)}?"
+        question = f"Cancel {count(sum(change.runs for change in plan.steps), 'job')} in {text.where(plan)}?"
         if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No jobs were cancelled.")
             return Exit.ERROR

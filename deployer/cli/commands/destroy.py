@@ -223,9 +223,7 @@ def _without(loaded: session.LoadedProject) -> session.LoadedProject:
 def _question(plan: Plan) -> str:
     """Return the question, with what is lost."""
     cancelled = [
-        f"{change.job.name} ({count(1 + len(change.other_runs), 'run')})"
-        if change.other_runs
-        else change.job.name
+        f"{change.job.name} ({count(change.runs, 'run')})" if change.other_runs else change.job.name
         for change in plan.steps
         if change.action is Action.CANCEL
     ]
@@ -240,7 +238,7 @@ def _question(plan: Plan) -> str:
         )
         if names
     ]
-    return f"This will {', and '.join(lost)}. Destroy {count(len(plan.steps), 'job')} in {text.where(plan)}?"
+    return f"This will {', and '.join(lost)}. Destroy {count(sum(change.runs for change in plan.steps), 'job')} in {text.where(plan)}?"
 
 
 def _names(names: Iterable[str]) -> str:
