@@ -110,7 +110,8 @@ class Journal:
         """Open or create the journal in the project's state folder; raises DeployerError.
 
         `project_id` is the cloud project, and `project_name` that of deployer.yaml, without which no line proves that a
-        job is the project's. `scrub` removes secrets from all text that is written. `is_shared`: keep the lines, for `content`.
+        job is the project's. `scrub` removes secrets from all text that is written. `is_shared`: keep the lines, for
+        `content`.
         """
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         path = folder / FILE

@@ -39,7 +39,7 @@ PRUNE_LIMIT = Limit(5, "default")
 
 
 def preapproved(target: Target, verb: Verb, *, yes: bool, confirm: str | None) -> bool:
-    """Return whether the command line approves the plan already. Raises UsageError, without a terminal to ask at, too."""
+    """Return whether the command line approves the plan already. Raises UsageError, also if nobody can be asked."""
     approved = approved_by_options(target, yes=yes, confirm=confirm)
     if not approved:
         require_terminal(target, verb)

@@ -129,8 +129,9 @@ def make_plan(
         warnings += [Note(job.identity, job.source, words) for words in (warning, unread) if words]
         warnings += _notes(row, comparison, counted, same_name, ownership)
         decision = _check_dependencies(job, row, dependency_phases)
+        # Tags wait for nothing.
         if table is decide and (taken_over := ownership.taken_over(decision, comparison)):
-            decision, job = taken_over, replace(job, depends_on=())  # noqa: PLW2901 - tags wait for nothing
+            decision, job = taken_over, replace(job, depends_on=())
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
         changes.append(_change(job, decision, comparison, counted, ownership))
     unmanaged = [

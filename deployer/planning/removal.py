@@ -229,7 +229,7 @@ def without_manifest(live: LiveJob) -> Job:
 def whole_kinds(plan: Plan, kept: Collection[str] = (), *, with_manifests: bool = False) -> dict[str, int]:
     """Return the number of pruned jobs of the kinds of which no live job with a manifest remains.
 
-    `kept` are kinds of which one remains that is not in the plan. `with_manifests`: jobs that have one are removed, too.
+    `kept` are kinds of which one remains that is not in the plan. `with_manifests`: jobs that have one are removed.
     """
     counts: dict[str, int] = defaultdict(int)
     remaining = {*kept}
@@ -266,8 +266,9 @@ def _if_proved(change: Change, proofs: Proofs) -> Change:
     if not missing:
         return change
     confirmed = replace(proofs, is_confirmed=True, namesake=str)
+    name = proofs.ownership.project
     hint = (
-        f"if no other project has the name '{proofs.ownership.project}', use --confirm-project {proofs.ownership.project}"
+        f"if no other project has the name '{name}', use --confirm-project {name}"
         if not confirmed.judged(live).missing
         else "to remove it all the same, set lifecycle.state to absent and apply"
     )

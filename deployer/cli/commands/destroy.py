@@ -238,7 +238,8 @@ def _question(plan: Plan) -> str:
         )
         if names
     ]
-    return f"This will {', and '.join(lost)}. Destroy {count(sum(change.runs for change in plan.steps), 'job')} in {text.where(plan)}?"
+    jobs = count(sum(change.runs for change in plan.steps), "job")
+    return f"This will {', and '.join(lost)}. Destroy {jobs} in {text.where(plan)}?"
 
 
 def _names(names: Iterable[str]) -> str:
