@@ -478,6 +478,16 @@ class Change:
     live_only: tuple[FieldChange, ...] = ()
     is_prune: bool = False
 
+    @property
+    def runs(self) -> int:
+        """How many live jobs it affects: a cancel ends all runs of its job."""
+        return 1 + len(self.other_runs)
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether it is an update of the ownership tags alone, of a job that is otherwise as its manifest says."""
+        return self.steps == (Step.UPDATE,) and not self.fields
+
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
@@ -602,8 +612,10 @@ class Plan:
 
     @property
     def summary(self) -> Mapping[str, int]:
-        """The number of changes of each action, zeros included."""
-        counts = Counter(change.action for change in self.changes)
+        """The number of changes of each action, zeros included; a cancel of several runs counts each of them."""
+        counts: Counter[Action] = Counter()
+        for change in self.changes:
+            counts[change.action] += change.runs
         return {action.value: counts[action] for action in Action}
 
 

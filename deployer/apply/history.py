@@ -16,17 +16,21 @@ from typing import Any
 
 from deployer.apply.journal import FILE, SAVEPOINT
 from deployer.errors import DeployerError
-from deployer.model import Identity, Result, Step
+from deployer.model import Action, Identity, Result, Step
 from deployer.state.takeover import FORMAT, TAKEN_OVER
 
 MAX_READ = 16 * 1024 * 1024  # of the end of the file; the rest is kept, but not read
 MAX_LINE = 64 * 1024
+
+# What ends a job, from whatever commit, may write tags too, but does not deploy it.
+_ENDING = frozenset({Action.STOP, Action.CANCEL, Action.DELETE})
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
     """A request that was about to be sent, and its outcome: `result` is empty if none is recorded.
 
+    `project_id` is the cloud project, `project_name` the one in deployer.yaml, empty in lines of older versions.
     `author` is a user or a CI job. `run` is one per apply. `is_planned`: it may have been sent, in a run that died.
     """
 
@@ -48,6 +52,7 @@ class Intent:
     message: str = ""
     request_id: str = ""
     is_planned: bool = False
+    project_name: str = ""
 
     @property
     def settled(self) -> bool:
@@ -213,12 +218,13 @@ def submitted(
 
 
 def submitted_names(
-    history: History, target: str, project_id: str
+    history: History, target: str, project_id: str, project_name: str
 ) -> Mapping[tuple[str, str], frozenset[str]]:
-    """Return the names of the jobs that were certainly submitted to `target`, by kind and id.
+    """Return the names of the jobs that the project certainly submitted to `target`, by kind and id.
 
     A job that a later run only found by its name is none of them, nor is one that was deleted since. `project_id` is
-    that of the cloud project: the target may have had another one.
+    that of the cloud project: the target may have had another one. The journal of a folder that was copied has lines of
+    another project, whose jobs are not this one's.
     """
     names: dict[tuple[str, str], set[str]] = {}
     for intent in history.intents:
@@ -227,11 +233,27 @@ def submitted_names(
         key = (intent.identity.kind, intent.id)
         if intent.call == Step.DELETE:
             names.pop(key, None)
+        elif intent.project_name != project_name or not project_name:
+            continue
         elif intent.call == Step.CREATE and intent.id:
             names[key] = {intent.identity.name}
         elif key in names:  # an update may have renamed it
             names[key].add(intent.identity.name)
     return {key: frozenset(found) for key, found in names.items()}
+
+
+def deploying_commits(
+    history: History, target: str, project_id: str, project_name: str
+) -> Mapping[tuple[str, str], str]:
+    """Return the commit from which the project last deployed each job, by kind and id; empty where it is unknown."""
+    commits: dict[tuple[str, str], str] = {}
+    for intent in history.intents:
+        place = (intent.target, intent.project_id, intent.project_name, intent.result)
+        if place != (target, project_id, project_name, Result.DONE) or intent.action in _ENDING:
+            continue
+        if intent.call in {Step.CREATE, Step.UPDATE, Step.START}:
+            commits[intent.identity.kind, intent.id] = intent.revision.removesuffix(" dirty")
+    return commits
 
 
 def deleted_ids(history: History, target: str) -> frozenset[str]:
@@ -294,6 +316,7 @@ def _add(
             reason=strings["reason"],
             id=strings["id"],
             is_planned=event == "planned",
+            project_name=strings["project_name"] if "project_name" in record else "",
         )
         # A second copy of the journal may lack the outcome that the first has.
         intents.setdefault(key, intent)

@@ -72,9 +72,11 @@ class Journal:
         environment: Mapping[str, str],
         clock: Clock,
         *,
+        project_name: str = "",
         is_shared: bool = False,
     ) -> None:
         self._is_shared = is_shared
+        self._project_name = project_name
         self._descriptor = descriptor
         self._folder = folder
         self._target = target
@@ -103,11 +105,14 @@ class Journal:
         scrub: Callable[[str], str] = str,
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        project_name: str = "",
         is_shared: bool = False,
     ) -> Journal:
         """Open or create the journal in the project's state folder; raises DeployerError.
 
-        `scrub` removes secrets from all text that is written. `is_shared`: keep the lines, for `content`.
+        `project_id` is the cloud project, and `project_name` that of deployer.yaml, without which no line proves that a
+        job is the project's. `scrub` removes secrets from all text that is written. `is_shared`: keep the lines, for
+        `content`.
         """
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         path = folder / FILE
@@ -127,7 +132,15 @@ class Journal:
             ) from None
         given = os.environ if environment is None else environment
         return cls(
-            descriptor, folder, target, project_id, scrub, given, clock or Clock(), is_shared=is_shared
+            descriptor,
+            folder,
+            target,
+            project_id,
+            scrub,
+            given,
+            clock or Clock(),
+            project_name=project_name,
+            is_shared=is_shared,
         )
 
     def __enter__(self) -> Journal:
@@ -225,6 +238,7 @@ class Journal:
             "time": self._now(),
             "target": self._target,
             "project": self._project_id,
+            "project_name": self._project_name,
             "revision": self._revision,
             "author": self.author,
             "action": str(change.action),

@@ -10,7 +10,7 @@ from deployer.cloud.client import Client
 from deployer.errors import DeployerError, Interrupted, ResponseLost
 from deployer.kinds import KINDS
 from deployer.kinds.kind import TAGS
-from deployer.kinds.ownership import Owner, ownership_tags, project_of, tag_values
+from deployer.kinds.ownership import TAG, Owner, is_owned, ownership_tags, project_of, tag_values
 from deployer.model import Action, Change, Impact, Job, LiveJob, Result, Step
 from deployer.secrets.pointers import secret_pointers
 
@@ -26,12 +26,14 @@ class Marked:
     message: str = ""
 
 
-def changes(jobs: Iterable[tuple[Job, LiveJob]]) -> tuple[Change, ...]:
-    """Return a change for each job that can have tags, shows its own, and has none of a project yet."""
+def changes(jobs: Iterable[tuple[Job, LiveJob]], owner: Owner) -> tuple[Change, ...]:
+    """Return a change for each job that can have tags, shows its own, and has none of the owner yet."""
     return tuple(
         Change(Action.UPDATE, job, _REASON, Impact.IN_PLACE, live=live, steps=(Step.UPDATE,))
         for job, live in jobs
-        if KINDS[job.kind].ownership_field == TAGS and TAGS not in live.unobserved and not project_of(live)
+        if KINDS[job.kind].ownership_field == TAGS
+        and TAGS not in live.unobserved
+        and not is_owned(live, owner)
     )
 
 
@@ -54,7 +56,12 @@ def _write_one(client: Client, journal: Journal, owner: Owner, change: Change) -
         return Marked(change, Result.SKIPPED, "it has no room for another tag")
     try:
         # Others may have marked it since it was listed.
-        if tag_values(client.tags(kind, live.id)).keys() & tags.keys():
+        now, before = tag_values(client.tags(kind, live.id)), project_of(live)
+        if before and now.get(TAG, "") != before:
+            return Marked(
+                change, Result.REFUSED, f"its ownership tags do not name project '{before}' any more"
+            )
+        if not before and now.keys() & tags.keys():
             return Marked(change, Result.REFUSED, "it has ownership tags by now")
         entry = journal.intent(change, Step.UPDATE, live.id)
         try:

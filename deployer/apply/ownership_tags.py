@@ -1,6 +1,7 @@
 """The ownership tags of a Flink job, renewed when it is created or updated.
 
-They only explain a later difference and hide a former secret, so a failure is a note in the outcome, not an error.
+They only explain a later difference and hide a former secret, so a failure is a note in the outcome, not an error:
+except where they are all that a change writes, to take the job over.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 from deployer.apply.context import ChangeContext
 from deployer.apply.recheck import drift
+from deployer.apply.writes import Write, live_shows, send_write
 from deployer.cloud.observe import list_candidates
 from deployer.errors import DeployerError
 from deployer.kinds.kind import TAGS
@@ -32,12 +34,25 @@ def with_ownership_tags(step: Callable[[ChangeContext], str]) -> Callable[[Chang
     def run(context: ChangeContext) -> str:
         if context.kind.ownership_field != TAGS or context.shared.owner is None:
             return step(context)
+        if context.change.takes_over:
+            return _take_over(context)
         before = context.change.live  # with its tags; a job that was read by its id has none
         note = _add_secret_fields(context, before) if before else ""
         message = step(context)
         return f"{message}{_renew(context, before) or note}"
 
     return run
+
+
+def _take_over(context: ChangeContext) -> str:
+    """Write the tags of an adopted job, which are all that changes. Raises ApiError and OutcomeUnknown."""
+    live = context.change.live
+    recorded = recorded_tags(live) if live else {}
+    tags = {key: value for key, value in _tags(context, live).items() if recorded.get(key) != value}
+    send = lambda: context.client.tag(context.kind, context.progress.id, tags)  # noqa: E731
+    # It can be repeated, and a job that is read by its id shows no tags.
+    written = send_write(context, Write(Step.UPDATE, send, live_shows(context, lambda _: False)))
+    return f"ownership tags written{written.note}"
 
 
 def with_missing_tags(step: Callable[[ChangeContext], str]) -> Callable[[ChangeContext], str]:

@@ -48,14 +48,20 @@ def lineage_problem(folder: Path, commit: str) -> str:
     # Objects in the repository can replace others, and a partial clone would ask its remote.
     asked = ("--no-replace-objects", "merge-base", "--is-ancestor", commit, "HEAD")
     done = _git(folder, asked, {"GIT_NO_LAZY_FETCH": "1"})
-    if done is None or not git_output(folder, "rev-parse", "--verify", "HEAD"):
+    if done is None or not has_history(folder):
         return "the history of the project cannot be read with git"
     if done.returncode == 0:
         return ""
     if git_output(folder, "rev-parse", "--is-shallow-repository").strip() == "true":
         what = f"the checkout is a shallow clone without its commit {commit[:12]}"
         return f"{what}; fetch the whole history (fetch-depth: 0)"
-    return f"its commit {commit[:12]} is not in the history of the checkout"
+    where = f"deployed from commit {commit[:12]}, which is not in the history of this checkout"
+    return f"{where}; check out the newest commit"
+
+
+def has_history(folder: Path) -> bool:
+    """Return whether git has a commit of the folder."""
+    return bool(git_output(folder, "rev-parse", "--verify", "HEAD"))
 
 
 def git_output(folder: Path, *arguments: str) -> str:

@@ -267,6 +267,7 @@ class _Scheduler:
         outcome = deploy(self._context, change, self._planned_ids)
         desired = change.job.lifecycle.state
         is_submitted = bool(outcome.id) and desired in {State.PRESENT, State.RUNNING}
+        is_submitted &= not change.takes_over
         if outcome.result is not Result.DONE or not is_submitted or self._options.wait is Until.SUBMITTED:
             return outcome
         return self._wait_for_job(outcome, self._options.wait)

@@ -34,22 +34,34 @@ APPLY = Verb("apply", "applied", "changes")
 CANCEL = Verb("cancel", "cancelled", "jobs")
 DESTROY = Verb("destroy", "destroyed", "jobs")
 
-# Without `limits.delete`, a prune of more jobs needs --limit.
-PRUNE_LIMIT = Limit(5, "--prune")
+# Without `limits.delete`, a prune, `destroy --all` or `cancel --orphans` of more jobs needs --limit.
+PRUNE_LIMIT = Limit(5, "default")
 
 
 def preapproved(target: Target, verb: Verb, *, yes: bool, confirm: str | None) -> bool:
-    """Return whether the command line approves the plan already. Raises UsageError."""
+    """Return whether the command line approves the plan already. Raises UsageError, also if nobody can be asked."""
+    approved = approved_by_options(target, yes=yes, confirm=confirm)
+    if not approved:
+        require_terminal(target, verb)
+    return approved
+
+
+def approved_by_options(target: Target, *, yes: bool, confirm: str | None) -> bool:
+    """Return whether --yes or --confirm approves the plan. Raises UsageError."""
     if confirm is not None and confirm != target.name:
         raise UsageError(f"--confirm {confirm} does not match the target '{target.name}'")
     if yes and target.protected and not confirm:
         raise UsageError(f"target '{target.name}' is protected: use --confirm {target.name} instead of --yes")
-    if not (yes or confirm) and not sys.stdin.isatty():
+    return yes or bool(confirm)
+
+
+def require_terminal(target: Target, verb: Verb) -> None:
+    """Raise UsageError if nobody can be asked."""
+    if not sys.stdin.isatty():
         option = f"--confirm {target.name}" if target.protected else "--yes"
         raise UsageError(
             f"cannot prompt without a terminal; use {option} to {verb.name} without confirmation"
         )
-    return yes or bool(confirm)
 
 
 def request_approval(target: Target, question: str) -> bool:
@@ -104,9 +116,15 @@ def is_within(limits: Mapping[str, Limit], plan: Plan, verb: Verb) -> bool:
     }
     if exceeded:
         words = "; ".join(exceeded.values())
-        advice = _advice(limits[name] for name in exceeded)
         err(text.error(f"the plan exceeds the limits of target '{plan.target}': {words}"))
-        err(f"No {verb.objects} were {verb.past}. Select fewer jobs with --select, {advice}.")
+        advice = _advice(limits[name] for name in exceeded)
+        # What removes orphaned jobs refuses a selection.
+        if PRUNE_LIMIT in limits.values() or any(change.is_prune for change in plan.changes):
+            options = " ".join(f"{LIMIT_OPTION} {name}=N" for name in exceeded)
+            advice = f"To allow it, {advice.removeprefix('or ').replace(LIMIT_OPTION, options, 1)}"
+        else:
+            advice = f"Select fewer jobs with --select, {advice}"
+        err(f"No {verb.objects} were {verb.past}. {advice}.")
     return not exceeded
 
 

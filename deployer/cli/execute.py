@@ -64,8 +64,9 @@ def execute(held: Held, client: Client, plan: Plan, live: Live, options: ApplyOp
             for outcome in unreported(outcomes):
                 ended.append(outcome)
                 printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
-    results = [outcome.result for outcome in ended]
-    not_started = total - len(ended)
+    # As in the counts of the plan: a cancel of several runs counts each of them.
+    results = [outcome.result for outcome in ended for _ in range(outcome.change.runs)]
+    not_started = sum(change.runs for change in plan.steps) - len(results)
     counts = text.outcomes(
         results, verb.name, verb.past, blocked=blocked, errors=len(plan.errors), not_started=not_started
     )

@@ -71,6 +71,7 @@ class Held(ABC):
             self.loaded.target.name,
             client.project_id,
             scrub=self.secrets.scrubbed,
+            project_name=self.loaded.project.name,
             is_shared=self.is_shared,
         )
         return self._journal

@@ -202,7 +202,7 @@ prune_all_option = click.option(
     "whole",
     multiple=True,
     metavar="KIND",
-    help="Allow --prune to end all live jobs of this kind.",
+    help="Allow to end all live jobs of this kind that the project has.",
     shell_complete=completed_by("kinds"),
 )
 confirm_project_option = click.option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli.approval import PRUNE_LIMIT, Verb
+from deployer.cli.approval import APPLY, PRUNE_LIMIT, Verb
 from deployer.cli.options import Options
 from deployer.errors import UsageError, nearest
 from deployer.escape import printable
@@ -91,10 +91,11 @@ def with_default(limits: Mapping[str, Limit], prune: Prune | None) -> Mapping[st
 
 def proofs(client: Client, loaded: LoadedProject, history: History, *, is_confirmed: bool) -> Proofs:
     """Return what proves that a live job is this project's."""
-    from deployer.apply.history import submitted_names
+    from deployer.apply.history import deploying_commits, submitted_names
     from deployer.planning.ownership import OwnershipRules
 
     project = loaded.project
+    place = (loaded.target.name, client.project_id, project.name)
 
     @cache
     def lineage(commit: str) -> str:
@@ -103,16 +104,24 @@ def proofs(client: Client, loaded: LoadedProject, history: History, *, is_confir
         return lineage_problem(project.folder, commit)
 
     @cache
+    def has_history() -> bool:
+        from deployer.apply import provenance
+
+        return provenance.has_history(project.folder)
+
+    @cache
     def namesake() -> str:
         return "" if is_confirmed else _namesake(project.folder, project.name)
 
     return Proofs(
         OwnershipRules(project.name, project.records_ownership),
-        submitted_names(history, loaded.target.name, client.project_id),
+        submitted_names(history, *place),
         lineage,
         namesake,
         is_confirmed,
         loaded.invocation,
+        commits=deploying_commits(history, *place),
+        has_history=has_history,
     )
 
 
@@ -206,18 +215,15 @@ def read_target(
     """
     from deployer.cloud.inventory import listings_of, read_inventory
     from deployer.planning.inventory import known_clusters, place_names
-    from deployer.report.inventory import listing_name
 
     required = known_clusters(loaded.jobs, loaded.target.clusters.values())
     required |= {identity.place for identity in loaded.disabled if KINDS[identity.kind].path_fields}
-    clusters = required | _clusters_of(history, loaded.target.name, client.project_id)
-    inventory = read_inventory(client, listings_of(kinds, clusters), is_wanted)
+    left = clusters_of(history, loaded, client.project_id) - required
     places = place_names(loaded.target.clusters)
+    inventory = read_inventory(client, listings_of(kinds, required | left), is_wanted)
+    inventory = without_left(inventory, left, places, note)
     errors: list[Note] = []
     for listing, message in inventory.failures.items():
-        if listing.place and listing.place not in required:
-            note(f"{listing_name(listing, places)}: its jobs are not known: {message}")
-            continue
         identity = Identity(listing.kind, listing.place, "*")
         errors.append(Note(identity, Source(PROJECT_FILE, 0), f"cannot be listed: {message}"))
     errors += [
@@ -231,8 +237,26 @@ def _key(live: LiveJob) -> tuple[str, str]:
     return live.identity.kind, live.id
 
 
-def _clusters_of(history: History, target: str, project_id: str) -> set[str]:
+def without_left(
+    inventory: Inventory, left: Container[str], places: Mapping[str, str], note: Callable[[str], object]
+) -> Inventory:
+    """Return an inventory where a cluster of `left` that cannot be read is no failure, but noted.
+
+    They are known from the journal only: a cluster may have been deleted since.
+    """
+    from deployer.report.inventory import listing_name
+
+    gone = {listing for listing in inventory.failures if listing.place and listing.place in left}
+    for listing in inventory.failures:
+        if listing in gone:
+            note(f"{listing_name(listing, places)}: its jobs are not known: {inventory.failures[listing]}")
+    kept = {listing: message for listing, message in inventory.failures.items() if listing not in gone}
+    return replace(inventory, failures=kept)
+
+
+def clusters_of(history: History, loaded: LoadedProject, project_id: str) -> set[str]:
     """Return the clusters in which this project has submitted jobs, by its journal."""
+    target = loaded.target.name
     with_clusters = {kind.name for kind in KINDS.values() if kind.path_fields}
     return {
         intent.identity.place
@@ -257,14 +281,21 @@ def is_complete(plan: Plan, prune: Prune | None, verb: Verb) -> bool:
     return True
 
 
-def is_consented(plan: Plan, prune: Prune | None, verb: Verb, project: str) -> bool:
-    """Return whether the removal of all live jobs of a kind is wanted, in words; asks at a terminal."""
-    allowed = prune.whole if prune else frozenset[str]()
-    asked = {kind: number for kind, number in whole_kinds(plan).items() if kind not in allowed}
-    if not prune or not asked:
+def is_consented(
+    plan: Plan, prune: Prune | None, verb: Verb, project: str, kept: Collection[str] = ()
+) -> bool:
+    """Return whether the removal of all live jobs of a kind is wanted, in words; asks at a terminal.
+
+    `kept` are the kinds of which other live jobs remain.
+    """
+    if not prune:
+        return True
+    ended = whole_kinds(plan, kept, with_manifests=prune.removal is Removal.ABSENT)
+    asked = {kind: number for kind, number in ended.items() if kind not in prune.whole}
+    if not asked:
         return True
     what = ", ".join(f"{kind} ({text.count(number, 'job')})" for kind, number in sorted(asked.items()))
-    words = f"this prune ends all live jobs of a kind that the project has: {what}"
+    words = f"this {'prune' if verb is APPLY else verb.name} ends all live jobs of a kind that the project has: {what}"
     if not sys.stdin.isatty():
         options = " ".join(f"--prune-all {kind}" for kind in sorted(asked))
         err(text.error(f"{words}; to allow it, use {options}"))

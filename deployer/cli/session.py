@@ -393,7 +393,7 @@ def plan(
         from deployer.cli import removal
 
         live, unread = removal.with_inventory(client, loaded, live, known.history, note)
-    submitted = submitted_names(known.history, target.name, client.project_id)
+    submitted = submitted_names(known.history, target.name, client.project_id, project.name)
     if left := {kind for kind, _ in submitted} - {job.kind for job in loaded.jobs}:
         from deployer.cli import removal
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from deployer.kinds import KINDS
-from deployer.kinds.kind import Nature
+from deployer.kinds.kind import TAGS, Nature
 from deployer.kinds.ownership import (
+    MAX_TAGS,
     Owner,
     can_be_unowned,
     cause_of,
@@ -25,9 +26,11 @@ from deployer.model import (
     Action,
     Cause,
     FieldChange,
+    Impact,
     Job,
     LiveJob,
     OnChange,
+    OnMissing,
     Phase,
     State,
     Step,
@@ -135,6 +138,30 @@ class OwnershipRules:
             return replace(decision, cause=f"{decision.cause}; {deployed_by(live)}", is_warning=is_warning)
         return decision
 
+    def taken_over(self, decision: Decision, comparison: Comparison) -> Decision | None:
+        """Return the update that writes the ownership tags of an adopted job that is as its manifest says.
+
+        Without them the project that deployed it would still count it as its own, and end it once it has no manifest
+        there. None if there is nothing to write, or the manifest is one of `deployer import`, which changes nothing.
+        """
+        job, live = comparison.job, comparison.live
+        lifecycle = job.lifecycle
+        if not lifecycle.adopt or lifecycle.on_missing is OnMissing.KEEP or lifecycle.state is State.ABSENT:
+            return None
+        if live is None or live.phase is Phase.UNKNOWN or live.spec is None or comparison.fields:
+            return None
+        if decision.action is not Action.UNCHANGED or not self.can_mark(job, live):
+            return None
+        effect = f"takes it over{from_project(live)}: writes the ownership tags"
+        return Decision(Action.UPDATE, decision.cause, effect, Impact.IN_PLACE, (Step.UPDATE,))
+
+    def can_mark(self, job: Job, live: LiveJob) -> bool:
+        """Return whether a live job is not marked as this project's, and tags would mark it without a restart."""
+        if not self.is_recorded or KINDS[job.kind].ownership_field != TAGS or TAGS in live.unobserved:
+            return False
+        has_room = len(job.spec.get(TAGS, [])) < MAX_TAGS
+        return has_room and self.holder(live) in {Holder.OTHER, Holder.NOBODY}
+
     def _foreign(self, run: LiveJob) -> str:
         """Return why a run that would be changed may not be this project's, empty if it is."""
         holder = self.holder(run)
@@ -177,9 +204,17 @@ def _blocked(decision: Decision, whose: str) -> Decision:
 
 def deployed_by(run: LiveJob) -> str:
     """Return `project 'other' deployed the job`"""
+    return f"project '{_short_project(run)}' deployed {_noun(run)}"
+
+
+def from_project(run: LiveJob) -> str:
+    """Return ` from project 'other'`, empty if the job names none."""
+    return f" from project '{_short_project(run)}'" if project_of(run) else ""
+
+
+def _short_project(run: LiveJob) -> str:
     project = project_of(run)
-    name = project if len(project) <= _MAX_NAME else f"{project[:_MAX_NAME]}..."
-    return f"project '{name}' deployed {_noun(run)}"
+    return project if len(project) <= _MAX_NAME else f"{project[:_MAX_NAME]}..."
 
 
 def _noun(run: LiveJob) -> str:

@@ -51,9 +51,6 @@ from deployer.planning.secret_fields import secret_fields
 from deployer.secrets.redact import masked
 from deployer.secrets.references import texts_with_references
 
-# The steps that send the spec of a job, with its secrets.
-_SENDING_STEPS = {Step.CREATE, Step.UPDATE}
-
 Table = Callable[[Comparison], Decision]
 
 # Without the name of a project there are no others.
@@ -138,6 +135,9 @@ def make_plan(
         warnings += [Note(job.identity, job.source, words) for words in (warning, unread) if words]
         warnings += _notes(row, comparison, counted, same_name, ownership)
         decision = _check_dependencies(job, row, dependency_phases)
+        # Tags wait for nothing.
+        if table is decide and (taken_over := ownership.taken_over(decision, comparison)):
+            decision, job = taken_over, replace(job, depends_on=())
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
         changes.append(_change(job, decision, comparison, counted, ownership))
     unmanaged = [
@@ -164,7 +164,10 @@ def make_plan(
 def _change(
     job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob], ownership: OwnershipRules
 ) -> Change:
-    sends_body = bool(_SENDING_STEPS & {*decision.steps})
+    # An update of the ownership tags alone sends no field.
+    sends_body = Step.CREATE in decision.steps or (
+        Step.UPDATE in decision.steps and not comparison.is_unchanged
+    )
     shown = _shown_fields(decision, comparison)
     omitted, extra = _not_compared(job, comparison, shown) if sends_body else ((), ())
     is_new = decision.action is Action.CREATE
@@ -526,7 +529,7 @@ def exceeded_limits(limits: Mapping[str, Limit], plan: Plan, *, is_cancel: bool 
     """
     ending = {Action.DELETE, Action.CANCEL} | ({Action.STOP} if is_cancel else set())
     counts = {
-        "changes": (len(plan.steps), "in all"),
+        "changes": (sum(change.runs for change in plan.steps), "in all"),
         "replace": (plan.summary[Action.REPLACE], "to replace"),
         "delete": (
             sum(plan.summary[action] for action in ending) + _also_pruned(plan, ending),
@@ -546,6 +549,5 @@ def exceeded_limits(limits: Mapping[str, Limit], plan: Plan, *, is_cancel: bool 
 
 
 def _also_pruned(plan: Plan, ending: Container[Action]) -> int:
-    """Return how many more jobs a prune ends than its changes count: streams, and further runs of a job."""
-    prunes = [change for change in plan.changes if change.is_prune]
-    return sum((change.action not in ending) + len(change.other_runs) for change in prunes)
+    """Return how many jobs a prune ends with other actions than those: streams that it stops."""
+    return sum(change.is_prune and change.action not in ending for change in plan.changes)

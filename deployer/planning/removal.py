@@ -8,7 +8,7 @@ only the project's name, which another repository may use too: it needs one more
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -38,6 +38,8 @@ NO_MANIFEST = Source("no manifest", 0)
 
 _MAX_NAME = 64
 
+_ENDING_STEPS = {Step.CANCEL, Step.STOP, Step.DELETE}
+
 
 class Removal(StrEnum):
     """What is removed of orphaned jobs.
@@ -58,7 +60,9 @@ class Proofs:
     `submitted` has the names of the jobs that the journal has as submitted, by kind and id. `lineage` returns why a
     commit is not known to be in the history of the checkout, empty if it is, and `namesake` a project of the same
     name in the checkout, empty if there is none. `is_confirmed`: somebody has confirmed
-    that no other project has this name. `invocation` is for the commands that messages advise.
+    that no other project has this name. `invocation` is for the commands that messages advise. `commits` has the
+    commits from which the jobs were last deployed by the journal, and `has_history` returns whether the checkout has
+    any: a checkout that is older than the deployment of a job may lack its manifest.
     """
 
     ownership: OwnershipRules
@@ -67,6 +71,8 @@ class Proofs:
     namesake: Callable[[], str] = str
     is_confirmed: bool = False
     invocation: Invocation = field(default_factory=Invocation)
+    commits: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    has_history: Callable[[], bool] = bool
 
     def was_submitted(self, live: LiveJob) -> bool:
         """Return whether the journal has a live job, by its id, as one that this project has submitted."""
@@ -103,12 +109,14 @@ class Proofs:
                 return "", "it has no ownership tags"
         if other := self.namesake():
             return "", f"{other} is a project of the same name"
+        commit = live.ownership.get("revision", "").removesuffix(" dirty") if is_marked else ""
         if self.was_submitted(live):
-            return "the journal has its id", ""
+            last = self.commits.get((live.identity.kind, live.id), "") or commit
+            problem = self.lineage(last) if last or self.has_history() else ""
+            return ("", problem) if problem else ("the journal has its id", "")
         if not is_marked:
             return "", "the journal does not have its id"
         if kind.ownership_field == CONF:
-            commit = live.ownership.get("revision", "").removesuffix(" dirty")
             problem = self.lineage(commit)
             return ("", problem) if problem else (f"deployed from commit {commit[:12]}", "")
         if self.is_confirmed:
@@ -218,14 +226,56 @@ def without_manifest(live: LiveJob) -> Job:
     return Job(live.identity, NO_MANIFEST, spec, Lifecycle(state=State.ABSENT))
 
 
-def whole_kinds(plan: Plan) -> dict[str, int]:
-    """Return the number of pruned jobs of the kinds of which no live job with a manifest remains."""
-    kept = {change.job.kind for change in plan.changes if change.live and not change.is_prune}
+def whole_kinds(plan: Plan, kept: Collection[str] = (), *, with_manifests: bool = False) -> dict[str, int]:
+    """Return the number of pruned jobs of the kinds of which no live job with a manifest remains.
+
+    `kept` are kinds of which one remains that is not in the plan. `with_manifests`: jobs that have one are removed.
+    """
     counts: dict[str, int] = defaultdict(int)
+    remaining = {*kept}
     for change in plan.changes:
-        if change.is_prune and change.job.kind not in kept:
-            counts[change.job.kind] += 1 + len(change.other_runs)
-    return dict(counts)
+        if change.is_prune or (with_manifests and ends(change)):
+            counts[change.job.kind] += change.runs
+        elif change.live and not (with_manifests and _is_record(change.live)):
+            remaining.add(change.job.kind)
+    return {kind: count for kind, count in counts.items() if kind not in remaining}
+
+
+def ends(change: Change) -> bool:
+    """Return whether a change ends a live job, and starts nothing in its place."""
+    return bool(_ENDING_STEPS & {*change.steps}) and not {Step.START, Step.CREATE} & {*change.steps}
+
+
+def _is_record(live: LiveJob) -> bool:
+    return _kind(live).nature is Nature.RUN_ONCE and live.phase not in RUNNING_PHASES
+
+
+def with_proved_definitions(plan: Plan, proofs: Proofs) -> Plan:
+    """Return the plan of a destroy, where a definition with a manifest is removed only if it is proved to be ours.
+
+    A stream is deleted with its state, and a manifest of the same name is in any copy of a repository.
+    """
+    return replace(plan, changes=tuple(_if_proved(change, proofs) for change in plan.changes))
+
+
+def _if_proved(change: Change, proofs: Proofs) -> Change:
+    live = change.live
+    if live is None or change.is_prune or not ends(change) or _kind(live).nature is Nature.RUN_ONCE:
+        return change
+    missing = proofs.judged(live).missing
+    if not missing:
+        return change
+    confirmed = replace(proofs, is_confirmed=True, namesake=str)
+    name = proofs.ownership.project
+    hint = (
+        f"if no other project has the name '{name}', use --confirm-project {name}"
+        if not confirmed.judged(live).missing
+        else "to remove it all the same, set lifecycle.state to absent and apply"
+    )
+    reason = f"the job {live.condition}; not proved to be this project's: {missing}; {hint}"
+    return replace(
+        change, action=Action.BLOCKED, reason=reason, impact=Impact.NONE, fields=(), steps=(), other_runs=()
+    )
 
 
 def _kind(live: LiveJob) -> Kind:

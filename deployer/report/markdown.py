@@ -132,13 +132,16 @@ class _Writer:
         severe_details = self._groups(severe)
         other_details = self._groups([*others, *creates])
         warnings = self._notes("Warnings", [*_note_lines(found.warnings, self.places)], "note", is_open=False)
-        orphans = self._notes(
-            "Orphaned: deployed by this project, but no longer in a manifest; left unchanged",
-            [_orphan(orphan, self.places) for orphan in found.orphans],
-            "note",
-            is_open=False,
-        )
-        return chain(rows, severe_details, errors, other_details, sources, warnings, orphans)
+        orphaned = [
+            self._notes(
+                f"{word}: {about}",
+                [_orphan(orphan, self.places) for orphan in orphans],
+                "note",
+                is_open=False,
+            )
+            for word, about, orphans in found.orphans_by_proof
+        ]
+        return chain(rows, severe_details, errors, other_details, sources, warnings, *orphaned)
 
     def _rows(self, found: Review) -> list[str]:
         """Return the table; the last groups of many that are alike are one row, and so are all creates of a kind."""

@@ -59,12 +59,11 @@ def lines(plan: Plan, *, verbose: bool, hides_others: bool, width: int | None) -
     if found.warnings:
         lines += [*_gap(lines), click.style("Warnings:", bold=True)]
         lines += _wrapped((_note_group(group, places) for group in found.warnings), width)
-    if found.orphans:
-        words = "Orphaned (deployed by this project, but no longer in a manifest; left unchanged):"
+    for word, about, orphans in found.orphans_by_proof:
         lines += [
             *_gap(lines),
-            click.style(words, bold=True),
-            *_wrapped(_orphans(found.orphans, places), width),
+            click.style(f"{word} ({about}):", bold=True),
+            *_wrapped(_orphans(orphans, places), width),
         ]
     if plan.unmanaged and any(section.part is not Part.UNCHANGED for section in found.sections):
         lines += [*_gap(lines), f"{count(plan.unmanaged, 'unmanaged live job')}; left unchanged."]

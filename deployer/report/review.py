@@ -149,6 +149,17 @@ class Review:
     errors: tuple[NoteGroup, ...]
     orphans: tuple[Orphan, ...]
 
+    @property
+    def orphans_by_proof(self) -> list[tuple[str, str, tuple[Orphan, ...]]]:
+        """The orphaned jobs with their titles: those that are this project's, and those that only say so."""
+        ours = tuple(orphan for orphan in self.orphans if not orphan.missing)
+        maybe = tuple(orphan for orphan in self.orphans if orphan.missing)
+        titled = (
+            ("Orphaned", "deployed by this project, but no longer in a manifest; left unchanged", ours),
+            ("Maybe orphaned", "named as jobs of this project, not proved; left unchanged", maybe),
+        )
+        return [each for each in titled if each[2]]
+
     def groups(self, *parts: Part) -> Iterator[Group]:
         """Yield the groups of some sections, in order; of all without arguments."""
         for section in self.sections:
@@ -371,7 +382,11 @@ def impact_sentence(changes: Iterable[Change]) -> str:
 
 
 def _subject(changes: Sequence[Change]) -> str:
-    return _counted(len(changes), _NOUNS.get(_only_kind(changes), _ANY_JOB))
+    return _counted(_runs(changes), _NOUNS.get(_only_kind(changes), _ANY_JOB))
+
+
+def _runs(changes: Iterable[Change]) -> int:
+    return sum(change.runs for change in changes)
 
 
 def _only_kind(changes: Sequence[Change]) -> str:
@@ -395,7 +410,7 @@ def _cancelled(changes: Sequence[Change]) -> str:
     replaced = sum(change.action is Action.REPLACE for change in changes)
     again = f", {replaced} of them submitted again" if 0 < replaced < len(changes) else ""
     again = " and submitted again" if replaced == len(changes) else again
-    return f"{_subject(changes)} {'is' if len(changes) == 1 else 'are'} cancelled{again}"
+    return f"{_subject(changes)} {'is' if _runs(changes) == 1 else 'are'} cancelled{again}"
 
 
 def _rerun(changes: Sequence[Change]) -> str:
@@ -435,7 +450,7 @@ def danger_words(plan: Plan) -> str:
     """Return the dangers of a plan for a question: `2 restarts, 1 loses state`; empty if there are none."""
     steps = plan.steps
     actions, impacts = (
-        Counter(change.action for change in steps),
+        Counter(change.action for change in steps for _ in range(change.runs)),
         Counter(change.impact for change in steps),
     )
     words = [_counted(actions[action], noun) for action, noun in _ASKED.items() if actions[action]]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployer.emulator import Emulator
 from testing.faults import FaultProxy, fill, listed, says
+from testing.git_server import git
 from testing.workspace import SPECS, Clock, Workspace, manifest
 
-from .test_prune import ENDED, NAME, STATE, commit, deploy, forget, orphans, states
+from .test_prune import ENDED, KEPT, NAME, STATE, commit, deploy, forget, orphans, states
+
+WHOLE = [argument for kind in SPECS for argument in ("--prune-all", kind)]
 
 ID = {"SparkBatch": "id", "SparkSession": "id", "FlinkJar": "job_id", "MrsJob": "job_id"}
 
@@ -44,7 +48,8 @@ def ids(emulator: Emulator, kind: str) -> dict[str, str]:
 @pytest.mark.parametrize("selection", [["alpha"], ["--select", "name=alpha"], ["--all"]])
 def test_what_is_named_is_removed(running: Workspace, emulator: Emulator, selection: list[str]) -> None:
     before = every(emulator)
-    ran = running.run("destroy", "--yes", *selection)
+    more = [*WHOLE, "--limit", "delete=8"] if selection == ["--all"] else []
+    ran = running.run("destroy", "--yes", *selection, *more)
     assert ran.code == 0, ran.out + ran.err
     after = every(emulator)
     for kind in SPECS:
@@ -68,12 +73,14 @@ def test_a_path_and_a_name(running: Workspace, emulator: Emulator) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--prune-all", "MrsJob", "alpha"], "--prune-all requires --all"),
+        (["--all", "--prune-all", "MrsJop"], "unknown kind; did you mean 'MrsJob'?"),
         ([], "no jobs selected: give PATH, NAME or --select, or --all"),
         (["--all", "alpha"], "--all cannot be combined with PATH, NAME or --select"),
         (["alhpa"], "alhpa: no such file or folder, and no manifest has this name; did you mean 'alpha'?"),
         (["--select", "name=alhpa"], "--select matches no jobs"),
         (["--select", "kind=MrsJob", "SparkBatch"], "PATH, NAME and --select match no jobs"),
-        (["--confirm-project", "tests", "alpha"], "--confirm-project requires --all"),
+        (["alpha", "--confirm-project", "other"], "does not match the project 'tests'"),
         (["--all", "--confirm-project", "other"], "does not match the project 'tests'"),
     ],
 )
@@ -128,14 +135,61 @@ def test_all_takes_the_orphans_that_are_proved(
     deploy(workspace, clock, *SPECS)
     fill(emulator.url, "SparkBatch", ["stranger"])
     forget(workspace)
-    ran = workspace.run("destroy", "--yes", "--all")
-    assert ran.code == 0, ran.out + ran.err
+    ran = workspace.run("destroy", "--yes", "--all", *WHOLE)
+    assert ran.code == 5, ran.out + ran.err
     after = every(emulator)
     assert after["SparkBatch"] == {"kept-sparkbatch": "dead", "gone": "dead", "stranger": "running"}
-    assert after["FlinkJar"] == {"gone": "job_running"}
+    assert after["FlinkJar"] == {"gone": "job_running", "kept-flinkjar": "job_running"}
     assert (after["MrsJob"]["gone"], after["SparkSession"]["gone"]) == ("RUNNING", "idle")
-    ran = workspace.run("destroy", "--yes", "--all", "--confirm-project", "tests")
+    assert "if no other project has the name 'tests', use --confirm-project tests" in ran.out
+    ran = workspace.run("destroy", "--yes", "--all", *WHOLE, "--confirm-project", "tests")
     assert (ran.code, states(emulator, "FlinkJar")) == (0, {})
+
+
+@pytest.mark.parametrize("selection", [["--all", *WHOLE, "--limit", "delete=8"], ["alpha"]])
+def test_a_copy_of_the_manifests_deletes_no_stream(
+    running: Workspace, emulator: Emulator, tmp_path: Path, selection: list[str]
+) -> None:
+    """Of another repository with the same project name, and without the journal."""
+    before = states(emulator, "FlinkJar")
+    shutil.copytree(running.folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".git", ".deployer"))
+    running.folder = tmp_path / "copy"
+    commit(running, "the first of another repository")
+    ran = running.run("destroy", "--yes", *selection)
+    assert (ran.code, states(emulator, "FlinkJar")) == (5, before), ran.out
+    assert "its tag names only the project, and the journal does not have its id" in ran.out
+
+
+def test_an_old_checkout_deletes_no_stream(running: Workspace, emulator: Emulator) -> None:
+    before = states(emulator, "FlinkJar")
+    git(running.folder, "commit", "-q", "--amend", "-m", "another history")
+    ran = running.run("destroy", "--yes", "alpha", "--select", "kind=FlinkJar", "--confirm-project", "tests")
+    assert (ran.code, states(emulator, "FlinkJar")) == (5, before), ran.out
+    assert "which is not in the history of this checkout" in ran.out
+    assert "to remove it all the same, set lifecycle.state to absent and apply" in ran.out
+
+
+def test_all_has_a_limit_and_wants_each_kind(running: Workspace, emulator: Emulator) -> None:
+    before = every(emulator)
+    ran = running.run("destroy", "--yes", "--all")
+    assert (ran.code, "limits.delete is 5, but the plan has 8 to delete or cancel" in ran.err) == (5, True)
+    assert "No jobs were destroyed. To allow it, override with --limit delete=N, or raise" in ran.err
+    assert "--select" not in ran.err
+    ran = running.run("destroy", "--yes", "--all", "--limit", "delete=8")
+    words = (
+        "this destroy ends all live jobs of a kind that the project has: FlinkJar (2 jobs), MrsJob (2 jobs)"
+    )
+    assert (ran.code, words in ran.err) == (5, True), ran.err
+    assert "to allow it, use --prune-all FlinkJar --prune-all MrsJob" in ran.err
+    assert every(emulator) == before
+
+
+def test_a_preview_locks_and_changes_nothing(running: Workspace, emulator: Emulator) -> None:
+    before = every(emulator)
+    ran = running.run("destroy", "alpha")
+    assert (ran.code, "- delete    FlinkJar alpha" in ran.out) == (3, True), ran.out
+    assert ran.err.splitlines()[-1].endswith("use --yes to destroy without confirmation")
+    assert every(emulator) == before
 
 
 # --- cancel --orphans
@@ -181,6 +235,7 @@ def test_a_job_that_moved_is_no_orphan(workspace: Workspace, emulator: Emulator,
         (["--kind", "SparkBatch", "--all"], "--kind requires --id"),
         (["--kind", "SparkBach", "--id", "1"], "unknown kind; did you mean 'SparkBatch'?"),
         (["--confirm-project", "tests", "--all"], "--confirm-project requires --orphans"),
+        (["--prune-all", "MrsJob", "--all"], "--prune-all requires --orphans"),
     ],
 )
 def test_one_selection(
@@ -198,6 +253,18 @@ def test_orphans_have_a_limit(workspace: Workspace, emulator: Emulator, clock: C
     before = every(emulator)
     ran = workspace.run("cancel", "--yes", "--orphans")
     assert (ran.code, "limits.delete is 5" in ran.err, every(emulator)) == (5, True, before)
+
+
+def test_orphans_that_are_all_of_a_kind(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    deploy(workspace, clock, "MrsJob", "SparkBatch")
+    workspace.write("kept.yaml", [each for each in KEPT if each["kind"] != "MrsJob"])
+    commit(workspace)
+    before = every(emulator)
+    ran = workspace.run("cancel", "--yes", "--orphans")
+    words = "this cancel ends all live jobs of a kind that the project has: MrsJob (2 jobs); to allow it, use"
+    assert (ran.code, words in ran.err, every(emulator)) == (5, True, before), ran.err
+    ran = workspace.run("cancel", "--yes", "--orphans", "--prune-all", "MrsJob")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Cancel complete: 3 cancelled."), ran.err
 
 
 # --- cancel --id

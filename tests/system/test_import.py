@@ -569,9 +569,47 @@ def test_tags_of_another_project_are_left(shop: Workspace, clock: Clock) -> None
     others = {**SPECS["FlinkJar"], "tags": [{"key": "deployer", "value": "other"}]}
     create(shop.url, "FlinkJar", "theirs", others)
     ran = shop.run("import", "--all", "--write-marks", "--yes")
-    assert (ran.code, "No imported job can get ownership tags." in ran.out) == (0, True), ran.err
+    assert (
+        "note: FlinkJar theirs: its tags make it this project's, taken over from project 'other'" in ran.err
+    )
+    assert (ran.code, "marked FlinkJar theirs" in ran.out) == (0, True), ran.err
     assert "tags" not in manifests(shop)["theirs"]["spec"]
     nothing_planned(shop, 1)
+    (shop.folder / "imported" / "theirs.yaml").unlink()
+    assert [orphan["name"] for orphan in shop.plan()["orphans"]] == ["theirs"]
+
+
+def test_a_job_that_was_imported_before_gets_its_tags(shop: Workspace, proxy: FaultProxy) -> None:
+    shop.write_project(**CLUSTERS)
+    others = {**SPECS["FlinkJar"], "tags": [{"key": "deployer", "value": "other"}]}
+    ids = {name: create(proxy.upstream, "FlinkJar", name, others) for name in ("theirs", "more", "left")}
+    create(proxy.upstream, "FlinkJar", "nobodys", SPECS["FlinkJar"])
+    assert shop.run("import", "--all").code == 0
+    nothing_planned(shop, 4)
+    before = files(shop)
+    ran = shop.run("import", "theirs", "--write-marks")
+    assert (ran.code, "use --yes to write tags" in ran.err) == (3, True)
+    proxy.clear()
+    for selection, number in ((["theirs", "nobodys"], 2), (["--id", ids["more"]], 1)):
+        ran = shop.run("import", *selection, "--write-marks", "--yes")
+        assert (ran.code, ran.out.count("marked FlinkJar ")) == (0, number), ran.err
+    assert [sent.path.rpartition("/")[2] for sent in proxy.calls if sent.method != "GET"] == ["create"] * 3
+    assert files(shop) == before
+    nothing_planned(shop, 4)
+    for name in ("theirs", "nobodys", "more", "left"):
+        (shop.folder / "imported" / f"{name}.yaml").unlink()
+    assert [orphan["name"] for orphan in shop.plan()["orphans"]] == ["more", "nobodys", "theirs"]
+    again = shop.run("import", "--all", "--write-marks", "--yes")
+    assert again.code == 0
+
+
+def test_tags_are_not_written_for_what_differs_from_its_manifest(shop: Workspace) -> None:
+    others = {**SPECS["FlinkJar"], "tags": [{"key": "deployer", "value": "other"}]}
+    create(shop.url, "FlinkJar", "theirs", others)
+    changed = {**SPECS["FlinkJar"], "entrypoint": "obs://b/new.jar"}
+    shop.write("one.yaml", manifest("FlinkJar", "theirs", changed, lifecycle={"adopt": True}))
+    ran = shop.run("import", "theirs", "--write-marks", "--yes")
+    assert (ran.code, "'theirs': already in a manifest: FlinkJar theirs" in ran.err) == (3, True)
 
 
 def test_marks_that_fail_are_reported(shop: Workspace, proxy: FaultProxy) -> None:

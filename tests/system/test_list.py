@@ -95,7 +95,7 @@ def test_unmanaged_and_orphaned_jobs(workspace: Workspace, theirs: Workspace, em
     unmanaged = run_json(workspace, "--unmanaged", "--kind", "SparkBatch", "--kind", "FlinkJar")
     orphans = run_json(workspace, "--orphans")
     assert {job["name"] for job in jobs(unmanaged)} == {"theirs-SparkBatch", "theirs-FlinkJar", "draft"}
-    assert {job["name"] for job in jobs(orphans)} == {"ours-FlinkJar", "ours-SparkSession"}
+    assert {job["name"] for job in jobs(orphans)} == {"ours-FlinkJar", "ours-SparkSession", "ours-MrsJob"}
     # Another session may be an orphan: nothing shows it.
     assert "may be among them: the owner or the name is not known" in orphans.err
     both = run_json(workspace, "--orphans", "--unmanaged", "--kind", "FlinkJar")

@@ -78,8 +78,9 @@ def test_the_same_body_is_the_same_whatever_the_service_makes_of_it(
 
 
 def test_live_jobs_of_ours_without_a_manifest_are_named(
-    project: Workspace, emulator: Emulator, clock: Clock
+    project: Workspace, emulator: Emulator, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("GITHUB_SHA")  # a commit that only the CI knows is in no history here
     for kind in ("SparkBatch", "FlinkJar", "MrsJob"):
         project.write(f"{kind}.yaml", manifest(kind, kind, SPECS[kind]))
     fill(emulator.url, "SparkBatch", ["theirs"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -126,8 +127,16 @@ def test_every_run_of_a_job_is_cancelled(workspace: Workspace, emulator: Emulato
     clock.forward(5)
     (workspace.folder / "gone.yaml").unlink()
     commit(workspace)
+    ran = workspace.apply("--prune", "--limit", "delete=1")
+    assert (ran.code, "limits.delete is 1, but the plan has 2 to delete, cancel or prune" in ran.err) == (
+        5,
+        True,
+    )
+    assert workspace.apply("--prune", "--limit", "changes=1").code == 5
     ran = workspace.apply("--prune")
     assert (ran.code, "will cancel 2 runs (" in ran.out) == (0, True), ran.out + ran.err
+    assert "Impact: 2 batches are cancelled.\nPlan for test: 2 to cancel, 4 unchanged." in ran.out
+    assert ran.out.splitlines()[-1] == "Apply complete: 2 applied."
     found = [job["state"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "gone"]
     assert found == ["dead", "dead"]
 
@@ -148,6 +157,32 @@ def test_a_plan_knows_those_of_a_kind_without_manifests(
     }
 
 
+def test_a_list_has_the_orphans_of_a_cluster_that_only_the_journal_names(
+    workspace: Workspace, proxy: FaultProxy, clock: Clock
+) -> None:
+    deploy(workspace, clock, "MrsJob")
+    workspace.write("kept.yaml", [each for each in KEPT if each["kind"] == "FlinkJar"])
+    workspace.write_project()
+    planned = {identity for identity in orphans(workspace) if identity[0] == "MrsJob"}
+    ran = workspace.run("list", "--orphans", "--kind", "MrsJob", "--format", "json")
+    assert (
+        {(job["kind"], job["name"]) for job in ran.json["jobs"]}
+        == planned
+        == {
+            ("MrsJob", "gone"),
+            ("MrsJob", "kept-mrsjob"),
+        }
+    )
+    assert (ran.code, "MRS jobs are listed for 1 cluster: c-1" in ran.err) == (0, True), ran.err
+    assert "c-1" not in workspace.run("list", "--kind", "MrsJob").err
+    proxy.rule("GET", "/clusters/c-1/", says(404, {"error_code": "12000004", "error_msg": "no such cluster"}))
+    gone = workspace.run("list", "--orphans", "--kind", "MrsJob")
+    assert (gone.code, "its jobs are not known: " in gone.err) == (0, True), gone.err
+    # A cluster of deployer.yaml must be there.
+    workspace.write_project(clusters=CLUSTERS)
+    assert workspace.run("list", "--orphans", "--kind", "MrsJob").code == 1
+
+
 # --- what proves it
 
 
@@ -159,6 +194,18 @@ def test_a_batch_proves_itself_by_its_commit(workspace: Workspace, emulator: Emu
     # Those without ownership metadata are not known at all.
     assert [*found] == [("FlinkJar", "gone"), ("SparkBatch", "gone")]
     assert found["FlinkJar", "gone"]["proof"] is None
+    shown = workspace.run("plan").out
+    _, ours, maybe = re.split(r"^(?:Maybe orphaned|Orphaned) \(", shown, flags=re.MULTILINE)
+    assert ours.startswith(
+        "deployed by this project, but no longer in a manifest; left unchanged):\n  SparkBatch gone"
+    )
+    assert maybe.startswith("named as jobs of this project, not proved; left unchanged):\n  FlinkJar gone")
+    assert (
+        "Maybe orphaned: named as jobs of this project" in workspace.run("plan", "--format", "markdown").out
+    )
+    page = workspace.folder.parent / "plan.html"
+    assert workspace.run("plan", "--report", f"html={page}").code == 0
+    assert "<h2>Maybe orphaned <" in page.read_text()
     identifier = found["FlinkJar", "gone"]["id"]
     assert found["FlinkJar", "gone"]["ending"] == (
         "not proved to be this project's: its tag names only the project, and the journal does not have its id; to end "
@@ -211,7 +258,7 @@ def test_another_repository_may_have_the_same_name(
     commit(workspace, "the first of another repository")
     found = orphans(workspace)
     assert all(each["proof"] is None for each in found.values())
-    assert "is not in the history of the checkout" in found["SparkBatch", "gone"]["ending"]
+    assert "is not in the history of this checkout" in found["SparkBatch", "gone"]["ending"]
     before = {kind: states(emulator, kind) for kind in SPECS}
     assert workspace.apply("--prune=delete").code == 0
     assert {kind: states(emulator, kind) for kind in SPECS} == before
@@ -252,6 +299,76 @@ def test_the_journal_of_another_place_proves_nothing(
         assert states(emulator, "MrsJob")["gone"] == "RUNNING", change
 
 
+def test_a_copy_of_a_project_does_not_own_its_jobs(
+    workspace: Workspace, emulator: Emulator, clock: Clock, tmp_path: Path
+) -> None:
+    deploy(workspace, clock, *SPECS)
+    before = {kind: states(emulator, kind) for kind in SPECS}
+    shutil.copytree(workspace.folder, tmp_path / "copy")
+    workspace.folder = tmp_path / "copy"
+    workspace.project = {"metadata": {"name": "another"}}
+    workspace.write_project(clusters=CLUSTERS)
+    for file in ("kept.yaml", "stays.yaml"):
+        (workspace.folder / file).unlink(missing_ok=True)
+    commit(workspace, "another project")
+    assert all(not orphan["proof"] for orphan in orphans(workspace).values())
+    assert "this project" not in workspace.run("list", "--orphans").out
+    ran = workspace.apply("--prune=delete", "--confirm-project", "another")
+    assert (ran.code, {kind: states(emulator, kind) for kind in SPECS}) == (0, before), ran.out
+
+
+def test_a_journal_that_does_not_name_its_project_proves_nothing(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    deploy(workspace, clock, "MrsJob")
+    journal = workspace.folder / ".deployer" / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert {line.pop("project_name") for line in lines if line["event"] == "intent"} == {"tests"}
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert workspace.apply("--prune").code == 0
+    assert states(emulator, "MrsJob")["gone"] == "RUNNING"
+
+
+def test_an_old_checkout_does_not_remove_newer_jobs(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    workspace.write_project(clusters=CLUSTERS)
+    workspace.write("kept.yaml", KEPT)
+    old = commit(workspace)
+    workspace.write("new.yaml", [manifest(kind, "new", SPECS[kind]) for kind in SPECS])
+    new = commit(workspace)
+    assert workspace.apply().code == 0
+    clock.forward(5)
+    clock.tick = 0.2
+    before = {kind: states(emulator, kind) for kind in SPECS}
+    git(workspace.folder, "checkout", "-q", old)
+    found = orphans(workspace)
+    words = (
+        f"deployed from commit {new[:12]}, which is not in the history of this checkout; check out the newest"
+    )
+    assert [(orphan["proof"], words in orphan["ending"]) for orphan in found.values()] == [(None, True)] * 4
+    ran = workspace.apply("--prune=delete", "--confirm-project", "tests", "--limit", "delete=9")
+    assert (ran.code, {kind: states(emulator, kind) for kind in SPECS}) == (0, before), ran.out
+    # Changes that were not committed count as those of the commit.
+    git(workspace.folder, "checkout", "-q", "main")
+    workspace.write("new.yaml", [manifest(kind, "newer", SPECS[kind]) for kind in SPECS])
+    assert workspace.apply().code == 0
+    (workspace.folder / "new.yaml").unlink()
+    assert {orphan["proof"] for orphan in orphans(workspace).values()} == {"the journal has its id"}
+
+
+def test_without_git_the_journal_is_enough(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
+    workspace.write_project(clusters=CLUSTERS)
+    workspace.write("kept.yaml", KEPT)
+    workspace.write("gone.yaml", manifest("MrsJob", "gone", SPECS["MrsJob"]))
+    assert workspace.apply().code == 0
+    clock.forward(5)
+    clock.tick = 0.2
+    (workspace.folder / "gone.yaml").unlink()
+    assert workspace.apply("--prune").code == 0
+    assert states(emulator, "MrsJob")["gone"] == "KILLED"
+
+
 @pytest.mark.parametrize("result", ["unknown", "found", "failed", None])
 def test_what_was_only_found_by_its_name_proves_nothing(
     workspace: Workspace, emulator: Emulator, clock: Clock, result: str | None
@@ -285,6 +402,62 @@ def test_a_stream_that_another_project_took_over_is_left(
         ran = workspace.apply("--prune", *confirmed)
         assert (ran.code, ran.out.splitlines()[-1]) == (0, "Apply complete: 0 applied.")
     assert states(emulator, "FlinkJar")["gone"] == "job_running"
+
+
+def test_a_project_that_is_split_in_two(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock, tmp_path: Path
+) -> None:
+    """The steps of docs/removal.md."""
+    workspace.write_project(clusters=CLUSTERS)
+    workspace.write("kept.yaml", KEPT)
+    moved = [manifest(kind, "moved", SPECS[kind]) for kind in SPECS]
+    workspace.write("moved.yaml", moved)
+    commit(workspace)
+    assert workspace.apply().code == 0
+    clock.forward(5)
+    clock.tick = 0.2
+    before = {kind: states(emulator, kind) for kind in SPECS}
+
+    new = Workspace(
+        tmp_path / "new", workspace.capture, workspace.url, project={"metadata": {"name": "split"}}
+    )
+    new.write_project(clusters=CLUSTERS)
+    new.write("moved.yaml", [{**each, "lifecycle": {"adopt": True}} for each in moved])
+    [change] = new.plan()["changes"]
+    assert (change["kind"], change["action"], change["impact"]) == ("FlinkJar", "update", "in-place")
+    assert change["reason"].endswith("takes it over from project 'tests': writes the ownership tags")
+    assert "takes it over from project 'tests'" in new.run("plan").out
+    proxy.clear()
+    ran = new.apply()
+    assert (ran.code, "ownership tags written" in ran.out) == (0, True), ran.out + ran.err
+    assert [call.path.rpartition("/")[2] for call in proxy.calls if call.method != "GET"] == ["create"]
+    assert "FlinkJar moved" in new.run("history").out
+    assert new.plan()["changes"] == []
+
+    (workspace.folder / "moved.yaml").unlink()
+    commit(workspace, "moved to another project")
+    assert workspace.apply().code == 0
+    assert {kind: states(emulator, kind) for kind in SPECS} == before
+    proved = {kind for (kind, name), each in orphans(workspace).items() if each["proof"]}
+    assert proved == {"MrsJob", "SparkBatch", "SparkSession"}
+    ran = workspace.apply("--prune=delete", "--confirm-project", "tests")
+    assert (ran.code, states(emulator, "FlinkJar")) == (0, before["FlinkJar"]), ran.err
+    new.write("moved.yaml", [each for each in moved if each["kind"] == "FlinkJar"])
+    assert new.plan()["changes"] == []
+
+
+def test_tags_that_cannot_be_written_are_a_failure(
+    workspace: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    fill(emulator.url, "FlinkJar", ["nobodys"])
+    workspace.write(
+        "one.yaml",
+        manifest("FlinkJar", "nobodys", SPECS["FlinkJar"], lifecycle={"adopt": True, "state": "stopped"}),
+    )
+    proxy.rule("POST", "tags/create", says(403, {"error_code": "DLI.0003", "error_msg": "Permission denied"}))
+    ran = workspace.apply()
+    assert (ran.code, "takes it over: writes the ownership tags" in ran.out) == (1, True), ran.out
+    assert "Permission denied" in ran.out + ran.err
 
 
 def test_strangers_are_left(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
@@ -370,6 +543,7 @@ def test_an_invalid_manifest_refuses_it(workspace: Workspace, emulator: Emulator
 def test_more_than_five_need_consent(workspace: Workspace, emulator: Emulator, clock: Clock) -> None:
     deploy(workspace, clock, "SparkBatch", "FlinkJar", names=("a", "b", "c"))
     ran = workspace.apply("--prune")
+    assert "To allow it, override with --limit delete=N, or raise the limits in deployer.yaml." in ran.err
     assert (ran.code, "limits.delete is 5, but the plan has 6 to delete, cancel or prune" in ran.err) == (
         5,
         True,
@@ -513,6 +687,8 @@ def test_the_shared_journal_proves_it_elsewhere(
     git(workspace.folder, "commit", "-q", "-m", "without them")
     git(workspace.folder, "push", "-q", "origin", "main")
     second = checkout(workspace, shared.url, tmp_path / "second", "--depth=1")
+    assert all("fetch-depth: 0" in each["ending"] for each in orphans(second).values())
+    git(second.folder, "fetch", "-q", "--unshallow")
     assert {each["proof"] for each in orphans(second).values()} == {"the journal has its id"}
 
     # While the journal cannot be read, nothing is sent.

@@ -22,6 +22,7 @@ from deployer.cli.options import (
     limit_option,
     lock_timeout_option,
     project_command,
+    prune_all_option,
     yes_option,
 )
 from deployer.cli.removal import Prune
@@ -56,6 +57,7 @@ EXAMPLES = examples(
     "--orphans", is_flag=True, help="Select orphaned jobs that are proved to be this project's instead."
 )
 @confirm_project_option
+@prune_all_option
 @click.option(
     "--id",
     "identifiers",
@@ -80,6 +82,7 @@ def command(
     everything: bool,
     orphans: bool,
     confirm_project: str | None,
+    whole: Sequence[str],
     identifiers: Sequence[str],
     kind: str | None,
 ) -> Exit:
@@ -94,7 +97,11 @@ def command(
     _require_one_selection(options, everything=everything, orphans=orphans, by_id=wanted is not None)
     if confirm_project and not orphans:
         raise UsageError("--confirm-project requires --orphans")
-    prune = Prune(Removal.RUNS, bool(confirm_project)) if orphans else None
+    if whole and not orphans:
+        raise UsageError("--prune-all requires --orphans")
+    kinds = removal.known_kinds("--prune-all", whole)
+    prune = Prune(Removal.RUNS, bool(confirm_project), kinds) if orphans else None
+    kept: set[str] = set()
     loaded = session.without_ordering(session.load(options))
     approved = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
     removal.require_whole(loaded, prune, confirm_project)
@@ -106,16 +113,18 @@ def command(
         locks.hold(loaded, secrets, "cancel", lock_timeout, stop_signal) as held,
         session.connected(loaded, secrets, stop_signal, held.require) as client,
     ):
-        plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted))
+        plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted, kept))
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
         out(text.plan(plan, verbose=True, width=width()))
         if not removal.is_complete(plan, prune, CANCEL) or not is_within(allowed, plan, CANCEL):
             return Exit.BLOCKED
-        question = f"Cancel {count(len(plan.steps), 'job')} in {text.where(plan)}?"
+        question = f"Cancel {count(sum(change.runs for change in plan.steps), 'job')} in {text.where(plan)}?"
         if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No jobs were cancelled.")
             return Exit.ERROR
+        if not removal.is_consented(plan, prune, CANCEL, loaded.project.name, kept):
+            return Exit.BLOCKED
         out()
         return execute(held, client, plan, live, ApplyOptions(PARALLELISM), CANCEL)
 
@@ -141,8 +150,12 @@ def _planner(
     limits: Mapping[str, Limit],
     prune: Prune | None,
     wanted: cancel_by_id.ById | None,
+    kept: set[str],
 ) -> locks.Planner:
-    """Return what plans the cancellation of the selected jobs."""
+    """Return what plans the cancellation of the selected jobs.
+
+    For orphaned jobs, `kept` becomes the kinds of which a live job with a manifest remains.
+    """
     from deployer.planning.decide import cancellation
 
     if wanted:
@@ -151,6 +164,8 @@ def _planner(
 
     def orphans(*, known: session.Known, note: Callable[[str], object]) -> tuple[Plan, Live]:
         plan, live = planned(known=known, note=note)
+        kept.clear()
+        kept.update(change.job.kind for change in plan.changes if change.live and not change.is_prune)
         # Those with a manifest are only read: a run in another queue may be theirs.
         return replace(plan, changes=tuple(change for change in plan.changes if change.is_prune)), live
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import locks, removal, session
-from deployer.cli.approval import DESTROY, is_within, limits_for, preapproved, request_approval
+from deployer.cli import locks, removal, session, shared_state
+from deployer.cli.approval import (
+    DESTROY,
+    approved_by_options,
+    is_within,
+    limits_for,
+    request_approval,
+    require_terminal,
+)
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
 from deployer.cli.options import (
@@ -23,18 +31,22 @@ from deployer.cli.options import (
     limit_option,
     lock_timeout_option,
     project_command,
+    prune_all_option,
     selector,
     yes_option,
 )
 from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, NothingSelected, UsageError, similar
-from deployer.model import Action, Dependency, Identity, Job, Plan, State, Step
+from deployer.model import Action, Dependency, Identity, Job, Limit, Live, Plan, State, Step
 from deployer.planning.removal import Removal
 from deployer.project.load import load as load_project
 from deployer.report import text
 from deployer.report.terminal import out
 from deployer.report.text import count
+
+if TYPE_CHECKING:
+    from deployer.cloud.client import Client
 
 PARALLELISM = 4
 MAX_NAMES = 5
@@ -58,6 +70,7 @@ EXAMPLES = examples(
     help="Select all jobs of the project, and orphaned jobs that are proved to be its own.",
 )
 @confirm_project_option
+@prune_all_option
 @partial(project_command, metavar="[PATH|NAME]...", completion="names_and_files")
 def command(
     options: Options,
@@ -68,12 +81,13 @@ def command(
     lock_timeout: float | None,
     everything: bool,
     confirm_project: str | None,
+    whole: Sequence[str],
 ) -> Exit:
     """Cancel the runs of the selected jobs, stop their Flink jobs with a savepoint, and delete their definitions.
 
     It does once what lifecycle.state: absent does with each apply: dependents first, and nothing of a job with
     protect: true. The manifests stay, so remove them too, or the next apply may deploy the jobs again. Records of
-    runs are kept.
+    runs are kept. Without a terminal and without --yes, it only prints the plan.
     """
     from deployer.apply.scheduler import ApplyOptions
 
@@ -81,30 +95,41 @@ def command(
         if everything:
             raise UsageError("--all cannot be combined with PATH, NAME or --select")
         raise UsageError("no jobs selected: give PATH, NAME or --select, or --all")
-    if confirm_project and not everything:
-        raise UsageError("--confirm-project requires --all")
-    prune = Prune(Removal.ABSENT, bool(confirm_project)) if everything else None
+    if whole and not everything:
+        raise UsageError("--prune-all requires --all")
+    prune = (
+        Prune(Removal.ABSENT, bool(confirm_project), removal.known_kinds("--prune-all", whole))
+        if everything
+        else None
+    )
     loaded = _selected(options)
-    approved = preapproved(loaded.target, DESTROY, yes=yes, confirm=confirm)
+    approved = approved_by_options(loaded.target, yes=yes, confirm=confirm)
     removal.require_whole(loaded, prune, confirm_project)
-    allowed = limits_for(loaded.target, limits, os.environ)
+    allowed = removal.with_default(limits_for(loaded.target, limits, os.environ), prune)
     session.require_valid(loaded)
     loaded = _without(loaded)
     secrets = session.secrets(loaded)
     stop_signal = StopSignal()
+    if not approved and not sys.stdin.isatty():
+        with session.connected(loaded, secrets, stop_signal) as client:
+            make = _planner(client, loaded, allowed, prune, is_confirmed=bool(confirm_project))
+            plan, _ = make(known=shared_state.known(loaded), note=session.note)
+        out(text.plan(plan, verbose=True))
+        require_terminal(loaded.target, DESTROY)
     with (
         locks.hold(loaded, secrets, "destroy", lock_timeout, stop_signal) as held,
         session.connected(loaded, secrets, stop_signal, held.require) as client,
     ):
-        plan, live = held.plan(client, partial(session.plan, client, loaded, limits=allowed, prune=prune))
-        # Differences from the manifest do not matter here.
-        plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
+        make = _planner(client, loaded, allowed, prune, is_confirmed=bool(confirm_project))
+        plan, live = held.plan(client, make)
         out(text.plan(plan, verbose=True))
         if not removal.is_complete(plan, prune, DESTROY) or not is_within(allowed, plan, DESTROY):
             return Exit.BLOCKED
         if plan.steps and not approved and not request_approval(loaded.target, _question(plan)):
             out("No jobs were destroyed.")
             return Exit.ERROR
+        if not removal.is_consented(plan, prune, DESTROY, loaded.project.name):
+            return Exit.BLOCKED
         out()
         code = execute(held, client, plan, live, ApplyOptions(PARALLELISM), DESTROY)
         if any(not change.is_prune for change in plan.steps):
@@ -112,6 +137,27 @@ def command(
                 "the manifests are unchanged: remove them, or the next apply may deploy the jobs again"
             )
         return code
+
+
+def _planner(
+    client: Client,
+    loaded: session.LoadedProject,
+    limits: Mapping[str, Limit],
+    prune: Prune | None,
+    *,
+    is_confirmed: bool,
+) -> locks.Planner:
+    """Return what plans the removal, and blocks that of definitions that are not proved to be the project's."""
+    from deployer.planning.removal import with_proved_definitions
+
+    def make(*, known: session.Known, note: Callable[[str], object]) -> tuple[Plan, Live]:
+        plan, live = session.plan(client, loaded, limits=limits, known=known, note=note, prune=prune)
+        proofs = removal.proofs(client, loaded, known.history, is_confirmed=is_confirmed)
+        plan = with_proved_definitions(plan, proofs)
+        # Differences from the manifest do not matter here.
+        return replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes)), live
+
+    return make
 
 
 def _selected(options: Options) -> session.LoadedProject:
@@ -171,9 +217,7 @@ def _without(loaded: session.LoadedProject) -> session.LoadedProject:
 def _question(plan: Plan) -> str:
     """Return the question, with what is lost."""
     cancelled = [
-        f"{change.job.name} ({count(1 + len(change.other_runs), 'run')})"
-        if change.other_runs
-        else change.job.name
+        f"{change.job.name} ({count(change.runs, 'run')})" if change.other_runs else change.job.name
         for change in plan.steps
         if change.action is Action.CANCEL
     ]
@@ -188,7 +232,8 @@ def _question(plan: Plan) -> str:
         )
         if names
     ]
-    return f"This will {', and '.join(lost)}. Destroy {count(len(plan.steps), 'job')} in {text.where(plan)}?"
+    jobs = count(sum(change.runs for change in plan.steps), "job")
+    return f"This will {', and '.join(lost)}. Destroy {jobs} in {text.where(plan)}?"
 
 
 def _names(names: Iterable[str]) -> str:

@@ -83,7 +83,8 @@ EXAMPLES = examples(
 @click.option(
     "--write-marks",
     is_flag=True,
-    help="Also write ownership tags on the imported jobs whose kind has tags; restarts none.",
+    help="Also write ownership tags on the imported jobs, and on selected ones that a manifest adopts already, if "
+    "their kind has tags; restarts none.",
 )
 @yes_option
 @confirm_option
@@ -144,7 +145,9 @@ def command(
         err(text.error(line))
     managed = {*(job.identity for job in loaded.jobs), *loaded.disabled}
     found = candidates(inventory.jobs, managed)
-    chosen = _chosen(found, inventory.jobs, names, ids, options.select, places)
+    covered = [] if asks or not write_marks else _covered(loaded, inventory.jobs, names, ids, options.select)
+    adopted = [live for _, live in covered]
+    chosen = _chosen(found, inventory.jobs, names, ids, options.select, places, adopted)
     if chosen and asks:
         chosen = _choose(chosen, places)
     target, layers = _as_in(loaded, where)
@@ -165,7 +168,8 @@ def command(
     say(report.counts(len(imported), len(refused), len(found.covered), older))
     for line in report.credentials(imported, places, added=update_project):
         say(line)
-    marked = _marked(loaded, imported, approved=approved, timeout=lock_timeout) if write_marks else Exit.DONE
+    to_mark = [*((made.job, made.live) for made in imported), *covered]
+    marked = _marked(loaded, to_mark, approved=approved, timeout=lock_timeout) if write_marks else Exit.DONE
     return _exit_code(len(imported), marked, is_partial=bool(refused or inventory.failures))
 
 
@@ -230,6 +234,19 @@ def _without_clusters(*, required: bool) -> None:
     session.note(f"MRS jobs are not read: {words}")
 
 
+def _covered(
+    loaded: LoadedProject,
+    jobs: Sequence[LiveJob],
+    patterns: Sequence[str],
+    ids: Sequence[str],
+    select: Sequence[str],
+) -> list[tuple[Job, LiveJob]]:
+    """Return the selected jobs that only need tags: a manifest adopts them already."""
+    from deployer.adoption.covered import adopted
+
+    return adopted(loaded.jobs, jobs, patterns, ids, selector(select))
+
+
 def _chosen(
     found: Candidates,
     jobs: Sequence[LiveJob],
@@ -237,9 +254,11 @@ def _chosen(
     ids: Sequence[str],
     select: Sequence[str],
     places: Mapping[str, str],
+    adopted: Sequence[LiveJob] = (),
 ) -> list[LiveJob]:
-    """Return the jobs that the command line selects, of `jobs` by id. Raises UsageError."""
+    """Return the jobs that the command line selects, of `jobs` by id; without `adopted`. Raises UsageError."""
     from deployer.adoption.choose import matching
+    from deployer.adoption.covered import without
     from deployer.report.review import identity_words
 
     is_selected = selector(select)
@@ -252,12 +271,16 @@ def _chosen(
         job = next((job for job in jobs if job.id == wanted), None)
         if job is None:
             raise UsageError(f"--id {wanted}: no live job has this id")
+        if job in adopted:
+            continue
         if job.identity in found.covered:
             raise UsageError(f"--id {wanted}: already in a manifest: {identity_words(job.identity, places)}")
         chosen.append(job)
     if patterns or not ids:
         candidates = [job for job in found.jobs if is_selected(Job(job.identity, Source("", 0), {}))]
-        chosen += [job for job in matching(candidates, patterns, covered) if job not in chosen]
+        left = without(patterns, adopted, candidates)
+        if left or not patterns:
+            chosen += [job for job in matching(candidates, left, covered) if job not in chosen]
     return chosen
 
 
@@ -358,7 +381,7 @@ def _approved(loaded: LoadedProject, *, yes: bool, confirm: str | None) -> bool:
 
 
 def _marked(
-    loaded: LoadedProject, imported: Sequence[Imported], *, approved: bool, timeout: float | None
+    loaded: LoadedProject, jobs: Sequence[tuple[Job, LiveJob]], *, approved: bool, timeout: float | None
 ) -> Exit:
     """Write ownership tags under the lock of the target, and report each job."""
     from deployer.apply import marks
@@ -367,14 +390,18 @@ def _marked(
     from deployer.cli.interrupts import interruptible
     from deployer.clock import StopSignal
     from deployer.model import Live, Plan, Result
+    from deployer.planning.ownership import from_project
     from deployer.report import imported as report
 
-    wanted = marks.changes((made.job, made.live) for made in imported)
-    if not wanted:
-        out("No imported job can get ownership tags.")
-        return Exit.DONE
-    question = f"Write ownership tags on {text.count(len(wanted), 'job')} in target {loaded.target.name}?"
     owner = session.owner(loaded)
+    wanted = marks.changes(jobs, owner) if owner else ()
+    if not wanted:
+        out("No ownership tags to write: the selected jobs have them, or their kind has none.")
+        return Exit.DONE
+    for change in wanted:
+        if change.live and (project := from_project(change.live)):
+            session.note(f"{change.job.identity}: its tags make it this project's, taken over{project}")
+    question = f"Write ownership tags on {text.count(len(wanted), 'job')} in target {loaded.target.name}?"
     if owner is None or not (approved or request_approval(loaded.target, question)):
         out("No tags were written.")
         return Exit.ERROR

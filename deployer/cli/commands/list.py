@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import session, shared_state
+from deployer.cli import removal, session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import (
     Options,
@@ -129,11 +129,15 @@ def _list(
     read_kinds = sorted({*kinds} or KINDS)
     clusters = known_clusters(loaded.jobs, loaded.target.clusters.values())
     places = place_names(loaded.target.clusters)
-    listings = listings_of(read_kinds, clusters)
-    _note_clusters(read_kinds, sorted(clusters), places)
 
     with session.connected(loaded) as client:
-        inventory = read_inventory(client, listings, is_selected)
+        history = shared_state.known(loaded).history
+        left = removal.clusters_of(history, loaded, client.project_id) - clusters if orphans else set()
+        listings = listings_of(read_kinds, clusters | left)
+        _note_clusters(read_kinds, sorted(clusters | left), places)
+        inventory = removal.without_left(
+            read_inventory(client, listings, is_selected), left, places, session.note
+        )
     ownership = OwnershipRules(loaded.project.name, loaded.project.records_ownership)
     found = with_manifests(
         inventory.jobs,
@@ -141,7 +145,7 @@ def _list(
         ownership,
         are_valid=are_valid,
         disabled=loaded.disabled,
-        submitted=submitted_names(shared_state.known(loaded).history, loaded.target.name, client.project_id),
+        submitted=submitted_names(history, loaded.target.name, client.project_id, loaded.project.name),
     )
     if orphans or unmanaged:
         found = _without_manifest(found, orphans=orphans, unmanaged=unmanaged)

@@ -64,6 +64,7 @@ def test_an_intent_is_there_before_its_outcome(tmp_path: Path) -> None:
             "time": "2024-07-03T09:46:40.000+00:00",
             "target": "prod",
             "project": "pid",
+            "project_name": "",
             "revision": SHA,
             "author": "ann, GitHub run 77",
             "action": "submit",

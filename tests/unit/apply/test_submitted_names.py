@@ -26,6 +26,7 @@ CREATED = Intent(
     reason="",
     id="7",
     result="done",
+    project_name="lab",
 )
 
 
@@ -34,7 +35,7 @@ def names(*intents: Intent) -> dict[tuple[str, str], frozenset[str]]:
         replace(intent, number=number, time=intent.time + timedelta(number))
         for number, intent in enumerate(intents)
     ]
-    return dict(submitted_names(History(tuple(in_order)), "prod", "pid"))
+    return dict(submitted_names(History(tuple(in_order)), "prod", "pid", "lab"))
 
 
 def test_a_create_that_was_done() -> None:
@@ -53,6 +54,8 @@ def test_a_create_that_was_done() -> None:
         {"call": "update"},
         {"target": "test"},
         {"project_id": "another"},
+        {"project_name": "another"},
+        {"project_name": ""},
         {"result": "", "is_planned": True},
     ],
 )
