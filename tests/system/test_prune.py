@@ -351,7 +351,20 @@ def test_an_old_checkout_does_not_remove_newer_jobs(
     assert (ran.code, {kind: states(emulator, kind) for kind in SPECS}) == (0, before), ran.out
     # Changes that were not committed count as those of the commit.
     git(workspace.folder, "checkout", "-q", "main")
-    workspace.write("new.yaml", [manifest(kind, "newer", SPECS[kind]) for kind in SPECS])
+    other = {
+        "SparkBatch": "className",
+        "SparkSession": "sc_type",
+        "FlinkJar": "main_class",
+        "MrsJob": "arguments",
+    }
+    values = {"arguments": ["other.jar"], "sc_type": "C"}
+    workspace.write(
+        "new.yaml",
+        [
+            manifest(kind, "newer", {**SPECS[kind], field: values.get(field, "com.example.Other")})
+            for kind, field in other.items()
+        ],
+    )
     assert workspace.apply().code == 0
     (workspace.folder / "new.yaml").unlink()
     assert {orphan["proof"] for orphan in orphans(workspace).values()} == {"the journal has its id"}
