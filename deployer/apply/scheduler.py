@@ -86,8 +86,10 @@ def apply(
     others = tuple(change for change in plan.changes if not change.is_prune)
     yield from scheduler.outcomes(replace(plan, changes=others))
     failed = scheduler.count_not_applied(replace(plan, changes=others))
-    # A blocked job may be the one to be removed, under another name.
-    if left := failed + plan.summary[Action.BLOCKED]:
+    # A blocked job may be the one to be removed, under another name; not if it is to be removed itself.
+    blocked = [change for change in others if change.action is Action.BLOCKED]
+    wanted = [change for change in blocked if change.job.lifecycle.state is not State.ABSENT]
+    if left := failed + len(wanted):
         reason = f"not pruned: {left} other {'change was' if left == 1 else 'changes were'} not applied"
         result = Result.SKIPPED if failed else Result.REFUSED
         yield from (Outcome(change, result, reason) for change in prunes)
