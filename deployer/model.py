@@ -334,6 +334,7 @@ class Live:
     `now` is the service's own time, None if nothing was read. `asked_by_name` has the total number of jobs of
     each listing, by its kind and the place in its URL, that was read by name and active state only. `notes` are
     about jobs of which only a part is known. `read_at` is the monotonic time when the reading began, in seconds.
+    `without_owners` are the kinds of which it is not known which other jobs this project has deployed.
     """
 
     jobs: tuple[LiveJob, ...] = ()
@@ -343,6 +344,7 @@ class Live:
     asked_by_name: Mapping[tuple[str, str], int] = field(default_factory=dict)
     notes: Mapping[Identity, str] = field(default_factory=dict)
     read_at: float = 0.0
+    without_owners: frozenset[str] = frozenset()
 
 
 class Action(StrEnum):

@@ -402,6 +402,10 @@ def plan(
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
     for identity, message in live.notes.items():
         note(f"{identity}: {message}")
+    for kind in sorted(live.without_owners):
+        note(
+            f"orphaned {kind} jobs are not known: the owners of other live jobs were not read; see list --orphans"
+        )
     if left_out := [job for job in jobs if job.identity not in loaded.selected]:
         note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}

@@ -20,7 +20,8 @@ from deployer.kinds.ownership import Owner, extract_ownership, is_owned, ownersh
 from deployer.kinds.tables import Row, load_table
 from deployer.model import Identity, Job, Live, LiveJob
 
-_FILTER_TRUST_LIMIT = 20
+# The filter by tag may be ignored: then the tags of so many jobs are read one by one, and of more of them none.
+_MAX_UNFILTERED = 200
 
 # Names that a filter is certain to match. Its treatment of other characters is not documented.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -43,6 +44,7 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
     unknown: dict[str, set[str]] = defaultdict(set)
     asked_by_name: dict[tuple[str, str], int] = {}
     notes: dict[Identity, str] = {}
+    without_owners: set[str] = set()
     for number, (_, together) in enumerate(sharing):
         reading = readings[number]
         if isinstance(reading, ApiError):
@@ -51,14 +53,28 @@ def observe(client: Client, jobs: Iterable[Job], owner: Owner | None = None) -> 
         kind = KINDS[together[0].kind]
         found += reading.live
         notes |= reading.notes
+        without_owners |= set() if reading.knows_owners else {kind.name}
         unknown[kind.name] |= reading.unknown
         if reading.in_all is not None:
             asked_by_name[kind.name, "".join(kind.path_values(together[0].spec).values())] = reading.in_all
     if owner:
         left = {*KINDS} - {name for (name, *_), _ in sharing}
-        found += _orphans(client, [KINDS[name] for name in left if not silent.error(KINDS[name])], owner)
+        orphans, unread = _orphans(
+            client, [KINDS[name] for name in left if not silent.error(KINDS[name])], owner
+        )
+        found += orphans
+        without_owners |= {*unread}
     named = {name: tuple(sorted(fields)) for name, fields in unknown.items() if fields}
-    return Live(tuple(found), failures, named, client.server_time, asked_by_name, notes, read_at)
+    return Live(
+        tuple(found),
+        failures,
+        named,
+        client.server_time,
+        asked_by_name,
+        notes,
+        read_at,
+        frozenset(without_owners),
+    )
 
 
 def rounds(kinds: Sequence[Kind]) -> Iterator[list[int]]:
@@ -87,12 +103,16 @@ class SilentServices:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What one listing shows. `in_all` is its total if only a part was read, `unknown` are names of fields."""
+    """What one listing shows. `in_all` is its total if only a part was read, `unknown` are names of fields.
+
+    `knows_owners`: whether it is known which other jobs the project has deployed.
+    """
 
     live: Sequence[LiveJob]
     notes: Mapping[Identity, str]
     unknown: frozenset[str]
     in_all: int | None
+    knows_owners: bool = True
 
 
 def _read(
@@ -111,11 +131,10 @@ def _read(
     unknown = frozenset(name for entry in listed.entries if known for name in _unknown_fields(known, entry))
     live = _live_jobs(kind, _released(listed.entries), jobs[0])
     wanted = {job.identity for job in jobs}
-    if owner:
-        wanted |= _maybe_owned(client, kind, owner, live, wanted)
-    live, errors = read_tags(client, kind, live, wanted)
+    others = _maybe_owned(client, kind, owner, live, wanted) if owner else set[Identity]()
+    live, errors = read_tags(client, kind, live, wanted | (others or set()))
     notes = {job: f"cannot read tags; tags are not compared: {error}" for job, error in errors.items()}
-    return _Reading(live, notes, unknown, listed.in_all)
+    return _Reading(live, notes, unknown, listed.in_all, knows_owners=others is not None)
 
 
 def _released(entries: list[Entry]) -> Iterator[Entry]:
@@ -280,38 +299,46 @@ def _by_name(
 
 def _maybe_owned(
     client: Client, kind: Kind, owner: Owner, live: Sequence[LiveJob], wanted: set[Identity]
-) -> set[Identity]:
-    """Return other jobs that may belong to the owner, by a tag that only a filter reveals.
+) -> set[Identity] | None:
+    """Return other jobs that may belong to the owner, by a tag that only a filter reveals; None if that is not known.
 
-    A service that ignores the filter returns all jobs; its response is then not used.
+    A service that ignores the filter returns all jobs, as one does whose jobs are all the owner's.
     """
     query = ownership_filter(kind, owner)
     others = {job.identity for job in live if TAGS in job.unobserved} - wanted
     if not query or not kind.operations.list_tags or not others:
         return set()
     try:
-        page = client.first_page(kind, {}, query)
+        named = {kind.observe(entry).identity for entry in client.entries(kind, {}, query)}
     except ApiError:
-        return set()  # an orphaned job that is not reported does no harm
-    named = {kind.observe(entry).identity for entry in page.entries} & others
-    return named if page.total < len(live) or len(live) <= _FILTER_TRUST_LIMIT else set()
+        return None
+    is_filtered = len(named) < len({job.identity for job in live})
+    found = named & others if is_filtered else others
+    return found if is_filtered or len(found) <= _MAX_UNFILTERED else None
 
 
-def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> list[LiveJob]:
-    """Return the owner's live jobs of kinds without manifests; without tags only active ones."""
+def _orphans(client: Client, kinds: Iterable[Kind], owner: Owner) -> tuple[list[LiveJob], list[str]]:
+    """Return the owner's live jobs of kinds without manifests, without tags only active ones.
+
+    Returns the kinds as well of which they are not known.
+    """
     found: list[LiveJob] = []
+    unknown: list[str] = []
     for kind in kinds:
         query = ownership_filter(kind, owner)
         filters = [query] if query else kind.listing.active if kind.ownership_field else ()
         try:
             entries = [entry for only in filters for entry in client.entries(kind, {}, only)]
         except ApiError:
-            continue  # an orphaned job that is not reported does no harm
+            unknown.append(kind.name)
+            continue
         live = _live(kind, entries)
-        if not query or len(live) <= _FILTER_TRUST_LIMIT:  # more: the service ignores the filter
-            found += read_tags(client, kind, live, {job.identity for job in live})[0]
+        if query and len(live) > _MAX_UNFILTERED:
+            unknown.append(kind.name)
+            continue
+        found += read_tags(client, kind, live, {job.identity for job in live})[0]
     # A job whose state changes between these requests is still one job.
-    return list({job.id: job for job in found if is_owned(job, owner)}.values())
+    return list({job.id: job for job in found if is_owned(job, owner)}.values()), unknown
 
 
 def read_tags(

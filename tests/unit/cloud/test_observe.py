@@ -401,8 +401,28 @@ def test_a_job_of_ours_without_a_manifest_is_known_by_its_tag(
     output = workspace.run("plan").out
     assert ["no longer in a manifest" in output, "beta" in output, "other-" in output] == [True, True, False]
     assert proxy.count("GET", "/tags") == 2
-    # A service that does not know the filter names all jobs as ours, and is not believed.
+    # A service that does not know the filter names all jobs as ours, and is not believed: each is asked for its tags.
     proxy.clear()
     proxy.rule("GET", "tags=", lambda call: replace(call, path=call.path.replace("tags=", "x=")).forward())
-    assert "no manifest" not in workspace.run("plan").out
-    assert proxy.count("GET", "/tags") == 1
+    output = workspace.run("plan").out
+    assert ["no longer in a manifest" in output, "beta" in output, "other-" in output] == [True, True, False]
+    assert proxy.count("GET", "/tags") == 2 + 30
+    # Too many to ask for each.
+    fill(emulator.url, "FlinkJar", (f"more-{number}" for number in range(200)))
+    ran = workspace.run("plan")
+    assert "note: orphaned FlinkJar jobs are not known: the owners of other live jobs were not read" in ran.err
+    assert "no longer in a manifest" not in ran.out
+    workspace.write("jobs.yaml", "# no FlinkJar\n")
+    ran = workspace.run("plan")
+    assert "note: orphaned FlinkJar jobs are not known" in ran.err
+    assert "FlinkJar beta: " in ran.out  # the journal has its id
+
+
+def test_all_jobs_of_the_listing_may_be_ours(workspace: Workspace) -> None:
+    """As many as for a filter that is ignored."""
+    workspace.write("jobs.yaml", [tagged(f"job-{number}", []) for number in range(25)])
+    assert workspace.apply().code == 0
+    workspace.write("jobs.yaml", [tagged(f"job-{number}", []) for number in range(23)])
+    assert {orphan["name"] for orphan in workspace.plan()["orphans"]} == {"job-23", "job-24"}
+    workspace.write("jobs.yaml", "# none\n")
+    assert len(workspace.plan()["orphans"]) == 25
