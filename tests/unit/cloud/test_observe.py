@@ -410,7 +410,9 @@ def test_a_job_of_ours_without_a_manifest_is_known_by_its_tag(
     # Too many to ask for each.
     fill(emulator.url, "FlinkJar", (f"more-{number}" for number in range(200)))
     ran = workspace.run("plan")
-    assert "note: orphaned FlinkJar jobs are not known: the owners of other live jobs were not read" in ran.err
+    assert (
+        "note: orphaned FlinkJar jobs are not known: the owners of other live jobs were not read" in ran.err
+    )
     assert "no longer in a manifest" not in ran.out
     workspace.write("jobs.yaml", "# no FlinkJar\n")
     ran = workspace.run("plan")
