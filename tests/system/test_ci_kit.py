@@ -9,6 +9,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -363,12 +364,14 @@ def test_links_in_the_checkout_are_not_followed(fake: Path) -> None:
     assert (ran.code, calls, "link is a symbolic link" in ran.err) == (1, [], True)
 
 
-WAITING = """#!/bin/sh
-trap 'echo stopped; exit 130' TERM
-mkfifo "$CALLS.fifo"
-echo ready
-# Opened for both, so that it blocks until the signal comes.
-read -r line <> "$CALLS.fifo"
+# Blocked first and then waited for: a signal that comes in between is not lost, as it would be in a shell.
+WAITING = f"""#!{sys.executable}
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("ready", flush=True)
+signal.sigwait([signal.SIGTERM])
+print("stopped", flush=True)
+raise SystemExit(130)
 """
 
 
