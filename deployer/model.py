@@ -638,6 +638,19 @@ class Outcome:
     begun: bool = False
 
 
+class End(StrEnum):
+    """How a command ended. REFUSED: by the limits, or because something could not be read; DECLINED: at the prompt."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    NO_CHANGES = "no changes"
+    STALE = "stale plan"
+    REFUSED = "refused"
+    DECLINED = "not confirmed"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
 RUNNING_PHASES = {Phase.ACTIVE, Phase.PENDING}
 
 

@@ -97,17 +97,25 @@ def is_within(limits: Mapping[str, Limit], plan: Plan, verb: Verb) -> bool:
     """Return whether a plan is within the limits; reports those that it exceeds."""
     from deployer.planning.plan import exceeded_limits
 
-    exceeded = {
-        name: words
+    names = [
+        name
         for name, limit in limits.items()
-        for words in exceeded_limits({name: limit}, plan, is_cancel=verb is CANCEL)
-    }
-    if exceeded:
-        words = "; ".join(exceeded.values())
-        advice = _advice(limits[name] for name in exceeded)
-        err(text.error(f"the plan exceeds the limits of target '{plan.target}': {words}"))
+        if exceeded_limits({name: limit}, plan, is_cancel=verb is CANCEL)
+    ]
+    if names:
+        advice = _advice(limits[name] for name in names)
+        [words] = exceeded(limits, plan, verb)
+        err(text.error(words))
         err(f"No {verb.objects} were {verb.past}. Select fewer jobs with --select, {advice}.")
-    return not exceeded
+    return not names
+
+
+def exceeded(limits: Mapping[str, Limit], plan: Plan, verb: Verb) -> list[str]:
+    """Return which limits a plan exceeds, in one sentence; nothing if it is within all of them."""
+    from deployer.planning.plan import exceeded_limits
+
+    found = exceeded_limits(limits, plan, is_cancel=verb is CANCEL)
+    return [f"the plan exceeds the limits of target '{plan.target}': {'; '.join(found)}"] if found else []
 
 
 def _advice(exceeded: Iterable[Limit]) -> str:

@@ -154,6 +154,21 @@ def report_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[...,
     )
 
 
+report_limit_option = click.option(
+    "--report-limit",
+    type=click.IntRange(4_000),
+    metavar="N",
+    default=60_000,
+    show_default=True,
+    help="Maximum characters of the Markdown; dangers, blocked jobs and errors are kept.",
+)
+summary_option = click.option(
+    "--summary",
+    is_flag=True,
+    help="Append the Markdown to the step summary of GitHub Actions (GITHUB_STEP_SUMMARY).",
+)
+
+
 # For verbs that plan.
 rerun_option = click.option(
     "--rerun",

@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from deployer.cli import locks, removal, saved_plan_options, session
-from deployer.cli.approval import APPLY, is_within, limits_for, preapproved, request_approval
+from deployer.cli.approval import APPLY, exceeded, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
 from deployer.cli.options import (
@@ -25,13 +25,17 @@ from deployer.cli.options import (
     project_command,
     prune_all_option,
     prune_option,
+    report_limit_option,
+    report_option,
     rerun_option,
     show_live_option,
+    summary_option,
     yes_option,
 )
+from deployer.cli.outcome_reports import REPORTS, Record, reporting
 from deployer.clock import StopSignal
 from deployer.errors import Exit
-from deployer.model import Plan, Until
+from deployer.model import End, Plan, Until
 from deployer.planning.saved_plan import SavedPlan, read
 from deployer.report import text
 from deployer.report.terminal import err, out, width
@@ -85,7 +89,11 @@ EXAMPLES = examples(
     help="Number of changes applied concurrently.",
 )
 @click.option("--fail-fast", is_flag=True, help="Stop starting new changes after the first failure.")
+@report_option(*REPORTS)
+@report_limit_option
+@summary_option
 @project_command
+@reporting(APPLY)
 def command(
     options: Options,
     *,
@@ -104,6 +112,7 @@ def command(
     wait: str | None,
     parallelism: int,
     fail_fast: bool,
+    record: Record,
 ) -> Exit:
     """Create a plan, ask for confirmation and apply it.
 
@@ -115,7 +124,7 @@ def command(
     pruned = removal.prune_of(options, prune, confirm_project, whole)
     saved = read(saved_file) if saved_file is not None else None
     loaded = saved_plan_options.load(options, saved, rerun, pruned) if saved else session.load(options)
-    loaded = session.with_reruns(loaded, rerun)
+    record.loaded = loaded = session.with_reruns(loaded, rerun)
     removal.require_whole(loaded, pruned, confirm_project)
     approved = preapproved(loaded.target, APPLY, yes=yes, confirm=confirm)
     allowed = removal.with_default(limits_for(loaded.target, limits, os.environ), pruned)
@@ -130,24 +139,27 @@ def command(
             client,
             partial(session.plan, client, loaded, limits=allowed, live_values=shown, prune=pruned),
         )
+        record.plan = plan
         out(text.plan(plan, hides_others=not hide_live, width=width()))
-        if not _is_expected(plan, expect, saved):
+        if differences := _differences(plan, expect, saved):
             err("No changes were applied.")
-            return Exit.STALE
-        if not removal.is_complete(plan, pruned, APPLY) or not is_within(allowed, plan, APPLY):
-            return Exit.BLOCKED
-        if not _secrets_available(plan, secrets):
+            return record.refused(End.STALE, Exit.STALE, *differences)
+        if not removal.is_complete(plan, pruned, APPLY):
+            return record.refused(End.REFUSED, Exit.BLOCKED, removal.INCOMPLETE)
+        if not is_within(allowed, plan, APPLY):
+            return record.refused(End.REFUSED, Exit.BLOCKED, *exceeded(allowed, plan, APPLY))
+        if missing := _missing_secrets(plan, secrets):
             err("No changes were applied.")
-            return Exit.ERROR
+            return record.refused(End.FAILED, Exit.ERROR, *missing)
         if not approved and plan.steps and not request_approval(loaded.target, _question(plan)):
             out("No changes were applied.")
-            return Exit.ERROR
+            return record.refused(End.DECLINED, Exit.ERROR)
         if not removal.is_consented(plan, pruned, APPLY, loaded.project.name):
-            return Exit.BLOCKED
+            return record.refused(End.DECLINED, Exit.BLOCKED)
         out()
         until = Until(wait) if wait else Until.SUBMITTED
         apply_options = ApplyOptions(parallelism, fail_fast, until)
-        return execute(held, client, plan, live, apply_options, APPLY)
+        return execute(held, client, plan, live, apply_options, APPLY, record)
 
 
 def _question(plan: Plan) -> str:
@@ -159,24 +171,25 @@ def _question(plan: Plan) -> str:
     return f"{dangers}. {question}" if dangers else question
 
 
-def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
-    """Return whether all secrets of the plan are available; reports those that are missing."""
+def _missing_secrets(plan: Plan, secrets: Secrets) -> list[str]:
+    """Return why secrets of the plan are not available, and report it."""
     missing = secrets.missing(referenced_names([change.job.spec for change in plan.steps]))
     for message in missing:
         err(text.error(message))
-    return not missing
+    return missing
 
 
-def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> bool:
-    """Return whether the plan is the expected one; reports the differences."""
+def _differences(plan: Plan, expect: str | None, saved: SavedPlan | None) -> list[str]:
+    """Return why the plan is not the expected one, and report it; nothing if it is."""
     from deployer.report import stale
 
-    differs = expect not in (None, plan.digest)
-    if differs:
+    differences: list[str] = []
+    if expect not in (None, plan.digest):
         message = f"the plan has changed: expected digest {expect}, got {plan.digest}"
         err(text.error(f"{message} (the plan above is the current one)"))
+        differences.append(message)
     if saved and saved.digest != plan.digest:
-        differs = True
         for line in stale.explanation(saved, plan):
             err(line)
-    return not differs
+            differences.append(click.unstyle(line))
+    return differences

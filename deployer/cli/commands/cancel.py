@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.cli import cancel_by_id, locks, removal, session
-from deployer.cli.approval import CANCEL, is_within, limits_for, preapproved, request_approval
+from deployer.cli.approval import CANCEL, exceeded, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
 from deployer.cli.options import (
@@ -22,12 +22,16 @@ from deployer.cli.options import (
     limit_option,
     lock_timeout_option,
     project_command,
+    report_limit_option,
+    report_option,
+    summary_option,
     yes_option,
 )
+from deployer.cli.outcome_reports import REPORTS, Record, reporting
 from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
-from deployer.model import Limit, Live, Plan
+from deployer.model import End, Limit, Live, Plan
 from deployer.planning.removal import Removal
 from deployer.report import text
 from deployer.report.terminal import out, width
@@ -69,7 +73,11 @@ EXAMPLES = examples(
     help="The kind of the job with --id.",
     shell_complete=completed_by("kinds"),
 )
+@report_option(*REPORTS)
+@report_limit_option
+@summary_option
 @project_command
+@reporting(CANCEL)
 def command(
     options: Options,
     *,
@@ -82,6 +90,7 @@ def command(
     confirm_project: str | None,
     identifiers: Sequence[str],
     kind: str | None,
+    record: Record,
 ) -> Exit:
     """Cancel the active runs of the selected batches, sessions and MRS jobs, and stop Flink jobs.
 
@@ -95,7 +104,7 @@ def command(
     if confirm_project and not orphans:
         raise UsageError("--confirm-project requires --orphans")
     prune = Prune(Removal.RUNS, bool(confirm_project)) if orphans else None
-    loaded = session.without_ordering(session.load(options))
+    record.loaded = loaded = session.without_ordering(session.load(options))
     approved = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
     removal.require_whole(loaded, prune, confirm_project)
     allowed = removal.with_default(limits_for(loaded.target, limits, os.environ), prune)
@@ -109,15 +118,18 @@ def command(
         plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted))
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
+        record.plan = plan
         out(text.plan(plan, verbose=True, width=width()))
-        if not removal.is_complete(plan, prune, CANCEL) or not is_within(allowed, plan, CANCEL):
-            return Exit.BLOCKED
+        if not removal.is_complete(plan, prune, CANCEL):
+            return record.refused(End.REFUSED, Exit.BLOCKED, removal.INCOMPLETE)
+        if not is_within(allowed, plan, CANCEL):
+            return record.refused(End.REFUSED, Exit.BLOCKED, *exceeded(allowed, plan, CANCEL))
         question = f"Cancel {count(len(plan.steps), 'job')} in {text.where(plan)}?"
         if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No jobs were cancelled.")
-            return Exit.ERROR
+            return record.refused(End.DECLINED, Exit.ERROR)
         out()
-        return execute(held, client, plan, live, ApplyOptions(PARALLELISM), CANCEL)
+        return execute(held, client, plan, live, ApplyOptions(PARALLELISM), CANCEL, record)
 
 
 def _require_one_selection(options: Options, *, everything: bool, orphans: bool, by_id: bool) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from deployer.cli import locks, removal, session
-from deployer.cli.approval import DESTROY, is_within, limits_for, preapproved, request_approval
+from deployer.cli.approval import DESTROY, exceeded, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
 from deployer.cli.options import (
@@ -23,13 +23,17 @@ from deployer.cli.options import (
     limit_option,
     lock_timeout_option,
     project_command,
+    report_limit_option,
+    report_option,
     selector,
+    summary_option,
     yes_option,
 )
+from deployer.cli.outcome_reports import REPORTS, Record, reporting
 from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, NothingSelected, UsageError, similar
-from deployer.model import Action, Dependency, Identity, Job, Plan, State, Step
+from deployer.model import Action, Dependency, End, Identity, Job, Plan, State, Step
 from deployer.planning.removal import Removal
 from deployer.project.load import load as load_project
 from deployer.report import text
@@ -58,7 +62,11 @@ EXAMPLES = examples(
     help="Select all jobs of the project, and orphaned jobs that are proved to be its own.",
 )
 @confirm_project_option
+@report_option(*REPORTS)
+@report_limit_option
+@summary_option
 @project_command
+@reporting(DESTROY)
 def command(
     options: Options,
     *,
@@ -68,6 +76,7 @@ def command(
     lock_timeout: float | None,
     everything: bool,
     confirm_project: str | None,
+    record: Record,
 ) -> Exit:
     """Cancel the runs of the selected jobs, stop their Flink jobs with a savepoint, and delete their definitions.
 
@@ -84,7 +93,7 @@ def command(
     if confirm_project and not everything:
         raise UsageError("--confirm-project requires --all")
     prune = Prune(Removal.ABSENT, bool(confirm_project)) if everything else None
-    loaded = _selected(options)
+    record.loaded = loaded = _selected(options)
     approved = preapproved(loaded.target, DESTROY, yes=yes, confirm=confirm)
     removal.require_whole(loaded, prune, confirm_project)
     allowed = limits_for(loaded.target, limits, os.environ)
@@ -99,14 +108,17 @@ def command(
         plan, live = held.plan(client, partial(session.plan, client, loaded, limits=allowed, prune=prune))
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
+        record.plan = plan
         out(text.plan(plan, verbose=True))
-        if not removal.is_complete(plan, prune, DESTROY) or not is_within(allowed, plan, DESTROY):
-            return Exit.BLOCKED
+        if not removal.is_complete(plan, prune, DESTROY):
+            return record.refused(End.REFUSED, Exit.BLOCKED, removal.INCOMPLETE)
+        if not is_within(allowed, plan, DESTROY):
+            return record.refused(End.REFUSED, Exit.BLOCKED, *exceeded(allowed, plan, DESTROY))
         if plan.steps and not approved and not request_approval(loaded.target, _question(plan)):
             out("No jobs were destroyed.")
-            return Exit.ERROR
+            return record.refused(End.DECLINED, Exit.ERROR)
         out()
-        code = execute(held, client, plan, live, ApplyOptions(PARALLELISM), DESTROY)
+        code = execute(held, client, plan, live, ApplyOptions(PARALLELISM), DESTROY, record)
         if any(not change.is_prune for change in plan.steps):
             session.note(
                 "the manifests are unchanged: remove them, or the next apply may deploy the jobs again"
