@@ -239,6 +239,14 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
         ) from None
 
 
+retry_blocked_option = click.option(
+    "--retry-blocked",
+    metavar="TIME",
+    callback=_seconds,
+    help="Wait so long for runs that block their own jobs' changes to end, then apply these.",
+)
+
+
 lock_timeout_option = click.option(
     "--lock-timeout",
     metavar="TIME",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from deployer.model import Action, Change, End, Impact, Outcome, Plan, Result, Scope
+from deployer.model import BLOCKED, NOT_STARTED, Action, Change, End, Impact, Outcome, Plan, Result, Scope
 from deployer.report import text
 from deployer.report.review import (
     DANGERS,
@@ -20,9 +20,6 @@ from deployer.report.review import (
     review,
     without_run,
 )
-
-BLOCKED = "blocked"
-NOT_STARTED = "not started"
 
 
 @dataclass(frozen=True, slots=True)

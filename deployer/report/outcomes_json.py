@@ -6,12 +6,11 @@ from collections import Counter
 from typing import Any
 
 from deployer.escape import json_text
-from deployer.model import Result
+from deployer.model import STATUSES
 from deployer.planning.plan_json import note_data, scope_data
-from deployer.report.outcomes import BLOCKED, NOT_STARTED, Entry, Outcomes, entries
+from deployer.report.outcomes import Entry, Outcomes, entries
 
 FORMAT_VERSION = "1.0"
-STATUSES = (*(result.value for result in Result), BLOCKED, NOT_STARTED)
 
 
 def outcomes(found: Outcomes) -> str:

@@ -28,6 +28,7 @@ from deployer.cli.options import (
     report_limit_option,
     report_option,
     rerun_option,
+    retry_blocked_option,
     show_live_option,
     summary_option,
     yes_option,
@@ -49,6 +50,10 @@ EXAMPLES = examples(
     (
         "Apply a saved plan, and wait until the jobs have succeeded",
         "deployer apply --yes --plan plan.json --wait=succeeded",
+    ),
+    (
+        "Apply in GitHub Actions: wait for runs that block changes, and add the outcomes to the summary",
+        "deployer apply --yes --retry-blocked 30m --summary",
     ),
 )
 
@@ -88,6 +93,7 @@ EXAMPLES = examples(
     show_default=True,
     help="Number of changes applied concurrently.",
 )
+@retry_blocked_option
 @click.option("--fail-fast", is_flag=True, help="Stop starting new changes after the first failure.")
 @report_option(*REPORTS)
 @report_limit_option
@@ -111,6 +117,7 @@ def command(
     lock_timeout: float | None,
     wait: str | None,
     parallelism: int,
+    retry_blocked: float | None,
     fail_fast: bool,
     record: Record,
 ) -> Exit:
@@ -118,6 +125,7 @@ def command(
 
     A create request is sent once: if its response is lost, the job is looked up, not resubmitted.
     """
+    from deployer.apply.retry import awaited
     from deployer.apply.scheduler import ApplyOptions
 
     shown = live_values(show_live=show_live, hide_live=hide_live)
@@ -151,7 +159,9 @@ def command(
         if missing := _missing_secrets(plan, secrets):
             err("No changes were applied.")
             return record.refused(End.FAILED, Exit.ERROR, *missing)
-        if not approved and plan.steps and not request_approval(loaded.target, _question(plan)):
+        later = len(awaited(plan)) if retry_blocked is not None else 0
+        is_asked = not approved and (plan.steps or later)
+        if is_asked and not request_approval(loaded.target, _question(plan, later)):
             out("No changes were applied.")
             return record.refused(End.DECLINED, Exit.ERROR)
         if not removal.is_consented(plan, pruned, APPLY, loaded.project.name):
@@ -159,15 +169,35 @@ def command(
         out()
         until = Until(wait) if wait else Until.SUBMITTED
         apply_options = ApplyOptions(parallelism, fail_fast, until)
-        return execute(held, client, plan, live, apply_options, APPLY, record)
+        code = execute(held, client, plan, live, apply_options, APPLY, record)
+    # Without the lock, which others may need for as long as a run lasts.
+    if retry_blocked is None:
+        return code
+    from deployer.cli import retry_blocked as retries
+
+    if not retries.is_possible(record, apply_options):
+        return code
+    again = retries.Retry(
+        loaded,
+        secrets,
+        stop_signal,
+        apply_options,
+        allowed,
+        live_values=shown,
+        hides_others=not hide_live,
+        seconds=retry_blocked,
+        lock_timeout=lock_timeout,
+    )
+    return retries.retry(again, record)
 
 
-def _question(plan: Plan) -> str:
-    """Return the question, which names the dangers."""
+def _question(plan: Plan, later: int = 0) -> str:
+    """Return the question, which names the dangers; `later` changes are applied when runs have ended."""
     from deployer.report.review import danger_words
 
     dangers = danger_words(plan)
-    question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}?"
+    blocked = f", and {count(later, 'blocked change')} when runs have ended" if later else ""
+    question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}{blocked}?"
     return f"{dangers}. {question}" if dangers else question
 
 
