@@ -121,7 +121,7 @@ def _problem(before: Change, now: Change, missing: Mapping[Identity, str]) -> st
     if planned is None or live is None:
         return f"run {planned.id if planned else ''} no longer exists"
     if live.id != planned.id:
-        return f"run {live.id} ({live.state}) is newer than run {planned.id}, which blocked it"
+        return f"the latest run is {live.id} ({live.state}), not {planned.id}, which blocked it"
     if live.identity != planned.identity or has_other_project(KINDS[before.job.kind], planned, live):
         return f"run {live.id} was renamed or taken over while it was waited for"
     if names := differing_fields(planned, live):
