@@ -88,7 +88,7 @@ def as_planned(first: Plan, second: Plan, outcomes: Collection[Outcome]) -> tupl
     stays blocked too.
     """
     before = {change.job.identity: change for change in first.changes}
-    failed = {note.identity: f"it failed to plan again: {note.message}" for note in second.errors}
+    failed = {note.identity: f"it failed to plan: {note.message}" for note in second.errors}
     results = {outcome.change.job.identity: outcome.result for outcome in outcomes}
     missing = {
         change.job.identity: "is blocked" if change.action is Action.BLOCKED else "was not applied"

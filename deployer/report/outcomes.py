@@ -175,7 +175,10 @@ def order(found: Outcomes) -> OutcomeReview:
         counts(found, listed),
         _attention(found, sections),
         _impact(entry for entry in listed if entry.status in _CARRIED_OUT),
-        _impact(entry for entry in listed if entry.status == Result.UNKNOWN or _is_half_done(entry)),
+        # What is in doubt may have lost state.
+        _impact(
+            entry for entry in listed if entry.status == Result.UNKNOWN or _is_half_done(entry)
+        ).removesuffix(", 0 lose state"),
         tuple(
             Section(part, titles[part], tuple(_groups(within))) for part, within in sections.items() if within
         ),

@@ -31,9 +31,9 @@ def _lines(found: Outcomes) -> Iterator[str]:
         if section.part > Part.FAILED:
             yield from _section(section, places)
     if shown.carried_out:
-        yield f"Carried out: {shown.carried_out}."
+        yield f"Impact: {shown.carried_out}."
     if shown.in_doubt:
-        yield f"Begun, or perhaps carried out: {shown.in_doubt}."
+        yield f"Possible impact: {shown.in_doubt}."
     yield shown.counts
 
 

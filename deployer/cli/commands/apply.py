@@ -46,14 +46,13 @@ from deployer.secrets.store import Secrets
 
 EXAMPLES = examples(
     ("Show the plan, ask for confirmation, and apply it", "deployer apply"),
-    ("Apply to a protected target in CI", "deployer apply -t prod --confirm prod"),
+    (
+        "Apply to a protected target in CI, and wait for runs that block changes",
+        "deployer apply -t prod --confirm prod --retry-blocked 30m",
+    ),
     (
         "Apply a saved plan, and wait until the jobs have succeeded",
         "deployer apply --yes --plan plan.json --wait=succeeded",
-    ),
-    (
-        "Apply in GitHub Actions: wait for runs that block changes, and add the outcomes to the summary",
-        "deployer apply --yes --retry-blocked 30m --summary",
     ),
 )
 
