@@ -92,7 +92,7 @@ def test_what_is_unknown_is_first(workspace: Workspace, emulator: Emulator) -> N
     assert ran.code == Exit.UNKNOWN, ran
     assert sorted(outcome["result"] for outcome in made["outcomes"]) == ["done", "unknown"]
     comment = (workspace.folder / "a.md").read_text("utf-8")
-    assert "<b>resources</b>" not in comment.replace("```", "")[: comment.index("<details")]
+    assert "<b>resources</b>" not in comment[: comment.index("<details")]
     assert "> [!CAUTION]\n> **1 outcome unknown.**" in comment
     assert comment.index("<b>unknown create</b>") < comment.index("<b>done create</b>")
 
