@@ -11,7 +11,7 @@ from deployer.report import markup
 from deployer.report.html import policy_of
 from deployer.report.markdown import LEAST_LIMIT, LIMIT, cut, marked
 from deployer.report.origin import Origin
-from deployer.report.review import natural
+from deployer.report.review import natural, place_words
 from deployer.report.status import HEADER, cells
 from deployer.report.text import count, grouped
 
@@ -36,7 +36,7 @@ def markdown(plan: Plan, now: datetime | None, origin: Origin | None = None, *, 
             room -= len(block)
     parts.append(head)
     for change in _ordered(plan):
-        row = _macro("row", [cut(text, _MAX_CELL) for text in cells(change, now)], _has_failed(change))
+        row = _macro("row", [cut(text, _MAX_CELL) for text in _cells(plan, change, now)], _has_failed(change))
         if len(row) > room:
             left_out += 1
             continue
@@ -61,7 +61,7 @@ def html(plan: Plan, now: datetime | None, origin: Origin | None = None) -> str:
             counts=_counts(plan),
             errors=[*_errors(plan)],
             titles=[*HEADER],
-            rows=[(cells(change, now), _has_failed(change)) for change in _ordered(plan)],
+            rows=[(_cells(plan, change, now), _has_failed(change)) for change in _ordered(plan)],
             origin=origin,
             time=_time(origin),
         )
@@ -84,6 +84,12 @@ def _ordered(plan: Plan) -> list[Change]:
             change.job.identity,
         ),
     )
+
+
+def _cells(plan: Plan, change: Change, now: datetime | None) -> tuple[str, ...]:
+    """Return the cells of a job; a cluster has the name that deployer.yaml gives it."""
+    kind, name, place, *others = cells(change, now)
+    return kind, name, place_words(place, plan.scope.places if plan.scope else {}), *others
 
 
 def _has_failed(change: Change) -> bool:
