@@ -464,6 +464,7 @@ class Change:
     sends a body to an existing job, or submits it again, `not_compared` are the paths of the fields that the manifest
     has and the service does not return, and `live_only` the fields that only the live job has and that are no
     difference. With `is_prune` the job has no manifest: it is removed after all other changes were applied.
+    `blocked_by` are the active runs of the job that are all that blocks it: it can be applied when they have ended.
     """
 
     action: Action
@@ -479,6 +480,7 @@ class Change:
     not_compared: tuple[str, ...] = ()
     live_only: tuple[FieldChange, ...] = ()
     is_prune: bool = False
+    blocked_by: tuple[LiveJob, ...] = ()
 
     @property
     def runs(self) -> int:
@@ -651,6 +653,24 @@ class Outcome:
     id: str = ""
     log: tuple[str, ...] = ()
     begun: bool = False
+
+
+class End(StrEnum):
+    """How a command ended. REFUSED: by the limits, or because something could not be read; DECLINED: at the prompt."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    NO_CHANGES = "no changes"
+    STALE = "stale plan"
+    REFUSED = "refused"
+    DECLINED = "not confirmed"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+# What became of a planned change: its result, or why it has none.
+BLOCKED, NOT_STARTED = "blocked", "not started"
+STATUSES = (*(result.value for result in Result), BLOCKED, NOT_STARTED)
 
 
 RUNNING_PHASES = {Phase.ACTIVE, Phase.PENDING}

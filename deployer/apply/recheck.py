@@ -42,12 +42,12 @@ def recheck(context: ChangeContext) -> None:
         raise ChangedMeanwhile(
             f"job {planned.id} changed from {planned.state} to {live.state} since the plan was created; run plan again"
         )
-    if _has_other_project(context.kind, planned, live):
+    if has_other_project(context.kind, planned, live):
         owner = f"by project '{project_of(live)}'" if project_of(live) else "without ownership metadata"
         raise ChangedMeanwhile(
             f"job {planned.id} was taken over since the plan was created ({owner}); run plan again"
         )
-    if names := _differing_fields(planned, live):
+    if names := differing_fields(planned, live):
         raise ChangedMeanwhile(
             f"job {planned.id} was modified since the plan was created ({', '.join(names)}); run plan again"
         )
@@ -118,13 +118,13 @@ def _has_moved(context: ChangeContext, planned: LiveJob, live: LiveJob) -> bool:
     return live.phase in RUNNING_PHASES and planned.phase not in RUNNING_PHASES
 
 
-def _has_other_project(kind: Kind, planned: LiveJob, live: LiveJob) -> bool:
+def has_other_project(kind: Kind, planned: LiveJob, live: LiveJob) -> bool:
     """Return whether two reads of a job show different owners; not all of them contain tags."""
     is_shown = live.spec is not None and kind.ownership_field not in planned.unobserved | live.unobserved
     return is_shown and project_of(planned) != project_of(live)
 
 
-def _differing_fields(planned: LiveJob, live: LiveJob) -> list[str]:
+def differing_fields(planned: LiveJob, live: LiveJob) -> list[str]:
     """Return the fields that differ between two reads of a job; not all of them contain tags."""
     before, now = planned.spec or {}, live.spec or {}
     names = {*before, *now} - planned.unobserved - live.unobserved - {TAGS}

@@ -109,23 +109,31 @@ def is_within(limits: Mapping[str, Limit], plan: Plan, verb: Verb) -> bool:
     """Return whether a plan is within the limits; reports those that it exceeds."""
     from deployer.planning.plan import exceeded_limits
 
-    exceeded = {
-        name: words
+    names = [
+        name
         for name, limit in limits.items()
-        for words in exceeded_limits({name: limit}, plan, is_cancel=verb is CANCEL)
-    }
-    if exceeded:
-        words = "; ".join(exceeded.values())
-        err(text.error(f"the plan exceeds the limits of target '{plan.target}': {words}"))
-        advice = _advice(limits[name] for name in exceeded)
+        if exceeded_limits({name: limit}, plan, is_cancel=verb is CANCEL)
+    ]
+    if names:
+        advice = _advice(limits[name] for name in names)
+        [words] = exceeded(limits, plan, verb)
+        err(text.error(words))
         # What removes orphaned jobs refuses a selection.
         if PRUNE_LIMIT in limits.values() or any(change.is_prune for change in plan.changes):
-            options = " ".join(f"{LIMIT_OPTION} {name}=N" for name in exceeded)
+            options = " ".join(f"{LIMIT_OPTION} {name}=N" for name in names)
             advice = f"To allow it, {advice.removeprefix('or ').replace(LIMIT_OPTION, options, 1)}"
         else:
             advice = f"Select fewer jobs with --select, {advice}"
         err(f"No {verb.objects} were {verb.past}. {advice}.")
-    return not exceeded
+    return not names
+
+
+def exceeded(limits: Mapping[str, Limit], plan: Plan, verb: Verb) -> list[str]:
+    """Return which limits a plan exceeds, in one sentence; nothing if it is within all of them."""
+    from deployer.planning.plan import exceeded_limits
+
+    found = exceeded_limits(limits, plan, is_cancel=verb is CANCEL)
+    return [f"the plan exceeds the limits of target '{plan.target}': {'; '.join(found)}"] if found else []
 
 
 def _advice(exceeded: Iterable[Limit]) -> str:

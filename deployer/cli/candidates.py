@@ -50,6 +50,7 @@ def schemas(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         "Defaults": "_defaults.yaml, the defaults of a folder",
         "EditorManifest": "manifests of all kinds, for editors",
         "EditorProject": "deployer.yaml, for editors",
+        "Outcomes": "the JSON report of apply, cancel and destroy",
         "Plan": "a saved plan",
         "Project": "deployer.yaml",
     }

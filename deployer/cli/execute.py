@@ -21,18 +21,25 @@ if TYPE_CHECKING:
     from deployer.apply.context import ApplyContext
     from deployer.apply.scheduler import ApplyOptions
     from deployer.cli.locks import Held
+    from deployer.cli.outcome_reports import Record
     from deployer.cloud.client import Client
 
 
-def execute(held: Held, client: Client, plan: Plan, live: Live, options: ApplyOptions, verb: Verb) -> Exit:
-    """Execute a plan under its lock, print the outcomes, and return the exit code of the command."""
+def execute(
+    held: Held, client: Client, plan: Plan, live: Live, options: ApplyOptions, verb: Verb, record: Record
+) -> Exit:
+    """Execute a plan under its lock, print and record the outcomes, and return the exit code of the command.
+
+    The counts and the exit code are those of `record.plan`, of which a part may have been executed before.
+    """
     from deployer.apply.context import ApplyContext
     from deployer.apply.scheduler import apply
 
     loaded, stop_signal = held.loaded, held.stop_signal
     ended: list[Outcome] = []
     printer = _OutcomePrinter()
-    blocked = plan.summary[Action.BLOCKED]
+    whole, before = record.plan or plan, [*record.outcomes]
+    blocked, errors = whole.summary[Action.BLOCKED], len(whole.errors)
     jobs = {job.identity: job for job in loaded.jobs}
     journal = held.journal_of(client)
     with interruptible(stop_signal):
@@ -49,35 +56,40 @@ def execute(held: Held, client: Client, plan: Plan, live: Live, options: ApplyOp
             is_shared=held.is_shared,
             invocation=loaded.invocation,
         )
-        total = len(plan.steps)
-        bar(0, total)
+        total, began = len(plan.steps), time.monotonic()
+        bar(0, total, 0)
         outcomes = apply(context, plan, live, jobs, options)
         try:
             for outcome in outcomes:
                 ended.append(outcome)
+                record.outcomes.append(outcome)
                 printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
-                bar(len(ended), total)
+                bar(len(ended), total, time.monotonic() - began)
             if not stop_signal:
                 ended = _checked(context, ended, printer)
         except KeyboardInterrupt:
             stop_signal.set()
             for outcome in unreported(outcomes):
                 ended.append(outcome)
+                record.outcomes.append(outcome)
                 printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
+    # Some may have been changed by the last look.
+    ended = record.outcomes = [*before, *ended]
     # As in the counts of the plan: a cancel of several runs counts each of them.
     results = [outcome.result for outcome in ended for _ in range(outcome.change.runs)]
-    not_started = sum(change.runs for change in plan.steps) - len(results)
+    not_started = sum(change.runs for change in whole.steps) - len(results)
     counts = text.outcomes(
-        results, verb.name, verb.past, blocked=blocked, errors=len(plan.errors), not_started=not_started
+        results, verb.name, verb.past, blocked=blocked, errors=errors, not_started=not_started
     )
     printer(counts)
-    code = exit_code(ended, blocked=blocked, errors=len(plan.errors))
+    code = exit_code(ended, blocked=blocked, errors=errors)
+    words = ""
     if held.lost:
         if not_started and code in {Exit.DONE, Exit.BLOCKED}:
             code = Exit.PARTLY if Result.DONE in results else Exit.ERROR
         words = f"{held.lost}; nothing was sent after that"
         err(text.note(words) if code is Exit.DONE else text.error(words))
-    return Exit.INTERRUPTED if stop_signal else code
+    return record.ended(Exit.INTERRUPTED if stop_signal else code, words)
 
 
 def _creates_from(held: Held, plan: Plan, live: Live) -> float:

@@ -154,6 +154,21 @@ def report_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[...,
     )
 
 
+report_limit_option = click.option(
+    "--report-limit",
+    type=click.IntRange(4_000),
+    metavar="N",
+    default=60_000,
+    show_default=True,
+    help="Maximum characters of the Markdown; dangers, blocked jobs and errors are kept.",
+)
+summary_option = click.option(
+    "--summary",
+    is_flag=True,
+    help="Append the Markdown to the step summary of GitHub Actions (GITHUB_STEP_SUMMARY).",
+)
+
+
 # For verbs that plan.
 rerun_option = click.option(
     "--rerun",
@@ -222,6 +237,14 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
         raise click.BadParameter(
             f"expected a time such as 30s, 5m or 1h, got '{value}'", ctx, param
         ) from None
+
+
+retry_blocked_option = click.option(
+    "--retry-blocked",
+    metavar="TIME",
+    callback=_seconds,
+    help="Wait so long for runs that block their own jobs' changes to end, then apply these.",
+)
 
 
 lock_timeout_option = click.option(

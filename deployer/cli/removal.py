@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MODES = (Removal.RUNS.value, Removal.DELETE.value)
 _MAX_FILE = 100_000
 
+INCOMPLETE = "orphaned jobs are not known: something could not be read, and what it has may be theirs"
+
 
 @dataclass(frozen=True, slots=True)
 class Prune:

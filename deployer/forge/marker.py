@@ -6,9 +6,10 @@ import hashlib
 from urllib.parse import quote
 
 
-def marker(project: str, target: str) -> str:
-    """Return the line, which is not shown."""
-    return f"<!-- deployer: {_marked(project)} {_marked(target)} -->"
+def marker(project: str, target: str, about: str = "") -> str:
+    """Return the line, which is not shown. `about` is what the report is about if that is no plan: a plain word."""
+    words = " ".join(filter(None, (_marked(project), _marked(target), about)))
+    return f"<!-- deployer: {words} -->"
 
 
 def _marked(name: str) -> str:

@@ -38,7 +38,8 @@ _STOPPING_STEPS = {Step.CANCEL, Step.STOP, Step.DELETE}
 class Decision:
     """The result of a row of a decision table. `is_warning` makes it a warning.
 
-    `cause` is what was found, `effect` what is done about it, empty if nothing is.
+    `cause` is what was found, `effect` what is done about it, empty if nothing is. `awaits_end`: it is blocked only
+    because the job's own runs have not ended.
     """
 
     action: Action
@@ -47,6 +48,7 @@ class Decision:
     impact: Impact = Impact.NONE
     steps: tuple[Step, ...] = ()
     is_warning: bool = False
+    awaits_end: bool = False
 
     @property
     def reason(self) -> str:
@@ -221,12 +223,12 @@ def _run_once_active(comparison: Comparison, live: LiveJob) -> Decision:
         case OnChange.BLOCK:
             options = "replace (cancels it), submit (second run) or keep (no new run)"
             hint = f"wait for it to end, or set lifecycle.onChange: {options}"
-            return Decision(Action.BLOCKED, changed, hint)
+            return Decision(Action.BLOCKED, changed, hint, awaits_end=True)
 
 
 def _rerun_while_active(comparison: Comparison, live: LiveJob) -> Decision:
     cause = f"{comparison.rerun_reason}, but an earlier run {live.id} {live.condition}"
-    return Decision(Action.BLOCKED, cause, "wait for it to end, or cancel it")
+    return Decision(Action.BLOCKED, cause, "wait for it to end, or cancel it", awaits_end=True)
 
 
 def _kept(comparison: Comparison, create: Decision, effect: str) -> Decision:

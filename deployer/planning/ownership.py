@@ -135,7 +135,9 @@ class OwnershipRules:
                     return Decision(Action.BLOCKED, cause, "wait for it to end, or choose another name")
         if live and self.is_other(job, live) and job.lifecycle.state is not State.ABSENT:
             is_warning = decision.is_warning or decision.action is Action.UNCHANGED
-            return replace(decision, cause=f"{decision.cause}; {deployed_by(live)}", is_warning=is_warning)
+            cause = f"{decision.cause}; {deployed_by(live)}"
+            # How long another project lets its run go on is not known.
+            return replace(decision, cause=cause, is_warning=is_warning, awaits_end=False)
         return decision
 
     def taken_over(self, decision: Decision, comparison: Comparison) -> Decision | None:

@@ -185,6 +185,7 @@ def _change(
         cause=comparison.cause if comparison.fields else None,
         not_compared=omitted,
         live_only=ownership.shown(extra, job, comparison.live),
+        blocked_by=tuple(_active(runs)) if decision.awaits_end else (),
     )
 
 
@@ -269,7 +270,8 @@ def _decide(
         )
     elif len(active) > 1 and comparison.fields:
         cause = f"several runs are active ({_ids(active)}), and the newest one differs from the manifest"
-        return comparison, Decision(Action.BLOCKED, cause, "wait for them to end, or cancel them")
+        hint = "wait for them to end, or cancel them"
+        return comparison, Decision(Action.BLOCKED, cause, hint, awaits_end=True)
     candidates = _active(unnamed)
     if live is None and candidates:
         place = candidates[0].identity.place or job.identity.place

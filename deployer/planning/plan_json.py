@@ -15,12 +15,12 @@ def as_data(plan: Plan) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "target": plan.target,
-        "scope": _scope(plan.scope or Scope("", plan.target)),
+        "scope": scope_data(plan.scope or Scope("", plan.target)),
         "summary": dict(plan.summary),
         "conditions": counts(plan),
         "changes": [_change(change) for change in plan.pending],
-        "warnings": [_note(note) for note in plan.warnings],
-        "errors": [_note(note) for note in plan.errors],
+        "warnings": [note_data(note) for note in plan.warnings],
+        "errors": [note_data(note) for note in plan.errors],
         "orphans": [_orphan(orphan) for orphan in plan.orphans],
         "unmanaged": plan.unmanaged,
         "secrets": [
@@ -30,7 +30,8 @@ def as_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _scope(scope: Scope) -> dict[str, Any]:
+def scope_data(scope: Scope) -> dict[str, Any]:
+    """Return the place of a plan as plain data."""
     return {
         "project": scope.project,
         "region": scope.region,
@@ -92,7 +93,8 @@ def _orphan(orphan: Orphan) -> dict[str, Any]:
     }
 
 
-def _note(note: Note) -> dict[str, Any]:
+def note_data(note: Note) -> dict[str, Any]:
+    """Return a warning or an error as plain data."""
     return {
         "kind": note.identity.kind,
         "name": note.identity.name,

@@ -64,11 +64,7 @@ def plan(plan: Plan, origin: Origin | None = None) -> str:
     style, script = markup.source("plan.css"), markup.source("plan.js")
     labels = sorted({f"{key}={value}" for change in plan.pending for key, value in change.job.labels.items()})
     page = _Page(found, origin, {label: number for number, label in enumerate(labels)})
-    policy = (
-        "default-src 'none'; "
-        f"style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    policy = policy_of(style, script)
     return environment.get_template("plan.html.jinja").render(
         page=page,
         plan=plan,
@@ -98,6 +94,15 @@ def _place(plan: Plan) -> str:
     """Return where the target is, without its name."""
     words = str(plan.scope).partition(" -> ")[2] if plan.scope else ""
     return words.removeprefix(plan.target).strip().removeprefix("(").removesuffix(")")
+
+
+def policy_of(style: str, script: str) -> str:
+    """Return the Content-Security-Policy of a page with this one style and this one script."""
+    return (
+        "default-src 'none'; "
+        f"style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _hash(text: str) -> str:

@@ -75,9 +75,9 @@ def _top(found: Review) -> str:
     return str(
         markup.markdown().top(  # type: ignore[attr-defined] # a macro
             marker(plan.scope.project if plan.scope else "", plan.target),
-            _cut(scope.project, _MAX_TITLE) if scope else "",
-            _cut(plan.target, _MAX_TITLE),
-            _cut(place.removeprefix("(").removesuffix(")"), _MAX_PLACE) if place else "",
+            cut(scope.project, _MAX_TITLE) if scope else "",
+            cut(plan.target, _MAX_TITLE),
+            cut(place.removeprefix("(").removesuffix(")"), _MAX_PLACE) if place else "",
             count_words(plan) if has_changes else "",
             level,
             f"**{found.impact}.**" if found.impact else "",
@@ -241,9 +241,9 @@ class _Writer:
         for change in group.changes if len(group.changes) <= _MAX_LINKS else ():
             source = change.job.source
             words = str(source) if len(group.changes) == 1 else name_in(group, change, self.places)
-            yield _cut(words, _MAX_TITLE), self.origin.link(source)
+            yield cut(words, _MAX_TITLE), self.origin.link(source)
         for file in group.files[:_MAX_LINKS] if len(group.changes) > _MAX_LINKS else ():
-            yield _cut(file, _MAX_TITLE), self.origin.link(Source(file, 0))
+            yield cut(file, _MAX_TITLE), self.origin.link(Source(file, 0))
 
     def _notes(self, words: str, lines: list[str], noun: str, *, is_open: bool) -> list[str]:
         """Return notes in one block, as many as fit."""
@@ -327,7 +327,7 @@ class _Lines:
     def fit(self, most: int) -> None:
         """Leave out what takes more than `most` characters."""
         self.reason = self.reason.replace("`" * markup.MAX_TICKS, "...")
-        self.reason = _cut(self.reason, _MAX_REASON)
+        self.reason = cut(self.reason, _MAX_REASON)
         if len(self.jobs) > _MAX_NAMES:
             self.left_out["name"] = len(self.jobs) - _MAX_NAMES
             self.jobs = self.jobs[:_MAX_NAMES]
@@ -380,7 +380,7 @@ def _field(changed: FieldChange) -> Iterator[str]:
 
 def _short(changed: FieldChange) -> str:
     """Return a field for a cell of the table: without long values."""
-    path = _cut(path_words(changed), _MAX_WORDS)
+    path = cut(path_words(changed), _MAX_WORDS)
     if changed.sensitive or line_diff.has_lines(changed.live, changed.desired):
         return f"{path} (see below)"
     live, desired = field_values(changed)
@@ -406,7 +406,7 @@ def _merged(groups: Sequence[Group]) -> Group:
 
 def _title(group: Group, places: Mapping[str, str]) -> str:
     words = title(group, places)
-    return _cut(words.removeprefix(f"{len(group.changes)} x "), _MAX_TITLE)
+    return cut(words.removeprefix(f"{len(group.changes)} x "), _MAX_TITLE)
 
 
 def _impact(group: Group) -> str:
@@ -414,14 +414,14 @@ def _impact(group: Group) -> str:
 
 
 def _name(name: str) -> str:
-    return markup.without_comment(_cut(name, _MAX_TITLE))
+    return markup.without_comment(cut(name, _MAX_TITLE))
 
 
 def _label(words: str) -> str:
-    return markup.without_comment(_cut(words, _MAX_WORDS)).replace("`" * 3, "...")
+    return markup.without_comment(cut(words, _MAX_WORDS)).replace("`" * 3, "...")
 
 
-def _cut(words: str, most: int) -> str:
+def cut(words: str, most: int) -> str:
     """Return words on one line of limited length."""
     line = printable(words[: most + 1])
     return line if len(line) <= most else f"{line[: most - 1]}…"
@@ -432,7 +432,7 @@ def _note_lines(groups: Iterable[NoteGroup], places: Mapping[str, str]) -> Itera
         first = ", ".join(
             _name(identity_words(note.identity, places)) for note in group.notes[:_MAX_FIELD_NAMES]
         )
-        message = markup.without_comment(_cut(group.message, _MAX_NOTE))
+        message = markup.without_comment(cut(group.message, _MAX_NOTE))
         if len(group.notes) > 1:
             yield f"{len(group.notes)} jobs ({first}, ...): {message}"
         else:
@@ -440,6 +440,6 @@ def _note_lines(groups: Iterable[NoteGroup], places: Mapping[str, str]) -> Itera
 
 
 def _orphan(orphan: Orphan, places: Mapping[str, str]) -> str:
-    ending = f"; {markup.without_comment(_cut(orphan.ending, _MAX_NOTE))}" if orphan.ending else ""
+    ending = f"; {markup.without_comment(cut(orphan.ending, _MAX_NOTE))}" if orphan.ending else ""
     name = _name(identity_words(orphan.identity, places))
     return f"{name}: {_name(orphan.id)}, {_name(orphan.state)}{ending}"

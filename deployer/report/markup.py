@@ -70,8 +70,8 @@ def _finalized(item: Any) -> Any:
 
 
 @cache
-def markdown() -> TemplateModule:
-    """Return the macros of the Markdown report."""
+def markdown(template: str = "plan.md.jinja") -> TemplateModule:
+    """Return the macros of a Markdown report."""
     environment = Environment(
         loader=PackageLoader("deployer.report"),
         autoescape=True,
@@ -82,7 +82,7 @@ def markdown() -> TemplateModule:
         keep_trailing_newline=True,
     )
     environment.filters |= {"cell": cell, "html_code": html_code, "fence": fence, "trusted": _trusted}
-    return environment.get_template("plan.md.jinja").module
+    return environment.get_template(template).module
 
 
 @cache

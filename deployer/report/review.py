@@ -327,10 +327,11 @@ def _without_id(change: Change) -> str:
     """Return the reason of a change without the id of its run."""
     if change.live is None:
         return change.reason
-    return _replaced(change.reason, change.live.id)
+    return without_run(change.reason, change.live.id)
 
 
-def _replaced(words: str, identifier: str) -> str:
+def without_run(words: str, identifier: str) -> str:
+    """Return words with `<id>` for the id of a run."""
     if not identifier or identifier not in words:
         return words
     return re.sub(rf"(?<![\w-]){re.escape(identifier)}(?![\w-])", "<id>", words)
@@ -359,7 +360,7 @@ def _alike(notes: Sequence[Note], ids: Mapping[Identity, str]) -> Iterator[NoteG
     together: dict[str, list[Note]] = {}
     ordered = sorted(notes, key=lambda note: (natural(note.identity.name), note.identity))
     for note in ordered:
-        together.setdefault(_replaced(note.message, ids.get(note.identity, "")), []).append(note)
+        together.setdefault(without_run(note.message, ids.get(note.identity, "")), []).append(note)
     for message, group in sorted(together.items(), key=lambda item: -len(item[1])):
         if len(group) > MAX_ALIKE:
             yield NoteGroup(message, tuple(group))

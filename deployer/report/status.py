@@ -29,7 +29,7 @@ FORMAT_VERSION = "1.0"
 
 def text(changes: Sequence[Change], now: datetime | None, width: int | None = None) -> str:
     """Return a line per job; `now` is the service's clock, and `width` that of the terminal."""
-    return "\n".join(table(COLUMNS, [_cells(change, now) for change in changes], width))
+    return "\n".join(table(COLUMNS, [cells(change, now) for change in changes], width))
 
 
 def data(plan: Plan, now: datetime | None, link: Callable[[LiveJob], str] = lambda _: "") -> dict[str, Any]:
@@ -44,7 +44,8 @@ def data(plan: Plan, now: datetime | None, link: Callable[[LiveJob], str] = lamb
     }
 
 
-def _cells(change: Change, now: datetime | None) -> tuple[str, ...]:
+def cells(change: Change, now: datetime | None) -> tuple[str, ...]:
+    """Return the cells of a job in the table, one for each of HEADER."""
     job, live = change.job, change.live
     return (
         job.kind,

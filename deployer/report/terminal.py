@@ -67,17 +67,17 @@ def _size() -> tuple[int, int]:
 
 _HOME, _CLEAR, _END_OF_LINE, _REST = "\x1b[H", "\x1b[2J", "\x1b[K", "\x1b[J"
 
-_BAR = 20
 _shown = threading.Event()  # set while the last line of the terminal is a bar
 
 
-def bar(done: int, total: int) -> None:
-    """Show the progress on the last line of a terminal, until something else is written."""
+def bar(done: int, total: int, seconds: float) -> None:
+    """Show the progress after so many seconds on the last line of a terminal, until something else is written."""
     if total < 2 or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return
-    _wipe()
-    filled = _BAR * done // total
-    click.echo(f"[{'#' * filled}{'.' * (_BAR - filled)}] {done} of {total}", file=sys.stderr, nl=False)
+    from deployer.report.progress import line  # on use: most output is no terminal
+
+    # What was there is overwritten and the rest cleared: clearing first would flicker.
+    click.echo(f"\r{line(done, total, seconds)}{_END_OF_LINE}", file=sys.stderr, nl=False, color=True)
     _shown.set()
 
 

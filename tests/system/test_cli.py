@@ -80,10 +80,10 @@ def test_a_terminal_shows_how_far_an_apply_is(workspace: Workspace) -> None:
     code, shown = in_terminal(workspace, "apply", "--yes")
     assert code == 0
     # The bar is wiped before each line that comes after it.
-    assert re.search(r"\[\.{20}\] 0 of 2\r\x1b\[K.*alpha", shown)
-    assert re.search(r"\[#{10}\.{10}\] 1 of 2\r\x1b\[K.*beta", shown)
-    assert shown.endswith("[####################] 2 of 2\r\x1b[KApply complete: 2 applied.\r\n")
-    assert " of " not in in_process(workspace, "apply", "--yes").stderr
+    assert re.search(r"\[> {19}\] 0/2\x1b\[K\r\x1b\[K.*alpha", shown)
+    assert re.search(r"\[={10}> {9}\] 1/2\x1b\[K\r\x1b\[K.*beta", shown)
+    assert shown.endswith("[====================] 2/2\x1b[K\r\x1b[KApply complete: 2 applied.\r\n")
+    assert "[=" not in in_process(workspace, "apply", "--yes").stderr
 
 
 def test_a_disk_that_is_full_in_the_middle_of_an_apply(workspace: Workspace, emulator: Emulator) -> None:

@@ -213,7 +213,7 @@ _NOT_COMPLETED = {
     "settings", "confirm", "expect", "lock_timeout", "timeout", "run", "name", "limit", "lines", "parallelism", "port",
     "token", "watch", "confirm_project", "identifiers", "ak", "sk", "security_token", "user", "password", "running",
     "retention", "ids", "clusters", "report_limit", "exit_code", "issue", "repository", "number", "commit",
-    "token_variable",
+    "token_variable", "retry_blocked",
 }  # fmt: skip
 
 

@@ -673,3 +673,26 @@ def test_doctor_without_the_remote(first: Workspace, server: GitServer) -> None:
     assert found["status"] == "failed"
     assert found["advice"] == "check the remote, the branch and the token of git"
     assert BASIC not in str(found)
+
+
+# --- what a run blocks ------------------------------------------------------------------------------------
+
+
+def test_the_lock_is_free_while_a_run_is_waited_for(
+    first: Workspace, remote: Remote, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    first.apply()
+    [created] = listed(emulator.url, "SparkBatch")
+    first.write("a.yaml", manifest("SparkBatch", "alpha", {**SPECS["SparkBatch"], "args": ["another"]}))
+    seen: list[Any] = []
+
+    def ends(_: Call) -> None:
+        seen.append(lock(remote))
+        emulator.store.end(created["id"], "success", "")
+
+    proxy.rule("GET", f"/batches/{created['id']}", ends, nth=2)
+    ran = first.apply("--retry-blocked", "60s")
+    assert (ran.code, seen) == (0, [None]), ran
+    assert len(listed(emulator.url, "SparkBatch")) == 2
+    assert lock(remote) is None
+    assert "it was blocked until run" in "".join(remote.files(REF).values())

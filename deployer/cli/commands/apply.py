@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from deployer.cli import locks, removal, saved_plan_options, session
-from deployer.cli.approval import APPLY, is_within, limits_for, preapproved, request_approval
+from deployer.cli.approval import APPLY, exceeded, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
 from deployer.cli.options import (
@@ -25,13 +25,18 @@ from deployer.cli.options import (
     project_command,
     prune_all_option,
     prune_option,
+    report_limit_option,
+    report_option,
     rerun_option,
+    retry_blocked_option,
     show_live_option,
+    summary_option,
     yes_option,
 )
+from deployer.cli.outcome_reports import REPORTS, Record, reporting
 from deployer.clock import StopSignal
 from deployer.errors import Exit
-from deployer.model import Plan, Until
+from deployer.model import End, Plan, Until
 from deployer.planning.saved_plan import SavedPlan, read
 from deployer.report import text
 from deployer.report.terminal import err, out, width
@@ -41,7 +46,10 @@ from deployer.secrets.store import Secrets
 
 EXAMPLES = examples(
     ("Show the plan, ask for confirmation, and apply it", "deployer apply"),
-    ("Apply to a protected target in CI", "deployer apply -t prod --confirm prod"),
+    (
+        "Apply to a protected target in CI, and wait for runs that block changes",
+        "deployer apply -t prod --confirm prod --retry-blocked 30m",
+    ),
     (
         "Apply a saved plan, and wait until the jobs have succeeded",
         "deployer apply --yes --plan plan.json --wait=succeeded",
@@ -84,8 +92,13 @@ EXAMPLES = examples(
     show_default=True,
     help="Number of changes applied concurrently.",
 )
+@retry_blocked_option
 @click.option("--fail-fast", is_flag=True, help="Stop starting new changes after the first failure.")
+@report_option(*REPORTS)
+@report_limit_option
+@summary_option
 @project_command
+@reporting(APPLY)
 def command(
     options: Options,
     *,
@@ -103,19 +116,22 @@ def command(
     lock_timeout: float | None,
     wait: str | None,
     parallelism: int,
+    retry_blocked: float | None,
     fail_fast: bool,
+    record: Record,
 ) -> Exit:
     """Create a plan, ask for confirmation and apply it.
 
     A create request is sent once: if its response is lost, the job is looked up, not resubmitted.
     """
+    from deployer.apply.retry import awaited
     from deployer.apply.scheduler import ApplyOptions
 
     shown = live_values(show_live=show_live, hide_live=hide_live)
     pruned = removal.prune_of(options, prune, confirm_project, whole)
     saved = read(saved_file) if saved_file is not None else None
     loaded = saved_plan_options.load(options, saved, rerun, pruned) if saved else session.load(options)
-    loaded = session.with_reruns(loaded, rerun)
+    record.loaded = loaded = session.with_reruns(loaded, rerun)
     removal.require_whole(loaded, pruned, confirm_project)
     approved = preapproved(loaded.target, APPLY, yes=yes, confirm=confirm)
     allowed = removal.with_default(limits_for(loaded.target, limits, os.environ), pruned)
@@ -130,53 +146,79 @@ def command(
             client,
             partial(session.plan, client, loaded, limits=allowed, live_values=shown, prune=pruned),
         )
+        record.plan = plan
         out(text.plan(plan, hides_others=not hide_live, width=width()))
-        if not _is_expected(plan, expect, saved):
+        if differences := _differences(plan, expect, saved):
             err("No changes were applied.")
-            return Exit.STALE
-        if not removal.is_complete(plan, pruned, APPLY) or not is_within(allowed, plan, APPLY):
-            return Exit.BLOCKED
-        if not _secrets_available(plan, secrets):
+            return record.refused(End.STALE, Exit.STALE, *differences)
+        if not removal.is_complete(plan, pruned, APPLY):
+            return record.refused(End.REFUSED, Exit.BLOCKED, removal.INCOMPLETE)
+        if not is_within(allowed, plan, APPLY):
+            return record.refused(End.REFUSED, Exit.BLOCKED, *exceeded(allowed, plan, APPLY))
+        if missing := _missing_secrets(plan, secrets):
             err("No changes were applied.")
-            return Exit.ERROR
-        if not approved and plan.steps and not request_approval(loaded.target, _question(plan)):
+            return record.refused(End.FAILED, Exit.ERROR, *missing)
+        later = len(awaited(plan)) if retry_blocked is not None else 0
+        is_asked = not approved and (plan.steps or later)
+        if is_asked and not request_approval(loaded.target, _question(plan, later)):
             out("No changes were applied.")
-            return Exit.ERROR
+            return record.refused(End.DECLINED, Exit.ERROR)
         if not removal.is_consented(plan, pruned, APPLY, loaded.project.name):
-            return Exit.BLOCKED
+            return record.refused(End.DECLINED, Exit.BLOCKED)
         out()
         until = Until(wait) if wait else Until.SUBMITTED
         apply_options = ApplyOptions(parallelism, fail_fast, until)
-        return execute(held, client, plan, live, apply_options, APPLY)
+        code = execute(held, client, plan, live, apply_options, APPLY, record)
+    # Without the lock, which others may need for as long as a run lasts.
+    if retry_blocked is None:
+        return code
+    from deployer.cli import retry_blocked as retries
+
+    if not retries.is_possible(record, apply_options):
+        return code
+    again = retries.Retry(
+        loaded,
+        secrets,
+        stop_signal,
+        apply_options,
+        allowed,
+        live_values=shown,
+        hides_others=not hide_live,
+        seconds=retry_blocked,
+        lock_timeout=lock_timeout,
+    )
+    return retries.retry(again, record)
 
 
-def _question(plan: Plan) -> str:
-    """Return the question, which names the dangers."""
+def _question(plan: Plan, later: int = 0) -> str:
+    """Return the question, which names the dangers; `later` changes are applied when runs have ended."""
     from deployer.report.review import danger_words
 
     dangers = danger_words(plan)
-    question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}?"
+    blocked = f", and {count(later, 'blocked change')} when runs have ended" if later else ""
+    question = f"Apply {count(len(plan.steps), 'change')} to {text.where(plan)}{blocked}?"
     return f"{dangers}. {question}" if dangers else question
 
 
-def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
-    """Return whether all secrets of the plan are available; reports those that are missing."""
+def _missing_secrets(plan: Plan, secrets: Secrets) -> list[str]:
+    """Return why secrets of the plan are not available, and report it."""
     missing = secrets.missing(referenced_names([change.job.spec for change in plan.steps]))
     for message in missing:
         err(text.error(message))
-    return not missing
+    return missing
 
 
-def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> bool:
-    """Return whether the plan is the expected one; reports the differences."""
+def _differences(plan: Plan, expect: str | None, saved: SavedPlan | None) -> list[str]:
+    """Return why the plan is not the expected one, and report it; nothing if it is."""
     from deployer.report import stale
 
-    differs = expect not in (None, plan.digest)
-    if differs:
+    differences: list[str] = []
+    if expect not in (None, plan.digest):
         message = f"the plan has changed: expected digest {expect}, got {plan.digest}"
         err(text.error(f"{message} (the plan above is the current one)"))
+        differences.append(message)
     if saved and saved.digest != plan.digest:
-        differs = True
         for line in stale.explanation(saved, plan):
             err(line)
-    return not differs
+            differences.append(click.unstyle(line))
+    return differences

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.cli import cancel_by_id, locks, removal, session
-from deployer.cli.approval import CANCEL, is_within, limits_for, preapproved, request_approval
+from deployer.cli.approval import CANCEL, exceeded, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
 from deployer.cli.options import (
@@ -23,12 +23,16 @@ from deployer.cli.options import (
     lock_timeout_option,
     project_command,
     prune_all_option,
+    report_limit_option,
+    report_option,
+    summary_option,
     yes_option,
 )
+from deployer.cli.outcome_reports import REPORTS, Record, reporting
 from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
-from deployer.model import Limit, Live, Plan
+from deployer.model import End, Limit, Live, Plan
 from deployer.planning.removal import Removal
 from deployer.report import text
 from deployer.report.terminal import out, width
@@ -71,7 +75,11 @@ EXAMPLES = examples(
     help="The kind of the job with --id.",
     shell_complete=completed_by("kinds"),
 )
+@report_option(*REPORTS)
+@report_limit_option
+@summary_option
 @project_command
+@reporting(CANCEL)
 def command(
     options: Options,
     *,
@@ -85,6 +93,7 @@ def command(
     whole: Sequence[str],
     identifiers: Sequence[str],
     kind: str | None,
+    record: Record,
 ) -> Exit:
     """Cancel the active runs of the selected batches, sessions and MRS jobs, and stop Flink jobs.
 
@@ -102,7 +111,7 @@ def command(
     kinds = removal.known_kinds("--prune-all", whole)
     prune = Prune(Removal.RUNS, bool(confirm_project), kinds) if orphans else None
     kept: set[str] = set()
-    loaded = session.without_ordering(session.load(options))
+    record.loaded = loaded = session.without_ordering(session.load(options))
     approved = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
     removal.require_whole(loaded, prune, confirm_project)
     allowed = removal.with_default(limits_for(loaded.target, limits, os.environ), prune)
@@ -116,17 +125,20 @@ def command(
         plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted, kept))
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
+        record.plan = plan
         out(text.plan(plan, verbose=True, width=width()))
-        if not removal.is_complete(plan, prune, CANCEL) or not is_within(allowed, plan, CANCEL):
-            return Exit.BLOCKED
+        if not removal.is_complete(plan, prune, CANCEL):
+            return record.refused(End.REFUSED, Exit.BLOCKED, removal.INCOMPLETE)
+        if not is_within(allowed, plan, CANCEL):
+            return record.refused(End.REFUSED, Exit.BLOCKED, *exceeded(allowed, plan, CANCEL))
         question = f"Cancel {count(sum(change.runs for change in plan.steps), 'job')} in {text.where(plan)}?"
         if plan.steps and not approved and not request_approval(loaded.target, question):
             out("No jobs were cancelled.")
-            return Exit.ERROR
+            return record.refused(End.DECLINED, Exit.ERROR)
         if not removal.is_consented(plan, prune, CANCEL, loaded.project.name, kept):
-            return Exit.BLOCKED
+            return record.refused(End.DECLINED, Exit.BLOCKED)
         out()
-        return execute(held, client, plan, live, ApplyOptions(PARALLELISM), CANCEL)
+        return execute(held, client, plan, live, ApplyOptions(PARALLELISM), CANCEL, record)
 
 
 def _require_one_selection(options: Options, *, everything: bool, orphans: bool, by_id: bool) -> None:

@@ -17,6 +17,7 @@ from deployer.cli import locks, removal, session, shared_state
 from deployer.cli.approval import (
     DESTROY,
     approved_by_options,
+    exceeded,
     is_within,
     limits_for,
     request_approval,
@@ -33,13 +34,17 @@ from deployer.cli.options import (
     lock_timeout_option,
     project_command,
     prune_all_option,
+    report_limit_option,
+    report_option,
     selector,
+    summary_option,
     yes_option,
 )
+from deployer.cli.outcome_reports import REPORTS, Record, reporting
 from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, NothingSelected, UsageError, similar
-from deployer.model import Action, Dependency, Identity, Job, Limit, Live, Plan, State, Step
+from deployer.model import Action, Dependency, End, Identity, Job, Limit, Live, Plan, State, Step
 from deployer.planning.removal import Removal
 from deployer.project.load import load as load_project
 from deployer.report import text
@@ -72,7 +77,11 @@ EXAMPLES = examples(
 )
 @confirm_project_option
 @prune_all_option
+@report_option(*REPORTS)
+@report_limit_option
+@summary_option
 @partial(project_command, metavar="[PATH|NAME]...", completion="names_and_files")
+@reporting(DESTROY)
 def command(
     options: Options,
     *,
@@ -83,6 +92,7 @@ def command(
     everything: bool,
     confirm_project: str | None,
     whole: Sequence[str],
+    record: Record,
 ) -> Exit:
     """Cancel the runs of the selected jobs, stop their Flink jobs with a savepoint, and delete their definitions.
 
@@ -103,7 +113,7 @@ def command(
         if everything
         else None
     )
-    loaded = _selected(options)
+    record.loaded = loaded = _selected(options)
     approved = approved_by_options(loaded.target, yes=yes, confirm=confirm)
     removal.require_whole(loaded, prune, confirm_project)
     allowed = removal.with_default(limits_for(loaded.target, limits, os.environ), prune)
@@ -123,16 +133,19 @@ def command(
     ):
         make = _planner(client, loaded, allowed, prune, is_confirmed=bool(confirm_project))
         plan, live = held.plan(client, make)
+        record.plan = plan
         out(text.plan(plan, verbose=True))
-        if not removal.is_complete(plan, prune, DESTROY) or not is_within(allowed, plan, DESTROY):
-            return Exit.BLOCKED
+        if not removal.is_complete(plan, prune, DESTROY):
+            return record.refused(End.REFUSED, Exit.BLOCKED, removal.INCOMPLETE)
+        if not is_within(allowed, plan, DESTROY):
+            return record.refused(End.REFUSED, Exit.BLOCKED, *exceeded(allowed, plan, DESTROY))
         if plan.steps and not approved and not request_approval(loaded.target, _question(plan)):
             out("No jobs were destroyed.")
-            return Exit.ERROR
+            return record.refused(End.DECLINED, Exit.ERROR)
         if not removal.is_consented(plan, prune, DESTROY, loaded.project.name):
-            return Exit.BLOCKED
+            return record.refused(End.DECLINED, Exit.BLOCKED)
         out()
-        code = execute(held, client, plan, live, ApplyOptions(PARALLELISM), DESTROY)
+        code = execute(held, client, plan, live, ApplyOptions(PARALLELISM), DESTROY, record)
         if any(not change.is_prune for change in plan.steps):
             session.note(
                 "the manifests are unchanged: remove them, or the next apply may deploy the jobs again"

@@ -27,9 +27,11 @@ from deployer.cli.options import (
     project_command,
     prune_all_option,
     prune_option,
+    report_limit_option,
     report_option,
     rerun_option,
     show_live_option,
+    summary_option,
 )
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, UsageError
@@ -69,14 +71,8 @@ EXAMPLES = examples(
     shell_complete=completed_by("files"),
 )
 @report_option(*REPORTS)
-@click.option(
-    "--report-limit",
-    type=click.IntRange(4_000),
-    metavar="N",
-    default=60_000,
-    show_default=True,
-    help="Maximum characters of the Markdown; dangers, blocked jobs and errors are kept.",
-)
+@report_limit_option
+@summary_option
 @fail_on_option
 @rerun_option
 @prune_option
@@ -97,6 +93,7 @@ def command(
     out_file: str | None,
     reports: Sequence[str],
     report_limit: int,
+    summary: bool,
     rerun: Sequence[str],
     prune: str | None,
     whole: Sequence[str],
@@ -110,7 +107,7 @@ def command(
     With several targets, or PATHs of several projects, there is a report on each, and the exit code is the worst.
     """
     named_conditions = conditions_of(fail_on)
-    output = _Output(style, reports, report_limit, out_file, verbose, hides_others=not hide_live)
+    output = _Output(style, reports, report_limit, summary, out_file, verbose, hides_others=not hide_live)
     one = partial(
         _plan,
         output=output,
@@ -125,6 +122,8 @@ def command(
         raise UsageError("--out saves the plan of one target: run plan once for each")
     if reports:
         raise UsageError("--report writes reports of one target: run plan once for each")
+    if summary:
+        raise UsageError("--summary is of one target: run plan once for each")
     from deployer.cli import several
 
     return several.run(options, "plan", style, one)
@@ -134,12 +133,14 @@ def command(
 class _Output:
     """What is printed and written: `reports` are those of --report, `limit` the maximum size of the Markdown.
 
+    `summary`: also append it to the step summary of the CI.
     `hides_others`: live values of other jobs are hidden unless --show-live shows them.
     """
 
     style: str
     reports: Sequence[str]
     limit: int
+    summary: bool
     out_file: str | None
     verbose: bool
     hides_others: bool
@@ -204,6 +205,10 @@ def _plan(
         from deployer.cli.report_files import write as write_reports
 
         write_reports(files, styles)
+    if output.summary:
+        from deployer.cli.step_summary import append
+
+        append(lambda limit: _as_markdown(plan, loaded, limit), os.environ)
     if path and output.out_file:
         from deployer.cli import saved_plan_options
         from deployer.planning.saved_plan import as_text, write
@@ -241,13 +246,6 @@ def _styles(
 
         return json.plan(plan)
 
-    def as_markdown() -> str:
-        from deployer.cli.report_files import origin
-        from deployer.report import markdown
-
-        found = origin(loaded.project.folder, os.environ)
-        return markdown.plan(plan, found, limit=limit)
-
     def as_html() -> str:
         from deployer.cli.report_files import origin
         from deployer.report import html
@@ -257,4 +255,16 @@ def _styles(
     def as_text() -> str:
         return click.unstyle(text.plan(plan, hides_others=hides_others))
 
-    return {"html": as_html, "json": as_json, "markdown": as_markdown, "text": as_text}
+    return {
+        "html": as_html,
+        "json": as_json,
+        "markdown": partial(_as_markdown, plan, loaded, limit),
+        "text": as_text,
+    }
+
+
+def _as_markdown(plan: Plan, loaded: session.LoadedProject, limit: int) -> str:
+    from deployer.cli.report_files import origin
+    from deployer.report import markdown
+
+    return markdown.plan(plan, origin(loaded.project.folder, os.environ), limit=limit)

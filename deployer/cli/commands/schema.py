@@ -169,10 +169,11 @@ def _is_plain(text: str) -> bool:
 def show(kind: str) -> Exit:
     """Print the schema of KIND (or of Project, for deployer.yaml, or Plan, for a saved plan).
 
-    Defaults is the schema of _defaults.yaml, the defaults of a folder. EditorManifest and EditorProject are the schemas
-    that 'deployer schema write' stores for editors.
+    Outcomes is the schema of the JSON report of apply, cancel and destroy. Defaults is the schema
+    of _defaults.yaml, the defaults of a folder. EditorManifest and EditorProject are the schemas that 'deployer schema
+    write' stores for editors.
     """
-    known = [*KINDS, "Project", "Defaults", "Plan", *EDITOR_FILES]
+    known = [*KINDS, "Project", "Defaults", "Plan", "Outcomes", *EDITOR_FILES]
     if kind not in known:
         raise UsageError(f"unknown kind '{kind}'{nearest(kind, known)}")
     out((schema_folder() / f"{kind}.schema.json").read_text(encoding="utf-8"), newline=False)

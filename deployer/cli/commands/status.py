@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
-from deployer.cli.options import Options, all_targets_option, format_option, project_command
+from deployer.cli.options import Options, all_targets_option, format_option, project_command, report_option
 from deployer.clock import utc_text
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, UsageError
@@ -25,12 +27,16 @@ from deployer.report import status, text
 from deployer.report.screen import Reading, Screen
 from deployer.report.terminal import out, width
 
+if TYPE_CHECKING:
+    from deployer.cli.report_files import ReportFile
+
 EXAMPLES = examples(
     ("Show all jobs of the target prod", "deployer status -t prod"),
     ("Watch the Flink jobs, read every 10 seconds", "deployer status --watch=10 --select kind=FlinkJar"),
     ("Fail if a last run has failed", "deployer status --fail-on failed"),
 )
 
+REPORTS = ("html", "json", "markdown")
 _TARGETS_INTERVAL = ""  # the value of --watch without a value
 
 
@@ -63,9 +69,17 @@ def _interval(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     callback=_interval,
     help="Read again after so many seconds, until Ctrl-C (default: polling.interval of the target).",
 )
+@report_option(*REPORTS)
 @all_targets_option
 @project_command
-def command(options: Options, style: str, *, fail_on: Sequence[str], watch: float | str | None) -> Exit:
+def command(
+    options: Options,
+    style: str,
+    *,
+    fail_on: Sequence[str],
+    watch: float | str | None,
+    reports: Sequence[str],
+) -> Exit:
     """Show the live state of each job, and whether it matches its manifest.
 
     With --watch, a terminal is redrawn after each reading; other output gets a new table, or a JSON document on one
@@ -74,7 +88,11 @@ def command(options: Options, style: str, *, fail_on: Sequence[str], watch: floa
     named_conditions = conditions_of(fail_on)
     if watch is not None and fail_on:
         raise UsageError("--watch ends with Ctrl-C only and cannot be combined with --fail-on")
+    if watch is not None and reports:
+        raise UsageError("--watch ends with Ctrl-C only and cannot be combined with --report")
     if session.are_several(options):
+        if reports:
+            raise UsageError("--report writes reports of one target: run status once for each")
         if watch is not None:
             raise UsageError("--watch shows one target at a time")
         from deployer.cli import several
@@ -82,7 +100,7 @@ def command(options: Options, style: str, *, fail_on: Sequence[str], watch: floa
         one = partial(_status, style=style, fail_on=named_conditions)
         return several.run(options, "status", style, one)
     if watch is None:
-        return _status(options, out, style=style, fail_on=named_conditions)
+        return _status(options, out, style=style, fail_on=named_conditions, reports=reports)
     loaded = session.load(options)
     session.require_valid(loaded)
     interval = loaded.target.polling.interval if watch == _TARGETS_INTERVAL else float(watch)
@@ -96,10 +114,16 @@ def _status(
     *,
     style: str,
     fail_on: frozenset[Condition],
+    reports: Sequence[str] = (),
 ) -> Exit:
-    """Read one target, and `show` the report."""
+    """Read one target, and `show` the report; `reports` are those of --report."""
     loaded = session.load(options, budget)
     session.require_valid(loaded)
+    files: list[ReportFile] = []
+    if reports:
+        from deployer.cli.report_files import report_files
+
+        files = report_files(reports, REPORTS, loaded.project.folder)
     with session.connected(loaded) as client:
         plan, live = session.plan(client, loaded, known=shared_state.known(loaded))
     if style == "json":
@@ -109,7 +133,25 @@ def _status(
         if console := service_urls(loaded.target, (change.job.kind for change in plan.changes)):
             show(console)
     session.report_errors(plan)
+    if files:
+        _write(files, loaded, plan, live)
     return exit_code(plan, fail_on)
+
+
+def _write(files: Sequence[ReportFile], loaded: session.LoadedProject, plan: Plan, live: Live) -> None:
+    from deployer.cli.report_files import origin, write
+    from deployer.report import status_page
+
+    found = origin(loaded.project.folder, os.environ)
+    link = partial(console_url, loaded.target)
+    write(
+        files,
+        {
+            "html": lambda: status_page.html(plan, live.now, found),
+            "json": lambda: json_text(status.data(plan, live.now, link)),
+            "markdown": lambda: status_page.markdown(plan, live.now, found),
+        },
+    )
 
 
 def _watch(loaded: session.LoadedProject, style: str, interval: float) -> Exit:

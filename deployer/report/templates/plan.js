@@ -55,6 +55,7 @@
     for (const group of groups) if (!group.hidden) group.open = open;
   };
   const sides = () => {
+    if (!byId("sides")) return;
     const pressed = document.body.classList.toggle("sides");
     byId("sides").setAttribute("aria-pressed", String(pressed));
   };
@@ -91,7 +92,7 @@
   if (search) {
     byId("unfold").addEventListener("click", keys.e);
     byId("fold").addEventListener("click", keys.c);
-    byId("sides").addEventListener("click", sides);
+    byId("sides")?.addEventListener("click", sides);
     byId("theme").addEventListener("click", theme);
     document.addEventListener("keydown", (event) => {
       const inField = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName);
