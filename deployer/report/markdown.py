@@ -20,6 +20,7 @@ from deployer.report.field_values import field_values
 from deployer.report.origin import Origin
 from deployer.report.paths import path_words
 from deployer.report.review import (
+    DANGERS,
     Group,
     NoteGroup,
     Part,
@@ -41,6 +42,7 @@ _MAX_ROW_FIELDS = 3
 _MAX_ROWS, _LEAST_ROWS = 50, 3  # in all, and of groups that are alike
 _MAX_TITLE, _MAX_PLACE, _MAX_REASON, _MAX_NOTE = 120, 400, 1_500, 1_500
 _MAX_OPEN = 5
+_ALWAYS_OPEN = {Impact.STATE_LOST, Impact.DELETES, Impact.CANCELS}
 _LEAST_GROUP = 150  # characters of any group
 _LEAST_SHARE = 2_000  # characters for the details of one group, however many there are
 
@@ -196,7 +198,8 @@ class _Writer:
         written: dict[int, str] = {}
         for left, group in zip(range(len(turns), 0, -1), turns, strict=True):
             share = min(max(_LEAST_SHARE, self.room.characters // left), self.room.characters)
-            text = self._group(group, share, is_open=len(groups) <= _MAX_OPEN) if share > _LEAST_GROUP else ""
+            is_open = _is_open(group, len(groups))
+            text = self._group(group, share, is_open=is_open) if share > _LEAST_GROUP else ""
             if text and self.room.takes(text):
                 written[numbered[id(group)]] = text
             else:
@@ -232,7 +235,7 @@ class _Writer:
                 [*lines.lines()],
                 links,
                 [*lines.names()],
-                is_open and group.impact is not Impact.NONE,
+                is_open,
             )
         )
 
@@ -407,6 +410,13 @@ def _merged(groups: Sequence[Group]) -> Group:
 def _title(group: Group, places: Mapping[str, str]) -> str:
     words = title(group, places)
     return cut(words.removeprefix(f"{len(group.changes)} x "), _MAX_TITLE)
+
+
+def _is_open(group: Group, number: int) -> bool:
+    """Return whether the details of one of `number` groups are unfolded: what must not be overlooked always is."""
+    if group.action is Action.BLOCKED or group.impact in _ALWAYS_OPEN:
+        return True
+    return number <= _MAX_OPEN and group.impact in DANGERS
 
 
 def _impact(group: Group) -> str:

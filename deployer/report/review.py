@@ -304,7 +304,6 @@ def _key(change: Change) -> object:
         change.impact,
         change.cause,
         change.job.kind,
-        change.job.source.file if is_create else "",
         _without_id(change),
         fields,
         change.secrets,
@@ -338,7 +337,7 @@ def without_run(words: str, identifier: str) -> str:
 
 
 def _creates(changes: Sequence[Change]) -> Iterator[Group]:
-    """Yield creates of one file with the same fields: as one group if few of the values differ."""
+    """Yield creates with the same fields: as one group if few of the values differ."""
     first = changes[0].fields
     keys = [[_field_key(field) for field in change.fields] for change in changes]
     same = [len({row[number] for row in keys}) == 1 for number in range(len(first))]

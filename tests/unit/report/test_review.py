@@ -94,15 +94,16 @@ def test_one_and_true_are_not_the_same_value() -> None:
     assert len(list(review(Plan("p", (one, true))).groups())) == 2
 
 
-def test_creates_of_a_file_share_what_they_have_in_common() -> None:
+def test_creates_share_what_they_have_in_common() -> None:
     [group] = review(Plan("p", (create(1), create(2)))).groups()
     assert [field.path for field in group.fields] == ["/file", "/className"]
     assert [[field.desired for field in own] for own in group.own] == [
         [["--region", "r1"]],
         [["--region", "r2"]],
     ]
-    found = list(review(creates(70)).groups())
-    assert [len(group.changes) for group in found] == [10] * 7
+    # Also those of several files: one for each job is how a project begins.
+    [group] = review(creates(70)).groups()
+    assert (len(group.changes), len(group.files)) == (70, 7)
     different = [replace(create(number), fields=(FieldChange("/file", None, number),)) for number in (1, 2)]
     assert len(list(review(Plan("p", tuple(different))).groups())) == 2
 
