@@ -78,7 +78,7 @@ def _field(field: FieldChange) -> dict[str, Any]:
 
 
 def _orphan(live: LiveJob) -> dict[str, Any]:
-    kind, place, name = live.identity
+    kind, place, name, _ = live.identity
     return {"kind": kind, "name": name, "place": place, "id": live.id, "state": live.state}
 
 
