@@ -108,6 +108,7 @@ class Code(StrEnum):
     UNUSED_WAIVER = "W062"
     UNKNOWN_REGION = "W063"
     PARAMETER_UNUSED = "W070"
+    NEWEST_RUN = "W071"
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -259,8 +259,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
+    """A job that must have reached a state before; `parameters` are values of its own that the dependent has not."""
+
     identity: Identity
     until: Until = Until.SUBMITTED
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -127,6 +127,7 @@ def load(
     files = manifest_files(found, values_files)
     read = read_manifests(found, target, files, template_values(found, target, layers), budget)
     checked = check(read.manifests, target.clusters)
+    checked = replace(checked, jobs=tuple(map(_with_defaults, checked.jobs)))
     services = {KINDS[job.kind].service for job in checked.jobs}
     region = [problem] if (problem := target.region_problem(services)) else []
     problems = tuple(sorted({*region, *read.problems, *checked.problems}))
@@ -148,6 +149,27 @@ def load(
         target_is_named=options.target is not None,
         invocation=_invocation(options, found, target),
     )
+
+
+def _with_defaults(job: Job) -> Job:
+    """Return a job with parameters as the run with their defaults; one without all defaults as it is.
+
+    Its identity is still that of the job: its other runs are not told apart yet.
+    """
+    if not job.parameters:
+        return job
+    from deployer.parameters.runs import defaults, with_values
+
+    values = defaults(job.parameters)
+    return job if values is None else replace(with_values(job, values), identity=job.identity)
+
+
+def _require_values(jobs: Iterable[Job]) -> None:
+    """Raise UsageError for a job that cannot be sent without values of its parameters."""
+    for job in jobs:
+        missing = [f"'{name}'" for name, parameter in job.parameters.items() if parameter.default is None]
+        if missing:
+            raise UsageError(f"{job.identity}: {', '.join(missing)} has no default, and no value is given")
 
 
 def without_manifests(options: Options, found: Project, problems: Sequence[Problem]) -> LoadedProject:
@@ -332,6 +354,7 @@ def plan(
     from deployer.planning.plan import digest, make_plan
 
     jobs = loaded.with_dependencies
+    _require_values(jobs)
     project = loaded.project
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
     live = _observe(client, loaded, jobs, ownership, known, note)

@@ -17,6 +17,7 @@ from deployer.errors import Code, Problem, nearest, similar
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.ownership import CONF, reserved
+from deployer.manifests import parameters
 from deployer.model import (
     Dependency,
     Document,
@@ -90,6 +91,9 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
         dependencies, found = _dependencies(manifest, known)
         problems += found
         linked[job.identity] = replace(job, depends_on=dependencies) if dependencies else job
+    for job in linked.values():
+        if job.depends_on:
+            problems += parameters.unbound(job, jobs[job.identity][1], linked)
     ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
     problems += found
     return CheckResult(tuple(ordered), tuple(problems), tuple(disabled))
@@ -105,21 +109,35 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
         location = document.location(("spec", kind.name_field), of_key=True)
         problems.append(Problem(location, message, Code.NAME_IN_SPEC))
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
+    may_have_marks = secrets.may_have_marks(document.value)
+    with_marks = value
+    filled = parameters.checked(document, kind, value, may_have_marks=may_have_marks)
+    value = filled.value
     problems += violations(document, value, kind.name)
     problems += _invalid_instant(document, problems)
-    problems += _misplaced_secrets(document, kind)
+    problems += _misplaced_secrets(document, kind) if may_have_marks else ()
     problems += _reserved(document, kind, value.get("spec"))
+    notes = [problem for problem in filled.problems if problem.severity != "error"]
+    if may_have_marks or filled.problems:
+        problems = filled.with_samples(document, problems)
+        problems += [problem for problem in filled.problems if problem.severity == "error"]
     waive = value.get("waive")
     waived = frozenset(waive if isinstance(waive, dict) else ()) - {""}
     sent = [problem for problem in problems if problem.rule in waived]
     if len(problems) > len(sent):
-        return CheckResult((), tuple(problem for problem in problems if problem not in sent))
+        return CheckResult((), (*(problem for problem in problems if problem not in sent), *notes))
     job = _job(manifest, kind, value, clusters)
     broken_rules = list(_broken_rules(document, kind, value, job))
+    if filled.parameters:
+        broken_rules = filled.with_samples(document, broken_rules)
+        spec = _job(manifest, kind, with_marks, clusters).spec
+        job = replace(job, spec=spec, parameters=filled.parameters)
+        broken_rules += parameters.unreadable(document, kind, spec, filled.parameters)
+        broken_rules += parameters.contradictions(document, job)
     problems = [problem for problem in broken_rules if problem.rule not in waived]
     blocked = any(problem.severity == "error" for problem in problems)
     # A waiver must neither hide the next typo nor stay without need.
-    notes = [_sent_unchanged(unknown_field) for unknown_field in sent]
+    notes += [_sent_unchanged(unknown_field) for unknown_field in sent]
     for rule in waived - {problem.rule for problem in (*broken_rules, *sent)}:
         location = document.location(("waive", rule), of_key=True)
         message = f"waived rule '{rule}' is not violated"
@@ -163,8 +181,6 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
     """Yield secrets in fields whose value must be known before the request."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
-    if not secrets.has_reference(document.value):
-        return
     for path, value in _leaves(document.value, ()):
         keys = any(isinstance(step, str) and secrets.has_reference(step) for step in path)
         if keys or (secrets.has_reference(value) and (path[0] != "spec" or path in known)):
@@ -313,7 +329,8 @@ def _dependencies(manifest: Manifest, known: _Names) -> tuple[tuple[Dependency, 
         found = [identity for identity in same_name if wanted.get("kind", identity.kind) == identity.kind]
         path = ("dependsOn", index)
         if len(found) == 1:
-            dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
+            until, given = Until(wanted.get("until", Until.SUBMITTED)), wanted.get("parameters")
+            dependencies.append(Dependency(found[0], until, given if isinstance(given, dict) else {}))
         elif found:
             advice = (
                 "add its kind" if len({candidate.kind for candidate in found}) == len(found) else "rename one"

@@ -18,9 +18,11 @@ from deployer.documents.parse import parse
 from deployer.errors import Code, Problem, nearest
 from deployer.kinds import KINDS
 from deployer.model import Document, Location, Manifest
+from deployer.parameters.references import RESERVED as PARAMETER
 from deployer.project.defaults import merged, without_removals
 from deployer.project.load import PROJECT_FILE, Project
 from deployer.project.target import Target
+from deployer.secrets.references import may_have_marks, texts_in
 from deployer.templates.sandbox import TEMPLATE, Sandbox, Task
 
 MAX_INSTANCES = 10_000
@@ -173,6 +175,9 @@ def _items(document: Document) -> list[Any] | Problem:
     """Return the items of a `forEach`: those of its list, or all combinations of its mapping."""
     value = document.value.get("forEach")
     location = document.location(("forEach",))
+    if may_have_marks(value) and any(PARAMETER.search(text) for text in texts_in(value)):
+        message = "a parameter is not allowed in 'forEach', which says which jobs there are"
+        return Problem(location, message, Code.PARAMETER_MISPLACED, rule="parameter-misplaced")
     if isinstance(value, list):
         items = value
     elif isinstance(value, dict) and value and all(isinstance(item, list) for item in value.values()):

@@ -133,12 +133,10 @@ def _is_as_sent(live: Any, filled: Any) -> bool:
 
 def _at(value: Any, path: Path) -> Any:
     for step in path:
-        if (isinstance(value, Mapping) and step in value) or (
-            isinstance(value, list) and isinstance(step, int) and step < len(value)
-        ):
-            value = value[step]
+        if isinstance(step, int):
+            value = value[step] if isinstance(value, list) and step < len(value) else None
         else:
-            return None
+            value = value.get(step) if isinstance(value, Mapping) else None
     return value
 
 

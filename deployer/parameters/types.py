@@ -31,7 +31,7 @@ _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 _HOUR = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([01][0-9]|2[0-3])")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _NOT_LISTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\uf8ff]")
-_ORDERED = (ParameterType.DATE, ParameterType.MONTH, ParameterType.HOUR, ParameterType.INTEGER)
+ORDERED = (ParameterType.DATE, ParameterType.MONTH, ParameterType.HOUR, ParameterType.INTEGER)
 _WIDTHS = {ParameterType.DATE: 10, ParameterType.MONTH: 7, ParameterType.HOUR: 13}
 _EXAMPLES = {
     ParameterType.DATE: "2000-01-01",
@@ -160,7 +160,7 @@ def listed_problem(values: Sequence[str]) -> str:
 
 def has_order(type_: ParameterType) -> bool:
     """Return whether values of a type have ranges, and `from`."""
-    return type_ in _ORDERED
+    return type_ in ORDERED
 
 
 def sample(parameter: Parameter) -> str:

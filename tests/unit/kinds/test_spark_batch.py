@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from deployer.kinds import KINDS
+from deployer.model import Identity
 from testing.entries import BATCH, FULL, differences, observed
 
 

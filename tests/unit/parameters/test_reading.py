@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
@@ -102,8 +102,6 @@ def definitions(draw: st.DrawFn) -> tuple[dict[str, Parameter], dict[str, Any], 
 def sent(spec: Any, values: Mapping[str, str], own: Mapping[str, str]) -> Any:
     """Return what a run of a definition sends, secrets and all."""
     environment = {f"DEPLOYER_SECRET_{name}": value for name, value in own.items()}
-    from pathlib import Path
-
     return Secrets(SECRET, environment, Path()).filled(concrete(spec, values))
 
 
