@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deployer import secrets
 from deployer.documents.budget import MAX_BESIDE, MAX_PROBLEMS
@@ -17,7 +17,6 @@ from deployer.errors import Code, Problem, nearest, similar
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.ownership import CONF, reserved
-from deployer.manifests import parameters
 from deployer.model import (
     Dependency,
     Document,
@@ -38,6 +37,9 @@ from deployer.schema.quoted import with_types
 from deployer.schema.rules import LITERAL_SECRET, OLDER_SPELLING, broken
 from deployer.schema.validate import violations
 from deployer.secrets.redact import literal_secrets
+
+if TYPE_CHECKING:
+    from deployer.manifests import parameters
 
 # Names compared in all to suggest a similar one for an unknown dependency, and names listed if none is similar.
 MAX_COMPARED = 100_000
@@ -91,9 +93,7 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
         dependencies, found = _dependencies(manifest, known)
         problems += found
         linked[job.identity] = replace(job, depends_on=dependencies) if dependencies else job
-    for job in linked.values():
-        if job.depends_on:
-            problems += parameters.unbound(job, jobs[job.identity][1], linked)
+    problems += _unbound([(linked[identity], manifest) for identity, (_, manifest) in jobs.items()], linked)
     ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
     problems += found
     return CheckResult(tuple(ordered), tuple(problems), tuple(disabled))
@@ -111,16 +111,16 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
     may_have_marks = secrets.may_have_marks(document.value)
     with_marks = value
-    filled = parameters.checked(document, kind, value, may_have_marks=may_have_marks)
-    value = filled.value
+    filled = _filled(document, kind, value) if may_have_marks or "parameters" in value else None
+    value = filled.value if filled else value
     problems += violations(document, value, kind.name)
     problems += _invalid_instant(document, problems)
     problems += _misplaced_secrets(document, kind) if may_have_marks else ()
     problems += _reserved(document, kind, value.get("spec"))
-    notes = [problem for problem in filled.problems if problem.severity != "error"]
-    if may_have_marks or filled.problems:
-        problems = filled.with_samples(document, problems)
-        problems += [problem for problem in filled.problems if problem.severity == "error"]
+    notes: list[Problem] = []
+    if filled:
+        problems = [*filled.with_samples(document, problems), *filled.errors]
+        notes += filled.warnings
     waive = value.get("waive")
     waived = frozenset(waive if isinstance(waive, dict) else ()) - {""}
     sent = [problem for problem in problems if problem.rule in waived]
@@ -128,12 +128,11 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
         return CheckResult((), (*(problem for problem in problems if problem not in sent), *notes))
     job = _job(manifest, kind, value, clusters)
     broken_rules = list(_broken_rules(document, kind, value, job))
-    if filled.parameters:
-        broken_rules = filled.with_samples(document, broken_rules)
+    if filled and filled.parameters:
         spec = _job(manifest, kind, with_marks, clusters).spec
         job = replace(job, spec=spec, parameters=filled.parameters)
-        broken_rules += parameters.unreadable(document, kind, spec, filled.parameters)
-        broken_rules += parameters.contradictions(document, job)
+        broken_rules = filled.with_samples(document, broken_rules)
+        broken_rules += filled.contradictions(document, kind, job)
     problems = [problem for problem in broken_rules if problem.rule not in waived]
     blocked = any(problem.severity == "error" for problem in problems)
     # A waiver must neither hide the next typo nor stay without need.
@@ -146,6 +145,21 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> CheckResult:
     if not value.get("enabled", True):
         return CheckResult((), (*problems, *notes), tuple(job.identity for job in jobs))
     return CheckResult(jobs, (*problems, *notes))
+
+
+def _filled(document: Document, kind: Kind, value: dict[str, Any]) -> parameters.Checked:
+    from deployer.manifests import parameters  # on use: few manifests have any
+
+    return parameters.checked(document, kind, value)
+
+
+def _unbound(jobs: Iterable[tuple[Job, Manifest]], known: Mapping[Identity, Job]) -> Iterator[Problem]:
+    """Yield the parameters of dependencies without a value, and values of what is no parameter."""
+    for job, manifest in jobs:
+        if any(need.parameters or known[need.identity].parameters for need in job.depends_on):
+            from deployer.manifests import parameters
+
+            yield from parameters.unbound(job, manifest, known)
 
 
 _IN_PLAIN_TEXT = (

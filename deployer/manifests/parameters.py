@@ -17,6 +17,7 @@ from deployer.manifests.declarations import KEY, as_texts
 from deployer.manifests.declarations import declared as declarations
 from deployer.model import (
     Document,
+    Identity,
     Job,
     Manifest,
     OnFailure,
@@ -67,6 +68,18 @@ class Checked:
             if problem.location not in bad
         ]
 
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+    @property
+    def warnings(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity != "error"]
+
+    def contradictions(self, document: Document, kind: Kind, job: Job) -> list[Problem]:
+        """Return the findings of a job that is valid but for its parameters; its spec has the marks."""
+        return [*unreadable(document, kind, job.spec, self.parameters), *_contradictions(document, job)]
+
 
 def _of_sample(problem: Problem, names: Sequence[str], parameters: Mapping[str, Parameter]) -> Problem:
     given = ", ".join(f"{name} = {types.sample(parameters[name])}" for name in names if name in parameters)
@@ -77,10 +90,8 @@ def _of_sample(problem: Problem, names: Sequence[str], parameters: Mapping[str, 
     )
 
 
-def checked(document: Document, kind: Kind, value: dict[str, Any], *, may_have_marks: bool) -> Checked:
+def checked(document: Document, kind: Kind, value: dict[str, Any]) -> Checked:
     """Check what a manifest declares and where it uses it; `value` is its data as the kind wants it."""
-    if KEY not in value and not may_have_marks:
-        return Checked(value)
     texts = [(path, text) for path, text in _leaves(value) if has_mark(text)]
     if kind.nature is Nature.DEFINITION:
         message = f"a {kind.name} is a definition that runs on: it has no runs with parameters"
@@ -272,7 +283,7 @@ def _outer(text: str) -> Iterator[Use]:
 # --- with other keys ----------------------------------------------------------------------------------------
 
 
-def contradictions(document: Document, job: Job) -> list[Problem]:
+def _contradictions(document: Document, job: Job) -> list[Problem]:
     """Return what the lifecycle wants of a run without naming its values."""
     missing = [name for name, parameter in job.parameters.items() if parameter.default is None]
     if not missing:
@@ -293,11 +304,10 @@ def contradictions(document: Document, job: Job) -> list[Problem]:
     ]
 
 
-def unbound(job: Job, manifest: Manifest, jobs: Mapping[Any, Job]) -> Iterator[Problem]:
+def unbound(job: Job, manifest: Manifest, jobs: Mapping[Identity, Job]) -> Iterator[Problem]:
     """Yield the parameters of dependencies of which the job says no value."""
     for index, dependency in enumerate(job.depends_on):
-        needed = jobs.get(dependency.identity)
-        theirs = needed.parameters if needed else {}
+        theirs = jobs[dependency.identity].parameters
         location = manifest.document.location(("dependsOn", index))
         for name in dependency.parameters:
             if name not in theirs:

@@ -1,7 +1,8 @@
 """The values of parameters: what a value of each type is, how wide, in which order; and lists and ranges of them.
 
 A value comes from a command line or the form of a CI system, and goes into SQL, paths and command lines. So only the
-characters of `SAFE` are in it, or it is one of the texts that the manifest lists.
+characters of `SAFE` are in it, and it is neither an option nor a comment of SQL; or it is one of the texts that the
+manifest lists.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SAFE = "A-Za-z0-9_.:/=+@-"
 RANGE = ".."
 ALL = "*"
 
-_TEXT = re.compile(f"[{SAFE}]{{1,{MAX_LENGTH}}}")
+_TEXT = re.compile(f"(?!-|.*--)[{SAFE}]{{1,{MAX_LENGTH}}}")
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 _HOUR = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([01][0-9]|2[0-3])")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -44,7 +45,7 @@ _WORDS = {
     ParameterType.MONTH: "a month such as 2024-07",
     ParameterType.HOUR: "an hour such as 2024-07-04T13",
     ParameterType.INTEGER: "an integer such as 0, 7 or -12",
-    ParameterType.TEXT: f"1 to {MAX_LENGTH} characters of {SAFE}",
+    ParameterType.TEXT: f"1 to {MAX_LENGTH} characters of {SAFE}, without -- and no - at its start",
 }
 
 # A part of a pattern: a set of characters or one of them, and how often it stands there.
@@ -113,13 +114,15 @@ def pattern_problem(pattern: str) -> str:
         part = _PART.match(pattern, at)
         if not part or not _is_compiled(part[0]):
             rest = pattern[at : at + 10]
-            return f"{rest!r} is not allowed in it; it has sets such as [a-z0-9] and characters of {SAFE}"
+            return f"cannot have {rest!r}: it has sets such as [a-z0-9] and characters of {SAFE}"
         variable += bool(_VARIABLE.fullmatch(part["times"] or ""))
         at = part.end()
     if not pattern or len(pattern) > MAX_PATTERN:
-        return f"it must have 1 to {MAX_PATTERN} characters"
+        return f"must have 1 to {MAX_PATTERN} characters"
     if variable > _MAX_VARIABLE:
-        return f"it must have at most {_MAX_VARIABLE} parts of variable length (+, *, ?, {{1,8}})"
+        return f"must have at most {_MAX_VARIABLE} parts of variable length (+, *, ?, {{1,8}})"
+    if not _is_of_type(ParameterType.TEXT, example := _matching(pattern)):
+        return f"matches {_quoted(example)}, but a text must be {_WORDS[ParameterType.TEXT]}"
     return ""
 
 
@@ -180,8 +183,14 @@ def _matching(pattern: str) -> str:
     for part in _PART.finditer(pattern):
         times = part["times"] or "{1}"
         least = int(re.findall("[0-9]+", times)[0]) if times.startswith("{") else int(times == "+")
-        text += part["set"].lstrip("[\\")[0] * least
-    return text or _PART.findall(pattern)[0][0].lstrip("[\\")[0]
+        text += _member(part["set"]) * least
+    return text or _member(_PART.findall(pattern)[0][0])
+
+
+def _member(characters: str) -> str:
+    """Return a character of a set; a letter or digit if it has one."""
+    inside = characters.strip("[]").removeprefix("\\")
+    return next(filter(str.isalnum, inside), inside[:1])
 
 
 def width(parameter: Parameter) -> int | None:

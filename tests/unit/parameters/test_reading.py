@@ -25,6 +25,7 @@ from deployer.parameters import reading
 from deployer.parameters.layout import layout
 from deployer.parameters.reading import NotTold, Told
 from deployer.parameters.references import Use, concrete, deferred_reference, reference
+from deployer.parameters.types import is_value
 from deployer.secrets.store import Secrets, SecretSource
 
 EXAMPLES = 300
@@ -47,7 +48,9 @@ VALUES: Mapping[str, st.SearchStrategy[str]] = {
     "month": DATES.map(lambda text: text[:7]),
     "hour": st.builds(lambda text, hour: f"{text}T{hour:02}", DATES, st.integers(0, 23)),
     "n": st.integers(-120, 12_000).map(str),
-    "who": st.text("ab1-_.:/=+@", min_size=1, max_size=6),
+    "who": st.text("ab1-_.:/=+@", min_size=1, max_size=6).filter(
+        lambda text: is_value(PARAMETERS["who"], text)
+    ),
     "code": st.text("AB", min_size=1, max_size=3),
     "region": st.sampled_from(PARAMETERS["region"].values),
     "size": st.sampled_from(PARAMETERS["size"].values),
