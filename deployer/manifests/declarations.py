@@ -18,7 +18,14 @@ _TYPES = [str(kind) for kind in ParameterType if kind is not ParameterType.VALUE
 
 def as_texts(document: Document, value: dict[str, Any]) -> dict[str, Any]:
     """Return a manifest whose parameters are texts, as they are written: `default: 7`, `values: [10, 20]`."""
-    return {**value, KEY: _as_text(document, (KEY,), value[KEY])} if KEY in value else value
+    raw = value.get(KEY)
+    if not isinstance(raw, dict):
+        return value
+    texts = {
+        name: _as_text(document, (KEY, name), item) if isinstance(item, dict) else item
+        for name, item in raw.items()
+    }
+    return {**value, KEY: texts}
 
 
 def _as_text(document: Document, path: Path, item: Any) -> Any:
@@ -40,7 +47,10 @@ def declared(document: Document, raw: Any) -> tuple[dict[str, Parameter], list[P
     found: dict[str, Parameter] = {}
     problems: list[Problem] = []
     for name, given in raw.items() if isinstance(raw, dict) else ():
-        if not isinstance(given, dict) or not isinstance(name, str) or not NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            continue
+        if not isinstance(given, dict):
+            found[name] = Parameter(name, ParameterType.TEXT)
             continue
         parameter = _parameter(name, given)
         wrong = list(_wrong(parameter, given))
@@ -72,7 +82,7 @@ def _text(given: Mapping[str, Any], key: str) -> Any:
 def _wrong(parameter: Parameter, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a parameter, each with the key that it is about."""
     type_, values = given.get("type"), given.get("values")
-    if not {"type", "values", "pattern"} & {*given}:
+    if not {"type", "values", "pattern"} & {*given} and {*given} <= {"default", "from", "description"}:
         yield "type", f"give its type ({', '.join(_TYPES)}), or its values"
     if "values" in given and {"type", "pattern"} & {*given}:
         yield "values", "give either values or a type"

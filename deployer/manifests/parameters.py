@@ -60,7 +60,7 @@ class Checked:
         marked = {
             document.location(path): sorted({use.name for use in _uses(text)})
             for path, text in reading.texts(document.value)
-            if self.value and has_mark(text)
+            if has_mark(text)
         }
         return [
             _of_sample(problem, marked.get(problem.location, ()), self.parameters)
