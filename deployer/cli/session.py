@@ -127,7 +127,6 @@ def load(
     files = manifest_files(found, values_files)
     read = read_manifests(found, target, files, template_values(found, target, layers), budget)
     checked = check(read.manifests, target.clusters)
-    checked = replace(checked, jobs=tuple(map(_with_defaults, checked.jobs)))
     services = {KINDS[job.kind].service for job in checked.jobs}
     region = [problem] if (problem := target.region_problem(services)) else []
     problems = tuple(sorted({*region, *read.problems, *checked.problems}))
@@ -355,6 +354,7 @@ def plan(
 
     jobs = loaded.with_dependencies
     _require_values(jobs)
+    jobs = tuple(map(_with_defaults, jobs))
     project = loaded.project
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
     live = _observe(client, loaded, jobs, ownership, known, note)

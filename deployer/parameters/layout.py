@@ -63,6 +63,14 @@ class Layout:
         uses = (hole.use for hole in self.holes) if self.is_readable else ()
         return frozenset(use.name for use in uses if use)
 
+    def may_be(self, live: str, parameters: Mapping[str, Parameter]) -> bool:
+        """Return whether a live text may be this text, as far as its literal beginning and end say."""
+        if self.is_readable:
+            return self.read(live, parameters) is not None
+        first, last = self.elements[0], self.elements[-1]
+        begins = not isinstance(first, str) or live.startswith(first)
+        return begins and (not isinstance(last, str) or live.endswith(last))
+
     def read(self, live: str, parameters: Mapping[str, Parameter]) -> dict[str, str] | None:
         """Return the values of the parameters in a live text; None if it cannot be this text."""
         free = sum(hole.width is None for hole in self.holes)

@@ -40,13 +40,17 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class NotTold:
-    """A run whose values are not certain. `path` is the first place without a value, and `live` what is there.
+    """A run whose values are not certain. `steps` lead to the first place without a value, and `live` is there.
 
     `live` may be a secret, and None if there is nothing.
     """
 
-    path: str
+    steps: Path = ()
     live: Any = None
+
+    @property
+    def path(self) -> str:
+        return pointer(self.steps)
 
 
 def texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -96,20 +100,20 @@ def _strictly(
     expect: Callable[[Spec], Spec],
 ) -> Told | NotTold:
     values: dict[str, str] = {}
-    first = ""
+    first: Path = ()
     for path, text in texts(fields):
         if OPEN not in text:
             continue
-        first = first or pointer(path)
+        first = first or path
         place = layout(text, parameters)
         if not place.names:
             continue
-        listed = _at(live, path)
+        listed = at(live, path)
         read_values = place.read(listed, parameters) if isinstance(listed, str) else None
         if read_values is None or any(
             values.get(name, value) != value for name, value in read_values.items()
         ):
-            return NotTold(pointer(path), listed)
+            return NotTold(path, listed)
         values |= read_values
     if {*parameters} - {*values}:
         return NotTold(first)
@@ -120,7 +124,7 @@ def _strictly(
     for name in fields:
         if not _is_as_sent(live.get(name), filled[name]):
             path, listed = _first_difference(live.get(name), filled[name], (name,))
-            return NotTold(pointer(path), listed)
+            return NotTold(path, listed)
     return Told(values, is_strict=True)
 
 
@@ -131,7 +135,8 @@ def _is_as_sent(live: Any, filled: Any) -> bool:
     return bool(align_references(live, filled) == live)
 
 
-def _at(value: Any, path: Path) -> Any:
+def at(value: Any, path: Path) -> Any:
+    """Return the value at a path of plain data; None if there is none."""
     for step in path:
         if isinstance(step, int):
             value = value[step] if isinstance(value, list) and step < len(value) else None
@@ -142,7 +147,7 @@ def _at(value: Any, path: Path) -> Any:
 
 def _first_difference(live: Any, filled: Any, path: Path) -> tuple[Path, Any]:
     for inner, text in texts(filled, path):
-        listed = _at(live, inner[len(path) :])
+        listed = at(live, inner[len(path) :])
         if not isinstance(listed, str) or align_references(listed, text) != listed:
             return inner, listed
     return path, None
@@ -153,10 +158,15 @@ def _first_difference(live: Any, filled: Any, path: Path) -> tuple[Path, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A word with parameters, and the literal words before it that lead to it."""
+    """A word of a definition with parameters, and the literal words before it that lead to it."""
 
     before: tuple[str, ...]
     layout: Layout
+    is_led: bool = True
+
+    def is_after(self, words: Sequence[str]) -> bool:
+        count = len(self.before)
+        return count == 0 or tuple(words[-count:]) == self.before
 
 
 def _loosely(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> dict[str, str] | None:
@@ -165,44 +175,61 @@ def _loosely(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> d
         return None
     values: dict[str, str] = {}
     for name, value in fields.items():
-        listed = _words(live.get(name))
-        if len(listed) > MAX_WORDS:
-            return None
-        for word in _leading(_words(value), parameters):
-            if word is None:
-                return None
-            found = [
-                read_values
-                for at, candidate in enumerate(listed)
-                if tuple(listed[max(0, at - len(word.before)) : at]) == word.before
-                and (read_values := word.layout.read(candidate, parameters)) is not None
-            ]
-            if not found:
-                return None
-            for read_values in found:
-                for parameter, text in read_values.items():
-                    if values.setdefault(parameter, text) != text:
-                        return None
+        sequences = _sequences(live.get(name))
+        for key, words in _sequences(value).items():
+            for found in _found(words, sequences.get(key, []), parameters):
+                if found is None or any(values.get(each, text) != text for each, text in found.items()):
+                    return None
+                values |= found
     return None if {*parameters} - {*values} else values
 
 
-def _leading(words: Sequence[str], parameters: Mapping[str, Parameter]) -> Iterator[_Word | None]:
-    """Yield the readable words with parameters; None for one that nothing leads to."""
-    for at, word in enumerate(words):
-        if OPEN not in word:
+def _found(
+    words: Sequence[str], listed: Sequence[str], parameters: Mapping[str, Parameter]
+) -> Iterator[dict[str, str] | None]:
+    """Yield the values of each word with parameters wherever it stands; None for one that is not certain."""
+    literal = {word for word in words if not _is_varying(word)}
+    varying = [_word(words, number, parameters) for number, word in enumerate(words) if OPEN in word]
+    for word in varying:
+        if word.layout.names:
+            yield from _of_word(word, listed, parameters, literal, [each for each in varying if each != word])
+
+
+def _of_word(
+    word: _Word,
+    listed: Sequence[str],
+    parameters: Mapping[str, Parameter],
+    literal: Collection[str],
+    others: Sequence[_Word],
+) -> Iterator[dict[str, str] | None]:
+    is_found = False
+    for number, text in enumerate(listed if word.is_led and len(listed) <= MAX_WORDS else ()):
+        values = word.layout.read(text, parameters) if word.is_after(listed[:number]) else None
+        if values is None or text in literal:
             continue
-        place = layout(word, parameters)
-        if not place.names:
-            continue
-        before: list[str] = []
-        # What stands before the value must have a letter: a quote or a slash leads to nothing.
-        while not _names_something(before, place):
-            number = at - len(before) - 1
-            if number < 0 or len(before) == MAX_BEFORE or _is_varying(words[number]):
-                yield None
-                return
-            before.insert(0, words[number])
-        yield _Word(tuple(before), place)
+        is_found = True
+        # It may be another word of the definition, from which this one was removed; or there may be one more.
+        may_be_another = any(
+            other.is_after(listed[:number]) and other.layout.may_be(text, parameters) for other in others
+        )
+        after = listed[number + 1] if word.before and number + 1 < len(listed) else ""
+        is_first_of_two = bool(after) and word.layout.read(after, parameters) is not None
+        yield None if may_be_another or is_first_of_two else values
+    if not is_found:
+        yield None
+
+
+def _word(words: Sequence[str], number: int, parameters: Mapping[str, Parameter]) -> _Word:
+    """Return a word with the words that lead to it; without any if nothing does."""
+    place = layout(words[number], parameters)
+    before: list[str] = []
+    # What stands before the value must have a letter: a quote or a slash leads to nothing.
+    while not _names_something(before, place):
+        previous = number - len(before) - 1
+        if previous < 0 or len(before) == MAX_BEFORE or _is_varying(words[previous]):
+            return _Word((), place, is_led=False)
+        before.insert(0, words[previous])
+    return _Word(tuple(before), place)
 
 
 def _names_something(before: Sequence[str], place: Layout) -> bool:
@@ -215,8 +242,15 @@ def _is_varying(word: str) -> bool:
     return any(isinstance(element, Hole) for element in layout(word, {}).elements)
 
 
+def _sequences(value: Any) -> dict[str, list[str]]:
+    """Return the words of a field in order; those of a mapping by its keys, each with the key as its first word."""
+    if isinstance(value, Mapping):
+        return {str(key): [f"{_BREAK}{key}:", *_words(item)] for key, item in value.items()}
+    return {"": _words(value)}
+
+
 def _words(value: Any) -> list[str]:
-    """Return the words of a field: a key is before its value, and a break begins the first word of each text."""
+    """Return the words of strings; a break begins the first word of each, and a key is before its value."""
     words: list[str] = []
     for path, text in texts(value):
         words += [f"{_BREAK}{step}:" for step in path if isinstance(step, str)]

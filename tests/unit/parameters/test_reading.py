@@ -26,7 +26,7 @@ from deployer.parameters import reading
 from deployer.parameters.layout import layout
 from deployer.parameters.reading import NotTold, Told
 from deployer.parameters.references import Use, concrete, deferred_reference, reference
-from deployer.parameters.types import is_value
+from deployer.parameters.types import is_value, width
 from deployer.secrets.store import Secrets, SecretSource
 
 EXAMPLES = 150
@@ -209,6 +209,8 @@ def test_a_run_of_another_definition_or_a_damaged_one_is_never_read_wrong(
     if change == "masked":
         was["args"][at] = "*"
     elif change == "cut":
+        # Of a text of free length, nobody can tell that its end is missing.
+        assume(all(width(parameter) for parameter in parameters.values()) and not secrets.has_reference(spec))
         was["args"][at] = was["args"][at][: data.draw(st.integers(0, 8))]
     definition, live = (as_mrs(spec), mrs(as_mrs(was))) if of_mrs else (spec, batch(was))
     found = read(definition, parameters, live, of_mrs=of_mrs)
@@ -234,15 +236,15 @@ FOURTH = {"date": "2024-07-04", "region": "north"}
         (["-v", "--date", "2024-07-04", "x", OUT, "--date-of", "2020-01-01"], Told(FOURTH, is_strict=False)),
         ([OUT, "--date", "2024-07-04"], Told(FOURTH, is_strict=False)),
         (["--until", "2024-07-05", "--date", "2024-07-04", OUT], Told(FOURTH, is_strict=False)),
-        (["--day", "2024-07-04", OUT], NotTold("/args/0", "--day")),
-        (["--date", "*", OUT], NotTold("/args/1", "*")),
-        (["--date", "2024-07", OUT], NotTold("/args/1", "2024-07")),
-        (["--date", "2024-02-30", OUT], NotTold("/args/1", "2024-02-30")),
-        (["--date", "2024-07-04"], NotTold("/args/2", None)),
-        (["--date", "2024-07-05", OUT], NotTold("/args/2", OUT)),
-        (["--date", "2024-07-04", "--date", "2024-07-05", OUT], NotTold("/args/2", "--date")),
-        (["2024-07-04", OUT], NotTold("/args/1", OUT)),
-        ([], NotTold("/args/1", None)),
+        (["--day", "2024-07-04", OUT], NotTold(("args", 0), "--day")),
+        (["--date", "*", OUT], NotTold(("args", 1), "*")),
+        (["--date", "2024-07", OUT], NotTold(("args", 1), "2024-07")),
+        (["--date", "2024-02-30", OUT], NotTold(("args", 1), "2024-02-30")),
+        (["--date", "2024-07-04"], NotTold(("args", 2), None)),
+        (["--date", "2024-07-05", OUT], NotTold(("args", 2), OUT)),
+        (["--date", "2024-07-04", "--date", "2024-07-05", OUT], NotTold(("args", 2), "--date")),
+        (["2024-07-04", OUT], NotTold(("args", 1), OUT)),
+        ([], NotTold(("args", 1), None)),
     ],
 )
 def test_a_batch(args: list[str], found: Told | NotTold) -> None:
@@ -289,7 +291,7 @@ def test_a_value_with_a_blank_is_not_a_part_of_a_longer_one() -> None:
     spec = {"args": [f"--city={reference('city')}"]}
     for value in PARAMETERS["city"].values:
         live = batch({"args": ["-v", f"--city={value}"]})
-        assert read(spec, cities, live, of_mrs=False) == NotTold("/args/0", "-v")
+        assert read(spec, cities, live, of_mrs=False) == NotTold(("args", 0), "-v")
         live = batch({"args": [f"--city={value}"]})
         assert read(spec, cities, live, of_mrs=False) == Told({"city": value}, is_strict=True)
 
@@ -300,11 +302,11 @@ def test_nothing_leads_to_a_value_alone() -> None:
     assert read(spec, parameters, batch({"args": ["a", "x"]}), of_mrs=False) == Told(
         {"who": "a"}, is_strict=True
     )
-    assert read(spec, parameters, batch({"args": ["a", "y"]}), of_mrs=False) == NotTold("/args/1", "y")
+    assert read(spec, parameters, batch({"args": ["a", "y"]}), of_mrs=False) == NotTold(("args", 1), "y")
 
 
 def test_a_field_that_is_not_listed_tells_nothing() -> None:
     live = LiveJob(
         "1", batch({}).identity, "success", Phase.SUCCEEDED, 0, {"file": "a.py"}, frozenset({"args"})
     )
-    assert read(DEFINITION, TWO, live, of_mrs=False) == NotTold("")
+    assert read(DEFINITION, TWO, live, of_mrs=False) == NotTold()
