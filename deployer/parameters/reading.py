@@ -3,6 +3,9 @@
 Strictly: values that can be read from one text each are put into the whole of every field that has parameters, and
 hold only if the result is what is listed. Loosely, for a run of an older definition: each word with a parameter must be
 found after the words that lead to it, `--date X` or `day = 'X'`, and all that is found must be the same.
+
+A request tells nothing but what it says: an older definition that sent just what the present one sends for other values
+is read with these. The marks of a batch are certain, and come first.
 """
 
 from __future__ import annotations
