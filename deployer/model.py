@@ -217,20 +217,57 @@ class Lifecycle:
 
 
 class Identity(NamedTuple):
-    """The identity of a job: `place` is its queue or cluster, empty if that is not part of it."""
+    """The identity of a job: `place` is its queue or cluster, empty if that is not part of it.
+
+    `run` is the key of one run of a job with parameters, `date=2024-07-04`; empty for all others.
+    """
 
     kind: str
     place: str
     name: str
+    run: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}" + (f" in {self.place}" if self.place else "")
+        words = f"{self.kind} {self.name}" + (f" in {self.place}" if self.place else "")
+        return f"{words} {self.run}" if self.run else words
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What identifies the job, without `run` where that is empty: as digests have had it before there were runs."""
+        return tuple(self) if self.run else tuple(self)[:3]
+
+
+class ParameterType(StrEnum):
+    DATE = "date"
+    MONTH = "month"
+    HOUR = "hour"
+    INTEGER = "integer"
+    TEXT = "text"
+    VALUES = "values"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a run-once job: `values` are all that it can have, `pattern` is what a text must match.
+
+    `default` is None if each run must name its value; `earliest` is the `from` of a manifest, empty without one.
+    """
+
+    name: str
+    type: ParameterType
+    values: tuple[str, ...] = ()
+    pattern: str = ""
+    default: str | None = None
+    earliest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
+    """A job that must have reached a state before; `parameters` are values of its own that the dependent has not."""
+
     identity: Identity
     until: Until = Until.SUBMITTED
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +275,8 @@ class Job:
     """A checked manifest: what should exist. `spec` uses the field names of the API reference, without the name.
 
     `rerun_requested` requests a new run, whenever the last one was submitted. `renamed_from` are the identities
-    that the job had before.
+    that the job had before. With `parameters` the spec has their marks, and is not sent before they are filled: see
+    `deployer.parameters`.
     """
 
     identity: Identity
@@ -249,6 +287,7 @@ class Job:
     depends_on: tuple[Dependency, ...] = ()
     rerun_requested: bool = False
     renamed_from: tuple[Identity, ...] = ()
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

@@ -202,6 +202,27 @@ def _refuse_excluded(options: Options, found: Project) -> None:
             raise UsageError(f"{path} is excluded by '{glob.text}' ({glob.location})")
 
 
+def _with_defaults(job: Job) -> Job:
+    """Return a job with parameters as the run with their defaults; one without all defaults as it is.
+
+    Its identity is still that of the job: its other runs are not told apart yet.
+    """
+    if not job.parameters:
+        return job
+    from deployer.parameters.runs import defaults, with_values
+
+    values = defaults(job.parameters)
+    return job if values is None else replace(with_values(job, values), identity=job.identity)
+
+
+def _require_values(jobs: Iterable[Job]) -> None:
+    """Raise UsageError for a job that cannot be sent without values of its parameters."""
+    for job in jobs:
+        missing = [f"'{name}'" for name, parameter in job.parameters.items() if parameter.default is None]
+        if missing:
+            raise UsageError(f"{job.identity}: {', '.join(missing)} has no default, and no value is given")
+
+
 def without_manifests(options: Options, found: Project, problems: Sequence[Problem]) -> LoadedProject:
     """Return a project whose manifests cannot be read at all, for a verb that does not need them."""
     target = found.target(options.target)
@@ -386,6 +407,8 @@ def plan(
 
     jobs = loaded.with_dependencies
     project, target = loaded.project, loaded.target
+    _require_values(jobs)
+    jobs = tuple(map(_with_defaults, jobs))
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
     live = _observe(client, loaded, jobs, ownership, known, note)
     unread: list[Note] = []

@@ -27,6 +27,7 @@ ENVELOPE = (
     "metadata",
     "spec",
     "lifecycle",
+    "parameters",
     "dependsOn",
     "waive",
     "enabled",

@@ -484,12 +484,12 @@ def digest(scope: Mapping[str, str], plan: Plan) -> str:
             # Approving a restart does not approve a loss of state, nor approving a draft its start.
             change.impact,
             [_step_words(change, step) for step in change.steps],
-            sorted([*dependency.identity, dependency.until] for dependency in change.job.depends_on),
-            *change.job.identity,
+            sorted([*dependency.identity.parts, dependency.until] for dependency in change.job.depends_on),
+            *change.job.identity.parts,
             *_shown_body(change.job),
             change.live.id if change.live else None,
             *(
-                [[*change.live.identity]]
+                [[*change.live.identity.parts]]
                 if change.live and change.live.identity in change.job.renamed_from
                 else []
             ),

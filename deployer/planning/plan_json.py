@@ -80,7 +80,7 @@ def _field(field: FieldChange) -> dict[str, Any]:
 
 
 def _orphan(orphan: Orphan) -> dict[str, Any]:
-    kind, place, name = orphan.identity
+    kind, place, name, _ = orphan.identity
     return {
         "kind": kind,
         "name": name,

@@ -25,7 +25,7 @@ def choices(jobs: Sequence[LiveJob]) -> str:
 
 
 def _cells(number: int, job: LiveJob) -> tuple[str, ...]:
-    kind, place, name = job.identity
+    kind, place, name, _ = job.identity
     return (str(number), *map(printable, (kind, name or "-", place or "-", job.state, job.id)))
 
 
