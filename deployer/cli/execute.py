@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +11,9 @@ from deployer.cli import session
 from deployer.cli.approval import Verb
 from deployer.cli.interrupts import interruptible
 from deployer.errors import DeployerError, Exit
-from deployer.model import Action, Live, Outcome, Plan, Result, Step
+from deployer.model import Action, Identity, Job, Live, Outcome, Plan, Result, Step
+from deployer.parameters.keys import values_of
+from deployer.parameters.runs import with_values
 from deployer.report import text
 from deployer.report.terminal import bar, err, out
 
@@ -33,7 +35,7 @@ def execute(held: Held, client: Client, plan: Plan, live: Live, options: ApplyOp
     ended: list[Outcome] = []
     printer = _OutcomePrinter()
     blocked = plan.summary[Action.BLOCKED]
-    jobs = {job.identity: job for job in loaded.jobs}
+    jobs = planned_jobs(loaded, plan)
     journal = held.journal_of(client)
     with interruptible(stop_signal):
         context = ApplyContext(
@@ -77,6 +79,18 @@ def execute(held: Held, client: Client, plan: Plan, live: Live, options: ApplyOp
         words = f"{held.lost}; nothing was sent after that"
         err(text.note(words) if code is Exit.DONE else text.error(words))
     return Exit.INTERRUPTED if stop_signal else code
+
+
+def planned_jobs(loaded: session.LoadedProject, plan: Plan) -> Mapping[Identity, Job]:
+    """Return the jobs of a project by identity, with the runs of a plan, and those that they depend on."""
+    jobs = {job.identity: job for job in loaded.jobs}
+    found = {change.job.identity: change.job for change in plan.changes}
+    for change in plan.changes:
+        for dependency in change.job.depends_on:
+            identity = dependency.identity
+            if identity not in jobs and identity not in found:
+                found[identity] = with_values(jobs[identity.of_job], values_of(identity.run))
+    return jobs | found
 
 
 def _creates_from(held: Held, plan: Plan, live: Live) -> float:

@@ -47,9 +47,11 @@ if TYPE_CHECKING:
     from deployer.apply.history import History
     from deployer.cli.changed_since import Comparison
     from deployer.cli.removal import Prune
+    from deployer.cli.run_plan import RunPlan
     from deployer.clock import StopSignal
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
+    from deployer.planning.families import Members
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import Table
     from deployer.project.folders import Folders
@@ -200,27 +202,6 @@ def _refuse_excluded(options: Options, found: Project) -> None:
         relative = real.relative_to(folder).as_posix()
         if found.excludes and (glob := found.excludes.of(relative, is_folder=real.is_dir())):
             raise UsageError(f"{path} is excluded by '{glob.text}' ({glob.location})")
-
-
-def _with_defaults(job: Job) -> Job:
-    """Return a job with parameters as the run with their defaults; one without all defaults as it is.
-
-    Its identity is still that of the job: its other runs are not told apart yet.
-    """
-    if not job.parameters:
-        return job
-    from deployer.parameters.runs import defaults, with_values
-
-    values = defaults(job.parameters)
-    return job if values is None else replace(with_values(job, values), identity=job.identity)
-
-
-def _require_values(jobs: Iterable[Job]) -> None:
-    """Raise UsageError for a job that cannot be sent without values of its parameters."""
-    for job in jobs:
-        missing = [f"'{name}'" for name, parameter in job.parameters.items() if parameter.default is None]
-        if missing:
-            raise UsageError(f"{job.identity}: {', '.join(missing)} has no default, and no value is given")
 
 
 def without_manifests(options: Options, found: Project, problems: Sequence[Problem]) -> LoadedProject:
@@ -393,8 +374,13 @@ def plan(
     known: Known,
     note: Callable[[str], object] = note,
     prune: Prune | None = None,
+    members: Members | None = None,
+    run: RunPlan | None = None,
 ) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`.
+
+    `members` returns the runs to plan of jobs with parameters; None: those that apply submits. `run` is for
+    `deployer run`, in place of `table`.
 
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
     project's own jobs. `known` is what earlier runs have sent. `prune`: also remove orphaned jobs.
@@ -402,13 +388,14 @@ def plan(
     from deployer.apply.history import renamed, submitted_names, unsettled
     from deployer.apply.unsettled import explained, unlisted
     from deployer.planning.decide import decide
+    from deployer.planning.families import for_apply
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import digest, make_plan
 
     jobs = loaded.with_dependencies
     project, target = loaded.project, loaded.target
-    _require_values(jobs)
-    jobs = tuple(map(_with_defaults, jobs))
+    planned = (members or for_apply)(jobs, loaded.selected)
+    jobs, selected = planned.jobs, planned.selected
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
     live = _observe(client, loaded, jobs, ownership, known, note)
     unread: list[Note] = []
@@ -425,7 +412,7 @@ def plan(
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
     for identity, message in live.notes.items():
         note(f"{identity}: {message}")
-    if left_out := [job for job in jobs if job.identity not in loaded.selected]:
+    if left_out := [job for job in jobs if job.identity not in selected]:
         note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     new_plan = make_plan(
@@ -433,13 +420,17 @@ def plan(
         scope,
         jobs,
         live,
-        loaded.selected,
+        selected,
         named={*loaded.disabled, *(job.identity for job in loaded.jobs)},
         former={identity for job in loaded.jobs for identity in job.renamed_from},
         ownership=ownership,
-        table=table or decide,
+        table=run.table(jobs, live, known.history) if run else table or decide,
         submitted=submitted,
+        is_run=run is not None,
     )
+    if run:
+        new_plan = run.in_places(new_plan, live)
+        new_plan = replace(new_plan, digest=digest(scope, new_plan))
     new_plan = replace(new_plan, errors=(*new_plan.errors, *unread))
     if new_plan.orphans:
         from deployer.cli import removal
@@ -535,7 +526,12 @@ def _observe(
         for job in old
         if job.phase in FAILED_PHASES and job.identity in planned
     }
-    return replace(live, jobs=tuple(listed), notes={**notes, **live.notes})
+    live = replace(live, jobs=tuple(listed), notes={**notes, **live.notes})
+    if any(job.parameters for job in jobs):
+        from deployer.planning.run_keys import with_run_keys
+
+        live = replace(live, jobs=tuple(with_run_keys(live.jobs, jobs, ownership.owner)))
+    return live
 
 
 def present_names(jobs: Iterable[Job]) -> Mapping[Identity, Identity]:
@@ -576,9 +572,10 @@ def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:
     runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}
     present = present_names(jobs)
     for run in live.jobs:
-        if (identity := present.get(run.identity, run.identity)) in runs:
-            runs[identity].append(run)
+        identity = present.get(run.identity, run.identity)
+        for one in {identity, identity.of_job} & {*runs}:
+            runs[one].append(run)
     current = {identity: current_run(found) for identity, found in runs.items()}
     return ", ".join(
-        f"{dependency.name} ({run.state if run else 'not deployed'})" for dependency, run in current.items()
+        f"{dependency.label} ({run.state if run else 'not deployed'})" for dependency, run in current.items()
     )

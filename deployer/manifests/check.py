@@ -29,6 +29,7 @@ from deployer.model import (
     OnMissing,
     Path,
     State,
+    Trigger,
     Until,
     usual_text,
 )
@@ -316,6 +317,7 @@ def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
         on_change=OnChange(raw.get("onChange", OnChange.BLOCK)),
         on_failure=OnFailure(raw.get("onFailure", OnFailure.KEEP)),
         on_missing=OnMissing(raw.get("onMissing", OnMissing.CREATE)),
+        trigger=Trigger(raw.get("trigger", Trigger.APPLY)),
         rerun=datetime.fromisoformat(rerun) if rerun else None,
         savepoint=raw.get("savepoint", True),
         protect=raw.get("protect", False),

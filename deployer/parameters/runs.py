@@ -23,8 +23,17 @@ def with_values(job: Job, values: Mapping[str, str]) -> Job:
 
     Raises DeployerError if the values cannot be filled in.
     """
+    definition = job.definition or job.spec
     try:
-        spec = concrete(job.spec, values)
+        spec = concrete(definition, values)
     except ValueError as error:
         raise DeployerError(f"{job.identity}: {error}") from None
-    return replace(job, identity=job.identity._replace(run=run_key(values)), spec=spec)
+    key = run_key(values)
+    return replace(
+        job,
+        identity=job.identity._replace(run=key),
+        spec=spec,
+        definition=definition,
+        values={**values},
+        renamed_from=tuple(former._replace(run=key) for former in job.renamed_from),
+    )

@@ -44,7 +44,7 @@ def earlier_jobs(
     by_name: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
     by_program: dict[tuple[Any, ...], list[LiveJob]] = defaultdict(list)
     for live in sorted(jobs, key=lambda live: (live.submitted, live.id), reverse=True):
-        identity = live.identity
+        identity = live.identity.of_job
         kind = KINDS[identity.kind]
         if identity in planned or identity in former or (kind.ownership_field and not is_owned(live, owner)):
             continue
