@@ -300,6 +300,10 @@ def _run_key(record: Mapping[str, Any]) -> str:
     key = record.get("run_key", "")
     if not isinstance(key, str):
         raise TypeError("run_key")
+    if key:
+        from deployer.parameters.keys import values_of
+
+        values_of(key)  # raises ValueError for what no run has
     return key
 
 

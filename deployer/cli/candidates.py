@@ -141,6 +141,12 @@ def names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     return _starting(incomplete, {job.name: job.kind for job in _jobs(ctx, "")})
 
 
+def parameters(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Return the parameters of the project's jobs, each as NAME=."""
+    found = {name: job.name for job in _jobs(ctx, "") for name in job.parameters}
+    return _starting(incomplete, found, after="=")
+
+
 def _starting(
     incomplete: str, names: Mapping[str, str], before: str = "", after: str = ""
 ) -> list[CompletionItem]:

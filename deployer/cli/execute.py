@@ -12,8 +12,6 @@ from deployer.cli.approval import Verb
 from deployer.cli.interrupts import interruptible
 from deployer.errors import DeployerError, Exit
 from deployer.model import Action, Identity, Job, Live, Outcome, Plan, Result, Step
-from deployer.parameters.keys import values_of
-from deployer.parameters.runs import with_values
 from deployer.report import text
 from deployer.report.terminal import bar, err, out
 
@@ -28,13 +26,40 @@ if TYPE_CHECKING:
 
 def execute(held: Held, client: Client, plan: Plan, live: Live, options: ApplyOptions, verb: Verb) -> Exit:
     """Execute a plan under its lock, print the outcomes, and return the exit code of the command."""
+    stop_signal = held.stop_signal
+    printer = _OutcomePrinter()
+    blocked = plan.summary[Action.BLOCKED]
+    ended = applied(held, client, plan, live, options, printer)
+    results = [outcome.result for outcome in ended]
+    not_started = len(plan.steps) - len(ended)
+    counts = text.outcomes(
+        results, verb.name, verb.past, blocked=blocked, errors=len(plan.errors), not_started=not_started
+    )
+    printer(counts)
+    code = exit_code(ended, blocked=blocked, errors=len(plan.errors))
+    if held.lost:
+        if not_started and code in {Exit.DONE, Exit.BLOCKED}:
+            code = Exit.PARTLY if Result.DONE in results else Exit.ERROR
+        words = f"{held.lost}; nothing was sent after that"
+        err(text.note(words) if code is Exit.DONE else text.error(words))
+    return Exit.INTERRUPTED if stop_signal else code
+
+
+def applied(
+    held: Held,
+    client: Client,
+    plan: Plan,
+    live: Live,
+    options: ApplyOptions,
+    printer: Callable[[str], object] | None = None,
+) -> list[Outcome]:
+    """Execute a plan under its lock, print the outcomes, and return them."""
     from deployer.apply.context import ApplyContext
     from deployer.apply.scheduler import apply
 
     loaded, stop_signal = held.loaded, held.stop_signal
     ended: list[Outcome] = []
-    printer = _OutcomePrinter()
-    blocked = plan.summary[Action.BLOCKED]
+    printer = printer or _OutcomePrinter()
     jobs = planned_jobs(loaded, plan)
     journal = held.journal_of(client)
     with interruptible(stop_signal):
@@ -66,19 +91,7 @@ def execute(held: Held, client: Client, plan: Plan, live: Live, options: ApplyOp
             for outcome in unreported(outcomes):
                 ended.append(outcome)
                 printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
-    results = [outcome.result for outcome in ended]
-    not_started = total - len(ended)
-    counts = text.outcomes(
-        results, verb.name, verb.past, blocked=blocked, errors=len(plan.errors), not_started=not_started
-    )
-    printer(counts)
-    code = exit_code(ended, blocked=blocked, errors=len(plan.errors))
-    if held.lost:
-        if not_started and code in {Exit.DONE, Exit.BLOCKED}:
-            code = Exit.PARTLY if Result.DONE in results else Exit.ERROR
-        words = f"{held.lost}; nothing was sent after that"
-        err(text.note(words) if code is Exit.DONE else text.error(words))
-    return Exit.INTERRUPTED if stop_signal else code
+    return ended
 
 
 def planned_jobs(loaded: session.LoadedProject, plan: Plan) -> Mapping[Identity, Job]:
@@ -89,6 +102,9 @@ def planned_jobs(loaded: session.LoadedProject, plan: Plan) -> Mapping[Identity,
         for dependency in change.job.depends_on:
             identity = dependency.identity
             if identity not in jobs and identity not in found:
+                from deployer.parameters.keys import values_of
+                from deployer.parameters.runs import with_values
+
                 found[identity] = with_values(jobs[identity.of_job], values_of(identity.run))
     return jobs | found
 
@@ -111,7 +127,7 @@ def _creates_from(held: Held, plan: Plan, live: Live) -> float:
     return creates_from
 
 
-def _checked(context: ApplyContext, ended: list[Outcome], printer: _OutcomePrinter) -> list[Outcome]:
+def _checked(context: ApplyContext, ended: list[Outcome], printer: Callable[[str], object]) -> list[Outcome]:
     """Return the outcomes after a last look at the created jobs; prints those that it has changed."""
     from deployer.apply.created import check_created
 

@@ -59,9 +59,9 @@ class RunPlan:
         return replace(plan, changes=tuple(changes))
 
     def _without_place(self, change: Change, places: Places) -> Change:
-        words = f"at most {self.max_active} of its runs are active at once (--max-active)"
         if self.waits:
-            return replace(change, reason=f"{change.reason}; waits for others to end: {words}")
+            return replace(change, reason=f"{change.reason}; waits for a place (--max-active {self.max_active})")
+        words = f"at most {self.max_active} of its runs are active at once"
         active = places.active.get(change.job.identity.of_job, ())
         ids = f"{', '.join(active)} is active, and " if len(active) == 1 else ""
         return _blocked(change, f"{ids}{words}; use --wait to wait for it, or a higher --max-active")

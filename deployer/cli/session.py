@@ -388,14 +388,17 @@ def plan(
     from deployer.apply.history import renamed, submitted_names, unsettled
     from deployer.apply.unsettled import explained, unlisted
     from deployer.planning.decide import decide
-    from deployer.planning.families import for_apply
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import digest, make_plan
 
     jobs = loaded.with_dependencies
     project, target = loaded.project, loaded.target
-    planned = (members or for_apply)(jobs, loaded.selected)
-    jobs, selected = planned.jobs, planned.selected
+    selected = loaded.selected
+    if members or any(job.parameters for job in jobs):
+        from deployer.planning.families import for_apply
+
+        planned = (members or for_apply)(jobs, selected)
+        jobs, selected = planned.jobs, planned.selected
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
     live = _observe(client, loaded, jobs, ownership, known, note)
     unread: list[Note] = []
@@ -412,7 +415,8 @@ def plan(
         note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
     for identity, message in live.notes.items():
         note(f"{identity}: {message}")
-    if left_out := [job for job in jobs if job.identity not in selected]:
+    left_out = [job for job in jobs if job.identity not in selected]
+    if left_out and not run:  # each of its waves plans again
         note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     new_plan = make_plan(

@@ -99,10 +99,9 @@ def _none(wanted: Wanted, doubt: str) -> Decision:
     none = "no run of it is listed"
     if wanted.is_selective and not wanted.missing:
         return Decision(Action.UNCHANGED, none, "not submitted without --missing")
-    cause = f"{none}; {doubt}" if doubt else none
     if doubt and wanted.is_selective and not wanted.assume_missing:
-        return Decision(Action.BLOCKED, cause, f"{ASSUME} submits it")
-    return Decision(Action.CREATE, cause, "will submit a run", steps=(Step.CREATE,))
+        return Decision(Action.BLOCKED, f"{none}; {doubt}", f"{ASSUME} submits it")
+    return Decision(Action.CREATE, none, "will submit a run", steps=(Step.CREATE,))
 
 
 def _with_not_told(row: Decision, comparison: Comparison, evidence: Evidence, wanted: Wanted) -> Decision:

@@ -12,6 +12,7 @@ from deployer.cli import locks, removal, saved_plan_options, session
 from deployer.cli.approval import APPLY, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
+from deployer.cli.expected import is_expected
 from deployer.cli.options import (
     Options,
     changed_since_option,
@@ -32,7 +33,7 @@ from deployer.cli.options import (
 from deployer.clock import StopSignal
 from deployer.errors import Exit
 from deployer.model import Plan, Until
-from deployer.planning.saved_plan import SavedPlan, read
+from deployer.planning.saved_plan import read
 from deployer.report import text
 from deployer.report.terminal import err, out, width
 from deployer.report.text import count
@@ -131,7 +132,7 @@ def command(
             partial(session.plan, client, loaded, limits=allowed, live_values=shown, prune=pruned),
         )
         out(text.plan(plan, hides_others=not hide_live, width=width()))
-        if not _is_expected(plan, expect, saved):
+        if not is_expected(plan, expect, saved):
             err("No changes were applied.")
             return Exit.STALE
         if not removal.is_complete(plan, pruned, APPLY) or not is_within(allowed, plan, APPLY):
@@ -165,18 +166,3 @@ def _secrets_available(plan: Plan, secrets: Secrets) -> bool:
     for message in missing:
         err(text.error(message))
     return not missing
-
-
-def _is_expected(plan: Plan, expect: str | None, saved: SavedPlan | None) -> bool:
-    """Return whether the plan is the expected one; reports the differences."""
-    from deployer.report import stale
-
-    differs = expect not in (None, plan.digest)
-    if differs:
-        message = f"the plan has changed: expected digest {expect}, got {plan.digest}"
-        err(text.error(f"{message} (the plan above is the current one)"))
-    if saved and saved.digest != plan.digest:
-        differs = True
-        for line in stale.explanation(saved, plan):
-            err(line)
-    return not differs

@@ -24,6 +24,7 @@ from deployer.cli.options import (
     project_command,
     yes_option,
 )
+from deployer.cli.param_options import members, param_option
 from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
@@ -69,6 +70,7 @@ EXAMPLES = examples(
     help="The kind of the job with --id.",
     shell_complete=completed_by("kinds"),
 )
+@param_option
 @project_command
 def command(
     options: Options,
@@ -82,6 +84,7 @@ def command(
     confirm_project: str | None,
     identifiers: Sequence[str],
     kind: str | None,
+    params: Sequence[str],
 ) -> Exit:
     """Cancel the active runs of the selected batches, sessions and MRS jobs, and stop Flink jobs.
 
@@ -94,6 +97,8 @@ def command(
     _require_one_selection(options, everything=everything, orphans=orphans, by_id=wanted is not None)
     if confirm_project and not orphans:
         raise UsageError("--confirm-project requires --orphans")
+    if params and (orphans or wanted):
+        raise UsageError(f"--param cannot be combined with {'--orphans' if orphans else '--id'}")
     prune = Prune(Removal.RUNS, bool(confirm_project)) if orphans else None
     loaded = session.without_ordering(session.load(options))
     approved = preapproved(loaded.target, CANCEL, yes=yes, confirm=confirm)
@@ -106,7 +111,7 @@ def command(
         locks.hold(loaded, secrets, "cancel", lock_timeout, stop_signal) as held,
         session.connected(loaded, secrets, stop_signal, held.require) as client,
     ):
-        plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted))
+        plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted, params))
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
         out(text.plan(plan, verbose=True, width=width()))
@@ -141,13 +146,22 @@ def _planner(
     limits: Mapping[str, Limit],
     prune: Prune | None,
     wanted: cancel_by_id.ById | None,
+    params: Sequence[str],
 ) -> locks.Planner:
     """Return what plans the cancellation of the selected jobs."""
     from deployer.planning.decide import cancellation
 
     if wanted:
         return partial(cancel_by_id.plan, client, loaded, wanted, limits)
-    planned = partial(session.plan, client, loaded, table=cancellation, limits=limits, prune=prune)
+    planned = partial(
+        session.plan,
+        client,
+        loaded,
+        table=cancellation,
+        limits=limits,
+        prune=prune,
+        members=members(loaded, params),
+    )
 
     def orphans(*, known: session.Known, note: Callable[[str], object]) -> tuple[Plan, Live]:
         plan, live = planned(known=known, note=note)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,7 @@ from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import Options, all_targets_option, format_option, project_command
+from deployer.cli.param_options import members, param_option
 from deployer.clock import utc_text
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, UsageError
@@ -24,6 +26,9 @@ from deployer.project.target import seconds
 from deployer.report import status, text
 from deployer.report.screen import Reading, Screen
 from deployer.report.terminal import out, width
+
+if TYPE_CHECKING:
+    from deployer.planning.families import Members
 
 EXAMPLES = examples(
     ("Show all jobs of the target prod", "deployer status -t prod"),
@@ -64,8 +69,11 @@ def _interval(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     help="Read again after so many seconds, until Ctrl-C (default: polling.interval of the target).",
 )
 @all_targets_option
+@param_option
 @project_command
-def command(options: Options, style: str, *, fail_on: Sequence[str], watch: float | str | None) -> Exit:
+def command(
+    options: Options, style: str, *, fail_on: Sequence[str], watch: float | str | None, params: Sequence[str]
+) -> Exit:
     """Show the live state of each job, and whether it matches its manifest.
 
     With --watch, a terminal is redrawn after each reading; other output gets a new table, or a JSON document on one
@@ -79,14 +87,14 @@ def command(options: Options, style: str, *, fail_on: Sequence[str], watch: floa
             raise UsageError("--watch shows one target at a time")
         from deployer.cli import several
 
-        one = partial(_status, style=style, fail_on=named_conditions)
+        one = partial(_status, style=style, fail_on=named_conditions, params=params)
         return several.run(options, "status", style, one)
     if watch is None:
-        return _status(options, out, style=style, fail_on=named_conditions)
+        return _status(options, out, style=style, fail_on=named_conditions, params=params)
     loaded = session.load(options)
     session.require_valid(loaded)
     interval = loaded.target.polling.interval if watch == _TARGETS_INTERVAL else float(watch)
-    return _watch(loaded, style, interval)
+    return _watch(loaded, style, interval, params)
 
 
 def _status(
@@ -96,12 +104,15 @@ def _status(
     *,
     style: str,
     fail_on: frozenset[Condition],
+    params: Sequence[str],
 ) -> Exit:
     """Read one target, and `show` the report."""
     loaded = session.load(options, budget)
     session.require_valid(loaded)
     with session.connected(loaded) as client:
-        plan, live = session.plan(client, loaded, known=shared_state.known(loaded))
+        plan, live = session.plan(
+            client, loaded, known=shared_state.known(loaded), members=_members(loaded, params)
+        )
     if style == "json":
         show(json_text(status.data(plan, live.now, partial(console_url, loaded.target))))
     else:
@@ -112,14 +123,16 @@ def _status(
     return exit_code(plan, fail_on)
 
 
-def _watch(loaded: session.LoadedProject, style: str, interval: float) -> Exit:
+def _watch(loaded: session.LoadedProject, style: str, interval: float, params: Sequence[str]) -> Exit:
     """Show the status after each interval. Ends with Ctrl-C, a closed pipe or a refused credential."""
     known = shared_state.known(loaded)
     screen = Screen(can_be_redrawn=style == "text")
     with session.connected(loaded) as client:
         while True:
             notes: list[str] = []
-            plan, live = session.plan(client, loaded, known=known, note=notes.append)
+            plan, live = session.plan(
+                client, loaded, known=known, note=notes.append, members=_members(loaded, params)
+            )
             # Only the first reading waits for what was just submitted: a later one finds it in its turn.
             known = replace(known, patience=0.0)
             if not screen.show(_reading(plan, live, notes, style, partial(console_url, loaded.target))):
@@ -127,6 +140,11 @@ def _watch(loaded: session.LoadedProject, style: str, interval: float) -> Exit:
             if client.is_refused:
                 return Exit.ERROR
             time.sleep(interval)
+
+
+def _members(loaded: session.LoadedProject, params: Sequence[str]) -> Members | None:
+    """Return what plans the runs of --param; without it they are those of apply."""
+    return members(loaded, params) if params else None
 
 
 def _reading(
