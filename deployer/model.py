@@ -676,7 +676,10 @@ class Plan:
         return tuple(
             change
             for change in self.changes
-            if change.action is Action.UNCHANGED and change.fields and change.job.runs_on_request
+            if change.action is Action.UNCHANGED
+            and change.fields
+            and change.job.runs_on_request
+            and not change.job.identity.run
         )
 
     @property

@@ -60,7 +60,9 @@ class RunPlan:
 
     def _without_place(self, change: Change, places: Places) -> Change:
         if self.waits:
-            return replace(change, reason=f"{change.reason}; waits for a place (--max-active {self.max_active})")
+            return replace(
+                change, reason=f"{change.reason}; waits for a place (--max-active {self.max_active})"
+            )
         words = f"at most {self.max_active} of its runs are active at once"
         active = places.active.get(change.job.identity.of_job, ())
         ids = f"{', '.join(active)} is active, and " if len(active) == 1 else ""

@@ -54,12 +54,15 @@ class RunTable:
 
     def __call__(self, comparison: Comparison) -> Decision:
         evidence = self.evidence.get(comparison.job.identity, Evidence())
-        return _with_not_told(self._row(comparison, evidence), comparison, evidence, self.wanted)
+        row = self._row(comparison)
+        if Step.CREATE not in row.steps or self.wanted.assume_missing:
+            return row
+        return _not_told(row, comparison, evidence, self.wanted) or _doubted(row, evidence, self.wanted)
 
-    def _row(self, comparison: Comparison, evidence: Evidence) -> Decision:
+    def _row(self, comparison: Comparison) -> Decision:
         live, wanted = comparison.live, self.wanted
         if live is None:
-            return _none(wanted, evidence.doubt)
+            return _none(wanted)
         now = f"run {live.id} {live.condition}"
         if live.phase is Phase.UNKNOWN:
             return Decision(Action.UNCHANGED, now, "not submitted; check it in the console", is_warning=True)
@@ -95,29 +98,33 @@ def _again(cause: str) -> Decision:
     return Decision(Action.RESUBMIT, cause, "will submit a new run", Impact.RERUNS, (Step.CREATE,))
 
 
-def _none(wanted: Wanted, doubt: str) -> Decision:
+def _none(wanted: Wanted) -> Decision:
     none = "no run of it is listed"
     if wanted.is_selective and not wanted.missing:
         return Decision(Action.UNCHANGED, none, "not submitted without --missing")
-    if doubt and wanted.is_selective and not wanted.assume_missing:
-        return Decision(Action.BLOCKED, f"{none}; {doubt}", f"{ASSUME} submits it")
     return Decision(Action.CREATE, none, "will submit a run", steps=(Step.CREATE,))
 
 
-def _with_not_told(row: Decision, comparison: Comparison, evidence: Evidence, wanted: Wanted) -> Decision:
+def _not_told(row: Decision, comparison: Comparison, evidence: Evidence, wanted: Wanted) -> Decision | None:
     """Return the row, blocked if a run whose values are not told may be the one that it would make again."""
-    if Step.CREATE not in row.steps or wanted.assume_missing:
-        return row
     since = comparison.live.submitted if comparison.live else 0
-    doubtful = [run for run in evidence.not_told if run.phase in RUNNING_PHASES or run.submitted >= since]
-    active = [run for run in doubtful if run.phase in RUNNING_PHASES]
-    if not doubtful or not (wanted.is_selective or active):
-        return row
-    ids = ", ".join(sorted(run.id for run in (doubtful if wanted.is_selective else active)))
+    may_be = [run for run in evidence.not_told if run.phase in RUNNING_PHASES or run.submitted >= since]
+    if not wanted.is_selective:
+        may_be = [run for run in may_be if run.phase in RUNNING_PHASES]
+    if not may_be:
+        return None
+    ids = ", ".join(sorted(run.id for run in may_be))
     cause = f"{row.cause}; the values of {ids} are not told, so it may be one of them"
     return Decision(
         Action.BLOCKED, cause, f"check them with 'deployer runs'; {ASSUME} submits it all the same"
     )
+
+
+def _doubted(row: Decision, evidence: Evidence, wanted: Wanted) -> Decision:
+    """Return the row, blocked if its run may be forgotten and only missing ones are wanted."""
+    if row.action is not Action.CREATE or not evidence.doubt or not wanted.is_selective:
+        return row
+    return Decision(Action.BLOCKED, f"{row.cause}; {evidence.doubt}", f"{ASSUME} submits it")
 
 
 # --- apply --------------------------------------------------------------------------------------------------
