@@ -1,7 +1,7 @@
 """The runs of `deployer run` in waves: each submits what may start now, under the lock; nothing is held in between.
 
 Each wave plans again. It submits only what the approved plan had, for the same reason: what another runner has done
-meanwhile is left alone. Nothing is kept between two commands, so after any crash the same command goes on.
+meanwhile is left alone. Nothing is kept between two commands, so after any crash the same command submits the rest.
 """
 
 from __future__ import annotations

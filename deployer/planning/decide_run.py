@@ -131,7 +131,7 @@ def _doubted(row: Decision, evidence: Evidence, wanted: Wanted) -> Decision:
 
 
 def not_applied(comparison: Comparison) -> Decision:
-    """Decide for apply on a job that only `deployer run` submits, unless it is absent: nothing is done."""
+    """Decide for apply on a job that only `deployer run` submits, unless it is absent: no change."""
     job, live = comparison.job, comparison.live
     only = "submitted by 'deployer run' only"
     if live is None:

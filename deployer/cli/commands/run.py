@@ -150,7 +150,7 @@ def command(
     """Submit runs of jobs, for each value of their parameters, whatever lifecycle.onChange and onMissing say.
 
     Without --missing, --failed and --changed all named runs are submitted, also those that were made already. With
-    one or more of them only the runs that need it are, so the same command can be repeated, and goes on after a crash.
+    one or more of them only the runs that need it are, so the command can be repeated, also after a crash.
     """
     flags = _flags(
         missing=missing,
