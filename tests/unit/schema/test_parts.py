@@ -61,5 +61,7 @@ def test_what_a_plan_holds_is_always_there() -> None:
     assert len(found) == 16
     found = {path: schema for path, schema in found.items() if "properties" in schema}
     for path, schema in found.items():
-        properties = [name for name in schema["properties"] if name not in only_with_changed_since | only_with_runs]
+        properties = [
+            name for name in schema["properties"] if name not in only_with_changed_since | only_with_runs
+        ]
         assert schema["required"] == properties, path
