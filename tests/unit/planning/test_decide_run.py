@@ -27,6 +27,7 @@ from deployer.planning.decide_run import Evidence, RunTable, Wanted
 IDENTITY = Identity("SparkBatch", "q", "daily", "date=2024-07-04")
 DATE = Parameter("date", ParameterType.DATE)
 JOB = Job(IDENTITY, Source("daily.yaml", 1), {"file": "a.py"}, parameters={"date": DATE})
+NO_EVIDENCE = Evidence()
 FIELD = FieldChange("/file", "b.py", "a.py")
 WANTED = [
     Wanted(missing, failed, changed, beside, assume)
@@ -41,7 +42,7 @@ def live(phase: Phase, *, submitted: int = 1000, identifier: str = "b-1", **more
 
 
 def decided(
-    wanted: Wanted, run: LiveJob | None, *, differs: bool = False, evidence: Evidence = Evidence()
+    wanted: Wanted, run: LiveJob | None, *, differs: bool = False, evidence: Evidence = NO_EVIDENCE
 ) -> tuple[Action, bool]:
     """The action, and whether the decision is a warning."""
     comparison = Comparison(JOB, run, (FIELD,) if differs else ())
