@@ -37,6 +37,10 @@ def steps(title: str) -> list[str]:
     return [script for script in found if "deployer run" in script]
 
 
+def needs(name: str) -> list[dict[str, str]]:
+    return [{"name": name, "until": "succeeded"}]
+
+
 @pytest.fixture
 def shop(workspace: Workspace, emulator: Emulator, clock: Clock) -> Workspace:
     """A chain of three jobs, in a target whose list goes back to before the first date."""
@@ -54,10 +58,9 @@ def shop(workspace: Workspace, emulator: Emulator, clock: Clock) -> Workspace:
     project = yaml.safe_load(text)
     project["targets"]["prod"] = project["targets"]["test"]
     workspace.write("deployer.yaml", project)
-    needs = lambda name: {"dependsOn": [{"name": name, "until": "succeeded"}]}  # noqa: E731
     workspace.write("load.yaml", manifest("MrsJob", "load-raw", load, **date))
-    workspace.write("daily.yaml", manifest("SparkBatch", "daily-orders", batch, **date, **needs("load-raw")))
-    workspace.write("report.yaml", manifest("SparkBatch", "report", batch, **date, **needs("daily-orders")))
+    workspace.write("daily.yaml", manifest("SparkBatch", "daily-orders", batch, **date, dependsOn=needs("load-raw")))
+    workspace.write("report.yaml", manifest("SparkBatch", "report", batch, **date, dependsOn=needs("daily-orders")))
     return workspace
 
 
