@@ -59,8 +59,12 @@ def shop(workspace: Workspace, emulator: Emulator, clock: Clock) -> Workspace:
     project["targets"]["prod"] = project["targets"]["test"]
     workspace.write("deployer.yaml", project)
     workspace.write("load.yaml", manifest("MrsJob", "load-raw", load, **date))
-    workspace.write("daily.yaml", manifest("SparkBatch", "daily-orders", batch, **date, dependsOn=needs("load-raw")))
-    workspace.write("report.yaml", manifest("SparkBatch", "report", batch, **date, dependsOn=needs("daily-orders")))
+    workspace.write(
+        "daily.yaml", manifest("SparkBatch", "daily-orders", batch, **date, dependsOn=needs("load-raw"))
+    )
+    workspace.write(
+        "report.yaml", manifest("SparkBatch", "report", batch, **date, dependsOn=needs("daily-orders"))
+    )
     return workspace
 
 
