@@ -36,7 +36,7 @@ def past_runs(job: Job, runs: Iterable[LiveJob], owner: Owner | None = None) -> 
     The marks of runs count if `owner` has written them.
     """
     kind = KINDS[job.kind]
-    newest_first = sorted(runs, key=lambda live: (live.submitted, live.id), reverse=True)
+    newest_first = sorted(runs, key=lambda live: (live.submitted, live.identity.run, live.id), reverse=True)
     return [_past_run(kind, job, live, owner) for live in newest_first]
 
 
