@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from deployer.emulator import Emulator
-from testing.faults import FaultProxy, interrupts, listed
+from testing.faults import FaultProxy, hangs_up, interrupts, listed
 from testing.git_server import GitServer, bare_repository, checkout, publish, without_settings
 from testing.live import call, create
 from testing.workspace import SPECS, Clock, Ran, Workspace, manifest
@@ -437,3 +437,114 @@ def test_other_verbs_know_the_runs(shop: Workspace, clock: Clock) -> None:
     assert day(2) not in shop.run("history", *one).out
     assert shop.run("history", "--format", "json", *one).json["requests"][0]["run_key"] == f"date={day(1)}"
     assert shop.run("wait", "daily.yaml", "--param", "dat=1").code == 3
+
+
+# --- what goes wrong
+
+
+def test_a_lost_answer_is_not_taken_for_the_run_of_another_date(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    """The run of the second date appears while the answer for the first one is lost, and the first is not made."""
+
+    def other_date(lost: Any) -> None:
+        args = ["--date", day(2), "--out=obs://shop/dt=20240502"]
+        create(emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args})
+        raise ConnectionError
+
+    proxy.rule("POST", "/batches", other_date, nth=1)
+    ran = run(shop, "daily", "--param", f"date={day(1)}")
+    assert ran.code in {1, 7}, ran
+    assert dates(emulator.url) == {day(2): 1}
+    proxy.clear()
+    again = run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--missing", "--max-active", "2")
+    assert again.code == 0, again
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+
+
+def test_an_answer_that_is_lost_is_found_by_its_values(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    proxy.rule("POST", "/batches", hangs_up(after=True), nth=2)
+    most = ("--max-active", "3", "--parallelism", "1")
+    ran = run(shop, "daily", "--param", "date=2024-05-01..2024-05-03", *most)
+    assert (ran.code, "response lost; found in the job list" in ran.out) == (0, True), ran
+    assert dates(emulator.url) == {day(1): 1, day(2): 1, day(3): 1}
+
+
+def test_what_somebody_else_submits_meanwhile_is_not_submitted_again(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    """Another machine without a shared state runs the second date, while this one waits for a place."""
+    clock.tick = 5.0
+
+    def second_date(call: Any) -> Any:
+        answer = call.forward()
+        args = ["--date", day(2), "--out=obs://shop/dt=20240502"]
+        create(emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args})
+        return answer
+
+    proxy.rule("POST", "/batches", second_date, nth=1)
+    ran = run(shop, "daily", "--param", "date=2024-05-01..2024-05-03", "--missing", "--wait=succeeded")
+    assert ran.code == 0, ran
+    assert f"date={day(2)}: no longer needed" in ran.err
+    assert dates(emulator.url) == {day(1): 1, day(2): 1, day(3): 1}
+
+
+def test_a_run_beside_the_plan_is_refused(shop: Workspace, proxy: FaultProxy, emulator: Emulator) -> None:
+    """It is submitted by somebody else after the plan, just before the look that precedes the create."""
+    seen: list[int] = []
+
+    def same_date(call: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 2:
+            args = ["--date", day(1), "--out=obs://shop/dt=20240501"]
+            create(
+                emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args}
+            )
+        return call.forward()
+
+    proxy.rule("GET", "/batches[?]", same_date)
+    ran = run(shop, "daily", "--param", f"date={day(1)}")
+    assert ran.code == 5, ran
+    assert "was created since the plan; run plan again" in ran.out
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_another_date_beside_the_plan_does_not_matter(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    seen: list[int] = []
+
+    def other(call: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 2:
+            args = ["--date", day(2), "--out=obs://shop/dt=20240502"]
+            create(
+                emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args}
+            )
+        return call.forward()
+
+    proxy.rule("GET", "/batches[?]", other)
+    ran = run(shop, "daily", "--param", f"date={day(1)}")
+    assert ran.code == 0, ran
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+
+
+def test_an_interrupt_while_it_waits_leaves_the_runs_alone(shop: Workspace, emulator: Emulator) -> None:
+    arguments = ["run", "daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded", "--yes"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "deployer", *arguments],
+        cwd=shop.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        while "waiting for" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait(30) == 130
+    assert "the same command submits the rest" in rest
+    assert dates(emulator.url) == {day(1): 1}
