@@ -450,7 +450,6 @@ def test_a_lost_answer_is_not_taken_for_the_run_of_another_date(
     def other_date(lost: Any) -> None:
         args = ["--date", day(2), "--out=obs://shop/dt=20240502"]
         create(emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args})
-        raise ConnectionError
 
     proxy.rule("POST", "/batches", other_date, nth=1)
     ran = run(shop, "daily", "--param", f"date={day(1)}")
@@ -548,3 +547,45 @@ def test_an_interrupt_while_it_waits_leaves_the_runs_alone(shop: Workspace, emul
         assert process.wait(30) == 130
     assert "the same command submits the rest" in rest
     assert dates(emulator.url) == {day(1): 1}
+
+
+@pytest.mark.parametrize("verb", [["apply", "--prune"], ["cancel", "--orphans"]])
+def test_the_runs_of_a_job_are_no_orphans(shop: Workspace, emulator: Emulator, verb: list[str]) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    ran = shop.run(*verb, "--yes")
+    assert (ran.code, "Orphaned" in ran.out) == (0, False), ran
+    assert {job["state"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"} == {
+        "starting"
+    }
+
+
+def test_a_renamed_job_has_the_runs_of_its_former_name(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    clock.forward(100)
+    renamed = daily()
+    renamed["metadata"] = {"name": "orders", "renamedFrom": "daily"}
+    shop.write("daily.yaml", renamed)
+    ran = run(shop, "orders", "--param", "date=2024-05-01..2024-05-02", "--missing", "--max-active", "2")
+    assert (ran.code, ran.out.count("accepted")) == (0, 1), ran
+    (orders,) = [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "orders"]
+    assert json.loads(orders["req_body"])["args"][1] == day(2)
+    assert shop.run("runs", "orders", "--format", "json").json["jobs"][0]["listed"] == 3
+
+
+def test_destroy_ends_all_runs(shop: Workspace, emulator: Emulator, clock: Clock) -> None:
+    assert run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--max-active", "2").code == 0
+    clock.tick = 1.0
+    assert shop.run("destroy", "daily", "--yes").code == 0
+    clock.forward(100)
+    assert {job["state"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"} == {"dead"}
+
+
+def test_values_that_break_a_rule_are_refused(shop: Workspace) -> None:
+    shop.write("load.yaml", load(parameters={"date": {"type": "text"}}))
+    ran = run(shop, "load", "--param", "date=" + "x" * 257)
+    assert (ran.code, "1 to 256 characters" in ran.err) == (3, True), ran
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["a" * 149_900 + '{{ param("date") }}']}
+    shop.write("load.yaml", manifest("MrsJob", "load", spec, parameters={"date": {"type": "text"}}))
+    assert "E127" in run(shop, "load", "--param", "date=" + "x" * 250).err

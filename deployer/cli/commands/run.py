@@ -33,6 +33,8 @@ from deployer.errors import BadPlanFile, Code, Exit, InvalidInput, Problem, Usag
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature
 from deployer.model import Identity, Location, Plan, State, Until
+from deployer.parameters import types
+from deployer.parameters.runs import with_values
 from deployer.planning.decide_run import Wanted
 from deployer.planning.saved_plan import (
     Inputs,
@@ -47,6 +49,7 @@ from deployer.planning.saved_plan import (
 from deployer.report import text
 from deployer.report.terminal import err, out, width
 from deployer.report.text import count
+from deployer.schema.rules import broken
 from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
@@ -172,6 +175,7 @@ def command(
     session.require_valid(loaded, show_warnings=True)
     _require_runs(loaded)
     values = chosen(loaded.selected_jobs, asked.params)
+    _require_valid_values(loaded, values)
     until = Until(wait) if wait else None
     path = destination(out_file, loaded.project.folder) if out_file is not None else None
     requested = Requested(
@@ -229,6 +233,27 @@ def _require_runs(loaded: session.LoadedProject) -> None:
         for job in loaded.selected_jobs
         if job.lifecycle.state is State.ABSENT
     ]
+    if problems:
+        raise InvalidInput(problems, loaded.project.folder)
+
+
+def _require_valid_values(loaded: session.LoadedProject, values: Chosen) -> None:
+    """Raise InvalidInput for values with which a rule is violated that holds with the default, or a sample."""
+    problems: list[Problem] = []
+    for job in loaded.selected_jobs:
+        if not job.parameters:
+            continue
+        rows = KINDS[job.kind].rows
+        samples = {name: types.sample(parameter) for name, parameter in job.parameters.items()}
+        known = {rule.id for rule in broken(job.kind, {"spec": with_values(job, samples).spec}, rows)}
+        location = Location(job.source.file, job.source.line, 1)
+        for one in values.of(job):
+            run = with_values(job, one)
+            problems += [
+                Problem(location, f"{run.identity.label}: {rule.message}", rule.code, rule.severity, rule.id)
+                for rule in broken(job.kind, {"spec": run.spec}, rows)
+                if rule.id not in known and rule.severity == "error"
+            ]
     if problems:
         raise InvalidInput(problems, loaded.project.folder)
 
