@@ -19,7 +19,7 @@ from deployer.cli.interrupts import interruptible
 from deployer.cli.run_plan import Places, RunPlan
 from deployer.clock import StopSignal
 from deployer.cloud.observe import get_live_job
-from deployer.errors import ApiError, Exit, Interrupted
+from deployer.errors import ApiError, DeployerError, Exit, Interrupted
 from deployer.kinds.former import path_values
 from deployer.model import (
     FAILED_PHASES,
@@ -136,24 +136,38 @@ class Waves:
     def run(self) -> Exit:
         """Submit the runs, wave by wave, and return the exit code of the command."""
         try:
-            while True:
-                before = len(self.left) if self.left is not None else None
-                if (code := self._wave()) is not None:
-                    return code
-                if not self.left or self._is_stopping:
-                    break
-                if not self.watched and (before is None or len(self.left) < before):
-                    continue
-                with interruptible(self.stop_signal, "the runs that were submitted go on"):
-                    if not self._watch(self._has_place):
-                        self._give_up("no run that it waits for has ended in time")
-                        break
+            if (code := self._submit_all()) is not None:
+                return code
             if self.requested.wait and not self.stop_signal:
-                with interruptible(self.stop_signal, "the runs that were submitted go on"):
+                with interruptible(self.stop_signal, "the runs that were submitted continue"):
                     self._watch(self._all_over)
         except Interrupted:
-            session.note("interrupted: the runs that were submitted go on; the same command submits the rest")
+            session.note(
+                "interrupted: the runs that were submitted continue; the same command submits the rest"
+            )
+        except DeployerError as error:
+            if self.left is None:
+                raise
+            # The runs of earlier waves were submitted.
+            err(text.error(str(error)))
+            self._give_up("not submitted, because of the error above")
         return self._end()
+
+    def _submit_all(self) -> Exit | None:
+        """Submit wave after wave; return an exit code if the first plan ends the command."""
+        while True:
+            before = None if self.left is None else len(self.left)
+            if (code := self._wave()) is not None:
+                return code
+            if not self.left or self._is_stopping:
+                return None
+            if not self.watched and (before is None or len(self.left) < before):
+                continue
+            with interruptible(self.stop_signal, "the runs that were submitted continue"):
+                if not self._watch(self._has_place):
+                    self._give_up("no run that it waits for has ended in time")
+            if self._is_stopping or not self.left:
+                return None
 
     # --- waves
 
@@ -294,7 +308,7 @@ class Waves:
         waiting = False
         for pause in self.requested.loaded.target.polling.poll_delays():
             has_changed = self._read()
-            if is_enough(has_changed) or self._is_stopping:
+            if is_enough(has_changed) or self.stop_signal or self.client.is_refused:
                 return True
             now = monotonic()
             for run in self.watched.values():
@@ -367,8 +381,9 @@ class Waves:
         for submitted in self.submitted.values():
             outcome = submitted.outcome
             if self.requested.wait and not submitted.is_over and not self.stop_signal:
-                timeout = outcome.change.job.lifecycle.timeout
-                message = f"{outcome.message}; has not ended after {timeout}; it was not cancelled"
+                why = f"has not ended after {outcome.change.job.lifecycle.timeout}"
+                why = "its state could not be read" if self.client.is_refused else why
+                message = f"{outcome.message}; {why}; it was not cancelled"
                 outcome = replace(outcome, result=Result.TIMED_OUT, message=message)
                 self.ended[outcome.change.job.identity] = outcome
                 out(text.outcome(outcome))

@@ -272,17 +272,56 @@ def test_a_failed_run_does_not_stop_the_others(
     shop.write("load.yaml", load())
     shop.write("daily.yaml", daily(dependsOn=[{"name": "load", "until": "succeeded"}]))
 
-    def kill_first(fault_call: Any) -> Any:
-        answer = fault_call.forward()
-        identifier = answer.json["job_submit_result"]["job_id"]
-        call(emulator.url, "POST", f"/v2/pid/clusters/c-1/job-executions/{identifier}/kill", {})
-        return answer
-
-    proxy.rule("POST", "job-executions$", kill_first, nth=1)
+    killed_first(proxy, emulator)
     ran = run(shop, "load", "daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
     assert ran.code == 8, ran
     assert dates(emulator.url) == {day(2): 1}
     assert f"skipped  create SparkBatch daily in q date={day(1)}" in ran.out
+
+
+def killed_first(proxy: FaultProxy, emulator: Emulator) -> None:
+    """Let the first MRS job be killed as soon as it was submitted."""
+
+    def kill(sent: Any) -> Any:
+        answer = sent.forward()
+        identifier = answer.json["job_submit_result"]["job_id"]
+        call(emulator.url, "POST", f"/v2/pid/clusters/c-1/job-executions/{identifier}/kill", {})
+        return answer
+
+    proxy.rule("POST", "job-executions$", kill, nth=1)
+
+
+def test_fail_fast_waits_for_what_was_submitted(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 5.0
+    shop.write("load.yaml", load())
+    killed_first(proxy, emulator)
+    most = ("--max-active", "2", "--parallelism", "1", "--fail-fast")
+    ran = run(shop, "load", "--param", "date=2024-05-01..2024-05-04", "--wait=succeeded", *most)
+    assert ran.code == 8, ran
+    assert "has not ended" not in ran.out
+    assert len(listed(emulator.url, "MrsJob")) == 2
+    assert ran.out.endswith("Run incomplete: 1 submitted, 1 failed, 2 not started.\n"), ran.out
+
+
+def test_an_error_between_two_waves_is_not_the_end_of_the_counts(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 5.0
+
+    def break_lists(sent: Any) -> Any:
+        answer = sent.forward()
+        (shop.folder / ".deployer" / "journal.jsonl").unlink()
+        (shop.folder / ".deployer" / "journal.jsonl").mkdir()
+        return answer
+
+    proxy.rule("GET", "/batches/[^/?]+$", break_lists, nth=3)
+    ran = run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
+    assert ran.code == 8, ran
+    assert "is not a regular file" in ran.err
+    assert ran.out.endswith("Run incomplete: 1 submitted, 1 skipped.\n"), ran.out
+    assert dates(emulator.url) == {day(1): 1}
 
 
 # --- what is refused
