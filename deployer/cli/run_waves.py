@@ -142,9 +142,7 @@ class Waves:
                 with interruptible(self.stop_signal, "the runs that were submitted continue"):
                     self._watch(self._all_over)
         except Interrupted:
-            session.note(
-                "interrupted: the runs that were submitted continue; the same command submits the rest"
-            )
+            pass  # the end says so
         except DeployerError as error:
             if self.left is None:
                 raise
@@ -397,6 +395,9 @@ class Waves:
         )
         code = execute.exit_code(ended, blocked=self.blocked, errors=self.errors)
         if self.stop_signal:
+            session.note(
+                "the runs that were submitted continue; with --missing, the same command submits the rest"
+            )
             return Exit.INTERRUPTED
         if not_started and code in {Exit.DONE, Exit.BLOCKED}:
             code = Exit.PARTLY if Result.DONE in results else Exit.ERROR
