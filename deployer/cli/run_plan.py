@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from deployer.apply.history import History
 from deployer.apply.unsettled import FOUND
+from deployer.cli.session import Known
 from deployer.clock import utc_text
 from deployer.model import RUNNING_PHASES, Action, Change, Identity, Impact, Job, Live, Plan, Result, Step
 from deployer.planning.decide_run import RunTable, Wanted
@@ -17,29 +17,27 @@ from deployer.planning.run_evidence import Recorded, evidence
 class RunPlan:
     """What `deployer run` wants of its runs. `max_active` runs of a job may be active at once.
 
-    `waits`: those beyond wait for a place, else they are blocked. `is_shared`: the journal is that of all machines.
+    `waits`: those beyond wait for a place, else they are blocked.
     """
 
     wanted: Wanted
     target: str
     max_active: int = 1
     waits: bool = False
-    is_shared: bool = False
 
-    def table(self, jobs: Sequence[Job], live: Live, history: History) -> RunTable:
+    def table(self, jobs: Sequence[Job], live: Live, known: Known) -> RunTable:
         """Return the decision table for these runs."""
-        return RunTable(self.wanted, evidence(jobs, live, self._recorded(history)))
+        return RunTable(self.wanted, evidence(jobs, live, self._recorded(known)))
 
-    def _recorded(self, history: History) -> Recorded:
+    def _recorded(self, known: Known) -> Recorded:
         submitted = {
             intent.identity: f"run {intent.run} submitted it as {intent.id} at {utc_text(intent.ended or intent.time)}"
-            for intent in history.intents
+            for intent in known.history.intents
             if (intent.target, intent.call) == (self.target, Step.CREATE)
             and intent.result in {Result.DONE, FOUND}
             and intent.id
         }
-        first = min((intent.time for intent in history.intents), default=None)
-        return Recorded(submitted, first if self.is_shared else None)
+        return Recorded(submitted, known.shared_since())
 
     def in_places(self, plan: Plan, live: Live) -> Plan:
         """Return the plan with the runs that are beyond --max-active waiting or blocked, in order."""

@@ -96,12 +96,14 @@ class LoadedProject:
 class Known:
     """What the journals have about earlier runs. `patience`: the seconds for which a listing may lag behind them.
 
-    `skew`: the seconds by which the clocks of the machines that wrote them may differ.
+    `skew`: the seconds by which the clocks of the machines that wrote them may differ. `shared_since` returns the time
+    from which the journal of all machines has everything; None without such a journal.
     """
 
     history: History
     patience: float
     skew: float = 0.0
+    shared_since: Callable[[], datetime | None] = lambda: None
 
 
 def note(words: str) -> None:
@@ -428,7 +430,7 @@ def plan(
         named={*loaded.disabled, *(job.identity for job in loaded.jobs)},
         former={identity for job in loaded.jobs for identity in job.renamed_from},
         ownership=ownership,
-        table=run.table(jobs, live, known.history) if run else table or decide,
+        table=run.table(jobs, live, known) if run else table or decide,
         submitted=submitted,
         is_run=run is not None,
     )

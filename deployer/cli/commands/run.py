@@ -186,7 +186,6 @@ def command(
             loaded.target.name,
             asked.max_active,
             until is not None or path is not None,
-            shared_state.is_shared(loaded.project, loaded.target),
         ),
         limits_for(loaded.target, limits, os.environ),
         until,
