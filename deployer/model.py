@@ -193,6 +193,13 @@ class OnMissing(StrEnum):
     KEEP = "keep"
 
 
+class Trigger(StrEnum):
+    """What submits a run-once job: each apply that finds it due, or `deployer run` only."""
+
+    APPLY = "apply"
+    RUN = "run"
+
+
 class Until(StrEnum):
     """The state that a dependency must reach before its dependents are applied."""
 
@@ -209,6 +216,7 @@ class Lifecycle:
     on_change: OnChange = OnChange.BLOCK
     on_failure: OnFailure = OnFailure.KEEP
     on_missing: OnMissing = OnMissing.CREATE
+    trigger: Trigger = Trigger.APPLY
     rerun: datetime | None = None
     savepoint: bool = True
     protect: bool = False
@@ -217,20 +225,67 @@ class Lifecycle:
 
 
 class Identity(NamedTuple):
-    """The identity of a job: `place` is its queue or cluster, empty if that is not part of it."""
+    """The identity of a job: `place` is its queue or cluster, empty if that is not part of it.
+
+    `run` is the key of one run of a job with parameters, `date=2024-07-04`; empty for all others.
+    """
 
     kind: str
     place: str
     name: str
+    run: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}" + (f" in {self.place}" if self.place else "")
+        words = f"{self.kind} {self.name}" + (f" in {self.place}" if self.place else "")
+        return f"{words} {self.run}" if self.run else words
+
+    @property
+    def of_job(self) -> Identity:
+        """The identity of the job, without that of one run."""
+        return self._replace(run="") if self.run else self
+
+    @property
+    def label(self) -> str:
+        """The name, with the key of the run if it has one."""
+        return f"{self.name} {self.run}" if self.run else self.name
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What identifies the job, without `run` where that is empty: as digests have had it before there were runs."""
+        return tuple(self) if self.run else tuple(self)[:3]
+
+
+class ParameterType(StrEnum):
+    DATE = "date"
+    MONTH = "month"
+    HOUR = "hour"
+    INTEGER = "integer"
+    TEXT = "text"
+    VALUES = "values"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a run-once job: `values` are all that it can have, `pattern` is what a text must match.
+
+    `default` is None if each run must name its value; `earliest` is the `from` of a manifest, empty without one.
+    """
+
+    name: str
+    type: ParameterType
+    values: tuple[str, ...] = ()
+    pattern: str = ""
+    default: str | None = None
+    earliest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
+    """A job that must have reached a state before; `parameters` are values of its own that the dependent has not."""
+
     identity: Identity
     until: Until = Until.SUBMITTED
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +293,8 @@ class Job:
     """A checked manifest: what should exist. `spec` uses the field names of the API reference, without the name.
 
     `rerun_requested` requests a new run, whenever the last one was submitted. `renamed_from` are the identities
-    that the job had before.
+    that the job had before. With `parameters` the spec has their marks, and is not sent before they are filled: then
+    `definition` is the spec with the marks, and `values` are those of the run. See `deployer.parameters`.
     """
 
     identity: Identity
@@ -249,6 +305,21 @@ class Job:
     depends_on: tuple[Dependency, ...] = ()
     rerun_requested: bool = False
     renamed_from: tuple[Identity, ...] = ()
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    definition: Spec = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def runs_on_request(self) -> bool:
+        """Whether only `deployer run` submits the job: so it wants, or a parameter has no default."""
+        if self.lifecycle.trigger is Trigger.RUN:
+            return True
+        return any(parameter.default is None for parameter in self.parameters.values())
+
+    @property
+    def is_family(self) -> bool:
+        """Whether the job stands for all its runs: it has parameters, which have no values yet."""
+        return bool(self.parameters) and not self.identity.run
 
     @property
     def kind(self) -> str:
@@ -613,6 +684,18 @@ class Plan:
     def steps(self) -> tuple[Change, ...]:
         """The changes that apply executes."""
         return tuple(change for change in self.pending if change.action is not Action.BLOCKED)
+
+    @property
+    def upcoming(self) -> tuple[Change, ...]:
+        """The jobs that only `deployer run` submits and that differ from their newest run: the next one is as shown."""
+        return tuple(
+            change
+            for change in self.changes
+            if change.action is Action.UNCHANGED
+            and change.fields
+            and change.job.runs_on_request
+            and not change.job.identity.run
+        )
 
     @property
     def summary(self) -> Mapping[str, int]:

@@ -15,6 +15,7 @@ from deployer.errors import ApiError, ResponseLost
 from deployer.kinds.kind import TAGS, Nature, may_be_unnamed
 from deployer.kinds.ownership import is_owned, with_ownership
 from deployer.model import LiveJob, Spec, Step
+from deployer.planning.run_keys import NOT_TOLD, with_run_keys
 from deployer.secrets.pointers import secret_pointers
 
 
@@ -92,7 +93,10 @@ def _find(context: ChangeContext) -> Evidence:
     """Look for the created job in the listing. Raises ApiError."""
     listed = list_candidates(context.client, context.job)
     known_ids = context.progress.known_ids
-    new = [run for run in listed if run.id not in known_ids and _may_be_created(context, run)]
+    new = [run for run in listed if run.id not in known_ids]
+    if context.job.parameters:
+        new = [*with_run_keys(new, [context.job], context.shared.owner)]
+    new = [run for run in new if _may_be_created(context, run)]
     if len(new) == 1 and _is_created(context, new[0]):
         return Evidence(new[0].id)
     return Evidence(candidates=tuple(run.id for run in new))
@@ -101,7 +105,8 @@ def _find(context: ChangeContext) -> Evidence:
 def _may_be_created(context: ChangeContext, live: LiveJob) -> bool:
     identity = context.job.identity
     unnamed = may_be_unnamed(context.kind, live) and live.identity.place in {identity.place, ""}
-    return live.identity == identity or unnamed
+    is_not_told = live.identity == identity._replace(run=NOT_TOLD)
+    return live.identity == identity or unnamed or is_not_told
 
 
 def _is_created(context: ChangeContext, live: LiveJob) -> bool:

@@ -18,7 +18,9 @@ from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
 from deployer.kinds.former import with_former
 from deployer.kinds.kind import may_be_unnamed
+from deployer.kinds.ownership import Owner
 from deployer.model import RUNNING_PHASES, Identity, Job, LiveJob, Outcome, Result
+from deployer.planning.run_keys import NOT_TOLD, with_run_keys
 
 
 def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -> Iterator[Outcome]:
@@ -49,7 +51,7 @@ def check_created(context: ApplyContext, outcomes: Mapping[Identity, Outcome]) -
         error = ""
         by_id = {run.id: run for run in live}
         named = [created for created in pending if not is_other(created.job, by_id.get(created.id))]
-        beside = _created_beside(named, live, own_ids)
+        beside = _created_beside(named, live, own_ids, context.owner)
         yield from (_duplicate(outcomes[created.job.identity], created, others) for created, others in beside)
         twins = {created.id for created, _ in beside}
         listed = [created for created in pending if created.id in by_id and created.id not in twins]
@@ -84,15 +86,22 @@ def _by_identity(live: Iterable[LiveJob], own_ids: Collection[str]) -> Mapping[I
 
 
 def _created_beside(
-    pending: Iterable[Created], live: Iterable[LiveJob], own_ids: Collection[str]
+    pending: Iterable[Created], live: Iterable[LiveJob], own_ids: Collection[str], owner: Owner | None
 ) -> list[tuple[Created, list[LiveJob]]]:
     """Return created jobs with the others that appeared during this apply and have, or may have, their identity."""
+    pending = list(pending)
+    if with_parameters := [created for created in pending if created.job.parameters]:
+        known = with_parameters[0].planned_ids
+        new = [run for run in live if run.id not in known and run.id not in own_ids]
+        live = with_run_keys(new, [created.job for created in with_parameters], owner)
     candidates = _by_identity(live, own_ids)
     found = []
     for created in pending:
         identity = created.job.identity
         named = (identity, *created.job.renamed_from)
-        unnamed = identity._replace(name="")
+        if identity.run:
+            named = (*named, identity._replace(run=NOT_TOLD))
+        unnamed = identity._replace(name="", run="")
         others = [
             run
             for key in dict.fromkeys((*named, unnamed, unnamed._replace(place="")))

@@ -311,7 +311,7 @@ def _add(
             author=strings["author"],
             action=strings["action"],
             call=strings["call"],
-            identity=Identity(strings["kind"], strings["place"], strings["name"]),
+            identity=Identity(strings["kind"], strings["place"], strings["name"], _run_key(record)),
             source=strings["source"],
             reason=strings["reason"],
             id=strings["id"],
@@ -334,6 +334,18 @@ def _add(
             )
     else:
         raise ValueError
+
+
+def _run_key(record: Mapping[str, Any]) -> str:
+    """Return the values of a run of a job with parameters; raises TypeError."""
+    key = record.get("run_key", "")
+    if not isinstance(key, str):
+        raise TypeError("run_key")
+    if key:
+        from deployer.parameters.keys import values_of
+
+        values_of(key)  # raises ValueError for what no run has
+    return key
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,6 +246,7 @@ class Journal:
             "kind": identity.kind,
             "place": identity.place,
             "name": identity.name,
+            **({"run_key": identity.run} if identity.run else {}),
             "source": str(change.job.source),
             "reason": self._clean(change.reason),
             "id": self._clean(id),

@@ -17,6 +17,7 @@ from deployer.kinds.ownership import matches_fingerprint, project_of
 from deployer.model import RUNNING_PHASES, Job, LiveJob, Phase, Step
 from deployer.planning.additional import separated
 from deployer.planning.align import compare_job
+from deployer.planning.run_keys import NOT_TOLD, with_run_keys
 
 
 class ChangedMeanwhile(DeployerError):
@@ -66,10 +67,10 @@ def list_same_name(context: ChangeContext) -> Sequence[LiveJob]:
     seen = looks.seen(job) if looks else None
     listed = seen.runs if seen else _list_all_names(context)
     context.progress.known_ids = seen.ids if seen else frozenset(run.id for run in listed)
-    for run in listed:
+    for run in listed if not job.parameters else _new_with_keys(context, listed):
         unnamed = may_be_unnamed(kind, run) and run.phase in RUNNING_PHASES
         unnamed &= run.identity.place in {job.identity.place, ""}
-        is_own = run.identity == job.identity or is_former(job, run)
+        is_own = run.identity == job.identity or is_former(job, run) or _may_be_run_of(job, run)
         if run.id not in context.planned_ids and (is_own or unnamed):
             if looks:
                 looks.distrust(job)
@@ -77,6 +78,19 @@ def list_same_name(context: ChangeContext) -> Sequence[LiveJob]:
                 f"{kind.noun} {run.id} ({run.state}) was created since the plan; run plan again"
             )
     return listed
+
+
+def _new_with_keys(context: ChangeContext, listed: Sequence[LiveJob]) -> Sequence[LiveJob]:
+    """Return the runs that the plan did not know, with the keys of their values."""
+    new = [run for run in listed if run.id not in context.planned_ids]
+    return with_run_keys(new, [context.job], context.shared.owner)
+
+
+def _may_be_run_of(job: Job, run: LiveJob) -> bool:
+    """Return whether a run is one of this job whose values are not told; or any, if the job has no values."""
+    if not job.parameters or run.identity.of_job != job.identity.of_job:
+        return False
+    return run.identity.run == NOT_TOLD or not job.identity.run
 
 
 def _list_all_names(context: ChangeContext) -> Sequence[LiveJob]:

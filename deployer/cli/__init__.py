@@ -34,6 +34,8 @@ VERBS: Mapping[str, str] = {
     "render": "print rendered manifests as YAML",
     "plan": "show the changes that apply would make",
     "apply": "plan, confirm and apply changes",
+    "run": "submit runs of jobs, for values of their parameters",
+    "runs": "show the past runs of a job",
     "list": "list all live jobs, with or without a manifest",
     "status": "show the live state of each job",
     "logs": "show or follow job logs",

@@ -32,6 +32,7 @@ class Verb:
 
 APPLY = Verb("apply", "applied", "changes")
 CANCEL = Verb("cancel", "cancelled", "jobs")
+RUN = Verb("run", "submitted", "runs")
 DESTROY = Verb("destroy", "destroyed", "jobs")
 
 # Without `limits.delete`, a prune, `destroy --all` or `cancel --orphans` of more jobs needs --limit.

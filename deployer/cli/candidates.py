@@ -147,6 +147,12 @@ def names_and_files(ctx: click.Context, incomplete: str) -> list[CompletionItem]
     return [*names(ctx, incomplete), *files(ctx, incomplete)]
 
 
+def parameters(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Return the parameters of the project's jobs, each as NAME=."""
+    found = {name: job.name for job in _jobs(ctx, "") for name in job.parameters}
+    return _starting(incomplete, found, after="=")
+
+
 def _starting(
     incomplete: str, names: Mapping[str, str], before: str = "", after: str = ""
 ) -> list[CompletionItem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +11,7 @@ from deployer.cli import session
 from deployer.cli.approval import Verb
 from deployer.cli.interrupts import interruptible
 from deployer.errors import DeployerError, Exit
-from deployer.model import Action, Live, Outcome, Plan, Result, Step
+from deployer.model import Action, Identity, Job, Live, Outcome, Plan, Result, Step
 from deployer.report import text
 from deployer.report.terminal import bar, err, out
 
@@ -32,15 +32,46 @@ def execute(
 
     The counts and the exit code are those of `record.plan`, of which a part may have been executed before.
     """
+    printer = _OutcomePrinter()
+    whole, before = record.plan or plan, [*record.outcomes]
+    blocked, errors = whole.summary[Action.BLOCKED], len(whole.errors)
+    ended = applied(held, client, plan, live, options, printer, record.outcomes.append)
+    # Some may have been changed by the last look.
+    ended = record.outcomes = [*before, *ended]
+    # As in the counts of the plan: a cancel of several runs counts each of them.
+    results = [outcome.result for outcome in ended for _ in range(outcome.change.runs)]
+    not_started = sum(change.runs for change in whole.steps) - len(results)
+    counts = text.outcomes(
+        results, verb.name, verb.past, blocked=blocked, errors=errors, not_started=not_started
+    )
+    printer(counts)
+    code = exit_code(ended, blocked=blocked, errors=errors)
+    words = ""
+    if held.lost:
+        if not_started and code in {Exit.DONE, Exit.BLOCKED}:
+            code = Exit.PARTLY if Result.DONE in results else Exit.ERROR
+        words = f"{held.lost}; nothing was sent after that"
+        err(text.note(words) if code is Exit.DONE else text.error(words))
+    return record.ended(Exit.INTERRUPTED if held.stop_signal else code, words)
+
+
+def applied(
+    held: Held,
+    client: Client,
+    plan: Plan,
+    live: Live,
+    options: ApplyOptions,
+    printer: Callable[[str], object] | None = None,
+    record: Callable[[Outcome], object] = lambda _: None,
+) -> list[Outcome]:
+    """Execute a plan under its lock, print and `record` the outcomes, and return them."""
     from deployer.apply.context import ApplyContext
     from deployer.apply.scheduler import apply
 
     loaded, stop_signal = held.loaded, held.stop_signal
     ended: list[Outcome] = []
-    printer = _OutcomePrinter()
-    whole, before = record.plan or plan, [*record.outcomes]
-    blocked, errors = whole.summary[Action.BLOCKED], len(whole.errors)
-    jobs = {job.identity: job for job in loaded.jobs}
+    printer = printer or _OutcomePrinter()
+    jobs = planned_jobs(loaded, plan)
     journal = held.journal_of(client)
     with interruptible(stop_signal):
         context = ApplyContext(
@@ -62,7 +93,7 @@ def execute(
         try:
             for outcome in outcomes:
                 ended.append(outcome)
-                record.outcomes.append(outcome)
+                record(outcome)
                 printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
                 bar(len(ended), total, time.monotonic() - began)
             if not stop_signal:
@@ -71,25 +102,24 @@ def execute(
             stop_signal.set()
             for outcome in unreported(outcomes):
                 ended.append(outcome)
-                record.outcomes.append(outcome)
+                record(outcome)
                 printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
-    # Some may have been changed by the last look.
-    ended = record.outcomes = [*before, *ended]
-    # As in the counts of the plan: a cancel of several runs counts each of them.
-    results = [outcome.result for outcome in ended for _ in range(outcome.change.runs)]
-    not_started = sum(change.runs for change in whole.steps) - len(results)
-    counts = text.outcomes(
-        results, verb.name, verb.past, blocked=blocked, errors=errors, not_started=not_started
-    )
-    printer(counts)
-    code = exit_code(ended, blocked=blocked, errors=errors)
-    words = ""
-    if held.lost:
-        if not_started and code in {Exit.DONE, Exit.BLOCKED}:
-            code = Exit.PARTLY if Result.DONE in results else Exit.ERROR
-        words = f"{held.lost}; nothing was sent after that"
-        err(text.note(words) if code is Exit.DONE else text.error(words))
-    return record.ended(Exit.INTERRUPTED if stop_signal else code, words)
+    return ended
+
+
+def planned_jobs(loaded: session.LoadedProject, plan: Plan) -> Mapping[Identity, Job]:
+    """Return the jobs of a project by identity, with the runs of a plan, and those that they depend on."""
+    jobs = {job.identity: job for job in loaded.jobs}
+    found = {change.job.identity: change.job for change in plan.changes}
+    for change in plan.changes:
+        for dependency in change.job.depends_on:
+            identity = dependency.identity
+            if identity not in jobs and identity not in found:
+                from deployer.parameters.keys import values_of
+                from deployer.parameters.runs import with_values
+
+                found[identity] = with_values(jobs[identity.of_job], values_of(identity.run))
+    return jobs | found
 
 
 def _creates_from(held: Held, plan: Plan, live: Live) -> float:
@@ -110,7 +140,7 @@ def _creates_from(held: Held, plan: Plan, live: Live) -> float:
     return creates_from
 
 
-def _checked(context: ApplyContext, ended: list[Outcome], printer: _OutcomePrinter) -> list[Outcome]:
+def _checked(context: ApplyContext, ended: list[Outcome], printer: Callable[[str], object]) -> list[Outcome]:
     """Return the outcomes after a last look at the created jobs; prints those that it has changed."""
     from deployer.apply.created import check_created
 

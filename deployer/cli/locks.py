@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from deployer.apply import lock
@@ -132,7 +133,8 @@ class SharedLock(Held):
         project, delay = self.loaded.project, self.loaded.target.polling.consistency_delay
         while True:
             seen, notes = self._chain.read(), list[str]()
-            known = Known(shared_state.merged(project, seen), 0, CLOCK_SECONDS)
+            since = partial(shared_state.since, seen)
+            known = Known(shared_state.merged(project, seen), 0, CLOCK_SECONDS, since)
             plan, live = make(known=known, note=notes.append)
             if not plan.steps:
                 for words in notes:
@@ -146,7 +148,8 @@ class SharedLock(Held):
                 break
         history = shared_state.merged(project, acquired.snapshot)
         self._wait_until_settled(acquired, history)
-        plan, live = make(known=Known(history, self._seconds + delay, CLOCK_SECONDS), note=note)
+        since = partial(shared_state.since, acquired.snapshot)
+        plan, live = make(known=Known(history, self._seconds + delay, CLOCK_SECONDS, since), note=note)
         self._record_findings(plan, acquired)
         if self.journal_of(client).plan(plan.steps):
             lease.record()

@@ -171,7 +171,10 @@ def with_inventory(
         note,
         is_wanted=lambda job: job.identity not in planned and counts_as_unmanaged(job),
     )
-    found = {_key(job): job for job in inventory.jobs}
+    runs = {
+        _key(job) for job in live.jobs if job.identity.run
+    }  # of jobs with parameters, perhaps under a former name
+    found = {_key(job): job for job in inventory.jobs if _key(job) not in runs}
     kept = [job for job in live.jobs if job.identity in planned or _key(job) not in found]
     return replace(live, jobs=(*kept, *found.values())), errors
 

@@ -61,6 +61,8 @@ def load(
     Raises UsageError if the options differ from those of the plan, and StalePlan if nothing of its selection
     exists any more.
     """
+    if saved.inputs.run:
+        raise UsageError(f"{saved.file} is a plan of 'deployer run': use deployer run --plan {saved.file}")
     folder = session.project_folder(options)
     narrowed = _narrowed(options, saved, folder)
     try:
@@ -69,7 +71,7 @@ def load(
         raise StalePlan(
             f"{saved.file}: none of the jobs selected by this plan exist any more; no changes were applied"
         ) from None
-    _require_same_inputs(inputs(narrowed, loaded, rerun, prune), saved, loaded)
+    require_same_inputs(inputs(narrowed, loaded, rerun, prune), saved, loaded)
     return loaded
 
 
@@ -101,7 +103,8 @@ def _narrowed(options: Options, saved: SavedPlan, folder: Path) -> Options:
     return replace(options, paths=paths_given, select=saved.inputs.select, changed_since=since)
 
 
-def _require_same_inputs(given: Inputs, saved: SavedPlan, loaded: session.LoadedProject) -> None:
+def require_same_inputs(given: Inputs, saved: SavedPlan, loaded: session.LoadedProject) -> None:
+    """Raise UsageError if options that are not read from a saved plan differ from those that it was made with."""
     planned = saved.inputs
     if given.project != planned.project:
         raise UsageError(f"{saved.file} was created for project '{planned.project}', not '{given.project}'")

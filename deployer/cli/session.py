@@ -47,9 +47,11 @@ if TYPE_CHECKING:
     from deployer.apply.history import History
     from deployer.cli.changed_since import Comparison
     from deployer.cli.removal import Prune
+    from deployer.cli.run_plan import RunPlan
     from deployer.clock import StopSignal
     from deployer.cloud.client import Client
     from deployer.emulator import Emulator
+    from deployer.planning.families import Members
     from deployer.planning.ownership import LiveValues, OwnershipRules
     from deployer.planning.plan import Table
     from deployer.project.folders import Folders
@@ -94,12 +96,14 @@ class LoadedProject:
 class Known:
     """What the journals have about earlier runs. `patience`: the seconds for which a listing may lag behind them.
 
-    `skew`: the seconds by which the clocks of the machines that wrote them may differ.
+    `skew`: the seconds by which the clocks of the machines that wrote them may differ. `shared_since` returns the time
+    from which the journal of all machines has everything; None without such a journal.
     """
 
     history: History
     patience: float
     skew: float = 0.0
+    shared_since: Callable[[], datetime | None] = lambda: None
 
 
 def note(words: str) -> None:
@@ -372,8 +376,13 @@ def plan(
     known: Known,
     note: Callable[[str], object] = note,
     prune: Prune | None = None,
+    members: Members | None = None,
+    run: RunPlan | None = None,
 ) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`.
+
+    `members` returns the runs to plan of jobs with parameters; None: those that apply submits. `run` is for
+    `deployer run`, in place of `table`.
 
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
     project's own jobs. `known` is what earlier runs have sent. `prune`: also remove orphaned jobs.
@@ -386,6 +395,12 @@ def plan(
 
     jobs = loaded.with_dependencies
     project, target = loaded.project, loaded.target
+    selected = loaded.selected
+    if members or any(job.parameters for job in jobs):
+        from deployer.planning.families import for_apply
+
+        planned = (members or for_apply)(jobs, selected)
+        jobs, selected = planned.jobs, planned.selected
     ownership = OwnershipRules(project.name, project.records_ownership, live_values or LiveValues.OWN)
     live = _observe(client, loaded, jobs, ownership, known, note)
     unread: list[Note] = []
@@ -398,15 +413,10 @@ def plan(
         from deployer.cli import removal
 
         live = live if prune else removal.with_left(client, loaded, live, known.history, left, submitted)
-    for kind, fields in live.unknown.items():
-        note(f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}")
-    for identity, message in live.notes.items():
-        note(f"{identity}: {message}")
-    for kind in sorted(live.without_owners):
-        note(
-            f"orphaned {kind} jobs are not known: the owners of other live jobs were not read; see list --orphans"
-        )
-    if left_out := [job for job in jobs if job.identity not in loaded.selected]:
+    for words in _about_listings(live):
+        note(words)
+    left_out = [job for job in jobs if job.identity not in selected]
+    if left_out and not run:  # each of its waves plans again
         note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
     new_plan = make_plan(
@@ -414,13 +424,17 @@ def plan(
         scope,
         jobs,
         live,
-        loaded.selected,
+        selected,
         named={*loaded.disabled, *(job.identity for job in loaded.jobs)},
         former={identity for job in loaded.jobs for identity in job.renamed_from},
         ownership=ownership,
-        table=table or decide,
+        table=run.table(jobs, live, known) if run else table or decide,
         submitted=submitted,
+        is_run=run is not None,
     )
+    if run:
+        new_plan = run.in_places(new_plan, live)
+        new_plan = replace(new_plan, digest=digest(scope, new_plan))
     new_plan = replace(new_plan, errors=(*new_plan.errors, *unread))
     if new_plan.orphans:
         from deployer.cli import removal
@@ -451,6 +465,16 @@ def plan(
     sources = {f"secret {name}": str(target.secrets.get(name)) for name in names}
     statuses = tuple(map(secrets(loaded).status, names))
     return replace(new_plan, secrets=statuses, digest=digest({**scope, **sources}, new_plan)), live
+
+
+def _about_listings(live: Live) -> Iterator[str]:
+    """Yield what is not known of live jobs."""
+    for kind, fields in live.unknown.items():
+        yield f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}"
+    for identity, message in live.notes.items():
+        yield f"{identity}: {message}"
+    for kind in sorted(live.without_owners):
+        yield f"orphaned {kind} jobs are not known: the owners of other live jobs were not read; see list --orphans"
 
 
 def report_errors(plan: Plan) -> None:
@@ -516,7 +540,12 @@ def _observe(
         for job in old
         if job.phase in FAILED_PHASES and job.identity in planned
     }
-    return replace(live, jobs=tuple(listed), notes={**notes, **live.notes})
+    live = replace(live, jobs=tuple(listed), notes={**notes, **live.notes})
+    if any(job.parameters for job in jobs):
+        from deployer.planning.run_keys import with_run_keys
+
+        live = replace(live, jobs=tuple(with_run_keys(live.jobs, jobs, ownership.owner)))
+    return live
 
 
 def present_names(jobs: Iterable[Job]) -> Mapping[Identity, Identity]:
@@ -557,9 +586,10 @@ def _dependency_summary(jobs: Sequence[Job], live: Live) -> str:
     runs: dict[Identity, list[LiveJob]] = {job.identity: [] for job in jobs}
     present = present_names(jobs)
     for run in live.jobs:
-        if (identity := present.get(run.identity, run.identity)) in runs:
-            runs[identity].append(run)
+        identity = present.get(run.identity, run.identity)
+        for one in {identity, identity.of_job} & {*runs}:
+            runs[one].append(run)
     current = {identity: current_run(found) for identity, found in runs.items()}
     return ", ".join(
-        f"{dependency.name} ({run.state if run else 'not deployed'})" for dependency, run in current.items()
+        f"{dependency.label} ({run.state if run else 'not deployed'})" for dependency, run in current.items()
     )

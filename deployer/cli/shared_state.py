@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from deployer.apply.history import History, read
+from deployer.apply.history import History, parse, read
 from deployer.apply.provenance import is_fork
 from deployer.cli.options import Options
 from deployer.cli.session import Known, LoadedProject, note, project_folder
@@ -88,7 +89,10 @@ def lease_seconds() -> float:
 def known(loaded: LoadedProject) -> Known:
     """Return what earlier runs have sent, for a verb that only reads. Raises DeployerError."""
     skew = CLOCK_SECONDS if is_shared(loaded.project, loaded.target) else 0.0
-    return Known(history(loaded.project, loaded.target), loaded.target.polling.consistency_delay, skew)
+    snapshots = _snapshots(loaded.project, loaded.target)
+    found = merged(loaded.project, *snapshots)
+    delay = loaded.target.polling.consistency_delay
+    return Known(found, delay, skew, lambda: since(snapshots[0]) if snapshots else None)
 
 
 def history(project: Project, *targets: Target) -> History:
@@ -96,8 +100,13 @@ def history(project: Project, *targets: Target) -> History:
 
     Reports if a shared one cannot be read. Raises DeployerError.
     """
+    return merged(project, *_snapshots(project, *targets))
+
+
+def _snapshots(project: Project, *targets: Target) -> list[Snapshot]:
+    """Return the shared states of those of `targets` that have one. Reports what cannot be read."""
     require_own_state(project.folder)
-    snapshots = []
+    snapshots: list[Snapshot] = []
     for target in targets:
         if is_shared(project, target):
             try:
@@ -110,7 +119,7 @@ def history(project: Project, *targets: Target) -> History:
                     note(f"the lock is held by {holder}; its changes may not be shown")
             except StateError as error:
                 note(f"{error}; only what was sent from this folder is known")
-    return merged(project, *snapshots)
+    return snapshots
 
 
 def merged(project: Project, *snapshots: Snapshot) -> History:
@@ -121,3 +130,14 @@ def merged(project: Project, *snapshots: Snapshot) -> History:
     # What the holder of the lock has planned is underway; that of a run that died is in doubt.
     intents = (intent for intent in found.intents if not (intent.is_planned and intent.run in holders))
     return replace(found, intents=tuple(intents))
+
+
+def since(snapshot: Snapshot) -> datetime | None:
+    """Return the time from which a shared state has the requests of all machines; None if it has none.
+
+    Without the journal of this folder, which may be older than the shared one.
+    """
+    if snapshot.omitted:
+        return None
+    times = [intent.time for intent in parse(snapshot.runs.values()).intents]
+    return min(times) + timedelta(seconds=CLOCK_SECONDS) if times else None

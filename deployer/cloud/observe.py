@@ -386,15 +386,17 @@ def with_submitted(
 
     A job that cannot be read is treated as one that does not exist.
     """
-    path_values = {job.identity: KINDS[job.kind].path_values(job.spec) for job in jobs}
+    # A run that was submitted with other values than those that are planned is one of the same job.
+    path_values = {job.identity.of_job: KINDS[job.kind].path_values(job.spec) for job in jobs}
     known = {live_job.id for live_job in live.jobs}
     found: list[LiveJob] = []
     missing: list[str] = []
     for identifier, identity in submitted.items():
-        if identifier in known or identity not in path_values or identity in live.failures:
+        job = identity.of_job
+        if identifier in known or job not in path_values or identity in live.failures:
             continue
         try:
-            live_job = get_live_job(client, identity, identifier, path_values[identity])
+            live_job = get_live_job(client, identity, identifier, path_values[job])
         except ApiError:
             live_job = None
         if live_job is None:

@@ -25,6 +25,7 @@ ENVELOPE = (
     "apiVersion",
     "kind",
     "metadata",
+    "parameters",
     "spec",
     "lifecycle",
     "dependsOn",

@@ -6,7 +6,8 @@ removed from the listed spec, so that it is never drift.
 
 A Flink job is updated, and can be changed by others, so its fingerprint has three hashes: of the request without
 tags, of the definition as the service showed it afterwards, and of the tags. They name the side that changed.
-`LiveJob.ownership` has the keys project, revision, fingerprint and secrets, and for a Flink job also shown, tags and
+`LiveJob.ownership` has the keys project, revision, fingerprint and secrets, for a run with parameters `param.NAME`, and
+for a Flink job also shown, tags and
 savepoint: see `deployer.kinds.savepoint_tag`.
 """
 
@@ -26,6 +27,7 @@ from deployer.kinds.savepoint_tag import SAVEPOINT_TAG
 from deployer.model import Cause, FieldChange, Job, LiveJob, Spec
 
 CONF = "conf"
+PARAMETER = "param."  # and the name of a parameter; the program can read its value there
 CONF_PREFIX = "spark.deployer."  # Spark passes on keys that start with "spark." only
 TAG = "deployer"
 SECRETS_TAG = "deployer-secrets"
@@ -92,6 +94,7 @@ def with_ownership(kind: Kind, job: Job, owner: Owner | None, secrets: Sequence[
             "secrets": _pointer_list(secrets),
         }
         keys = {f"{CONF_PREFIX}{key}": value for key, value in values.items() if value}
+        keys |= {f"{CONF_PREFIX}{PARAMETER}{name}": value for name, value in job.values.items()}
         return {**job.spec, CONF: {**job.spec.get(CONF, {}), **keys}}
     added = ownership_tags(kind, job, owner, secrets)
     if not added:
@@ -236,6 +239,15 @@ def is_owned(live: LiveJob, owner: Owner | None) -> bool:
 def project_of(live: LiveJob) -> str:
     """Return the name of the project that deployed a live job, as recorded: cut off in a tag; empty if unknown."""
     return live.ownership.get("project", "")
+
+
+def recorded_parameters(live: LiveJob) -> dict[str, str]:
+    """Return the values of a run's parameters in its ownership metadata."""
+    return {
+        key.removeprefix(PARAMETER): value
+        for key, value in live.ownership.items()
+        if key.startswith(PARAMETER)
+    }
 
 
 def can_be_unowned(kind: Kind, live: LiveJob) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deployer import secrets
 from deployer.documents.budget import MAX_BESIDE, MAX_PROBLEMS
@@ -29,6 +29,7 @@ from deployer.model import (
     OnMissing,
     Path,
     State,
+    Trigger,
     Until,
     usual_text,
 )
@@ -37,6 +38,9 @@ from deployer.schema.quoted import with_types
 from deployer.schema.rules import LITERAL_SECRET, OLDER_SPELLING, broken
 from deployer.schema.validate import violations
 from deployer.secrets.redact import literal_secrets
+
+if TYPE_CHECKING:
+    from deployer.manifests import parameters
 
 # Names compared in all to suggest a similar one for an unknown dependency, and names listed if none is similar.
 MAX_COMPARED = 100_000
@@ -104,6 +108,7 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
         dependencies, found = _dependencies(manifest, known)
         problems += found
         linked[job.identity] = replace(job, depends_on=dependencies) if dependencies else job
+    problems += _unbound([(linked[identity], manifest) for identity, (_, manifest) in jobs.items()], linked)
     ordered, found = _ordered(linked, {identity: manifest for identity, (_, manifest) in jobs.items()})
     problems += found
     return CheckResult(tuple(ordered), tuple(problems), tuple(job.identity for job, _ in disabled))
@@ -119,17 +124,30 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> _Checked:
         location = document.location(("spec", kind.name_field), of_key=True)
         problems.append(Problem(location, message, Code.NAME_IN_SPEC))
         value["spec"] = {key: item for key, item in spec.items() if key != kind.name_field}
+    may_have_marks = secrets.may_have_marks(document.value)
+    with_marks = value
+    filled = _filled(document, kind, value) if may_have_marks or "parameters" in value else None
+    value = filled.value if filled else value
     problems += violations(document, value, kind.name)
     problems += _invalid_instant(document, problems)
-    problems += _misplaced_secrets(document, kind)
+    problems += _misplaced_secrets(document, kind) if may_have_marks else ()
     problems += _reserved(document, kind, value.get("spec"))
+    notes: list[Problem] = []
+    if filled:
+        problems = [*filled.with_samples(document, problems), *filled.errors]
+        notes += filled.warnings
     waive = value.get("waive")
     waived = frozenset(waive if isinstance(waive, dict) else ()) - {""}
     sent = [problem for problem in problems if problem.rule in waived]
     if len(problems) > len(sent):
-        return _Checked(None, tuple(problem for problem in problems if problem not in sent))
+        return _Checked(None, (*(problem for problem in problems if problem not in sent), *notes))
     job = _job(manifest, kind, value, clusters)
     broken_rules = list(_broken_rules(document, kind, value, job))
+    if filled and filled.parameters:
+        spec = _job(manifest, kind, with_marks, clusters).spec
+        job = replace(job, spec=spec, parameters=filled.parameters)
+        broken_rules = filled.with_samples(document, broken_rules)
+        broken_rules += filled.contradictions(document, kind, job)
     problems = [problem for problem in broken_rules if problem.rule not in waived]
     if "renamedFrom" in value["metadata"]:
         from deployer.manifests.renamed import renamed_from, without_effect
@@ -138,12 +156,27 @@ def _check_one(manifest: Manifest, clusters: Mapping[str, str]) -> _Checked:
         job = replace(job, renamed_from=renamed_from(job.identity, value["metadata"], clusters))
     blocked = any(problem.severity == "error" for problem in problems)
     # A waiver must neither hide the next typo nor stay without need.
-    notes = [_sent_unchanged(unknown_field) for unknown_field in sent]
+    notes += [_sent_unchanged(unknown_field) for unknown_field in sent]
     for rule in waived - {problem.rule for problem in (*broken_rules, *sent)}:
         location = document.location(("waive", rule), of_key=True)
         message = f"waived rule '{rule}' is not violated"
         notes.append(Problem(location, message, Code.UNUSED_WAIVER, "note"))
     return _Checked(None if blocked else job, (*problems, *notes), bool(value.get("enabled", True)))
+
+
+def _filled(document: Document, kind: Kind, value: dict[str, Any]) -> parameters.Checked:
+    from deployer.manifests import parameters  # on use: few manifests have any
+
+    return parameters.checked(document, kind, value)
+
+
+def _unbound(jobs: Iterable[tuple[Job, Manifest]], known: Mapping[Identity, Job]) -> Iterator[Problem]:
+    """Yield the parameters of dependencies without a value, and values of what is no parameter."""
+    for job, manifest in jobs:
+        if any(need.parameters or known[need.identity].parameters for need in job.depends_on):
+            from deployer.manifests import parameters
+
+            yield from parameters.unbound(job, manifest, known)
 
 
 _IN_PLAIN_TEXT = (
@@ -179,8 +212,6 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
     """Yield secrets in fields whose value must be known before the request."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
-    if not secrets.has_reference(document.value):
-        return
     for path, value in _leaves(document.value, ()):
         keys = any(isinstance(step, str) and secrets.has_reference(step) for step in path)
         if keys or (secrets.has_reference(value) and (path[0] != "spec" or path in known)):
@@ -286,6 +317,7 @@ def _lifecycle(raw: Mapping[str, Any], nature: Nature) -> Lifecycle:
         on_change=OnChange(raw.get("onChange", OnChange.BLOCK)),
         on_failure=OnFailure(raw.get("onFailure", OnFailure.KEEP)),
         on_missing=OnMissing(raw.get("onMissing", OnMissing.CREATE)),
+        trigger=Trigger(raw.get("trigger", Trigger.APPLY)),
         rerun=datetime.fromisoformat(rerun) if rerun else None,
         savepoint=raw.get("savepoint", True),
         protect=raw.get("protect", False),
@@ -331,7 +363,8 @@ def _dependencies(manifest: Manifest, known: _Names) -> tuple[tuple[Dependency, 
         found = [identity for identity in same_name if wanted.get("kind", identity.kind) == identity.kind]
         path = ("dependsOn", index)
         if len(found) == 1:
-            dependencies.append(Dependency(found[0], Until(wanted.get("until", Until.SUBMITTED))))
+            until, given = Until(wanted.get("until", Until.SUBMITTED)), wanted.get("parameters")
+            dependencies.append(Dependency(found[0], until, given if isinstance(given, dict) else {}))
         elif found:
             advice = (
                 "add its kind" if len({candidate.kind for candidate in found}) == len(found) else "rename one"

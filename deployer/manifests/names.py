@@ -40,6 +40,7 @@ class NamedJob:
     kind: str
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
 
 
 def targets(folder: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -75,7 +76,7 @@ def named_jobs(
             if isinstance(text, Problem):
                 continue
             heads = [
-                _block(part, "kind") + _block(part, "metadata")
+                _block(part, "kind") + _block(part, "metadata") + _block(part, "parameters")
                 for part in _DOCUMENT.split(text)
                 if part.strip()
             ]
@@ -151,4 +152,10 @@ def _job(value: Any) -> NamedJob | None:
     if not isinstance(kind, str) or kind not in KINDS or not isinstance(name, str):
         return None
     texts = labels.items() if isinstance(labels, dict) else ()
-    return NamedJob(kind, name, {key: text for key, text in texts if isinstance(text, str)})
+    parameters = value.get("parameters")
+    return NamedJob(
+        kind,
+        name,
+        {key: text for key, text in texts if isinstance(text, str)},
+        tuple(map(str, parameters)) if isinstance(parameters, dict) else (),
+    )

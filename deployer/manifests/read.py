@@ -22,6 +22,7 @@ from deployer.model import Document, Location, Manifest
 from deployer.project.defaults import merged, without_removals
 from deployer.project.load import PROJECT_FILE, Project
 from deployer.project.target import Target
+from deployer.secrets.references import may_have_marks
 from deployer.templates.sandbox import TEMPLATE, Sandbox, Task
 
 if TYPE_CHECKING:
@@ -220,6 +221,9 @@ def _items(document: Document) -> list[Any] | Problem:
     """Return the items of a `forEach`: those of its list, or all combinations of its mapping."""
     value = document.value.get("forEach")
     location = document.location(("forEach",))
+    if may_have_marks(value) and _has_parameter(value):
+        message = "a parameter is not allowed in 'forEach', which says which jobs there are"
+        return Problem(location, message, Code.PARAMETER_MISPLACED, rule="parameter-misplaced")
     if isinstance(value, list):
         items = value
     elif isinstance(value, dict) and value and all(isinstance(item, list) for item in value.values()):
@@ -233,6 +237,12 @@ def _items(document: Document) -> list[Any] | Problem:
         message = "'forEach' must be a list, or a mapping of lists (all combinations are used)"
         return Problem(location, message, Code.FOR_EACH)
     return items if len(items) <= MAX_INSTANCES else _too_many(location, len(items))
+
+
+def _has_parameter(value: Any) -> bool:
+    from deployer.parameters.references import has_mark  # on use: hardly any forEach has one
+
+    return has_mark(value)
 
 
 def _too_many(location: Location, count: int) -> Problem:

@@ -162,6 +162,10 @@ def run_once(comparison: Comparison) -> Decision:  # noqa: C901 - one branch is 
             cause = f"desired state is absent, but run {live.id} {live.condition}"
             return Decision(Action.BLOCKED, cause, _CHECK)
         return _unchanged("desired state is absent and no run is active")
+    if comparison.job.runs_on_request:
+        from deployer.planning.decide_run import not_applied  # on use: few jobs are
+
+        return not_applied(comparison)
     if live is None:
         create = Decision(
             Action.CREATE, f"not deployed: {comparison.listing}", "will submit a run", steps=(Step.CREATE,)

@@ -68,7 +68,7 @@ def earlier_jobs(
     own: set[tuple[str, str]] = set()
     order = sorted(jobs, key=lambda live: (live.phase in _MAY_RUN, live.submitted, live.id), reverse=True)
     for live in order:
-        identity = live.identity
+        identity = live.identity.of_job
         kind = KINDS[identity.kind]
         if identity in planned or identity in former:
             continue

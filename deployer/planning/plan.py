@@ -53,6 +53,8 @@ from deployer.secrets.references import texts_with_references
 
 Table = Callable[[Comparison], Decision]
 
+_NOT_SELECTED = "is not deployed, and not selected by PATH or --select"
+
 # Without the name of a project there are no others.
 _ALL_OWN = OwnershipRules()
 
@@ -69,23 +71,27 @@ def make_plan(
     ownership: OwnershipRules = _ALL_OWN,
     table: Table = decide,
     submitted: Container[tuple[str, str]] = (),
+    is_run: bool = False,
 ) -> Plan:
     """Plan the changes of the `selected` jobs among `jobs`, which are in dependency order.
 
     The others are dependencies: they are read, not changed. `scope` identifies the target in the digest.
     `named` are the jobs of all manifests, where `jobs` is a part of them, and `former` what they were before;
     `ownership` are the rules for live jobs of others. `table` decides on the action for each comparison. `submitted`
-    are the kinds and ids of the jobs that the journal has as submitted by this project.
+    are the kinds and ids of the jobs that the journal has as submitted by this project. `is_run`: the table is that of
+    `deployer run`, in which several runs of a job may be active.
     """
     owner = ownership.owner
     runs: dict[Identity, list[LiveJob]] = defaultdict(list)
     same_name_elsewhere: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
-    planned = {*named, *(job.identity for job in jobs)}
-    before = {*former, *(identity for job in jobs for identity in job.renamed_from)} - planned
+    planned = {*named, *(job.identity.of_job for job in jobs)}
+    before = {*former, *(identity.of_job for job in jobs for identity in job.renamed_from)} - planned
     managed = planned | before
     for run in live.jobs:
         runs[run.identity].append(run)
-        if run.phase in RUNNING_PHASES and run.identity not in managed:
+        if run.identity.run:
+            runs[run.identity.of_job].append(run)
+        if run.phase in RUNNING_PHASES and run.identity.of_job not in managed:
             same_name_elsewhere[run.identity.kind, run.identity.name].append(run)
     kinds_with_names = {run.identity.kind for run in live.jobs if run.identity.name}
     extents = _listing_extents(live.jobs) | {
@@ -107,7 +113,7 @@ def make_plan(
             failure, unread = renames.former_failure(job, live.failures, is_found=bool(present))
         if job.identity not in selected:
             current = current_run(own)
-            missing = "cannot be read" if failure else "is not deployed, and not selected by PATH or --select"
+            missing = "cannot be read" if failure else _NOT_SELECTED
             dependency_phases[job.identity] = current.phase if current else missing
             continue
         if failure := failure or _rerun_in_future(job, live.now):
@@ -120,10 +126,15 @@ def make_plan(
         )
         listing = extents.get(_listing_key(job.identity), f"the {lister}")
         same_name = same_name_elsewhere[job.kind, job.name]
-        elsewhere = [run for run in same_name if is_owned(run, owner) or _adopts(job, run)]
+        elsewhere = [
+            run
+            for run in same_name
+            if (is_owned(run, owner) or _adopts(job, run))
+            and (job.is_family or run.identity.run in {"", job.identity.run})
+        ]
         moved_ids |= {run.id for run in elsewhere}
         counted = ownership.counted(job, [*own, *elsewhere])
-        comparison, row = _decide(job, counted, unnamed, listing, table, ownership)
+        comparison, row = _decide(job, counted, unnamed, listing, table, ownership, is_run=is_run)
         if job.renamed_from:
             row = renames.name_taken(row, comparison, present, ownership)
             row = renames.allowed(row, comparison, counted, ownership)
@@ -143,7 +154,7 @@ def make_plan(
     unmanaged = [
         run
         for run in live.jobs
-        if run.identity not in managed and run.id not in moved_ids and counts_as_unmanaged(run)
+        if run.identity.of_job not in managed and run.id not in moved_ids and counts_as_unmanaged(run)
     ]
     orphans = [
         run
@@ -239,6 +250,8 @@ def _decide(
     listing: str,
     table: Table,
     ownership: OwnershipRules,
+    *,
+    is_run: bool,
 ) -> tuple[Comparison, Decision]:
     """Return the comparison of one job, and the row of its kind's table that matches it.
 
@@ -268,7 +281,7 @@ def _decide(
         decision = replace(
             decision, effect=f"several runs are active, will cancel all of them ({_ids(active)})"
         )
-    elif len(active) > 1 and comparison.fields:
+    elif len(active) > 1 and comparison.fields and not (is_run or job.is_family or job.runs_on_request):
         cause = f"several runs are active ({_ids(active)}), and the newest one differs from the manifest"
         hint = "wait for them to end, or cancel them"
         return comparison, Decision(Action.BLOCKED, cause, hint, awaits_end=True)
@@ -338,6 +351,8 @@ def _describe_extent(times: Sequence[int]) -> str:
 
 def _as_submitted(job: Job, live: LiveJob | None) -> Job:
     """Return a job as it was when a live job with a former name or place was submitted."""
+    if job.is_family and live is not None:
+        job = _with_values_of(job, live)
     if live is None or live.identity not in job.renamed_from:
         return job
     from deployer.kinds.former import under_identity
@@ -345,8 +360,18 @@ def _as_submitted(job: Job, live: LiveJob | None) -> Job:
     return under_identity(job, live.identity)
 
 
+def _with_values_of(family: Job, live: LiveJob) -> Job:
+    """Return the run of a job with the values of a live run; the job if they are not told."""
+    from deployer.parameters.keys import values_of
+    from deployer.parameters.runs import with_values
+    from deployer.planning.run_keys import NOT_TOLD
+
+    is_told = live.identity.run not in {"", NOT_TOLD}
+    return with_values(family, values_of(live.identity.run)) if is_told else family
+
+
 def _differences(kind: Kind, job: Job, live: LiveJob | None) -> tuple[FieldChange, ...]:
-    if live is None or live.spec is None:
+    if live is None or live.spec is None or job.is_family:
         return ()
     has_moved = live.identity.place != job.identity.place
     if kind.nature is Nature.RUN_ONCE and not has_moved and matches_fingerprint(kind, job, live):
@@ -391,8 +416,10 @@ def _check_dependencies(
         return decision
     waits = []
     for dependency in job.depends_on:
-        name = f"dependency '{dependency.identity.name}'"
+        name = f"dependency '{dependency.identity.label}'"
         phase = dependency_phases[dependency.identity]
+        if dependency.identity.run and phase == _NOT_SELECTED:
+            phase = f"has no run, and is not selected: add '{dependency.identity.name}', or run it first"
         if not isinstance(phase, Phase):
             return Decision(Action.BLOCKED, f"{name} {phase}")
         enough = REACHED_PHASES[dependency.until]
@@ -429,7 +456,7 @@ def _notes(
     others = _other_runs(runs, comparison.live)
     if others and row.action is Action.CANCEL:
         messages.append(f"several runs are active; all of them will be cancelled: {_ids(_active(runs))}")
-    elif others and row.action is not Action.BLOCKED:
+    elif others and row.action is not Action.BLOCKED and not comparison.job.is_family:
         messages.append(
             f"several runs are active: {_ids(_active(runs))}; the newest is compared with the manifest"
         )
@@ -495,12 +522,12 @@ def digest(scope: Mapping[str, str], plan: Plan) -> str:
             # Approving a restart does not approve a loss of state, nor approving a draft its start.
             change.impact,
             [_step_words(change, step) for step in change.steps],
-            sorted([*dependency.identity, dependency.until] for dependency in change.job.depends_on),
-            *change.job.identity,
+            sorted([*dependency.identity.parts, dependency.until] for dependency in change.job.depends_on),
+            *change.job.identity.parts,
             *_shown_body(change.job),
             change.live.id if change.live else None,
             *(
-                [[*change.live.identity]]
+                [[*change.live.identity.parts]]
                 if change.live and change.live.identity in change.job.renamed_from
                 else []
             ),

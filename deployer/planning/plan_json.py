@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployer.model import Change, FieldChange, Note, Orphan, Plan, Scope
+from deployer.model import Change, FieldChange, Identity, Note, Orphan, Plan, Scope
 from deployer.planning.conditions import counts
 
 FORMAT_VERSION = "1.0"
@@ -19,6 +19,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "summary": dict(plan.summary),
         "conditions": counts(plan),
         "changes": [_change(change) for change in plan.pending],
+        **({"upcoming": [*map(_upcoming, plan.upcoming)]} if plan.upcoming else {}),
         "warnings": [note_data(note) for note in plan.warnings],
         "errors": [note_data(note) for note in plan.errors],
         "orphans": [_orphan(orphan) for orphan in plan.orphans],
@@ -55,6 +56,7 @@ def _change(change: Change) -> dict[str, Any]:
         "kind": job.kind,
         "name": job.name,
         "place": job.identity.place,
+        **_run(job.identity),
         "source": str(job.source),
         "reason": change.reason,
         "impact": change.impact,
@@ -69,6 +71,27 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
+def _upcoming(change: Change) -> dict[str, Any]:
+    job, live = change.job, change.live
+    return {
+        "kind": job.kind,
+        "name": job.name,
+        "place": job.identity.place,
+        "source": str(job.source),
+        "fields": [*map(_field, change.fields)],
+        "live": {"id": live.id, "state": live.state, **_run(live.identity)} if live else None,
+    }
+
+
+def _run(identity: Identity) -> dict[str, Any]:
+    """Return the values of one run of a job with parameters; nothing for other jobs."""
+    if not identity.run:
+        return {}
+    from deployer.planning.run_keys import NOT_TOLD, values_of
+
+    return {"run": None if identity.run == NOT_TOLD else values_of(identity.run)}
+
+
 def _field(field: FieldChange) -> dict[str, Any]:
     return {
         "path": field.path,
@@ -81,7 +104,7 @@ def _field(field: FieldChange) -> dict[str, Any]:
 
 
 def _orphan(orphan: Orphan) -> dict[str, Any]:
-    kind, place, name = orphan.identity
+    kind, place, name, _ = orphan.identity
     return {
         "kind": kind,
         "name": name,
@@ -100,5 +123,6 @@ def note_data(note: Note) -> dict[str, Any]:
         "name": note.identity.name,
         "place": note.identity.place,
         "source": str(note.source),
+        **_run(note.identity),
         "message": note.message,
     }

@@ -36,6 +36,16 @@ _MAJOR = FORMAT_VERSION.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
+class RunInputs:
+    """What `deployer run` was given: NAMEs, values, and the names of its other options."""
+
+    names: tuple[str, ...]
+    params: tuple[str, ...]
+    flags: tuple[str, ...]
+    max_active: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """The inputs of a plan besides the files: `settings` are the names given to --set.
 
@@ -53,6 +63,7 @@ class Inputs:
     prune: str = ""
     confirm_project: bool = False
     changed_since: str = ""
+    run: RunInputs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,8 @@ def _inputs(inputs: Inputs) -> dict[str, Any]:
     data = asdict(inputs)
     if not inputs.changed_since:
         del data["changed_since"]
+    if inputs.run is None:
+        del data["run"]
     return data
 
 
@@ -161,6 +174,7 @@ def read(file: str) -> SavedPlan:
         changed_since=raw.get("changed_since", ""),
         prune=raw["prune"],
         confirm_project=raw["confirm_project"],
+        run=_run(raw["run"]) if "run" in raw else None,
     )
     if inputs.target != value["target"]:
         raise BadPlanFile(f"{file} is not a saved plan: /target and /inputs/target differ")
@@ -168,6 +182,10 @@ def read(file: str) -> SavedPlan:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\0" in path:
             raise BadPlanFile(f"{file}: path '{truncate(path)}' is outside the project")
     return SavedPlan(file, inputs, value["digest"], value["changes"], value["deployer"])
+
+
+def _run(raw: Mapping[str, Any]) -> RunInputs:
+    return RunInputs(tuple(raw["names"]), tuple(raw["params"]), tuple(raw["flags"]), raw["max_active"])
 
 
 def _text(file: str) -> str:

@@ -14,7 +14,7 @@ from deployer.project.load import Project
 from deployer.project.target import Target
 
 # The names available in templates in addition to the project's values.
-RESERVED_VALUES = ("project", "target", "each", "secret", "dli_var")
+RESERVED_VALUES = ("project", "target", "each", "secret", "param", "dli_var")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

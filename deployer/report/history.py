@@ -79,6 +79,7 @@ def data(intents: Iterable[Intent], taken_over: Mapping[str, Takeover]) -> dict[
             "kind": intent.identity.kind,
             "place": intent.identity.place,
             "name": intent.identity.name,
+            **({"run_key": intent.identity.run} if intent.identity.run else {}),
             "source": intent.source,
             "reason": intent.reason,
             "id": intent.id or None,

@@ -31,7 +31,7 @@ def choices(jobs: Sequence[LiveJob], places: Mapping[str, str]) -> str:
 
 
 def _cells(number: int, job: LiveJob, places: Mapping[str, str]) -> tuple[str, ...]:
-    kind, place, name = job.identity
+    kind, place, name, _ = job.identity
     place = place_words(place, places)
     return (str(number), *map(printable, (kind, name or "-", place or "-", job.state, job.id)))
 

@@ -96,7 +96,7 @@ def in_order(jobs: Iterable[InventoryJob], names: Mapping[str, str]) -> list[Inv
     """Sort jobs by kind, name and place, with numbers in their order: `job-2` before `job-10`; newest run first."""
 
     def key(job: InventoryJob) -> tuple[Any, ...]:
-        kind, place, name = job.live.identity
+        kind, place, name, _ = job.live.identity
         return kind, _natural(name), _natural(names.get(place, place)), -job.live.submitted, job.live.id
 
     return sorted(jobs, key=key)
@@ -114,7 +114,7 @@ def _natural(name: str) -> tuple[tuple[int, str], ...]:
 
 def _cells(job: InventoryJob, inventory: Inventory, names: Mapping[str, str]) -> tuple[str, ...]:
     live = job.live
-    kind, place, name = live.identity
+    kind, place, name, _ = live.identity
     return (
         kind,
         name or "-",
@@ -131,7 +131,7 @@ def _row(
     job: InventoryJob, inventory: Inventory, names: Mapping[str, str], link: Callable[[LiveJob], str]
 ) -> dict[str, Any]:
     live = job.live
-    kind, place, name = live.identity
+    kind, place, name, _ = live.identity
     return {
         "kind": kind,
         "name": name or None,

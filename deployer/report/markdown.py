@@ -123,7 +123,7 @@ class _Writer:
     def body(self, found: Review) -> Iterator[str]:
         plan = found.plan
         severe = [*found.groups(Part.DANGERS, Part.BLOCKED)]
-        others = [*found.groups(Part.CHANGES, Part.DRIFT)]
+        others = [*found.groups(Part.CHANGES, Part.DRIFT, Part.UPCOMING)]
         creates = [*found.groups(Part.CREATES)]
         rows = self._rows(found)
         sources = self._notes("Secrets", [*secrets.sources(plan)], "secret", is_open=False)

@@ -55,7 +55,8 @@ def lines(plan: Plan, *, verbose: bool, hides_others: bool, width: int | None) -
         lines += [*_gap(lines), click.style("Failed to plan:", bold=True, fg="red")]
         lines += _wrapped((_note_group(group, places) for group in found.errors), width)
     for section in (section for section in found.sections if section.part > Part.BLOCKED):
-        lines += _section(section, lines, places, width, has_title=has_titles)
+        is_titled = has_titles or section.part is Part.UPCOMING
+        lines += _section(section, lines, places, width, has_title=is_titled)
     if found.warnings:
         lines += [*_gap(lines), click.style("Warnings:", bold=True)]
         lines += _wrapped((_note_group(group, places) for group in found.warnings), width)

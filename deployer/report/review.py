@@ -53,14 +53,16 @@ class Part(IntEnum):
     CHANGES = 2
     DRIFT = 3
     CREATES = 4
-    UNCHANGED = 5
+    UPCOMING = 5
+    UNCHANGED = 6
 
     @property
     def title(self) -> str:
-        return self.name.capitalize()
+        return "From the next run on" if self is Part.UPCOMING else self.name.capitalize()
 
 
 ABOUT: Mapping[Part, str] = {
+    Part.UPCOMING: "apply submits no run of these jobs; 'deployer run' does",
     Part.DRIFT: "changed outside deployer, not by this change set; apply sets it back",
 }
 
@@ -101,7 +103,7 @@ class Group:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(change.job.name for change in self.changes)
+        return tuple(change.job.identity.label for change in self.changes)
 
     @property
     def place(self) -> str | None:
@@ -169,10 +171,14 @@ class Review:
 
 def review(plan: Plan, *, verbose: bool = False) -> Review:
     """Put a plan in order. `verbose`: with the jobs that do not change."""
+    upcoming = {change.job.identity for change in plan.upcoming}
     changes = plan.changes if verbose else plan.pending
+    if upcoming and not verbose:
+        changes = (*changes, *plan.upcoming)
     sections: dict[Part, list[Change]] = {part: [] for part in Part}
     for change in changes:
-        sections[part_of(change)].append(change)
+        part = Part.UPCOMING if change.job.identity in upcoming else part_of(change)
+        sections[part].append(change)
     ids = {change.job.identity: change.live.id for change in plan.changes if change.live}
     return Review(
         plan,
@@ -220,7 +226,7 @@ def title(group: Group, places: Mapping[str, str]) -> str:
 def name_in(group: Group, change: Change, places: Mapping[str, str]) -> str:
     """Return the name of one job of a group, with what is not the same for all of them: its place and its file."""
     identity, source = change.job.identity, change.job.source
-    words = identity.name
+    words = identity.label
     if group.place is None and identity.place:
         words += f" in {place_words(identity.place, places)}"
     return words if len(group.files) == 1 else f"{words} ({source})"

@@ -49,7 +49,7 @@ def cells(change: Change, now: datetime | None) -> tuple[str, ...]:
     job, live = change.job, change.live
     return (
         job.kind,
-        job.name,
+        _label(change),
         job.identity.place or "-",
         job.lifecycle.state,
         live.state if live else "-",
@@ -65,6 +65,7 @@ def _row(change: Change, now: datetime | None, link: Callable[[LiveJob], str]) -
         "kind": job.kind,
         "name": job.name,
         "place": job.identity.place,
+        **_run(change),
         "source": str(job.source),
         "desired": job.lifecycle.state,
         "id": live.id if live else None,
@@ -76,6 +77,21 @@ def _row(change: Change, now: datetime | None, link: Callable[[LiveJob], str]) -
         "next": change.action if change.action is not Action.UNCHANGED else None,
         "console_url": (live and link(live)) or None,
     }
+
+
+def _label(change: Change) -> str:
+    """Return the name, with the values of the run that is shown."""
+    identity = change.live.identity if change.live else change.job.identity
+    return f"{change.job.name} {identity.run}" if identity.run else change.job.identity.label
+
+
+def _run(change: Change) -> dict[str, Any]:
+    identity = change.live.identity if change.live else change.job.identity
+    if not identity.run:
+        return {}
+    from deployer.planning.run_keys import NOT_TOLD, values_of
+
+    return {"run": None if identity.run == NOT_TOLD else values_of(identity.run)}
 
 
 def _word(change: Change) -> str:

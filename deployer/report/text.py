@@ -41,7 +41,15 @@ def plan(plan: Plan, *, verbose: bool = False, hides_others: bool = False, width
     Lines have at most `width` columns if it is given.
     """
     lines = heading(plan)
-    if verbose or plan.warnings or plan.errors or plan.orphans or plan.secrets or plan.pending:
+    if (
+        verbose
+        or plan.warnings
+        or plan.errors
+        or plan.orphans
+        or plan.secrets
+        or plan.pending
+        or plan.upcoming
+    ):
         from deployer.report import plan_text  # on use: most plans change nothing
 
         lines += plan_text.lines(plan, verbose=verbose, hides_others=hides_others, width=width)

@@ -55,6 +55,7 @@ class Diagnostic:
     wrong: str = ""
     right: str = ""
     rule: str = ""
+    id: str = ""
 
 
 @cache
@@ -71,6 +72,8 @@ def explain(subject: str) -> str:
     by_id = {rule.id: rule for rule in rules()}
     by_code = {rule.code: rule for rule in by_id.values()}
     code = subject.upper()
+    by_name = {entry.id: entry.code for entry in diagnostics().values() if entry.id}
+    code = by_name.get(subject, code)
     if code in diagnostics():
         return "\n".join(_diagnostic(diagnostics()[code]))
     if rule := by_id.get(subject) or by_code.get(code):
@@ -82,7 +85,7 @@ def explain(subject: str) -> str:
         return "\n".join([f"{subject} (can be waived)", f"  {WAIVABLE[subject]}", "", *_waiver(subject)])
     name, *path = subject.split(".")
     if name not in KINDS:
-        known = [*KINDS, *by_id, *OF_THE_SCHEMA, *WAIVABLE, *diagnostics(), *by_code]
+        known = [*KINDS, *by_id, *OF_THE_SCHEMA, *WAIVABLE, *by_name, *diagnostics(), *by_code]
         raise UsageError(f"unknown kind, rule or code '{subject}'{similar(subject, known)}")
     kind = KINDS[name]
     if not path:
@@ -97,6 +100,7 @@ def subjects() -> Mapping[str, str]:
         **{rule.id: rule.message for rule in rules()},
         **{name: message for name, (message, _) in OF_THE_SCHEMA.items()},
         **WAIVABLE,
+        **{entry.id: entry.title for entry in diagnostics().values() if entry.id},
         **{code: diagnostic.title for code, diagnostic in diagnostics().items()},
         **{rule.code: rule.message for rule in rules()},
     }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from deployer.kinds import KINDS
-from deployer.kinds.kind import Kind
+from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.tables import Row, json_type
 from deployer.schema.parts import API_VERSION, Schema, fill, parts
 from deployer.schema.rules import MEMORY_UNIT, ONE_SPELLING, waivable
@@ -30,8 +30,11 @@ def manifest_schema(kind: Kind, *, partial: bool = False) -> Schema:
         name=row_schema(kind.name_row),
         renamedFrom=parts()["renamedFrom"]["place" if kind.place else "name"],
         lifecycle=parts()["lifecycle"][kind.nature.value],
+        parameters=parts()["parameters"],
         waivable=waivable(kind.name),
     )
+    if kind.nature is Nature.DEFINITION:
+        del schema["properties"]["parameters"]
     schema["properties"]["spec"] |= rows_schema(kind.rows, partial=partial)
     return schema
 

@@ -5,6 +5,13 @@ Public: the names below, for templates and manifests; `store.Secrets` and `store
 `scrub.MASK`; `excerpt.shown_lines`; `files`, which reads no file outside of a folder.
 """
 
-from deployer.secrets.references import FILTERS, OPEN, deferred_reference, has_reference, reference
+from deployer.secrets.references import (
+    FILTERS,
+    OPEN,
+    deferred_reference,
+    has_reference,
+    may_have_marks,
+    reference,
+)
 
-__all__ = ["FILTERS", "OPEN", "deferred_reference", "has_reference", "reference"]
+__all__ = ["FILTERS", "OPEN", "deferred_reference", "has_reference", "may_have_marks", "reference"]

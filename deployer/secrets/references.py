@@ -25,6 +25,8 @@ SECRET = "secret"  # noqa: S105 - the word in a reference
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 RESERVED = re.compile(f"[{OPEN}-{CLOSE}]")
 _ESCAPED = "\\ue00"
+# All that stands for something else, in this module and others: `deployer.documents.reserved`.
+_PRIVATE = re.compile("[\ue000-\ue009]")
 FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
     {
         "b64encode": lambda text: base64.b64encode(text.encode()).decode(),
@@ -58,8 +60,19 @@ def has_reference(value: object) -> bool:
     """Return whether any string in plain data has a reference, or a part of one."""
     if isinstance(value, str):
         return RESERVED.search(value) is not None
-    # `repr` escapes the characters of a reference, and is quicker than a look at each string.
-    return _ESCAPED in repr(value) and RESERVED.search("".join(texts_in(value))) is not None
+    return may_have_marks(value) and RESERVED.search("".join(texts_in(value))) is not None
+
+
+def may_have_marks(value: object) -> bool:
+    """Return whether plain data may have references, or marks of parameters; false is certain."""
+    # `repr` escapes the characters of both, and is quicker than a look at each string.
+    return _ESCAPED in repr(value)
+
+
+def require_no_marks(value: object) -> None:
+    """Raise DeployerError for data with a mark that nothing has replaced by its value."""
+    if may_have_marks(value) and any(map(_PRIVATE.search, texts_in(value))):
+        raise DeployerError("not sent: a parameter or a reference in the request has no value")
 
 
 def texts_with_references(value: object) -> list[str]:

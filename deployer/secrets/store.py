@@ -12,7 +12,7 @@ from typing import Any
 from deployer.errors import DeployerError, nearest
 from deployer.model import SecretStatus
 from deployer.secrets.files import read_below, resolve_below
-from deployer.secrets.references import FILTERS, SECRET, evaluate, has_reference, join
+from deployer.secrets.references import FILTERS, SECRET, evaluate, has_reference, join, require_no_marks
 from deployer.secrets.scrub import MASK, PART, encoded_forms, find, find_cut_off
 
 MAX_BYTES = 64 * 1024
@@ -100,15 +100,20 @@ class Secrets:
 
     def filled(self, value: Any) -> Any:
         """Replace all references in plain data by values. Raises DeployerError for one without a value."""
+        filled = self._filled(value)
+        require_no_marks(filled)
+        return filled
+
+    def _filled(self, value: Any) -> Any:
         if not has_reference(value):
             return value
         match value:
             case str():
                 return join(evaluate(value, self._resolve_reference))
             case Mapping():
-                return {self.filled(key): self.filled(item) for key, item in value.items()}
+                return {self._filled(key): self._filled(item) for key, item in value.items()}
             case list():
-                return [self.filled(item) for item in value]
+                return [self._filled(item) for item in value]
         return value
 
     def scrubbed(self, text: str) -> str:

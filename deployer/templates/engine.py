@@ -34,8 +34,9 @@ from deployer import secrets
 from deployer.documents import reserved
 from deployer.errors import Code, Problem, nearest, similar
 from deployer.model import Location
+from deployer.parameters import references as parameters
 from deployer.templates import expressions
-from deployer.templates.expressions import Dumped, Secret, to_data
+from deployer.templates.expressions import Dumped, Opaque, to_data
 from deployer.templates.problems import (
     LocatedError,
     TimeLimitExceeded,
@@ -85,7 +86,7 @@ class _Run:
     problems: list[Problem] = field(default_factory=list)
     seen: set[object] = field(default_factory=set)
     modules: dict[str, TemplateModule] = field(default_factory=dict)
-    has_secrets: bool = False
+    has_opaque: bool = False
 
 
 class Engine:
@@ -151,7 +152,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.tests = expressions.tests(self.tests)
         for name in expressions.UNREPEATABLE_GLOBALS:
             del self.globals[name]
-        self._own = {"secret": self._secret, "dli_var": expressions.dli_var}
+        self._own = {"secret": self._secret, "param": self._param, "dli_var": expressions.dli_var}
         self.globals |= self._own
         self._functions = tuple(self.globals)
         self._common = {**self.globals, **values}
@@ -278,8 +279,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         """
         if isinstance(name, Undefined):
             name._fail_with_undefined_error()
-        if isinstance(name, Secret):
-            expressions.reject_secret()
+        if isinstance(name, Opaque):
+            expressions.reject_opaque(name)
         if not isinstance(name, str):
             raise LocatedError("file names must be strings", Code.INCLUDE)
         file = _resolved(name, parent or "")
@@ -359,17 +360,17 @@ class _Environment(ImmutableSandboxedEnvironment):
                 self._report(error, number)
         return ""
 
-    def joined(self, *values: Any) -> str | Secret:
+    def joined(self, *values: Any) -> str | Opaque:
         """Concatenate the values, like `a ~ b`."""
-        return Secret.joined(values)
+        return Opaque.joined(values)
 
-    def concatenated(self, parts: Iterable[Any]) -> str | Secret:
+    def concatenated(self, parts: Iterable[Any]) -> str | Opaque:
         """Return captured output; resolve the markers and placeholders of includes and nested blocks."""
         text = _bounded(parts)
         if RESERVED.search(text):
             made = resolve_markers(text, self._run.file, self._files, self._run.placeholders)
             text = PLACEHOLDER.sub(lambda match: self._text_of(made, int(match[1])), made.text)
-        return Secret(text) if secrets.OPEN in text else text
+        return Opaque(text) if secrets.OPEN in text or parameters.OPEN in text else text
 
     def _text_of(self, made: RenderedText, number: int) -> str:
         try:
@@ -393,15 +394,15 @@ class _Environment(ImmutableSandboxedEnvironment):
     # --- expressions
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, Secret):
-            expressions.reject_secret()
+        if isinstance(obj, Opaque):
+            expressions.reject_opaque(obj)
         if isinstance(obj, Undefined):
             obj._fail_with_undefined_error()
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        if isinstance(obj, Secret):
-            expressions.reject_secret()
+        if isinstance(obj, Opaque):
+            expressions.reject_opaque(obj)
         return super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -411,15 +412,15 @@ class _Environment(ImmutableSandboxedEnvironment):
     def call(_self, _context: Context, _callee: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         if "caller" in kwargs and not isinstance(_callee, Macro):
             raise InvalidValue("'{% call %}' supports macros only", Code.TEMPLATE_ERROR)
-        if _self._run.has_secrets and not _is_transparent(_callee):
+        if _self._run.has_opaque and not _is_transparent(_callee):
             given = [
                 argument for name, argument in kwargs.items() if name not in ("_loop_vars", "_block_vars")
             ]
-            if expressions.holds_secret([*args, *given]):
-                expressions.reject_secret()
+            if expressions.holds_opaque([*args, *given]):
+                expressions.reject_opaque(*args, *given)
         return expressions.checked(super().call(_context, _callee, *args, **kwargs))
 
-    def _secret(self, name: Any) -> Secret:
+    def _secret(self, name: Any) -> Opaque:
         if isinstance(name, Undefined):
             name._fail_with_undefined_error()
         if not isinstance(name, str) or name not in self._names:
@@ -428,8 +429,12 @@ class _Environment(ImmutableSandboxedEnvironment):
                 InvalidValue(f"secret {name!r} is not defined in deployer.yaml{hint}", Code.SECRET_NAME)
             )
             name = "UNKNOWN"
-        self._run.has_secrets = True
-        return Secret(secrets.reference(name))
+        self._run.has_opaque = True
+        return Opaque(secrets.reference(name))
+
+    def _param(self, name: Any) -> Opaque:
+        self._run.has_opaque = True
+        return expressions.param(name)
 
     # --- problems
 
@@ -520,8 +525,8 @@ def _near(name: str, known: Sequence[str], listed: Sequence[str]) -> str:
 @pass_context
 def _required(context: Context, value: Any, message: str = "") -> Any:
     """Return `value`, which must not be undefined, null or empty."""
-    if isinstance(value, Secret):
-        expressions.reject_secret()
+    if isinstance(value, Opaque):
+        expressions.reject_opaque(value)
     if isinstance(value, Undefined):
         words = value._undefined_message
     elif value is None or (isinstance(value, str) and not value):
@@ -562,7 +567,7 @@ def _bounded(parts: Iterable[Any]) -> str:
     texts: list[str] = []
     size = 0
     for part in parts:
-        texts.append(part.text if isinstance(part, Secret) else part)
+        texts.append(part.text if isinstance(part, Opaque) else part)
         size += len(texts[-1])
         if size > MAX_TEXT:
             if isinstance(parts, Generator):

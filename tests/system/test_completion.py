@@ -36,6 +36,7 @@ JOBS = """\
 apiVersion: deployer/v1
 kind: SparkBatch
 metadata: {name: daily, labels: {team: orders}}
+parameters: {date: {type: date}}
 ---
 apiVersion: deployer/v1
 kind: FlinkJar
@@ -213,7 +214,7 @@ _NOT_COMPLETED = {
     "settings", "confirm", "expect", "lock_timeout", "timeout", "run", "name", "limit", "lines", "parallelism", "port",
     "token", "watch", "confirm_project", "identifiers", "ak", "sk", "security_token", "user", "password", "running",
     "retention", "ids", "clusters", "report_limit", "exit_code", "issue", "repository", "number", "commit",
-    "token_variable", "retry_blocked",
+    "token_variable", "retry_blocked", "max_active", "most",
 }  # fmt: skip
 
 
@@ -226,6 +227,11 @@ def _commands() -> Iterator[tuple[str, click.Command]]:
         yield verb, command
         if isinstance(command, click.Group):
             yield from ((f"{verb} {name}", inner) for name, inner in command.commands.items())
+
+
+def test_the_parameters_of_jobs(shop: Path) -> None:
+    assert plain(shop, "deployer run daily --param ") == ["date="]
+    assert plain(shop, "deployer run d") == ["daily"]
 
 
 def test_every_parameter_is_completed(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

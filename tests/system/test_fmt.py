@@ -44,7 +44,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 def test_the_example_project_is_formatted(example: Workspace) -> None:
     before = contents(example.folder)
     ran = example.run("fmt", "--check")
-    assert (ran.code, ran.out) == (Exit.DONE, "9 files: 0 to format, 9 unchanged.\n")
+    assert (ran.code, ran.out) == (Exit.DONE, "11 files: 0 to format, 11 unchanged.\n")
     assert contents(example.folder) == before
 
 
@@ -56,8 +56,8 @@ def test_a_messy_project_becomes_the_example_again(example: Workspace) -> None:
     rendered = [line for line in example.run("render").out.splitlines() if not line.startswith("---")]
     ran = example.run("fmt")
     assert ran.code == Exit.DONE
-    assert ran.out.count("\n") == 10
-    assert ran.out.endswith("9 files: 9 formatted, 0 unchanged.\n")
+    assert ran.out.count("\n") == 12
+    assert ran.out.endswith("11 files: 11 formatted, 0 unchanged.\n")
     assert contents(example.folder) == before
     assert rendered == [line for line in example.run("render").out.splitlines() if not line.startswith("---")]
 
@@ -128,7 +128,7 @@ def test_files_of_several_projects_can_be_named(workspace: Workspace) -> None:
     workspace.write("inner/values/local.yaml", "a: 'b'\n")
     ran = workspace.run("fmt", "one.yaml", "inner/values/local.yaml", "inner/spark")
     assert ran.code == Exit.DONE
-    assert ran.out.startswith("formatted one.yaml\nformatted inner/values/local.yaml\n5 files: 2 formatted")
+    assert ran.out.startswith("formatted one.yaml\nformatted inner/values/local.yaml\n6 files: 2 formatted")
 
 
 def test_a_file_of_no_project_is_named(workspace: Workspace, tmp_path: Path) -> None:

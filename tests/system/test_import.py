@@ -244,7 +244,7 @@ def test_what_has_no_manifest_is_named_with_the_reason(shop: Workspace, clock: C
     assert [*reasons.values()] == [
         "a key in spec/conf contains a credential, and a manifest cannot refer to a secret in a key",
         "its name contains a credential",
-        "characters U+E000 to U+E007 are reserved for internal use",
+        "characters U+E000 to U+E009 are reserved for internal use",
         "the list does not show its name, which a manifest needs",
     ]
     assert "1 job imported, 4 not imported." in ran.out

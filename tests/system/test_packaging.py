@@ -68,7 +68,7 @@ def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
     assert ran(sys.executable, "-c", where).count(str(site)) == 2
     assert (site / "bin" / "deployer-ci").stat().st_mode & 0o111
     script = str(site / "bin" / "deployer")
-    assert "7 jobs" in ran(sys.executable, script, "validate")
+    assert "9 jobs" in ran(sys.executable, script, "validate")
     assert "7 to create" in ran(sys.executable, script, "plan")
     assert "schemas are up to date" in ran(sys.executable, script, "schema", "check")
     assert "complete -o nosort" in ran(sys.executable, script, "completion", "bash")

@@ -12,6 +12,7 @@ from deployer.cli import locks, removal, saved_plan_options, session
 from deployer.cli.approval import APPLY, exceeded, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
+from deployer.cli.expected import differences
 from deployer.cli.options import (
     Options,
     changed_since_option,
@@ -37,7 +38,7 @@ from deployer.cli.outcome_reports import REPORTS, Record, reporting
 from deployer.clock import StopSignal
 from deployer.errors import Exit
 from deployer.model import End, Plan, Until
-from deployer.planning.saved_plan import SavedPlan, read
+from deployer.planning.saved_plan import read
 from deployer.report import text
 from deployer.report.terminal import err, out, width
 from deployer.report.text import count
@@ -148,9 +149,9 @@ def command(
         )
         record.plan = plan
         out(text.plan(plan, hides_others=not hide_live, width=width()))
-        if differences := _differences(plan, expect, saved):
+        if changed := differences(plan, expect, saved):
             err("No changes were applied.")
-            return record.refused(End.STALE, Exit.STALE, *differences)
+            return record.refused(End.STALE, Exit.STALE, *changed)
         if not removal.is_complete(plan, pruned, APPLY):
             return record.refused(End.REFUSED, Exit.BLOCKED, removal.INCOMPLETE)
         if not is_within(allowed, plan, APPLY):
@@ -206,19 +207,3 @@ def _missing_secrets(plan: Plan, secrets: Secrets) -> list[str]:
     for message in missing:
         err(text.error(message))
     return missing
-
-
-def _differences(plan: Plan, expect: str | None, saved: SavedPlan | None) -> list[str]:
-    """Return why the plan is not the expected one, and report it; nothing if it is."""
-    from deployer.report import stale
-
-    differences: list[str] = []
-    if expect not in (None, plan.digest):
-        message = f"the plan has changed: expected digest {expect}, got {plan.digest}"
-        err(text.error(f"{message} (the plan above is the current one)"))
-        differences.append(message)
-    if saved and saved.digest != plan.digest:
-        for line in stale.explanation(saved, plan):
-            err(line)
-            differences.append(click.unstyle(line))
-    return differences

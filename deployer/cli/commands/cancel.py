@@ -29,6 +29,7 @@ from deployer.cli.options import (
     yes_option,
 )
 from deployer.cli.outcome_reports import REPORTS, Record, reporting
+from deployer.cli.param_options import members, param_option
 from deployer.cli.removal import Prune
 from deployer.clock import StopSignal
 from deployer.errors import Exit, UsageError
@@ -75,6 +76,7 @@ EXAMPLES = examples(
     help="The kind of the job with --id.",
     shell_complete=completed_by("kinds"),
 )
+@param_option
 @report_option(*REPORTS)
 @report_limit_option
 @summary_option
@@ -93,6 +95,7 @@ def command(
     whole: Sequence[str],
     identifiers: Sequence[str],
     kind: str | None,
+    params: Sequence[str],
     record: Record,
 ) -> Exit:
     """Cancel the active runs of the selected batches, sessions and MRS jobs, and stop Flink jobs.
@@ -108,6 +111,8 @@ def command(
         raise UsageError("--confirm-project requires --orphans")
     if whole and not orphans:
         raise UsageError("--prune-all requires --orphans")
+    if params and (orphans or wanted):
+        raise UsageError(f"--param cannot be combined with {'--orphans' if orphans else '--id'}")
     kinds = removal.known_kinds("--prune-all", whole)
     prune = Prune(Removal.RUNS, bool(confirm_project), kinds) if orphans else None
     kept: set[str] = set()
@@ -122,7 +127,7 @@ def command(
         locks.hold(loaded, secrets, "cancel", lock_timeout, stop_signal) as held,
         session.connected(loaded, secrets, stop_signal, held.require) as client,
     ):
-        plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted, kept))
+        plan, live = held.plan(client, _planner(client, loaded, allowed, prune, wanted, kept, params))
         # Differences from the manifest do not matter here.
         plan = replace(plan, changes=tuple(replace(change, fields=()) for change in plan.changes))
         record.plan = plan
@@ -163,6 +168,7 @@ def _planner(
     prune: Prune | None,
     wanted: cancel_by_id.ById | None,
     kept: set[str],
+    params: Sequence[str],
 ) -> locks.Planner:
     """Return what plans the cancellation of the selected jobs.
 
@@ -172,7 +178,15 @@ def _planner(
 
     if wanted:
         return partial(cancel_by_id.plan, client, loaded, wanted, limits)
-    planned = partial(session.plan, client, loaded, table=cancellation, limits=limits, prune=prune)
+    planned = partial(
+        session.plan,
+        client,
+        loaded,
+        table=cancellation,
+        limits=limits,
+        prune=prune,
+        members=members(loaded, params),
+    )
 
     def orphans(*, known: session.Known, note: Callable[[str], object]) -> tuple[Plan, Live]:
         plan, live = planned(known=known, note=note)

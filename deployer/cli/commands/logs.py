@@ -13,6 +13,7 @@ import click
 from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
+from deployer.cli.param_options import members, param_option
 from deployer.errors import ApiError, Exit
 from deployer.escape import log_lines, printable
 from deployer.kinds import KINDS
@@ -54,13 +55,16 @@ EXAMPLES = examples(
     help="Number of lines to show from the end of each log.",
 )
 @click.option("-f", "--follow", is_flag=True, help="Follow the logs until the jobs end.")
+@param_option
 @project_command
-def command(options: Options, *, lines: int, follow: bool) -> Exit:
+def command(options: Options, *, lines: int, follow: bool, params: Sequence[str]) -> Exit:
     """Show the logs of the selected jobs' runs, if the service's API returns them."""
     loaded = session.without_ordering(session.load(options))
     session.require_valid(loaded)
     with session.connected(loaded) as client:
-        plan, _ = session.plan(client, loaded, known=shared_state.known(loaded))
+        plan, _ = session.plan(
+            client, loaded, known=shared_state.known(loaded), members=members(loaded, params)
+        )
         session.report_errors(plan)
         found = _runs_with_logs(client, loaded.target, plan.changes, named=len(loaded.selected) > 1)
         printed = _LogPrinter()

@@ -138,7 +138,12 @@ def _entry(manifest: Manifest, value: Any, values: _Values | None) -> dict[str, 
 
 def _shown(manifest: Manifest) -> dict[str, Any]:
     value = with_texts(manifest)
-    return {**value, "spec": masked(KINDS[manifest.kind].spellings, value["spec"])}
+    spec = value["spec"]
+    if "parameters" in value:
+        from deployer.parameters.references import shown
+
+        spec = shown(spec)
+    return {**value, "spec": masked(KINDS[manifest.kind].spellings, spec)}
 
 
 def _yaml(value: Any) -> str:

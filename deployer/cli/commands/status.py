@@ -16,6 +16,7 @@ from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import Options, all_targets_option, format_option, project_command, report_option
+from deployer.cli.param_options import members, param_option
 from deployer.clock import utc_text
 from deployer.documents.budget import Budget
 from deployer.errors import Exit, UsageError
@@ -29,6 +30,7 @@ from deployer.report.terminal import out, width
 
 if TYPE_CHECKING:
     from deployer.cli.report_files import ReportFile
+    from deployer.planning.families import Members
 
 EXAMPLES = examples(
     ("Show all jobs of the target prod", "deployer status -t prod"),
@@ -71,6 +73,7 @@ def _interval(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 )
 @report_option(*REPORTS)
 @all_targets_option
+@param_option
 @project_command
 def command(
     options: Options,
@@ -79,6 +82,7 @@ def command(
     fail_on: Sequence[str],
     watch: float | str | None,
     reports: Sequence[str],
+    params: Sequence[str],
 ) -> Exit:
     """Show the live state of each job, and whether it matches its manifest.
 
@@ -97,14 +101,14 @@ def command(
             raise UsageError("--watch shows one target at a time")
         from deployer.cli import several
 
-        one = partial(_status, style=style, fail_on=named_conditions)
+        one = partial(_status, style=style, fail_on=named_conditions, params=params)
         return several.run(options, "status", style, one)
     if watch is None:
-        return _status(options, out, style=style, fail_on=named_conditions, reports=reports)
+        return _status(options, out, style=style, fail_on=named_conditions, reports=reports, params=params)
     loaded = session.load(options)
     session.require_valid(loaded)
     interval = loaded.target.polling.interval if watch == _TARGETS_INTERVAL else float(watch)
-    return _watch(loaded, style, interval)
+    return _watch(loaded, style, interval, params)
 
 
 def _status(
@@ -115,6 +119,7 @@ def _status(
     style: str,
     fail_on: frozenset[Condition],
     reports: Sequence[str] = (),
+    params: Sequence[str] = (),
 ) -> Exit:
     """Read one target, and `show` the report; `reports` are those of --report."""
     loaded = session.load(options, budget)
@@ -125,7 +130,9 @@ def _status(
 
         files = report_files(reports, REPORTS, loaded.project.folder)
     with session.connected(loaded) as client:
-        plan, live = session.plan(client, loaded, known=shared_state.known(loaded))
+        plan, live = session.plan(
+            client, loaded, known=shared_state.known(loaded), members=_members(loaded, params)
+        )
     if style == "json":
         show(json_text(status.data(plan, live.now, partial(console_url, loaded.target))))
     else:
@@ -154,14 +161,16 @@ def _write(files: Sequence[ReportFile], loaded: session.LoadedProject, plan: Pla
     )
 
 
-def _watch(loaded: session.LoadedProject, style: str, interval: float) -> Exit:
+def _watch(loaded: session.LoadedProject, style: str, interval: float, params: Sequence[str]) -> Exit:
     """Show the status after each interval. Ends with Ctrl-C, a closed pipe or a refused credential."""
     known = shared_state.known(loaded)
     screen = Screen(can_be_redrawn=style == "text")
     with session.connected(loaded) as client:
         while True:
             notes: list[str] = []
-            plan, live = session.plan(client, loaded, known=known, note=notes.append)
+            plan, live = session.plan(
+                client, loaded, known=known, note=notes.append, members=_members(loaded, params)
+            )
             # Only the first reading waits for what was just submitted: a later one finds it in its turn.
             known = replace(known, patience=0.0)
             if not screen.show(_reading(plan, live, notes, style, partial(console_url, loaded.target))):
@@ -169,6 +178,11 @@ def _watch(loaded: session.LoadedProject, style: str, interval: float) -> Exit:
             if client.is_refused:
                 return Exit.ERROR
             time.sleep(interval)
+
+
+def _members(loaded: session.LoadedProject, params: Sequence[str]) -> Members | None:
+    """Return what plans the runs of --param; without it they are those of apply."""
+    return members(loaded, params) if params else None
 
 
 def _reading(

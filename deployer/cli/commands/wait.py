@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from deployer.cli import session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
+from deployer.cli.param_options import members, param_option
 from deployer.errors import Exit, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature
@@ -33,8 +36,9 @@ EXAMPLES = examples(
 @click.option(
     "--timeout", metavar="TIME", help="Maximum time, such as 90s, 30m or 2h (default: lifecycle.timeout)."
 )
+@param_option
 @project_command
-def command(options: Options, until: str | None, timeout: str | None) -> Exit:
+def command(options: Options, until: str | None, timeout: str | None, *, params: Sequence[str]) -> Exit:
     """Wait until the selected jobs are running or have succeeded. Read-only."""
     from deployer.apply.watch import WaitRequest, watch
 
@@ -44,7 +48,9 @@ def command(options: Options, until: str | None, timeout: str | None) -> Exit:
     session.require_valid(loaded)
     results: list[Result] = []
     with session.connected(loaded) as client:
-        plan, _ = session.plan(client, loaded, known=shared_state.known(loaded))
+        plan, _ = session.plan(
+            client, loaded, known=shared_state.known(loaded), members=members(loaded, params)
+        )
         awaited = []
         for change in plan.changes:
             state = change.job.lifecycle.state

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from deployer.kinds import KINDS
+from deployer.model import Identity
 from testing.entries import BATCH, FULL, differences, observed
 
 
@@ -128,7 +129,7 @@ def test_what_the_service_adds_to_an_echo_is_no_change() -> None:
 
 def test_an_old_entry_is_named_by_its_echo() -> None:
     entry = {"id": "b-1", "state": "dead", "req_body": '{"file": "a.py", "cluster_name": "q", "name": "job"}'}
-    assert KINDS["SparkBatch"].observe(entry).identity == ("SparkBatch", "q", "job")
+    assert KINDS["SparkBatch"].observe(entry).identity == Identity("SparkBatch", "q", "job")
     assert observed("SparkBatch", req_body='{"file": "a.py"}').spec == {
         "file": "a.py",
         "queue": "q",

@@ -167,10 +167,19 @@ def test_rules_about_the_lifecycle_and_the_kind(bare: Workspace) -> None:
     resubmits = {"lifecycle": {"onFailure": "resubmit"}}
     assert found(bare, manifest("SparkBatch", "job", BATCH, **resubmits)) == ["dead-may-be-cancelled"]
     assert found(bare, manifest("SparkSession", "job", SPECS["SparkSession"])) == ["withdrawn-api"]
+    by_run = {"lifecycle": {"trigger": "run", "rerun": "2024-07-05T09:00:00Z"}}
+    assert found(bare, manifest("SparkBatch", "job", BATCH, **by_run)) == ["trigger-without-apply"]
+    by_run = {"lifecycle": {"trigger": "run", "onChange": "replace"}}
+    assert found(bare, manifest("SparkBatch", "job", BATCH, **by_run)) == ["trigger-ignores"]
 
 
 def test_every_rule_has_a_case_and_words() -> None:
-    tested = {rule for rule, *_ in CASES} | {"dead-may-be-cancelled", "withdrawn-api"}
+    tested = {rule for rule, *_ in CASES} | {
+        "dead-may-be-cancelled",
+        "withdrawn-api",
+        "trigger-without-apply",
+        "trigger-ignores",
+    }
     assert tested == set(SEVERITY)
     assert len(SEVERITY) == len(rules())
     for rule in rules():

@@ -239,12 +239,20 @@ def each_by_itself(kind: str, value: Mapping[str, Any]) -> list[str]:
     return [rule.id for rule in rules(kind) if rule.part in value and rule.is_broken(value[rule.part], rows)]
 
 
+LIFECYCLES: list[dict[str, str]] = [
+    {},
+    {"onFailure": "resubmit"},
+    {"trigger": "run", "rerun": "2024-07-05T09:00:00Z"},
+    {"trigger": "run", "onMissing": "keep"},
+]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_broken_rule_is_never_missed(kind: str) -> None:
     seen: set[str] = set()
 
     @settings(max_examples=400, derandomize=True, deadline=None, suppress_health_check=SLOW_TO_MAKE)
-    @given(specs(kind), st.sampled_from([{}, {"onFailure": "resubmit"}]))
+    @given(specs(kind), st.sampled_from(LIFECYCLES))
     def agree(spec: dict[str, Any], lifecycle: dict[str, str]) -> None:
         value = manifest(kind, "a", SPECS[kind] | spec, lifecycle=lifecycle)
         expected = each_by_itself(kind, value)

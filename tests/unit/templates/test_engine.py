@@ -60,7 +60,7 @@ def problem_of(text: str, **values: Any) -> str:
 # --- a value never changes the structure ------------------------------------------------------------------
 
 ANY_TEXT = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="".join(map(chr, range(0xE000, 0xE008))))
+    st.characters(exclude_categories=["Cs"], exclude_characters="".join(map(chr, range(0xE000, 0xE00A))))
 )
 NASTY = st.text("ab:-?[]{}&*!|>'\"%@`#,<~ \n\t\r\\=\0\x85\u2028\ufeff")
 
@@ -240,18 +240,18 @@ def test_crlf_lines() -> None:
         ("a: {{ number / 1e-320 }}", "1:4", "not finite"),
         ("a: {{ 'nan' | float | abs }}", "1:4", ""),
         ("a: {{ '\\ud800' }}", "1:4", "an unpaired surrogate"),
-        ("a: {{ '\\ue001' }}", "1:4", "U+E000 to U+E007"),
-        ("a: 1\nb: {{ v }}", "2:4", "U+E000 to U+E007"),
-        ("a: {{ [v] }}", "1:4", "U+E000 to U+E007"),
-        ("a: {{ {v: 1} }}", "1:4", "U+E000 to U+E007"),
-        ("a: {{ v | tojson }}", "1:4", "U+E000 to U+E007"),
-        ("{% macro m() %}\n{{ v }}{% endmacro %}a: {{ m() }}", "2:1", "U+E000 to U+E007"),
-        ("a: {{ 1 }}\nb: c\ue000", "2:5", "U+E000 to U+E007"),
-        ('a: {{ 1 }}\nb: "\\ue0000\\uE001"', "2:5", "U+E000 to U+E007"),
-        ('a: {{ 1 }}\nb: "\\U0000e000"', "2:5", "U+E000 to U+E007"),
-        ('a: {{ 1 }}\nb: "\\u{% if yes %}e0000{% endif %}\\ue{{ 1 }}"', "2:5", "U+E000 to U+E007"),
-        ("a: {{ 1 }}\nb: \ue007", "2:4", "U+E000 to U+E007"),
-        ("a: {{ '\\ue004' ~ 1 }}", "1:4", "U+E000 to U+E007"),
+        ("a: {{ '\\ue001' }}", "1:4", "U+E000 to U+E009"),
+        ("a: 1\nb: {{ v }}", "2:4", "U+E000 to U+E009"),
+        ("a: {{ [v] }}", "1:4", "U+E000 to U+E009"),
+        ("a: {{ {v: 1} }}", "1:4", "U+E000 to U+E009"),
+        ("a: {{ v | tojson }}", "1:4", "U+E000 to U+E009"),
+        ("{% macro m() %}\n{{ v }}{% endmacro %}a: {{ m() }}", "2:1", "U+E000 to U+E009"),
+        ("a: {{ 1 }}\nb: c\ue000", "2:5", "U+E000 to U+E009"),
+        ('a: {{ 1 }}\nb: "\\ue0000\\uE001"', "2:5", "U+E000 to U+E009"),
+        ('a: {{ 1 }}\nb: "\\U0000e000"', "2:5", "U+E000 to U+E009"),
+        ('a: {{ 1 }}\nb: "\\u{% if yes %}e0000{% endif %}\\ue{{ 1 }}"', "2:5", "U+E000 to U+E009"),
+        ("a: {{ 1 }}\nb: \ue007", "2:4", "U+E000 to U+E009"),
+        ("a: {{ '\\ue004' ~ 1 }}", "1:4", "U+E000 to U+E009"),
         # Text that would be another each time.
         ("a: {{ items | map('upper') ~ '' }}", "1:4", "a generator, which is not data"),
         ("a: {{ range ~ '' }}", "1:4", "a function"),

@@ -1,0 +1,630 @@
+"""`deployer run` and `deployer runs`: the runs of jobs with parameters, made once each whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.emulator import Emulator
+from testing.faults import FaultProxy, hangs_up, interrupts, listed
+from testing.git_server import GitServer, bare_repository, checkout, publish, without_settings
+from testing.live import call, create
+from testing.workspace import SPECS, Clock, Ran, Workspace, manifest
+
+DAY = 86_400.0
+DATE = {"type": "date", "from": "2024-05-01"}
+ARGS = ["--date", '{{ param("date") }}', '--out=obs://shop/dt={{ param("date") | date("%Y%m%d") }}']
+
+
+def daily(executors: int = 2, **more: Any) -> dict[str, Any]:
+    spec = {**SPECS["SparkBatch"], "numExecutors": executors, "args": ARGS}
+    return manifest("SparkBatch", "daily", spec, **{"parameters": {"date": DATE}, **more})
+
+
+def load(**more: Any) -> dict[str, Any]:
+    text = 'INSERT OVERWRITE t PARTITION (dt={{ param("date") }}) SELECT a, b FROM raw'
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": [text]}
+    return manifest("MrsJob", "load", spec, **{"parameters": {"date": DATE}, **more})
+
+
+def day(number: int) -> str:
+    return f"2024-05-{number:02}"
+
+
+def run(workspace: Workspace, *arguments: str) -> Ran:
+    return workspace.run("run", *arguments, "--yes")
+
+
+def dates(url: str) -> Counter[str]:
+    """How many batches have been made for each date, by what they were sent."""
+    return Counter(
+        json.loads(job["req_body"])["args"][1] for job in listed(url, "SparkBatch") if job["name"] == "daily"
+    )
+
+
+@pytest.fixture
+def shop(workspace: Workspace, emulator: Emulator, clock: Clock) -> Workspace:
+    """A project with a parametrised batch; the listing goes back to before the first date."""
+    clock.now = 1_713_571_200.0  # 2024-04-20
+    create(emulator.url, "SparkBatch", "another", SPECS["SparkBatch"])
+    clock.forward(50 * DAY)
+    workspace.write("daily.yaml", daily())
+    return workspace
+
+
+# --- the whole of it
+
+
+@pytest.fixture
+def machines(
+    shop: Workspace, proxy: FaultProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Workspace, Workspace]]:
+    """Two checkouts that share nothing but the state in git, behind a proxy that can kill them."""
+    without_settings(tmp_path / "home", monkeypatch)
+    monkeypatch.setenv("DEPLOYER_LOCK_LEASE", "1")
+    shop.project = {"state": "git"}
+    shop.write_project()
+    remote = bare_repository(tmp_path / "host" / "project.git")
+    with GitServer(remote.folder.parent) as server:
+        publish(shop, remote, server.url_of(remote))
+        yield shop, checkout(shop, server.url_of(remote), tmp_path / "second", "--depth=1")
+
+
+def killed(
+    workspace: Workspace, proxy: FaultProxy, arguments: Sequence[str], *, nth: int, after: bool
+) -> int:
+    """Run a command that is killed when it sends its nth batch."""
+    proxy.rule("POST", "/batches", interrupts(lambda: process.pid, signal.SIGKILL, after=after), nth=nth)
+    with subprocess.Popen(
+        [sys.executable, "-m", "deployer", *arguments],
+        cwd=workspace.folder,
+        env={**os.environ, "TMPDIR": str(workspace.folder.parent)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        code = process.wait(60)
+    proxy.clear()
+    return code
+
+
+def test_a_month_with_gaps_is_filled_once_although_it_is_killed_twice_on_two_machines(
+    machines: tuple[Workspace, Workspace], proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    first, second = machines
+    most = ("--max-active", "40")
+    assert run(first, "daily", "--param", "date=2024-05-01..2024-05-04", *most).code == 0
+    for workspace in machines:
+        workspace.write("daily.yaml", daily(executors=4))
+    assert run(first, "daily", "--param", "date=2024-05-05..2024-05-19", *most).code == 0
+    for number in (20, 21):  # by hand, without a mark
+        args = ["--date", day(number), f"--out=obs://shop/dt=202405{number}"]
+        create(emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 4, "args": args})
+    assert run(first, "daily", "--param", "date=2024-05-22..2024-05-24", *most).code == 0
+    for job in listed(emulator.url, "SparkBatch"):
+        if json.loads(job["req_body"])["args"][1:2] in ([day(22)], [day(23)], [day(24)]):
+            call(emulator.url, "DELETE", f"/v2.0/pid/batches/{job['id']}")
+    clock.forward(100)
+    assert run(first, "daily", "--param", "date=2024-05-25,2024-05-26", *most).code == 0
+    before = dates(emulator.url)
+    assert sum(before.values()) == 26
+
+    shown = second.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
+    assert Counter((each["definition"], each["phase"]) for each in shown) == {
+        ("older", "succeeded"): 4,
+        ("same", "succeeded"): 17,
+        ("same", "failed"): 3,
+        ("same", "active"): 2,
+    }
+    assert {each["run"]["date"] for each in shown} == {day(number) for number in range(1, 27)}
+    assert {tuple(each["differs"]) for each in shown if each["definition"] == "older"} == {("/numExecutors",)}
+
+    whole = [
+        "run",
+        "daily",
+        "--param",
+        "date=2024-05-01..2024-05-31",
+        "--missing",
+        "--failed",
+        "--yes",
+        *most,
+    ]
+    one = [*whole, "--parallelism", "1"]
+    assert killed(first, proxy, one, nth=3, after=True) == -signal.SIGKILL
+    assert killed(second, proxy, one, nth=2, after=False) == -signal.SIGKILL
+    ran = first.run(*whole)
+    assert ran.code == 0, ran
+    made = dates(emulator.url) - before
+    assert made == {day(number): 1 for number in (22, 23, 24, 27, 28, 29, 30, 31)}
+    again = second.run(*whole)
+    assert (again.code, "Run complete: 0 submitted." in again.out) == (0, True), again
+    assert dates(emulator.url) - before == made
+
+
+# --- which runs
+
+
+def test_a_run_that_was_made_is_made_again_only_on_request(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one, "--missing").code == 0
+    active = run(shop, *one)
+    assert active.code == 5
+    assert "use --beside for a second run" in active.out
+    assert run(shop, *one, "--missing", "--failed", "--changed").code == 0
+    assert dates(emulator.url) == {day(1): 1}
+    assert run(shop, *one, "--beside").code == 0
+    assert dates(emulator.url) == {day(1): 2}
+    clock.forward(100)
+    assert "0 submitted" in run(shop, *one, "--missing", "--changed", "--failed").out
+    shop.write("daily.yaml", daily(executors=8))
+    assert "not submitted again without --changed" not in run(shop, *one, "--missing", "--failed").out
+    assert dates(emulator.url) == {day(1): 2}
+    assert "of another definition" in run(shop, *one, "--changed").out
+    assert dates(emulator.url) == {day(1): 3}
+    clock.forward(100)
+    assert run(shop, *one).code == 0
+    assert dates(emulator.url) == {day(1): 4}
+
+
+def test_what_the_list_may_have_forgotten_is_not_missing(shop: Workspace, emulator: Emulator) -> None:
+    shop.write("daily.yaml", daily(parameters={"date": {"type": "date"}}))
+    early = ("daily", "--param", "date=2024-04-01..2024-04-02", "--missing", "--max-active", "9")
+    ran = run(shop, *early)
+    assert ran.code == 5, ran
+    assert "the job list goes back to 2024-04-20 only, so a run before that may be forgotten" in ran.out
+    assert "--assume-missing submits it" in ran.out
+    assert not dates(emulator.url)
+    assert run(shop, *early, "--assume-missing").code == 0
+    assert dates(emulator.url) == {"2024-04-01": 1, "2024-04-02": 1}
+
+
+def test_values_that_are_not_told_are_never_guessed(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    shop.write("load.yaml", load())
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["INSERT INTO t SELECT 1"]}
+    create(emulator.url, "MrsJob", "other", spec)
+    identifier = create(emulator.url, "MrsJob", "load", spec)
+    clock.forward(100)
+    shown = shop.run("runs", "load")
+    assert shown.out.splitlines()[1].startswith("?  "), shown
+    assert "not told: /arguments/0 is" in shown.out
+    one = ("load", "--param", "date=2024-06-09", "--assume-missing", "--missing")
+    ran = run(shop, *one[:3], "--missing")
+    assert (ran.code, f"the values of {identifier} are not told" in ran.out) == (5, True), ran
+    assert run(shop, *one).code == 0
+    told = shop.run("runs", "load", "--format", "json").json["jobs"][0]["runs"]
+    assert [each["run"] for each in told] == [{"date": "2024-06-09"}, None]
+
+
+def test_the_marks_of_another_project_are_not_believed(shop: Workspace, emulator: Emulator) -> None:
+    conf = {"spark.deployer.project": "another", "spark.deployer.param.date": day(9)}
+    args = ["--date", day(3), "--out=obs://shop/dt=20240503"]
+    create(emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "args": args, "conf": conf})
+    runs = shop.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
+    assert [each["run"] for each in runs] == [{"date": day(3)}]
+
+
+# --- places, order and waiting
+
+
+def test_more_runs_than_places_need_a_wait(shop: Workspace, emulator: Emulator, clock: Clock) -> None:
+    three = ("daily", "--param", "date=2024-05-01..2024-05-03")
+    refused = run(shop, *three)
+    assert refused.code == 3
+    assert "3 runs of a job, but at most 1 may be active at once: add --wait=succeeded" in refused.err
+    clock.tick = 10.0
+    ran = run(shop, *three, "--wait=succeeded", "--backwards")
+    assert ran.code == 0, ran
+    assert ran.out.endswith("Run complete: 3 submitted.\n")
+    batches = [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"]
+    in_order = sorted(batches, key=lambda job: job["create_time"])
+    assert [json.loads(job["req_body"])["args"][1] for job in in_order] == [day(3), day(2), day(1)]
+    ends = [job["create_time"] + job["duration"] for job in in_order]
+    assert all(job["create_time"] >= end for job, end in zip(in_order[1:], ends, strict=False))
+
+
+def test_a_place_that_is_taken_blocks_without_a_wait(shop: Workspace, emulator: Emulator) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    ran = run(shop, "daily", "--param", f"date={day(2)}")
+    assert ran.code == 5, ran
+    assert "at most 1 of its runs are active at once; use --wait to wait for it" in ran.out
+    assert dates(emulator.url) == {day(1): 1}
+    assert run(shop, "daily", "--param", f"date={day(2)}", "--max-active", "2").code == 0
+
+
+def test_a_chain_runs_date_by_date(shop: Workspace, emulator: Emulator, clock: Clock) -> None:
+    shop.write("load.yaml", load())
+    shop.write("daily.yaml", daily(dependsOn=[{"name": "load", "until": "succeeded"}]))
+    blocked = run(shop, "daily", "--param", f"date={day(1)}")
+    assert blocked.code == 5
+    assert f"dependency 'load date={day(1)}' has no run, and is not selected: add 'load'" in blocked.out
+    clock.tick = 10.0
+    both = ("load", "daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
+    ran = run(shop, *both)
+    assert ran.code == 0, ran
+    loads = {job["job_id"]: job for job in listed(emulator.url, "MrsJob")}
+    ended = {json.loads(json.dumps(job["arguments"])): job["finished_time"] for job in loads.values()}
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+    for job in listed(emulator.url, "SparkBatch"):
+        if job["name"] == "daily":
+            date = json.loads(job["req_body"])["args"][1]
+            (end,) = [time for text, time in ended.items() if date in text]
+            assert job["create_time"] >= end
+    again = run(shop, *both, "--missing", "--failed")
+    assert (again.code, "0 submitted" in again.out) == (0, True), again
+
+
+def test_a_failed_run_does_not_stop_the_others(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 10.0
+    shop.write("load.yaml", load())
+    shop.write("daily.yaml", daily(dependsOn=[{"name": "load", "until": "succeeded"}]))
+
+    killed_first(proxy, emulator)
+    ran = run(shop, "load", "daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
+    assert ran.code == 8, ran
+    assert dates(emulator.url) == {day(2): 1}
+    assert f"skipped  create SparkBatch daily in q date={day(1)}" in ran.out
+
+
+def killed_first(proxy: FaultProxy, emulator: Emulator) -> None:
+    """Let the first MRS job be killed as soon as it was submitted."""
+
+    def kill(sent: Any) -> Any:
+        answer = sent.forward()
+        identifier = answer.json["job_submit_result"]["job_id"]
+        call(emulator.url, "POST", f"/v2/pid/clusters/c-1/job-executions/{identifier}/kill", {})
+        return answer
+
+    proxy.rule("POST", "job-executions$", kill, nth=1)
+
+
+def test_fail_fast_waits_for_what_was_submitted(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 5.0
+    shop.write("load.yaml", load())
+    killed_first(proxy, emulator)
+    most = ("--max-active", "2", "--parallelism", "1", "--fail-fast")
+    ran = run(shop, "load", "--param", "date=2024-05-01..2024-05-04", "--wait=succeeded", *most)
+    assert ran.code == 8, ran
+    assert "has not ended" not in ran.out
+    assert len(listed(emulator.url, "MrsJob")) == 2
+    assert ran.out.endswith("Run incomplete: 1 submitted, 1 failed, 2 not started.\n"), ran.out
+
+
+def test_an_error_between_two_waves_is_not_the_end_of_the_counts(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 5.0
+
+    def break_lists(sent: Any) -> Any:
+        answer = sent.forward()
+        (shop.folder / ".deployer" / "journal.jsonl").unlink()
+        (shop.folder / ".deployer" / "journal.jsonl").mkdir()
+        return answer
+
+    proxy.rule("GET", "/batches/[^/?]+$", break_lists, nth=3)
+    ran = run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
+    assert ran.code == 8, ran
+    assert "is not a regular file" in ran.err
+    assert ran.out.endswith("Run incomplete: 1 submitted, 1 skipped.\n"), ran.out
+    assert dates(emulator.url) == {day(1): 1}
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["daily"], "'date' must be given: no default"),
+        (["daily", "--param", "dat=2024-05-01"], "the job has no parameter 'dat'; did you mean 'date'?"),
+        (["daily", "--param", "date=yesterday"], "'date' must be a date such as 2024-07-04, got 'yesterday'"),
+        (["daily", "--param", "date=2024-04-30"], "'date' must not be before 2024-05-01 (its 'from')"),
+        (["daily", "--param", "date=2024-05-02..2024-05-01"], "ends before it begins"),
+        (["daily", "--param", "date=1;rm -rf /"], "must be a date"),
+        (["daily", "--param", "date"], "expected NAME=VALUES"),
+        (["dayly", "--param", "date=2024-05-01"], "dayly: no manifest has this name; did you mean 'daily'?"),
+        ([], "no jobs selected: give NAME or --select"),
+        (["stream"], "a stream has no runs"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_read(
+    shop: Workspace, emulator: Emulator, arguments: list[str], message: str
+) -> None:
+    shop.write("stream.yaml", manifest("FlinkJar", "stream", SPECS["FlinkJar"]))
+    ran = run(shop, *arguments)
+    assert (ran.code, message in ran.err) == (3, True), ran
+    assert not dates(emulator.url)
+
+
+def test_an_absent_job_is_not_run(shop: Workspace) -> None:
+    shop.write("daily.yaml", daily(lifecycle={"state": "absent"}))
+    ran = run(shop, "daily", "--param", f"date={day(1)}")
+    assert (ran.code, "daily.yaml:1:1: error: 'daily' has state: absent" in ran.err) == (4, True), ran
+
+
+# --- saved plans
+
+
+def test_a_saved_plan_is_bound_to_its_values(shop: Workspace, emulator: Emulator) -> None:
+    saved = ("daily", "--param", f"date={day(1)}", "--out", "plan.json")
+    assert shop.run("run", *saved).code == 0
+    inputs = json.loads((shop.folder / "plan.json").read_text())["inputs"]
+    assert inputs["run"] == {"names": ["daily"], "params": [f"date={day(1)}"], "flags": [], "max_active": 1}
+    assert shop.apply("--plan", "plan.json").code == 3
+    assert run(shop, "--plan", "plan.json", "--param", f"date={day(2)}").code == 3
+    assert not dates(emulator.url)
+    assert run(shop, "--plan", "plan.json").code == 0
+    assert dates(emulator.url) == {day(1): 1}
+    stale = run(shop, "--plan", "plan.json", "--beside")
+    assert stale.code == 3
+    assert run(shop, "--plan", "plan.json").code == 6
+    assert (
+        run(shop, "daily", "--param", f"date={day(2)}", "--max-active", "2", "--expect", "0" * 64).code == 6
+    )
+    assert dates(emulator.url) == {day(1): 1}
+
+
+# --- apply, and the other verbs
+
+
+def test_apply_submits_nothing_but_shows_what_is_upcoming(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    assert "no changes" in shop.apply().out
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    clock.forward(100)
+    assert "upcoming" not in shop.plan()
+    shop.write("daily.yaml", daily(executors=4))
+    plan = shop.plan()
+    assert (plan["changes"], len(plan["upcoming"])) == ([], 1)
+    (upcoming,) = plan["upcoming"]
+    assert upcoming["live"]["run"] == {"date": day(1)}
+    assert [(field["path"], field["live"], field["desired"]) for field in upcoming["fields"]] == [
+        ("/numExecutors", 2, 4)
+    ]
+    shown = shop.run("plan")
+    assert "From the next run on (apply submits no run of these jobs; 'deployer run' does):" in shown.out
+    assert "numExecutors  2 -> 4" in shown.out
+    assert "numExecutors" in shop.run("plan", "--format", "markdown").out
+    assert shop.apply().code == 0
+    assert dates(emulator.url) == {day(1): 1}
+
+
+@pytest.mark.parametrize("kind", ["SparkBatch", "MrsJob"])
+def test_a_nightly_job_without_parameters(
+    workspace: Workspace, emulator: Emulator, clock: Clock, kind: str
+) -> None:
+    nightly = manifest(kind, "nightly", SPECS[kind], lifecycle={"trigger": "run"})
+    workspace.write("nightly.yaml", nightly)
+    assert "no changes" in workspace.apply().out
+    for number in range(1, 3):
+        assert run(workspace, "nightly").code == 0
+        clock.forward(100)
+        assert "no changes" in workspace.apply().out
+        assert len(listed(emulator.url, kind)) == number
+    workspace.write("nightly.yaml", {**nightly, "lifecycle": {"trigger": "run", "state": "absent"}})
+    assert "no changes" in workspace.apply().out
+
+
+def test_a_failed_run_is_shown_with_the_command_that_repeats_it(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    ran = shop.run("cancel", "daily.yaml", "--yes", "--param", f"date={day(2)}")
+    assert (ran.code, "0 cancelled" in ran.out) == (0, True), ran
+    clock.tick = 1.0
+    ran = shop.run("cancel", "daily.yaml", "--yes", "--param", f"date={day(1)}")
+    assert (ran.code, "1 cancelled" in ran.out) == (0, True), ran
+    clock.forward(100)
+    shown = shop.run("plan")
+    assert f"deployer run daily --param date={day(1)} --failed" in shown.out
+    assert "FAILED" not in shown.out
+    assert (
+        run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--failed", "--max-active", "2").code
+        == 0
+    )
+    assert dates(emulator.url) == {day(1): 2}
+
+
+def test_an_absent_family_is_cancelled_as_a_whole(shop: Workspace, emulator: Emulator, clock: Clock) -> None:
+    assert run(shop, "daily", "--param", "date=2024-05-01..2024-05-03", "--max-active", "3").code == 0
+    shop.write("daily.yaml", daily(lifecycle={"state": "absent"}))
+    clock.tick = 1.0
+    ran = shop.apply()
+    assert ran.code == 0, ran
+    clock.forward(100)
+    states = {job["state"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"}
+    assert states == {"dead"}
+
+
+def test_defaults_are_the_run_of_apply(shop: Workspace, emulator: Emulator, clock: Clock) -> None:
+    shop.write("daily.yaml", daily(parameters={"date": {**DATE, "default": day(1)}}))
+    assert shop.apply().code == 0
+    assert run(shop, "daily", "--param", f"date={day(2)}", "--max-active", "2").code == 0
+    clock.forward(100)
+    assert "no changes" in shop.apply().out
+    assert run(shop, "daily", "--missing").code == 0
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+
+
+def test_other_verbs_know_the_runs(shop: Workspace, clock: Clock) -> None:
+    assert run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--max-active", "2").code == 0
+    clock.forward(100)
+    (job,) = shop.run("status", "--format", "json").json["jobs"]
+    assert job["run"] in ({"date": day(1)}, {"date": day(2)})
+    one = ("--param", f"date={day(1)}")
+    (job,) = shop.run("status", "--format", "json", *one).json["jobs"]
+    assert job["run"] == {"date": day(1)}
+    assert shop.run("wait", "daily.yaml", *one).code == 0
+    assert shop.run("logs", "daily.yaml", *one).code == 0
+    assert f"daily in q date={day(1)}" in shop.run("history", *one).out
+    assert day(2) not in shop.run("history", *one).out
+    assert shop.run("history", "--format", "json", *one).json["requests"][0]["run_key"] == f"date={day(1)}"
+    assert shop.run("wait", "daily.yaml", "--param", "dat=1").code == 3
+
+
+# --- what goes wrong
+
+
+def test_a_lost_answer_is_not_taken_for_the_run_of_another_date(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    """The run of the second date appears while the answer for the first one is lost, and the first is not made."""
+
+    def other_date(lost: Any) -> None:
+        args = ["--date", day(2), "--out=obs://shop/dt=20240502"]
+        create(emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args})
+
+    proxy.rule("POST", "/batches", other_date, nth=1)
+    ran = run(shop, "daily", "--param", f"date={day(1)}")
+    assert ran.code in {1, 7}, ran
+    assert dates(emulator.url) == {day(2): 1}
+    proxy.clear()
+    again = run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--missing", "--max-active", "2")
+    assert again.code == 0, again
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+
+
+def test_an_answer_that_is_lost_is_found_by_its_values(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    proxy.rule("POST", "/batches", hangs_up(after=True), nth=2)
+    most = ("--max-active", "3", "--parallelism", "1")
+    ran = run(shop, "daily", "--param", "date=2024-05-01..2024-05-03", *most)
+    assert (ran.code, "response lost; found in the job list" in ran.out) == (0, True), ran
+    assert dates(emulator.url) == {day(1): 1, day(2): 1, day(3): 1}
+
+
+def test_what_somebody_else_submits_meanwhile_is_not_submitted_again(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    """Another machine without a shared state runs the second date, while this one waits for a place."""
+    clock.tick = 5.0
+
+    def second_date(call: Any) -> Any:
+        answer = call.forward()
+        args = ["--date", day(2), "--out=obs://shop/dt=20240502"]
+        create(emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args})
+        return answer
+
+    proxy.rule("POST", "/batches", second_date, nth=1)
+    ran = run(shop, "daily", "--param", "date=2024-05-01..2024-05-03", "--missing", "--wait=succeeded")
+    assert ran.code == 0, ran
+    assert f"date={day(2)}: no longer needed" in ran.err
+    assert dates(emulator.url) == {day(1): 1, day(2): 1, day(3): 1}
+
+
+def test_a_run_beside_the_plan_is_refused(shop: Workspace, proxy: FaultProxy, emulator: Emulator) -> None:
+    """It is submitted by somebody else after the plan, just before the look that precedes the create."""
+    seen: list[int] = []
+
+    def same_date(call: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 2:
+            args = ["--date", day(1), "--out=obs://shop/dt=20240501"]
+            create(
+                emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args}
+            )
+        return call.forward()
+
+    proxy.rule("GET", "/batches[?]", same_date)
+    ran = run(shop, "daily", "--param", f"date={day(1)}")
+    assert ran.code == 5, ran
+    assert "was created since the plan; run plan again" in ran.out
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_another_date_beside_the_plan_does_not_matter(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    seen: list[int] = []
+
+    def other(call: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 2:
+            args = ["--date", day(2), "--out=obs://shop/dt=20240502"]
+            create(
+                emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args}
+            )
+        return call.forward()
+
+    proxy.rule("GET", "/batches[?]", other)
+    ran = run(shop, "daily", "--param", f"date={day(1)}")
+    assert ran.code == 0, ran
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+
+
+def test_an_interrupt_while_it_waits_leaves_the_runs_alone(shop: Workspace, emulator: Emulator) -> None:
+    arguments = ["run", "daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded", "--yes"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "deployer", *arguments],
+        cwd=shop.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        while "waiting for" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait(30) == 130
+    assert "the same command submits the rest" in rest
+    assert dates(emulator.url) == {day(1): 1}
+
+
+@pytest.mark.parametrize("verb", [["apply", "--prune"], ["cancel", "--orphans"]])
+def test_the_runs_of_a_job_are_no_orphans(shop: Workspace, emulator: Emulator, verb: list[str]) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    ran = shop.run(*verb, "--yes")
+    assert (ran.code, "Orphaned" in ran.out) == (0, False), ran
+    assert {job["state"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"} == {
+        "starting"
+    }
+
+
+def test_a_renamed_job_has_the_runs_of_its_former_name(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    clock.forward(100)
+    renamed = daily()
+    renamed["metadata"] = {"name": "orders", "renamedFrom": "daily"}
+    shop.write("daily.yaml", renamed)
+    ran = run(shop, "orders", "--param", "date=2024-05-01..2024-05-02", "--missing", "--max-active", "2")
+    assert (ran.code, ran.out.count("accepted")) == (0, 1), ran
+    (orders,) = [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "orders"]
+    assert json.loads(orders["req_body"])["args"][1] == day(2)
+    assert shop.run("runs", "orders", "--format", "json").json["jobs"][0]["listed"] == 3
+
+
+def test_destroy_ends_all_runs(shop: Workspace, emulator: Emulator, clock: Clock) -> None:
+    assert run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--max-active", "2").code == 0
+    clock.tick = 1.0
+    assert shop.run("destroy", "daily", "--yes").code == 0
+    clock.forward(100)
+    assert {job["state"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"} == {"dead"}
+
+
+def test_values_that_break_a_rule_are_refused(shop: Workspace) -> None:
+    shop.write("load.yaml", load(parameters={"date": {"type": "text"}}))
+    ran = run(shop, "load", "--param", "date=" + "x" * 257)
+    assert (ran.code, "1 to 256 characters" in ran.err) == (3, True), ran
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["a" * 149_900 + '{{ param("date") }}']}
+    shop.write("load.yaml", manifest("MrsJob", "load", spec, parameters={"date": {"type": "text"}}))
+    assert "E127" in run(shop, "load", "--param", "date=" + "x" * 250).err

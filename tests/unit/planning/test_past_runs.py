@@ -1,0 +1,90 @@
+"""The listed runs of a job with parameters: their values, and what differs from the present definition."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from deployer.kinds import KINDS
+from deployer.kinds.ownership import Owner, extract_ownership, with_ownership
+from deployer.model import Identity, Job, LiveJob, Parameter, ParameterType, Source
+from deployer.parameters.references import Use, reference
+from deployer.parameters.runs import with_values
+from deployer.planning.past_runs import past_runs
+from deployer.secrets import references as secret_references
+from deployer.secrets.store import Secrets, SecretSource
+
+SECRETS = Secrets({"S": SecretSource("S")}, {"DEPLOYER_SECRET_S": "opensesame"}, Path())
+PARAMETERS = {
+    "date": Parameter("date", ParameterType.DATE),
+    "region": Parameter("region", ParameterType.VALUES, ("north", "south"), default="north"),
+}
+SPEC = {
+    "file": "a.py",
+    "queue": "q",
+    "args": ["--date", reference("date"), f"--out={reference('region')}/{Use('date', '%Y%m%d').mark}"],
+    "conf": {"spark.password": secret_references.reference("S")},
+    "numExecutors": 4,
+}
+JOB = Job(Identity("SparkBatch", "q", "daily"), Source("a.yaml", 1), SPEC, parameters=PARAMETERS)
+NORTH = {"date": "2024-07-04", "region": "north"}
+
+
+def batch(number: int, body: Any) -> LiveJob:
+    """A run whose listing echoes this body."""
+    entry = {"id": f"b{number}", "name": "daily", "queue": "q", "state": "success", "create_time": number}
+    kind = KINDS["SparkBatch"]
+    return extract_ownership(kind, kind.observe({**entry, "req_body": json.dumps(body)}))
+
+
+def sent(job: Job, *, marks: bool = False) -> Any:
+    """The body that a run sends, with or without ownership metadata."""
+    kind = KINDS["SparkBatch"]
+    spec = with_ownership(kind, job, Owner("shop", "abc"), []) if marks else job.spec
+    return kind.body(job.name, SECRETS.filled(spec))
+
+
+def test_runs_with_their_values_the_newest_first() -> None:
+    south = {"date": "2024-07-05", "region": "south"}
+    bodies = [sent(with_values(JOB, NORTH)), {**sent(with_values(JOB, south)), "numExecutors": 2}]
+    masked = sent(with_values(JOB, NORTH))
+    masked["args"] = ["--password", "hunter2", "*"]
+    hidden = {**sent(with_values(JOB, NORTH)), "args": ["--date", "*"]}
+    runs = [batch(number, body) for number, body in enumerate([*bodies, masked, hidden, None], start=1)]
+    found = [(run.live.id, run.values, run.reason, run.differs) for run in past_runs(JOB, runs)]
+    assert found == [
+        ("b5", None, "the listing does not show what was sent", None),
+        ("b4", None, "/args/1 is '*'", None),
+        ("b3", None, "/args/1 is '***'", None),
+        ("b2", south, "", ("/numExecutors",)),
+        ("b1", NORTH, "", ()),
+    ]
+
+
+def test_a_fingerprint_is_that_of_the_values() -> None:
+    """The service may change what is listed, and the run is still of the present definition; of one date only."""
+    body = sent(with_values(JOB, NORTH), marks=True)
+    (run,) = past_runs(JOB, [batch(1, {**body, "numExecutors": 5})])
+    assert (run.values, run.differs) == (NORTH, ())
+    other = sent(with_values(JOB, {**NORTH, "date": "2024-07-05"}), marks=True)
+    (run,) = past_runs(JOB, [batch(1, {**body, "conf": other["conf"], "numExecutors": 5})])
+    assert (run.values, run.differs) == (NORTH, ("/numExecutors",))
+
+
+def test_a_run_of_an_mrs_job() -> None:
+    sql = f"INSERT OVERWRITE t PARTITION (dt='{reference('date')}') SELECT a, b FROM raw"  # noqa: S608
+    spec = {"cluster_id": "c", "job_type": "HiveSql", "arguments": [sql], "properties": {}}
+    parameters = {"date": PARAMETERS["date"]}
+    job = Job(Identity("MrsJob", "c", "load"), Source("a.yaml", 1), spec, parameters=parameters)
+    entry = {
+        "job_id": "1",
+        "job_name": "load",
+        "job_type": "HiveSql",
+        "job_state": "FINISHED",
+        "properties": "{}",
+    }
+    printed = "[INSERT OVERWRITE t PARTITION (dt='2024-07-04') SELECT a, b, c FROM raw]"
+    live = KINDS["MrsJob"].observe({**entry, "arguments": printed})
+    (run,) = past_runs(job, [live])
+    assert (run.values, run.differs) == ({"date": "2024-07-04"}, ("/arguments/0",))
