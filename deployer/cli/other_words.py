@@ -44,7 +44,6 @@ SENTENCES: Mapping[str, str] = {
     "restart": "'deployer apply --rerun name=NAME' runs a job again",
     "rerun": "'deployer apply --rerun name=NAME' runs a job again",
     "rm": _DELETE,
-    "run": "'deployer apply' runs new jobs; 'deployer apply --rerun name=NAME' runs a job again",
     "show": _STATUS,
     "start": _APPLY,
     "stop": "'deployer cancel' cancels or stops running jobs",
