@@ -19,6 +19,7 @@ from deployer.cli.options import (
     completed_by,
     confirm_option,
     confirm_project_option,
+    known_kinds,
     limit_option,
     lock_timeout_option,
     project_command,
@@ -99,7 +100,7 @@ def command(
         raise UsageError("--confirm-project requires --orphans")
     if whole and not orphans:
         raise UsageError("--prune-all requires --orphans")
-    kinds = removal.known_kinds("--prune-all", whole)
+    kinds = known_kinds("--prune-all", whole)
     prune = Prune(Removal.RUNS, bool(confirm_project), kinds) if orphans else None
     kept: set[str] = set()
     loaded = session.without_ordering(session.load(options))
