@@ -14,7 +14,7 @@ from typing import Any
 from deployer.kinds.coerce import as_text
 from deployer.kinds.kind import Kind
 from deployer.kinds.ownership import recorded_secret_pointers
-from deployer.model import LiveJob, Path, pointer
+from deployer.model import LiveJob, Path, leaves, pointer
 from deployer.secrets.pointers import is_covered
 from deployer.secrets.redact import is_secret_option, literal_secrets, masked, redacted
 from deployer.secrets.references import reference
@@ -116,7 +116,7 @@ def _secret_paths(kind: Kind, live: LiveJob, spec: Mapping[str, Any]) -> tuple[s
     for path in literal_secrets(kind.spellings, spec):
         (whole if _at(shown, path) == MASK else partly).add(path)
     pointers = recorded_secret_pointers(kind, live)
-    for path, value in _leaves(spec, ()):
+    for path, value in leaves(dict(spec)):
         is_recorded = bool(pointers) and value not in (None, "") and is_covered(pointer(path), pointers)
         if isinstance(value, str) and (_LONG_MASK.search(value) or _is_hidden_setting(path, value)):
             is_recorded = True
@@ -182,17 +182,6 @@ def _mapped(value: Any, change: Callable[[Path, Any], Any], path: Path) -> Any:
     if isinstance(value, list):
         return [_mapped(item, change, (*path, index)) for index, item in enumerate(value)]
     return value if value is None else change(path, value)
-
-
-def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _leaves(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*path, index))
-    else:
-        yield path, value
 
 
 def _keys(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from deployer.cli import removal, session
+from deployer.cli.options import known_kinds
 from deployer.errors import DeployerError, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature
@@ -40,7 +41,7 @@ def by_id(identifiers: Sequence[str], kind: str | None) -> ById | None:
     if len(identifiers) > 1:
         raise UsageError("--id cancels exactly one job; use it once")
     if kind is not None:
-        removal.known_kinds("--kind", [kind])
+        known_kinds("--kind", [kind])
     return ById(identifiers[0], kind or "")
 
 

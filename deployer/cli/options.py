@@ -315,6 +315,16 @@ def _require_one_project(paths: Sequence[str], verb: str | None) -> None:
         raise UsageError(f"{verb} works on one project at a time: PATHs lie in {named}")
 
 
+def known_kinds(option: str, kinds: Sequence[str]) -> frozenset[str]:
+    """Return the kinds that an option names. Raises UsageError."""
+    from deployer.kinds import KINDS
+
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UsageError(f"{option} {kind}: unknown kind{nearest(kind, list(KINDS))}")
+    return frozenset(kinds)
+
+
 def live_values(*, show_live: bool, hide_live: bool) -> LiveValues:
     """Return the live values that a plan with these options has. Raises UsageError for both of them."""
     from deployer.planning.ownership import LiveValues

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.cli.approval import APPLY, PRUNE_LIMIT, Verb
-from deployer.cli.options import Options
-from deployer.errors import UsageError, nearest
+from deployer.cli.options import Options, known_kinds
+from deployer.errors import UsageError
 from deployer.escape import printable
 from deployer.kinds import KINDS
 from deployer.model import Identity, Limit, Live, LiveJob, Note, Plan, Source
@@ -65,14 +65,6 @@ def prune_of(
             "--prune cannot be combined with PATH, --select or --changed-since: what they leave out is not orphaned"
         )
     return Prune(Removal(mode), bool(confirm_project), known_kinds("--prune-all", whole))
-
-
-def known_kinds(option: str, kinds: Sequence[str]) -> frozenset[str]:
-    """Return the kinds that an option names. Raises UsageError."""
-    for kind in kinds:
-        if kind not in KINDS:
-            raise UsageError(f"{option} {kind}: unknown kind{nearest(kind, list(KINDS))}")
-    return frozenset(kinds)
 
 
 def require_whole(loaded: LoadedProject, prune: Prune | None, confirm_project: str | None) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from pathlib import Path
 import click
 
 from deployer import __version__
+from deployer.documents.atomic import replace_file
 from deployer.errors import DeployerError, UsageError, nearest
 from deployer.planning.saved_plan import destination
 from deployer.report.origin import Origin, files_url
@@ -25,6 +24,9 @@ SUFFIXES = {
     "sarif": ".sarif",
     "text": ".txt",
 }
+
+# The variables of a CI with the folder of its checkout.
+WORKSPACES = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,7 @@ def write(files: Iterable[ReportFile], formatted: Mapping[str, Callable[[], str]
         text = formatted[file.format]()
         content = (text if text.endswith("\n") else f"{text}\n").encode("utf-8", "backslashreplace")
         try:
-            descriptor, name = tempfile.mkstemp(prefix=".report-", suffix=".tmp", dir=file.path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as opened:
-                    opened.write(content)
-                Path(name).chmod(_mode(file.path))
-                Path(name).replace(file.path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(name).unlink()
-                raise
+            replace_file(file.path, content, prefix=".report-", mode=_mode(file.path))
         except OSError as error:
             raise DeployerError(f"cannot write the report {file.named}: {error.strerror}") from None
 
@@ -100,13 +93,13 @@ def origin(folder: Path, environment: Mapping[str, str]) -> Origin:
     )
 
 
-def in_repository(folder: Path, environment: Mapping[str, str]) -> str:
-    """Return the project's folder relative to the top of the repository, as far as that is known.
+def in_repository(folder: Path, environment: Mapping[str, str], variables: Sequence[str] = WORKSPACES) -> str:
+    """Return the project's folder relative to the top of the repository, which one of `variables` may name.
 
     Outside of a CI or of its checkout, that is the folder where the command was started.
     """
     real = Path(os.path.realpath(folder))
-    for variable in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+    for variable in variables:
         workspace = environment.get(variable, "")
         if workspace and real.is_relative_to(os.path.realpath(workspace)):
             return Path(os.path.relpath(real, os.path.realpath(workspace))).as_posix()

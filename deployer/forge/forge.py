@@ -90,6 +90,13 @@ class Forge(ABC):
     def merged_as(self, commit: str) -> list[int]:
         """Return the numbers of the merged pull requests that a commit of the deployed branch came with."""
 
+    def _user(self) -> str:
+        """Return the ID of the user whom the token belongs to, in a REST API. Raises ApiError."""
+        value = self._api.send("GET", "/user").value
+        if isinstance(value, dict) and (user := text_of(value, "id")):
+            return user
+        raise self._unreadable("/user")
+
     def _numbered_pages(
         self, path: str, query: Mapping[str, str] | None = None
     ) -> Iterator[Mapping[str, Any]]:

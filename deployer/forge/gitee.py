@@ -29,12 +29,6 @@ class Gitee(Forge):
         owner, _, name = self.place.repository.partition("/")
         return f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}"
 
-    def _user(self) -> str:
-        value = self._api.send("GET", "/user").value
-        if isinstance(value, dict) and (user := text_of(value, "id")):
-            return user
-        raise self._unreadable("/user")
-
     def _of_pull_request(self, number: int) -> str:
         return f"{self._repository}/pulls/{number}/comments"
 

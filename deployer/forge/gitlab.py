@@ -26,13 +26,6 @@ class GitLab(Forge):
     def _project(self) -> str:
         return f"/projects/{quote(self.place.repository, safe='')}"
 
-    def _user(self) -> str:
-        """Return the ID of the user whom the token belongs to."""
-        value = self._api.send("GET", "/user").value
-        if isinstance(value, dict) and (user := text_of(value, "id")):
-            return user
-        raise self._unreadable("/user")
-
     def _notes(self, number: int) -> str:
         return f"{self._project}/merge_requests/{number}/notes"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployer.documents.atomic import replace_file
 from deployer.documents.files import is_hidden, read_text
 from deployer.documents.folder import Folder
 from deployer.documents.parse import decode
@@ -126,22 +126,10 @@ def write(found: Result) -> None:
     path, after = found.file.path, found.after
     if after is None:
         return
-    temporary = ""
     try:
         real = os.path.join(os.path.realpath(found.file.folder), found.file.name)  # noqa: PTH118
         if os.path.realpath(path) != os.path.normpath(real) or path.read_bytes() != found.before:
             raise DeployerError(f"{path}: not written; it has changed meanwhile")
-        handle, temporary = tempfile.mkstemp(prefix=".deployer-fmt-", dir=path.parent)
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(after)
-            opened.flush()
-            os.fchmod(opened.fileno(), path.stat().st_mode & 0o7777)
-            os.fsync(opened.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - as the others here
-        temporary = ""
+        replace_file(path, after, prefix=".deployer-fmt-", mode=stat.S_IMODE(path.stat().st_mode))
     except OSError as error:
         raise DeployerError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        if temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108

@@ -31,6 +31,7 @@ from deployer.model import (
     State,
     Trigger,
     Until,
+    leaves,
     usual_text,
 )
 from deployer.project.load import PROJECT_FILE
@@ -212,7 +213,7 @@ def _broken_rules(document: Document, kind: Kind, value: Mapping[str, Any], job:
 def _misplaced_secrets(document: Document, kind: Kind) -> Iterator[Problem]:
     """Yield secrets in fields whose value must be known before the request."""
     known = {("spec", *path) for path in ((name,) for name in (*kind.path_fields, *kind.place_fields))}
-    for path, value in _leaves(document.value, ()):
+    for path, value in leaves(document.value):
         keys = any(isinstance(step, str) and secrets.has_reference(step) for step in path)
         if keys or (secrets.has_reference(value) and (path[0] != "spec" or path in known)):
             message = (
@@ -228,17 +229,6 @@ def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
         message = f"'{key}' is reserved for ownership metadata"
         location = document.location(("spec", *path), of_key=path[0] == CONF)
         yield Problem(location, message, Code.WRONG_VALUE)
-
-
-def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*path, index))
-    else:
-        yield path, value
 
 
 def _name(manifest: Manifest) -> Any:

@@ -206,15 +206,16 @@ def _blocked(decision: Decision, whose: str) -> Decision:
 
 def deployed_by(run: LiveJob) -> str:
     """Return `project 'other' deployed the job`"""
-    return f"project '{_short_project(run)}' deployed {_noun(run)}"
+    return f"project '{short_project(run)}' deployed {_noun(run)}"
 
 
 def from_project(run: LiveJob) -> str:
     """Return ` from project 'other'`, empty if the job names none."""
-    return f" from project '{_short_project(run)}'" if project_of(run) else ""
+    return f" from project '{short_project(run)}'" if project_of(run) else ""
 
 
-def _short_project(run: LiveJob) -> str:
+def short_project(run: LiveJob) -> str:
+    """Return the project that a live job names, shortened."""
     project = project_of(run)
     return project if len(project) <= _MAX_NAME else f"{project[:_MAX_NAME]}..."
 

@@ -32,11 +32,9 @@ from deployer.model import (
     State,
     Step,
 )
-from deployer.planning.ownership import Holder, OwnershipRules
+from deployer.planning.ownership import Holder, OwnershipRules, short_project
 
 NO_MANIFEST = Source("no manifest", 0)
-
-_MAX_NAME = 64
 
 _ENDING_STEPS = {Step.CANCEL, Step.STOP, Step.DELETE}
 
@@ -101,7 +99,7 @@ class Proofs:
         kind = _kind(live)
         is_marked = is_owned(live, Owner(self.ownership.project))
         if project_of(live) and not is_marked:
-            return "", f"project '{_short(project_of(live))}' deployed it"
+            return "", f"project '{short_project(live)}' deployed it"
         if kind.ownership_field == TAGS:
             if live.spec is None or TAGS in live.unobserved:
                 return "", "its tags are not known"
@@ -280,7 +278,3 @@ def _if_proved(change: Change, proofs: Proofs) -> Change:
 
 def _kind(live: LiveJob) -> Kind:
     return KINDS[live.identity.kind]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."

@@ -7,12 +7,10 @@ only the names, since the digest covers the effect of their values.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import stat
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +21,7 @@ from typing import Any
 
 from deployer import __version__
 from deployer.documents import parse
+from deployer.documents.atomic import replace_file
 from deployer.errors import BadPlanFile, DeployerError, UsageError
 from deployer.model import Plan
 from deployer.planning.plan_json import FORMAT_VERSION, as_data
@@ -131,25 +130,9 @@ def write(path: Path, text: str) -> None:
     if len(content) > MAX_BYTES:
         raise DeployerError(f"plan not saved: it is larger than {MAX_BYTES // 2**20} MiB; select fewer jobs")
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".plan-", suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_file(path, content, prefix=".plan-")
     except OSError as error:
         raise DeployerError(f"cannot save the plan to {path}: {_os_message(error)}") from None
-    # Make the new name survive a power failure, where folders can be synced.
-    with contextlib.suppress(OSError):
-        parent = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
 
 
 def _os_message(error: Exception) -> str:

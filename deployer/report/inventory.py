@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from deployer.kinds.ownership import project_of
 from deployer.model import LiveJob
 from deployer.planning.inventory import InventoryJob, has_ended
 from deployer.planning.ownership import Holder
+from deployer.report.review import natural
 from deployer.report.status import times, times_data
 from deployer.report.table import Column, table
 
@@ -44,8 +44,6 @@ _OWNER_WORDS: Mapping[Holder, str] = {
     Holder.NOBODY: "nobody",
     Holder.UNKNOWN: "unknown",
 }
-
-_DIGITS = re.compile(r"([0-9]+)")
 
 
 def text(
@@ -97,19 +95,10 @@ def in_order(jobs: Iterable[InventoryJob], names: Mapping[str, str]) -> list[Inv
 
     def key(job: InventoryJob) -> tuple[Any, ...]:
         kind, place, name, _ = job.live.identity
-        return kind, _natural(name), _natural(names.get(place, place)), -job.live.submitted, job.live.id
+        shown = natural(name.casefold()), natural(names.get(place, place).casefold())
+        return kind, *shown, -job.live.submitted, job.live.id
 
     return sorted(jobs, key=key)
-
-
-def _natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Return a sort key: digits by their value, which may be longer than an int can be read from."""
-    parts = _DIGITS.split(name.casefold())
-    return tuple(
-        (len(digits), digits) if index % 2 else (0, part)
-        for index, part in enumerate(parts)
-        for digits in [part.lstrip("0")]
-    )
 
 
 def _cells(job: InventoryJob, inventory: Inventory, names: Mapping[str, str]) -> tuple[str, ...]:

@@ -204,7 +204,7 @@ def part_of(change: Change) -> Part:
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a key that sorts names by their numbers: job-2 before job-10."""
+    """Return a key that sorts names by their numbers: job-2 before job-10. They may be too long for an int."""
     return tuple(_natural_part(part) for part in _NUMBERS.split(name) if part)
 
 

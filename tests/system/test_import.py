@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -485,6 +486,17 @@ def test_secrets_that_cannot_be_added_stop_the_import(shop: Workspace) -> None:
     assert (ran.code, [*files(shop)]) == (0, ["one.yaml"])
     assert "  ONE_DB_PASSWORD: {}  # SparkBatch one" in ran.out
     assert "secrets: {A: {}}\n" in (shop.folder / "deployer.yaml").read_text()
+
+
+def test_a_link_that_is_committed_does_not_redirect_the_project_file(shop: Workspace, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (shop.folder / ".deployer.yaml.new").symlink_to(victim)
+    create(shop.url, "SparkBatch", "one", {**SPECS["SparkBatch"], "conf": {"db.password": "hunter2"}})
+    assert shop.run("import", "one").code == 0
+    assert victim.read_text() == "mine"
+    assert "ONE_DB_PASSWORD" in (shop.folder / "deployer.yaml").read_text()
+    assert not (shop.folder / "deployer.yaml").is_symlink()
 
 
 def test_the_defaults_of_the_folder_count(shop: Workspace) -> None:

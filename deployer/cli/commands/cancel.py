@@ -19,6 +19,7 @@ from deployer.cli.options import (
     completed_by,
     confirm_option,
     confirm_project_option,
+    known_kinds,
     limit_option,
     lock_timeout_option,
     project_command,
@@ -113,7 +114,7 @@ def command(
         raise UsageError("--prune-all requires --orphans")
     if params and (orphans or wanted):
         raise UsageError(f"--param cannot be combined with {'--orphans' if orphans else '--id'}")
-    kinds = removal.known_kinds("--prune-all", whole)
+    kinds = known_kinds("--prune-all", whole)
     prune = Prune(Removal.RUNS, bool(confirm_project), kinds) if orphans else None
     kept: set[str] = set()
     record.loaded = loaded = session.without_ordering(session.load(options))

@@ -30,6 +30,7 @@ from deployer.cli.options import (
     confirm_option,
     confirm_project_option,
     inside,
+    known_kinds,
     limit_option,
     lock_timeout_option,
     project_command,
@@ -109,7 +110,7 @@ def command(
     if whole and not everything:
         raise UsageError("--prune-all requires --all")
     prune = (
-        Prune(Removal.ABSENT, bool(confirm_project), removal.known_kinds("--prune-all", whole))
+        Prune(Removal.ABSENT, bool(confirm_project), known_kinds("--prune-all", whole))
         if everything
         else None
     )

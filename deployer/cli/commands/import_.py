@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -360,14 +360,12 @@ def _updated_project(loaded: LoadedProject, names: Sequence[str]) -> str:
 
 def _replace(path: Path, content: str) -> None:
     """Replace a file as a whole, or leave it as it is. Raises DeployerError."""
-    new = path.with_name(f".{path.name}.new")
+    from deployer.documents.atomic import replace_file
+
     try:
-        new.write_text(content, encoding="utf-8", newline="")
-        new.chmod(path.stat().st_mode)
-        new.replace(path.resolve())
+        mode = stat.S_IMODE(path.stat().st_mode)
+        replace_file(path.resolve(), content.encode(), prefix=f".{path.name}-", mode=mode)
     except OSError as error:
-        with suppress(OSError):
-            new.unlink()
         raise DeployerError(f"cannot write {path}: {error.strerror}; the manifests were written") from None
 
 

@@ -18,11 +18,12 @@ from deployer.cli.options import (
     all_targets_option,
     completed_by,
     format_option,
+    known_kinds,
     project_command,
     selector,
 )
 from deployer.documents.budget import Budget
-from deployer.errors import Exit, InvalidInput, UsageError, nearest
+from deployer.errors import Exit, InvalidInput, UsageError
 from deployer.escape import json_text
 from deployer.kinds import KINDS
 from deployer.model import Job, LiveJob, Source
@@ -171,9 +172,7 @@ def _list(
 
 def _selected(options: Options, kinds: Sequence[str], names: Sequence[str]) -> Callable[[LiveJob], bool]:
     """Return the test for live jobs that the options make. Raises UsageError."""
-    for kind in kinds:
-        if kind not in KINDS:
-            raise UsageError(f"--kind {kind}: unknown kind{nearest(kind, list(KINDS))}")
+    known_kinds("--kind", kinds)
     if any("label." in expression for expression in options.select):
         raise UsageError("--select: live jobs have no labels; use kind= or name=")
     is_selected = selector(options.select)

@@ -233,13 +233,7 @@ def _sizes(checked: Mapping[str, _TargetResult]) -> Iterator[str]:
 
 
 def _in_repository(folder: Path) -> str:
-    """Return the project's folder relative to the folder that GitHub resolves paths in: the repository's top folder.
+    """Return the project's folder relative to the folder that GitHub resolves paths in."""
+    from deployer.cli.report_files import in_repository
 
-    Outside of GitHub or of its checkout, that is the folder where the command was started.
-    """
-    real = os.path.realpath(folder)
-    workspace = os.environ.get("GITHUB_WORKSPACE")
-    top = os.path.realpath(workspace) if workspace else ""
-    if not workspace or not Path(real).is_relative_to(top):
-        top = os.path.realpath(click.get_current_context().obj["started_in"])
-    return os.path.relpath(real, top)
+    return in_repository(folder, os.environ, ("GITHUB_WORKSPACE",))
