@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from deployer.cli import removal, session
+from deployer.cli import planner, removal, session
 from deployer.cli.options import known_kinds
 from deployer.errors import DeployerError, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature
 from deployer.kinds.ownership import project_of
-from deployer.model import Action, Change, Job, Limit, Live, LiveJob, Plan, Scope, utc_time
+from deployer.model import Action, Change, Job, Limit, Live, LiveJob, Plan, utc_time
 from deployer.planning.ownership import Holder, OwnershipRules
 from deployer.planning.removal import NO_MANIFEST, without_manifest
 
@@ -81,17 +81,7 @@ def plan(
     )
     # A run of the same name that is not listed now was created after this plan.
     others = [other for other in list_same_names(client, [job], {live.id}) if other.id != live.id]
-    scope = Scope(
-        project.name,
-        loaded.target.name,
-        loaded.target.region,
-        loaded.target.endpoints,
-        client.project_id,
-        loaded.target.emulator,
-        loaded.target.protected,
-        limits,
-        project.records_ownership,
-    )
+    scope = planner.heading(client, loaded, limits)
     return Plan(loaded.target.name, (change,), scope=scope), Live((live, *others))
 
 

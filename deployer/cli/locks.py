@@ -21,7 +21,8 @@ from deployer.apply.journal import Journal
 from deployer.apply.unsettled import findings, found_line
 from deployer.cli import shared_state
 from deployer.cli.interrupts import interruptible
-from deployer.cli.session import Known, LoadedProject, in_ci, note, present_names
+from deployer.cli.planner import present_names
+from deployer.cli.session import Known, LoadedProject, in_ci, note
 from deployer.cli.shared_state import CLOCK_SECONDS
 from deployer.cli.state_folder import require_own_state, state_folder
 from deployer.clock import StopSignal, utc_text

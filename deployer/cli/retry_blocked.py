@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deployer.cli import locks, session
+from deployer.cli import locks, planner, session
 from deployer.cli.approval import APPLY, exceeded, is_within
 from deployer.cli.execute import execute, exit_code
 from deployer.errors import ApiError, DeployerError, Exit, Interrupted
@@ -136,7 +136,7 @@ def _planner(
     """Return what plans the jobs again: what is not as it was announced stays blocked."""
     from deployer.apply.retry import as_planned
 
-    planned = partial(session.plan, client, loaded, limits=given.limits, live_values=given.live_values)
+    planned = partial(planner.plan, client, loaded, limits=given.limits, live_values=given.live_values)
 
     def plan(*, known: session.Known, note: Callable[[str], object]) -> tuple[Plan, Live]:
         second, live = planned(known=known, note=note)

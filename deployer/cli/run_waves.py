@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from deployer.apply.scheduler import ApplyOptions
 from deployer.apply.wait import condition_of, has_reached, state_of
-from deployer.cli import execute, locks, session
+from deployer.cli import execute, locks, planner, session
 from deployer.cli.interrupts import interruptible
 from deployer.cli.run_plan import Places, RunPlan
 from deployer.clock import StopSignal
@@ -186,7 +186,7 @@ class Waves:
         with self._held() as held:
 
             def make(*, known: session.Known, note: Callable[[str], object]) -> tuple[Plan, Live]:
-                return session.plan(
+                return planner.plan(
                     self.client,
                     requested.loaded,
                     limits=requested.limits,

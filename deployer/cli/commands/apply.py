@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from deployer.cli import locks, removal, saved_plan_options, session
+from deployer.cli import locks, planner, removal, saved_plan_options, session
 from deployer.cli.approval import APPLY, exceeded, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
@@ -145,7 +145,7 @@ def command(
     ):
         plan, live = held.plan(
             client,
-            partial(session.plan, client, loaded, limits=allowed, live_values=shown, prune=pruned),
+            partial(planner.plan, client, loaded, limits=allowed, live_values=shown, prune=pruned),
         )
         record.plan = plan
         out(text.plan(plan, hides_others=not hide_live, width=width()))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import cancel_by_id, locks, removal, session
+from deployer.cli import cancel_by_id, locks, planner, removal, session
 from deployer.cli.approval import CANCEL, exceeded, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
@@ -180,7 +180,7 @@ def _planner(
     if wanted:
         return partial(cancel_by_id.plan, client, loaded, wanted, limits)
     planned = partial(
-        session.plan,
+        planner.plan,
         client,
         loaded,
         table=cancellation,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import locks, removal, session, shared_state
+from deployer.cli import locks, planner, removal, session, shared_state
 from deployer.cli.approval import (
     DESTROY,
     approved_by_options,
@@ -166,7 +166,7 @@ def _planner(
     from deployer.planning.removal import with_proved_definitions
 
     def make(*, known: session.Known, note: Callable[[str], object]) -> tuple[Plan, Live]:
-        plan, live = session.plan(client, loaded, limits=limits, known=known, note=note, prune=prune)
+        plan, live = planner.plan(client, loaded, limits=limits, known=known, note=note, prune=prune)
         proofs = removal.proofs(client, loaded, known.history, is_confirmed=is_confirmed)
         plan = with_proved_definitions(plan, proofs)
         # Differences from the manifest do not matter here.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import session, shared_state
+from deployer.cli import planner, session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.cli.param_options import members, param_option
@@ -62,10 +62,10 @@ def command(options: Options, *, lines: int, follow: bool, params: Sequence[str]
     loaded = session.without_ordering(session.load(options))
     session.require_valid(loaded)
     with session.connected(loaded) as client:
-        plan, _ = session.plan(
+        plan, _ = planner.plan(
             client, loaded, known=shared_state.known(loaded), members=members(loaded, params)
         )
-        session.report_errors(plan)
+        planner.report_errors(plan)
         found = _runs_with_logs(client, loaded.target, plan.changes, named=len(loaded.selected) > 1)
         printed = _LogPrinter()
         try:

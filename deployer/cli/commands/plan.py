@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import session, shared_state
+from deployer.cli import planner, session, shared_state
 from deployer.cli.approval import limits_for
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
@@ -187,7 +187,7 @@ def _plan(
     session.require_valid(loaded, show_warnings=True)
     path, files = output.files(loaded.project.folder)
     with session.connected(loaded) as client:
-        plan, _ = session.plan(
+        plan, _ = planner.plan(
             client,
             loaded,
             limits=limits,

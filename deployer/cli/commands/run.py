@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from deployer.cli import saved_plan_options, session, shared_state
+from deployer.cli import planner, saved_plan_options, session, shared_state
 from deployer.cli.approval import RUN, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.expected import differences
@@ -317,7 +317,7 @@ def _inputs(options: Options, loaded: session.LoadedProject, asked: RunInputs) -
 def _save(options: Options, requested: Requested, asked: RunInputs, path: Path, file: str) -> Exit:
     loaded = requested.loaded
     with session.connected(loaded) as client:
-        plan, _ = session.plan(
+        plan, _ = planner.plan(
             client,
             loaded,
             limits=requested.limits,

@@ -9,7 +9,7 @@ from functools import partial
 
 import click
 
-from deployer.cli import session, shared_state
+from deployer.cli import planner, session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.named_jobs import selected_by_name
 from deployer.cli.options import Options, format_option, project_command
@@ -63,7 +63,7 @@ def command(options: Options, style: str, *, params: Sequence[str], most: int) -
     jobs = [job for job in loaded.selected_jobs if not params or job.identity in values.lists]
     loaded = replace(loaded, selected=frozenset(job.identity for job in jobs))
     with session.connected(loaded) as client:
-        plan, live = session.plan(client, loaded, known=shared_state.known(loaded), members=as_families)
+        plan, live = planner.plan(client, loaded, known=shared_state.known(loaded), members=as_families)
     failed = {note.identity for note in plan.errors}
     found = []
     for job in jobs:
@@ -82,7 +82,7 @@ def command(options: Options, style: str, *, params: Sequence[str], most: int) -
             if len(found) > 1:
                 out(("\n" if number else "") + printable(str(one.job.identity)))
             out(report.text(one, live.now, width()))
-    session.report_errors(plan)
+    planner.report_errors(plan)
     return Exit.ERROR if plan.errors else Exit.DONE
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deployer.cli import session, shared_state
+from deployer.cli import planner, session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.fail_on import conditions_of, exit_code, fail_on_option
 from deployer.cli.options import Options, all_targets_option, format_option, project_command, report_option
@@ -130,7 +130,7 @@ def _status(
 
         files = report_files(reports, REPORTS, loaded.project.folder)
     with session.connected(loaded) as client:
-        plan, live = session.plan(
+        plan, live = planner.plan(
             client, loaded, known=shared_state.known(loaded), members=_members(loaded, params)
         )
     if style == "json":
@@ -139,7 +139,7 @@ def _status(
         show(status.text(plan.changes, live.now, width()))
         if console := service_urls(loaded.target, (change.job.kind for change in plan.changes)):
             show(console)
-    session.report_errors(plan)
+    planner.report_errors(plan)
     if files:
         _write(files, loaded, plan, live)
     return exit_code(plan, fail_on)
@@ -168,7 +168,7 @@ def _watch(loaded: session.LoadedProject, style: str, interval: float, params: S
     with session.connected(loaded) as client:
         while True:
             notes: list[str] = []
-            plan, live = session.plan(
+            plan, live = planner.plan(
                 client, loaded, known=known, note=notes.append, members=_members(loaded, params)
             )
             # Only the first reading waits for what was just submitted: a later one finds it in its turn.
@@ -188,7 +188,7 @@ def _members(loaded: session.LoadedProject, params: Sequence[str]) -> Members | 
 def _reading(
     plan: Plan, live: Live, notes: Sequence[str], style: str, link: Callable[[LiveJob], str]
 ) -> Reading:
-    problems = (*map(text.error, session.errors_of(plan)), *map(text.note, notes))
+    problems = (*map(text.error, planner.errors_of(plan)), *map(text.note, notes))
     # Without a time now, no job has a duration that grows; and each message has another request id.
     steady = status.text(plan.changes, None), *(error.identity for error in plan.errors), len(notes)
     if style == "json":

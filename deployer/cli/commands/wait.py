@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from deployer.cli import session, shared_state
+from deployer.cli import planner, session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
 from deployer.cli.param_options import members, param_option
@@ -48,7 +48,7 @@ def command(options: Options, until: str | None, timeout: str | None, *, params:
     session.require_valid(loaded)
     results: list[Result] = []
     with session.connected(loaded) as client:
-        plan, _ = session.plan(
+        plan, _ = planner.plan(
             client, loaded, known=shared_state.known(loaded), members=members(loaded, params)
         )
         awaited = []
@@ -67,7 +67,7 @@ def command(options: Options, until: str | None, timeout: str | None, *, params:
                     effective_timeout,
                 )
             )
-        session.report_errors(plan)
+        planner.report_errors(plan)
         report = session.note
         for result in watch(client, awaited, loaded.target.polling.interval, report):
             results.append(result.result)
