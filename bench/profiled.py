@@ -53,7 +53,7 @@ class Profiled:
 
 
 def calls(profile: Profile, *functions: str) -> int:
-    """Return the number of calls of functions, each named by the end of its path: `model.py:Plan.steps`."""
+    """Return the number of calls of functions, each named by the end of its path: `model/plan.py:Plan.steps`."""
     return sum(number for name, (number, _) in profile.items() if name.endswith(functions))
 
 

@@ -81,8 +81,7 @@ class Identity(NamedTuple):
     run: str = ""
 
     def __str__(self) -> str:
-        words = f"{self.kind} {self.name}" + (f" in {self.place}" if self.place else "")
-        return f"{words} {self.run}" if self.run else words
+        return f"{self.kind} {self.label}" + (f" in {self.place}" if self.place else "")
 
     @property
     def of_job(self) -> Identity:

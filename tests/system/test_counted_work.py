@@ -32,7 +32,7 @@ TOLERANCE = 0.02
 # What is counted: functions by the end of their path.
 PLACES = ("documents/parse.py:Reader.__init__",)
 JSONSCHEMA = ("Validator.iter_errors", "Validator.is_valid", "Validator.descend", "Validator.validate")
-PROPERTIES = ("model.py:Plan.pending", "model.py:Plan.steps", "model.py:Plan.summary")
+PROPERTIES = ("model/plan.py:Plan.pending", "model/plan.py:Plan.steps", "model/plan.py:Plan.summary")
 JINJA = ("jinja2/parser.py:Parser.parse",)
 
 # The most in a run of valid manifests, however many there are.
@@ -79,12 +79,12 @@ IMPORTS: Mapping[str, Imports] = {
     "--version": Imports(1, frozenset()),
     "--help": Imports(8, frozenset({"click"})),
     "validate": Imports(80, frozenset({"click", "yaml", "jsonschema_rs"})),
-    "plan": Imports(120, frozenset({"click", "yaml", "jsonschema_rs", "urllib3", "certifi"})),
+    "plan": Imports(125, frozenset({"click", "yaml", "jsonschema_rs", "urllib3", "certifi"})),
 }
 # What completing may import: a verb as --help, a job's name no service and no checks of jobs.
 COMPLETED: Mapping[str, Imports] = {
     "deployer pl": IMPORTS["--help"],
-    "deployer plan --select name=": Imports(90, frozenset({"click", "yaml", "jsonschema_rs"})),
+    "deployer plan --select name=": Imports(95, frozenset({"click", "yaml", "jsonschema_rs"})),
 }
 # Modules that are there without being asked for: of the way in which deployer was installed, and of libyaml.
 UNASKED = ("editable", "distutils", "sitecustomize", "main", "virtualenv", "cython")

@@ -276,7 +276,7 @@ def test_a_failed_run_does_not_stop_the_others(
     ran = run(shop, "load", "daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
     assert ran.code == 8, ran
     assert dates(emulator.url) == {day(2): 1}
-    assert f"skipped  create SparkBatch daily in q date={day(1)}" in ran.out
+    assert f"skipped  create SparkBatch daily date={day(1)} in q" in ran.out
 
 
 def killed_first(proxy: FaultProxy, emulator: Emulator) -> None:
@@ -472,7 +472,7 @@ def test_other_verbs_know_the_runs(shop: Workspace, clock: Clock) -> None:
     assert job["run"] == {"date": day(1)}
     assert shop.run("wait", "daily.yaml", *one).code == 0
     assert shop.run("logs", "daily.yaml", *one).code == 0
-    assert f"daily in q date={day(1)}" in shop.run("history", *one).out
+    assert f"daily date={day(1)} in q" in shop.run("history", *one).out
     assert day(2) not in shop.run("history", *one).out
     assert shop.run("history", "--format", "json", *one).json["requests"][0]["run_key"] == f"date={day(1)}"
     assert shop.run("wait", "daily.yaml", "--param", "dat=1").code == 3
@@ -525,7 +525,7 @@ def test_what_somebody_else_submits_meanwhile_is_not_submitted_again(
     proxy.rule("POST", "/batches", second_date, nth=1)
     ran = run(shop, "daily", "--param", "date=2024-05-01..2024-05-03", "--missing", "--wait=succeeded")
     assert ran.code == 0, ran
-    assert f"date={day(2)}: no longer needed" in ran.err
+    assert f"date={day(2)} in q: no longer needed" in ran.err
     assert dates(emulator.url) == {day(1): 1, day(2): 1, day(3): 1}
 
 
