@@ -117,7 +117,12 @@ def command(
         ends=partial(_ends, named_conditions, is_detailed=detailed_exitcode),
     )
     if not session.are_several(options):
-        return one(options, out)
+        if not (reports or summary):
+            return one(options, out)
+        from deployer.cli.outcome_reports import Outputs, reporting_failure
+
+        with reporting_failure(options, Outputs(reports, report_limit, summary)):
+            return one(options, out)
     if out_file is not None:
         raise UsageError("--out saves the plan of one target: run plan once for each")
     if reports:
