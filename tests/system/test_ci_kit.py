@@ -287,13 +287,13 @@ def wrapped(fake: Path, *arguments: str, shell: str = "sh", **variables: str) ->
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 7, 8])
-@pytest.mark.parametrize("verb", ["check", "plan", "apply", "drift"])
+@pytest.mark.parametrize("verb", ["check", "plan", "apply", "run", "drift"])
 def test_the_exit_code_is_that_of_deployer(fake: Path, verb: str, code: int) -> None:
     ran, calls = wrapped(fake, verb, "-t", "prod", CODE=str(code))
     assert ran.code == code
     output = fake.parent / "deployer-output"
     body = f"--body-file {output}/plan.md"
-    failed = "" if code in {0, 2} else f" --log {output}/plan.log --exit-code {code}"
+    failed = "" if code in {0, 2} else f" --exit-code {code} --log {output}/plan.log"
     expected = {
         "check": ["validate -t prod -C ."],
         "plan": [
@@ -301,6 +301,7 @@ def test_the_exit_code_is_that_of_deployer(fake: Path, verb: str, code: int) -> 
             f"comment -t prod -C . {body}{failed}",
         ],
         "apply": ["comment -t prod -C . --digest", "apply -t prod -C . --expect abc"],
+        "run": ["run -t prod -C ."],
         "drift": [
             f"plan -t prod -C . --report markdown={output}/plan.md --fail-on changes,drift,failed,orphans",
             f"comment -t prod -C . {body} --issue Drift in prod{failed}"
@@ -327,10 +328,70 @@ def test_without_a_reviewed_plan_nothing_is_applied(fake: Path) -> None:
     assert (ran.code, calls) == (0, ["apply -t prod -C . --confirm prod"])
 
 
-def test_comments_can_be_turned_off(fake: Path) -> None:
+@pytest.mark.parametrize("value", ["no", "No", "false", "FALSE", "0"])
+def test_comments_and_the_review_can_be_turned_off(fake: Path, value: str) -> None:
     for verb in ("plan", "drift"):
-        ran, calls = wrapped(fake, verb, "-t", "prod", DEPLOYER_COMMENT="no")
+        ran, calls = wrapped(fake, verb, "-t", "prod", DEPLOYER_COMMENT=value)
         assert (ran.code, len(calls)) == (0, 1)
+    ran, calls = wrapped(fake, "apply", "-t", "prod", DEPLOYER_REVIEWED=value)
+    assert (ran.code, calls) == (0, ["apply -t prod -C ."])
+
+
+@pytest.mark.parametrize("value", ["yes", "true", "True", "1", ""])
+def test_comments_and_the_review_are_on(fake: Path, value: str) -> None:
+    _, calls = wrapped(fake, "plan", "-t", "prod", DEPLOYER_COMMENT=value)
+    assert len(calls) == 2
+    _, calls = wrapped(fake, "apply", "-t", "prod", DEPLOYER_REVIEWED=value)
+    assert "--expect abc" in calls[1]
+
+
+@pytest.mark.parametrize("name", ["DEPLOYER_COMMENT", "DEPLOYER_REVIEWED"])
+@pytest.mark.parametrize("value", ["off", "nein", " no", "2"])
+def test_any_other_word_is_refused_before_anything_is_done(fake: Path, name: str, value: str) -> None:
+    for verb in ("check", "plan", "apply", "run", "drift"):
+        ran, calls = wrapped(fake, verb, "-t", "prod", **{name: value})
+        assert (ran.code, calls) == (3, [])
+        assert f"error: {name}: expected yes or no\n" in ran.err
+    assert not (fake.parent / "deployer-output").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["-h"],
+        ["plan", "--help"],
+        ["apply", "-h"],
+        ["drift", "-t", "prod", "--help"],
+        ["help", "-h"],
+    ],
+)
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_help_runs_nothing(fake: Path, arguments: list[str], shell: str) -> None:
+    ran, calls = wrapped(fake, *arguments, shell=shell)
+    assert (ran.code, calls, ran.err) == (0, [], "")
+    assert ran.out.startswith("Usage: deployer-ci check|plan|apply|run|drift -t TARGET")
+    assert "  drift  Open, update or close the issue about drift.\n" in ran.out
+    assert not (fake.parent / "deployer-output").exists()
+
+
+def test_a_word_after_the_options_is_no_request_for_help(fake: Path) -> None:
+    _, calls = wrapped(fake, "run", "-t", "prod", "--", "-h")
+    assert calls == ["run -t prod -C . -- -h"]
+
+
+def test_the_step_has_a_summary_where_there_is_one(fake: Path) -> None:
+    for verb, is_reported in {
+        "check": False,
+        "plan": True,
+        "apply": True,
+        "run": False,
+        "drift": True,
+    }.items():
+        _, calls = wrapped(fake, verb, "-t", "prod", GITHUB_STEP_SUMMARY="/dev/null")
+        assert any("--summary" in call for call in calls) == is_reported
+        _, calls = wrapped(fake, verb, "-t", "prod")
+        assert not any("--summary" in call for call in calls)
 
 
 def test_options_are_passed_on_as_they_are(fake: Path) -> None:
@@ -397,13 +458,77 @@ def test_signals_are_passed_on(fake: Path, verb: str, shell: str, name: signal.S
 # --- the files --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ci", ["github", "github-nightly", "gitlab"])
+def test_only_what_is_pinned_is_installed(bare: Workspace, tmp_path: Path, ci: str) -> None:
+    """The steps install the commit that they name, and run its own ci/install, which asks for hashes."""
+    source = tmp_path / "source"
+    for file in ("ci/install", "requirements/build.txt", "requirements/install.txt"):
+        (source / file).parent.mkdir(parents=True, exist_ok=True)
+        (source / file).write_bytes((ROOT / file).read_bytes())
+    git(source, "init", "--quiet", "--initial-branch=main", ".")
+    git(source, "add", ".")
+    git(source, "commit", "--quiet", "--message=Release")
+    commit = git(source, "rev-parse", "HEAD").strip()
+    (source / "requirements/install.txt").write_text("evil\n")
+    git(source, "commit", "--quiet", "--all", "--message=After it")
+    (bare.folder / "deployer.yaml").unlink()
+    assert bare.run("init", "--name=shop", f"--ci={ci.partition('-')[0]}").code == Exit.DONE
+    if ci == "gitlab":
+        pipeline = yaml.safe_load((bare.folder / ".gitlab-ci.yml").read_text())
+        scripts = ["\n".join(pipeline["before_script"])]
+        scripts = [text.replace("https://github.com/OWNER/deployer", str(source)) for text in scripts]
+        scripts = [text.replace("COMMIT", commit) for text in scripts]
+        given: dict[str, str] = {}
+    else:
+        name = "nightly" if ci == "github-nightly" else "deployer"
+        workflow = yaml.safe_load((bare.folder / f".github/workflows/{name}.yml").read_text())
+        steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+        scripts = [step["run"] for step in steps if step.get("name") == "Install deployer"]
+        assert len(scripts) == len(workflow["jobs"])
+        assert workflow["env"]["DEPLOYER_SOURCE"].endswith("/OWNER/deployer")
+        given = {"DEPLOYER_SOURCE": str(source), "DEPLOYER_COMMIT": commit}
+    calls = tmp_path / "calls"
+    fake_python(tmp_path / "bin", calls)
+    for number, script in enumerate(scripts):
+        temporary = tmp_path / f"temporary-{number}"
+        temporary.mkdir()
+        path = f"{tmp_path}/bin:/usr/bin:/bin"
+        variables = {**given, "PATH": path, "RUNNER_TEMP": str(temporary), "TMPDIR": str(temporary)}
+        ran = shell(bare.folder, script, variables)
+        assert ran.code == 0, ran.err
+        requirements, own = calls.read_text().splitlines()
+        found = re.fullmatch(
+            r"-m pip --quiet --disable-pip-version-check install --only-binary :all: --require-hashes "
+            r"-r (\S+)/requirements/build.txt -r (\S+)/requirements/install.txt",
+            requirements,
+        )
+        assert found
+        assert found[1] == found[2]
+        assert found[1].startswith(f"{temporary}/")
+        assert own.endswith(f" install --no-deps --no-build-isolation {found[1]}")
+        assert (Path(found[1]) / "requirements/install.txt").read_bytes() == (
+            ROOT / "requirements/install.txt"
+        ).read_bytes()
+        calls.unlink()
+    files = [*(bare.folder / ".github/workflows").glob("*"), *bare.folder.glob(".gitlab-ci.yml")]
+    files += [ROOT / "action.yml", ROOT / "ci/gitlab.yml"]
+    assert not any("pip install" in file.read_text() for file in files)
+
+
+def fake_python(folder: Path, calls: Path) -> None:
+    """Write a `python` that only records how it is called."""
+    folder.mkdir()
+    (folder / "python").write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> "{calls}"\n')
+    (folder / "python").chmod(0o755)
+
+
 def test_the_template_of_gitlab_has_the_jobs_of_init(bare: Workspace) -> None:
     (bare.folder / "deployer.yaml").unlink()
     assert bare.run("init", "--name=shop", "--ci=gitlab").code == Exit.DONE
     own = yaml.safe_load((bare.folder / ".gitlab-ci.yml").read_text())
     text = (ROOT / "ci" / "gitlab.yml").read_text()
-    given = {"project": "shop", "target": "prod", "folder": ".", "image": "python:3.12", "prefix": ""}
-    given["install"] = "git+https://github.com/OWNER/deployer@COMMIT"
+    given = {"project": "shop", "target": "prod", "folder": ".", "image": "python:3.12.12", "prefix": ""}
+    given |= {"source": "https://github.com/OWNER/deployer", "commit": "COMMIT"}
     head, _, body = text.partition("\n---\n")
     assert {*yaml.safe_load(head)["spec"]["inputs"]} == {*given}
     for name, value in given.items():
@@ -412,7 +537,8 @@ def test_the_template_of_gitlab_has_the_jobs_of_init(bare: Workspace) -> None:
     shared: dict[str, Any] = yaml.safe_load(body.replace(' -C "."', "").replace('"prod"', "prod"))
     for name, job in shared.items():
         assert job.pop("image") == own["image"]
-        assert [line.replace('"', "") for line in job.pop("before_script")] == own["before_script"]
+        before = [line.replace('"', "") for line in job.pop("before_script")]
+        assert before == [line.replace('"', "") for line in own["before_script"]]
         extended = own[name].pop("extends", None)
         assert job == (own[extended] if extended else {}) | own[name]
     assert {*own} - {*shared} == {"image", "workflow", "before_script"}
