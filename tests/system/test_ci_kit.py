@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import yaml
 from deployer.emulator import Emulator
 from deployer.errors import Exit
 from deployer.manifests import scaffold
-from testing.forges import BOT, ForgeServer
+from testing.forges import BOT, Entry, ForgeServer
 from testing.git_server import bare_repository, git, without_settings
 from testing.pipelines import Step, github_jobs, shell, started
 from testing.workspace import ROOT, SPECS, Workspace, manifest
@@ -46,13 +46,21 @@ class Kit:
     def folder(self) -> Path:
         return self.workspace.folder
 
-    def jobs(self, event_name: str, ref: str, *, repository: str = "team/jobs") -> dict[str, list[Step]]:
+    def jobs(
+        self,
+        event_name: str,
+        ref: str,
+        *,
+        repository: str = "team/jobs",
+        file: str = "deployer",
+        inputs: Mapping[str, str] | None = None,
+    ) -> dict[str, list[Step]]:
         """Run the jobs that an event starts. `repository` is that of the pull request's branch."""
         is_fork = repository != "team/jobs"
-        file = self.folder.parent / "event.json"
+        event_file = self.folder.parent / "event.json"
         request = {"number": self.number, "head": {"repo": {"full_name": repository}}}
         is_request = event_name == "pull_request"
-        file.write_text(json.dumps({"pull_request": request} if is_request else {}))
+        event_file.write_text(json.dumps({"pull_request": request} if is_request else {}))
         event = {
             "event_name": event_name,
             "ref": ref,
@@ -66,13 +74,13 @@ class Kit:
         runner = {
             **variables,
             "GITHUB_EVENT_NAME": event_name,
-            "GITHUB_EVENT_PATH": str(file),
+            "GITHUB_EVENT_PATH": str(event_file),
             "GITHUB_REF": ref,
             "GITHUB_SHA": MAIN,
-            "GITHUB_STEP_SUMMARY": str(self.folder.parent / "summary.md"),
+            "GITHUB_STEP_SUMMARY": str(self.summary),
         }
         secrets = {"": {}} if is_fork else self.secrets
-        return github_jobs(self.folder, event, secrets, runner)
+        return github_jobs(self.folder, event, secrets, runner, file=file, inputs=inputs)
 
     def pull_request(self, repository: str = "team/jobs") -> dict[str, list[Step]]:
         return self.jobs("pull_request", "refs/pull/7/merge", repository=repository)
@@ -88,10 +96,33 @@ class Kit:
     def nightly(self) -> Step:
         return only(self.jobs("schedule", "refs/heads/main"), "drift")
 
+    def run_nightly(self, **inputs: str) -> Step:
+        """Run the workflow that runs jobs with parameters, as somebody starts it."""
+        jobs = self.jobs("workflow_dispatch", "refs/heads/main", file="nightly", inputs=inputs)
+        return only(jobs, "run")
+
     @property
     def comment(self) -> str:
-        (entry,) = self.forge.comments
+        (entry,) = [entry for entry in self.forge.comments if entry.author == "bot"]
         return entry.body
+
+    @property
+    def summary(self) -> Path:
+        return self.folder.parent / "summary.md"
+
+    def commit(self) -> None:
+        git(self.folder, "add", ".")
+        git(self.folder, "commit", "--quiet", "--message=A change")
+
+    def write(self, name: str) -> None:
+        """Commit another job."""
+        self.workspace.write(f"{name}.yaml", manifest("MrsJob", name, SPECS["MrsJob"]))
+        self.commit()
+
+    def names(self) -> list[str]:
+        """Return the names of the jobs that the service has."""
+        ran = shell(self.folder, "deployer list -t prod --all --format json", READ)
+        return sorted(job["name"] for job in json.loads(ran.out)["jobs"])
 
 
 def only(jobs: dict[str, list[Step]], name: str) -> Step:
@@ -133,31 +164,71 @@ def codes(jobs: dict[str, list[Step]]) -> dict[str, list[int]]:
 # --- GitHub -----------------------------------------------------------------------------------------------
 
 
-def test_open_update_fail_and_merge(kit: Kit) -> None:
+def test_from_the_pull_request_to_the_apply(kit: Kit) -> None:
+    """The whole story, as the CI of a repository lives through it."""
+    # Somebody else has written a comment that looks like ours: it is neither followed nor touched.
+    forged = f"{MARK}\n<!-- deployer-digest: {'0' * 64} -->"
+    kit.forge.comments.append(Entry(1, "eve", forged))
+    # Opened.
+    kit.commit()
     assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
     assert kit.comment.startswith(f"{MARK}\n<!-- deployer-digest: ")
     assert "MrsJob daily" in kit.comment
-    assert "MrsJob daily" in (kit.folder.parent / "summary.md").read_text()
-    # The pull request is updated.
-    kit.workspace.write("weekly.yaml", manifest("MrsJob", "weekly", SPECS["MrsJob"]))
+    assert "MrsJob daily" in kit.summary.read_text()
+    # Updated, in the same comment.
+    kit.write("weekly")
     assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
     assert "weekly" in kit.comment
     reviewed = kit.comment
-    # It is broken, and says so in the same comment.
+    # The plan fails, for an invalid manifest and for a service that is down. The comment says so and has nothing of the
+    # plan before, which is neither shown nor applied.
     kit.workspace.write("broken.yaml", "kind: [\n")
     jobs = kit.pull_request()
     assert codes(jobs) == {"check": [Exit.INVALID], "plan": [Exit.INVALID]}
     assert "::error file=broken.yaml" in jobs["check"][0].out
     assert "failed with exit code 4, so it cannot be applied" in kit.comment
-    assert "broken.yaml:" in kit.comment
+    assert "No plan was made: an error (exit code 4)." in kit.comment
+    assert kit.comment.count("broken.yaml:") == 1
+    assert kit.summary.read_text().endswith("UTC`</sub>\n")
+    assert not {"weekly", "deployer-digest"} & {*re.findall(r"[\w-]+", kit.comment)}
     assert kit.merged().code == Exit.ERROR
-    # It is mended and merged: exactly what the comment showed is applied.
     (kit.folder / "broken.yaml").unlink()
-    kit.pull_request()
+    kit.emulator.faults.add({"path": "/job-executions", "status": 500, "nth": 1})
+    assert codes(kit.pull_request()) == {"check": [0], "plan": [Exit.ERROR]}
+    assert "Failed to plan" in kit.comment
+    assert "deployer-digest" not in kit.comment
+    assert kit.merged().code == Exit.ERROR
+    # It is mended, and shows the same plan as before. Nothing has been applied until now.
+    assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
     assert digest(kit.comment) == digest(reviewed)
+    assert kit.names() == []
+    # Merged: what the comment showed is applied, but only a half of it is accepted.
+    refused = {"error_code": "0157", "error_msg": "refused"}
+    kit.emulator.faults.add(
+        {"method": "POST", "path": "/job-executions$", "nth": 2, "status": 400, "body": refused}
+    )
+    half = kit.merged()
+    assert half.code == Exit.PARTLY, half.out + half.err
+    # A re-run of the job applies nothing, and says how to apply the rest.
+    again = kit.merged()
+    assert again.code == Exit.STALE
+    assert "note: 1 of 2 changes of the expected plan was applied" in again.err
+    assert "it applies what is left" in again.err
+    rest = kit.by_hand()
+    assert (rest.code, "Apply complete: 1 applied." in rest.out) == (Exit.DONE, True), rest.out
+    assert "Plan for prod: no changes; 2 unchanged." in kit.by_hand().out
+    assert kit.names() == ["daily", "weekly"]
+    # The next pull request is applied completely, and a re-run of its job has nothing to do.
+    kit.write("monthly")
+    assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
     applied = kit.merged()
-    assert (applied.code, "Apply complete: 2 applied." in applied.out) == (Exit.DONE, True), applied.err
+    assert (applied.code, "Apply complete: 1 applied." in applied.out) == (Exit.DONE, True), applied.err
     assert "The plan is not the one" not in applied.err
+    assert "### deployer apply: `shop` → `prod`" in kit.summary.read_text()
+    again = kit.merged()
+    assert (again.code, "This plan has already been applied, by run " in again.out) == (Exit.DONE, True), again
+    assert kit.names() == ["daily", "monthly", "weekly"]
+    assert kit.forge.comments[0].body == forged
 
 
 def digest(body: str) -> str:
@@ -177,23 +248,6 @@ def test_another_plan_than_the_reviewed_one_is_not_applied(kit: Kit) -> None:
     pushed = only(kit.jobs("push", "refs/heads/main"), "apply")
     assert (pushed.code, "came with no merged pull request" in pushed.err) == (Exit.ERROR, True)
     assert kit.by_hand().code == Exit.DONE
-
-
-def test_once_more_after_a_half_done_apply(kit: Kit) -> None:
-    kit.workspace.write("weekly.yaml", manifest("MrsJob", "weekly", SPECS["MrsJob"]))
-    kit.pull_request()
-    refused = {"error_code": "0157", "error_msg": "refused"}
-    kit.emulator.faults.add(
-        {"method": "POST", "path": "/job-executions$", "nth": 2, "status": 400, "body": refused}
-    )
-    half = kit.merged()
-    assert half.code == Exit.PARTLY, half.out + half.err
-    again = kit.merged()
-    assert again.code == Exit.STALE
-    assert "it applies what is left" in again.err
-    rest = kit.by_hand()
-    assert (rest.code, "Apply complete: 1 applied." in rest.out) == (Exit.DONE, True), rest.out
-    assert "Plan for prod: no changes; 2 unchanged." in kit.by_hand().out
 
 
 def test_a_cancelled_apply_leaves_no_lock(kit: Kit) -> None:
