@@ -10,8 +10,10 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pytest
 import yaml
 
 from deployer.emulator import Emulator
+from deployer.emulator.mrs import FAMILY
 from deployer.errors import Exit
 from deployer.manifests import scaffold
 from testing.forges import BOT, Entry, ForgeServer
@@ -29,6 +32,7 @@ from testing.workspace import ROOT, SPECS, Workspace, manifest
 READ = {"HUAWEICLOUD_SDK_AK": "AK", "HUAWEICLOUD_SDK_SK": "sk-of-the-tests"}
 MAIN = "c" * 40
 MARK = "<!-- deployer: shop prod -->"
+CI_PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 WRAPPER = ROOT / "deployer" / "cli" / "shells" / "deployer-ci"
 
 
@@ -39,6 +43,7 @@ class Kit:
     workspace: Workspace
     forge: ForgeServer
     emulator: Emulator
+    clock: Ahead
     number: int = 7
     secrets: dict[str, dict[str, str]] = field(default_factory=lambda: {"": READ, "prod": READ})
 
@@ -137,7 +142,8 @@ def kit(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     (bare.folder / "deployer.yaml").unlink()
     assert bare.run("init", "--name=shop", "--kind=none").code == Exit.DONE
     ak, sk = READ["HUAWEICLOUD_SDK_AK"], READ["HUAWEICLOUD_SDK_SK"]
-    with ForgeServer() as forge, Emulator(tmp_path / "emulator.db", ak=ak, sk=sk) as emulator:
+    clock = Ahead()
+    with ForgeServer() as forge, Emulator(tmp_path / "emulator.db", ak=ak, sk=sk, clock=clock) as emulator:
         file = bare.folder / "deployer.yaml"
         project = yaml.safe_load(file.read_text())
         endpoints = dict.fromkeys(("dli", "mrs", "iam"), emulator.url)
@@ -152,7 +158,7 @@ def kit(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         git(bare.folder, "commit", "--quiet", "--message=The project")
         git(bare.folder, "remote", "add", "origin", remote.url)
         git(bare.folder, "push", "--quiet", "origin", "main")
-        kit = Kit(bare, forge, emulator)
+        kit = Kit(bare, forge, emulator, clock)
         kit.workspace.write("daily.yaml", manifest("MrsJob", "daily", SPECS["MrsJob"]))
         yield kit
 
@@ -226,7 +232,9 @@ def test_from_the_pull_request_to_the_apply(kit: Kit) -> None:
     assert "The plan is not the one" not in applied.err
     assert "### deployer apply: `shop` → `prod`" in kit.summary.read_text()
     again = kit.merged()
-    assert (again.code, "This plan has already been applied, by run " in again.out) == (Exit.DONE, True), again
+    assert (again.code, "This plan has already been applied, by run " in again.out) == (Exit.DONE, True), (
+        again
+    )
     assert kit.names() == ["daily", "monthly", "weekly"]
     assert kit.forge.comments[0].body == forged
 
@@ -293,6 +301,118 @@ def test_drift_opens_one_issue_and_closes_it(kit: Kit) -> None:
     kit.workspace.write("broken.yaml", "kind: [\n")
     assert kit.nightly().code == Exit.INVALID
     assert [issue.state for issue in kit.forge.issues] == ["closed", "open"]
+
+
+class Ahead:
+    """The time of the services, which runs ahead by `tick` whenever somebody looks at it."""
+
+    tick = 0.0
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        self.ahead += self.tick
+        return time.time() + self.ahead
+
+
+def nightly(name: str) -> dict[str, Any]:
+    """A job with the label of those that run every night, for a date."""
+    spec = {**SPECS["MrsJob"], "arguments": ["--date", '{{ param("date") }}']}
+    found = manifest("MrsJob", name, spec, parameters={"date": {"type": "date"}})
+    found["metadata"]["labels"] = {"run": "nightly"}
+    return found
+
+
+def test_runs_every_night(kit: Kit) -> None:
+    kit.clock.tick = 2.0
+    kit.pull_request()
+    assert kit.merged().code == Exit.DONE
+    # The list goes back far enough to know that a run is missing.
+    [job] = kit.emulator.store.find(FAMILY, "pid")[1]
+    kit.emulator.store.set(job, created=job.created - 9 * 86_400_000)
+    night = kit.run_nightly()
+    assert (night.code, "--select match no jobs" in night.err) == (Exit.USAGE, True), night
+    kit.workspace.write("load.yaml", nightly("load"))
+    kit.workspace.write("report.yaml", nightly("report"))
+    # The apply after the merge leaves them alone.
+    assert "no changes" in kit.by_hand().out
+    before = datetime.now(UTC).date()
+    night = kit.run_nightly()
+    assert night.code == Exit.DONE, night.out + night.err
+    yesterdays = {str(day - timedelta(days=1)) for day in (before, datetime.now(UTC).date())}
+    found = re.search(r"done +create MrsJob load in c-1 date=(\S+) ", night.out)
+    assert found
+    assert found[1] in yesterdays
+    assert kit.names() == ["daily", "load", "report"]
+    # What has succeeded is not run again.
+    again = kit.run_nightly(dates=found[1])
+    assert (again.code, "accepted" in again.out) == (Exit.DONE, False), again.out
+    # Somebody asks for other dates and a job by its name. Nothing of it is taken for a command or an option.
+    day = str(before - timedelta(days=3))
+    some = kit.run_nightly(dates=f"{day}..{day}", jobs="load")
+    assert (some.code, f"load in c-1 date={day}" in some.out) == (Exit.DONE, True), some.out + some.err
+    assert "report" not in some.out
+    for inputs in (
+        {"dates": "$(touch evil)"},
+        {"dates": day, "jobs": "--assume-missing"},
+        {"jobs": "*; touch evil"},
+    ):
+        refused = kit.run_nightly(**inputs)
+        assert refused.code == Exit.USAGE, refused
+    assert not (kit.folder / "evil").exists()
+
+
+def test_each_target_has_a_comment_and_a_reviewed_plan_of_its_own(kit: Kit) -> None:
+    file = kit.folder / "deployer.yaml"
+    project = yaml.safe_load(file.read_text())
+    project["targets"]["test"] = project["targets"]["prod"] | {"projectId": "other"}
+    file.write_text(yaml.safe_dump(project))
+    loop = re.search(r"^```sh\n(for target in test prod.*?)^```$", CI_PAGE, re.MULTILINE | re.DOTALL)
+    assert loop
+    given = {**kit.forge.environment("github"), **READ}
+    for number in (1, 2):
+        assert shell(kit.folder, loop[1], given).code == 0
+        assert [entry.body.partition("\n")[0] for entry in kit.forge.comments] == [
+            "<!-- deployer: shop test -->",
+            MARK,
+        ]
+        assert not any(entry.hidden for entry in kit.forge.comments)
+        if number == 1:
+            kit.write("weekly")
+    digests = [digest(entry.body) for entry in kit.forge.comments]
+    assert len({*digests}) == 2
+    assert (kit.folder / "deployer-output/test/plan.md").is_file()
+    # One of them fails: the other one is planned all the same, and the loop fails.
+    kit.emulator.faults.add({"path": "/other/", "status": 500})
+    assert shell(kit.folder, loop[1], given).code == Exit.ERROR
+    failed, planned = (entry.body for entry in kit.forge.comments)
+    assert ("Failed to plan" in failed, "deployer-digest" in failed) == (True, False)
+    assert digest(planned) == digests[1]
+    kit.forge.merged[MAIN] = [7]
+    given |= {"GITHUB_SHA": MAIN}
+    del given["GITHUB_REF"]
+    applied = {
+        target: shell(kit.folder, f"deployer-ci apply -t {target} --confirm {target}", given).code
+        for target in ("test", "prod")
+    }
+    assert applied == {"test": Exit.ERROR, "prod": Exit.DONE}
+    ran = shell(kit.folder, "deployer plan -t test -t prod --report markdown=plan.md", READ)
+    assert (ran.code, "run plan -t TARGET once for each" in ran.err) == (Exit.USAGE, True)
+
+
+def test_the_nightly_runs_of_gitlab(kit: Kit) -> None:
+    job = yaml.safe_load(scaffold.files("shop", [], "gitlab")[".gitlab-ci.yml"])["nightly"]
+    script = "\n".join(job["script"])
+    given = {**kit.forge.environment("gitlab", number=None), **READ}
+    ran = shell(kit.folder, script, given)
+    assert (ran.code, "--select match no jobs" in ran.err) == (Exit.USAGE, True), ran
+    kit.workspace.write("load.yaml", nightly("load"))
+    # Nothing proves yet that a run is missing.
+    ran = shell(kit.folder, script, given)
+    assert (ran.code, "--assume-missing submits it" in ran.out) == (Exit.BLOCKED, True), ran
+    for inputs in ({"DATES": "$(touch evil)"}, {"JOBS": "--assume-missing"}, {"JOBS": "*; touch evil"}):
+        assert shell(kit.folder, script, {**given, **inputs}).code == Exit.USAGE
+    assert not (kit.folder / "evil").exists()
+    assert kit.names() == []
 
 
 def test_no_step_prints_a_credential(kit: Kit) -> None:
