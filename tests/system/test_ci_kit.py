@@ -672,7 +672,7 @@ def test_only_what_is_pinned_is_installed(bare: Workspace, tmp_path: Path, ci: s
         assert ran.code == 0, ran.err
         requirements, own = calls.read_text().splitlines()
         found = re.fullmatch(
-            r"-m pip --quiet --disable-pip-version-check install --only-binary :all: --require-hashes "
+            r"-I -m pip --quiet --disable-pip-version-check install --only-binary :all: --require-hashes "
             r"-r (\S+)/requirements/build.txt -r (\S+)/requirements/install.txt",
             requirements,
         )
@@ -687,6 +687,22 @@ def test_only_what_is_pinned_is_installed(bare: Workspace, tmp_path: Path, ci: s
     files = [*(bare.folder / ".github/workflows").glob("*"), *bare.folder.glob(".gitlab-ci.yml")]
     files += [ROOT / "action.yml", ROOT / "ci/gitlab.yml"]
     assert not any("pip install" in file.read_text() for file in files)
+
+
+def test_code_of_the_checkout_is_not_run_by_the_installation(tmp_path: Path) -> None:
+    for name in ("pip", "venv", "runpy"):
+        (tmp_path / f"{name}.py").write_text("open('evil', 'w')\n")
+    # Installs nothing: each call of pip only prints its version.
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin/python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$1" "$2" "$3" --help\n')
+    python.chmod(0o755)
+    path = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    action = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"][1]["run"]
+    for script in (f'sh "{ROOT}/ci/install"', action):
+        ran = shell(tmp_path, script, {**path, "VENV": "none", "SOURCE": str(ROOT)})
+        assert (ran.code, "usage" in ran.out.lower()) == (0, True), ran.err
+    assert not (tmp_path / "evil").exists()
 
 
 def fake_python(folder: Path, calls: Path) -> None:
