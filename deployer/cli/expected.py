@@ -75,9 +75,9 @@ class EarlierApply:
             f"{self.done} of {count(self.total, 'change')} of the expected plan {_was(self.done)} applied"
         )
         if not plan.pending:
-            return f"{applied}, last by {self._run}; according to the plan above, nothing is left to do"
+            return f"{applied}, last by {self._run}; according to the current plan, nothing is left to do"
         return (
-            f"{applied}, last by {self._run}; the plan above is what is to be done now: to apply it, run apply "
+            f"{applied}, last by {self._run}; the current plan has what is to be done now: to apply it, run apply "
             "without --expect and --plan"
         )
 

@@ -89,7 +89,7 @@ def test_half_done(shop: Workspace, emulator: Emulator) -> None:
     assert shop.apply().code == Exit.DONE
     # The rest was applied by another plan, which the saved one does not prove to be the same.
     ran = stale(again(shop))
-    assert "according to the plan above, nothing is left to do\n" in ran.err
+    assert "according to the current plan, nothing is left to do\n" in ran.err
     assert len(listed(emulator.url, "SparkBatch")) == 2
 
 

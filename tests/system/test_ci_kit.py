@@ -568,6 +568,22 @@ def test_the_step_has_a_summary_where_there_is_one(fake: Path) -> None:
         assert not any("--summary" in call for call in calls)
 
 
+def test_git_ignores_what_is_written_but_no_folder_that_was_there(fake: Path) -> None:
+    work = fake.parent
+    git(work, "init", "--quiet", "--initial-branch=main", ".")
+    git(work, "add", "bin")
+    before = git(work, "status", "--porcelain")
+    for output in ("deployer-output", "deep/of/prod"):
+        assert wrapped(fake, "plan", "-t", "prod", DEPLOYER_OUTPUT=output)[0].code == 0
+        assert (work / output / "plan.txt").is_file()
+    (work / "calls").unlink()
+    assert git(work, "status", "--porcelain") == before
+    (work / "reports").mkdir()
+    for output in (".", "reports"):
+        assert wrapped(fake, "plan", "-t", "prod", DEPLOYER_OUTPUT=output)[0].code == 0
+        assert not (work / output / ".gitignore").exists()
+
+
 def test_options_are_passed_on_as_they_are(fake: Path) -> None:
     _, calls = wrapped(fake, "plan", "-C", "a b", "-t", "prod", "--set", "x=$(id) *", DEPLOYER_OUTPUT="o p")
     assert (
