@@ -19,6 +19,7 @@ from deployer.errors import DeployerError, Exit, Interrupted, InvalidInput, Stal
 from deployer.model import End, Outcome, Plan
 from deployer.report import text
 from deployer.report.terminal import err
+from deployer.secrets.redact import redacted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,8 @@ class Record:
     def refused(self, end: End | None, code: Exit, *messages: str) -> Exit:
         """Record that nothing was applied, and why. Returns the exit code."""
         self._end, self.code = end, code
-        self.messages += filter(None, messages)
+        # A comment is read by more people than the log of a job.
+        self.messages += (redacted(message) for message in messages if message)
         return code
 
     def ended(self, code: Exit, *messages: str) -> Exit:

@@ -284,6 +284,17 @@ def test_a_plan_of_a_project_that_is_invalid_elsewhere(workspace: Workspace) -> 
 
 
 @pytest.mark.usefixtures("emulator")
+def test_no_secret_is_in_the_report_on_a_plan_that_failed(workspace: Workspace) -> None:
+    """A comment is read by more people than the log of a job."""
+    write(workspace)
+    workspace.write("beta.yaml", manifest("password=hunter2hunter2", "beta", {}))
+    assert all("hunter2" not in made for made in failed(workspace, Exit.INVALID).values())
+    (workspace.folder / "beta.yaml").unlink()
+    workspace.write("gamma.yaml", manifest("SparkBatch", "https://me:hunter2hunter2@host/x", {}))
+    assert all("hunter2" not in made for made in failed(workspace, Exit.INVALID).values())
+
+
+@pytest.mark.usefixtures("emulator")
 def test_a_summary_of_a_plan_that_failed(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
