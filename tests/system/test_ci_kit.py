@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -277,6 +278,26 @@ def test_a_cancelled_apply_leaves_no_lock(kit: Kit) -> None:
         again.err
     )
     assert "lock" not in again.err
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_plan_leaves_the_comment_to_the_next_one(kit: Kit, name: signal.Signals) -> None:
+    kit.pull_request()
+    before = kit.comment
+    file = kit.folder / "deployer.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        file.write_text(file.read_text().replace(kit.emulator.url, url))
+        variables = {**kit.forge.environment("github"), **READ}
+        with started(kit.folder, "deployer-ci plan -t prod", variables) as process:
+            connection, _ = silent.accept()
+            with connection:
+                process.send_signal(name)
+                assert process.wait() == Exit.INTERRUPTED
+    assert kit.comment == before
+    report = (kit.folder / "deployer-output/plan.md").read_text()
+    assert "No plan was made: interrupted (exit code 130)." in report
+    assert not (kit.folder / "deployer-output/plan.json").exists()
 
 
 def test_a_fork_gets_no_credentials(kit: Kit) -> None:
