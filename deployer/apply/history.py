@@ -32,6 +32,8 @@ class Intent:
 
     `project_id` is the cloud project, `project_name` the one in deployer.yaml, empty in lines of older versions.
     `author` is a user or a CI job. `run` is one per apply. `is_planned`: it may have been sent, in a run that died.
+    `plan` is the digest of the plan that was applied, and `plan_changes` the number of its changes, the blocked ones
+    included; empty in lines of older versions and of `deployer run`.
     """
 
     run: str
@@ -53,6 +55,8 @@ class Intent:
     request_id: str = ""
     is_planned: bool = False
     project_name: str = ""
+    plan: str = ""
+    plan_changes: int = 0
 
     @property
     def settled(self) -> bool:
@@ -317,6 +321,8 @@ def _add(
             id=strings["id"],
             is_planned=event == "planned",
             project_name=strings["project_name"] if "project_name" in record else "",
+            plan=strings["plan"] if "plan" in record else "",
+            plan_changes=_number(record, "plan_changes"),
         )
         # A second copy of the journal may lack the outcome that the first has.
         intents.setdefault(key, intent)
@@ -334,6 +340,14 @@ def _add(
             )
     else:
         raise ValueError
+
+
+def _number(record: Mapping[str, Any], name: str) -> int:
+    """Return a number that older versions do not write, 0 without it; raises TypeError."""
+    number = record.get(name, 0)
+    if type(number) is not int:
+        raise TypeError(name)
+    return number
 
 
 def _run_key(record: Mapping[str, Any]) -> str:

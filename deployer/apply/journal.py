@@ -92,6 +92,8 @@ class Journal:
         # The requests without a known outcome that must not be sent twice.
         self._in_doubt: set[int] = set()
         self.run = uuid.uuid4().hex[:12]
+        # The digest of the plan that is applied, and the number of its changes: the same apply is recognized later.
+        self.plan_applied: tuple[str, int] | None = None
         # Lets a shared state be written soon.
         self.publish: Callable[[], object] = lambda: None
 
@@ -250,6 +252,11 @@ class Journal:
             "source": str(change.job.source),
             "reason": self._clean(change.reason),
             "id": self._clean(id),
+            **(
+                dict(zip(("plan", "plan_changes"), self.plan_applied, strict=True))
+                if self.plan_applied
+                else {}
+            ),
         }
 
     @cached_property

@@ -35,6 +35,7 @@ def execute(
     printer = _OutcomePrinter()
     whole, before = record.plan or plan, [*record.outcomes]
     blocked, errors = whole.summary[Action.BLOCKED], len(whole.errors)
+    held.journal_of(client).plan_applied = whole.digest, len(whole.pending)
     ended = applied(held, client, plan, live, options, printer, record.outcomes.append)
     # Some may have been changed by the last look.
     ended = record.outcomes = [*before, *ended]

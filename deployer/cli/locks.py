@@ -61,6 +61,8 @@ class Held(ABC):
         self.secrets = secrets
         self.stop_signal = stop_signal
         self._journal: Journal | None = None
+        # What earlier runs have sent, as the plan knows it.
+        self.history = History()
 
     @abstractmethod
     def plan(self, client: Client, make: Planner) -> tuple[Plan, Live]:
@@ -102,7 +104,7 @@ class LocalLock(Held):
 
     def plan(self, client: Client, make: Planner) -> tuple[Plan, Live]:  # noqa: ARG002
         delay = self.loaded.target.polling.consistency_delay
-        history = read(state_folder(self.loaded.project.folder))
+        history = self.history = read(state_folder(self.loaded.project.folder))
         _wait_for(_remaining(history, self.loaded.target.name, delay))
         return make(known=Known(history, delay), note=note)
 
@@ -135,7 +137,8 @@ class SharedLock(Held):
         while True:
             seen, notes = self._chain.read(), list[str]()
             since = partial(shared_state.since, seen)
-            known = Known(shared_state.merged(project, seen), 0, CLOCK_SECONDS, since)
+            self.history = shared_state.merged(project, seen)
+            known = Known(self.history, 0, CLOCK_SECONDS, since)
             plan, live = make(known=known, note=notes.append)
             if not plan.steps:
                 for words in notes:
@@ -147,7 +150,7 @@ class SharedLock(Held):
             self.journal_of(client).plan(plan.steps)
             if acquired := lease.acquire(seen, self._deadline):
                 break
-        history = shared_state.merged(project, acquired.snapshot)
+        history = self.history = shared_state.merged(project, acquired.snapshot)
         self._wait_until_settled(acquired, history)
         since = partial(shared_state.since, acquired.snapshot)
         plan, live = make(known=Known(history, self._seconds + delay, CLOCK_SECONDS, since), note=note)

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from deployer.cli import session
 from deployer.cli.approval import Verb
+from deployer.cli.place_names import project_and_target
 from deployer.errors import DeployerError, Exit, Interrupted, InvalidInput, StalePlan
 from deployer.model import End, Outcome, Plan
 from deployer.report import text
 from deployer.report.terminal import err
+from deployer.secrets.redact import redacted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from deployer.cli.options import Options
+    from deployer.cli.report_files import ReportFile
     from deployer.cli.session import LoadedProject
     from deployer.report.outcomes import Outcomes
 
 REPORTS = ("html", "json", "markdown", "text")
 _MAX_PROBLEMS = 20
+PLAN = Verb("plan", "planned", "changes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ class Record:
     def refused(self, end: End | None, code: Exit, *messages: str) -> Exit:
         """Record that nothing was applied, and why. Returns the exit code."""
         self._end, self.code = end, code
-        self.messages += filter(None, messages)
+        # A comment is read by more people than the log of a job.
+        self.messages += (redacted(message) for message in messages if message)
         return code
 
     def ended(self, code: Exit, *messages: str) -> Exit:
@@ -102,11 +108,8 @@ class Record:
         """Return the project and the target, as far as the command came to know them."""
         if self.loaded:
             return self.loaded.project.name, self.loaded.target.name
-        from deployer.project.load import load
-
         try:
-            project = load(session.project_folder(self._options))
-            return project.name, project.target(self._options.target).name
+            return project_and_target(self._options)
         except DeployerError:
             return "", self._options.target or ""
 
@@ -138,15 +141,7 @@ def recording(verb: Verb, options: Options, outputs: Outputs) -> Iterator[Record
 
     folder = session.project_folder(options)
     files = report_files(outputs.reports, REPORTS, folder)
-
-    def write() -> None:
-        from deployer.cli import report_files, step_summary
-
-        styles = _styles(record.made(), folder, outputs.limit)
-        report_files.write(files, styles.formatted)
-        if outputs.summary:
-            step_summary.append(styles.markdown, os.environ)
-
+    write = partial(_write_all, record, files, folder, outputs)
     try:
         yield record
     except BaseException as error:
@@ -155,6 +150,34 @@ def recording(verb: Verb, options: Options, outputs: Outputs) -> Iterator[Record
         raise
     # The exit code of the command counts: it says what happened to the jobs.
     _write(write, is_quiet=record.code is not Exit.DONE)
+
+
+@contextmanager
+def reporting_failure(options: Options, outputs: Outputs) -> Iterator[None]:
+    """Write the reports of a plan if an exception ends it: then they say that there is no plan, and why."""
+    if not outputs:
+        yield
+        return
+    from deployer.cli.report_files import report_files
+
+    folder = session.project_folder(options)
+    files = report_files(outputs.reports, REPORTS, folder)
+    try:
+        yield
+    except BaseException as error:
+        record = Record(PLAN, options)
+        record.fail(error)
+        _write(partial(_write_all, record, files, folder, outputs), is_quiet=True)
+        raise
+
+
+def _write_all(record: Record, files: Iterable[ReportFile], folder: Path, outputs: Outputs) -> None:
+    from deployer.cli import report_files, step_summary
+
+    styles = _styles(record.made(), folder, outputs.limit)
+    report_files.write(files, styles.formatted)
+    if outputs.summary:
+        step_summary.append(styles.markdown, os.environ)
 
 
 def _write(write: Callable[[], None], *, is_quiet: bool) -> None:

@@ -38,6 +38,7 @@ WIDTH = 110
 COMMENT_COLUMN = 44  # the column of comments after fields, if the fields are short enough
 MIN_COMMENT = 24  # the minimum width of a shortened comment
 GITIGNORE = ".gitignore"
+CI_OUTPUT = "deployer-output"  # the default of DEPLOYER_OUTPUT
 SCHEMAS = "schemas"
 # The settings of VS Code: the copy of the schemas that is in the repository works on every machine.
 VSCODE_SETTINGS = ".vscode/settings.json"
@@ -58,7 +59,10 @@ _MANIFEST_GLOBS = (
 )
 VALUES_FILES = ("values/common.yaml", "values/local.yaml", "values/prod.yaml")
 CI_FILES: Mapping[str, Mapping[str, str]] = {
-    "github": {".github/workflows/deployer.yml": "github.yaml"},
+    "github": {
+        ".github/workflows/deployer.yml": "github.yaml",
+        ".github/workflows/nightly.yml": "github-nightly.yaml",
+    },
     "gitlab": {".gitlab-ci.yml": "gitlab.yaml"},
     "none": {},
 }
@@ -115,7 +119,7 @@ def files(name: str, kinds: Sequence[str], ci: str) -> dict[str, str]:
         file: _starter(template).replace("deployer-PROJECT-", f"deployer-{name}-")
         for file, template in CI_FILES[ci].items()
     }
-    ignored = {GITIGNORE: f"# State of deployer.\n{STATE_FOLDER}/\n"}
+    ignored = {GITIGNORE: f"# State of deployer.\n{STATE_FOLDER}/\n# Written by deployer-ci.\n{CI_OUTPUT}/\n"}
     return {**project, **values, **manifests, **pipeline, **ignored, **_for_editors()}
 
 

@@ -21,6 +21,9 @@ from deployer.report.review import (
     without_run,
 )
 
+# The verb of a plan that failed, whose report stands where that of the plan would.
+PLAN = "plan"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
@@ -206,6 +209,8 @@ _REASONS = {
 def counts(found: Outcomes, listed: Sequence[Entry]) -> str:
     """Return how a command ended: `Apply complete: 2 applied, 1 blocked.`"""
     errors = len(found.plan.errors) if found.plan else 0
+    if found.name == PLAN:
+        return f"No plan was made: {_REASONS[found.end]} (exit code {found.exit_code})."
     if found.end is End.NO_CHANGES:
         return f"No changes: nothing to {found.name}."
     if found.end in {End.COMPLETE, End.INCOMPLETE} or found.outcomes:

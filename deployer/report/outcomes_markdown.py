@@ -16,7 +16,7 @@ from deployer.model import Action, Impact, Source
 from deployer.report import markup
 from deployer.report.markdown import LEAST_LIMIT, LIMIT, cut
 from deployer.report.origin import Origin
-from deployer.report.outcomes import EntryGroup, OutcomeReview, Outcomes, Part, Section, order
+from deployer.report.outcomes import PLAN, EntryGroup, OutcomeReview, Outcomes, Part, Section, order
 from deployer.report.review import identity_words, name_in, title
 from deployer.report.text import count
 
@@ -47,7 +47,8 @@ def _top(found: Outcomes, shown: OutcomeReview) -> str:
     level = "CAUTION" if severe else "WARNING" if shown.attention else ""
     return _macro(
         "top",
-        marker(found.project, found.target, found.name),
+        # The comment about a plan that failed is that of the plan.
+        marker(found.project, found.target, "" if found.name == PLAN else found.name),
         found.name,
         cut(found.project, _MAX_TITLE) if found.project else "",
         cut(found.target, _MAX_TITLE),

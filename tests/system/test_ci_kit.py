@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,10 @@ import pytest
 import yaml
 
 from deployer.emulator import Emulator
+from deployer.emulator.mrs import FAMILY
 from deployer.errors import Exit
 from deployer.manifests import scaffold
-from testing.forges import BOT, ForgeServer
+from testing.forges import BOT, Entry, ForgeServer
 from testing.git_server import bare_repository, git, without_settings
 from testing.pipelines import Step, github_jobs, shell, started
 from testing.workspace import ROOT, SPECS, Workspace, manifest
@@ -29,6 +33,7 @@ from testing.workspace import ROOT, SPECS, Workspace, manifest
 READ = {"HUAWEICLOUD_SDK_AK": "AK", "HUAWEICLOUD_SDK_SK": "sk-of-the-tests"}
 MAIN = "c" * 40
 MARK = "<!-- deployer: shop prod -->"
+CI_PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 WRAPPER = ROOT / "deployer" / "cli" / "shells" / "deployer-ci"
 
 
@@ -39,6 +44,7 @@ class Kit:
     workspace: Workspace
     forge: ForgeServer
     emulator: Emulator
+    clock: Ahead
     number: int = 7
     secrets: dict[str, dict[str, str]] = field(default_factory=lambda: {"": READ, "prod": READ})
 
@@ -46,13 +52,21 @@ class Kit:
     def folder(self) -> Path:
         return self.workspace.folder
 
-    def jobs(self, event_name: str, ref: str, *, repository: str = "team/jobs") -> dict[str, list[Step]]:
+    def jobs(
+        self,
+        event_name: str,
+        ref: str,
+        *,
+        repository: str = "team/jobs",
+        file: str = "deployer",
+        inputs: Mapping[str, str] | None = None,
+    ) -> dict[str, list[Step]]:
         """Run the jobs that an event starts. `repository` is that of the pull request's branch."""
         is_fork = repository != "team/jobs"
-        file = self.folder.parent / "event.json"
+        event_file = self.folder.parent / "event.json"
         request = {"number": self.number, "head": {"repo": {"full_name": repository}}}
         is_request = event_name == "pull_request"
-        file.write_text(json.dumps({"pull_request": request} if is_request else {}))
+        event_file.write_text(json.dumps({"pull_request": request} if is_request else {}))
         event = {
             "event_name": event_name,
             "ref": ref,
@@ -66,13 +80,13 @@ class Kit:
         runner = {
             **variables,
             "GITHUB_EVENT_NAME": event_name,
-            "GITHUB_EVENT_PATH": str(file),
+            "GITHUB_EVENT_PATH": str(event_file),
             "GITHUB_REF": ref,
             "GITHUB_SHA": MAIN,
-            "GITHUB_STEP_SUMMARY": str(self.folder.parent / "summary.md"),
+            "GITHUB_STEP_SUMMARY": str(self.summary),
         }
         secrets = {"": {}} if is_fork else self.secrets
-        return github_jobs(self.folder, event, secrets, runner)
+        return github_jobs(self.folder, event, secrets, runner, file=file, inputs=inputs)
 
     def pull_request(self, repository: str = "team/jobs") -> dict[str, list[Step]]:
         return self.jobs("pull_request", "refs/pull/7/merge", repository=repository)
@@ -88,10 +102,33 @@ class Kit:
     def nightly(self) -> Step:
         return only(self.jobs("schedule", "refs/heads/main"), "drift")
 
+    def run_nightly(self, **inputs: str) -> Step:
+        """Run the workflow that runs jobs with parameters, as somebody starts it."""
+        jobs = self.jobs("workflow_dispatch", "refs/heads/main", file="nightly", inputs=inputs)
+        return only(jobs, "run")
+
     @property
     def comment(self) -> str:
-        (entry,) = self.forge.comments
+        (entry,) = [entry for entry in self.forge.comments if entry.author == "bot"]
         return entry.body
+
+    @property
+    def summary(self) -> Path:
+        return self.folder.parent / "summary.md"
+
+    def commit(self) -> None:
+        git(self.folder, "add", ".")
+        git(self.folder, "commit", "--quiet", "--message=A change")
+
+    def write(self, name: str) -> None:
+        """Commit another job."""
+        self.workspace.write(f"{name}.yaml", manifest("MrsJob", name, SPECS["MrsJob"]))
+        self.commit()
+
+    def names(self) -> list[str]:
+        """Return the names of the jobs that the service has."""
+        ran = shell(self.folder, "deployer list -t prod --all --format json", READ)
+        return sorted(job["name"] for job in json.loads(ran.out)["jobs"])
 
 
 def only(jobs: dict[str, list[Step]], name: str) -> Step:
@@ -106,7 +143,8 @@ def kit(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     (bare.folder / "deployer.yaml").unlink()
     assert bare.run("init", "--name=shop", "--kind=none").code == Exit.DONE
     ak, sk = READ["HUAWEICLOUD_SDK_AK"], READ["HUAWEICLOUD_SDK_SK"]
-    with ForgeServer() as forge, Emulator(tmp_path / "emulator.db", ak=ak, sk=sk) as emulator:
+    clock = Ahead()
+    with ForgeServer() as forge, Emulator(tmp_path / "emulator.db", ak=ak, sk=sk, clock=clock) as emulator:
         file = bare.folder / "deployer.yaml"
         project = yaml.safe_load(file.read_text())
         endpoints = dict.fromkeys(("dli", "mrs", "iam"), emulator.url)
@@ -121,7 +159,7 @@ def kit(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         git(bare.folder, "commit", "--quiet", "--message=The project")
         git(bare.folder, "remote", "add", "origin", remote.url)
         git(bare.folder, "push", "--quiet", "origin", "main")
-        kit = Kit(bare, forge, emulator)
+        kit = Kit(bare, forge, emulator, clock)
         kit.workspace.write("daily.yaml", manifest("MrsJob", "daily", SPECS["MrsJob"]))
         yield kit
 
@@ -133,31 +171,73 @@ def codes(jobs: dict[str, list[Step]]) -> dict[str, list[int]]:
 # --- GitHub -----------------------------------------------------------------------------------------------
 
 
-def test_open_update_fail_and_merge(kit: Kit) -> None:
+def test_from_the_pull_request_to_the_apply(kit: Kit) -> None:
+    """The whole story, as the CI of a repository lives through it."""
+    # Somebody else has written a comment that looks like ours: it is neither followed nor touched.
+    forged = f"{MARK}\n<!-- deployer-digest: {'0' * 64} -->"
+    kit.forge.comments.append(Entry(1, "eve", forged))
+    # Opened.
+    kit.commit()
     assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
     assert kit.comment.startswith(f"{MARK}\n<!-- deployer-digest: ")
     assert "MrsJob daily" in kit.comment
-    assert "MrsJob daily" in (kit.folder.parent / "summary.md").read_text()
-    # The pull request is updated.
-    kit.workspace.write("weekly.yaml", manifest("MrsJob", "weekly", SPECS["MrsJob"]))
+    assert "MrsJob daily" in kit.summary.read_text()
+    # Updated, in the same comment.
+    kit.write("weekly")
     assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
-    assert "MrsJob weekly" in kit.comment
+    assert "weekly" in kit.comment
     reviewed = kit.comment
-    # It is broken, and says so in the same comment.
+    # The plan fails, for an invalid manifest and for a service that is down. The comment says so and has nothing of the
+    # plan before, which is neither shown nor applied.
     kit.workspace.write("broken.yaml", "kind: [\n")
     jobs = kit.pull_request()
     assert codes(jobs) == {"check": [Exit.INVALID], "plan": [Exit.INVALID]}
     assert "::error file=broken.yaml" in jobs["check"][0].out
     assert "failed with exit code 4, so it cannot be applied" in kit.comment
-    assert "broken.yaml:" in kit.comment
+    assert "No plan was made: an error (exit code 4)." in kit.comment
+    assert kit.comment.count("broken.yaml:") == 1
+    assert kit.summary.read_text().endswith("UTC`</sub>\n")
+    assert not {"weekly", "deployer-digest"} & {*re.findall(r"[\w-]+", kit.comment)}
     assert kit.merged().code == Exit.ERROR
-    # It is mended and merged: exactly what the comment showed is applied.
     (kit.folder / "broken.yaml").unlink()
-    kit.pull_request()
+    kit.emulator.faults.add({"path": "/job-executions", "status": 500, "nth": 1})
+    assert codes(kit.pull_request()) == {"check": [0], "plan": [Exit.ERROR]}
+    assert "Failed to plan" in kit.comment
+    assert "deployer-digest" not in kit.comment
+    assert kit.merged().code == Exit.ERROR
+    # It is mended, and shows the same plan as before. Nothing has been applied until now.
+    assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
     assert digest(kit.comment) == digest(reviewed)
+    assert kit.names() == []
+    # Merged: what the comment showed is applied, but only a half of it is accepted.
+    refused = {"error_code": "0157", "error_msg": "refused"}
+    kit.emulator.faults.add(
+        {"method": "POST", "path": "/job-executions$", "nth": 2, "status": 400, "body": refused}
+    )
+    half = kit.merged()
+    assert half.code == Exit.PARTLY, half.out + half.err
+    # A re-run of the job applies nothing, and says how to apply the rest.
+    again = kit.merged()
+    assert again.code == Exit.STALE
+    assert "note: 1 of 2 changes of the expected plan was applied" in again.err
+    assert "it applies what is left" in again.err
+    rest = kit.by_hand()
+    assert (rest.code, "Apply complete: 1 applied." in rest.out) == (Exit.DONE, True), rest.out
+    assert "Plan for prod: no changes; 2 unchanged." in kit.by_hand().out
+    assert kit.names() == ["daily", "weekly"]
+    # The next pull request is applied completely, and a re-run of its job has nothing to do.
+    kit.write("monthly")
+    assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
     applied = kit.merged()
-    assert (applied.code, "Apply complete: 2 applied." in applied.out) == (Exit.DONE, True), applied.err
+    assert (applied.code, "Apply complete: 1 applied." in applied.out) == (Exit.DONE, True), applied.err
     assert "The plan is not the one" not in applied.err
+    assert "### deployer apply: `shop` → `prod`" in kit.summary.read_text()
+    again = kit.merged()
+    assert (again.code, "This plan has already been applied, by run " in again.out) == (Exit.DONE, True), (
+        again
+    )
+    assert kit.names() == ["daily", "monthly", "weekly"]
+    assert kit.forge.comments[0].body == forged
 
 
 def digest(body: str) -> str:
@@ -179,23 +259,6 @@ def test_another_plan_than_the_reviewed_one_is_not_applied(kit: Kit) -> None:
     assert kit.by_hand().code == Exit.DONE
 
 
-def test_once_more_after_a_half_done_apply(kit: Kit) -> None:
-    kit.workspace.write("weekly.yaml", manifest("MrsJob", "weekly", SPECS["MrsJob"]))
-    kit.pull_request()
-    refused = {"error_code": "0157", "error_msg": "refused"}
-    kit.emulator.faults.add(
-        {"method": "POST", "path": "/job-executions$", "nth": 2, "status": 400, "body": refused}
-    )
-    half = kit.merged()
-    assert half.code == Exit.PARTLY, half.out + half.err
-    again = kit.merged()
-    assert again.code == Exit.STALE
-    assert "it applies what is left" in again.err
-    rest = kit.by_hand()
-    assert (rest.code, "Apply complete: 1 applied." in rest.out) == (Exit.DONE, True), rest.out
-    assert "Plan for prod: no changes; 2 unchanged." in kit.by_hand().out
-
-
 def test_a_cancelled_apply_leaves_no_lock(kit: Kit) -> None:
     variables = {**kit.forge.environment("github", number=None), **READ, "DEPLOYER_REVIEWED": "no"}
     with started(
@@ -215,6 +278,26 @@ def test_a_cancelled_apply_leaves_no_lock(kit: Kit) -> None:
         again.err
     )
     assert "lock" not in again.err
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_plan_leaves_the_comment_to_the_next_one(kit: Kit, name: signal.Signals) -> None:
+    kit.pull_request()
+    before = kit.comment
+    file = kit.folder / "deployer.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        file.write_text(file.read_text().replace(kit.emulator.url, url))
+        variables = {**kit.forge.environment("github"), **READ}
+        with started(kit.folder, "deployer-ci plan -t prod", variables) as process:
+            connection, _ = silent.accept()
+            with connection:
+                process.send_signal(name)
+                assert process.wait() == Exit.INTERRUPTED
+    assert kit.comment == before
+    report = (kit.folder / "deployer-output/plan.md").read_text()
+    assert "No plan was made: interrupted (exit code 130)." in report
+    assert not (kit.folder / "deployer-output/plan.json").exists()
 
 
 def test_a_fork_gets_no_credentials(kit: Kit) -> None:
@@ -239,6 +322,118 @@ def test_drift_opens_one_issue_and_closes_it(kit: Kit) -> None:
     kit.workspace.write("broken.yaml", "kind: [\n")
     assert kit.nightly().code == Exit.INVALID
     assert [issue.state for issue in kit.forge.issues] == ["closed", "open"]
+
+
+class Ahead:
+    """The time of the services, which runs ahead by `tick` whenever somebody looks at it."""
+
+    tick = 0.0
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        self.ahead += self.tick
+        return time.time() + self.ahead
+
+
+def nightly(name: str) -> dict[str, Any]:
+    """A job with the label of those that run every night, for a date."""
+    spec = {**SPECS["MrsJob"], "arguments": ["--date", '{{ param("date") }}']}
+    found = manifest("MrsJob", name, spec, parameters={"date": {"type": "date"}})
+    found["metadata"]["labels"] = {"run": "nightly"}
+    return found
+
+
+def test_runs_every_night(kit: Kit) -> None:
+    kit.clock.tick = 2.0
+    kit.pull_request()
+    assert kit.merged().code == Exit.DONE
+    # The list goes back far enough to know that a run is missing.
+    [job] = kit.emulator.store.find(FAMILY, "pid")[1]
+    kit.emulator.store.set(job, created=job.created - 9 * 86_400_000)
+    night = kit.run_nightly()
+    assert (night.code, "--select match no jobs" in night.err) == (Exit.USAGE, True), night
+    kit.workspace.write("load.yaml", nightly("load"))
+    kit.workspace.write("report.yaml", nightly("report"))
+    # The apply after the merge leaves them alone.
+    assert "no changes" in kit.by_hand().out
+    before = datetime.now(UTC).date()
+    night = kit.run_nightly()
+    assert night.code == Exit.DONE, night.out + night.err
+    yesterdays = {str(day - timedelta(days=1)) for day in (before, datetime.now(UTC).date())}
+    found = re.search(r"done +create MrsJob load in c-1 date=(\S+) ", night.out)
+    assert found
+    assert found[1] in yesterdays
+    assert kit.names() == ["daily", "load", "report"]
+    # What has succeeded is not run again.
+    again = kit.run_nightly(dates=found[1])
+    assert (again.code, "accepted" in again.out) == (Exit.DONE, False), again.out
+    # Somebody asks for other dates and a job by its name. Nothing of it is taken for a command or an option.
+    day = str(before - timedelta(days=3))
+    some = kit.run_nightly(dates=f"{day}..{day}", jobs="load")
+    assert (some.code, f"load in c-1 date={day}" in some.out) == (Exit.DONE, True), some.out + some.err
+    assert "report" not in some.out
+    for inputs in (
+        {"dates": "$(touch evil)"},
+        {"dates": day, "jobs": "--assume-missing"},
+        {"jobs": "*; touch evil"},
+    ):
+        refused = kit.run_nightly(**inputs)
+        assert refused.code == Exit.USAGE, refused
+    assert not (kit.folder / "evil").exists()
+
+
+def test_each_target_has_a_comment_and_a_reviewed_plan_of_its_own(kit: Kit) -> None:
+    file = kit.folder / "deployer.yaml"
+    project = yaml.safe_load(file.read_text())
+    project["targets"]["test"] = project["targets"]["prod"] | {"projectId": "other"}
+    file.write_text(yaml.safe_dump(project))
+    loop = re.search(r"^```sh\n(for target in test prod.*?)^```$", CI_PAGE, re.MULTILINE | re.DOTALL)
+    assert loop
+    given = {**kit.forge.environment("github"), **READ}
+    for number in (1, 2):
+        assert shell(kit.folder, loop[1], given).code == 0
+        assert [entry.body.partition("\n")[0] for entry in kit.forge.comments] == [
+            "<!-- deployer: shop test -->",
+            MARK,
+        ]
+        assert not any(entry.hidden for entry in kit.forge.comments)
+        if number == 1:
+            kit.write("weekly")
+    digests = [digest(entry.body) for entry in kit.forge.comments]
+    assert len({*digests}) == 2
+    assert (kit.folder / "deployer-output/test/plan.md").is_file()
+    # One of them fails: the other one is planned all the same, and the loop fails.
+    kit.emulator.faults.add({"path": "/other/", "status": 500})
+    assert shell(kit.folder, loop[1], given).code == Exit.ERROR
+    failed, planned = (entry.body for entry in kit.forge.comments)
+    assert ("Failed to plan" in failed, "deployer-digest" in failed) == (True, False)
+    assert digest(planned) == digests[1]
+    kit.forge.merged[MAIN] = [7]
+    given |= {"GITHUB_SHA": MAIN}
+    del given["GITHUB_REF"]
+    applied = {
+        target: shell(kit.folder, f"deployer-ci apply -t {target} --confirm {target}", given).code
+        for target in ("test", "prod")
+    }
+    assert applied == {"test": Exit.ERROR, "prod": Exit.DONE}
+    ran = shell(kit.folder, "deployer plan -t test -t prod --report markdown=plan.md", READ)
+    assert (ran.code, "run plan -t TARGET once for each" in ran.err) == (Exit.USAGE, True)
+
+
+def test_the_nightly_runs_of_gitlab(kit: Kit) -> None:
+    job = yaml.safe_load(scaffold.files("shop", [], "gitlab")[".gitlab-ci.yml"])["nightly"]
+    script = "\n".join(job["script"])
+    given = {**kit.forge.environment("gitlab", number=None), **READ}
+    ran = shell(kit.folder, script, given)
+    assert (ran.code, "--select match no jobs" in ran.err) == (Exit.USAGE, True), ran
+    kit.workspace.write("load.yaml", nightly("load"))
+    # Nothing proves yet that a run is missing.
+    ran = shell(kit.folder, script, given)
+    assert (ran.code, "--assume-missing submits it" in ran.out) == (Exit.BLOCKED, True), ran
+    for inputs in ({"DATES": "$(touch evil)"}, {"JOBS": "--assume-missing"}, {"JOBS": "*; touch evil"}):
+        assert shell(kit.folder, script, {**given, **inputs}).code == Exit.USAGE
+    assert not (kit.folder / "evil").exists()
+    assert kit.names() == []
 
 
 def test_no_step_prints_a_credential(kit: Kit) -> None:
@@ -287,13 +482,13 @@ def wrapped(fake: Path, *arguments: str, shell: str = "sh", **variables: str) ->
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 7, 8])
-@pytest.mark.parametrize("verb", ["check", "plan", "apply", "drift"])
+@pytest.mark.parametrize("verb", ["check", "plan", "apply", "run", "drift"])
 def test_the_exit_code_is_that_of_deployer(fake: Path, verb: str, code: int) -> None:
     ran, calls = wrapped(fake, verb, "-t", "prod", CODE=str(code))
     assert ran.code == code
     output = fake.parent / "deployer-output"
     body = f"--body-file {output}/plan.md"
-    failed = "" if code in {0, 2} else f" --log {output}/plan.log --exit-code {code}"
+    failed = "" if code in {0, 2} else f" --exit-code {code} --log {output}/plan.log"
     expected = {
         "check": ["validate -t prod -C ."],
         "plan": [
@@ -301,6 +496,7 @@ def test_the_exit_code_is_that_of_deployer(fake: Path, verb: str, code: int) -> 
             f"comment -t prod -C . {body}{failed}",
         ],
         "apply": ["comment -t prod -C . --digest", "apply -t prod -C . --expect abc"],
+        "run": ["run -t prod -C ."],
         "drift": [
             f"plan -t prod -C . --report markdown={output}/plan.md --fail-on changes,drift,failed,orphans",
             f"comment -t prod -C . {body} --issue Drift in prod{failed}"
@@ -327,10 +523,86 @@ def test_without_a_reviewed_plan_nothing_is_applied(fake: Path) -> None:
     assert (ran.code, calls) == (0, ["apply -t prod -C . --confirm prod"])
 
 
-def test_comments_can_be_turned_off(fake: Path) -> None:
+@pytest.mark.parametrize("value", ["no", "No", "false", "FALSE", "0"])
+def test_comments_and_the_review_can_be_turned_off(fake: Path, value: str) -> None:
     for verb in ("plan", "drift"):
-        ran, calls = wrapped(fake, verb, "-t", "prod", DEPLOYER_COMMENT="no")
+        ran, calls = wrapped(fake, verb, "-t", "prod", DEPLOYER_COMMENT=value)
         assert (ran.code, len(calls)) == (0, 1)
+    ran, calls = wrapped(fake, "apply", "-t", "prod", DEPLOYER_REVIEWED=value)
+    assert (ran.code, calls) == (0, ["apply -t prod -C ."])
+
+
+@pytest.mark.parametrize("value", ["yes", "true", "True", "1", ""])
+def test_comments_and_the_review_are_on(fake: Path, value: str) -> None:
+    _, calls = wrapped(fake, "plan", "-t", "prod", DEPLOYER_COMMENT=value)
+    assert len(calls) == 2
+    _, calls = wrapped(fake, "apply", "-t", "prod", DEPLOYER_REVIEWED=value)
+    assert "--expect abc" in calls[1]
+
+
+@pytest.mark.parametrize("name", ["DEPLOYER_COMMENT", "DEPLOYER_REVIEWED"])
+@pytest.mark.parametrize("value", ["off", "nein", " no", "2"])
+def test_any_other_word_is_refused_before_anything_is_done(fake: Path, name: str, value: str) -> None:
+    for verb in ("check", "plan", "apply", "run", "drift"):
+        ran, calls = wrapped(fake, verb, "-t", "prod", **{name: value})
+        assert (ran.code, calls) == (3, [])
+        assert f"error: {name}: expected yes or no\n" in ran.err
+    assert not (fake.parent / "deployer-output").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["-h"],
+        ["plan", "--help"],
+        ["apply", "-h"],
+        ["drift", "-t", "prod", "--help"],
+        ["help", "-h"],
+    ],
+)
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_help_runs_nothing(fake: Path, arguments: list[str], shell: str) -> None:
+    ran, calls = wrapped(fake, *arguments, shell=shell)
+    assert (ran.code, calls, ran.err) == (0, [], "")
+    assert ran.out.startswith("Usage: deployer-ci check|plan|apply|run|drift -t TARGET")
+    assert "  drift  Open, update or close the issue about drift.\n" in ran.out
+    assert not (fake.parent / "deployer-output").exists()
+
+
+def test_a_word_after_the_options_is_no_request_for_help(fake: Path) -> None:
+    _, calls = wrapped(fake, "run", "-t", "prod", "--", "-h")
+    assert calls == ["run -t prod -C . -- -h"]
+
+
+def test_the_step_has_a_summary_where_there_is_one(fake: Path) -> None:
+    for verb, is_reported in {
+        "check": False,
+        "plan": True,
+        "apply": True,
+        "run": False,
+        "drift": True,
+    }.items():
+        _, calls = wrapped(fake, verb, "-t", "prod", GITHUB_STEP_SUMMARY="/dev/null")
+        assert any("--summary" in call for call in calls) == is_reported
+        _, calls = wrapped(fake, verb, "-t", "prod")
+        assert not any("--summary" in call for call in calls)
+
+
+def test_git_ignores_what_is_written_but_no_folder_that_was_there(fake: Path) -> None:
+    work = fake.parent
+    git(work, "init", "--quiet", "--initial-branch=main", ".")
+    git(work, "add", "bin")
+    before = git(work, "status", "--porcelain")
+    for output in ("deployer-output", "deep/of/prod"):
+        assert wrapped(fake, "plan", "-t", "prod", DEPLOYER_OUTPUT=output)[0].code == 0
+        assert (work / output / "plan.txt").is_file()
+    (work / "calls").unlink()
+    assert git(work, "status", "--porcelain") == before
+    (work / "reports").mkdir()
+    for output in (".", "reports"):
+        assert wrapped(fake, "plan", "-t", "prod", DEPLOYER_OUTPUT=output)[0].code == 0
+        assert not (work / output / ".gitignore").exists()
 
 
 def test_options_are_passed_on_as_they_are(fake: Path) -> None:
@@ -399,13 +671,93 @@ def test_signals_are_passed_on(fake: Path, verb: str, shell: str, name: signal.S
 # --- the files --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ci", ["github", "github-nightly", "gitlab"])
+def test_only_what_is_pinned_is_installed(bare: Workspace, tmp_path: Path, ci: str) -> None:
+    """The steps install the commit that they name, and run its own ci/install, which asks for hashes."""
+    source = tmp_path / "source"
+    for file in ("ci/install", "requirements/build.txt", "requirements/install.txt"):
+        (source / file).parent.mkdir(parents=True, exist_ok=True)
+        (source / file).write_bytes((ROOT / file).read_bytes())
+    git(source, "init", "--quiet", "--initial-branch=main", ".")
+    git(source, "add", ".")
+    git(source, "commit", "--quiet", "--message=Release")
+    commit = git(source, "rev-parse", "HEAD").strip()
+    (source / "requirements/install.txt").write_text("evil\n")
+    git(source, "commit", "--quiet", "--all", "--message=After it")
+    (bare.folder / "deployer.yaml").unlink()
+    assert bare.run("init", "--name=shop", f"--ci={ci.partition('-')[0]}").code == Exit.DONE
+    if ci == "gitlab":
+        pipeline = yaml.safe_load((bare.folder / ".gitlab-ci.yml").read_text())
+        scripts = ["\n".join(pipeline["before_script"])]
+        scripts = [text.replace("https://github.com/OWNER/deployer", str(source)) for text in scripts]
+        scripts = [text.replace("COMMIT", commit) for text in scripts]
+        given: dict[str, str] = {}
+    else:
+        name = "nightly" if ci == "github-nightly" else "deployer"
+        workflow = yaml.safe_load((bare.folder / f".github/workflows/{name}.yml").read_text())
+        steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+        scripts = [step["run"] for step in steps if step.get("name") == "Install deployer"]
+        assert len(scripts) == len(workflow["jobs"])
+        assert workflow["env"]["DEPLOYER_SOURCE"].endswith("/OWNER/deployer")
+        given = {"DEPLOYER_SOURCE": str(source), "DEPLOYER_COMMIT": commit}
+    calls = tmp_path / "calls"
+    fake_python(tmp_path / "bin", calls)
+    for number, script in enumerate(scripts):
+        temporary = tmp_path / f"temporary-{number}"
+        temporary.mkdir()
+        path = f"{tmp_path}/bin:/usr/bin:/bin"
+        variables = {**given, "PATH": path, "RUNNER_TEMP": str(temporary), "TMPDIR": str(temporary)}
+        ran = shell(bare.folder, script, variables)
+        assert ran.code == 0, ran.err
+        requirements, own = calls.read_text().splitlines()
+        found = re.fullmatch(
+            r"-I -m pip --quiet --disable-pip-version-check install --only-binary :all: --require-hashes "
+            r"-r (\S+)/requirements/build.txt -r (\S+)/requirements/install.txt",
+            requirements,
+        )
+        assert found
+        assert found[1] == found[2]
+        assert found[1].startswith(f"{temporary}/")
+        assert own.endswith(f" install --no-deps --no-build-isolation {found[1]}")
+        assert (Path(found[1]) / "requirements/install.txt").read_bytes() == (
+            ROOT / "requirements/install.txt"
+        ).read_bytes()
+        calls.unlink()
+    files = [*(bare.folder / ".github/workflows").glob("*"), *bare.folder.glob(".gitlab-ci.yml")]
+    files += [ROOT / "action.yml", ROOT / "ci/gitlab.yml"]
+    assert not any("pip install" in file.read_text() for file in files)
+
+
+def test_code_of_the_checkout_is_not_run_by_the_installation(tmp_path: Path) -> None:
+    for name in ("pip", "venv", "runpy"):
+        (tmp_path / f"{name}.py").write_text("open('evil', 'w')\n")
+    # Installs nothing: each call of pip only prints its version.
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin/python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$1" "$2" "$3" --help\n')
+    python.chmod(0o755)
+    path = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    action = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"][1]["run"]
+    for script in (f'sh "{ROOT}/ci/install"', action):
+        ran = shell(tmp_path, script, {**path, "VENV": "none", "SOURCE": str(ROOT)})
+        assert (ran.code, "usage" in ran.out.lower()) == (0, True), ran.err
+    assert not (tmp_path / "evil").exists()
+
+
+def fake_python(folder: Path, calls: Path) -> None:
+    """Write a `python` that only records how it is called."""
+    folder.mkdir()
+    (folder / "python").write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> "{calls}"\n')
+    (folder / "python").chmod(0o755)
+
+
 def test_the_template_of_gitlab_has_the_jobs_of_init(bare: Workspace) -> None:
     (bare.folder / "deployer.yaml").unlink()
     assert bare.run("init", "--name=shop", "--ci=gitlab").code == Exit.DONE
     own = yaml.safe_load((bare.folder / ".gitlab-ci.yml").read_text())
     text = (ROOT / "ci" / "gitlab.yml").read_text()
-    given = {"project": "shop", "target": "prod", "folder": ".", "image": "python:3.12", "prefix": ""}
-    given["install"] = "git+https://github.com/OWNER/deployer@COMMIT"
+    given = {"project": "shop", "target": "prod", "folder": ".", "image": "python:3.12.12", "prefix": ""}
+    given |= {"source": "https://github.com/OWNER/deployer", "commit": "COMMIT"}
     head, _, body = text.partition("\n---\n")
     assert {*yaml.safe_load(head)["spec"]["inputs"]} == {*given}
     for name, value in given.items():
@@ -414,7 +766,8 @@ def test_the_template_of_gitlab_has_the_jobs_of_init(bare: Workspace) -> None:
     shared: dict[str, Any] = yaml.safe_load(body.replace(' -C "."', "").replace('"prod"', "prod"))
     for name, job in shared.items():
         assert job.pop("image") == own["image"]
-        assert [line.replace('"', "") for line in job.pop("before_script")] == own["before_script"]
+        before = [line.replace('"', "") for line in job.pop("before_script")]
+        assert before == [line.replace('"', "") for line in own["before_script"]]
         extended = own[name].pop("extends", None)
         assert job == (own[extended] if extended else {}) | own[name]
     assert {*own} - {*shared} == {"image", "workflow", "before_script"}

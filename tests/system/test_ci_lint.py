@@ -45,11 +45,16 @@ def documented() -> dict[str, str]:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with all of them."""
+    own = scaffold.files("shop", [], "github")
+    nightly = own[".github/workflows/nightly.yml"]
     workflows = {
         **documented(),
-        "init": scaffold.files("shop", [], "github")[".github/workflows/deployer.yml"],
+        "init": own[".github/workflows/deployer.yml"],
+        "nightly": nightly,
+        "nightly-turned-on": nightly.replace("# schedule:", "schedule:"),
     }
-    assert len(workflows) >= 4
+    assert workflows["nightly-turned-on"] != nightly
+    assert len(workflows) >= 8
     folder = tmp_path / ".github" / "workflows"
     folder.mkdir(parents=True)
     for name, text in workflows.items():

@@ -236,7 +236,7 @@ def test_every_option_has_a_help(name: str, command: click.Command) -> None:
         assert not isinstance(option, click.Option) or option.help, option.opts
 
 
-INSTALL_OPTIONS = {"--require-hashes", "--no-deps", "--no-build-isolation"}  # of pip
+INSTALL_OPTIONS = {"--require-hashes", "--only-binary", "--no-deps", "--no-build-isolation"}  # of pip
 INSTALL_OPTIONS |= {"--tag", "--build-arg", "--rm", "--user", "--volume", "--env", "--format"}  # of docker
 
 
@@ -249,6 +249,7 @@ def test_no_option_on_a_page_is_made_up(page: Path) -> None:
     foreign |= {"--out", "--region", "--topic", "--window", "--password"}
     foreign |= {"--commit", "--event", "--jq", "--json", "--name", "--workflow"}  # of gh
     foreign |= {"--add", "--global"} if page.name == "state.md" else set()  # of git
+    foreign |= {"--detach", "--quiet"} if page.name in {"ci.md", "state.md"} else set()  # of git
     foreign |= {"--all-files"} if page.name == "ci.md" else set()  # of pre-commit
     foreign |= INSTALL_OPTIONS if page.name == "install.md" else set()
     foreign |= {"--update"} if page == CONTRIBUTING else set()  # of the scenarios
@@ -439,10 +440,11 @@ def test_the_commands_of_ci_exist() -> None:
 
 def test_the_action_of_the_page_is_ours() -> None:
     inputs = yaml.safe_load(text_of("action.yml"))["inputs"]
-    (workflow,) = [yaml.safe_load(block) for block in CI_BLOCKS if "runs-on" in block]
-    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
-    used = [step["with"] for step in steps if step["uses"] == "OWNER/deployer@COMMIT"]
-    assert [step["command"] for step in used] == ["plan", "apply"]
+    runs = [yaml.safe_load(block) for block in blocks(text_of("docs/runs.md"), "yaml") if "runs-on" in block]
+    workflows = [*(yaml.safe_load(block) for block in CI_BLOCKS if "runs-on" in block), *runs]
+    steps = [step for workflow in workflows for job in workflow["jobs"].values() for step in job["steps"]]
+    used = [step["with"] for step in steps if step.get("uses") == "OWNER/deployer@COMMIT"]
+    assert [step["command"] for step in used] == ["plan", "apply", "plan", "run"]
     required = {name for name, each in inputs.items() if each.get("required")}
     assert all(required <= {*step} <= {*inputs} for step in used)
     table = re.findall(r"^\| `([a-z-]+)` \| (.*?) ?\| .*\|$", text_of("docs/ci.md"), re.MULTILINE)

@@ -88,6 +88,7 @@ def test_it_begins_with_a_batch_and_github(empty: Workspace) -> None:
         "values/prod.yaml",
         "spark/daily-orders.yaml",
         ".github/workflows/deployer.yml",
+        ".github/workflows/nightly.yml",
         ".gitignore",
         "schemas/manifest.schema.json",
         "schemas/deployer.schema.json",
@@ -97,7 +98,8 @@ def test_it_begins_with_a_batch_and_github(empty: Workspace) -> None:
     assert (ran.code, ran.err) == (Exit.DONE, NO_REPOSITORY)
     assert ran.out.split("\n\n")[0].splitlines() == [f"wrote {file}" for file in written]
     assert files(empty.folder) == {*written}
-    assert (empty.folder / ".gitignore").read_text().splitlines()[-1] == ".deployer/"
+    lines = (empty.folder / ".gitignore").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [".deployer/", "deployer-output/"]
 
 
 def test_the_commands_that_it_names_work(empty: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,7 +335,7 @@ def test_a_name_must_be_fit(empty: Workspace, name: str) -> None:
 
 def ci_steps(workspace: Workspace, ci: str) -> list[dict[str, Any]]:
     """All steps of a CI file, in GitHub's form."""
-    (file,) = scaffold.CI_FILES[ci]
+    file, *_ = scaffold.CI_FILES[ci]
     jobs = yaml.safe_load((workspace.folder / file).read_text())
     if ci == "github":
         return [step for job in jobs["jobs"].values() for step in job["steps"]]
@@ -347,9 +349,10 @@ def test_the_commands_of_ci(empty: Workspace, ci: str) -> None:
     lines = [step.get("run", "") for step in ci_steps(empty, ci)]
     commands = [shlex.split(line.removeprefix("exec ")) for line in lines if "deployer-ci" in line]
     assert [command[:4] for command in commands] == [
-        ["deployer-ci", verb, "-t", "prod"] for verb in ("check", "plan", "apply", "drift")
+        ["deployer-ci", verb, "-t", "prod"]
+        for verb in ("check", "plan", "apply", "drift", *(["run"] if ci == "gitlab" else []))
     ]
-    (file,) = scaffold.CI_FILES[ci]
+    file, *_ = scaffold.CI_FILES[ci]
     text = (empty.folder / file).read_text()
     assert "deployer-shop-prod" in text
     assert not re.search(r"\bPROJECT\b", text)
@@ -430,7 +433,7 @@ def test_the_page_about_shared_state_shows_what_init_writes(empty: Workspace) ->
         shown[file] = yaml.safe_load(block)
     for ci in ("github", "gitlab"):
         init(empty, ci, f"--ci={ci}", "--name=shop")
-        (file,) = scaffold.CI_FILES[ci]
+        file, *_ = scaffold.CI_FILES[ci]
         written = yaml.safe_load((empty.folder / ci / file).read_text())
         if ci == "github":
             assert shown[file]["env"] == written["env"]
@@ -466,7 +469,7 @@ def test_ci_can_be_left_out(empty: Workspace) -> None:
 def test_ci_below_the_top_of_a_repository_is_pointed_out(empty: Workspace, ci: str) -> None:
     (empty.folder / ".git").mkdir()
     ran = empty.run("init", "deep/jobs", f"--ci={ci}")
-    (file,) = scaffold.CI_FILES[ci]
+    file, *_ = scaffold.CI_FILES[ci]
     assert f"note: {file} only takes effect in {empty.folder}: move it there" in ran.err
     assert "add -C deep/jobs to its commands" in ran.err
     assert empty.run("init", f"--ci={ci}").err == NO_REPOSITORY

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +192,114 @@ def test_the_status_has_what_failed_first(workspace: Workspace, emulator: Emulat
     assert '<tr class="failed">' in (workspace.folder / "s.html").read_text("utf-8")
     assert len(json.loads((workspace.folder / "s.json").read_text("utf-8"))["jobs"]) == 2
     assert workspace.run("status", "--watch", "--report", "json=s.json").code == Exit.USAGE
+
+
+# --- a plan that failed -----------------------------------------------------------------------------------
+
+FILES = {"markdown": "a.md", "html": "a.html", "text": "a.txt", "json": "a.json"}
+OPTIONS = [part for style, file in FILES.items() for part in ("--report", f"{style}={file}")]
+
+
+def failed(workspace: Workspace, code: Exit, *arguments: str) -> dict[str, str]:
+    """Makes reports of a plan, then of one that fails, and returns them: all say that there is no plan."""
+    for file in FILES.values():
+        workspace.write(file, "the plan before")
+    ran = workspace.run("plan", *OPTIONS, *arguments)
+    assert ran.code == code, ran
+    made = {style: (workspace.folder / file).read_text("utf-8") for style, file in FILES.items()}
+    for style in ("markdown", "html", "text"):
+        assert "the plan before" not in made[style]
+        assert f"No plan was made: an error (exit code {code})." in made[style]
+        assert "digest" not in made[style].replace("digest`", "")
+    data = json.loads(made["json"])
+    SCHEMA.validate(data)
+    assert (data["verb"], data["result"], data["exit_code"]) == ("plan", "failed", code)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("alpha.yaml", "kind: [\n", "alpha.yaml:1"),
+        ("alpha.yaml", "{{ nope }}\n", "alpha.yaml:1:"),
+        ("alpha.yaml", manifest("SparkBatch", "alpha", {"fil": "<b>`x`</b>"}), "alpha.yaml:"),
+    ],
+)
+@pytest.mark.usefixtures("emulator")
+def test_a_plan_of_invalid_manifests(workspace: Workspace, file: str, text: str, words: str) -> None:
+    workspace.write(file, text)
+    made = failed(workspace, Exit.INVALID)
+    assert all(words in shown for shown in made.values())
+    # The comment of the plan, which the failure replaces.
+    assert made["markdown"].startswith("<!-- deployer: tests test -->\n### deployer plan: `tests` → `test`\n")
+    assert "<b>`x`" not in made["html"]
+
+
+def test_a_plan_without_the_services(
+    workspace: Workspace, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(workspace)
+    emulator.close()
+    ran = workspace.run("plan", *OPTIONS)
+    assert ran.code == Exit.ERROR
+    for style in ("markdown", "html", "text"):
+        made = (workspace.folder / FILES[style]).read_text("utf-8")
+        assert "connection refused" in made
+        assert "1 failed to plan" in made
+    monkeypatch.delenv("HW_AUTH_TOKEN")
+    made_without = failed(workspace, Exit.ERROR)
+    assert all("no credentials found; set HW_AUTH_TOKEN" in made for made in made_without.values())
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_a_plan_that_is_interrupted(workspace: Workspace, name: signal.Signals) -> None:
+    write(workspace)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        workspace.url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        workspace.write_project()
+        command = [sys.executable, "-m", "deployer", "plan", *OPTIONS]
+        with subprocess.Popen(command, cwd=workspace.folder, stderr=subprocess.DEVNULL) as process:
+            connection, _ = silent.accept()
+            with connection:
+                process.send_signal(name)
+                assert process.wait() == Exit.INTERRUPTED
+    for style in ("markdown", "html", "text"):
+        made = (workspace.folder / FILES[style]).read_text("utf-8")
+        assert "No plan was made: interrupted (exit code 130)." in made
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_plan_of_a_project_that_is_invalid_elsewhere(workspace: Workspace) -> None:
+    write(workspace)
+    project = (workspace.folder / "deployer.yaml").read_text("utf-8")
+    workspace.write("deployer.yaml", f"{project}\nunknown: 1\n")
+    made = failed(workspace, Exit.INVALID, "-t", "test")
+    assert made["markdown"].startswith("<!-- deployer: tests test -->\n")
+    # The default target is that of the file, as far as it can be read.
+    made = failed(workspace, Exit.INVALID)
+    assert made["markdown"].startswith("<!-- deployer: tests test -->\n")
+    workspace.write("deployer.yaml", project)
+    made = failed(workspace, Exit.USAGE, "-t", "nope")
+    assert "unknown target 'nope'" in made["text"]
+
+
+@pytest.mark.usefixtures("emulator")
+def test_no_secret_is_in_the_report_on_a_plan_that_failed(workspace: Workspace) -> None:
+    """A comment is read by more people than the log of a job."""
+    write(workspace)
+    workspace.write("beta.yaml", manifest("password=hunter2hunter2", "beta", {}))
+    assert all("hunter2" not in made for made in failed(workspace, Exit.INVALID).values())
+    (workspace.folder / "beta.yaml").unlink()
+    workspace.write("gamma.yaml", manifest("SparkBatch", "https://me:hunter2hunter2@host/x", {}))
+    assert all("hunter2" not in made for made in failed(workspace, Exit.INVALID).values())
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_summary_of_a_plan_that_failed(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    workspace.write("alpha.yaml", "kind: [\n")
+    assert workspace.run("plan", "--summary").code == Exit.INVALID
+    assert "No plan was made: an error (exit code 4)." in summary.read_text("utf-8")

@@ -93,24 +93,28 @@ def github_jobs(
     event: Mapping[str, Any],
     secrets: Mapping[str, Mapping[str, str]],
     runner: Mapping[str, str],
+    *,
+    file: str = "deployer",
+    inputs: Mapping[str, str] | None = None,
 ) -> dict[str, list[Step]]:
     """Run the jobs of the workflow that an event starts, one after the other, and return their steps.
 
-    `secrets` are those of each environment, "" those of the repository; `runner` are the variables of the runner.
+    `secrets` are those of each environment, "" those of the repository; `runner` are the variables of the runner;
+    `inputs` those of a form. Nothing is installed: `deployer` is that of this checkout.
     """
-    workflow = yaml.safe_load((folder / ".github/workflows/deployer.yml").read_text())
+    workflow = yaml.safe_load((folder / f".github/workflows/{file}.yml").read_text())
     assert event["event_name"] in workflow[True]  # YAML 1.1 takes the key `on` for a truth value
     done = {}
     for name, job in workflow["jobs"].items():
         own = {**secrets[""], **secrets.get(job.get("environment", ""), {})}
-        context = {"github": event, "secrets": own}
+        context = {"github": event, "secrets": own, "inputs": inputs or {}}
         if not evaluated(job["if"], context):
             continue
         # A pull request from a fork gets no secrets and a token that may only read.
         environment = {**runner, **{key: filled(value, context) for key, value in workflow["env"].items()}}
         steps = []
         for step in job["steps"]:
-            if "run" not in step or step["run"].startswith("pip install "):
+            if "run" not in step or step.get("name") == "Install deployer":
                 continue
             given = {key: filled(value, context) for key, value in step.get("env", {}).items()}
             steps.append(shell(folder, filled(step["run"], context), {**environment, **given}))

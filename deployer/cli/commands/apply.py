@@ -12,7 +12,7 @@ from deployer.cli import locks, planner, removal, saved_plan_options, session
 from deployer.cli.approval import APPLY, exceeded, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.execute import execute
-from deployer.cli.expected import differences
+from deployer.cli.expected import EarlierApply, differences, earlier_apply, is_approved
 from deployer.cli.options import (
     Options,
     changed_since_option,
@@ -38,7 +38,7 @@ from deployer.cli.outcome_reports import REPORTS, Record, reporting
 from deployer.clock import StopSignal
 from deployer.errors import Exit
 from deployer.model import End, Plan, Until
-from deployer.planning.saved_plan import read
+from deployer.planning.saved_plan import SavedPlan, read
 from deployer.report import text
 from deployer.report.terminal import err, out, width
 from deployer.report.text import count
@@ -149,9 +149,9 @@ def command(
         )
         record.plan = plan
         out(text.plan(plan, hides_others=not hide_live, width=width()))
-        if changed := differences(plan, expect, saved):
-            err("No changes were applied.")
-            return record.refused(End.STALE, Exit.STALE, *changed)
+        if not is_approved(plan, expect, saved):
+            earlier = earlier_apply(expect, saved, held.history, loaded, client.project_id)
+            return _not_approved(record, plan, expect, saved, earlier)
         if not removal.is_complete(plan, pruned, APPLY):
             return record.refused(End.REFUSED, Exit.BLOCKED, removal.INCOMPLETE)
         if not is_within(allowed, plan, APPLY):
@@ -189,6 +189,21 @@ def command(
         lock_timeout=lock_timeout,
     )
     return retries.retry(again, record)
+
+
+def _not_approved(
+    record: Record, plan: Plan, expect: str | None, saved: SavedPlan | None, earlier: EarlierApply | None
+) -> Exit:
+    """Report a plan that is not the approved one, and return the exit code: 0 if that one was applied before."""
+    if earlier and earlier.is_complete(plan):
+        out(f"{earlier.words}. No changes were applied.")
+        return record.ended(Exit.DONE, earlier.words)
+    changed = differences(plan, expect, saved)
+    if earlier:
+        err(text.note(earlier.advice(plan)))
+        changed.append(earlier.advice(plan))
+    err("No changes were applied.")
+    return record.refused(End.STALE, Exit.STALE, *changed)
 
 
 def _question(plan: Plan, later: int = 0) -> str:

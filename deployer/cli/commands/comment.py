@@ -12,7 +12,8 @@ import click
 from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, completed_by, project_command
-from deployer.errors import DeployerError, Exit, InvalidInput, UsageError
+from deployer.cli.place_names import project_and_target
+from deployer.errors import DeployerError, Exit, UsageError
 from deployer.escape import printable
 from deployer.report.terminal import err, out
 
@@ -119,7 +120,7 @@ def command(
     from deployer.forge import body, where
     from deployer.forge.marker import marker
 
-    mark = marker(*_names(options))
+    mark = marker(*project_and_target(options))
     place = where.place_of(os.environ, forge=forge, repository=repository, number=number, commit=commit)
     kind = where.FORGES[place.forge]
     if not (shows_digest or issue) and place.number is None:
@@ -168,34 +169,6 @@ def _check_options(
         raise UsageError("--close cannot be combined with --body-file or --log")
     if not (shows_digest or close or has_body or exit_code not in _FINE):
         raise UsageError("nothing to post: give --body-file")
-
-
-def _names(options: Options) -> tuple[str, str]:
-    """Return the names of the project and the target, those of an invalid project too: its failure is posted."""
-    from deployer.project.load import PROJECT_FILE, load
-
-    folder = session.project_folder(options)
-    try:
-        project = load(folder)
-    except InvalidInput as error:
-        name = _name_in(folder / PROJECT_FILE)
-        if not name or not options.target:
-            raise InvalidInput(error.problems, error.folder) from None
-        return name, options.target
-    return project.name, project.target(options.target).name
-
-
-def _name_in(file: Path) -> str:
-    """Return the name in a project file that is invalid elsewhere; empty if it cannot be read."""
-    import yaml
-
-    try:
-        raw = yaml.safe_load(file.read_bytes()[:1_000_000])
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        return ""
-    metadata = raw.get("metadata") if isinstance(raw, dict) else None
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return name if isinstance(name, str) else ""
 
 
 def _report(mark: str, body_file: str | None, log_file: str | None, exit_code: int) -> Report:

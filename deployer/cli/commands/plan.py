@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "markdown")
 REPORTS = ("html", "json", "markdown", "text")
+_ONCE_FOR_EACH = "run plan -t TARGET once for each, in a loop or a matrix of the CI"
 
 
 EXAMPLES = examples(
@@ -117,13 +118,18 @@ def command(
         ends=partial(_ends, named_conditions, is_detailed=detailed_exitcode),
     )
     if not session.are_several(options):
-        return one(options, out)
+        if not (reports or summary):
+            return one(options, out)
+        from deployer.cli.outcome_reports import Outputs, reporting_failure
+
+        with reporting_failure(options, Outputs(reports, report_limit, summary)):
+            return one(options, out)
     if out_file is not None:
-        raise UsageError("--out saves the plan of one target: run plan once for each")
+        raise UsageError(f"--out saves the plan of one target: {_ONCE_FOR_EACH}")
     if reports:
-        raise UsageError("--report writes reports of one target: run plan once for each")
+        raise UsageError(f"--report writes reports of one target: {_ONCE_FOR_EACH}")
     if summary:
-        raise UsageError("--summary is of one target: run plan once for each")
+        raise UsageError(f"--summary is of one target: {_ONCE_FOR_EACH}")
     from deployer.cli import several
 
     return several.run(options, "plan", style, one)
