@@ -227,6 +227,7 @@ def test_nothing_leaves_code(plan: Plan) -> None:
         str(text) for text in page.find_all(string=True) if not str(text).startswith(" deployer: ")
     )
     assert OURS.fullmatch(outside), outside
+    assert not re.search(r"GH-|repo|0123abcd|evil|\bbug\b", outside), outside
 
 
 @calm
