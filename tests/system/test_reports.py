@@ -94,6 +94,7 @@ def test_the_limit_of_a_comment(local: Workspace) -> None:
         ("html=x.yaml", "would be read as a manifest; name it x.html"),
         ("html=link", "is a symbolic link"),
         ("junit=x.xml", "unknown format 'junit'"),
+        ("html=-", "--report html=-: expected the name of a file; it is not written to standard output"),
     ],
 )
 def test_a_wrong_report_is_refused_before_the_plan(local: Workspace, report: str, words: str) -> None:
@@ -102,6 +103,24 @@ def test_a_wrong_report_is_refused_before_the_plan(local: Workspace, report: str
     assert (ran.code, ran.out) == (Exit.USAGE, "")
     assert words in ran.err
     assert not (local.folder / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "validate --report junit=-",
+        "plan --report json=-",
+        "plan --out -",
+        "status --report json=-",
+        "apply --yes --report markdown=-",
+        "destroy --report text=-",
+    ],
+)
+def test_a_report_needs_a_file(local: Workspace, words: str) -> None:
+    ran = local.run(*words.split())
+    assert (ran.code, ran.out) == (Exit.USAGE, "")
+    assert "expected the name of a file" in ran.err
+    assert not (local.folder / "-").exists()
 
 
 def test_two_reports_need_two_files(local: Workspace) -> None:
