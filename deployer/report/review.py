@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import takewhile
+from typing import Any
 
 from deployer.model import (
     Action,
@@ -38,8 +39,11 @@ DANGERS = (
 _RANKS = {impact: rank for rank, impact in enumerate((*DANGERS, Impact.IN_PLACE, Impact.NONE))}
 _NOUNS = {"SparkBatch": ("batch", "batches"), "FlinkJar": ("stream", "streams")}
 _ANY_JOB = ("job", "jobs")
-# A group of creates may differ in so many fields.
+# A group of creates may differ in so many fields, besides those that differ in the names of the jobs only.
 MAX_OWN_FIELDS = 4
+# Stands for the name of each job of a group of creates, with a note at the field.
+NAME = "<name>"
+NAME_NOTE = f"{NAME}: that of the job"
 # So many jobs with the same note are listed one by one.
 MAX_ALIKE = 5
 _NUMBERS = re.compile(r"([0-9]+)")
@@ -71,8 +75,8 @@ ABOUT: Mapping[Part, str] = {
 class Group:
     """Changes with the same action, impact and cause, and the same differences; one or more of them.
 
-    `fields` are those of all of them. `own` has for each change the fields whose values are its own, which only
-    creates have. `reason` is that of all; ids that differ are `<id>` in it.
+    `fields` are those of all of them; of creates, those with NAME_NOTE have NAME for the name of each job. `own` has
+    for each change the fields whose values are its own, which only creates have. `reason` is that of all; ids that differ are `<id>` in it.
     """
 
     changes: tuple[Change, ...]
@@ -175,6 +179,9 @@ def review(plan: Plan, *, verbose: bool = False) -> Review:
     changes = plan.changes if verbose else plan.pending
     if upcoming and not verbose:
         changes = (*changes, *plan.upcoming)
+    places = plan.scope.places if plan.scope else {}
+    if places:
+        changes = tuple(_with_names(change, places) for change in changes)
     sections: dict[Part, list[Change]] = {part: [] for part in Part}
     for change in changes:
         part = Part.UPCOMING if change.job.identity in upcoming else part_of(change)
@@ -184,10 +191,38 @@ def review(plan: Plan, *, verbose: bool = False) -> Review:
         plan,
         tuple(Section(part, tuple(_groups(part, found))) for part, found in sections.items() if found),
         impact_sentence(changes),
-        tuple(_alike(plan.warnings, ids)),
-        tuple(_alike(plan.errors, ids)),
+        tuple(_alike(plan.warnings, ids, places)),
+        tuple(_alike(plan.errors, ids, places)),
         tuple(sorted(plan.orphans, key=lambda live: (natural(live.identity.name), live.identity, live.id))),
     )
+
+
+def _with_names(change: Change, places: Mapping[str, str]) -> Change:
+    """Return a change with the names that deployer.yaml gives to places, in its words and in the values of fields."""
+    reason = with_place_names(change.reason, places)
+    fields = tuple(_named_place(field, places) for field in change.fields)
+    live_only = tuple(_named_place(field, places) for field in change.live_only)
+    if reason == change.reason and fields == change.fields and live_only == change.live_only:
+        return change
+    return replace(change, reason=reason, fields=fields, live_only=live_only)
+
+
+def _named_place(field: FieldChange, places: Mapping[str, str]) -> FieldChange:
+    live, desired = (
+        places.get(value, value) if isinstance(value, str) else value for value in (field.live, field.desired)
+    )
+    # Two places with the same name are no difference that anybody could see.
+    if (live, desired) == (field.live, field.desired) or live == desired:
+        return field
+    return replace(field, live=live, desired=desired)
+
+
+def with_place_names(words: str, places: Mapping[str, str]) -> str:
+    """Return words with the names that deployer.yaml gives to the places in them."""
+    for place, name in places.items():
+        if place and place in words:
+            words = words.replace(place, name)
+    return words
 
 
 def part_of(change: Change) -> Part:
@@ -343,29 +378,70 @@ def without_run(words: str, identifier: str) -> str:
 
 
 def _creates(changes: Sequence[Change]) -> Iterator[Group]:
-    """Yield creates with the same fields: as one group if few of the values differ."""
-    first = changes[0].fields
-    keys = [[_field_key(field) for field in change.fields] for change in changes]
-    same = [len({row[number] for row in keys}) == 1 for number in range(len(first))]
-    own = same.count(False)
-    if own > MAX_OWN_FIELDS or (own and own >= len(first)):
-        for change in changes:
-            yield _group([change], change.fields)
+    """Yield creates with the same fields: as one group if few of the values differ, else those that are alike."""
+    table = [*zip(*(change.fields for change in changes), strict=True)]
+    names = [change.job.name for change in changes]
+    columns = [_column(column, names) for column in table]
+    own = [number for number, column in enumerate(columns) if len({*map(_field_key, column)}) > 1]
+    if len(own) <= MAX_OWN_FIELDS and (not own or len(own) < len(table)):
+        yield _create_group(changes, columns, own)
         return
-    common = tuple(field for field, is_same in zip(first, same, strict=True) if is_same)
+    alike: dict[object, list[int]] = {}
+    for number in range(len(changes)):
+        alike.setdefault(tuple(_field_key(columns[at][number]) for at in own), []).append(number)
+    for numbers in alike.values():
+        if len(numbers) == 1:
+            yield _group([changes[numbers[0]]], changes[numbers[0]].fields)
+        else:
+            some = [changes[number] for number in numbers]
+            yield _create_group(some, [[column[number] for number in numbers] for column in columns], [])
+
+
+def _column(fields: Sequence[FieldChange], names: Sequence[str]) -> Sequence[FieldChange]:
+    """Return a field of several creates: with NAME for their names if it is the same for all of them then."""
+    if len({*map(_field_key, fields)}) == 1:
+        return fields
+    if any(field.sensitive or not name or NAME in repr(field) for field, name in zip(fields, names, strict=True)):
+        return fields
+    note = "; ".join(filter(None, (fields[0].note, NAME_NOTE)))
+    named = [
+        replace(field, desired=_with_name(field.desired, name), note=note)
+        for field, name in zip(fields, names, strict=True)
+    ]
+    most = Counter(map(_field_key, named)).most_common(1)[0][1]
+    return named if most > 1 else fields
+
+
+def _with_name(value: Any, name: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(name, NAME)
+    if isinstance(value, Mapping):
+        return {key: _with_name(item, name) for key, item in value.items()}
+    return [_with_name(item, name) for item in value] if isinstance(value, list) else value
+
+
+def _create_group(
+    changes: Sequence[Change], columns: Sequence[Sequence[FieldChange]], own: Sequence[int]
+) -> Group:
+    """Return creates as one group, of whose fields those with the numbers `own` differ."""
+    common = tuple(column[0] for number, column in enumerate(columns) if number not in own)
     others = tuple(
-        tuple(field for field, is_same in zip(change.fields, same, strict=True) if not is_same)
-        for change in changes
+        tuple(change.fields[number] for number in own) for change in changes
     )
-    yield _group(changes, common, others if own else ())
+    return _group(changes, common, others if own else ())
 
 
-def _alike(notes: Sequence[Note], ids: Mapping[Identity, str]) -> Iterator[NoteGroup]:
+def _alike(
+    notes: Sequence[Note], ids: Mapping[Identity, str], places: Mapping[str, str]
+) -> Iterator[NoteGroup]:
     """Yield the notes by message in natural order; those of a few jobs one by one."""
     together: dict[str, list[Note]] = {}
     ordered = sorted(notes, key=lambda note: (natural(note.identity.name), note.identity))
     for note in ordered:
-        together.setdefault(without_run(note.message, ids.get(note.identity, "")), []).append(note)
+        message = with_place_names(note.message, places)
+        together.setdefault(without_run(message, ids.get(note.identity, "")), []).append(
+            note if message == note.message else replace(note, message=message)
+        )
     for message, group in sorted(together.items(), key=lambda item: -len(item[1])):
         if len(group) > MAX_ALIKE:
             yield NoteGroup(message, tuple(group))

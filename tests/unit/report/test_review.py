@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import click
@@ -10,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.model import Action, Cause, Change, FieldChange, Impact, Note, Orphan, Plan
-from deployer.report import text
+from deployer.report import html, markdown, text
+from deployer.report import json as json_report
 from deployer.report.paths import path_words
 from deployer.report.review import (
+    NAME,
+    NAME_NOTE,
     Group,
     Part,
     common_name,
@@ -108,6 +112,46 @@ def test_creates_share_what_they_have_in_common() -> None:
     assert len(list(review(Plan("p", tuple(different))).groups())) == 2
 
 
+def test_a_word_for_names_is_each_name() -> None:
+    changes = tuple(named_create(f'a"\n{number}') for number in range(3))
+    [group] = review(Plan("p", changes)).groups()
+    for change in changes:
+        shown = tuple(with_own_name(field, change.job.name) for field in group.fields)
+        assert shown == change.fields
+
+
+def named_create(name: str, *more: object) -> Change:
+    values = ["a.jar", ["--name", name], f"job {name}", f"obs://a/{name}/", {"key": f"x-{name}"}, name, *more]
+    fields = tuple(FieldChange(f"/f{at}", None, value) for at, value in enumerate(values))
+    return replace(create(1), job=job(name, file=f"{name}.yaml"), fields=fields)
+
+
+def test_creates_that_differ_in_their_names_are_a_group() -> None:
+    """In six fields: they would be too many to be listed for each job."""
+    changes = tuple(named_create(f"clicks-{number}") for number in range(120))
+    [group] = review(Plan("p", changes)).groups()
+    assert (len(group.changes), group.own) == (120, ())
+    assert [field.desired for field in group.fields][:3] == ["a.jar", ["--name", "<name>"], "job <name>"]
+    assert [field.note for field in group.fields][:2] == ["", "<name>: that of the job"]
+    # Whatever others of this kind there are.
+    others = tuple(named_create(f"other-{number}", *[number] * 5) for number in range(3))
+    mixture = tuple(replace(change, fields=change.fields + others[0].fields[6:]) for change in changes)
+    sizes = [len(group.changes) for group in review(Plan("p", (*mixture, *others))).groups()]
+    assert sorted(sizes) == [1, 1, 121]
+    # What a name stands for in one value is not guessed from another one.
+    literal = replace(changes[0], fields=tuple(replace(f, desired=["<name>", f.desired]) for f in changes[0].fields))
+    assert len(list(review(Plan("p", (literal, changes[1]))).groups())) == 2
+
+
+def with_own_name(field: FieldChange, name: str) -> FieldChange:
+    """The field of one job of a group, of one in which a word stands for the names of all."""
+    if not field.note.endswith(NAME_NOTE):
+        return field
+    note = field.note.removesuffix(NAME_NOTE).removesuffix("; ")
+    desired = json.loads(json.dumps(field.desired).replace(NAME, json.dumps(name)[1:-1]))
+    return replace(field, desired=desired, note=note)
+
+
 @calm
 @given(plans)
 def test_nothing_is_left_out(plan: Plan) -> None:
@@ -116,7 +160,8 @@ def test_nothing_is_left_out(plan: Plan) -> None:
     assert sorted(map(repr, changes)) == sorted(map(repr, plan.changes))
     for group in found.groups():
         for number, change in enumerate(group.changes):
-            fields = (*group.fields, *(group.own[number] if group.own else ()))
+            fields = [with_own_name(field, change.job.name) for field in group.fields]
+            fields += group.own[number] if group.own else ()
             assert sorted(map(repr, fields)) == sorted(map(repr, change.fields))
     for shown, notes in ((found.warnings, plan.warnings), (found.errors, plan.errors)):
         assert sorted(repr(note) for group in shown for note in group.notes) == sorted(map(repr, notes))
@@ -241,6 +286,20 @@ def test_a_cluster_has_the_name_of_the_project_file() -> None:
     shown = click.unstyle(text.plan(plan))
     assert shown.count("MrsJob load in reports") == 3
     assert CLUSTER not in shown
+
+
+def test_a_cluster_has_its_name_in_values_and_reasons_too() -> None:
+    fields = (FieldChange("/cluster_id", "1f" * 16, CLUSTER), FieldChange("/x", 1, 2))
+    load = job("load", "MrsJob", CLUSTER)
+    change = Change(Action.UPDATE, load, f"moves to {CLUSTER}", fields=fields)
+    plan = Plan("prod", (change,), (Note(load.identity, load.source, f"{CLUSTER} is old"),), scope=SCOPE)
+    for report in (text.plan, markdown.plan, html.plan):
+        shown = click.unstyle(report(plan))
+        assert CLUSTER not in shown
+        assert "moves to reports" in shown
+        assert "reports is old" in shown
+        assert "1f" * 16 in shown
+    assert json.loads(json_report.plan(plan))["changes"][0]["fields"][0]["desired"] == CLUSTER
 
 
 def test_several_places_are_named_with_the_jobs() -> None:
