@@ -22,7 +22,7 @@ from deployer.report.review import (
     review,
     title,
 )
-from deployer.report.text import HIDDEN_NOTE, MAX_ORPHANS, count, many
+from deployer.report.text import HIDDEN_NOTE, MAX_ORPHANS, many
 from deployer.report.wrap import wrapped
 
 _SIGNS: Mapping[Action, tuple[str, str]] = {
@@ -66,8 +66,8 @@ def lines(plan: Plan, *, verbose: bool, hides_others: bool, width: int | None) -
             click.style(f"{word} ({about}):", bold=True),
             *_wrapped(_orphans(orphans, places), width),
         ]
-    if plan.unmanaged and any(section.part is not Part.UNCHANGED for section in found.sections):
-        lines += [*_gap(lines), f"{count(plan.unmanaged, 'unmanaged live job')}; left unchanged."]
+    if found.unmanaged:
+        lines += [*_gap(lines), f"{found.unmanaged}."]
     if plan.secrets:
         lines += [*_gap(lines), click.style("Secrets:", bold=True)]
         lines += _wrapped((f"  {line}" for line in secrets.sources(plan)), width)

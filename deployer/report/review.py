@@ -76,7 +76,8 @@ class Group:
     """Changes with the same action, impact and cause, and the same differences; one or more of them.
 
     `fields` are those of all of them; of creates, those with NAME_NOTE have NAME for the name of each job. `own` has
-    for each change the fields whose values are its own, which only creates have. `reason` is that of all; ids that differ are `<id>` in it.
+    for each change the fields whose values are its own, which only creates have. `reason` is that of all; ids that
+    differ are `<id>` in it.
     """
 
     changes: tuple[Change, ...]
@@ -165,6 +166,22 @@ class Review:
             ("Maybe orphaned", "named as jobs of this project, not proved; left unchanged", maybe),
         )
         return [each for each in titled if each[2]]
+
+    @property
+    def attention(self) -> str:
+        """What needs attention besides the dangers: `1 blocked, 2 failed to plan`; empty if nothing does."""
+        blocked = sum(len(group.changes) for group in self.groups(Part.BLOCKED))
+        words = [f"{blocked} blocked"] if blocked else []
+        words += [f"{len(self.plan.errors)} failed to plan"] if self.plan.errors else []
+        return ", ".join(words)
+
+    @property
+    def unmanaged(self) -> str:
+        """What is said of unmanaged live jobs; empty if nothing changes."""
+        number = self.plan.unmanaged
+        if not number or all(section.part is Part.UNCHANGED for section in self.sections):
+            return ""
+        return f"{_counted(number, ('unmanaged live job', 'unmanaged live jobs'))}; left unchanged"
 
     def groups(self, *parts: Part) -> Iterator[Group]:
         """Yield the groups of some sections, in order; of all without arguments."""
@@ -401,7 +418,9 @@ def _column(fields: Sequence[FieldChange], names: Sequence[str]) -> Sequence[Fie
     """Return a field of several creates: with NAME for their names if it is the same for all of them then."""
     if len({*map(_field_key, fields)}) == 1:
         return fields
-    if any(field.sensitive or not name or NAME in repr(field) for field, name in zip(fields, names, strict=True)):
+    if any(
+        field.sensitive or not name or NAME in repr(field) for field, name in zip(fields, names, strict=True)
+    ):
         return fields
     note = "; ".join(filter(None, (fields[0].note, NAME_NOTE)))
     named = [
@@ -425,9 +444,7 @@ def _create_group(
 ) -> Group:
     """Return creates as one group, of whose fields those with the numbers `own` differ."""
     common = tuple(column[0] for number, column in enumerate(columns) if number not in own)
-    others = tuple(
-        tuple(change.fields[number] for number in own) for change in changes
-    )
+    others = tuple(tuple(change.fields[number] for number in own) for change in changes)
     return _group(changes, common, others if own else ())
 
 

@@ -77,7 +77,10 @@ def test_our_reports_stay_as_they_are(text: str) -> None:
             '~bug ~"a b" %1 $2 &3',
             '~&#8203;bug ~&#8203;"a b" %&#8203;1 $&#8203;2 &&#8203;3',
         ),
-        ("<summary><code>a</code> @x <code>`@y</code></summary>", "<summary><code>a</code> @&#8203;x <code>`@&#8203;y</code></summary>"),
+        (
+            "<summary><code>a</code> @x <code>`@y</code></summary>",
+            "<summary><code>a</code> @&#8203;x <code>`@&#8203;y</code></summary>",
+        ),
         ("<img src=x>", "&lt;img src=x>"),
         ("a\n<!-- deployer: shop dev -->\nb", "a\nb"),
         ("a <!-- deployer: shop dev -->", "a &lt;!-- deployer: shop dev -->"),

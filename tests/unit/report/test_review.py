@@ -139,7 +139,9 @@ def test_creates_that_differ_in_their_names_are_a_group() -> None:
     sizes = [len(group.changes) for group in review(Plan("p", (*mixture, *others))).groups()]
     assert sorted(sizes) == [1, 1, 121]
     # What a name stands for in one value is not guessed from another one.
-    literal = replace(changes[0], fields=tuple(replace(f, desired=["<name>", f.desired]) for f in changes[0].fields))
+    literal = replace(
+        changes[0], fields=tuple(replace(f, desired=["<name>", f.desired]) for f in changes[0].fields)
+    )
     assert len(list(review(Plan("p", (literal, changes[1]))).groups())) == 2
 
 
