@@ -26,10 +26,12 @@ class NameList:
         self.is_long = sum(len(group.changes) for group in groups) > MAX_LINKS
         self._group = merged_groups(groups)
         self._places = places
-        names = [short_name(name_in(self._group, change, places)) for change in self._group.changes]
         most -= len(self._text([], [])) + 2 * markup.MAX_TICKS
-        ends = [*accumulate(len(name) + 3 for name in names)]
-        fitting = sum(end <= most for end in ends)
+        # Names without files rather than some of them without their names.
+        names = [short_name(name_in(self._group, change, places)) for change in self._group.changes]
+        if (fitting := _fitting(names, most)) < len(names):
+            names = [short_name(self._words(change)) for change in self._group.changes]
+            fitting = _fitting(names, most)
         lines = [*name_lines(name.replace("`" * 3, "...") for name in names[:fitting])]
         self.left_out: Counter[str] = Counter(name=len(names) - fitting)
         if fitting < len(names):
@@ -58,3 +60,8 @@ class NameList:
                 links,
             )
         )
+
+
+def _fitting(names: Sequence[str], most: int) -> int:
+    """Count how many of the names fit, with what is between them."""
+    return sum(end <= most for end in accumulate(len(name) + 3 for name in names))
