@@ -215,9 +215,7 @@ def _spans(line: str) -> Iterator[tuple[str, bool]]:
 def _plain(text: str) -> str:
     # An invisible blank after the sign, as an entity: with it, the sign begins no reference.
     parts = _FILE_LINK.split(_IMAGE.sub("&#33;", text))
-    return "".join(
-        part if at % 2 else _REFERENCE.sub(r"\g<0>&#8203;", part) for at, part in enumerate(parts)
-    )
+    return "".join(part if at % 2 else _REFERENCE.sub(r"\g<0>&#8203;", part) for at, part in enumerate(parts))
 
 
 def _log(text: str) -> list[str]:

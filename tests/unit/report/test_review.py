@@ -328,11 +328,70 @@ def test_a_long_line_is_several_that_fit(line: str, width: int, indent: int) -> 
     assert all(columns_of(part) <= max(width, indent + 20) for part in (first, *others))
 
 
+def test_both_values_begin_in_the_same_column_where_they_do_not_fit_a_line() -> None:
+    path = "/conf/spark.hadoop.a.key.that.is.longer.than.others"
+    files = [f"obs://bucket-of-the-team/with/a/path/jobs/orders-2024-0{number}.jar" for number in (1, 2)]
+    args = [
+        ["--region", "cn-north-4", "--date", f"2024-07-0{number}", "--partitions", "200"] for number in (1, 2)
+    ]
+    fields = (
+        FieldChange("/numExecutors", 2, 4),
+        FieldChange(path, *files),
+        FieldChange("/args", *args),
+        FieldChange("/desc", None, "word " * 20),
+    )
+    change = replace(resubmit(1), fields=fields)
+    shown = click.unstyle(text.plan(Plan("p", (change,)), width=80)).split("\n")
+    assert shown[4:17] == [
+        "    numExecutors  2 -> 4",
+        '    conf."spark.hadoop.a.key.that.is.longer.than.others"',
+        f'      - "{files[0]}"',
+        f'      + "{files[1]}"',
+        "    args",
+        '      - ["--region", "cn-north-4", "--date", "2024-07-01", "--partitions", ',
+        '        "200"]',
+        '      + ["--region", "cn-north-4", "--date", "2024-07-02", "--partitions", ',
+        '        "200"]',
+        "    desc",
+        '      + "word word word word word word word word word word word word word word ',
+        '        word word word word word word "',
+        "",
+    ]
+    wide = click.unstyle(text.plan(Plan("p", (change,)), width=None))
+    assert f'others"  "{files[0]}" -> "{files[1]}"' in wide
+    coloured = text.plan(Plan("p", (change,)), width=80).split("\n")
+    assert coloured[6] == click.style(shown[6], fg="red")
+    assert coloured[7] == click.style(shown[7], fg="green")
+    assert coloured[10] == click.style(shown[10], fg="red")
+
+
+def test_titles_and_counts_fit_the_terminal() -> None:
+    lines = click.unstyle(text.plan(mixed(), width=60)).split("\n")
+    assert max(map(columns_of, lines)) <= 60
+    assert lines[-2:] == [
+        "Plan for prod: 3 to create, 3 to resubmit, 1 to update, 2 ",
+        "  to restart, 1 blocked, 500 unchanged, 1 failed to plan.",
+    ]
+
+
 def test_lines_end_between_words() -> None:
     assert list(wrapped("    one two three four five six", 24, " " * 6)) == [
         "    one two three four ",
         "      five six",
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ("obs://bucket/with/some/path/of/files.jar", "obs://bucket/with/some/path/of/"),
+        ("one,two,three,four,five-six/seven,eight/nine", "one,two,three,four,five-six/seven,"),
+        ("spark.sql.adaptive.enabled=the_value_of_it", "spark.sql.adaptive.enabled=the_"),
+        ("x" * 50, "x" * 34),
+    ],
+)
+def test_long_words_end_after_a_sign(line: str, first: str) -> None:
+    assert next(wrapped(line, 34, "  ")) == first
 
 
 def test_no_line_becomes_a_command() -> None:
