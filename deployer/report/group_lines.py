@@ -15,12 +15,14 @@ from deployer.report.paths import path_words
 from deployer.report.review import Group, name_in
 from deployer.report.short_values import cut, shortened
 from deployer.report.text import count
+from deployer.report.wrap import wrapped
 
 MAX_LINKS = 12  # of the jobs of a group, whose names are listed if there are more
 MAX_TITLE = 120
 _MAX_NAMES = 60  # of jobs in a group of which not all fits
 _MAX_FIELD_NAMES, _MAX_WORDS = 5, 60  # of fields that are left out
 _MAX_REASON = 1_500
+_WIDTH = 100
 _LEAST_FIELD = 900  # characters of a field that is shown in part
 _TICKS = re.compile(f"`{{{markup.MAX_TICKS},}}")
 
@@ -76,7 +78,8 @@ class GroupLines:
         self._missing: list[str] = []
 
     def lines(self) -> Iterator[str]:
-        yield self.reason
+        # A block of code is as wide as the comment: what is right of that is not seen.
+        yield from (part.rstrip() for part in wrapped(self.reason, _WIDTH, "#   "))
         for item in self.items:
             yield from item.lines
         if number := self.left_out["field"]:
@@ -104,8 +107,8 @@ class GroupLines:
             self.left_out["name"] = len(self.jobs) - _MAX_NAMES
             self.jobs = self.jobs[:_MAX_NAMES]
         self.jobs = [_TICKS.sub(_ticks, name) for name in self.jobs]
-        # The line on what is left out, with its names.
-        most -= len(self.reason) + sum(len(name) + 3 for name in self.jobs) + 100
+        # The line on what is left out, with its names; the reason has lines of its own.
+        most -= 2 * len(self.reason) + sum(len(name) + 3 for name in self.jobs) + 100
         most -= _MAX_FIELD_NAMES * (_MAX_WORDS + 5)
         self.items = [item.fenceable() for item in self.items]
         # Each has its share, and what smaller ones left of theirs.

@@ -85,7 +85,8 @@ def _notice(left_out: Counter[str], plan: Plan, limit: int) -> str:
 def _top(found: Review, notice: str) -> str:
     plan, scope = found.plan, found.plan.scope
     attention = found.attention
-    level = "CAUTION" if found.impact else "WARNING" if attention else ""
+    is_stopped = plan.errors or any(found.groups(Part.BLOCKED))
+    level = "CAUTION" if found.impact else "WARNING" if is_stopped else "NOTE" if attention else ""
     place = str(scope).partition(" -> ")[2].removeprefix(scope.target).strip() if scope else ""
     has_changes = plan.pending or plan.errors
     return str(

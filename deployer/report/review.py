@@ -169,10 +169,11 @@ class Review:
 
     @property
     def attention(self) -> str:
-        """What needs attention besides the dangers: `1 blocked, 2 failed to plan`; empty if nothing does."""
+        """What needs attention besides the dangers: `1 blocked, 2 failed to plan, 3 warnings`, or nothing."""
         blocked = sum(len(group.changes) for group in self.groups(Part.BLOCKED))
         words = [f"{blocked} blocked"] if blocked else []
         words += [f"{len(self.plan.errors)} failed to plan"] if self.plan.errors else []
+        words += [_counted(len(self.plan.warnings), ("warning", "warnings"))] if self.plan.warnings else []
         return ", ".join(words)
 
     @property
@@ -336,11 +337,14 @@ def _groups(part: Part, changes: Iterable[Change]) -> Iterator[Group]:
     for number, change in enumerate(ordered):
         key = number if part is Part.UNCHANGED else _key(change)
         together.setdefault(key, []).append(change)
+    groups: list[Group] = []
     for group in together.values():
         if group[0].action is Action.CREATE and len(group) > 1:
-            yield from _creates(group)
+            groups += _creates(group)
         else:
-            yield _group(group, group[0].fields)
+            groups.append(_group(group, group[0].fields))
+    numbers = {id(change): number for number, change in enumerate(ordered)}
+    yield from sorted(groups, key=lambda group: numbers[id(group.first)])
 
 
 def _group(

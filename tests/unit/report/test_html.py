@@ -109,7 +109,7 @@ def test_what_the_page_says() -> None:
 
 def test_the_banner_counts_what_needs_attention() -> None:
     page = parsed(mixed())
-    assert page.find(class_="attention").text == "1 blocked, 1 failed to plan: see below."  # type: ignore[union-attr]
+    assert page.find(class_="attention").text == "1 blocked, 1 failed to plan, 12 warnings: see below."  # type: ignore[union-attr]
     assert page.find(class_="unmanaged").text == "4 unmanaged live jobs; left unchanged."  # type: ignore[union-attr]
     assert parsed(creates()).find(class_="attention") is None
 

@@ -69,6 +69,31 @@ def test_the_first_lines_say_what_matters() -> None:
     ]
 
 
+def test_a_reason_is_seen_whole() -> None:
+    """A block of code does not break its lines, and what is right of it has to be scrolled."""
+    block = markdown.plan(Plan("p", (restart(1, keeps_state=False),))).split("```")[1]
+    reason = [line for line in block.split("\n") if line.startswith("#")]
+    assert max(map(len, reason)) <= 100
+    assert reason[-1].endswith("job state is lost; impact: state-lost")
+
+
+def test_the_level_of_the_alert() -> None:
+    blocked = Change(Action.BLOCKED, job("stuck"), "it runs")
+    note = Note(job("a").identity, Source("x.yaml", 1), "careful")
+    for plan, level in (
+        (Plan("p", (create(1),)), ""),
+        (Plan("p", (create(1),), (note,)), "> [!NOTE]\n> 1 warning: see below."),
+        (Plan("p", (blocked,), (note,)), "> [!WARNING]\n> 1 blocked, 1 warning: see below."),
+        (Plan("p", (), (), (note,)), "> [!WARNING]\n> 1 failed to plan: see below."),
+        (
+            Plan("p", (restart(1), blocked)),
+            "> [!CAUTION]\n> **1 stream restarts from its savepoint, 0 lose state.**",
+        ),
+    ):
+        shown = markdown.plan(plan)
+        assert (level in shown) if level else ("[!" not in shown)
+
+
 # --- the limit --------------------------------------------------------------------------------------------
 
 

@@ -136,8 +136,18 @@ def test_creates_that_differ_in_their_names_are_a_group() -> None:
     # Whatever others of this kind there are.
     others = tuple(named_create(f"other-{number}", *[number] * 5) for number in range(3))
     mixture = tuple(replace(change, fields=change.fields + others[0].fields[6:]) for change in changes)
-    sizes = [len(group.changes) for group in review(Plan("p", (*mixture, *others))).groups()]
-    assert sorted(sizes) == [1, 1, 121]
+    groups = [*review(Plan("p", (*mixture, *others))).groups()]
+    assert [(group.names[0], len(group.changes)) for group in groups] == [
+        *(("clicks-0", 121), ("other-1", 1), ("other-2", 1))
+    ]
+    # In the order of their names, whatever fields they have.
+    different = [replace(create(at), fields=create(at).fields[: at % 2 + 1]) for at in range(6)]
+    different = [
+        replace(c, fields=tuple(FieldChange(f.path, None, f.path * (at + 1)) for f in c.fields))
+        for at, c in enumerate(different)
+    ]
+    names = [group.names[0] for group in review(Plan("p", tuple(different))).groups()]
+    assert names == sorted(names)
     # What a name stands for in one value is not guessed from another one.
     literal = replace(
         changes[0], fields=tuple(replace(f, desired=["<name>", f.desired]) for f in changes[0].fields)
@@ -336,8 +346,8 @@ def test_both_values_begin_in_the_same_column_where_they_do_not_fit_a_line() -> 
     ]
     fields = (
         FieldChange("/numExecutors", 2, 4),
-        FieldChange(path, *files),
-        FieldChange("/args", *args),
+        FieldChange(path, files[0], files[1]),
+        FieldChange("/args", args[0], args[1]),
         FieldChange("/desc", None, "word " * 20),
     )
     change = replace(resubmit(1), fields=fields)
