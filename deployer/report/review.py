@@ -239,7 +239,8 @@ def with_place_names(words: str, places: Mapping[str, str]) -> str:
     """Return words with the names that deployer.yaml gives to the places in them."""
     for place, name in places.items():
         if place and place in words:
-            words = words.replace(place, name)
+            named = name.replace("\\", r"\\")
+            words = re.sub(rf"(?<![\w-]){re.escape(place)}(?![\w-])", named, words)
     return words
 
 
@@ -399,11 +400,16 @@ def without_run(words: str, identifier: str) -> str:
 
 
 def _creates(changes: Sequence[Change]) -> Iterator[Group]:
-    """Yield creates with the same fields: as one group if few of the values differ, else those that are alike."""
+    """Yield creates with the same fields: as one group if few of the values differ, else those that are alike.
+
+    Of few jobs, the values that hold their names are shown as they are.
+    """
     table = [*zip(*(change.fields for change in changes), strict=True)]
     names = [change.job.name for change in changes]
-    columns = [_column(column, names) for column in table]
-    own = [number for number, column in enumerate(columns) if len({*map(_field_key, column)}) > 1]
+    columns: list[Sequence[FieldChange]] = [*table]
+    if len(changes) > MAX_ALIKE or len(_own(columns)) > MAX_OWN_FIELDS or len(_own(columns)) == len(table):
+        columns = [_column(column, names) for column in table]
+    own = _own(columns)
     if len(own) <= MAX_OWN_FIELDS and (not own or len(own) < len(table)):
         yield _create_group(changes, columns, own)
         return
@@ -416,6 +422,11 @@ def _creates(changes: Sequence[Change]) -> Iterator[Group]:
         else:
             some = [changes[number] for number in numbers]
             yield _create_group(some, [[column[number] for number in numbers] for column in columns], [])
+
+
+def _own(columns: Sequence[Sequence[FieldChange]]) -> list[int]:
+    """Return the numbers of the fields that are not the same for all."""
+    return [number for number, column in enumerate(columns) if len({*map(_field_key, column)}) > 1]
 
 
 def _column(fields: Sequence[FieldChange], names: Sequence[str]) -> Sequence[FieldChange]:

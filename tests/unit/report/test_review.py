@@ -26,6 +26,7 @@ from deployer.report.review import (
     part_of,
     review,
     title,
+    with_place_names,
 )
 from deployer.report.table import columns_of
 from deployer.report.wrap import wrapped
@@ -148,6 +149,12 @@ def test_creates_that_differ_in_their_names_are_a_group() -> None:
     ]
     names = [group.names[0] for group in review(Plan("p", tuple(different))).groups()]
     assert names == sorted(names)
+    # Of few jobs with few such fields, the values are there.
+    few = [replace(change, fields=change.fields[:2]) for change in changes]
+    [group] = review(Plan("p", tuple(few[:5]))).groups()
+    assert [own[0].desired for own in group.own] == [["--name", f"clicks-{number}"] for number in range(5)]
+    [group] = review(Plan("p", tuple(few[:6]))).groups()
+    assert group.own == ()
     # What a name stands for in one value is not guessed from another one.
     literal = replace(
         changes[0], fields=tuple(replace(f, desired=["<name>", f.desired]) for f in changes[0].fields)
@@ -312,6 +319,13 @@ def test_a_cluster_has_its_name_in_values_and_reasons_too() -> None:
         assert "reports is old" in shown
         assert "1f" * 16 in shown
     assert json.loads(json_report.plan(plan))["changes"][0]["fields"][0]["desired"] == CLUSTER
+
+
+def test_only_a_whole_id_is_a_place() -> None:
+    assert (
+        with_place_names("c-1 is not abc-1 nor c-1-2; (c-1)", {"c-1": r"a\1"})
+        == r"a\1 is not abc-1 nor c-1-2; (a\1)"
+    )
 
 
 def test_several_places_are_named_with_the_jobs() -> None:
