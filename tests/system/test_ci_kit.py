@@ -141,7 +141,7 @@ def test_open_update_fail_and_merge(kit: Kit) -> None:
     # The pull request is updated.
     kit.workspace.write("weekly.yaml", manifest("MrsJob", "weekly", SPECS["MrsJob"]))
     assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
-    assert "MrsJob weekly" in kit.comment
+    assert "`daily, weekly`" in kit.comment
     reviewed = kit.comment
     # It is broken, and says so in the same comment.
     kit.workspace.write("broken.yaml", "kind: [\n")
