@@ -12,8 +12,8 @@ from deployer.model import FieldChange, Impact
 from deployer.report import line_diff, markup, secrets, uncompared
 from deployer.report.field_values import field_values
 from deployer.report.paths import path_words
-from deployer.report.review import Group, name_in
-from deployer.report.short_values import cut, shortened
+from deployer.report.review import Group, names_in
+from deployer.report.short_values import LEAST, cut, shortened
 from deployer.report.text import count
 from deployer.report.wrap import wrapped
 
@@ -23,7 +23,7 @@ _MAX_NAMES = 60  # of jobs in a group of which not all fits
 _MAX_FIELD_NAMES, _MAX_WORDS = 5, 60  # of fields that are left out
 _MAX_REASON = 1_500
 _WIDTH = 100
-_LEAST_FIELD = 900  # characters of a field that is shown in part
+_MAX_PATH = 100  # of a field that is shown in part: what differs must be in the head of its lines
 _TICKS = re.compile(f"`{{{markup.MAX_TICKS},}}")
 
 
@@ -35,6 +35,7 @@ class _Item:
     number: int
     label: str
     lines: list[str]
+    path: str = ""
 
     @property
     def size(self) -> int:
@@ -71,9 +72,7 @@ class GroupLines:
         self.reason = markup.without_comment(f"# {printable(group.reason)}{impact}")
         self.items = [*_items(group, places)]
         is_listed = has_names and len(group.changes) > MAX_LINKS and not group.own
-        self.jobs = (
-            [short_name(name_in(group, change, places)) for change in group.changes] if is_listed else []
-        )
+        self.jobs = [*map(short_name, names_in(group, places))] if is_listed else []
         self.left_out: Counter[str] = Counter()
         self._missing: list[str] = []
 
@@ -123,9 +122,11 @@ class GroupLines:
     def _fitting(self, item: _Item, share: int) -> _Item:
         if item.size <= share:
             return item
-        if item.noun == "field" and share >= _LEAST_FIELD:
+        if item.noun == "field" and share >= LEAST:
             self.left_out["value"] += item.number
-            return replace(item, lines=shortened(item.lines, share))
+            short = cut(item.path, _MAX_PATH)
+            lines = [line.replace(item.path, short, 1) if item.path else line for line in item.lines]
+            return replace(item, lines=shortened(lines, share))
         self.left_out[item.noun] += item.number
         self._missing += [item.label] if item.noun == "field" else []
         return replace(item, lines=[])
@@ -138,13 +139,13 @@ def _ticks(match: re.Match[str]) -> str:
 def _items(group: Group, places: Mapping[str, str]) -> Iterator[_Item]:
     shown = (*group.fields, *(group.own[0] if group.own else ()))
     for changed in group.fields:
-        yield _Item("field", 1, _label(path_words(changed)), [*_field(changed)])
+        path = path_words(changed)
+        yield _Item("field", 1, _label(path), [*_field(changed)], markup.without_comment(printable(path)))
     for path, words in secrets.fields(group.first, shown):
         yield _Item("secret", 1, "", [markup.without_comment(f"!   {path}: {words}")])
     for line in uncompared.lines(group.first):
         yield _Item("note", 1, "", [markup.without_comment(f"#   {line}")])
-    for change, own in zip(group.changes, group.own, strict=bool(group.own)):
-        name = short_name(name_in(group, change, places))
+    for name, own in zip(map(short_name, names_in(group, places)), group.own, strict=bool(group.own)):
         lines = [line for changed in own for line in _field(changed)]
         yield _Item("field", len(own), _label(name), [f"# {name}", *lines])
 

@@ -11,7 +11,7 @@ from deployer.report import markup
 from deployer.report.group_lines import MAX_LINKS, MAX_TITLE, name_lines, short_name
 from deployer.report.markdown_table import merged_groups, short_title
 from deployer.report.origin import Origin
-from deployer.report.review import Group, name_in, place_words
+from deployer.report.review import Group, names_in, place_words
 from deployer.report.short_values import cut
 
 
@@ -25,10 +25,11 @@ class NameList:
         self.groups = groups
         self.is_long = sum(len(group.changes) for group in groups) > MAX_LINKS
         self._group = merged_groups(groups)
+        self._has_places = self._group.place is None
         self._places = places
         most -= len(self._text([], [])) + 2 * markup.MAX_TICKS
         # Names without files rather than some of them without their names.
-        names = [short_name(name_in(self._group, change, places)) for change in self._group.changes]
+        names = [*map(short_name, names_in(self._group, places))]
         if (fitting := _fitting(names, most)) < len(names):
             names = [short_name(self._words(change)) for change in self._group.changes]
             fitting = _fitting(names, most)
@@ -46,7 +47,7 @@ class NameList:
 
     def _words(self, change: Change) -> str:
         place = change.job.identity.place
-        has_place = self._group.place is None and place
+        has_place = self._has_places and place
         words = change.job.identity.label
         return cut(f"{words} in {place_words(place, self._places)}" if has_place else words, MAX_TITLE)
 

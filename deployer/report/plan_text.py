@@ -18,7 +18,7 @@ from deployer.report.review import (
     Part,
     Section,
     identity_words,
-    name_in,
+    names_in,
     review,
     title,
 )
@@ -143,7 +143,7 @@ def _details(group: Group, places: Mapping[str, str], width: int | None) -> Iter
     yield from ((f"{path}  {words}", "") for path, words in secrets.fields(group.first, shown))
     yield from ((line, "") for line in uncompared.lines(group.first))
     if group.own:
-        names = [printable(name_in(group, change, places)) for change in group.changes]
+        names = [*map(printable, names_in(group, places))]
         longest = max(map(len, names))
         room = None if width is None else width - longest - 2
         for name, fields in zip(names, group.own, strict=True):
@@ -155,7 +155,7 @@ def _details(group: Group, places: Mapping[str, str], width: int | None) -> Iter
                 inner = field_lines(fields, None if width is None else width - 2)
                 yield from ((f"  {line}", colour) for line, colour in inner)
     elif len(group.changes) > 1:
-        yield ", ".join(printable(name_in(group, change, places)) for change in group.changes), ""
+        yield ", ".join(map(printable, names_in(group, places))), ""
 
 
 def _wrapped(lines: Iterable[str], width: int | None) -> Iterator[str]:

@@ -279,11 +279,21 @@ def title(group: Group, places: Mapping[str, str]) -> str:
 
 def name_in(group: Group, change: Change, places: Mapping[str, str]) -> str:
     """Return the name of one job of a group, with what is not the same for all of them: its place and its file."""
-    identity, source = change.job.identity, change.job.source
+    return _name_with(change, places, has_place=group.place is None, has_file=len(group.files) > 1)
+
+
+def names_in(group: Group, places: Mapping[str, str]) -> list[str]:
+    """Return the names of all jobs of a group, as `name_in` does."""
+    has_place, has_file = group.place is None, len(group.files) > 1
+    return [_name_with(change, places, has_place=has_place, has_file=has_file) for change in group.changes]
+
+
+def _name_with(change: Change, places: Mapping[str, str], *, has_place: bool, has_file: bool) -> str:
+    identity = change.job.identity
     words = identity.label
-    if group.place is None and identity.place:
+    if has_place and identity.place:
         words += f" in {place_words(identity.place, places)}"
-    return words if len(group.files) == 1 else f"{words} ({source})"
+    return f"{words} ({change.job.source})" if has_file else words
 
 
 def identity_words(identity: Identity, places: Mapping[str, str]) -> str:

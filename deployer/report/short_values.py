@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from deployer.escape import printable
 
 _AROUND = 10  # equal characters that are kept before a difference, and fewer after it
-_LEAST_LINE = 400  # characters of a line of which the middle is left out: the first difference is in its head
+_LEAST_LINE = 500  # characters of a line of which the middle is left out: the first difference is in its head
 _NOTE = 50  # characters of a note on what is left out
+LEAST = 2 * (_LEAST_LINE + 1) + _NOTE  # characters in which both values of a field are seen
 
 
 def cut(words: str, most: int) -> str:

@@ -183,6 +183,21 @@ def test_a_danger_keeps_its_fields_and_its_link(live: str, desired: str) -> None
     assert all(f"clicks-{number}`]" in shown for number in range(211))
 
 
+def test_a_field_that_is_shown_in_part_shows_what_differs() -> None:
+    """However long its path is, and wherever the values differ."""
+    lost = restart(1, keeps_state=False)
+    path = f"/{'p' * 3_000}"
+    values = [f"{'x' * 50_000}{word}{'y' * 50_000}" for word in ("old", "new")]
+    more = (FieldChange(f"/f{at}", "a" * 9_000, "b" * 9_000) for at in range(9))
+    lost = replace(lost, fields=(FieldChange(path, values[0], values[1]), *more))
+    shown = markdown.plan(Plan("prod", (lost,), digest="5f" * 32), limit=30_000)
+    details = shown.split("```")[1].split("\n")
+    [old] = [line for line in details if re.match(r"-   p+…: .*xxxold", line)]
+    [new] = [line for line in details if re.match(r"\+   p+…: .*xxxnew", line)]
+    assert len(re.findall("characters left out", shown)) >= 18
+    assert old[1:].replace("old", "new") == new[1:]
+
+
 def test_the_name_of_each_new_job_is_there() -> None:
     """Also of those that are not alike, of which not all details fit."""
     different = tuple(
