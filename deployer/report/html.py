@@ -18,13 +18,13 @@ from deployer.report import line_diff, manifest_findings, markup, secrets, uncom
 from deployer.report.field_values import field_values
 from deployer.report.origin import Origin
 from deployer.report.paths import path_words
+from deployer.report.place_names import place_words
 from deployer.report.review import (
     ABOUT,
     Group,
     Part,
     Review,
     identity_words,
-    place_words,
     review,
     title,
 )

@@ -11,7 +11,8 @@ from deployer.report import markup
 from deployer.report.group_lines import MAX_LINKS, MAX_TITLE, name_lines, short_name
 from deployer.report.markdown_table import merged_groups, short_title
 from deployer.report.origin import Origin
-from deployer.report.review import Group, names_in, place_words
+from deployer.report.place_names import place_words
+from deployer.report.review import Group, names_in
 from deployer.report.short_values import cut
 
 

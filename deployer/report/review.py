@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import takewhile
-from typing import Any
 
 from deployer.model import (
     Action,
@@ -26,6 +25,8 @@ from deployer.model import (
     Plan,
     SecretField,
 )
+from deployer.report.create_fields import column, field_key, own_fields
+from deployer.report.place_names import named_change, place_words, with_place_names
 
 # What harms most comes first.
 DANGERS = (
@@ -41,9 +42,6 @@ _NOUNS = {"SparkBatch": ("batch", "batches"), "FlinkJar": ("stream", "streams")}
 _ANY_JOB = ("job", "jobs")
 # A group of creates may differ in so many fields, besides those that differ in the names of the jobs only.
 MAX_OWN_FIELDS = 4
-# Stands for the name of each job of a group of creates, with a note at the field.
-NAME = "<name>"
-NAME_NOTE = f"{NAME}: that of the job"
 # So many jobs with the same note are listed one by one.
 MAX_ALIKE = 5
 _NUMBERS = re.compile(r"([0-9]+)")
@@ -199,7 +197,7 @@ def review(plan: Plan, *, verbose: bool = False) -> Review:
         changes = (*changes, *plan.upcoming)
     places = plan.scope.places if plan.scope else {}
     if places:
-        changes = tuple(_with_names(change, places) for change in changes)
+        changes = tuple(named_change(change, places) for change in changes)
     sections: dict[Part, list[Change]] = {part: [] for part in Part}
     for change in changes:
         part = Part.UPCOMING if change.job.identity in upcoming else part_of(change)
@@ -213,35 +211,6 @@ def review(plan: Plan, *, verbose: bool = False) -> Review:
         tuple(_alike(plan.errors, ids, places)),
         tuple(sorted(plan.orphans, key=lambda live: (natural(live.identity.name), live.identity, live.id))),
     )
-
-
-def _with_names(change: Change, places: Mapping[str, str]) -> Change:
-    """Return a change with the names that deployer.yaml gives to places, in its words and in the values of fields."""
-    reason = with_place_names(change.reason, places)
-    fields = tuple(_named_place(field, places) for field in change.fields)
-    live_only = tuple(_named_place(field, places) for field in change.live_only)
-    if reason == change.reason and fields == change.fields and live_only == change.live_only:
-        return change
-    return replace(change, reason=reason, fields=fields, live_only=live_only)
-
-
-def _named_place(field: FieldChange, places: Mapping[str, str]) -> FieldChange:
-    live, desired = (
-        places.get(value, value) if isinstance(value, str) else value for value in (field.live, field.desired)
-    )
-    # Two places with the same name are no difference that anybody could see.
-    if (live, desired) == (field.live, field.desired) or live == desired:
-        return field
-    return replace(field, live=live, desired=desired)
-
-
-def with_place_names(words: str, places: Mapping[str, str]) -> str:
-    """Return words with the names that deployer.yaml gives to the places in them."""
-    for place, name in places.items():
-        if place and place in words:
-            named = name.replace("\\", r"\\")
-            words = re.sub(rf"(?<![\w-]){re.escape(place)}(?![\w-])", named, words)
-    return words
 
 
 def part_of(change: Change) -> Part:
@@ -299,11 +268,6 @@ def _name_with(change: Change, places: Mapping[str, str], *, has_place: bool, ha
 def identity_words(identity: Identity, places: Mapping[str, str]) -> str:
     """Return `MrsJob load in reports`, with the name that deployer.yaml gives the place."""
     return str(identity._replace(place=place_words(identity.place, places)))
-
-
-def place_words(place: str, places: Mapping[str, str]) -> str:
-    """Return the name that deployer.yaml gives a place, or the place itself."""
-    return places.get(place, place)
 
 
 def common_name(names: Collection[str]) -> str:
@@ -371,7 +335,7 @@ def _group(
 def _key(change: Change) -> object:
     """Return what the changes of a group have in common."""
     is_create = change.action is Action.CREATE
-    fields = tuple(map(_path_key if is_create else _field_key, change.fields))
+    fields = tuple(map(_path_key if is_create else field_key, change.fields))
     return (
         change.action,
         change.impact,
@@ -381,18 +345,12 @@ def _key(change: Change) -> object:
         fields,
         change.secrets,
         change.not_compared,
-        tuple(map(_field_key, change.live_only)),
+        tuple(map(field_key, change.live_only)),
     )
 
 
 def _path_key(field: FieldChange) -> object:
     return field.path, field.sensitive, field.note
-
-
-def _field_key(field: FieldChange) -> object:
-    # The text of the values, because they may be mappings, and 1 equals true.
-    values = (field.live, field.desired)
-    return field.path, repr(values), field.sensitive, field.note, field.live_hidden
 
 
 def _without_id(change: Change) -> str:
@@ -417,58 +375,32 @@ def _creates(changes: Sequence[Change]) -> Iterator[Group]:
     table = [*zip(*(change.fields for change in changes), strict=True)]
     names = [change.job.name for change in changes]
     columns: list[Sequence[FieldChange]] = [*table]
-    if len(changes) > MAX_ALIKE or len(_own(columns)) > MAX_OWN_FIELDS or len(_own(columns)) == len(table):
-        columns = [_column(column, names) for column in table]
-    own = _own(columns)
+    if (
+        len(changes) > MAX_ALIKE
+        or len(own_fields(columns)) > MAX_OWN_FIELDS
+        or len(own_fields(columns)) == len(table)
+    ):
+        columns = [column(fields, names) for fields in table]
+    own = own_fields(columns)
     if len(own) <= MAX_OWN_FIELDS and (not own or len(own) < len(table)):
         yield _create_group(changes, columns, own)
         return
     alike: dict[object, list[int]] = {}
     for number in range(len(changes)):
-        alike.setdefault(tuple(_field_key(columns[at][number]) for at in own), []).append(number)
+        alike.setdefault(tuple(field_key(columns[at][number]) for at in own), []).append(number)
     for numbers in alike.values():
         if len(numbers) == 1:
             yield _group([changes[numbers[0]]], changes[numbers[0]].fields)
         else:
             some = [changes[number] for number in numbers]
-            yield _create_group(some, [[column[number] for number in numbers] for column in columns], [])
-
-
-def _own(columns: Sequence[Sequence[FieldChange]]) -> list[int]:
-    """Return the numbers of the fields that are not the same for all."""
-    return [number for number, column in enumerate(columns) if len({*map(_field_key, column)}) > 1]
-
-
-def _column(fields: Sequence[FieldChange], names: Sequence[str]) -> Sequence[FieldChange]:
-    """Return a field of several creates: with NAME for their names if it is the same for all of them then."""
-    if len({*map(_field_key, fields)}) == 1:
-        return fields
-    if any(
-        field.sensitive or not name or NAME in repr(field) for field, name in zip(fields, names, strict=True)
-    ):
-        return fields
-    note = "; ".join(filter(None, (fields[0].note, NAME_NOTE)))
-    named = [
-        replace(field, desired=_with_name(field.desired, name), note=note)
-        for field, name in zip(fields, names, strict=True)
-    ]
-    most = Counter(map(_field_key, named)).most_common(1)[0][1]
-    return named if most > 1 else fields
-
-
-def _with_name(value: Any, name: str) -> Any:
-    if isinstance(value, str):
-        return value.replace(name, NAME)
-    if isinstance(value, Mapping):
-        return {key: _with_name(item, name) for key, item in value.items()}
-    return [_with_name(item, name) for item in value] if isinstance(value, list) else value
+            yield _create_group(some, [[fields[number] for number in numbers] for fields in columns], [])
 
 
 def _create_group(
     changes: Sequence[Change], columns: Sequence[Sequence[FieldChange]], own: Sequence[int]
 ) -> Group:
     """Return creates as one group, of whose fields those with the numbers `own` differ."""
-    common = tuple(column[0] for number, column in enumerate(columns) if number not in own)
+    common = tuple(fields[0] for number, fields in enumerate(columns) if number not in own)
     others = tuple(tuple(change.fields[number] for number in own) for change in changes)
     return _group(changes, common, others if own else ())
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from deployer.model import Action, Cause, Change, FieldChange, Impact, Note, Orphan, Plan
 from deployer.report import html, markdown, text
 from deployer.report import json as json_report
+from deployer.report.create_fields import NAME, NAME_NOTE
 from deployer.report.paths import path_words
+from deployer.report.place_names import with_place_names
 from deployer.report.review import (
-    NAME,
-    NAME_NOTE,
     Group,
     Part,
     common_name,
@@ -26,7 +26,6 @@ from deployer.report.review import (
     part_of,
     review,
     title,
-    with_place_names,
 )
 from deployer.report.table import columns_of
 from deployer.report.wrap import wrapped
