@@ -14,7 +14,7 @@ import click
 
 from deployer.cli import session
 from deployer.cli.approval import Verb
-from deployer.cli.place_names import project_and_target
+from deployer.cli.project_names import project_and_target
 from deployer.errors import DeployerError, Exit, Interrupted, InvalidInput, StalePlan
 from deployer.model import End, Outcome, Plan
 from deployer.report import text

@@ -33,9 +33,21 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)")
 # The HTML that reports consist of; any other < is shown as it is.
 _TAG = re.compile(r"</?(?:details|summary|b|code|sub)>|<details open>|<br>")
 _TICKS = re.compile("`+")
-# What a forge makes a link of, with a note to somebody or in another issue: @name, #12, and in GitLab !12.
-_REFERENCE = re.compile(r"(?<!&)(@(?=\w)|[#!](?=[0-9]))")
+# The beginning of what a forge makes a link of, some of them with a note to somebody or in another issue: @name, #12,
+# org/repo#12, GH-12 and other keys of trackers, hashes of commits, and addresses; in GitLab also !12, ~label,
+# %milestone, $12 and &12. The links of [text](address) and of [text]: address are ended too.
+_REFERENCE = re.compile(
+    r"(?<!&)@(?=\w)|(?<!&)[#!](?=[0-9])|\b(?:(?i:gh)|[A-Z][A-Z0-9_]+)(?=-[0-9])|:(?=//)|\b(?i:www)(?=\.)"
+    r"|\b(?i:[0-9a-f](?=[0-9a-f]{6,63}\b))|[~%](?=[\w\"])|[$&](?=[0-9])|\](?=\(|:)"
+)
 _IMAGE = re.compile(r"!(?=\[)")
+# A link to a file at a commit, as reports have them.
+_FILE_LINK = re.compile(
+    r"(\]\(https://[A-Za-z0-9.:-]+(?:/(?!\.\.)[A-Za-z0-9._~-]+)+?/blob/[0-9a-f]{3,64}(?:/(?!\.\.)[^\s()<>/]+)+\))"
+)
+# A line of HTML alone: what is in its <code> is code.
+_SUMMARY = re.compile(r"<summary>.*</summary>")
+_CODE = re.compile(r"(<code>[^<`]*</code>)")
 
 
 def is_marked(body: str, marker: str) -> bool:
@@ -165,6 +177,8 @@ def _paragraph(lines: Sequence[str]) -> Iterator[str]:
         runs = _TICKS.findall(line)
         is_sure = is_sure and "\\" not in line and _are_pairs(runs)
         parts = _spans(line) if is_sure else [(line, False)]
+        if _SUMMARY.fullmatch(line):
+            parts = ((part, at % 2 == 1) for at, part in enumerate(_CODE.split(line)))
         defused = "".join(part if is_code else _plain(part) for part, is_code in parts)
         yield re.sub(r"^(\s*)/", r"\1&#47;", defused)
 
@@ -200,7 +214,8 @@ def _spans(line: str) -> Iterator[tuple[str, bool]]:
 
 def _plain(text: str) -> str:
     # An invisible blank after the sign, as an entity: with it, the sign begins no reference.
-    return _REFERENCE.sub(r"\1&#8203;", _IMAGE.sub("&#33;", text))
+    parts = _FILE_LINK.split(_IMAGE.sub("&#33;", text))
+    return "".join(part if at % 2 else _REFERENCE.sub(r"\g<0>&#8203;", part) for at, part in enumerate(parts))
 
 
 def _log(text: str) -> list[str]:

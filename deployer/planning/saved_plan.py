@@ -103,6 +103,8 @@ def destination(file: str, folder: Path, option: str = "--out ", suffix: str = "
 
     A committed symbolic link must not redirect the plan to a file outside the project.
     """
+    if file == "-":
+        raise UsageError(f"{option}-: expected the name of a file; it is not written to standard output")
     path = Path(os.path.normpath(Path(file).absolute()))
     try:
         mode = path.lstat().st_mode

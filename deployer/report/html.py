@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deployer import __version__
+from deployer.errors import Problem
 from deployer.model import Action, Change, FieldChange, Impact, Plan
-from deployer.report import line_diff, markup, secrets, uncompared
+from deployer.report import line_diff, manifest_findings, markup, secrets, uncompared
 from deployer.report.field_values import field_values
 from deployer.report.origin import Origin
 from deployer.report.paths import path_words
+from deployer.report.place_names import place_words
 from deployer.report.review import (
     ABOUT,
     Group,
     Part,
     Review,
     identity_words,
-    place_words,
     review,
     title,
 )
@@ -56,8 +57,8 @@ class Row:
     new: Sequence[Line] = ()
 
 
-def plan(plan: Plan, origin: Origin | None = None) -> str:
-    """Format a plan as a page."""
+def plan(plan: Plan, origin: Origin | None = None, *, problems: Iterable[Problem] = ()) -> str:
+    """Format a plan as a page. `problems` are the findings of validate."""
     found = review(plan)
     origin = origin or Origin(__version__)
     environment = markup.html()
@@ -79,6 +80,7 @@ def plan(plan: Plan, origin: Origin | None = None) -> str:
         place=_place(plan),
         about=ABOUT,
         sources=[*secrets.sources(plan)],
+        findings=[*manifest_findings.lines(problems)],
         time=f"{origin.time:%Y-%m-%d %H:%M:%S} UTC" if origin.time else "",
         before=[section for section in found.sections if section.part <= Part.BLOCKED],
         after=[section for section in found.sections if section.part > Part.BLOCKED],

@@ -11,7 +11,8 @@ from deployer.adoption.verify import Imported, NotImported
 from deployer.apply.marks import Marked
 from deployer.escape import printable
 from deployer.model import Identity, LiveJob, Result, pointer
-from deployer.report.review import identity_words, place_words
+from deployer.report.place_names import place_words
+from deployer.report.review import identity_words
 from deployer.report.text import count, error
 from deployer.secrets.store import PREFIX
 

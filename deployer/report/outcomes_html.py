@@ -8,7 +8,8 @@ from deployer.report import markup
 from deployer.report.html import policy_of
 from deployer.report.origin import Origin
 from deployer.report.outcomes import Entry, EntryGroup, Outcomes, Part, order
-from deployer.report.review import identity_words, place_words, title
+from deployer.report.place_names import place_words
+from deployer.report.review import identity_words, title
 
 _MAX_OPEN = 20  # groups that are not folded at first
 

@@ -14,10 +14,11 @@ from deployer import __version__
 from deployer.forge.marker import marker
 from deployer.model import Action, Impact, Source
 from deployer.report import markup
-from deployer.report.markdown import LEAST_LIMIT, LIMIT, cut
+from deployer.report.markdown import LEAST_LIMIT, LIMIT
 from deployer.report.origin import Origin
 from deployer.report.outcomes import PLAN, EntryGroup, OutcomeReview, Outcomes, Part, Section, order
 from deployer.report.review import identity_words, name_in, title
+from deployer.report.short_values import cut
 from deployer.report.text import count
 
 _TEMPLATE = "outcomes.md.jinja"

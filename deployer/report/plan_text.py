@@ -18,11 +18,12 @@ from deployer.report.review import (
     Part,
     Section,
     identity_words,
-    name_in,
+    names_in,
     review,
     title,
 )
-from deployer.report.text import HIDDEN_NOTE, MAX_ORPHANS, count, many
+from deployer.report.table import columns_of
+from deployer.report.text import HIDDEN_NOTE, MAX_ORPHANS, many
 from deployer.report.wrap import wrapped
 
 _SIGNS: Mapping[Action, tuple[str, str]] = {
@@ -39,6 +40,11 @@ _SIGNS: Mapping[Action, tuple[str, str]] = {
     Action.BLOCKED: ("!", "magenta"),
     Action.UNCHANGED: ("=", "white"),
 }
+_INDENT = "    "
+_MAX_PATH = 40  # longer ones are not aligned
+_COLOURS = {"-": "red", "+": "green"}
+_Line = tuple[str, str]  # and its colour, which may be empty
+
 # Whatever the action is.
 _SEVERE = {Impact.STATE_LOST, Impact.DELETES, Impact.CANCELS}
 
@@ -63,11 +69,11 @@ def lines(plan: Plan, *, verbose: bool, hides_others: bool, width: int | None) -
     for word, about, orphans in found.orphans_by_proof:
         lines += [
             *_gap(lines),
-            click.style(f"{word} ({about}):", bold=True),
+            *_title(f"{word} ({about}):", width),
             *_wrapped(_orphans(orphans, places), width),
         ]
-    if plan.unmanaged and any(section.part is not Part.UNCHANGED for section in found.sections):
-        lines += [*_gap(lines), f"{count(plan.unmanaged, 'unmanaged live job')}; left unchanged."]
+    if found.unmanaged:
+        lines += [*_gap(lines), f"{found.unmanaged}."]
     if plan.secrets:
         lines += [*_gap(lines), click.style("Secrets:", bold=True)]
         lines += _wrapped((f"  {line}" for line in secrets.sources(plan)), width)
@@ -84,6 +90,11 @@ def _gap(lines: Sequence[str]) -> list[str]:
     return [""] if lines and lines[-1] else []
 
 
+def _title(words: str, width: int | None, colour: str | None = None) -> Iterator[str]:
+    for part in wrapped(words, width, "  "):
+        yield click.style(part, bold=True, fg=colour)
+
+
 def _section(
     section: Section, before: Sequence[str], places: Mapping[str, str], width: int | None, *, has_title: bool
 ) -> list[str]:
@@ -91,15 +102,17 @@ def _section(
     if has_title:
         about = f" ({ABOUT[section.part]})" if section.part in ABOUT else ""
         colour = "red" if section.part is Part.DANGERS else None
-        lines += [*_gap(before), click.style(f"{section.part.title}{about}:", bold=True, fg=colour)]
+        lines += [*_gap(before), *_title(f"{section.part.title}{about}:", width, colour)]
     for number, group in enumerate(section.groups):
         # A blank line separates changes with fields; the others form a block.
-        details = [*_details(group, places)]
+        details = [*_details(group, places, None if width is None else width - len(_INDENT))]
         above = lines if lines else before
         if details and not (has_title and number == 0):
             lines += _gap(above)
         lines += _head(group, places, width)
-        lines += _wrapped((without_command_at_start(f"    {line}") for line in details), width)
+        for line, colour in details:
+            parts = _wrapped([without_command_at_start(f"{_INDENT}{line}")], width)
+            lines += (click.style(part, fg=colour) if colour else part for part in parts)
         lines += [""] if details else []
     return lines
 
@@ -123,24 +136,26 @@ def _head(group: Group, places: Mapping[str, str], width: int | None) -> Iterato
     yield from wrapped(f"    {printable(group.reason)}{impact}", width, " " * 6)
 
 
-def _details(group: Group, places: Mapping[str, str]) -> Iterator[str]:
+def _details(group: Group, places: Mapping[str, str], width: int | None) -> Iterator[_Line]:
     """Yield the lines below the reason: fields, what was not compared, and the names of several jobs."""
     shown = (*group.fields, *(group.own[0] if group.own else ()))
-    yield from field_lines(group.fields)
-    yield from (f"{path}  {words}" for path, words in secrets.fields(group.first, shown))
-    yield from uncompared.lines(group.first)
+    yield from field_lines(group.fields, width)
+    yield from ((f"{path}  {words}", "") for path, words in secrets.fields(group.first, shown))
+    yield from ((line, "") for line in uncompared.lines(group.first))
     if group.own:
-        names = [printable(name_in(group, change, places)) for change in group.changes]
+        names = [*map(printable, names_in(group, places))]
         longest = max(map(len, names))
+        room = None if width is None else width - longest - 2
         for name, fields in zip(names, group.own, strict=True):
-            lines = [*field_lines(fields)]
+            lines = [*field_lines(fields, room)]
             if len(lines) == 1:
-                yield f"{name.ljust(longest)}  {lines[0]}"
+                yield f"{name.ljust(longest)}  {lines[0][0]}", lines[0][1]
             else:
-                yield name
-                yield from (f"  {line}" for line in lines)
+                yield name, ""
+                inner = field_lines(fields, None if width is None else width - 2)
+                yield from ((f"  {line}", colour) for line, colour in inner)
     elif len(group.changes) > 1:
-        yield ", ".join(printable(name_in(group, change, places)) for change in group.changes)
+        yield ", ".join(map(printable, names_in(group, places))), ""
 
 
 def _wrapped(lines: Iterable[str], width: int | None) -> Iterator[str]:
@@ -153,30 +168,32 @@ def _has_hidden(group: Group) -> bool:
     return any(field.live_hidden for field in (*group.fields, *own, *group.first.live_only))
 
 
-def field_lines(fields: Sequence[FieldChange]) -> Iterator[str]:
-    """Yield a line per field: `numExecutors  2 -> 4`; paths are aligned."""
+def field_lines(fields: Sequence[FieldChange], width: int | None = None) -> Iterator[_Line]:
+    """Yield a line per field: `numExecutors  2 -> 4`; paths are aligned.
+
+    If that is wider than `width`, the path and both values have lines of their own, as texts of several lines do.
+    """
     paths = [printable(path_words(field)) for field in fields]
-    width = min(max(map(len, paths), default=0), 40)
-    for field, path_text in zip(fields, paths, strict=True):
+    aligned = max((len(path) for path in paths if len(path) <= _MAX_PATH), default=0)
+    for field, path in zip(fields, paths, strict=True):
         note = f"  ({printable(field.note)})" if field.note else ""
-        path = path_text.ljust(width)
         if field.sensitive:
-            yield f"{path}  (sensitive value changed)"
+            yield f"{path.ljust(aligned)}  (sensitive value changed)", ""
             continue
         if line_diff.has_lines(field.live, field.desired):
-            yield f"{path_text}{note}"
-            yield from (
-                f"  {sign} {text}" if text else f"  {sign}"
-                for sign, text in line_diff.lines(field.live, field.desired)
-            )
+            yield f"{path}{note}", ""
+            for sign, text in line_diff.lines(field.live, field.desired):
+                yield (f"  {sign} {text}" if text else f"  {sign}"), _COLOURS.get(sign, "")
             continue
         live, desired = field_values(field)
-        if live is None:
-            yield f"{path}  + {desired}{note}"
-        elif desired is None:
-            yield f"{path}  - {live}{note}"
+        signed = [(sign, side) for sign, side in (("-", live), ("+", desired)) if side is not None]
+        words = f"{live} -> {desired}" if len(signed) > 1 else " ".join(signed[0])
+        line = f"{path.ljust(aligned)}  {words}{note}"
+        if width is None or columns_of(line) <= width:
+            yield line, ""
         else:
-            yield f"{path}  {live} -> {desired}{note}"
+            yield f"{path}{note}", ""
+            yield from ((f"  {sign} {side}", _COLOURS[sign]) for sign, side in signed)
 
 
 def _note_group(group: NoteGroup, places: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import takewhile
 
@@ -25,6 +25,8 @@ from deployer.model import (
     Plan,
     SecretField,
 )
+from deployer.report.create_fields import column, field_key, own_fields
+from deployer.report.place_names import named_change, place_words, with_place_names
 
 # What harms most comes first.
 DANGERS = (
@@ -38,7 +40,7 @@ DANGERS = (
 _RANKS = {impact: rank for rank, impact in enumerate((*DANGERS, Impact.IN_PLACE, Impact.NONE))}
 _NOUNS = {"SparkBatch": ("batch", "batches"), "FlinkJar": ("stream", "streams")}
 _ANY_JOB = ("job", "jobs")
-# A group of creates may differ in so many fields.
+# A group of creates may differ in so many fields, besides those that differ in the names of the jobs only.
 MAX_OWN_FIELDS = 4
 # So many jobs with the same note are listed one by one.
 MAX_ALIKE = 5
@@ -71,8 +73,9 @@ ABOUT: Mapping[Part, str] = {
 class Group:
     """Changes with the same action, impact and cause, and the same differences; one or more of them.
 
-    `fields` are those of all of them. `own` has for each change the fields whose values are its own, which only
-    creates have. `reason` is that of all; ids that differ are `<id>` in it.
+    `fields` are those of all of them; of creates, those with NAME_NOTE have NAME for the name of each job. `own` has
+    for each change the fields whose values are its own, which only creates have. `reason` is that of all; ids that
+    differ are `<id>` in it.
     """
 
     changes: tuple[Change, ...]
@@ -162,6 +165,23 @@ class Review:
         )
         return [each for each in titled if each[2]]
 
+    @property
+    def attention(self) -> str:
+        """What needs attention besides the dangers: `1 blocked, 2 failed to plan, 3 warnings`, or nothing."""
+        blocked = sum(len(group.changes) for group in self.groups(Part.BLOCKED))
+        words = [f"{blocked} blocked"] if blocked else []
+        words += [f"{len(self.plan.errors)} failed to plan"] if self.plan.errors else []
+        words += [_counted(len(self.plan.warnings), ("warning", "warnings"))] if self.plan.warnings else []
+        return ", ".join(words)
+
+    @property
+    def unmanaged(self) -> str:
+        """What is said of unmanaged live jobs; empty if nothing changes."""
+        number = self.plan.unmanaged
+        if not number or all(section.part is Part.UNCHANGED for section in self.sections):
+            return ""
+        return f"{_counted(number, ('unmanaged live job', 'unmanaged live jobs'))}; left unchanged"
+
     def groups(self, *parts: Part) -> Iterator[Group]:
         """Yield the groups of some sections, in order; of all without arguments."""
         for section in self.sections:
@@ -175,6 +195,9 @@ def review(plan: Plan, *, verbose: bool = False) -> Review:
     changes = plan.changes if verbose else plan.pending
     if upcoming and not verbose:
         changes = (*changes, *plan.upcoming)
+    places = plan.scope.places if plan.scope else {}
+    if places:
+        changes = tuple(named_change(change, places) for change in changes)
     sections: dict[Part, list[Change]] = {part: [] for part in Part}
     for change in changes:
         part = Part.UPCOMING if change.job.identity in upcoming else part_of(change)
@@ -184,8 +207,8 @@ def review(plan: Plan, *, verbose: bool = False) -> Review:
         plan,
         tuple(Section(part, tuple(_groups(part, found))) for part, found in sections.items() if found),
         impact_sentence(changes),
-        tuple(_alike(plan.warnings, ids)),
-        tuple(_alike(plan.errors, ids)),
+        tuple(_alike(plan.warnings, ids, places)),
+        tuple(_alike(plan.errors, ids, places)),
         tuple(sorted(plan.orphans, key=lambda live: (natural(live.identity.name), live.identity, live.id))),
     )
 
@@ -225,21 +248,26 @@ def title(group: Group, places: Mapping[str, str]) -> str:
 
 def name_in(group: Group, change: Change, places: Mapping[str, str]) -> str:
     """Return the name of one job of a group, with what is not the same for all of them: its place and its file."""
-    identity, source = change.job.identity, change.job.source
+    return _name_with(change, places, has_place=group.place is None, has_file=len(group.files) > 1)
+
+
+def names_in(group: Group, places: Mapping[str, str]) -> list[str]:
+    """Return the names of all jobs of a group, as `name_in` does."""
+    has_place, has_file = group.place is None, len(group.files) > 1
+    return [_name_with(change, places, has_place=has_place, has_file=has_file) for change in group.changes]
+
+
+def _name_with(change: Change, places: Mapping[str, str], *, has_place: bool, has_file: bool) -> str:
+    identity = change.job.identity
     words = identity.label
-    if group.place is None and identity.place:
+    if has_place and identity.place:
         words += f" in {place_words(identity.place, places)}"
-    return words if len(group.files) == 1 else f"{words} ({source})"
+    return f"{words} ({change.job.source})" if has_file else words
 
 
 def identity_words(identity: Identity, places: Mapping[str, str]) -> str:
     """Return `MrsJob load in reports`, with the name that deployer.yaml gives the place."""
     return str(identity._replace(place=place_words(identity.place, places)))
-
-
-def place_words(place: str, places: Mapping[str, str]) -> str:
-    """Return the name that deployer.yaml gives a place, or the place itself."""
-    return places.get(place, place)
 
 
 def common_name(names: Collection[str]) -> str:
@@ -284,11 +312,14 @@ def _groups(part: Part, changes: Iterable[Change]) -> Iterator[Group]:
     for number, change in enumerate(ordered):
         key = number if part is Part.UNCHANGED else _key(change)
         together.setdefault(key, []).append(change)
+    groups: list[Group] = []
     for group in together.values():
         if group[0].action is Action.CREATE and len(group) > 1:
-            yield from _creates(group)
+            groups += _creates(group)
         else:
-            yield _group(group, group[0].fields)
+            groups.append(_group(group, group[0].fields))
+    numbers = {id(change): number for number, change in enumerate(ordered)}
+    yield from sorted(groups, key=lambda group: numbers[id(group.first)])
 
 
 def _group(
@@ -304,7 +335,7 @@ def _group(
 def _key(change: Change) -> object:
     """Return what the changes of a group have in common."""
     is_create = change.action is Action.CREATE
-    fields = tuple(map(_path_key if is_create else _field_key, change.fields))
+    fields = tuple(map(_path_key if is_create else field_key, change.fields))
     return (
         change.action,
         change.impact,
@@ -314,18 +345,12 @@ def _key(change: Change) -> object:
         fields,
         change.secrets,
         change.not_compared,
-        tuple(map(_field_key, change.live_only)),
+        tuple(map(field_key, change.live_only)),
     )
 
 
 def _path_key(field: FieldChange) -> object:
     return field.path, field.sensitive, field.note
-
-
-def _field_key(field: FieldChange) -> object:
-    # The text of the values, because they may be mappings, and 1 equals true.
-    values = (field.live, field.desired)
-    return field.path, repr(values), field.sensitive, field.note, field.live_hidden
 
 
 def _without_id(change: Change) -> str:
@@ -343,29 +368,54 @@ def without_run(words: str, identifier: str) -> str:
 
 
 def _creates(changes: Sequence[Change]) -> Iterator[Group]:
-    """Yield creates with the same fields: as one group if few of the values differ."""
-    first = changes[0].fields
-    keys = [[_field_key(field) for field in change.fields] for change in changes]
-    same = [len({row[number] for row in keys}) == 1 for number in range(len(first))]
-    own = same.count(False)
-    if own > MAX_OWN_FIELDS or (own and own >= len(first)):
-        for change in changes:
-            yield _group([change], change.fields)
+    """Yield creates with the same fields: as one group if few of the values differ, else those that are alike.
+
+    Of few jobs, the values that hold their names are shown as they are.
+    """
+    table = [*zip(*(change.fields for change in changes), strict=True)]
+    names = [change.job.name for change in changes]
+    columns: list[Sequence[FieldChange]] = [*table]
+    if (
+        len(changes) > MAX_ALIKE
+        or len(own_fields(columns)) > MAX_OWN_FIELDS
+        or len(own_fields(columns)) == len(table)
+    ):
+        columns = [column(fields, names) for fields in table]
+    own = own_fields(columns)
+    if len(own) <= MAX_OWN_FIELDS and (not own or len(own) < len(table)):
+        yield _create_group(changes, columns, own)
         return
-    common = tuple(field for field, is_same in zip(first, same, strict=True) if is_same)
-    others = tuple(
-        tuple(field for field, is_same in zip(change.fields, same, strict=True) if not is_same)
-        for change in changes
-    )
-    yield _group(changes, common, others if own else ())
+    alike: dict[object, list[int]] = {}
+    for number in range(len(changes)):
+        alike.setdefault(tuple(field_key(columns[at][number]) for at in own), []).append(number)
+    for numbers in alike.values():
+        if len(numbers) == 1:
+            yield _group([changes[numbers[0]]], changes[numbers[0]].fields)
+        else:
+            some = [changes[number] for number in numbers]
+            yield _create_group(some, [[fields[number] for number in numbers] for fields in columns], [])
 
 
-def _alike(notes: Sequence[Note], ids: Mapping[Identity, str]) -> Iterator[NoteGroup]:
+def _create_group(
+    changes: Sequence[Change], columns: Sequence[Sequence[FieldChange]], own: Sequence[int]
+) -> Group:
+    """Return creates as one group, of whose fields those with the numbers `own` differ."""
+    common = tuple(fields[0] for number, fields in enumerate(columns) if number not in own)
+    others = tuple(tuple(change.fields[number] for number in own) for change in changes)
+    return _group(changes, common, others if own else ())
+
+
+def _alike(
+    notes: Sequence[Note], ids: Mapping[Identity, str], places: Mapping[str, str]
+) -> Iterator[NoteGroup]:
     """Yield the notes by message in natural order; those of a few jobs one by one."""
     together: dict[str, list[Note]] = {}
     ordered = sorted(notes, key=lambda note: (natural(note.identity.name), note.identity))
     for note in ordered:
-        together.setdefault(without_run(note.message, ids.get(note.identity, "")), []).append(note)
+        message = with_place_names(note.message, places)
+        together.setdefault(without_run(message, ids.get(note.identity, "")), []).append(
+            note if message == note.message else replace(note, message=message)
+        )
     for message, group in sorted(together.items(), key=lambda item: -len(item[1])):
         if len(group) > MAX_ALIKE:
             yield NoteGroup(message, tuple(group))

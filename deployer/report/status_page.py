@@ -10,9 +10,11 @@ from deployer.forge.marker import marker
 from deployer.model import Action, Change, Phase, Plan, Scope
 from deployer.report import markup
 from deployer.report.html import policy_of
-from deployer.report.markdown import LEAST_LIMIT, LIMIT, cut
+from deployer.report.markdown import LEAST_LIMIT, LIMIT
 from deployer.report.origin import Origin
-from deployer.report.review import natural, place_words
+from deployer.report.place_names import place_words
+from deployer.report.review import natural
+from deployer.report.short_values import cut
 from deployer.report.status import HEADER, cells
 from deployer.report.text import count, grouped
 

@@ -40,7 +40,7 @@ def plan(plan: Plan, *, verbose: bool = False, hides_others: bool = False, width
     `hides_others`: live values are hidden because the project did not deploy the job, and --show-live shows them.
     Lines have at most `width` columns if it is given.
     """
-    lines = heading(plan)
+    lines = heading(plan, width)
     if (
         verbose
         or plan.warnings
@@ -53,12 +53,22 @@ def plan(plan: Plan, *, verbose: bool = False, hides_others: bool = False, width
         from deployer.report import plan_text  # on use: most plans change nothing
 
         lines += plan_text.lines(plan, verbose=verbose, hides_others=hides_others, width=width)
-    return "\n".join([*lines, counts(plan)])
+    return "\n".join([*lines, *_lines(counts(plan), width)])
 
 
-def heading(plan: Plan) -> list[str]:
+def _lines(words: str, width: int | None, *, bold: bool = False) -> Iterator[str]:
+    """Yield words as lines that fit a terminal."""
+    if width is None:
+        yield click.style(words, bold=True) if bold else words
+        return
+    from deployer.report.wrap import wrapped  # on use: most output is no terminal
+
+    yield from (click.style(part, bold=True) if bold else part for part in wrapped(words, width, "  "))
+
+
+def heading(plan: Plan, width: int | None = None) -> list[str]:
     """Return `orders -> prod (cn-north-4, project 48cc, protected)` and a blank line; nothing without a scope."""
-    return [click.style(printable(str(plan.scope)), bold=True), ""] if plan.scope else []
+    return [*_lines(printable(str(plan.scope)), width, bold=True), ""] if plan.scope else []
 
 
 def where(plan: Plan) -> str:

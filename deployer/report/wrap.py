@@ -8,6 +8,7 @@ from deployer.escape import without_command_at_start
 from deployer.report.table import columns_of
 
 _LEAST = 20
+_BETWEEN = (" ", ",;|&", "/", "=:.-_")  # the best first
 _WORD = 24  # a line ends so many columns early rather than within a word
 
 
@@ -25,11 +26,14 @@ def wrapped(line: str, width: int | None, indent: str) -> Iterator[str]:
 
 
 def _end(line: str, width: int) -> int:
-    """Return where the first part of a line ends: after a space if one is near."""
+    """Return where the first part of a line ends: after a space if one is near, else after a sign between words."""
     if len(line) <= width and columns_of(line) <= width:
         return len(line)
     end = min(width, len(line))
     while end > 1 and columns_of(line[:end]) > width:
         end -= 1
-    space = line.rfind(" ", max(1, end - _WORD), end)
-    return space + 1 if space >= 0 and line[:space].strip() else end
+    for signs in _BETWEEN:
+        at = max(line.rfind(sign, max(1, end - _WORD), end) for sign in signs)
+        if at >= 0 and line[:at].strip():
+            return at + 1
+    return end

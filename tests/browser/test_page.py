@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,24 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 SHOTS = ROOT / "build" / "browser"
-NARROW, WIDE = 400, 1280
-FIXED = {"one": Plan("prod", (restart(1),), digest=DIGEST, scope=SCOPE), "mixed": mixed(), "many": many()}
+NARROW, HALF, WIDE = 400, 500, 1280
+LONG = {"team": "a-team-with-a-name-that-does-not-end" * 5, "x" * 200: "y"}
+
+
+def labelled(plan: Plan) -> Plan:
+    """The plan with labels of jobs that no window has room for."""
+    changes = (
+        replace(change, job=replace(change.job, labels=LONG)) for change in plan.changes if change.fields
+    )
+    return replace(plan, changes=tuple(changes))
+
+
+FIXED = {
+    "labels": labelled(mixed()),
+    "one": Plan("prod", (restart(1),), digest=DIGEST, scope=SCOPE),
+    "mixed": mixed(),
+    "many": many(),
+}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +97,7 @@ def shown(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FIXED)
-@pytest.mark.parametrize("width", [NARROW, WIDE])
+@pytest.mark.parametrize("width", [NARROW, HALF, WIDE])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_its_window(browser: Any, tmp_path: Path, name: str, width: int, scheme: str) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)

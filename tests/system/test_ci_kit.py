@@ -185,7 +185,7 @@ def test_from_the_pull_request_to_the_apply(kit: Kit) -> None:
     # Updated, in the same comment.
     kit.write("weekly")
     assert codes(kit.pull_request()) == {"check": [0], "plan": [0]}
-    assert "weekly" in kit.comment
+    assert "`daily, weekly`" in kit.comment
     reviewed = kit.comment
     # The plan fails, for an invalid manifest and for a service that is down. The comment says so and has nothing of the
     # plan before, which is neither shown nor applied.

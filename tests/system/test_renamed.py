@@ -111,7 +111,7 @@ def test_a_job_that_moved_does_not_run_again(
     deploy(workspace, clock, kind, "job", passed=passed)
     write(workspace, kind, "job", {"place": place}, **spec)
     assert is_done(workspace)
-    where = {"SparkBatch": "queue 'q'", "SparkSession": "queue 'q'", "MrsJob": "cluster_id 'c-1'"}[kind]
+    where = {"SparkBatch": "queue 'q'", "SparkSession": "queue 'q'", "MrsJob": "cluster_id 'first'"}[kind]
     assert f"submitted as 'job' in {where}" in workspace.run("plan", "--verbose").out
     assert workspace.apply().code == 0
     assert is_done(workspace)

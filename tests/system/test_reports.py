@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,16 @@ def test_several_reports_at_once(local: Workspace, monkeypatch: pytest.MonkeyPat
     assert [path.name for path in local.folder.iterdir() if path.name.startswith(".report")] == []
 
 
+def test_findings_of_validate_are_in_the_reports_of_a_plan(local: Workspace) -> None:
+    settings = {"spark.hadoop.fs.obs.secret.key": "0123456789abcdef"}
+    local.write("jobs/daily.yaml", {**BATCH, "spec": {**BATCH["spec"], "conf": settings}})
+    assert local.run("plan", "--report", "markdown=plan.md", "--report", "html=plan.html").code == Exit.DONE
+    for file in ("plan.md", "plan.html"):
+        text = read(local, file)
+        assert re.search(r"jobs/daily\.yaml:[0-9]+:[0-9]+: warning: .*\[W", text), file
+        assert "0123456789abcdef" not in text
+
+
 def test_the_format_option_is_as_the_report(local: Workspace) -> None:
     ran = local.run("plan", "--format", "markdown", "--report", "markdown=plan.md")
     # The time is that of the report.
@@ -79,7 +90,7 @@ def test_the_limit_of_a_comment(local: Workspace) -> None:
         local.write(f"{manifest['metadata']['name']}.yaml", manifest)
     comment = local.run("plan", "--format", "markdown", "--report-limit", "4000").out
     assert len(comment) <= 4001
-    assert "Not all of this plan is shown: the limit is 4,000 characters." in comment
+    assert "**Left out, because the limit is 4,000 characters: " in comment
     assert local.run("plan", "--report-limit", "100").code == Exit.USAGE
 
 
@@ -94,6 +105,7 @@ def test_the_limit_of_a_comment(local: Workspace) -> None:
         ("html=x.yaml", "would be read as a manifest; name it x.html"),
         ("html=link", "is a symbolic link"),
         ("junit=x.xml", "unknown format 'junit'"),
+        ("html=-", "--report html=-: expected the name of a file; it is not written to standard output"),
     ],
 )
 def test_a_wrong_report_is_refused_before_the_plan(local: Workspace, report: str, words: str) -> None:
@@ -102,6 +114,24 @@ def test_a_wrong_report_is_refused_before_the_plan(local: Workspace, report: str
     assert (ran.code, ran.out) == (Exit.USAGE, "")
     assert words in ran.err
     assert not (local.folder / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "validate --report junit=-",
+        "plan --report json=-",
+        "plan --out -",
+        "status --report json=-",
+        "apply --yes --report markdown=-",
+        "destroy --report text=-",
+    ],
+)
+def test_a_report_needs_a_file(local: Workspace, words: str) -> None:
+    ran = local.run(*words.split())
+    assert (ran.code, ran.out) == (Exit.USAGE, "")
+    assert "expected the name of a file" in ran.err
+    assert not (local.folder / "-").exists()
 
 
 def test_two_reports_need_two_files(local: Workspace) -> None:

@@ -12,7 +12,7 @@ import click
 from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, completed_by, project_command
-from deployer.cli.place_names import project_and_target
+from deployer.cli.project_names import project_and_target
 from deployer.errors import DeployerError, Exit, UsageError
 from deployer.escape import printable
 from deployer.report.terminal import err, out

@@ -256,7 +256,7 @@ def _styles(
         from deployer.cli.report_files import origin
         from deployer.report import html
 
-        return html.plan(plan, origin(loaded.project.folder, os.environ))
+        return html.plan(plan, origin(loaded.project.folder, os.environ), problems=loaded.problems)
 
     def as_text() -> str:
         return click.unstyle(text.plan(plan, hides_others=hides_others))
@@ -273,4 +273,5 @@ def _as_markdown(plan: Plan, loaded: session.LoadedProject, limit: int) -> str:
     from deployer.cli.report_files import origin
     from deployer.report import markdown
 
-    return markdown.plan(plan, origin(loaded.project.folder, os.environ), limit=limit)
+    here = origin(loaded.project.folder, os.environ)
+    return markdown.plan(plan, here, limit=limit, problems=loaded.problems)

@@ -42,6 +42,9 @@ def test_markers() -> None:
         "````text\n```\n@x\n````",
         "> [!CAUTION]\n> **3 jobs lose their state.**",
         "[`a.yaml:2`](https://github.example/team/jobs/blob/abc/a.yaml#L2)",
+        "[`a.yaml`](https://git.example:8443/a/b/-/blob/0123456789012345678901234567890123456789/a%20b.yaml#L2), "
+        "[`b`](https://github.example/team/jobs/blob/abc/b)",
+        "<summary><b>create</b> <code>SparkBatch GH-3 #3 @x 0123abc https://x.example</code> · reruns</summary>",
         "<sub>commit `abc` · digest `def`</sub>",
     ],
 )
@@ -56,7 +59,28 @@ def test_our_reports_stay_as_they_are(text: str) -> None:
         ("closes #12 and !12", "closes #&#8203;12 and !&#8203;12"),
         ("/merge", "&#47;merge"),
         ("  /close", "  &#47;close"),
-        ("![x](https://evil.example/x.png)", "&#33;[x](https://evil.example/x.png)"),
+        ("![x](https://evil.example/x.png)", "&#33;[x]&#8203;(https:&#8203;//evil.example/x.png)"),
+        ("GH-3, gh-4, ETL-5", "GH&#8203;-3, gh&#8203;-4, ETL&#8203;-5"),
+        ("org/repo#4 and o/r!5", "org/repo#&#8203;4 and o/r!&#8203;5"),
+        ("see 0123abc or " + "a1" * 20, "see 0&#8203;123abc or a&#8203;1" + "a1" * 19),
+        (
+            "https://github.com/o/r/issues/3 www.x.example",
+            "https:&#8203;//github.com/o/r/issues/3 www&#8203;.x.example",
+        ),
+        ("[x](/o/r/issues/3)", "[x]&#8203;(/o/r/issues/3)"),
+        ("[x]: //evil.example", "[x]&#8203;: //evil.example"),
+        (
+            "[x](https://github.com/o/r/blob/abc/../issues/3)",
+            "[x]&#8203;(https:&#8203;//github.com/o/r/blob/abc/../issues/3)",
+        ),
+        (
+            '~bug ~"a b" %1 $2 &3',
+            '~&#8203;bug ~&#8203;"a b" %&#8203;1 $&#8203;2 &&#8203;3',
+        ),
+        (
+            "<summary><code>a</code> @x <code>`@y</code></summary>",
+            "<summary><code>a</code> @&#8203;x <code>`@&#8203;y</code></summary>",
+        ),
         ("<img src=x>", "&lt;img src=x>"),
         ("a\n<!-- deployer: shop dev -->\nb", "a\nb"),
         ("a <!-- deployer: shop dev -->", "a &lt;!-- deployer: shop dev -->"),

@@ -10,7 +10,8 @@ import pytest
 from bs4 import BeautifulSoup
 from hypothesis import given
 
-from deployer.model import Action, Change, FieldChange, Impact, Job, Plan
+from deployer.errors import Problem
+from deployer.model import Action, Change, FieldChange, Impact, Job, Location, Plan
 from deployer.report import html
 from deployer.report.html import Piece, Row
 from deployer.report.review import review
@@ -104,6 +105,20 @@ def test_what_the_page_says() -> None:
     ]
     assert "1 stream loses its state" in page.find(class_="alert").text  # type: ignore[union-attr]
     assert page.find("a", string="hourly.yaml:3")["href"] == f"{ORIGIN.files}/deploy/hourly.yaml#L3"  # type: ignore[index]
+
+
+def test_the_banner_counts_what_needs_attention() -> None:
+    page = parsed(mixed())
+    assert page.find(class_="attention").text == "1 blocked, 1 failed to plan, 12 warnings: see below."  # type: ignore[union-attr]
+    assert page.find(class_="unmanaged").text == "4 unmanaged live jobs; left unchanged."  # type: ignore[union-attr]
+    assert parsed(creates()).find(class_="attention") is None
+
+
+def test_findings_of_validate_are_in_the_page() -> None:
+    problems = [Problem(Location(f"{at}.yaml", at, 1), "<b>old</b>", "W101", "warning") for at in range(3)]
+    page = BeautifulSoup(html.plan(mixed(), ORIGIN, problems=problems), "html.parser")
+    [line] = page.find(class_="part-findings").find_all("li")  # type: ignore[union-attr]
+    assert line.text == "0.yaml, 1.yaml:1:1, 2.yaml:2:1: warning: <b>old</b> [W101]"
 
 
 def test_thousands_of_changes_fit_a_page() -> None:

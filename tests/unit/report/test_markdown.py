@@ -17,6 +17,7 @@ from cmarkgfm.cmark import Options
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployer.errors import Problem
 from deployer.forge.marker import marker
 from deployer.model import (
     Action,
@@ -24,6 +25,7 @@ from deployer.model import (
     FieldChange,
     Identity,
     Impact,
+    Location,
     Note,
     Plan,
     Scope,
@@ -61,9 +63,35 @@ def test_the_first_lines_say_what_matters() -> None:
         "| **resubmit**",
         "| **restart**",
         "| **blocked**",
+        "| **failed to plan**",
         "| **update**",
         "| **create**",
     ]
+
+
+def test_a_reason_is_seen_whole() -> None:
+    """A block of code does not break its lines, and what is right of it has to be scrolled."""
+    block = markdown.plan(Plan("p", (restart(1, keeps_state=False),))).split("```")[1]
+    reason = [line for line in block.split("\n") if line.startswith("#")]
+    assert max(map(len, reason)) <= 100
+    assert reason[-1].endswith("job state is lost; impact: state-lost")
+
+
+def test_the_level_of_the_alert() -> None:
+    blocked = Change(Action.BLOCKED, job("stuck"), "it runs")
+    note = Note(job("a").identity, Source("x.yaml", 1), "careful")
+    for plan, level in (
+        (Plan("p", (create(1),)), ""),
+        (Plan("p", (create(1),), (note,)), "> [!NOTE]\n> 1 warning: see below."),
+        (Plan("p", (blocked,), (note,)), "> [!WARNING]\n> 1 blocked, 1 warning: see below."),
+        (Plan("p", (), (), (note,)), "> [!WARNING]\n> 1 failed to plan: see below."),
+        (
+            Plan("p", (restart(1), blocked)),
+            "> [!CAUTION]\n> **1 stream restarts from its savepoint, 0 lose state.**",
+        ),
+    ):
+        shown = markdown.plan(plan)
+        assert (level in shown) if level else ("[!" not in shown)
 
 
 # --- the limit --------------------------------------------------------------------------------------------
@@ -97,9 +125,9 @@ def test_what_is_left_out_is_counted_and_dangers_stay() -> None:
     shown = markdown.plan(plan, limit=20_000)
     assert len(shown) <= 20_000
     [words] = [line for line in shown.split("\n") if "Left out" in line]
-    creates_shown = shown.count("<b>create</b>")
+    creates_shown = len(re.findall(r"<b>create</b> (?!.*: all names<)", shown))
     assert 0 < creates_shown < 3000
-    assert f"Left out: {3000 - creates_shown} changes" in words
+    assert f"the details of {3000 - creates_shown} of 3006 changes" in words
     for words in (
         "FlinkJar clicks-1<",
         "<code>FlinkJar clicks-*",
@@ -110,12 +138,147 @@ def test_what_is_left_out_is_counted_and_dangers_stay() -> None:
         assert words.casefold() in shown.casefold()
 
 
-def test_of_a_long_change_only_the_long_fields_are_left_out() -> None:
+def test_of_a_long_change_only_the_long_fields_are_cut() -> None:
     shown = markdown.plan(long_plan(2, 70_000))
     assert len(shown) <= markdown.LIMIT
     assert shown.count('file: "a.py"') == 2
-    assert "Left out: 2 fields.**" in shown
-    assert shown.count("!   left out: 1 field (args)") == 2
+    assert "Left out, because the limit is 60,000 characters: parts of 2 fields.**" in shown
+    assert (
+        len(re.findall(r'\+   args: \["x+ \.\.\. \([0-9,]+ characters left out\) \.\.\. x+"\]', shown)) == 2
+    )
+
+
+def test_what_is_left_out_is_said_below_the_counts() -> None:
+    lines = markdown.plan(long_plan(3000, 100, [restart(1)]), ORIGIN).split("\n")
+    assert lines[3].startswith("**3000 to create, 1 to restart**")
+    assert lines[5].startswith("**Left out, because")
+    assert lines[7] == "> [!CAUTION]"
+
+
+@pytest.mark.parametrize(
+    ("live", "desired"),
+    [
+        ("a" * 100_000, "b" * 100_000),
+        (
+            "\n".join(f"old {at} {'x' * 90}" for at in range(999)),
+            "\n".join(f"new {at}" for at in range(9_999)),
+        ),
+        ("`" * 100_000, "x" * 100_000),
+    ],
+)
+def test_a_danger_keeps_its_fields_and_its_link(live: str, desired: str) -> None:
+    lost = restart(1, keeps_state=False)
+    lost = replace(lost, fields=(*lost.fields, FieldChange("/sql", live, desired)))
+    plan = Plan("prod", (lost, *creates().changes), digest="5f" * 32, scope=SCOPE)
+    shown = markdown.plan(plan, ORIGIN)
+    assert len(shown) <= markdown.LIMIT
+    [details] = [part for part in shown.split("<details") if "<b>restart</b>" in part]
+    assert re.search(r"^[-!]   sql:", details, re.MULTILINE)
+    assert re.search(r"characters left out|backticks", details)
+    assert "-   cu_number: 4" in details
+    assert f"[`flink/clicks.yaml:1`]({ORIGIN.files}/deploy/flink/clicks.yaml#L1)" in details
+    # Also the first and the last of what differs.
+    for text in (live[:20], desired[-20:]):
+        assert text.replace("`", "").split("\n")[0] in details
+    assert all(f"clicks-{number}`]" in shown for number in range(211))
+
+
+def test_a_field_that_is_shown_in_part_shows_what_differs() -> None:
+    """However long its path is, and wherever the values differ."""
+    lost = restart(1, keeps_state=False)
+    path = f"/{'p' * 3_000}"
+    values = [f"{'x' * 50_000}{word}{'y' * 50_000}" for word in ("old", "new")]
+    more = (FieldChange(f"/f{at}", "a" * 9_000, "b" * 9_000) for at in range(9))
+    lost = replace(lost, fields=(FieldChange(path, values[0], values[1]), *more))
+    shown = markdown.plan(Plan("prod", (lost,), digest="5f" * 32), limit=30_000)
+    details = shown.split("```")[1].split("\n")
+    [old] = [line for line in details if re.match(r"-   p+…: .*xxxold", line)]
+    [new] = [line for line in details if re.match(r"\+   p+…: .*xxxnew", line)]
+    assert len(re.findall("characters left out", shown)) >= 18
+    assert old[1:].replace("old", "new") == new[1:]
+
+
+def test_the_name_of_each_new_job_is_there() -> None:
+    """Also of those that are not alike, of which not all details fit."""
+    different = tuple(
+        replace(
+            change,
+            fields=(
+                *change.fields,
+                *(FieldChange(f"/f{at}", None, f"{number} {'x' * 90}") for at in range(5)),
+            ),
+        )
+        for number, change in enumerate(creates().changes)
+    )
+    shown = markdown.plan(Plan("prod", different, digest="5f" * 32, scope=SCOPE), ORIGIN)
+    assert len(shown) <= markdown.LIMIT
+    [names] = [part for part in shown.split("<details") if ": all names</summary>" in part]
+    for number in range(211):
+        file = f"{ORIGIN.files}/deploy/jobs/clicks-{number % 7}.yaml#L{number + 1}"
+        assert f"[`clicks-{number}`]({file})" in names
+    details = shown.count("className")
+    assert 0 < details < 211
+    assert f"the details of {211 - details} of 211 changes" in shown
+    # Few of them are listed if dangers need the room.
+    lost = [
+        replace(restart(n, keeps_state=False), fields=(FieldChange("/x", "a" * n, "b" * 9_000),))
+        for n in range(30)
+    ]
+    shown = markdown.plan(Plan("prod", (*lost, *map(create, range(5))), digest="5f" * 32, scope=SCOPE))
+    assert all(f"orders-{number}" in shown for number in range(5))
+
+
+def test_the_table_shows_what_differs_in_long_values() -> None:
+    args = " ".join(f"--option-{number} value" for number in range(40))
+    fields = (
+        FieldChange("/args", args, args.replace("option-20 value", "option-20 other")),
+        FieldChange("/sql", f"{args}\nfrom t\nwhere x", f"{args}\nfrom s\nwhere x"),
+        FieldChange("/key", None, None, sensitive=True),
+    )
+    plan = Plan("prod", (replace(restart(1), fields=fields),), digest="5f" * 32)
+    [row] = [line for line in markdown.plan(plan).split("\n") if line.startswith("| **restart")]
+    assert "see below" not in row
+    assert "`args …option-20 value --op… → …option-20 other --op…`" in row
+    assert r"`sql …lue\nfrom t\nwhe… → …lue\nfrom s\nwhe…`" in row
+    assert "`key (sensitive value changed)`" in row
+
+
+def test_what_is_blocked_or_failed_has_its_reason_in_the_table() -> None:
+    errors = tuple(
+        Note(job(f"j{at}").identity, Source("x.yaml", at), f"HTTP {at} {'x' * 200}") for at in range(30)
+    )
+    rows = [
+        line for line in markdown.plan(replace(mixed(), errors=errors)).split("\n") if line.startswith("| **")
+    ]
+    [blocked] = [row for row in rows if row.startswith("| **blocked**")]
+    assert "`manifest changed while run 1f is active (RUNNING); wait for it to end`" in blocked
+    failed = [row for row in rows if row.startswith("| **failed to plan**")]
+    assert failed[0].startswith("| **failed to plan** | `SparkBatch j0 in general` |  | `HTTP 0 xxx")
+    assert failed[9] == "| **failed to plan** | and 21 \xd7 `jobs` |  |  |"
+    assert all(len(row) < 300 for row in failed)
+
+
+def test_findings_of_validate_are_at_the_end() -> None:
+    problems = [
+        Problem(Location(f"{at}.yaml", at, 1), "the key is `deprecated`", "W101", "warning", "old")
+        for at in range(1, 9)
+    ]
+    problems.append(Problem(Location("a.yaml", 2, 5), "another", "W102", "warning"))
+    shown = markdown.plan(mixed(), ORIGIN, problems=problems)
+    assert shown.index("4 unmanaged live jobs; left unchanged.") > shown.index(
+        "<b>Findings in manifests (2)</b>"
+    )
+    assert (
+        "1.yaml:1:1, 2.yaml:2:1, 3.yaml:3:1, 4.yaml:4:1, 5.yaml:5:1 and 3 more: "
+        "warning: the key is `deprecated` [W101 old]\na.yaml:2:5: warning: another [W102]\n```"
+    ) in shown
+    many_problems = [
+        Problem(Location("a.yaml", at, 1), f"{at} {'x' * 300}", "W101", "warning") for at in range(999)
+    ]
+    shown = markdown.plan(mixed(), ORIGIN, problems=many_problems)
+    assert len(shown) <= markdown.LIMIT
+    assert re.search(r"\.\.\. and [0-9]+ more\n```", shown)
+    assert re.search(r"[0-9]+ findings\.\*\*", shown)
 
 
 def test_the_names_of_many_jobs_are_listed() -> None:
@@ -123,7 +286,7 @@ def test_the_names_of_many_jobs_are_listed() -> None:
     assert all(f"clicks-{number}" in markdown.plan(plan) for number in range(300))
     short = markdown.plan(plan, limit=markdown.LEAST_LIMIT)
     assert "... and 240 more" in short
-    assert "Left out: 240 names.**" in short
+    assert ": 240 names.**" in short
 
 
 def test_the_sources_of_secrets_are_not_left_out() -> None:
@@ -227,6 +390,7 @@ def test_nothing_leaves_code(plan: Plan) -> None:
         str(text) for text in page.find_all(string=True) if not str(text).startswith(" deployer: ")
     )
     assert OURS.fullmatch(outside), outside
+    assert not re.search(r"GH-|repo|0123abcd|evil|\bbug\b", outside), outside
 
 
 @calm

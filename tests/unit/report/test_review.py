@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import click
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.model import Action, Cause, Change, FieldChange, Impact, Note, Orphan, Plan
-from deployer.report import text
+from deployer.report import html, markdown, text
+from deployer.report import json as json_report
+from deployer.report.create_fields import NAME, NAME_NOTE
 from deployer.report.paths import path_words
+from deployer.report.place_names import with_place_names
 from deployer.report.review import (
     Group,
     Part,
@@ -108,6 +112,64 @@ def test_creates_share_what_they_have_in_common() -> None:
     assert len(list(review(Plan("p", tuple(different))).groups())) == 2
 
 
+def test_a_word_for_names_is_each_name() -> None:
+    changes = tuple(named_create(f'a"\n{number}') for number in range(3))
+    [group] = review(Plan("p", changes)).groups()
+    for change in changes:
+        shown = tuple(with_own_name(field, change.job.name) for field in group.fields)
+        assert shown == change.fields
+
+
+def named_create(name: str, *more: object) -> Change:
+    values = ["a.jar", ["--name", name], f"job {name}", f"obs://a/{name}/", {"key": f"x-{name}"}, name, *more]
+    fields = tuple(FieldChange(f"/f{at}", None, value) for at, value in enumerate(values))
+    return replace(create(1), job=job(name, file=f"{name}.yaml"), fields=fields)
+
+
+def test_creates_that_differ_in_their_names_are_a_group() -> None:
+    """In six fields: they would be too many to be listed for each job."""
+    changes = tuple(named_create(f"clicks-{number}") for number in range(120))
+    [group] = review(Plan("p", changes)).groups()
+    assert (len(group.changes), group.own) == (120, ())
+    assert [field.desired for field in group.fields][:3] == ["a.jar", ["--name", "<name>"], "job <name>"]
+    assert [field.note for field in group.fields][:2] == ["", "<name>: that of the job"]
+    # Whatever others of this kind there are.
+    others = tuple(named_create(f"other-{number}", *[number] * 5) for number in range(3))
+    mixture = tuple(replace(change, fields=change.fields + others[0].fields[6:]) for change in changes)
+    groups = [*review(Plan("p", (*mixture, *others))).groups()]
+    assert [(group.names[0], len(group.changes)) for group in groups] == [
+        *(("clicks-0", 121), ("other-1", 1), ("other-2", 1))
+    ]
+    # In the order of their names, whatever fields they have.
+    different = [replace(create(at), fields=create(at).fields[: at % 2 + 1]) for at in range(6)]
+    different = [
+        replace(c, fields=tuple(FieldChange(f.path, None, f.path * (at + 1)) for f in c.fields))
+        for at, c in enumerate(different)
+    ]
+    names = [group.names[0] for group in review(Plan("p", tuple(different))).groups()]
+    assert names == sorted(names)
+    # Of few jobs with few such fields, the values are there.
+    few = [replace(change, fields=change.fields[:2]) for change in changes]
+    [group] = review(Plan("p", tuple(few[:5]))).groups()
+    assert [own[0].desired for own in group.own] == [["--name", f"clicks-{number}"] for number in range(5)]
+    [group] = review(Plan("p", tuple(few[:6]))).groups()
+    assert group.own == ()
+    # What a name stands for in one value is not guessed from another one.
+    literal = replace(
+        changes[0], fields=tuple(replace(f, desired=["<name>", f.desired]) for f in changes[0].fields)
+    )
+    assert len(list(review(Plan("p", (literal, changes[1]))).groups())) == 2
+
+
+def with_own_name(field: FieldChange, name: str) -> FieldChange:
+    """The field of one job of a group, of one in which a word stands for the names of all."""
+    if not field.note.endswith(NAME_NOTE):
+        return field
+    note = field.note.removesuffix(NAME_NOTE).removesuffix("; ")
+    desired = json.loads(json.dumps(field.desired).replace(NAME, json.dumps(name)[1:-1]))
+    return replace(field, desired=desired, note=note)
+
+
 @calm
 @given(plans)
 def test_nothing_is_left_out(plan: Plan) -> None:
@@ -116,7 +178,8 @@ def test_nothing_is_left_out(plan: Plan) -> None:
     assert sorted(map(repr, changes)) == sorted(map(repr, plan.changes))
     for group in found.groups():
         for number, change in enumerate(group.changes):
-            fields = (*group.fields, *(group.own[number] if group.own else ()))
+            fields = [with_own_name(field, change.job.name) for field in group.fields]
+            fields += group.own[number] if group.own else ()
             assert sorted(map(repr, fields)) == sorted(map(repr, change.fields))
     for shown, notes in ((found.warnings, plan.warnings), (found.errors, plan.errors)):
         assert sorted(repr(note) for group in shown for note in group.notes) == sorted(map(repr, notes))
@@ -243,6 +306,27 @@ def test_a_cluster_has_the_name_of_the_project_file() -> None:
     assert CLUSTER not in shown
 
 
+def test_a_cluster_has_its_name_in_values_and_reasons_too() -> None:
+    fields = (FieldChange("/cluster_id", "1f" * 16, CLUSTER), FieldChange("/x", 1, 2))
+    load = job("load", "MrsJob", CLUSTER)
+    change = Change(Action.UPDATE, load, f"moves to {CLUSTER}", fields=fields)
+    plan = Plan("prod", (change,), (Note(load.identity, load.source, f"{CLUSTER} is old"),), scope=SCOPE)
+    for report in (text.plan, markdown.plan, html.plan):
+        shown = click.unstyle(report(plan))
+        assert CLUSTER not in shown
+        assert "moves to reports" in shown
+        assert "reports is old" in shown
+        assert "1f" * 16 in shown
+    assert json.loads(json_report.plan(plan))["changes"][0]["fields"][0]["desired"] == CLUSTER
+
+
+def test_only_a_whole_id_is_a_place() -> None:
+    assert (
+        with_place_names("c-1 is not abc-1 nor c-1-2; (c-1)", {"c-1": r"a\1"})
+        == r"a\1 is not abc-1 nor c-1-2; (a\1)"
+    )
+
+
 def test_several_places_are_named_with_the_jobs() -> None:
     fields = (FieldChange("/x", 1, 2),)
     changes = tuple(
@@ -267,11 +351,70 @@ def test_a_long_line_is_several_that_fit(line: str, width: int, indent: int) -> 
     assert all(columns_of(part) <= max(width, indent + 20) for part in (first, *others))
 
 
+def test_both_values_begin_in_the_same_column_where_they_do_not_fit_a_line() -> None:
+    path = "/conf/spark.hadoop.a.key.that.is.longer.than.others"
+    files = [f"obs://bucket-of-the-team/with/a/path/jobs/orders-2024-0{number}.jar" for number in (1, 2)]
+    args = [
+        ["--region", "cn-north-4", "--date", f"2024-07-0{number}", "--partitions", "200"] for number in (1, 2)
+    ]
+    fields = (
+        FieldChange("/numExecutors", 2, 4),
+        FieldChange(path, files[0], files[1]),
+        FieldChange("/args", args[0], args[1]),
+        FieldChange("/desc", None, "word " * 20),
+    )
+    change = replace(resubmit(1), fields=fields)
+    shown = click.unstyle(text.plan(Plan("p", (change,)), width=80)).split("\n")
+    assert shown[4:17] == [
+        "    numExecutors  2 -> 4",
+        '    conf."spark.hadoop.a.key.that.is.longer.than.others"',
+        f'      - "{files[0]}"',
+        f'      + "{files[1]}"',
+        "    args",
+        '      - ["--region", "cn-north-4", "--date", "2024-07-01", "--partitions", ',
+        '        "200"]',
+        '      + ["--region", "cn-north-4", "--date", "2024-07-02", "--partitions", ',
+        '        "200"]',
+        "    desc",
+        '      + "word word word word word word word word word word word word word word ',
+        '        word word word word word word "',
+        "",
+    ]
+    wide = click.unstyle(text.plan(Plan("p", (change,)), width=None))
+    assert f'others"  "{files[0]}" -> "{files[1]}"' in wide
+    coloured = text.plan(Plan("p", (change,)), width=80).split("\n")
+    assert coloured[6] == click.style(shown[6], fg="red")
+    assert coloured[7] == click.style(shown[7], fg="green")
+    assert coloured[10] == click.style(shown[10], fg="red")
+
+
+def test_titles_and_counts_fit_the_terminal() -> None:
+    lines = click.unstyle(text.plan(mixed(), width=60)).split("\n")
+    assert max(map(columns_of, lines)) <= 60
+    assert lines[-2:] == [
+        "Plan for prod: 3 to create, 3 to resubmit, 1 to update, 2 ",
+        "  to restart, 1 blocked, 500 unchanged, 1 failed to plan.",
+    ]
+
+
 def test_lines_end_between_words() -> None:
     assert list(wrapped("    one two three four five six", 24, " " * 6)) == [
         "    one two three four ",
         "      five six",
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ("obs://bucket/with/some/path/of/files.jar", "obs://bucket/with/some/path/of/"),
+        ("one,two,three,four,five-six/seven,eight/nine", "one,two,three,four,five-six/seven,"),
+        ("spark.sql.adaptive.enabled=the_value_of_it", "spark.sql.adaptive.enabled=the_"),
+        ("x" * 50, "x" * 34),
+    ],
+)
+def test_long_words_end_after_a_sign(line: str, first: str) -> None:
+    assert next(wrapped(line, 34, "  ")) == first
 
 
 def test_no_line_becomes_a_command() -> None:
