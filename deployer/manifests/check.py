@@ -172,9 +172,12 @@ def _filled(document: Document, kind: Kind, value: dict[str, Any]) -> parameters
 
 
 def _unbound(jobs: Iterable[tuple[Job, Manifest]], known: Mapping[Identity, Job]) -> Iterator[Problem]:
-    """Yield the parameters of dependencies without a value, and values of what is no parameter."""
+    """Yield the parameters of dependencies without a value, and dependencies that apply never submits."""
     for job, manifest in jobs:
-        if any(need.parameters or known[need.identity].parameters for need in job.depends_on):
+        needed = [known[need.identity] for need in job.depends_on]
+        if any(other.parameters or other.runs_on_request for other in needed) or any(
+            need.parameters for need in job.depends_on
+        ):
             from deployer.manifests import parameters
 
             yield from parameters.unbound(job, manifest, known)

@@ -16,9 +16,11 @@ from deployer.kinds.tables import Row, json_type
 from deployer.manifests.declarations import KEY, as_texts
 from deployer.manifests.declarations import declared as declarations
 from deployer.model import (
+    Dependency,
     Document,
     Identity,
     Job,
+    Location,
     Manifest,
     OnFailure,
     Parameter,
@@ -305,7 +307,7 @@ def _contradictions(document: Document, job: Job) -> list[Problem]:
 
 
 def unbound(job: Job, manifest: Manifest, jobs: Mapping[Identity, Job]) -> Iterator[Problem]:
-    """Yield the parameters of dependencies of which the job says no value."""
+    """Yield the parameters of dependencies of which the job says no value, and dependencies that apply never submits."""
     for index, dependency in enumerate(job.depends_on):
         theirs = jobs[dependency.identity].parameters
         location = manifest.document.location(("dependsOn", index))
@@ -317,20 +319,39 @@ def unbound(job: Job, manifest: Manifest, jobs: Mapping[Identity, Job]) -> Itera
                 yield _problem(location, message, "parameter-unknown")
             elif wrong := types.problem(theirs[name], dependency.parameters[name]):
                 yield _problem(location, f"parameter '{name}' {wrong}", "parameter-type")
-        open_ = [
-            name
-            for name, parameter in theirs.items()
-            if name not in job.parameters and name not in dependency.parameters and not parameter.values
-        ]
-        for name in open_:
-            other = dependency.identity.name
-            message = f"'{other}' has the parameter '{name}', which this job has not"
-            if job.parameters:
-                bound = f"{{name: {other}, parameters: {{{name}: {types.sample(theirs[name])}}}}}"
-                yield _problem(location, f"{message}; bind it, as in {bound}", "parameter-unbound")
-            else:
-                message += ": the newest run counts, whatever its value is"
-                yield _problem(location, message, "newest-run", "warning")
+        yield from _of_newest(job, jobs[dependency.identity], dependency, location)
+
+
+def _of_newest(job: Job, other: Job, dependency: Dependency, location: Location) -> Iterator[Problem]:
+    """Yield what a job does not say about the runs of a dependency, and a warning if apply may find none."""
+    open_ = [
+        name
+        for name, parameter in other.parameters.items()
+        if name not in job.parameters and name not in dependency.parameters and not parameter.values
+    ]
+    for name in open_ if job.parameters else ():
+        bound = f"{{name: {other.name}, parameters: {{{name}: {types.sample(other.parameters[name])}}}}}"
+        message = f"'{other.name}' has the parameter '{name}', which this job has not; bind it, as in {bound}"
+        yield _problem(location, message, "parameter-unbound")
+    if open_ and job.parameters:
+        return
+    is_named = bool(other.parameters) and {*other.parameters} <= {*dependency.parameters}
+    words = []
+    if other.runs_on_request and not job.runs_on_request and not is_named:
+        words.append(f"'{other.name}' is submitted by 'deployer run' only, and this job by apply")
+    if open_:
+        names = ", ".join(f"'{name}'" for name in open_)
+        has = "it has" if words else f"'{other.name}' has"
+        words.append(f"{has} the parameter{'s' if len(open_) > 1 else ''} {names}, which this job has not")
+    if not words:
+        return
+    if not other.parameters:
+        counts = "its newest run counts"
+    elif open_:
+        counts = "its newest run counts, whatever its values are"
+    else:
+        counts = "apply submits this job only if it has a run with the same values"
+    yield _problem(location, f"{'; '.join(words)}: {counts}", "newest-run", "warning")
 
 
 def _problem(location: Any, message: str, rule: str, severity: str = "error") -> Problem:
