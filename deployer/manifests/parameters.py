@@ -6,8 +6,8 @@ the values of a run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.errors import Code, DeployerError, Problem, nearest
@@ -31,7 +31,7 @@ from deployer.model import (
 )
 from deployer.parameters import dates, reading, types
 from deployer.parameters.layout import layout
-from deployer.parameters.references import Use, concrete, has_mark, split, uses
+from deployer.parameters.references import Use, concrete, filled_text, has_mark, split, uses
 
 # The ids of the findings, for `explain`.
 RULES: Mapping[str, Code] = {
@@ -59,16 +59,8 @@ class Checked:
     def with_samples(self, document: Document, problems: Iterable[Problem]) -> list[Problem]:
         """Return the findings of a manifest with samples, those of a filled text with the value that it has."""
         bad = {problem.location for problem in self.problems}
-        marked = {
-            document.location(path): sorted({use.name for use in _uses(text)})
-            for path, text in reading.texts(document.value)
-            if has_mark(text)
-        }
-        return [
-            _of_sample(problem, marked.get(problem.location, ()), self.parameters)
-            for problem in problems
-            if problem.location not in bad
-        ]
+        samples = {name: types.sample(parameter) for name, parameter in self.parameters.items()}
+        return _with_values(document, (each for each in problems if each.location not in bad), samples)
 
     @property
     def errors(self) -> list[Problem]:
@@ -83,13 +75,48 @@ class Checked:
         return [*unreadable(document, kind, job.spec, self.parameters), *_contradictions(document, job)]
 
 
-def _of_sample(problem: Problem, names: Sequence[str], parameters: Mapping[str, Parameter]) -> Problem:
-    given = ", ".join(f"{name} = {types.sample(parameters[name])}" for name in names if name in parameters)
-    if not given:
-        return problem
-    return Problem(
-        problem.location, f"{problem.message} (with {given})", problem.code, problem.severity, problem.rule
-    )
+def _with_values(
+    document: Document,
+    problems: Iterable[Problem],
+    values: Mapping[str, str],
+    *,
+    otherwise: Iterable[str] = (),
+) -> list[Problem]:
+    """Return the findings of a filled manifest, each with the values in the text that it is about.
+
+    A finding about no such text is of the values `otherwise`: a rule between fields has the place of a key.
+    """
+    marked = {
+        document.location(path): sorted({use.name for use in _uses(text)} & {*values})
+        for path, text in reading.texts(document.value)
+        if has_mark(text)
+    }
+    found = []
+    for problem in problems:
+        names = marked.get(problem.location, otherwise)
+        given = ", ".join(f"{name} = {values[name]}" for name in names)
+        found.append(replace(problem, message=f"{problem.message} (with {given})") if given else problem)
+    return found
+
+
+def filled_with(
+    document: Document, value: dict[str, Any], values: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Return a valid manifest with the values of a run, and a problem for each text that they do not fit in."""
+    problems = []
+    for path, text in _leaves(value):
+        try:
+            filled_text(text, values)
+        except (DeployerError, ValueError) as error:
+            place = document.location(path)
+            problems.append(_problem(place, str(error), "parameter-type"))
+    filled: dict[str, Any] = value if problems else concrete(value, values)
+    return filled, problems
+
+
+def of_run(document: Document, problems: Iterable[Problem], values: Mapping[str, str]) -> list[Problem]:
+    """Return the findings of a manifest that was filled with the values of a run."""
+    return _with_values(document, problems, values, otherwise=sorted(values))
 
 
 def checked(document: Document, kind: Kind, value: dict[str, Any]) -> Checked:
@@ -307,7 +334,7 @@ def _contradictions(document: Document, job: Job) -> list[Problem]:
 
 
 def unbound(job: Job, manifest: Manifest, jobs: Mapping[Identity, Job]) -> Iterator[Problem]:
-    """Yield the parameters of dependencies of which the job says no value, and dependencies that apply never submits."""
+    """Yield the parameters of dependencies without a value, and dependencies that apply never submits."""
     for index, dependency in enumerate(job.depends_on):
         theirs = jobs[dependency.identity].parameters
         location = manifest.document.location(("dependsOn", index))

@@ -621,10 +621,50 @@ def test_destroy_ends_all_runs(shop: Workspace, emulator: Emulator, clock: Clock
     assert {job["state"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"} == {"dead"}
 
 
-def test_values_that_break_a_rule_are_refused(shop: Workspace) -> None:
+def test_values_that_break_a_rule_are_refused(shop: Workspace, emulator: Emulator) -> None:
     shop.write("load.yaml", load(parameters={"date": {"type": "text"}}))
     ran = run(shop, "load", "--param", "date=" + "x" * 257)
     assert (ran.code, "1 to 256 characters" in ran.err) == (3, True), ran
     spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["a" * 149_900 + '{{ param("date") }}']}
     shop.write("load.yaml", manifest("MrsJob", "load", spec, parameters={"date": {"type": "text"}}))
-    assert "E127" in run(shop, "load", "--param", "date=" + "x" * 250).err
+    value = "x" * 250
+    ran = run(shop, "load", "--param", f"date={value}")
+    assert (ran.code, "E127" in ran.err, f"(with date = {value})" in ran.err) == (4, True, True), ran
+    assert not listed(emulator.url, "MrsJob")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "field", "values", "message"),
+    [
+        (
+            {"values": ["A", "D", "E"], "default": "A"},
+            {"sc_type": '{{ param("it") }}'},
+            "it=*",
+            "'sc_type' must be one of A, B, C, got 'D' (with it = D), and with 1 more",
+        ),
+        (
+            {"type": "date"},
+            {"args": ['{{ param("it") }}', '{{ param("it") | date(days=-1) }}']},
+            "it=0001-01-01",
+            "-1 days after 0001-01-01 are outside of the calendar (with it = 0001-01-01)",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_a_field_are_refused_at_its_line(
+    shop: Workspace,
+    emulator: Emulator,
+    parameter: dict[str, Any],
+    field: dict[str, Any],
+    values: str,
+    message: str,
+) -> None:
+    spec = {**SPECS["SparkBatch"], **field}
+    shop.write("daily.yaml", manifest("SparkBatch", "daily", spec, parameters={"it": parameter}))
+    assert shop.run("validate").code == 0
+    ran = run(shop, "daily", "--param", values, "--max-active", "9")
+    assert (ran.code, message in ran.err) == (4, True), ran
+    (line,) = [text for text in ran.err.splitlines() if message in text]
+    text = (shop.folder / "daily.yaml").read_text(encoding="utf-8").splitlines()
+    number = int(line.partition("daily.yaml:")[2].partition(":")[0])
+    assert "param(" in text[number - 1], (line, text)
+    assert not dates(emulator.url)

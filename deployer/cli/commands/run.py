@@ -32,9 +32,8 @@ from deployer.clock import StopSignal
 from deployer.errors import BadPlanFile, Code, Exit, InvalidInput, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature
+from deployer.manifests.check import check_runs, name_of
 from deployer.model import Identity, Location, Plan, State, Until
-from deployer.parameters import types
-from deployer.parameters.runs import with_values
 from deployer.planning.decide_run import Wanted
 from deployer.planning.saved_plan import (
     Inputs,
@@ -49,7 +48,6 @@ from deployer.planning.saved_plan import (
 from deployer.report import text
 from deployer.report.terminal import err, out, width
 from deployer.report.text import count
-from deployer.schema.rules import broken
 from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
@@ -169,13 +167,13 @@ def command(
         if out_file is not None:
             raise UsageError("--out cannot be combined with --plan")
         options, asked = _from_saved(options, asked, saved)
-    loaded = selected_by_name(options, asked.names)
+    loaded = selected_by_name(options, asked.names, with_manifests=True)
     if saved:
         _require_same(options, loaded, asked, saved)
     session.require_valid(loaded, show_warnings=True)
     _require_runs(loaded)
     values = chosen(loaded.selected_jobs, asked.params)
-    _require_valid_values(loaded, values)
+    loaded = _require_valid_values(loaded, values)
     until = Until(wait) if wait else None
     path = destination(out_file, loaded.project.folder) if out_file is not None else None
     requested = Requested(
@@ -236,25 +234,22 @@ def _require_runs(loaded: session.LoadedProject) -> None:
         raise InvalidInput(problems, loaded.project.folder)
 
 
-def _require_valid_values(loaded: session.LoadedProject, values: Chosen) -> None:
-    """Raise InvalidInput for values with which a rule is violated that holds with the default, or a sample."""
+def _require_valid_values(loaded: session.LoadedProject, values: Chosen) -> session.LoadedProject:
+    """Raise InvalidInput for values with which a manifest is invalid that is valid with the default, or a sample.
+
+    Returns the project without the texts of its manifests, which take much memory.
+    """
     problems: list[Problem] = []
+    by_source = {
+        (manifest.kind, manifest.source, name_of(manifest)): manifest for manifest in loaded.manifests
+    }
     for job in loaded.selected_jobs:
-        if not job.parameters:
-            continue
-        rows = KINDS[job.kind].rows
-        samples = {name: types.sample(parameter) for name, parameter in job.parameters.items()}
-        known = {rule.id for rule in broken(job.kind, {"spec": with_values(job, samples).spec}, rows)}
-        location = Location(job.source.file, job.source.line, 1)
-        for one in values.of(job):
-            run = with_values(job, one)
-            problems += [
-                Problem(location, f"{run.identity.label}: {rule.message}", rule.code, rule.severity, rule.id)
-                for rule in broken(job.kind, {"spec": run.spec}, rows)
-                if rule.id not in known and rule.severity == "error"
-            ]
+        if job.parameters:
+            manifest = by_source[job.kind, job.source, job.name]
+            problems += check_runs(manifest, loaded.target.clusters, values.of(job))
     if problems:
         raise InvalidInput(problems, loaded.project.folder)
+    return replace(loaded, manifests=())
 
 
 def _values(

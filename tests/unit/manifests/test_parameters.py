@@ -270,8 +270,8 @@ def test_dependencies_are_bound_by_names(bare: Workspace) -> None:
         "2:13: error: parameter 'part' must be an integer such as 0, 7 or -12, got 'x' [E073 parameter-type]",
     ]
     assert dependents(bare, "load", own="") == [
-        "2:13: warning: 'load' is submitted by 'deployer run' only, and this job by apply; it has the parameters 'date',"
-        " 'part', which this job has not: its newest run counts, whatever its values are [W071 newest-run]"
+        "2:13: warning: 'load' is submitted by 'deployer run' only, and this job by apply; it has the parameters"
+        " 'date', 'part', which this job has not: its newest run counts, whatever its values are [W071 newest-run]"
     ]
 
 
@@ -280,7 +280,12 @@ def test_dependencies_are_bound_by_names(bare: Workspace) -> None:
     [
         ("lifecycle: {trigger: run}\n", "", "load", "its newest run counts"),
         ("lifecycle: {trigger: run}\n", "lifecycle: {trigger: run}\n", "load", ""),
-        ("parameters: {date: {type: date}}\n", "lifecycle: {trigger: run}\n", "load", "whatever its values are"),
+        (
+            "parameters: {date: {type: date}}\n",
+            "lifecycle: {trigger: run}\n",
+            "load",
+            "whatever its values are",
+        ),
         (
             "parameters: {date: {type: date}}\n",
             "parameters: {date: {type: date, default: 2024-05-01}}\n",
