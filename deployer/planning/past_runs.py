@@ -13,7 +13,7 @@ from deployer.model import Job, LiveJob
 from deployer.parameters.runs import with_values
 from deployer.planning.additional import separated
 from deployer.planning.align import compare_job
-from deployer.planning.run_keys import Values, values_of_run
+from deployer.planning.run_keys import NOT_TOLD, Values, values_of, values_of_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,12 @@ def past_runs(job: Job, runs: Iterable[LiveJob], owner: Owner | None = None) -> 
 
 
 def _past_run(kind: Kind, job: Job, live: LiveJob, owner: Owner | None) -> PastRun:
-    found = values_of_run(job, live, owner) if job.parameters else Values({})
+    if not job.parameters:
+        found = Values({})
+    elif live.identity.run in {"", NOT_TOLD}:
+        found = values_of_run(job, live, owner)
+    else:
+        found = Values(values_of(live.identity.run))
     if found.told is None:
         return PastRun(live, None, found.reason)
     try:

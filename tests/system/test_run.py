@@ -9,13 +9,15 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployer.apply.lock import hold
 from deployer.emulator import Emulator
-from testing.faults import FaultProxy, hangs_up, interrupts, listed
+from testing.faults import FaultProxy, hangs_up, interrupts, listed, says
 from testing.git_server import GitServer, bare_repository, checkout, publish, without_settings
 from testing.live import call, create
 from testing.workspace import SPECS, Clock, Ran, Workspace, manifest
@@ -277,6 +279,55 @@ def test_a_failed_run_does_not_stop_the_others(
     assert ran.code == 8, ran
     assert dates(emulator.url) == {day(2): 1}
     assert f"skipped  create SparkBatch daily in q date={day(1)}" in ran.out
+
+
+def test_a_run_that_fails_again_shows_the_end_of_its_log(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+
+    def end() -> None:
+        for job in listed(emulator.url, "SparkBatch"):
+            if job["name"] == "daily":
+                emulator.store.end(job["id"], "dead")
+
+    end()
+
+    def dies(sent: Any) -> Any:
+        end()
+        return sent.forward()
+
+    proxy.rule("GET", "/batches/[^/?]+$", dies, nth=2)  # the first one is the reading back
+    proxy.rule("GET", r"/log\?", says(200, {"total": 2, "log": ["boom", "password=hunter2"]}))
+    ran = run(shop, *one, "--failed", "--wait=succeeded")
+    assert ran.code == 8, ran
+    assert ran.out.count("submitted, but the run has failed (dead)\n    | boom\n    | password=") == 1
+    assert "hunter2" not in ran.out + ran.err
+
+
+def test_a_dependency_that_ran_under_a_former_name_is_there(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    shop.write("load.yaml", load())
+    assert run(shop, "load", "--param", f"date={day(1)}").code == 0
+    clock.forward(100)
+    renamed = load()
+    renamed["metadata"] = {"name": "load-raw", "renamedFrom": "load"}
+    shop.write("load.yaml", renamed)
+    shop.write("daily.yaml", daily(dependsOn=[{"name": "load-raw", "until": "succeeded"}]))
+    ran = run(shop, "daily", "--param", f"date={day(1)}")
+    assert ran.code == 0, ran
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_a_run_under_a_former_name_takes_a_place(shop: Workspace, emulator: Emulator) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    renamed = daily()
+    renamed["metadata"] = {"name": "orders", "renamedFrom": "daily"}
+    shop.write("daily.yaml", renamed)
+    ran = run(shop, "orders", "--param", f"date={day(2)}")
+    assert (ran.code, "at most 1 of its runs are active at once" in ran.out) == (5, True), ran
 
 
 def killed_first(proxy: FaultProxy, emulator: Emulator) -> None:
@@ -586,6 +637,93 @@ def test_an_interrupt_while_it_waits_leaves_the_runs_alone(shop: Workspace, emul
         assert process.wait(30) == 130
     assert "the same command submits the rest" in rest
     assert dates(emulator.url) == {day(1): 1}
+
+
+def started(workspace: Workspace, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "deployer", "run", *arguments, "--yes"],
+        cwd=workspace.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_interrupt_while_it_plans_again_says_what_is_left(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 30.0
+    begun: list[str] = []
+
+    def interrupt(sent: Any) -> Any:
+        # The list is read before and after a wave.
+        if sum(dates(emulator.url).values()) == 1 and begun:
+            process.send_signal(signal.SIGINT)
+        return sent.forward()
+
+    def ends(sent: Any) -> Any:
+        answer = sent.forward()
+        if answer.json["state"] == "success":
+            begun.append(answer.json["id"])
+        return answer
+
+    proxy.rule("GET", "/batches/[^/?]+$", ends)
+    proxy.rule("GET", "/batches[?]", interrupt)
+    with started(shop, "daily", "--param", "date=2024-05-01..2024-05-04", "--wait=succeeded") as process:
+        shown, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Run incomplete: 1 submitted, 3 not started.\n" in shown, (shown, said)
+    left = (
+        "not submitted: daily date=2024-05-02..2024-05-04; with --missing, the same command submits the rest"
+    )
+    assert left in said
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_two_machines_with_the_same_backfill_submit_each_run_once(
+    machines: tuple[Workspace, Workspace], proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    first, second = machines
+    clock.tick = 10.0
+    whole = ("daily", "--param", "date=2024-05-01..2024-05-04", "--missing", "--wait=succeeded")
+    others: list[str] = []
+
+    def meanwhile(sent: Any) -> Any:
+        proxy.clear()
+        with started(second, *whole) as process:
+            others.append(process.communicate(timeout=60)[0])
+        return sent.forward()
+
+    # While the first machine waits for its first run to end.
+    proxy.rule("GET", "/batches/[^/?]+$", meanwhile, nth=2)
+    ran = run(first, *whole)
+    assert ran.code == 0, ran
+    assert [each.splitlines()[-1] for each in others] == ["Run complete: 3 submitted."]
+    assert "the outcome of an earlier request is unknown" not in ran.err
+    assert dates(emulator.url) == dict.fromkeys(map(day, range(1, 5)), 1)
+    assert "SparkBatch daily in q date=2024-05-04: no longer needed: run " in ran.err
+
+
+def test_another_command_between_two_waves_is_waited_for(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 30.0
+    held = ExitStack()
+
+    def lock(sent: Any) -> Any:
+        held.enter_context(hold(shop.folder / ".deployer", "test", "deployer apply -t test"))
+        return sent.forward()
+
+    proxy.rule("GET", "/batches/[^/?]+$", lock, nth=2)
+    two = ("daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
+    with held, started(shop, *two) as process:
+        assert process.stderr
+        while "another apply of this project to target 'test' is running" not in process.stderr.readline():
+            assert process.poll() is None
+        held.close()
+        shown, _ = process.communicate(timeout=60)
+    assert shown.endswith("Run complete: 2 submitted.\n")
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
 
 
 @pytest.mark.parametrize("verb", [["apply", "--prune"], ["cancel", "--orphans"]])
