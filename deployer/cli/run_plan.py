@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from deployer.apply.unsettled import FOUND
@@ -26,9 +26,9 @@ class RunPlan:
     max_active: int = 1
     waits: bool = False
 
-    def table(self, jobs: Sequence[Job], live: Live, known: Known) -> RunTable:
-        """Return the decision table for these runs."""
-        return RunTable(self.wanted, evidence(jobs, live, self._recorded(known)))
+    def table(self, jobs: Sequence[Job], live: Live, known: Known, named: Container[Identity]) -> RunTable:
+        """Return the decision table for these runs; `named` are the jobs of all manifests."""
+        return RunTable(self.wanted, evidence(jobs, live, self._recorded(known), named))
 
     def _recorded(self, known: Known) -> Recorded:
         submitted = {

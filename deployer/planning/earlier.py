@@ -28,6 +28,7 @@ from deployer.model import (
     utc_time,
 )
 from deployer.planning.decide import Decision
+from deployer.planning.run_keys import NOT_TOLD
 
 # Of jobs with the same program, so many of the newest are compared.
 MAX_COMPARED = 100
@@ -146,6 +147,12 @@ def _with_its_name(kind: Kind, job: Job, earlier: Earlier, differences: Differen
 
     for name in dict.fromkeys((job.name, *(identity.name for identity in job.renamed_from))):
         for live in earlier.by_name.get((job.kind, name), ()):
+            if (
+                live.identity.run
+                and job.identity.run
+                and live.identity.run not in {job.identity.run, NOT_TOLD}
+            ):
+                continue  # a run of other values
             if name == job.name:
                 if (
                     kind.ownership_field and live.phase not in RUNNING_PHASES

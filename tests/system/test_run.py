@@ -190,6 +190,26 @@ def test_what_the_list_may_have_forgotten_is_not_missing(shop: Workspace, emulat
     assert dates(emulator.url) == {"2024-04-01": 1, "2024-04-02": 1}
 
 
+def test_the_runs_of_a_job_that_has_moved_are_not_made_again_unasked(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    clock.forward(100)
+    moved = daily()
+    moved["spec"] = {**moved["spec"], "queue": "another"}
+    shop.write("daily.yaml", moved)
+    two = ("daily", "--param", "date=2024-05-01..2024-05-02", "--max-active", "2")
+    ran = run(shop, *two, "--missing")
+    assert ran.code == 5, ran
+    assert "of it in q has succeeded (success); --assume-missing submits it" in ran.out
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+    clock.forward(100)
+    moved["metadata"]["renamedFrom"] = {"place": "q"}
+    shop.write("daily.yaml", moved)
+    ran = run(shop, *two, "--missing")
+    assert (ran.code, "0 submitted" in ran.out) == (0, True), ran
+
+
 def test_values_that_are_not_told_are_never_guessed(
     shop: Workspace, emulator: Emulator, clock: Clock
 ) -> None:
