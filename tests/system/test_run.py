@@ -450,6 +450,33 @@ def test_a_saved_plan_is_bound_to_its_values(shop: Workspace, emulator: Emulator
     assert dates(emulator.url) == {day(1): 1}
 
 
+def test_a_saved_plan_of_more_runs_than_places_says_how_to_submit_it(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    saved = shop.run("run", "daily", "--param", "date=2024-05-01..2024-05-02", "--out", "plan.json")
+    assert (saved.code, "run -t test --plan plan.json --wait=succeeded" in saved.err) == (0, True), saved
+    clock.tick = 30.0
+    assert run(shop, "--plan", "plan.json").code == 3
+    ran = run(shop, "--plan", "plan.json", "--wait=succeeded")
+    assert (ran.code, dates(emulator.url)) == (0, {day(1): 1, day(2): 1}), ran
+
+
+def test_what_is_asked_before_runs_are_submitted(shop: Workspace, emulator: Emulator) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    unasked = shop.run("run", *one)
+    assert (unasked.code, "cannot prompt without a terminal; use --yes" in unasked.err) == (3, True), unasked
+    two = ("daily", "--param", "date=2024-05-01..2024-05-02", "--max-active", "2")
+    limited = run(shop, *two, "--limit", "changes=1")
+    assert limited.code == 5
+    assert "limits.changes is 1, but the plan has 2 in all" in limited.out + limited.err
+    shop.write_project(protected=True)
+    refused = run(shop, *one)
+    assert (refused.code, "--confirm" in refused.err) == (3, True), refused
+    assert not dates(emulator.url)
+    assert shop.run("run", *one, "--confirm", "test").code == 0
+    assert dates(emulator.url) == {day(1): 1}
+
+
 # --- apply, and the other verbs
 
 

@@ -260,9 +260,14 @@ def _values(
     return {identity: lists[::-1] if is_backwards else lists for identity, lists in found.items()}
 
 
+def _most(requested: Requested) -> int:
+    """Return the number of runs of the job with the most of them."""
+    return max(map(len, requested.values.values()), default=1)
+
+
 def _require_wait(requested: Requested) -> None:
     """Raise UsageError for more runs than may be active, if nothing waits for them to end."""
-    most = max(map(len, requested.values.values()), default=1)
+    most = _most(requested)
     if requested.wait is None and most > requested.plan.max_active:
         raise UsageError(
             f"{most} runs of a job, but at most {requested.plan.max_active} may be active at once: add "
@@ -322,7 +327,13 @@ def _save(options: Options, requested: Requested, asked: RunInputs, path: Path, 
         )
     out(text.plan(plan, width=width()))
     write(path, as_text(_inputs(options, loaded, asked), plan))
-    session.note(f"plan saved to {file}; submit it with: {loaded.invocation.command('run', '--plan', file)}")
+    wait = (
+        [f"--wait={requested.wait or Until.SUCCEEDED}"]
+        if requested.wait or _most(requested) > asked.max_active
+        else []
+    )
+    command_line = loaded.invocation.command("run", "--plan", file, *wait)
+    session.note(f"plan saved to {file}; submit it with: {command_line}")
     return exit_code(plan, frozenset())
 
 

@@ -53,7 +53,10 @@ def test_a_list_that_goes_back_far_enough(
 ) -> None:
     job = member(Parameter("date", type_), value)
     assert (doubt(job, Live((other(oldest),))) == "") == is_believed
-    assert doubt(job, Live(())) == "the job list has no run that has ended, so nothing tells that it was never made"
+    assert (
+        doubt(job, Live(()))
+        == "the job list has no run that has ended, so nothing tells that it was never made"
+    )
 
 
 def test_an_active_run_does_not_prove_that_ended_ones_are_kept() -> None:
