@@ -22,16 +22,20 @@ from deployer.model import (
     Job,
     Location,
     Manifest,
+    OnChange,
     OnFailure,
+    OnMissing,
     Parameter,
     ParameterType,
     Path,
     Spec,
+    Trigger,
     pointer,
 )
 from deployer.parameters import dates, reading, types
 from deployer.parameters.layout import layout
 from deployer.parameters.references import Use, concrete, filled_text, has_mark, split, uses
+from deployer.schema.rules import rules
 
 # The ids of the findings, for `explain`.
 RULES: Mapping[str, Code] = {
@@ -313,23 +317,43 @@ def _outer(text: str) -> Iterator[Use]:
 
 
 def _contradictions(document: Document, job: Job) -> list[Problem]:
-    """Return what the lifecycle wants of a run without naming its values."""
+    """Return what the lifecycle wants of apply for a job that only `deployer run` can submit."""
     missing = [name for name, parameter in job.parameters.items() if parameter.default is None]
     if not missing:
         return []
+    lifecycle = job.lifecycle
     asked = {
-        "rerun": job.lifecycle.rerun is not None,
-        "onFailure": job.lifecycle.on_failure is OnFailure.RESUBMIT,
+        "rerun": lifecycle.rerun is not None,
+        "onFailure": lifecycle.on_failure is OnFailure.RESUBMIT,
     }
+    ignored = {
+        "onChange": lifecycle.on_change in {OnChange.REPLACE, OnChange.SUBMIT},
+        "onMissing": lifecycle.on_missing is OnMissing.KEEP,
+    }
+    if lifecycle.trigger is Trigger.RUN:
+        ignored = {}  # a rule says so
     names = ", ".join(f"'{name}'" for name in missing)
-    return [
+    no_default = "which has no default" if len(missing) == 1 else "which have no defaults"
+    problems = [
         _problem(
             document.location(("lifecycle", key), of_key=True),
-            f"'{key}' names no value of {names}, which has no default; use 'deployer run {job.name} --failed'",
+            f"'{key}' names no value of {names}, {no_default}; use 'deployer run {job.name} --failed'",
             "trigger-rerun",
         )
         for key, is_asked in asked.items()
         if is_asked
+    ]
+    (rule,) = (rule for rule in rules(job.kind) if rule.id == "trigger-ignores")
+    return problems + [
+        Problem(
+            document.location(("lifecycle", key), of_key=True),
+            f"'{key}' has no effect on runs with {names}, {no_default}: only 'deployer run' submits them",
+            rule.code,
+            rule.severity,
+            rule.id,
+        )
+        for key, is_ignored in ignored.items()
+        if is_ignored
     ]
 
 

@@ -240,6 +240,23 @@ def test_a_rerun_names_no_value(bare: Workspace) -> None:
     assert [line for line in problems(bare, with_default + BATCH + args) if " error: " in line] == []
 
 
+def test_what_apply_does_not_do_with_a_run_is_a_warning(bare: Workspace) -> None:
+    declared = "parameters: {date: {type: date}}\nlifecycle: {onChange: replace, onMissing: keep}\n"
+    args = "  args: [\"{{ param('date') }}\"]\n"
+    words = "has no effect on runs with 'date', which has no default: only 'deployer run' submits them"
+    assert problems(bare, declared + BATCH + args) == [
+        f"2:13: warning: 'onChange' {words} [W133 trigger-ignores]",
+        f"2:32: warning: 'onMissing' {words} [W133 trigger-ignores]",
+    ]
+    assert (
+        problems(bare, declared.replace("type: date", "type: date, default: 2024-01-01") + BATCH + args) == []
+    )
+    kept = declared.replace("replace, onMissing: keep", "keep")
+    assert problems(bare, kept + BATCH + args) == []
+    waived = "waive: {trigger-ignores: for the day it gets a default}\n"
+    assert problems(bare, waived + declared + BATCH + args) == []
+
+
 def test_the_rules_of_a_manifest_are_checked_with_a_sample(bare: Workspace) -> None:
     declared = "parameters: {size: {values: [A, D], default: D}}\n"
     text = declared + "spec: {file: a.py, queue: q, sc_type: \"{{ param('size') }}\"}\n"
