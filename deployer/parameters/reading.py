@@ -125,13 +125,13 @@ def _strictly(
     except (DeployerError, ValueError):
         return NotTold(first)
     for name in fields:
-        if not _is_as_sent(live.get(name), filled[name]):
+        if not is_as_sent(live.get(name), filled[name]):
             path, listed = _first_difference(live.get(name), filled[name], (name,))
             return NotTold(path, listed)
     return Told(values, is_strict=True)
 
 
-def _is_as_sent(live: Any, filled: Any) -> bool:
+def is_as_sent(live: Any, filled: Any) -> bool:
     """Return whether a field is listed as it would be sent. Services add settings to those of a mapping."""
     if isinstance(live, Mapping) and isinstance(filled, Mapping):
         live = {key: item for key, item in live.items() if key in filled}

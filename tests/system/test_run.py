@@ -237,6 +237,30 @@ def test_the_marks_of_another_project_are_not_believed(shop: Workspace, emulator
     assert [each["run"] for each in runs] == [{"date": day(3)}]
 
 
+def test_a_mark_that_was_copied_in_the_console_is_not_believed(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    (own,) = [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"]
+    edited = {**json.loads(own["req_body"]), "args": ["--date", day(2), "--out=obs://shop/dt=20240502"]}
+    assert edited["conf"]["spark.deployer.param.date"] == day(1)
+    edited.pop("name")
+    clock.forward(5)
+    create(emulator.url, "SparkBatch", "daily", edited)
+    clock.forward(100)
+    runs = shop.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
+    assert [each["run"] for each in runs] == [None, {"date": day(1)}]
+    assert runs[0]["reason"] == f"its mark says date={day(1)}, but other values were sent"
+    ran = run(shop, "daily", "--param", f"date={day(2)}", "--missing")
+    assert (ran.code, "are not told, so it may be one of them" in ran.out) == (5, True), ran
+    # An older definition that used the date in another way is no copy.
+    changed = daily()
+    changed["spec"]["args"] = ["--date", '{{ param("date") | date(days=1) }}', ARGS[1]]
+    shop.write("daily.yaml", changed)
+    runs = shop.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
+    assert {"date": day(1)} in [each["run"] for each in runs]
+
+
 # --- places, order and waiting
 
 
