@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from deployer.errors import DeployerError
 from deployer.kinds import KINDS
+from deployer.kinds.former import under_identity
 from deployer.kinds.kind import Kind
 from deployer.kinds.ownership import Owner, matches_fingerprint
 from deployer.model import Job, LiveJob
@@ -53,6 +54,8 @@ def _past_run(kind: Kind, job: Job, live: LiveJob, owner: Owner | None) -> PastR
         run = with_values(job, found.told) if job.parameters else job
     except DeployerError as error:
         return PastRun(live, None, str(error))
+    if live.identity.of_job in {former.of_job for former in job.renamed_from}:
+        run = under_identity(run, live.identity)
     if live.spec is None:
         return PastRun(live, found.told)
     if matches_fingerprint(kind, run, live):

@@ -206,8 +206,10 @@ def test_the_runs_of_a_job_that_has_moved_are_not_made_again_unasked(
     clock.forward(100)
     moved["metadata"]["renamedFrom"] = {"place": "q"}
     shop.write("daily.yaml", moved)
-    ran = run(shop, *two, "--missing")
+    ran = run(shop, *two, "--missing", "--changed")
     assert (ran.code, "0 submitted" in ran.out) == (0, True), ran
+    runs = shop.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
+    assert [each["definition"] for each in runs] == ["same", "same"]
 
 
 def test_values_that_are_not_told_are_never_guessed(
@@ -819,7 +821,12 @@ def test_a_renamed_job_has_the_runs_of_its_former_name(
     assert (ran.code, ran.out.count("accepted")) == (0, 1), ran
     (orders,) = [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "orders"]
     assert json.loads(orders["req_body"])["args"][1] == day(2)
-    assert shop.run("runs", "orders", "--format", "json").json["jobs"][0]["listed"] == 3
+    found = shop.run("runs", "orders", "--format", "json").json["jobs"][0]
+    assert found["listed"] == 3
+    assert {(each["run"]["date"], each["definition"]) for each in found["runs"]} == {
+        (day(1), "same"),
+        (day(2), "same"),
+    }
 
 
 def test_destroy_ends_all_runs(shop: Workspace, emulator: Emulator, clock: Clock) -> None:
