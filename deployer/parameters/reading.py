@@ -172,9 +172,10 @@ class _Word:
     is_led: bool = True
     is_last: bool = False
 
-    def is_after(self, words: Sequence[str]) -> bool:
-        count = len(self.before)
-        return count == 0 or tuple(words[-count:]) == self.before
+    def is_at(self, number: int, words: Sequence[str]) -> bool:
+        """Return whether the words before that number lead to it."""
+        begin = number - len(self.before)
+        return begin >= 0 and tuple(words[begin:number]) == self.before
 
 
 def _loosely(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> dict[str, str] | None:
@@ -215,7 +216,7 @@ def _agrees(
             filled = concrete(text, values)
         except (DeployerError, ValueError):
             return False
-        if any(word.is_after(listed[:at_]) and found != filled for at_, found in enumerate(listed)):
+        if any(word.is_at(at_, listed) and found != filled for at_, found in enumerate(listed)):
             return False
     return True
 
@@ -238,7 +239,7 @@ def _literals_after(word: _Word, words: Sequence[str], literal: Collection[str])
     """Return how often a literal word stands where the word would."""
     if not word.is_led or len(words) > MAX_WORDS:
         return 0
-    return sum(text in literal and word.is_after(words[:number]) for number, text in enumerate(words))
+    return sum(text in literal and word.is_at(number, words) for number, text in enumerate(words))
 
 
 def _of_word(
@@ -258,9 +259,9 @@ def _of_word(
             continue
         # It may be another word of the definition, from which this one was removed; or there may be one more.
         may_be_another = any(
-            other.is_after(listed[:number]) and other.layout.may_be(text, parameters) for other in others
+            other.is_at(number, listed) and other.layout.may_be(text, parameters) for other in others
         )
-        if not word.is_after(listed[:number]):
+        if not word.is_at(number, listed):
             # A value of the same form that is not of another option may be this one.
             is_of_option = listed[number - 1].startswith(f"{_BREAK}-") if number else False
             if not (word.layout.free or may_be_another or is_of_option):
