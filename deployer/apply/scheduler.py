@@ -131,7 +131,11 @@ class _Scheduler:
         self._planned_ids = frozenset(run.id for run in live.jobs)
         self._runs: dict[Identity, list[LiveJob]] = {}
         for run in live.jobs:
-            self._runs.setdefault(run.identity, []).append(run)
+            for identity in {
+                run.identity,
+                run.identity.of_job,
+            }:  # of a job with parameters the newest run counts
+                self._runs.setdefault(identity, []).append(run)
         self._outcomes: dict[Identity, Outcome] = {}
         self._has_failed = False
 

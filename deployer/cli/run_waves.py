@@ -230,7 +230,9 @@ class Waves:
             approved = self._left.get(change.job.identity)
             if approved is None:
                 continue
-            if change.action is Action.UNCHANGED:
+            if reason := self._unmet_dependency(approved):
+                self._drop(Outcome(approved, Result.SKIPPED, reason))
+            elif change.action is Action.UNCHANGED:
                 del self._left[change.job.identity]
                 session.note(f"{change.job.identity}: no longer needed: {change.reason}")
             elif change.action is Action.BLOCKED:
@@ -238,6 +240,15 @@ class Waves:
             elif (change.action, _id(change)) != (approved.action, _id(approved)):
                 words = f"is no longer as planned: {change.reason}; run it again"
                 self._drop(Outcome(approved, Result.REFUSED, words))
+
+    def _unmet_dependency(self, approved: Change) -> str:
+        """Return why a run cannot be submitted any more: one that it needs was not, or has failed; else empty."""
+        for need in approved.job.depends_on:
+            outcome = self._ended.get(need.identity)
+            if outcome and outcome.result is not Result.DONE:
+                result = "outcome unknown" if outcome.result is Result.UNKNOWN else outcome.result
+                return f"dependency '{need.identity.label}': {result}"
+        return ""
 
     def _startable(self, plan: Plan, live: Live) -> list[Change]:
         """Return the changes that need not wait: their dependencies are there, and there is a place."""
@@ -252,14 +263,17 @@ class Waves:
         def is_reached(need: Dependency) -> bool:
             if need.identity in self._left:
                 return need.identity in wave and need.until is Until.SUBMITTED
-            names = (need.identity, *jobs[need.identity].renamed_from)
+            former = (one._replace(run=need.identity.run) for one in jobs[need.identity.of_job].renamed_from)
+            names = (need.identity, *former)
             found = current_run([run for name in names for run in runs.get(name, ())])
             return found is not None and (need.until is Until.SUBMITTED or has_reached(found, need.until))
 
         for change in plan.steps:
-            job = change.job
-            if job.identity in self._left and all(map(is_reached, job.depends_on)) and places.take(change):
-                wave[job.identity] = change
+            identity = change.job.identity
+            # Of those that were approved, some may be done by now.
+            needs = self._left[identity].job.depends_on if identity in self._left else ()
+            if identity in self._left and all(map(is_reached, needs)) and places.take(change):
+                wave[identity] = change
         return [*wave.values()]
 
     def _submit(self, held: Held, plan: Plan, live: Live) -> None:

@@ -376,6 +376,26 @@ def test_a_run_under_a_former_name_takes_a_place(shop: Workspace, emulator: Emul
     assert (ran.code, "at most 1 of its runs are active at once" in ran.out) == (5, True), ran
 
 
+def test_a_job_after_all_named_runs_needs_each_of_them(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 10.0
+    shop.write("load.yaml", load())
+    report = manifest("SparkBatch", "report", SPECS["SparkBatch"], lifecycle={"trigger": "run"})
+    shop.write("report.yaml", {**report, "dependsOn": [{"name": "load", "until": "succeeded"}]})
+    two = ("load", "report", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
+    killed_first(proxy, emulator)
+    ran = run(shop, *two)
+    assert ran.code == 8, ran
+    assert f"dependency 'load date={day(1)}': failed" in ran.out
+    assert not [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "report"]
+    proxy.clear()
+    assert run(shop, *two, "--missing", "--failed", "--assume-missing").code == 0
+    (made,) = [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "report"]
+    ends = [job["finished_time"] for job in listed(emulator.url, "MrsJob")]
+    assert made["create_time"] >= max(ends)
+
+
 def killed_first(proxy: FaultProxy, emulator: Emulator) -> None:
     """Let the first MRS job be killed as soon as it was submitted."""
 
@@ -527,6 +547,20 @@ def test_apply_submits_nothing_but_shows_what_is_upcoming(
     assert "numExecutors" in shop.run("plan", "--format", "markdown").out
     assert shop.apply().code == 0
     assert dates(emulator.url) == {day(1): 1}
+
+
+def test_apply_looks_at_the_newest_run_of_a_dependency(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 10.0
+    shop.write("load.yaml", load())
+    report = manifest("SparkBatch", "report", SPECS["SparkBatch"])
+    shop.write("report.yaml", {**report, "dependsOn": [{"name": "load", "until": "succeeded"}]})
+    blocked = shop.apply()
+    assert (blocked.code, "dependency 'load' does not exist" in blocked.out) == (5, True), blocked
+    assert run(shop, "load", "--param", f"date={day(1)}", "--wait=succeeded").code == 0
+    ran = shop.apply()
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Apply complete: 1 applied."), ran
 
 
 @pytest.mark.parametrize("kind", ["SparkBatch", "MrsJob"])
