@@ -67,6 +67,11 @@ class Requested:
     fail_fast: bool = False
     lock_timeout: float | None = None
 
+    @property
+    def most(self) -> int:
+        """The number of runs of the job with the most of them."""
+        return max(map(len, self.values.values()), default=1)
+
     def members(self, changes: Iterable[Change] | None = None) -> Callable[[Sequence[Job], object], Planned]:
         """Return what plans these runs; only those of `changes`, if some are done."""
         values: Mapping[Identity, Sequence[Values]] = self.values

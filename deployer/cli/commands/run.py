@@ -6,15 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import click
 
-from deployer.cli import saved_plan_options, session, shared_state
+from deployer.cli import saved_run_plan, session
 from deployer.cli.approval import RUN, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.expected import differences
-from deployer.cli.fail_on import exit_code
 from deployer.cli.named_jobs import selected_by_name
 from deployer.cli.options import (
     Options,
@@ -29,21 +27,17 @@ from deployer.cli.param_options import Chosen, chosen, param_option
 from deployer.cli.run_plan import RunPlan
 from deployer.cli.run_waves import Gate, Requested, Waves
 from deployer.clock import StopSignal
-from deployer.errors import BadPlanFile, Code, Exit, InvalidInput, Problem, UsageError
+from deployer.errors import Code, Exit, InvalidInput, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature
 from deployer.manifests.check import check_runs, name_of
 from deployer.model import Identity, Location, Plan, State, Until
 from deployer.planning.decide_run import Wanted
 from deployer.planning.saved_plan import (
-    Inputs,
     RunInputs,
     SavedPlan,
-    as_text,
     destination,
     read,
-    truncate,
-    write,
 )
 from deployer.report import text
 from deployer.report.terminal import err, out, width
@@ -62,8 +56,6 @@ EXAMPLES = examples(
         "deployer run daily-orders --param date=2024-06-01..2024-06-30 --changed --max-active 4 --wait=succeeded",
     ),
 )
-
-FLAGS = ("assume_missing", "backwards", "beside", "changed", "failed", "missing")
 
 
 @click.command("run", epilog=EXAMPLES)
@@ -166,10 +158,10 @@ def command(
     if saved:
         if out_file is not None:
             raise UsageError("--out cannot be combined with --plan")
-        options, asked = _from_saved(options, asked, saved)
+        options, asked = saved_run_plan.from_saved(options, asked, saved)
     loaded = selected_by_name(options, asked.names, with_manifests=True)
     if saved:
-        _require_same(options, loaded, asked, saved)
+        saved_run_plan.require_same(options, loaded, asked, saved)
     session.require_valid(loaded, show_warnings=True)
     _require_runs(loaded)
     values = chosen(loaded.selected_jobs, asked.params)
@@ -192,7 +184,7 @@ def command(
         lock_timeout,
     )
     if path is not None:
-        return _save(options, requested, asked, path, out_file or "")
+        return saved_run_plan.save(options, requested, asked, path, out_file or "")
     _require_wait(requested)
     approved = preapproved(loaded.target, RUN, yes=yes, confirm=confirm)
     secrets = session.secrets(loaded)
@@ -260,14 +252,9 @@ def _values(
     return {identity: lists[::-1] if is_backwards else lists for identity, lists in found.items()}
 
 
-def _most(requested: Requested) -> int:
-    """Return the number of runs of the job with the most of them."""
-    return max(map(len, requested.values.values()), default=1)
-
-
 def _require_wait(requested: Requested) -> None:
     """Raise UsageError for more runs than may be active, if nothing waits for them to end."""
-    most = _most(requested)
+    most = requested.most
     if requested.wait is None and most > requested.plan.max_active:
         raise UsageError(
             f"{most} runs of a job, but at most {requested.plan.max_active} may be active at once: add "
@@ -304,55 +291,3 @@ def _approve(
         return Exit.ERROR
     out()
     return None
-
-
-# --- saved plans ------------------------------------------------------------------------------------------
-
-
-def _inputs(options: Options, loaded: session.LoadedProject, asked: RunInputs) -> Inputs:
-    found = saved_plan_options.inputs(replace(options, paths=()), loaded, ())
-    return replace(found, run=replace(asked, names=tuple(sorted({*asked.names}))))
-
-
-def _save(options: Options, requested: Requested, asked: RunInputs, path: Path, file: str) -> Exit:
-    loaded = requested.loaded
-    with session.connected(loaded) as client:
-        plan, _ = session.plan(
-            client,
-            loaded,
-            limits=requested.limits,
-            known=shared_state.known(loaded),
-            members=requested.members(None),
-            run=requested.plan,
-        )
-    out(text.plan(plan, width=width()))
-    write(path, as_text(_inputs(options, loaded, asked), plan))
-    wait = (
-        [f"--wait={requested.wait or Until.SUCCEEDED}"]
-        if requested.wait or _most(requested) > asked.max_active
-        else []
-    )
-    command_line = loaded.invocation.command("run", "--plan", file, *wait)
-    session.note(f"plan saved to {file}; submit it with: {command_line}")
-    return exit_code(plan, frozenset())
-
-
-def _from_saved(options: Options, asked: RunInputs, saved: SavedPlan) -> tuple[Options, RunInputs]:
-    """Return the options with what a saved plan selects. Raises UsageError for what is given in another way."""
-    planned = saved.inputs.run
-    if planned is None:
-        raise UsageError(f"{saved.file} is no plan of 'deployer run': use deployer apply --plan {saved.file}")
-    unknown = sorted({*planned.flags} - {*FLAGS})
-    if unknown:
-        raise BadPlanFile(f"{saved.file}: unknown option '{truncate(unknown[0])}'")
-    if asked.names or asked.params or asked.flags or asked.max_active != 1 or options.select:
-        raise UsageError(
-            f"{saved.file}: NAME, --select, --param and the options of the runs are read from the plan"
-        )
-    return replace(options, select=saved.inputs.select, paths=()), planned
-
-
-def _require_same(
-    options: Options, loaded: session.LoadedProject, asked: RunInputs, saved: SavedPlan
-) -> None:
-    saved_plan_options.require_same_inputs(_inputs(options, loaded, asked), saved, loaded)
