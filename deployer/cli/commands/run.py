@@ -40,6 +40,7 @@ from deployer.planning.saved_plan import (
     read,
 )
 from deployer.report import text
+from deployer.report.review import danger_words
 from deployer.report.terminal import err, out, width
 from deployer.report.text import count
 from deployer.secrets.references import referenced_names
@@ -285,7 +286,10 @@ def _approve(
     if missing:
         err("No runs were submitted.")
         return Exit.ERROR
-    question = f"Submit {count(len(plan.steps), 'run')} in {text.where(plan)}?"
+    dangers = danger_words(plan)
+    question = (
+        f"{f'{dangers}. ' if dangers else ''}Submit {count(len(plan.steps), 'run')} in {text.where(plan)}?"
+    )
     if plan.steps and not is_approved and not request_approval(target, question):
         out("No runs were submitted.")
         return Exit.ERROR
