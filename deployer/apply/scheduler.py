@@ -16,7 +16,7 @@ from graphlib import TopologicalSorter
 from deployer.apply.context import ApplyContext
 from deployer.apply.deployment import deploy
 from deployer.apply.shared_look import SharedLooks
-from deployer.apply.wait import WaitEnd, condition_of, has_reached, state_of, wait_until
+from deployer.apply.wait import WaitEnd, condition_of, end_of_log, has_reached, state_of, wait_until
 from deployer.cloud.observe import get_live_job
 from deployer.errors import ApiError, Interrupted
 from deployer.kinds import KINDS
@@ -42,13 +42,9 @@ from deployer.model import (
 from deployer.planning.decide import DEPENDENT_STEPS
 from deployer.planning.plan import current_run
 from deployer.project.target import seconds
-from deployer.secrets import redact
 
 # The time after an interrupt to wait for the responses of running requests.
 GRACE_SECONDS = 10.0
-
-# The number of log lines of a failed job in its outcome.
-LOG_LINES = 10
 
 # The results at which --fail-fast stops.
 _FAILURES = {Result.FAILED, Result.UNKNOWN, Result.REFUSED, Result.DIFFERS}
@@ -135,7 +131,11 @@ class _Scheduler:
         self._planned_ids = frozenset(run.id for run in live.jobs)
         self._runs: dict[Identity, list[LiveJob]] = {}
         for run in live.jobs:
-            self._runs.setdefault(run.identity, []).append(run)
+            for identity in {
+                run.identity,
+                run.identity.of_job,
+            }:  # of a job with parameters the newest run counts
+                self._runs.setdefault(identity, []).append(run)
         self._outcomes: dict[Identity, Outcome] = {}
         self._has_failed = False
 
@@ -353,21 +353,9 @@ class _Scheduler:
             return replace(outcome, result=Result.TIMED_OUT, message=message)
         if _has_failed(final.live):
             message = f"{outcome.message}, but the job {condition_of(final.live)}"
-            return replace(outcome, result=Result.FAILED, message=message, log=self._log(job, outcome.id))
+            log = end_of_log(self._context.client, self._context.secrets, job, outcome.id)
+            return replace(outcome, result=Result.FAILED, message=message, log=log)
         return replace(outcome, message=f"{outcome.message}; {state}")
-
-    def _log(self, job: Job, identifier: str) -> tuple[str, ...]:
-        """Return the last lines of a job's log, if its API provides them."""
-        kind = KINDS[job.kind]
-        if not kind.operations.log:
-            return ()
-        try:
-            page = self._context.client.log(
-                kind, identifier, kind.path_values(job.spec), start=-LOG_LINES, size=LOG_LINES
-            )
-        except ApiError as error:
-            return (f"cannot read the log: {error}",)
-        return tuple(redact.redacted(self._context.secrets.scrubbed(line)) for line in page.lines)
 
 
 def _has_failed(live: LiveJob | None) -> bool:

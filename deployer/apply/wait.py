@@ -8,10 +8,16 @@ from dataclasses import dataclass
 
 from deployer.apply.context import ChangeContext
 from deployer.clock import StopSignal
-from deployer.errors import RequestFailed
+from deployer.cloud.client import Client
+from deployer.errors import ApiError, RequestFailed
 from deployer.kinds import KINDS
-from deployer.model import REACHED_PHASES, LiveJob, Phase, Until
+from deployer.model import REACHED_PHASES, Job, LiveJob, Phase, Until
 from deployer.project.target import Polling, seconds
+from deployer.secrets.redact import redacted
+from deployer.secrets.store import Secrets
+
+# The number of log lines of a failed job in its outcome.
+LOG_LINES = 10
 
 # A condition on a live job; None is a job that does not exist.
 Condition = Callable[[LiveJob | None], bool]
@@ -83,3 +89,15 @@ def has_reached(live: LiveJob, until: Until) -> bool:
     """Return whether a live job has reached `until`; one that its API calls "starting" is not running."""
     starting = live.state.casefold() in KINDS[live.identity.kind].starting
     return live.phase in REACHED_PHASES[until] and not (starting and until is Until.RUNNING)
+
+
+def end_of_log(client: Client, secrets: Secrets, job: Job, identifier: str) -> tuple[str, ...]:
+    """Return the last lines of the log of a job that failed, if its API provides them."""
+    kind = KINDS[job.kind]
+    if not kind.operations.log:
+        return ()
+    try:
+        page = client.log(kind, identifier, kind.path_values(job.spec), start=-LOG_LINES, size=LOG_LINES)
+    except ApiError as error:
+        return (f"cannot read the log: {error}",)
+    return tuple(redacted(secrets.scrubbed(line)) for line in page.lines)

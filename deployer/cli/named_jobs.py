@@ -10,11 +10,13 @@ from deployer.cli.options import Options
 from deployer.errors import UsageError, similar
 
 
-def selected_by_name(options: Options, names: Sequence[str]) -> session.LoadedProject:
+def selected_by_name(
+    options: Options, names: Sequence[str], *, with_manifests: bool = False
+) -> session.LoadedProject:
     """Read the whole project, and select the jobs with NAMEs that --select selects. Raises UsageError."""
     if not names and not options.select:
         raise UsageError("no jobs selected: give NAME or --select")
-    loaded = session.load(replace(options, paths=()))
+    loaded = session.load(replace(options, paths=()), with_manifests=with_manifests)
     is_valid = not any(problem.severity == "error" for problem in loaded.problems)
     for name in names if is_valid else ():
         _require_job(name, loaded)

@@ -88,16 +88,17 @@ def plan(
     if left_out and not run:  # each of its waves plans again
         note(f"dependencies that are not selected: {_dependency_summary(left_out, live)}")
     scope = {"target": target.name, "project": client.project_id, "region": target.region, **target.endpoints}
+    named = {*loaded.disabled, *(job.identity for job in loaded.jobs)}
     new_plan = make_plan(
         target.name,
         scope,
         jobs,
         live,
         selected,
-        named={*loaded.disabled, *(job.identity for job in loaded.jobs)},
+        named=named,
         former={identity for job in loaded.jobs for identity in job.renamed_from},
         ownership=ownership,
-        table=run.table(jobs, live, known) if run else table or decide,
+        table=run.table(jobs, live, known, named) if run else table or decide,
         submitted=submitted,
         is_run=run is not None,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from deployer.apply.unsettled import FOUND
 from deployer.cli.session import Known
 from deployer.clock import utc_text
 from deployer.model import RUNNING_PHASES, Action, Change, Identity, Impact, Job, Live, Plan, Result, Step
+from deployer.parameters.types import in_ranges
 from deployer.planning.decide_run import RunTable, Wanted
 from deployer.planning.run_evidence import Recorded, evidence
 
@@ -25,9 +26,9 @@ class RunPlan:
     max_active: int = 1
     waits: bool = False
 
-    def table(self, jobs: Sequence[Job], live: Live, known: Known) -> RunTable:
-        """Return the decision table for these runs."""
-        return RunTable(self.wanted, evidence(jobs, live, self._recorded(known)))
+    def table(self, jobs: Sequence[Job], live: Live, known: Known, named: Container[Identity]) -> RunTable:
+        """Return the decision table for these runs; `named` are the jobs of all manifests."""
+        return RunTable(self.wanted, evidence(jobs, live, self._recorded(known), named))
 
     def _recorded(self, known: Known) -> Recorded:
         submitted = {
@@ -41,7 +42,7 @@ class RunPlan:
 
     def in_places(self, plan: Plan, live: Live) -> Plan:
         """Return the plan with the runs that are beyond --max-active waiting or blocked, in order."""
-        places = Places(live, self.max_active)
+        places = Places.left_by(plan, live, self.max_active)
         blocked: set[Identity] = set()
         changes = []
         for change in plan.changes:
@@ -66,6 +67,38 @@ class RunPlan:
         ids = f"{', '.join(active)} is active, and " if len(active) == 1 else ""
         return _blocked(change, f"{ids}{words}; use --wait to wait for it, or a higher --max-active")
 
+    def rest(self, left: Sequence[Change]) -> str:
+        """Return what an interrupted command says: what continues, what is left, and how to submit that."""
+        words = "the runs that were submitted continue"
+        if not left:
+            return words
+        words = f"{words}; not submitted: {'; '.join(_named(left))}"
+        if self.wanted.is_selective:
+            return f"{words}; the same command submits the rest"
+        if all(change.action is Action.CREATE for change in left):
+            return f"{words}; with --missing, the same command submits the rest"
+        return words
+
+
+def _named(changes: Sequence[Change]) -> Iterator[str]:
+    """Yield each job with its runs: `daily-orders date=2024-07-01..2024-07-03`, or their number."""
+    runs: dict[Identity, list[Job]] = {}
+    for change in changes:
+        runs.setdefault(change.job.identity.of_job, []).append(change.job)
+    for identity, jobs in runs.items():
+        if not jobs[0].parameters:
+            yield identity.name
+        elif len(jobs[0].parameters) > 1:
+            yield (
+                f"{identity.name} {jobs[0].identity.run}"
+                if len(jobs) == 1
+                else f"{identity.name} ({len(jobs)} runs)"
+            )
+        else:
+            ((name, parameter),) = jobs[0].parameters.items()
+            values = in_ranges(parameter, [job.values[name] for job in jobs])
+            yield f"{identity.name} {name}={','.join(values)}"
+
 
 def _blocked(change: Change, words: str) -> Change:
     reason = f"{change.reason.partition('; will submit')[0]}; {words}"
@@ -76,14 +109,23 @@ def _blocked(change: Change, words: str) -> Change:
 class Places:
     """The places of runs that may be active at once, `most` of each job."""
 
-    live: Live
     most: int
     active: dict[Identity, list[str]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        for run in self.live.jobs:
+    @classmethod
+    def left_by(cls, plan: Plan, live: Live, most: int) -> Places:
+        """Return the places that the active runs leave, also those under former names."""
+        names = {
+            former.of_job: change.job.identity.of_job
+            for change in plan.changes
+            for former in change.job.renamed_from
+        }
+        active: dict[Identity, list[str]] = {}
+        for run in live.jobs:
             if run.phase in RUNNING_PHASES:
-                self.active.setdefault(run.identity.of_job, []).append(run.id)
+                name = run.identity.of_job
+                active.setdefault(names.get(name, name), []).append(run.id)
+        return cls(most, active)
 
     def take(self, change: Change) -> bool:
         """Take a place for a run, if there is one. A second run beside one of the same values needs none."""

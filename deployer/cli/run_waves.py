@@ -6,40 +6,36 @@ meanwhile is left alone. Nothing is kept between two commands, so after any cras
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from time import monotonic
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from deployer.apply.scheduler import ApplyOptions
-from deployer.apply.wait import condition_of, has_reached, state_of
+from deployer.apply.wait import has_reached
 from deployer.cli import execute, locks, planner, session
 from deployer.cli.interrupts import interruptible
 from deployer.cli.run_plan import Places, RunPlan
+from deployer.cli.run_watch import ActiveRuns
 from deployer.clock import StopSignal
-from deployer.cloud.observe import get_live_job
-from deployer.errors import ApiError, DeployerError, Exit, Interrupted
-from deployer.kinds.former import path_values
+from deployer.errors import DeployerError, Exit, Interrupted
 from deployer.model import (
-    FAILED_PHASES,
     RUNNING_PHASES,
     Action,
     Change,
+    Dependency,
     Identity,
     Job,
     Limit,
     Live,
     LiveJob,
     Outcome,
-    Phase,
     Plan,
     Result,
     Until,
 )
 from deployer.planning.families import Planned, Values, with_chosen
 from deployer.planning.plan import current_run
-from deployer.project.target import seconds
 from deployer.report import text
 from deployer.report.terminal import err, out
 from deployer.secrets.store import Secrets
@@ -50,6 +46,12 @@ if TYPE_CHECKING:
 
 # The outcomes that --fail-fast stops at.
 _FAILED = {Result.FAILED, Result.UNKNOWN, Result.REFUSED, Result.DIFFERS}
+
+# The runs of a job that are planned again before a wave, besides those that there may be places for: with all of them,
+# a backfill of a year would compare half a year before each run.
+MAX_NEXT = 20
+
+_WAITING = "the runs that were submitted continue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +67,23 @@ class Requested:
     fail_fast: bool = False
     lock_timeout: float | None = None
 
-    def members(self, left: Mapping[Identity, Change] | None) -> Callable[[Sequence[Job], object], Planned]:
-        """Return what plans these runs; those that are `left`, if some are done."""
-        values = self.values
+    @property
+    def most(self) -> int:
+        """The number of runs of the job with the most of them."""
+        return max(map(len, self.values.values()), default=1)
+
+    def members(self, changes: Iterable[Change] | None = None) -> Callable[[Sequence[Job], object], Planned]:
+        """Return what plans these runs; only those of `changes`, if some are done."""
+        values: Mapping[Identity, Sequence[Values]] = self.values
         selected = frozenset(job.identity for job in self.loaded.selected_jobs)
-        if left is not None:
-            values = {
-                identity: [
-                    change.job.values for change in left.values() if change.job.identity.of_job == identity
-                ]
-                for identity in values
-            }
-            selected = frozenset(identity.of_job for identity in left)
-        return lambda jobs, _: with_chosen(
-            jobs, selected, {key: some for key, some in values.items() if some}
-        )
+        if changes is not None:
+            left: dict[Identity, list[Values]] = {}
+            for change in changes:
+                left.setdefault(change.job.identity.of_job, []).append(change.job.values)
+            values = {identity: lists for identity, lists in left.items() if identity in self.values}
+            selected = frozenset(left)
+        chosen = {identity: lists for identity, lists in values.items() if lists}
+        return lambda jobs, _: with_chosen(jobs, selected, chosen)
 
 
 class Gate:
@@ -94,323 +98,257 @@ class Gate:
         self.held.require()
 
 
-@dataclass(slots=True)
-class _Submitted:
-    """A run of this command: `phase` is the last one that was read, `until` its timeout on the monotonic clock."""
-
-    outcome: Outcome
-    deadline: float
-    is_over: bool = False
-
-
-@dataclass(slots=True)
-class _Watched:
-    """An active run that others wait for: of this command, or of somebody else."""
-
-    identity: Identity
-    job: Job
-    phase: Phase | None
-    deadline: float
-    is_late: bool = False
-
-
-@dataclass(slots=True)
 class Waves:
     """The waves of one command. `approve` shows the first plan and returns the exit code that ends the command."""
 
-    requested: Requested
-    client: Client
-    gate: Gate
-    secrets: Secrets
-    stop_signal: StopSignal
-    approve: Callable[[Plan], Exit | None]
-    ended: dict[Identity, Outcome] = field(default_factory=dict)
-    submitted: dict[str, _Submitted] = field(default_factory=dict)
-    watched: dict[str, _Watched] = field(default_factory=dict)
-    left: dict[Identity, Change] | None = None
-    blocked: int = 0
-    errors: int = 0
-    first: Plan | None = None
-    lost: str = ""
+    def __init__(
+        self,
+        requested: Requested,
+        client: Client,
+        gate: Gate,
+        secrets: Secrets,
+        stop_signal: StopSignal,
+        approve: Callable[[Plan], Exit | None],
+    ) -> None:
+        self._requested = requested
+        self._client = client
+        self._gate = gate
+        self._secrets = secrets
+        self._stop_signal = stop_signal
+        self._approve = approve
+        self._approved: Plan | None = None
+        self._left: dict[Identity, Change] = {}
+        self._ended: dict[Identity, Outcome] = {}
+        self._active = ActiveRuns(
+            client, requested.loaded.target, secrets, stop_signal, requested.wait, self._finish
+        )
+        self._lost = ""
 
     def run(self) -> Exit:
         """Submit the runs, wave by wave, and return the exit code of the command."""
         try:
-            if (code := self._submit_all()) is not None:
+            if (code := self._wave()) is not None:
                 return code
-            if self.requested.wait and not self.stop_signal:
-                with interruptible(self.stop_signal, "the runs that were submitted continue"):
-                    self._watch(self._all_over)
+            self._submit_rest()
+            if self._requested.wait and not self._stop_signal:
+                with interruptible(self._stop_signal, _WAITING):
+                    self._active.wait_for_own()
         except Interrupted:
             pass  # the end says so
+        except KeyboardInterrupt:
+            if self._approved is None:
+                raise
+            self._stop_signal.set()
         except DeployerError as error:
-            if self.left is None:
+            if self._approved is None:
                 raise
             # The runs of earlier waves were submitted.
             err(text.error(str(error)))
             self._give_up("not submitted, because of the error above")
-        return self._end()
+        return self._end(self._approved)
 
-    def _submit_all(self) -> Exit | None:
-        """Submit wave after wave; return an exit code if the first plan ends the command."""
-        while True:
-            before = None if self.left is None else len(self.left)
-            if (code := self._wave()) is not None:
-                return code
-            if not self.left or self._is_stopping:
-                return None
-            if not self.watched and (before is None or len(self.left) < before):
-                continue
-            with interruptible(self.stop_signal, "the runs that were submitted continue"):
-                if not self._watch(self._has_place):
+    def _submit_rest(self) -> None:
+        """Submit wave after wave: as soon as what is active has changed, or as long as nothing is."""
+        has_progress = True
+        while self._left and not self._must_stop():
+            if self._active:
+                needed = {need.identity for change in self._left.values() for need in change.job.depends_on}
+                with interruptible(self._stop_signal, _WAITING):
+                    is_in_time = self._active.wait_for_change(needed)
+                if self._must_stop():
+                    return
+                if not is_in_time:
                     self._give_up("no run that it waits for has ended in time")
-            if self._is_stopping or not self.left:
-                return None
+            elif not has_progress:
+                self._give_up("no run that it waits for is active")
+            before = len(self._left)
+            if self._left:
+                self._wave()
+            has_progress = len(self._left) < before
 
     # --- waves
 
     @contextmanager
     def _held(self) -> Iterator[Held]:
-        requested = self.requested
-        with locks.hold(
-            requested.loaded, self.secrets, "run", requested.lock_timeout, self.stop_signal
-        ) as held:
-            self.gate.held = held
+        requested = self._requested
+        timeout = requested.lock_timeout
+        if timeout is None and self._approved is not None:
+            timeout = locks.SHARED_SECONDS  # another command between two waves is no reason to give up
+        with locks.hold(requested.loaded, self._secrets, "run", timeout, self._stop_signal) as held:
+            self._gate.held = held
             try:
                 yield held
             finally:
-                self.gate.held = None
+                self._gate.held = None
 
     def _wave(self) -> Exit | None:
-        requested = self.requested
+        """Plan, and submit what may start; return an exit code if the first plan ends the command."""
+        requested = self._requested
+        members = requested.members(self._next() if self._approved else None)
         with self._held() as held:
 
             def make(*, known: session.Known, note: Callable[[str], object]) -> tuple[Plan, Live]:
                 return planner.plan(
-                    self.client,
+                    self._client,
                     requested.loaded,
                     limits=requested.limits,
                     known=known,
                     note=note,
-                    members=requested.members(self.left),
+                    members=members,
                     run=requested.plan,
                 )
 
-            plan, live = held.plan(self.client, make)
-            if self.left is None:
-                if (code := self.approve(plan)) is not None:
+            plan, live = held.plan(self._client, make)
+            if self._approved is None:
+                if (code := self._approve(plan)) is not None:
                     return code
-                self.first, self.blocked = plan, plan.summary[Action.BLOCKED]
-                self.errors = len(plan.errors)
-                self.left = {change.job.identity: change for change in plan.steps}
+                self._approved = plan
+                self._left = {change.job.identity: change for change in plan.steps}
             else:
                 self._compare(plan)
             wave = self._startable(plan, live)
-            self._remember(plan, live)
+            self._watch_others(plan, live)
             if wave:
                 self._submit(held, replace(plan, changes=tuple(wave)), live)
         return None
 
+    def _next(self) -> list[Change]:
+        """Return the next runs of each job, and those left that they depend on."""
+        most = self._requested.plan.max_active + MAX_NEXT
+        counts: dict[Identity, int] = {}
+        wanted: set[Identity] = set()
+        for identity in self._left:
+            counts[identity.of_job] = counts.get(identity.of_job, 0) + 1
+            if counts[identity.of_job] <= most:
+                wanted.add(identity)
+        for identity, change in reversed(self._left.items()):  # dependents first
+            if identity in wanted:
+                wanted |= {need.identity for need in change.job.depends_on}
+        return [change for identity, change in self._left.items() if identity in wanted]
+
     def _compare(self, plan: Plan) -> None:
         """Leave out the runs that are not as they were approved: somebody else has been there."""
-        changes = {change.job.identity: change for change in plan.changes}
         errors = {note.identity: note.message for note in plan.errors}
-        for identity, approved in [*(self.left or {}).items()]:
-            change = changes.get(identity)
-            if change is None:
-                words = errors.get(identity, "could not be planned again")
-                self._drop(Outcome(approved, Result.SKIPPED, words))
+        for identity in [identity for identity in self._left if identity in errors]:
+            self._drop(Outcome(self._left[identity], Result.SKIPPED, errors[identity]))
+        for change in plan.changes:
+            approved = self._left.get(change.job.identity)
+            if approved is None:
+                continue
+            if reason := self._unmet_dependency(approved):
+                self._drop(Outcome(approved, Result.SKIPPED, reason))
             elif change.action is Action.UNCHANGED:
-                self._drop(None, identity)
-                session.note(f"{identity}: no longer needed: {change.reason}")
+                del self._left[change.job.identity]
+                session.note(f"{change.job.identity}: no longer needed: {change.reason}")
             elif change.action is Action.BLOCKED:
                 self._drop(Outcome(approved, Result.SKIPPED, change.reason))
             elif (change.action, _id(change)) != (approved.action, _id(approved)):
                 words = f"is no longer as planned: {change.reason}; run it again"
                 self._drop(Outcome(approved, Result.REFUSED, words))
 
-    def _drop(self, outcome: Outcome | None, identity: Identity | None = None) -> None:
-        left = self.left or {}
-        if outcome:
-            identity = outcome.change.job.identity
-            self.ended[identity] = outcome
-            out(text.outcome(outcome))
-        if identity:
-            left.pop(identity, None)
+    def _unmet_dependency(self, approved: Change) -> str:
+        """Return why a run cannot be submitted any more: one that it needs was not, or has failed; else empty."""
+        for need in approved.job.depends_on:
+            outcome = self._ended.get(need.identity)
+            if outcome and outcome.result is not Result.DONE:
+                result = "outcome unknown" if outcome.result is Result.UNKNOWN else outcome.result
+                return f"dependency '{need.identity.label}': {result}"
+        return ""
 
     def _startable(self, plan: Plan, live: Live) -> list[Change]:
         """Return the changes that need not wait: their dependencies are there, and there is a place."""
-        left = self.left or {}
-        places = Places(live, self.requested.plan.max_active)
+        places = Places.left_by(plan, live, self._requested.plan.max_active)
+        jobs = execute.planned_jobs(self._requested.loaded, plan)
         runs: dict[Identity, list[LiveJob]] = {}
         for run in live.jobs:
             for identity in {run.identity, run.identity.of_job}:
                 runs.setdefault(identity, []).append(run)
-        wave: list[Change] = []
-        starting: set[Identity] = set()
+        wave: dict[Identity, Change] = {}
+
+        def is_reached(need: Dependency) -> bool:
+            if need.identity in self._left:
+                return need.identity in wave and need.until is Until.SUBMITTED
+            former = (one._replace(run=need.identity.run) for one in jobs[need.identity.of_job].renamed_from)
+            names = (need.identity, *former)
+            found = current_run([run for name in names for run in runs.get(name, ())])
+            return found is not None and (need.until is Until.SUBMITTED or has_reached(found, need.until))
+
         for change in plan.steps:
-            if change.job.identity not in left:
-                continue
-            is_ready = all(
-                need.identity in starting
-                if need.identity in left
-                else _is_reached(current_run(runs.get(need.identity, [])), need.until)
-                for need in change.job.depends_on
-            ) and all(
-                need.until is Until.SUBMITTED for need in change.job.depends_on if need.identity in left
-            )
-            if is_ready and places.take(change):
-                wave.append(change)
-                starting.add(change.job.identity)
-        return wave
+            identity = change.job.identity
+            # Of those that were approved, some may be done by now.
+            needs = self._left[identity].job.depends_on if identity in self._left else ()
+            if identity in self._left and all(map(is_reached, needs)) and places.take(change):
+                wave[identity] = change
+        return [*wave.values()]
 
     def _submit(self, held: Held, plan: Plan, live: Live) -> None:
-        requested = self.requested
-        outcomes = execute.applied(
-            held, self.client, plan, live, ApplyOptions(requested.parallelism, requested.fail_fast)
-        )
-        self.lost = held.lost
+        options = ApplyOptions(self._requested.parallelism, self._requested.fail_fast)
+        outcomes = execute.applied(held, self._client, plan, live, options)
+        self._lost = held.lost
         for outcome in outcomes:
             identity = outcome.change.job.identity
-            self.ended[identity] = outcome
-            (self.left or {}).pop(identity, None)
+            self._ended[identity] = outcome
+            self._left.pop(identity, None)
             if outcome.id and outcome.result is Result.DONE:
-                job = outcome.change.job
-                deadline = monotonic() + seconds(job.lifecycle.timeout)
-                self.submitted[outcome.id] = _Submitted(outcome, deadline)
-                self.watched[outcome.id] = _Watched(identity, job, None, deadline)
+                self._active.add_own(outcome)
 
-    def _remember(self, plan: Plan, live: Live) -> None:
+    def _watch_others(self, plan: Plan, live: Live) -> None:
         """Watch the active runs that take a place, or that others wait for."""
-        jobs = execute.planned_jobs(self.requested.loaded, plan)
-        families = {change.job.identity.of_job for change in plan.changes}
-        families |= {need.identity.of_job for change in plan.changes for need in change.job.depends_on}
+        jobs = execute.planned_jobs(self._requested.loaded, plan)
+        changes = [change for change in plan.changes if change.job.identity in self._left]
+        families = {change.job.identity.of_job for change in changes}
+        families |= {need.identity.of_job for change in changes for need in change.job.depends_on}
+        former = {one.of_job: name for name in families for one in jobs[name].renamed_from}
         for run in live.jobs:
-            job = jobs.get(run.identity) or jobs.get(run.identity.of_job)
-            is_active = run.phase in RUNNING_PHASES and run.identity.of_job in families
-            if is_active and job and run.id not in self.watched:
-                deadline = monotonic() + seconds(job.lifecycle.timeout)
-                self.watched[run.id] = _Watched(run.identity, job, run.phase, deadline)
+            name = former.get(run.identity.of_job, run.identity.of_job)
+            if run.phase in RUNNING_PHASES and name in families:
+                self._active.add(run, jobs[name])
 
-    # --- between the waves
-
-    @property
-    def _is_stopping(self) -> bool:
-        if self.stop_signal or self.client.is_refused or self.lost:
+    def _must_stop(self) -> bool:
+        if self._stop_signal or self._client.is_refused or self._lost:
             return True
-        is_failed = any(outcome.result in _FAILED for outcome in self.ended.values())
-        return self.requested.fail_fast and is_failed
+        is_failed = any(outcome.result in _FAILED for outcome in self._ended.values())
+        return self._requested.fail_fast and is_failed
 
-    def _watch(self, is_enough: Callable[[bool], bool]) -> bool:
-        """Read the watched runs until it is enough; return whether that was before all are late."""
-        waiting = False
-        for pause in self.requested.loaded.target.polling.poll_delays():
-            has_changed = self._read()
-            if is_enough(has_changed) or self.stop_signal or self.client.is_refused:
-                return True
-            now = monotonic()
-            for run in self.watched.values():
-                run.is_late |= now >= run.deadline
-            if all(run.is_late for run in self.watched.values()):
-                return is_enough(False)
-            if not waiting:
-                names = ", ".join(f"{run.identity.label} ({id_})" for id_, run in [*self.watched.items()][:3])
-                session.note(f"waiting for {names}{' and others' if len(self.watched) > 3 else ''}")
-                waiting = True
-            self.stop_signal.sleep(pause)
-        return False
+    # --- outcomes
 
-    def _has_place(self, has_changed: bool) -> bool:
-        return has_changed
-
-    def _all_over(self, _: bool) -> bool:
-        return all(run.is_over for run in self.submitted.values())
-
-    def _read(self) -> bool:
-        """Read the watched runs once, and report those of this command that are over."""
-        changed = False
-        for identifier, run in [*self.watched.items()]:
-            try:
-                live = get_live_job(
-                    self.client, run.identity, identifier, path_values(run.job, run.identity.of_job)
-                )
-            except ApiError as error:
-                if self.client.is_refused:
-                    return True
-                session.note(f"{run.identity}: cannot be read: {error}")
-                continue
-            if live is None:
-                continue  # not listed yet; if it never is, it is late at some time
-            changed |= run.phase is not None and live.phase is not run.phase
-            is_needed = any(
-                need.identity == run.identity
-                for change in (self.left or {}).values()
-                for need in change.job.depends_on
-            )
-            changed |= run.phase is None and (is_needed or live.phase not in RUNNING_PHASES)
-            run.phase = live.phase
-            self._report(identifier, live)
-            if live.phase not in RUNNING_PHASES:
-                del self.watched[identifier]
-        return changed
-
-    def _report(self, identifier: str, live: LiveJob) -> None:
-        submitted, wait = self.submitted.get(identifier), self.requested.wait
-        if submitted is None or submitted.is_over or wait is None:
-            return
-        outcome = submitted.outcome
-        if live.phase in FAILED_PHASES:
-            message = f"{outcome.message}, but the run {condition_of(live)}"
-            outcome = replace(outcome, result=Result.FAILED, message=message)
-        elif has_reached(live, wait):
-            outcome = replace(outcome, message=f"{outcome.message}; {state_of(live)}")
-        else:
-            return
-        submitted.is_over, submitted.outcome = True, outcome
-        self.ended[outcome.change.job.identity] = outcome
+    def _finish(self, outcome: Outcome) -> None:
+        self._ended[outcome.change.job.identity] = outcome
         out(text.outcome(outcome))
 
+    def _drop(self, outcome: Outcome) -> None:
+        self._left.pop(outcome.change.job.identity, None)
+        self._finish(outcome)
+
     def _give_up(self, why: str) -> None:
-        for change in [*(self.left or {}).values()]:
+        for change in [*self._left.values()]:
             self._drop(Outcome(change, Result.SKIPPED, why))
 
-    def _end(self) -> Exit:
+    def _end(self, approved: Plan | None) -> Exit:
         """Print the counts, and return the exit code."""
-        for submitted in self.submitted.values():
-            outcome = submitted.outcome
-            if self.requested.wait and not submitted.is_over and not self.stop_signal:
-                why = f"has not ended after {outcome.change.job.lifecycle.timeout}"
-                why = "its state could not be read" if self.client.is_refused else why
-                message = f"{outcome.message}; {why}; it was not cancelled"
-                outcome = replace(outcome, result=Result.TIMED_OUT, message=message)
-                self.ended[outcome.change.job.identity] = outcome
-                out(text.outcome(outcome))
-        ended = [*self.ended.values()]
-        not_started = len(self.left or {})
+        if not self._stop_signal:
+            for outcome in self._active.not_over():
+                self._finish(outcome)
+        ended = [*self._ended.values()]
         results = [outcome.result for outcome in ended]
+        blocked = approved.summary[Action.BLOCKED] if approved else 0
+        errors = len(approved.errors) if approved else 0
+        not_started = len(self._left)
         out(
             text.outcomes(
-                results, "run", "submitted", blocked=self.blocked, errors=self.errors, not_started=not_started
+                results, "run", "submitted", blocked=blocked, errors=errors, not_started=not_started
             )
         )
-        code = execute.exit_code(ended, blocked=self.blocked, errors=self.errors)
-        if self.stop_signal:
-            session.note(
-                "the runs that were submitted continue; with --missing, the same command submits the rest"
-            )
+        code = execute.exit_code(ended, blocked=blocked, errors=errors)
+        if self._stop_signal:
+            session.note(self._requested.plan.rest([*self._left.values()]))
             return Exit.INTERRUPTED
         if not_started and code in {Exit.DONE, Exit.BLOCKED}:
             code = Exit.PARTLY if Result.DONE in results else Exit.ERROR
-        if self.lost:
-            err(text.error(f"{self.lost}; nothing was sent after that"))
+        if self._lost:
+            err(text.error(f"{self._lost}; nothing was sent after that"))
         return code
 
 
 def _id(change: Change) -> str:
     return change.live.id if change.live else ""
-
-
-def _is_reached(live: LiveJob | None, until: Until) -> bool:
-    if live is None:
-        return False
-    return until is Until.SUBMITTED or has_reached(live, until)

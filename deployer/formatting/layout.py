@@ -36,6 +36,8 @@ PROJECT = ("apiVersion", "kind", "metadata")
 
 _MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t]|$)|%")
 _BLOCK_HEADER = re.compile(r"(?:&\S+[ \t]+)?([|>])([-+0-9]*)")
+# Between a key and its value on the same line.
+_WIDE_GAP = re.compile(" *: +")
 # Strings that no version of YAML takes for anything else.
 _PLAIN = re.compile(r"[A-Za-z](?:[\w./-]|:(?=[\w/]))*(?: \w(?:[\w./-]|:(?=[\w/]))*)*", re.ASCII)
 _WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"))
@@ -222,6 +224,10 @@ class _Walk:
                 if child.shape in ("map", "list"):
                     self._leaf(child, here, around)
             self._quotes(child)
+        for key, value in zip(node.children[::2], node.children[1::2], strict=True):
+            gap = self.text[key.end.index : value.start.index]
+            if not value.is_empty and _WIDE_GAP.fullmatch(gap) and gap != ": ":
+                self._edit(key.end.line, key.end.column, value.start.column, ": ")
 
     def _list(self, node: _Node, here: _Column, around: tuple[_Column, ...]) -> None:
         for child in node.children:
@@ -231,6 +237,7 @@ class _Walk:
             if is_beside and self.text[dash.index + 1 : child.start.index] != " ":
                 self._edit(dash.line, dash.column + 1, child.start.column, " ")
             self.visit(child, here, around)
+            self._quotes(child, may_be_plain=False)
 
     def _dash(self, item: _Node) -> Any:
         return self.dashes[bisect_left(self.dash_indexes, item.start.index) - 1]
@@ -286,15 +293,18 @@ class _Walk:
         last = min(node.end.line + (1 if node.end.column else 0), len(texts))
         self.lines.blocks[first] = _Block(first, max(end, last), old, new)
 
-    def _quotes(self, node: _Node) -> None:
-        """Use the quotes that a key or a value of a block mapping needs."""
+    def _quotes(self, node: _Node, *, may_be_plain: bool = True) -> None:
+        """Use double quotes; none around a key or a value of a block mapping that needs none."""
+        if node.is_flow:
+            for child in node.children:
+                self._quotes(child, may_be_plain=False)
         if node.shape != "scalar" or node.style not in ("'", '"') or node.start.line != node.end.line:
             return
         written = self.text[node.start.index : node.end.index]
         if written[:1] != node.style:
             return  # it has an anchor
         inner = written[1:-1]
-        if is_plain(inner):
+        if may_be_plain and is_plain(inner):
             quoted = inner
         elif node.style == "'" and not re.search(r"[\"\\\ue000]", inner):
             quoted = f'"{inner.replace(chr(39) * 2, chr(39))}"'
@@ -484,9 +494,9 @@ def _ended(moved: list[str], lines: _Lines, documents: Sequence[_Node]) -> str:
     """Return the lines as a text that ends with one newline, unless the last value would change."""
     text = "\n".join(moved)
     last = _last_leaf(documents[-1]) if documents else None
-    is_at_end = (
-        last is not None and last.style in ("|", ">") and last.end.index >= len("\n".join(lines.texts))
-    )
+    # ruamel.yaml does not count spaces after the last line break.
+    end = len("\n".join(lines.texts).rstrip(" "))
+    is_at_end = last is not None and last.style in ("|", ">") and last.end.index >= end
     if is_at_end and last is not None and (_keeps(lines, last) or not text.endswith("\n")):
         return text
     return text.rstrip("\n") + "\n" if text.strip("\n") else ""

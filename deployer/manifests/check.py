@@ -5,6 +5,7 @@ The resulting jobs can be sent unchanged; all problems are reported together, ea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -87,7 +88,7 @@ def check(manifests: Sequence[Manifest], clusters: Mapping[str, str]) -> CheckRe
             return CheckResult((), (limit, *shown))
         job = checked.job
         if job is None:
-            invalid.append((manifest.kind, _name(manifest)))
+            invalid.append((manifest.kind, name_of(manifest)))
         elif not checked.is_enabled:
             disabled.append((job, manifest))
         elif job.identity in jobs:
@@ -171,10 +172,37 @@ def _filled(document: Document, kind: Kind, value: dict[str, Any]) -> parameters
     return parameters.checked(document, kind, value)
 
 
+def check_runs(
+    manifest: Manifest, clusters: Mapping[str, str], runs: Iterable[Mapping[str, str]]
+) -> list[Problem]:
+    """Return the errors of a valid manifest with the values of each of its `runs`; each error once, with a count."""
+    from deployer.manifests import parameters
+
+    kind, document = KINDS[manifest.kind], manifest.document
+    written = with_texts(manifest)
+    found: dict[tuple[Any, ...], Problem] = {}
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for values in runs:
+        value, problems = parameters.filled_with(document, written, values)
+        problems = problems or violations(document, value, kind.name)
+        problems = problems or [*_broken_rules(document, kind, value, _job(manifest, kind, value, clusters))]
+        waived = {*value.get("waive", ())}
+        errors = [each for each in problems if each.severity == "error" and each.rule not in waived]
+        for problem in parameters.of_run(document, errors, values):
+            key = problem.location, problem.code, problem.rule
+            counts[key] += 1
+            found.setdefault(key, problem)
+    more = {key: f", and with {number - 1} more" for key, number in counts.items() if number > 1}
+    return [replace(problem, message=problem.message + more.get(key, "")) for key, problem in found.items()]
+
+
 def _unbound(jobs: Iterable[tuple[Job, Manifest]], known: Mapping[Identity, Job]) -> Iterator[Problem]:
-    """Yield the parameters of dependencies without a value, and values of what is no parameter."""
+    """Yield the parameters of dependencies without a value, and dependencies that apply never submits."""
     for job, manifest in jobs:
-        if any(need.parameters or known[need.identity].parameters for need in job.depends_on):
+        needed = [known[need.identity] for need in job.depends_on]
+        if any(other.parameters or other.runs_on_request for other in needed) or any(
+            need.parameters for need in job.depends_on
+        ):
             from deployer.manifests import parameters
 
             yield from parameters.unbound(job, manifest, known)
@@ -231,7 +259,7 @@ def _reserved(document: Document, kind: Kind, spec: Any) -> Iterator[Problem]:
         yield Problem(location, message, Code.WRONG_VALUE)
 
 
-def _name(manifest: Manifest) -> Any:
+def name_of(manifest: Manifest) -> Any:
     """Return the name of a possibly invalid manifest."""
     metadata = manifest.document.value.get("metadata")
     return metadata.get("name") if isinstance(metadata, dict) else None

@@ -6,8 +6,8 @@ the values of a run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.errors import Code, DeployerError, Problem, nearest
@@ -16,20 +16,26 @@ from deployer.kinds.tables import Row, json_type
 from deployer.manifests.declarations import KEY, as_texts
 from deployer.manifests.declarations import declared as declarations
 from deployer.model import (
+    Dependency,
     Document,
     Identity,
     Job,
+    Location,
     Manifest,
+    OnChange,
     OnFailure,
+    OnMissing,
     Parameter,
     ParameterType,
     Path,
     Spec,
+    Trigger,
     pointer,
 )
 from deployer.parameters import dates, reading, types
 from deployer.parameters.layout import layout
-from deployer.parameters.references import Use, concrete, has_mark, split, uses
+from deployer.parameters.references import Use, concrete, filled_text, has_mark, split, uses
+from deployer.schema.rules import rules
 
 # The ids of the findings, for `explain`.
 RULES: Mapping[str, Code] = {
@@ -57,16 +63,8 @@ class Checked:
     def with_samples(self, document: Document, problems: Iterable[Problem]) -> list[Problem]:
         """Return the findings of a manifest with samples, those of a filled text with the value that it has."""
         bad = {problem.location for problem in self.problems}
-        marked = {
-            document.location(path): sorted({use.name for use in _uses(text)})
-            for path, text in reading.texts(document.value)
-            if has_mark(text)
-        }
-        return [
-            _of_sample(problem, marked.get(problem.location, ()), self.parameters)
-            for problem in problems
-            if problem.location not in bad
-        ]
+        samples = {name: types.sample(parameter) for name, parameter in self.parameters.items()}
+        return _with_values(document, (each for each in problems if each.location not in bad), samples)
 
     @property
     def errors(self) -> list[Problem]:
@@ -81,13 +79,48 @@ class Checked:
         return [*unreadable(document, kind, job.spec, self.parameters), *_contradictions(document, job)]
 
 
-def _of_sample(problem: Problem, names: Sequence[str], parameters: Mapping[str, Parameter]) -> Problem:
-    given = ", ".join(f"{name} = {types.sample(parameters[name])}" for name in names if name in parameters)
-    if not given:
-        return problem
-    return Problem(
-        problem.location, f"{problem.message} (with {given})", problem.code, problem.severity, problem.rule
-    )
+def _with_values(
+    document: Document,
+    problems: Iterable[Problem],
+    values: Mapping[str, str],
+    *,
+    otherwise: Iterable[str] = (),
+) -> list[Problem]:
+    """Return the findings of a filled manifest, each with the values in the text that it is about.
+
+    A finding about no such text is of the values `otherwise`: a rule between fields has the place of a key.
+    """
+    marked = {
+        document.location(path): sorted({use.name for use in _uses(text)} & {*values})
+        for path, text in reading.texts(document.value)
+        if has_mark(text)
+    }
+    found = []
+    for problem in problems:
+        names = marked.get(problem.location, otherwise)
+        given = ", ".join(f"{name} = {values[name]}" for name in names)
+        found.append(replace(problem, message=f"{problem.message} (with {given})") if given else problem)
+    return found
+
+
+def filled_with(
+    document: Document, value: dict[str, Any], values: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Return a valid manifest with the values of a run, and a problem for each text that they do not fit in."""
+    problems = []
+    for path, text in _leaves(value):
+        try:
+            filled_text(text, values)
+        except (DeployerError, ValueError) as error:
+            place = document.location(path)
+            problems.append(_problem(place, str(error), "parameter-type"))
+    filled: dict[str, Any] = value if problems else concrete(value, values)
+    return filled, problems
+
+
+def of_run(document: Document, problems: Iterable[Problem], values: Mapping[str, str]) -> list[Problem]:
+    """Return the findings of a manifest that was filled with the values of a run."""
+    return _with_values(document, problems, values, otherwise=sorted(values))
 
 
 def checked(document: Document, kind: Kind, value: dict[str, Any]) -> Checked:
@@ -284,28 +317,48 @@ def _outer(text: str) -> Iterator[Use]:
 
 
 def _contradictions(document: Document, job: Job) -> list[Problem]:
-    """Return what the lifecycle wants of a run without naming its values."""
+    """Return what the lifecycle wants of apply for a job that only `deployer run` can submit."""
     missing = [name for name, parameter in job.parameters.items() if parameter.default is None]
     if not missing:
         return []
+    lifecycle = job.lifecycle
     asked = {
-        "rerun": job.lifecycle.rerun is not None,
-        "onFailure": job.lifecycle.on_failure is OnFailure.RESUBMIT,
+        "rerun": lifecycle.rerun is not None,
+        "onFailure": lifecycle.on_failure is OnFailure.RESUBMIT,
     }
+    ignored = {
+        "onChange": lifecycle.on_change in {OnChange.REPLACE, OnChange.SUBMIT},
+        "onMissing": lifecycle.on_missing is OnMissing.KEEP,
+    }
+    if lifecycle.trigger is Trigger.RUN:
+        ignored = {}  # a rule says so
     names = ", ".join(f"'{name}'" for name in missing)
-    return [
+    no_default = "which has no default" if len(missing) == 1 else "which have no defaults"
+    problems = [
         _problem(
             document.location(("lifecycle", key), of_key=True),
-            f"'{key}' names no value of {names}, which has no default; use 'deployer run {job.name} --failed'",
+            f"'{key}' names no value of {names}, {no_default}; use 'deployer run {job.name} --failed'",
             "trigger-rerun",
         )
         for key, is_asked in asked.items()
         if is_asked
     ]
+    (rule,) = (rule for rule in rules(job.kind) if rule.id == "trigger-ignores")
+    return problems + [
+        Problem(
+            document.location(("lifecycle", key), of_key=True),
+            f"'{key}' has no effect on runs with {names}, {no_default}: only 'deployer run' submits them",
+            rule.code,
+            rule.severity,
+            rule.id,
+        )
+        for key, is_ignored in ignored.items()
+        if is_ignored
+    ]
 
 
 def unbound(job: Job, manifest: Manifest, jobs: Mapping[Identity, Job]) -> Iterator[Problem]:
-    """Yield the parameters of dependencies of which the job says no value."""
+    """Yield the parameters of dependencies without a value, and dependencies that apply never submits."""
     for index, dependency in enumerate(job.depends_on):
         theirs = jobs[dependency.identity].parameters
         location = manifest.document.location(("dependsOn", index))
@@ -317,20 +370,39 @@ def unbound(job: Job, manifest: Manifest, jobs: Mapping[Identity, Job]) -> Itera
                 yield _problem(location, message, "parameter-unknown")
             elif wrong := types.problem(theirs[name], dependency.parameters[name]):
                 yield _problem(location, f"parameter '{name}' {wrong}", "parameter-type")
-        open_ = [
-            name
-            for name, parameter in theirs.items()
-            if name not in job.parameters and name not in dependency.parameters and not parameter.values
-        ]
-        for name in open_:
-            other = dependency.identity.name
-            message = f"'{other}' has the parameter '{name}', which this job has not"
-            if job.parameters:
-                bound = f"{{name: {other}, parameters: {{{name}: {types.sample(theirs[name])}}}}}"
-                yield _problem(location, f"{message}; bind it, as in {bound}", "parameter-unbound")
-            else:
-                message += ": the newest run counts, whatever its value is"
-                yield _problem(location, message, "newest-run", "warning")
+        yield from _of_newest(job, jobs[dependency.identity], dependency, location)
+
+
+def _of_newest(job: Job, other: Job, dependency: Dependency, location: Location) -> Iterator[Problem]:
+    """Yield what a job does not say about the runs of a dependency, and a warning if apply may find none."""
+    open_ = [
+        name
+        for name, parameter in other.parameters.items()
+        if name not in job.parameters and name not in dependency.parameters and not parameter.values
+    ]
+    for name in open_ if job.parameters else ():
+        bound = f"{{name: {other.name}, parameters: {{{name}: {types.sample(other.parameters[name])}}}}}"
+        message = f"'{other.name}' has the parameter '{name}', which this job has not; bind it, as in {bound}"
+        yield _problem(location, message, "parameter-unbound")
+    if open_ and job.parameters:
+        return
+    is_named = bool(other.parameters) and {*other.parameters} <= {*dependency.parameters}
+    words = []
+    if other.runs_on_request and not job.runs_on_request and not is_named:
+        words.append(f"'{other.name}' is submitted by 'deployer run' only, and this job by apply")
+    if open_:
+        names = ", ".join(f"'{name}'" for name in open_)
+        has = "it has" if words else f"'{other.name}' has"
+        words.append(f"{has} the parameter{'s' if len(open_) > 1 else ''} {names}, which this job has not")
+    if not words:
+        return
+    if not other.parameters:
+        counts = "its newest run counts"
+    elif open_:
+        counts = "its newest run counts, whatever its values are"
+    else:
+        counts = "apply submits this job only if it has a run with the same values"
+    yield _problem(location, f"{'; '.join(words)}: {counts}", "newest-run", "warning")
 
 
 def _problem(location: Any, message: str, rule: str, severity: str = "error") -> Problem:

@@ -125,13 +125,13 @@ def _strictly(
     except (DeployerError, ValueError):
         return NotTold(first)
     for name in fields:
-        if not _is_as_sent(live.get(name), filled[name]):
+        if not is_as_sent(live.get(name), filled[name]):
             path, listed = _first_difference(live.get(name), filled[name], (name,))
             return NotTold(path, listed)
     return Told(values, is_strict=True)
 
 
-def _is_as_sent(live: Any, filled: Any) -> bool:
+def is_as_sent(live: Any, filled: Any) -> bool:
     """Return whether a field is listed as it would be sent. Services add settings to those of a mapping."""
     if isinstance(live, Mapping) and isinstance(filled, Mapping):
         live = {key: item for key, item in live.items() if key in filled}
@@ -161,15 +161,21 @@ def _first_difference(live: Any, filled: Any, path: Path) -> tuple[Path, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A word of a definition with parameters, and the literal words before it that lead to it."""
+    """A word of a definition with parameters, and the literal words before it that lead to it.
 
+    `is_last`: no other word of its text follows.
+    """
+
+    text: str
     before: tuple[str, ...]
     layout: Layout
     is_led: bool = True
+    is_last: bool = False
 
-    def is_after(self, words: Sequence[str]) -> bool:
-        count = len(self.before)
-        return count == 0 or tuple(words[-count:]) == self.before
+    def is_at(self, number: int, words: Sequence[str]) -> bool:
+        """Return whether the words before that number lead to it."""
+        begin = number - len(self.before)
+        return begin >= 0 and tuple(words[begin:number]) == self.before
 
 
 def _loosely(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> dict[str, str] | None:
@@ -184,7 +190,35 @@ def _loosely(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> d
                 if found is None or any(values.get(each, text) != text for each, text in found.items()):
                     return None
                 values |= found
-    return None if {*parameters} - {*values} else values
+    if {*parameters} - {*values} or not all(
+        _agrees(words, _sequences(live.get(name)).get(key, []), parameters, values)
+        for name, value in fields.items()
+        for key, words in _sequences(value).items()
+    ):
+        return None
+    return values
+
+
+def _agrees(
+    words: Sequence[str],
+    listed: Sequence[str],
+    parameters: Mapping[str, Parameter],
+    values: Mapping[str, str],
+) -> bool:
+    """Return whether the words from which nothing can be read are listed as they are with these values."""
+    for number, text in enumerate(words):
+        if OPEN not in text or secret_references.has_reference(text):
+            continue
+        word = _word(words, number, parameters)
+        if word.layout.names or not word.is_led:
+            continue
+        try:
+            filled = concrete(text, values)
+        except (DeployerError, ValueError):
+            return False
+        if any(word.is_at(at_, listed) and found != filled for at_, found in enumerate(listed)):
+            return False
+    return True
 
 
 def _found(
@@ -195,7 +229,17 @@ def _found(
     varying = [_word(words, number, parameters) for number, word in enumerate(words) if OPEN in word]
     for word in varying:
         if word.layout.names:
-            yield from _of_word(word, listed, parameters, literal, [each for each in varying if each != word])
+            others = [each for each in varying if each != word]
+            if _literals_after(word, listed, literal) > _literals_after(word, words, literal):
+                yield None  # a value may look like a literal word
+            yield from _of_word(word, listed, parameters, literal, others)
+
+
+def _literals_after(word: _Word, words: Sequence[str], literal: Collection[str]) -> int:
+    """Return how often a literal word stands where the word would."""
+    if not word.is_led or len(words) > MAX_WORDS:
+        return 0
+    return sum(text in literal and word.is_at(number, words) for number, text in enumerate(words))
 
 
 def _of_word(
@@ -205,34 +249,46 @@ def _of_word(
     literal: Collection[str],
     others: Sequence[_Word],
 ) -> Iterator[dict[str, str] | None]:
+    if not word.is_led or len(listed) > MAX_WORDS:
+        yield None
+        return
     is_found = False
-    for number, text in enumerate(listed if word.is_led and len(listed) <= MAX_WORDS else ()):
-        values = word.layout.read(text, parameters) if word.is_after(listed[:number]) else None
+    for number, text in enumerate(listed):
+        values = word.layout.read(text, parameters)
         if values is None or text in literal:
             continue
-        is_found = True
         # It may be another word of the definition, from which this one was removed; or there may be one more.
         may_be_another = any(
-            other.is_after(listed[:number]) and other.layout.may_be(text, parameters) for other in others
+            other.is_at(number, listed) and other.layout.may_be(text, parameters) for other in others
         )
-        after = listed[number + 1] if word.before and number + 1 < len(listed) else ""
-        is_first_of_two = bool(after) and word.layout.read(after, parameters) is not None
-        yield None if may_be_another or is_first_of_two else values
+        if not word.is_at(number, listed):
+            # A value of the same form that is not of another option may be this one.
+            is_of_option = listed[number - 1].startswith(f"{_BREAK}-") if number else False
+            if not (word.layout.free or may_be_another or is_of_option):
+                yield None
+            continue
+        is_found = True
+        after = listed[number + 1] if number + 1 < len(listed) else ""
+        is_first_of_two = bool(word.before and after) and word.layout.read(after, parameters) is not None
+        goes_on = word.is_last and bool(after) and not after.startswith(_BREAK)
+        yield None if may_be_another or is_first_of_two or goes_on else values
     if not is_found:
         yield None
 
 
 def _word(words: Sequence[str], number: int, parameters: Mapping[str, Parameter]) -> _Word:
     """Return a word with the words that lead to it; without any if nothing does."""
-    place = layout(words[number], parameters)
+    text = words[number]
+    place = layout(text, parameters)
+    is_last = number + 1 == len(words) or words[number + 1].startswith(_BREAK)
     before: list[str] = []
     # What stands before the value must have a letter: a quote or a slash leads to nothing.
     while not _names_something(before, place):
         previous = number - len(before) - 1
         if previous < 0 or len(before) == MAX_BEFORE or _is_varying(words[previous]):
-            return _Word((), place, is_led=False)
+            return _Word(text, (), place, is_led=False)
         before.insert(0, words[previous])
-    return _Word(tuple(before), place)
+    return _Word(text, tuple(before), place, is_last=is_last)
 
 
 def _names_something(before: Sequence[str], place: Layout) -> bool:

@@ -108,7 +108,11 @@ def _none(wanted: Wanted) -> Decision:
 def _not_told(row: Decision, comparison: Comparison, evidence: Evidence, wanted: Wanted) -> Decision | None:
     """Return the row, blocked if a run whose values are not told may be the one that it would make again."""
     since = comparison.live.submitted if comparison.live else 0
-    may_be = [run for run in evidence.not_told if run.phase in RUNNING_PHASES or run.submitted >= since]
+    may_be = [
+        run
+        for run in evidence.not_told
+        if run.phase in RUNNING_PHASES or not run.submitted or run.submitted >= since
+    ]
     if not wanted.is_selective:
         may_be = [run for run in may_be if run.phase in RUNNING_PHASES]
     if not may_be:

@@ -146,6 +146,8 @@ def _with_its_name(kind: Kind, job: Job, earlier: Earlier, differences: Differen
 
     for name in dict.fromkeys((job.name, *(identity.name for identity in job.renamed_from))):
         for live in earlier.by_name.get((job.kind, name), ()):
+            if live.identity.run and job.identity.run and _has_other_values(job, live):
+                continue
             if name == job.name:
                 if (
                     kind.ownership_field and live.phase not in RUNNING_PHASES
@@ -154,6 +156,13 @@ def _with_its_name(kind: Kind, job: Job, earlier: Earlier, differences: Differen
             elif kind.ownership_field or not differences(kind, under_identity(job, live.identity), live):
                 return live
     return None
+
+
+def _has_other_values(run: Job, live: LiveJob) -> bool:
+    """Return whether a live job is certainly another run of the same job."""
+    from deployer.planning.run_keys import NOT_TOLD
+
+    return live.identity.run not in {run.identity.run, NOT_TOLD}
 
 
 def _twice(row: Decision, job: Job, live: LiveJob) -> Decision:

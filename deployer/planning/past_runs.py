@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from deployer.errors import DeployerError
 from deployer.kinds import KINDS
+from deployer.kinds.former import under_identity
 from deployer.kinds.kind import Kind
 from deployer.kinds.ownership import Owner, matches_fingerprint
 from deployer.model import Job, LiveJob
 from deployer.parameters.runs import with_values
 from deployer.planning.additional import separated
 from deployer.planning.align import compare_job
-from deployer.planning.run_keys import Values, values_of_run
+from deployer.planning.run_keys import NOT_TOLD, Values, values_of, values_of_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,20 @@ def past_runs(job: Job, runs: Iterable[LiveJob], owner: Owner | None = None) -> 
 
 
 def _past_run(kind: Kind, job: Job, live: LiveJob, owner: Owner | None) -> PastRun:
-    found = values_of_run(job, live, owner) if job.parameters else Values({})
+    if not job.parameters:
+        found = Values({})
+    elif live.identity.run in {"", NOT_TOLD}:
+        found = values_of_run(job, live, owner)
+    else:
+        found = Values(values_of(live.identity.run))
     if found.told is None:
         return PastRun(live, None, found.reason)
     try:
         run = with_values(job, found.told) if job.parameters else job
     except DeployerError as error:
         return PastRun(live, None, str(error))
+    if live.identity.of_job in {former.of_job for former in job.renamed_from}:
+        run = under_identity(run, live.identity)
     if live.spec is None:
         return PastRun(live, found.told)
     if matches_fingerprint(kind, run, live):

@@ -1,12 +1,13 @@
 """What is known of a run that no listing shows: whether it was never made, or may be forgotten.
 
-How long a service keeps the records of runs is not published. That there is none is believed only if the listing goes
-back to a time when the run could not have been made yet, or if a journal of all machines covers all values.
+How long a service keeps the records of runs is not published. That there is none is believed only if the listing has a
+run that had ended before the run could be made, or if a journal of all machines covers all values. An active run proves
+nothing: it is listed for as long as it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -30,29 +31,45 @@ class Recorded:
     since: datetime | None = None
 
 
-def evidence(jobs: Iterable[Job], live: Live, recorded: Recorded) -> dict[Identity, Evidence]:
-    """Return the evidence for each run."""
+def evidence(
+    jobs: Iterable[Job], live: Live, recorded: Recorded, named: Container[Identity] = ()
+) -> dict[Identity, Evidence]:
+    """Return the evidence for each run. Runs of its name in a place of no `named` job may be its own: it has moved."""
     jobs = list(jobs)
     not_told: dict[Identity, list[LiveJob]] = {}
     listed: set[Identity] = set()
     oldest: dict[tuple[str, str], int] = {}
+    moved: dict[tuple[str, str], list[LiveJob]] = {}
+    own = {identity for job in jobs for identity in (job.identity.of_job, *_former(job))}
     for run in live.jobs:
         listed.add(run.identity)
-        if run.identity.run == NOT_TOLD:
+        is_moved = run.identity.run and run.identity.of_job not in own and run.identity.of_job not in named
+        if is_moved:
+            moved.setdefault((run.identity.kind, run.identity.name), []).append(run)
+        elif run.identity.run == NOT_TOLD:
             not_told.setdefault(run.identity.of_job, []).append(run)
-        if run.submitted:
+        if run.finished and run.phase not in RUNNING_PHASES:
             key = _listing(run.identity)
-            oldest[key] = min(run.submitted, oldest.get(key, run.submitted))
+            oldest[key] = min(run.finished, oldest.get(key, run.finished))
     found = {}
     for job in jobs:
         begin = _earliest(job, job.values)
-        names = (job.identity.of_job, *(former.of_job for former in job.renamed_from))
-        may_be = [run for name in names for run in not_told.get(name, ()) if _may_be_after(run, begin)]
+        names = (job.identity.of_job, *_former(job))
+        elsewhere = moved.get((job.kind, job.name), ())
+        may_be = [run for name in names for run in not_told.get(name, ())]
+        may_be += [run for run in elsewhere if run.identity.run == NOT_TOLD]
+        may_be = [run for run in may_be if _may_be_after(run, begin)]
         is_listed = job.identity in listed or any(former in listed for former in job.renamed_from)
         goes_back = utc_time(oldest.get(_listing(job.identity), 0))
         doubt = "" if is_listed else _doubt(job, begin, goes_back, recorded)
+        if same := [run for run in elsewhere if run.identity.run == job.identity.run and not is_listed]:
+            doubt = f"run {same[0].id} of it in {same[0].identity.place} {same[0].condition}"
         found[job.identity] = Evidence(tuple(may_be), doubt)
     return found
+
+
+def _former(job: Job) -> list[Identity]:
+    return [former.of_job for former in job.renamed_from]
 
 
 def _listing(identity: Identity) -> tuple[str, str]:
@@ -75,7 +92,7 @@ def _doubt(job: Job, begin: datetime | None, goes_back: datetime | None, recorde
     if recorded.since and first and recorded.since <= first:
         return ""
     if goes_back is None:
-        return "the job list is empty, so nothing tells that it was never made"
+        return "the job list has no run that has ended, so nothing tells that it was never made"
     back = f"the job list goes back to {goes_back:%Y-%m-%d} only"
     return f"{back}, so a run before that may be forgotten"
 

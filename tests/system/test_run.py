@@ -9,13 +9,15 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployer.apply.lock import hold
 from deployer.emulator import Emulator
-from testing.faults import FaultProxy, hangs_up, interrupts, listed
+from testing.faults import FaultProxy, hangs_up, interrupts, listed, says
 from testing.git_server import GitServer, bare_repository, checkout, publish, without_settings
 from testing.live import call, create
 from testing.workspace import SPECS, Clock, Ran, Workspace, manifest
@@ -188,6 +190,28 @@ def test_what_the_list_may_have_forgotten_is_not_missing(shop: Workspace, emulat
     assert dates(emulator.url) == {"2024-04-01": 1, "2024-04-02": 1}
 
 
+def test_the_runs_of_a_job_that_has_moved_are_not_made_again_unasked(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    clock.forward(100)
+    moved = daily()
+    moved["spec"] = {**moved["spec"], "queue": "another"}
+    shop.write("daily.yaml", moved)
+    two = ("daily", "--param", "date=2024-05-01..2024-05-02", "--max-active", "2")
+    ran = run(shop, *two, "--missing")
+    assert ran.code == 5, ran
+    assert "of it in q has succeeded (success); --assume-missing submits it" in ran.out
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+    clock.forward(100)
+    moved["metadata"]["renamedFrom"] = {"place": "q"}
+    shop.write("daily.yaml", moved)
+    ran = run(shop, *two, "--missing", "--changed")
+    assert (ran.code, "0 submitted" in ran.out) == (0, True), ran
+    runs = shop.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
+    assert [each["definition"] for each in runs] == ["same", "same"]
+
+
 def test_values_that_are_not_told_are_never_guessed(
     shop: Workspace, emulator: Emulator, clock: Clock
 ) -> None:
@@ -213,6 +237,30 @@ def test_the_marks_of_another_project_are_not_believed(shop: Workspace, emulator
     create(emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "args": args, "conf": conf})
     runs = shop.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
     assert [each["run"] for each in runs] == [{"date": day(3)}]
+
+
+def test_a_mark_that_was_copied_in_the_console_is_not_believed(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    (own,) = [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"]
+    edited = {**json.loads(own["req_body"]), "args": ["--date", day(2), "--out=obs://shop/dt=20240502"]}
+    assert edited["conf"]["spark.deployer.param.date"] == day(1)
+    edited.pop("name")
+    clock.forward(5)
+    create(emulator.url, "SparkBatch", "daily", edited)
+    clock.forward(100)
+    runs = shop.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
+    assert [each["run"] for each in runs] == [None, {"date": day(1)}]
+    assert runs[0]["reason"] == f"its mark says date={day(1)}, but other values were sent"
+    ran = run(shop, "daily", "--param", f"date={day(2)}", "--missing")
+    assert (ran.code, "are not told, so it may be one of them" in ran.out) == (5, True), ran
+    # An older definition that used the date in another way is no copy.
+    changed = daily()
+    changed["spec"]["args"] = ["--date", '{{ param("date") | date(days=1) }}', ARGS[1]]
+    shop.write("daily.yaml", changed)
+    runs = shop.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
+    assert {"date": day(1)} in [each["run"] for each in runs]
 
 
 # --- places, order and waiting
@@ -277,6 +325,75 @@ def test_a_failed_run_does_not_stop_the_others(
     assert ran.code == 8, ran
     assert dates(emulator.url) == {day(2): 1}
     assert f"skipped  create SparkBatch daily date={day(1)} in q" in ran.out
+
+
+def test_a_run_that_fails_again_shows_the_end_of_its_log(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+
+    def end() -> None:
+        for job in listed(emulator.url, "SparkBatch"):
+            if job["name"] == "daily":
+                emulator.store.end(job["id"], "dead")
+
+    end()
+
+    def dies(sent: Any) -> Any:
+        end()
+        return sent.forward()
+
+    proxy.rule("GET", "/batches/[^/?]+$", dies, nth=2)  # the first one is the reading back
+    proxy.rule("GET", r"/log\?", says(200, {"total": 2, "log": ["boom", "password=hunter2"]}))
+    ran = run(shop, *one, "--failed", "--wait=succeeded")
+    assert ran.code == 8, ran
+    assert ran.out.count("submitted, but the run has failed (dead)\n    | boom\n    | password=") == 1
+    assert "hunter2" not in ran.out + ran.err
+
+
+def test_a_dependency_that_ran_under_a_former_name_is_there(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    shop.write("load.yaml", load())
+    assert run(shop, "load", "--param", f"date={day(1)}").code == 0
+    clock.forward(100)
+    renamed = load()
+    renamed["metadata"] = {"name": "load-raw", "renamedFrom": "load"}
+    shop.write("load.yaml", renamed)
+    shop.write("daily.yaml", daily(dependsOn=[{"name": "load-raw", "until": "succeeded"}]))
+    ran = run(shop, "daily", "--param", f"date={day(1)}")
+    assert ran.code == 0, ran
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_a_run_under_a_former_name_takes_a_place(shop: Workspace, emulator: Emulator) -> None:
+    assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
+    renamed = daily()
+    renamed["metadata"] = {"name": "orders", "renamedFrom": "daily"}
+    shop.write("daily.yaml", renamed)
+    ran = run(shop, "orders", "--param", f"date={day(2)}")
+    assert (ran.code, "at most 1 of its runs are active at once" in ran.out) == (5, True), ran
+
+
+def test_a_job_after_all_named_runs_needs_each_of_them(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 10.0
+    shop.write("load.yaml", load())
+    report = manifest("SparkBatch", "report", SPECS["SparkBatch"], lifecycle={"trigger": "run"})
+    shop.write("report.yaml", {**report, "dependsOn": [{"name": "load", "until": "succeeded"}]})
+    two = ("load", "report", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
+    killed_first(proxy, emulator)
+    ran = run(shop, *two)
+    assert ran.code == 8, ran
+    assert f"dependency 'load date={day(1)}': failed" in ran.out
+    assert not [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "report"]
+    proxy.clear()
+    assert run(shop, *two, "--missing", "--failed", "--assume-missing").code == 0
+    (made,) = [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "report"]
+    ends = [job["finished_time"] for job in listed(emulator.url, "MrsJob")]
+    assert made["create_time"] >= max(ends)
 
 
 def killed_first(proxy: FaultProxy, emulator: Emulator) -> None:
@@ -379,6 +496,33 @@ def test_a_saved_plan_is_bound_to_its_values(shop: Workspace, emulator: Emulator
     assert dates(emulator.url) == {day(1): 1}
 
 
+def test_a_saved_plan_of_more_runs_than_places_says_how_to_submit_it(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    saved = shop.run("run", "daily", "--param", "date=2024-05-01..2024-05-02", "--out", "plan.json")
+    assert (saved.code, "run -t test --plan plan.json --wait=succeeded" in saved.err) == (0, True), saved
+    clock.tick = 30.0
+    assert run(shop, "--plan", "plan.json").code == 3
+    ran = run(shop, "--plan", "plan.json", "--wait=succeeded")
+    assert (ran.code, dates(emulator.url)) == (0, {day(1): 1, day(2): 1}), ran
+
+
+def test_what_is_asked_before_runs_are_submitted(shop: Workspace, emulator: Emulator) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    unasked = shop.run("run", *one)
+    assert (unasked.code, "cannot prompt without a terminal; use --yes" in unasked.err) == (3, True), unasked
+    two = ("daily", "--param", "date=2024-05-01..2024-05-02", "--max-active", "2")
+    limited = run(shop, *two, "--limit", "changes=1")
+    assert limited.code == 5
+    assert "limits.changes is 1, but the plan has 2 in all" in limited.out + limited.err
+    shop.write_project(protected=True)
+    refused = run(shop, *one)
+    assert (refused.code, "--confirm" in refused.err) == (3, True), refused
+    assert not dates(emulator.url)
+    assert shop.run("run", *one, "--confirm", "test").code == 0
+    assert dates(emulator.url) == {day(1): 1}
+
+
 # --- apply, and the other verbs
 
 
@@ -403,6 +547,20 @@ def test_apply_submits_nothing_but_shows_what_is_upcoming(
     assert "numExecutors" in shop.run("plan", "--format", "markdown").out
     assert shop.apply().code == 0
     assert dates(emulator.url) == {day(1): 1}
+
+
+def test_apply_looks_at_the_newest_run_of_a_dependency(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 10.0
+    shop.write("load.yaml", load())
+    report = manifest("SparkBatch", "report", SPECS["SparkBatch"])
+    shop.write("report.yaml", {**report, "dependsOn": [{"name": "load", "until": "succeeded"}]})
+    blocked = shop.apply()
+    assert (blocked.code, "dependency 'load' does not exist" in blocked.out) == (5, True), blocked
+    assert run(shop, "load", "--param", f"date={day(1)}", "--wait=succeeded").code == 0
+    ran = shop.apply()
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "Apply complete: 1 applied."), ran
 
 
 @pytest.mark.parametrize("kind", ["SparkBatch", "MrsJob"])
@@ -588,6 +746,93 @@ def test_an_interrupt_while_it_waits_leaves_the_runs_alone(shop: Workspace, emul
     assert dates(emulator.url) == {day(1): 1}
 
 
+def started(workspace: Workspace, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "deployer", "run", *arguments, "--yes"],
+        cwd=workspace.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_interrupt_while_it_plans_again_says_what_is_left(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 30.0
+    begun: list[str] = []
+
+    def interrupt(sent: Any) -> Any:
+        # The list is read before and after a wave.
+        if sum(dates(emulator.url).values()) == 1 and begun:
+            process.send_signal(signal.SIGINT)
+        return sent.forward()
+
+    def ends(sent: Any) -> Any:
+        answer = sent.forward()
+        if answer.json["state"] == "success":
+            begun.append(answer.json["id"])
+        return answer
+
+    proxy.rule("GET", "/batches/[^/?]+$", ends)
+    proxy.rule("GET", "/batches[?]", interrupt)
+    with started(shop, "daily", "--param", "date=2024-05-01..2024-05-04", "--wait=succeeded") as process:
+        shown, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Run incomplete: 1 submitted, 3 not started.\n" in shown, (shown, said)
+    left = (
+        "not submitted: daily date=2024-05-02..2024-05-04; with --missing, the same command submits the rest"
+    )
+    assert left in said
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_two_machines_with_the_same_backfill_submit_each_run_once(
+    machines: tuple[Workspace, Workspace], proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    first, second = machines
+    clock.tick = 10.0
+    whole = ("daily", "--param", "date=2024-05-01..2024-05-04", "--missing", "--wait=succeeded")
+    others: list[str] = []
+
+    def meanwhile(sent: Any) -> Any:
+        proxy.clear()
+        with started(second, *whole) as process:
+            others.append(process.communicate(timeout=60)[0])
+        return sent.forward()
+
+    # While the first machine waits for its first run to end.
+    proxy.rule("GET", "/batches/[^/?]+$", meanwhile, nth=2)
+    ran = run(first, *whole)
+    assert ran.code == 0, ran
+    assert [each.splitlines()[-1] for each in others] == ["Run complete: 3 submitted."]
+    assert "the outcome of an earlier request is unknown" not in ran.err
+    assert dates(emulator.url) == dict.fromkeys(map(day, range(1, 5)), 1)
+    assert "SparkBatch daily in q date=2024-05-04: no longer needed: run " in ran.err
+
+
+def test_another_command_between_two_waves_is_waited_for(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    clock.tick = 30.0
+    held = ExitStack()
+
+    def lock(sent: Any) -> Any:
+        held.enter_context(hold(shop.folder / ".deployer", "test", "deployer apply -t test"))
+        return sent.forward()
+
+    proxy.rule("GET", "/batches/[^/?]+$", lock, nth=2)
+    two = ("daily", "--param", "date=2024-05-01..2024-05-02", "--wait=succeeded")
+    with held, started(shop, *two) as process:
+        assert process.stderr
+        while "another apply of this project to target 'test' is running" not in process.stderr.readline():
+            assert process.poll() is None
+        held.close()
+        shown, _ = process.communicate(timeout=60)
+    assert shown.endswith("Run complete: 2 submitted.\n")
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+
+
 @pytest.mark.parametrize("verb", [["apply", "--prune"], ["cancel", "--orphans"]])
 def test_the_runs_of_a_job_are_no_orphans(shop: Workspace, emulator: Emulator, verb: list[str]) -> None:
     assert run(shop, "daily", "--param", f"date={day(1)}").code == 0
@@ -610,7 +855,12 @@ def test_a_renamed_job_has_the_runs_of_its_former_name(
     assert (ran.code, ran.out.count("accepted")) == (0, 1), ran
     (orders,) = [job for job in listed(emulator.url, "SparkBatch") if job["name"] == "orders"]
     assert json.loads(orders["req_body"])["args"][1] == day(2)
-    assert shop.run("runs", "orders", "--format", "json").json["jobs"][0]["listed"] == 3
+    found = shop.run("runs", "orders", "--format", "json").json["jobs"][0]
+    assert found["listed"] == 3
+    assert {(each["run"]["date"], each["definition"]) for each in found["runs"]} == {
+        (day(1), "same"),
+        (day(2), "same"),
+    }
 
 
 def test_destroy_ends_all_runs(shop: Workspace, emulator: Emulator, clock: Clock) -> None:
@@ -621,10 +871,50 @@ def test_destroy_ends_all_runs(shop: Workspace, emulator: Emulator, clock: Clock
     assert {job["state"] for job in listed(emulator.url, "SparkBatch") if job["name"] == "daily"} == {"dead"}
 
 
-def test_values_that_break_a_rule_are_refused(shop: Workspace) -> None:
+def test_values_that_break_a_rule_are_refused(shop: Workspace, emulator: Emulator) -> None:
     shop.write("load.yaml", load(parameters={"date": {"type": "text"}}))
     ran = run(shop, "load", "--param", "date=" + "x" * 257)
     assert (ran.code, "1 to 256 characters" in ran.err) == (3, True), ran
     spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["a" * 149_900 + '{{ param("date") }}']}
     shop.write("load.yaml", manifest("MrsJob", "load", spec, parameters={"date": {"type": "text"}}))
-    assert "E127" in run(shop, "load", "--param", "date=" + "x" * 250).err
+    value = "x" * 250
+    ran = run(shop, "load", "--param", f"date={value}")
+    assert (ran.code, "E127" in ran.err, f"(with date = {value})" in ran.err) == (4, True, True), ran
+    assert not listed(emulator.url, "MrsJob")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "field", "values", "message"),
+    [
+        (
+            {"values": ["A", "D", "E"], "default": "A"},
+            {"sc_type": '{{ param("it") }}'},
+            "it=*",
+            "'sc_type' must be one of A, B, C, got 'D' (with it = D), and with 1 more",
+        ),
+        (
+            {"type": "date"},
+            {"args": ['{{ param("it") }}', '{{ param("it") | date(days=-1) }}']},
+            "it=0001-01-01",
+            "-1 days after 0001-01-01 are outside of the calendar (with it = 0001-01-01)",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_a_field_are_refused_at_its_line(
+    shop: Workspace,
+    emulator: Emulator,
+    parameter: dict[str, Any],
+    field: dict[str, Any],
+    values: str,
+    message: str,
+) -> None:
+    spec = {**SPECS["SparkBatch"], **field}
+    shop.write("daily.yaml", manifest("SparkBatch", "daily", spec, parameters={"it": parameter}))
+    assert shop.run("validate").code == 0
+    ran = run(shop, "daily", "--param", values, "--max-active", "9")
+    assert (ran.code, message in ran.err) == (4, True), ran
+    (line,) = [text for text in ran.err.splitlines() if message in text]
+    text = (shop.folder / "daily.yaml").read_text(encoding="utf-8").splitlines()
+    number = int(line.partition("daily.yaml:")[2].partition(":")[0])
+    assert "param(" in text[number - 1], (line, text)
+    assert not dates(emulator.url)

@@ -47,6 +47,7 @@ def shop(workspace: Workspace, emulator: Emulator, clock: Clock) -> Workspace:
     clock.now = 1_704_067_200.0  # 2024-01-01
     create(emulator.url, "SparkBatch", "another", SPECS["SparkBatch"])
     create(emulator.url, "MrsJob", "another", SPECS["MrsJob"])
+    clock.forward(3600)  # both have ended
     clock.tick = 5.0
     date = {"parameters": {"date": {"type": "date", "from": "2024-01-02"}}}
     arguments = ['INSERT OVERWRITE t PARTITION (dt={{ param("date") }}) SELECT a, b FROM raw']

@@ -6,15 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import click
 
-from deployer.cli import planner, saved_plan_options, session, shared_state
+from deployer.cli import saved_run_plan, session
 from deployer.cli.approval import RUN, is_within, limits_for, preapproved, request_approval
 from deployer.cli.examples import examples
 from deployer.cli.expected import differences
-from deployer.cli.fail_on import exit_code
 from deployer.cli.named_jobs import selected_by_name
 from deployer.cli.options import (
     Options,
@@ -29,27 +27,22 @@ from deployer.cli.param_options import Chosen, chosen, param_option
 from deployer.cli.run_plan import RunPlan
 from deployer.cli.run_waves import Gate, Requested, Waves
 from deployer.clock import StopSignal
-from deployer.errors import BadPlanFile, Code, Exit, InvalidInput, Problem, UsageError
+from deployer.errors import Code, Exit, InvalidInput, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature
+from deployer.manifests.check import check_runs, name_of
 from deployer.model import Identity, Location, Plan, State, Until
-from deployer.parameters import types
-from deployer.parameters.runs import with_values
 from deployer.planning.decide_run import Wanted
 from deployer.planning.saved_plan import (
-    Inputs,
     RunInputs,
     SavedPlan,
-    as_text,
     destination,
     read,
-    truncate,
-    write,
 )
 from deployer.report import text
+from deployer.report.review import danger_words
 from deployer.report.terminal import err, out, width
 from deployer.report.text import count
-from deployer.schema.rules import broken
 from deployer.secrets.references import referenced_names
 from deployer.secrets.store import Secrets
 
@@ -64,8 +57,6 @@ EXAMPLES = examples(
         "deployer run daily-orders --param date=2024-06-01..2024-06-30 --changed --max-active 4 --wait=succeeded",
     ),
 )
-
-FLAGS = ("assume_missing", "backwards", "beside", "changed", "failed", "missing")
 
 
 @click.command("run", epilog=EXAMPLES)
@@ -168,14 +159,14 @@ def command(
     if saved:
         if out_file is not None:
             raise UsageError("--out cannot be combined with --plan")
-        options, asked = _from_saved(options, asked, saved)
-    loaded = selected_by_name(options, asked.names)
+        options, asked = saved_run_plan.from_saved(options, asked, saved)
+    loaded = selected_by_name(options, asked.names, with_manifests=True)
     if saved:
-        _require_same(options, loaded, asked, saved)
+        saved_run_plan.require_same(options, loaded, asked, saved)
     session.require_valid(loaded, show_warnings=True)
     _require_runs(loaded)
     values = chosen(loaded.selected_jobs, asked.params)
-    _require_valid_values(loaded, values)
+    loaded = _require_valid_values(loaded, values)
     until = Until(wait) if wait else None
     path = destination(out_file, loaded.project.folder) if out_file is not None else None
     requested = Requested(
@@ -194,7 +185,7 @@ def command(
         lock_timeout,
     )
     if path is not None:
-        return _save(options, requested, asked, path, out_file or "")
+        return saved_run_plan.save(options, requested, asked, path, out_file or "")
     _require_wait(requested)
     approved = preapproved(loaded.target, RUN, yes=yes, confirm=confirm)
     secrets = session.secrets(loaded)
@@ -236,25 +227,22 @@ def _require_runs(loaded: session.LoadedProject) -> None:
         raise InvalidInput(problems, loaded.project.folder)
 
 
-def _require_valid_values(loaded: session.LoadedProject, values: Chosen) -> None:
-    """Raise InvalidInput for values with which a rule is violated that holds with the default, or a sample."""
+def _require_valid_values(loaded: session.LoadedProject, values: Chosen) -> session.LoadedProject:
+    """Raise InvalidInput for values with which a manifest is invalid that is valid with the default, or a sample.
+
+    Returns the project without the texts of its manifests, which take much memory.
+    """
     problems: list[Problem] = []
+    by_source = {
+        (manifest.kind, manifest.source, name_of(manifest)): manifest for manifest in loaded.manifests
+    }
     for job in loaded.selected_jobs:
-        if not job.parameters:
-            continue
-        rows = KINDS[job.kind].rows
-        samples = {name: types.sample(parameter) for name, parameter in job.parameters.items()}
-        known = {rule.id for rule in broken(job.kind, {"spec": with_values(job, samples).spec}, rows)}
-        location = Location(job.source.file, job.source.line, 1)
-        for one in values.of(job):
-            run = with_values(job, one)
-            problems += [
-                Problem(location, f"{run.identity.label}: {rule.message}", rule.code, rule.severity, rule.id)
-                for rule in broken(job.kind, {"spec": run.spec}, rows)
-                if rule.id not in known and rule.severity == "error"
-            ]
+        if job.parameters:
+            manifest = by_source[job.kind, job.source, job.name]
+            problems += check_runs(manifest, loaded.target.clusters, values.of(job))
     if problems:
         raise InvalidInput(problems, loaded.project.folder)
+    return replace(loaded, manifests=())
 
 
 def _values(
@@ -267,7 +255,7 @@ def _values(
 
 def _require_wait(requested: Requested) -> None:
     """Raise UsageError for more runs than may be active, if nothing waits for them to end."""
-    most = max(map(len, requested.values.values()), default=1)
+    most = requested.most
     if requested.wait is None and most > requested.plan.max_active:
         raise UsageError(
             f"{most} runs of a job, but at most {requested.plan.max_active} may be active at once: add "
@@ -298,55 +286,12 @@ def _approve(
     if missing:
         err("No runs were submitted.")
         return Exit.ERROR
-    question = f"Submit {count(len(plan.steps), 'run')} in {text.where(plan)}?"
+    dangers = danger_words(plan)
+    question = (
+        f"{f'{dangers}. ' if dangers else ''}Submit {count(len(plan.steps), 'run')} in {text.where(plan)}?"
+    )
     if plan.steps and not is_approved and not request_approval(target, question):
         out("No runs were submitted.")
         return Exit.ERROR
     out()
     return None
-
-
-# --- saved plans ------------------------------------------------------------------------------------------
-
-
-def _inputs(options: Options, loaded: session.LoadedProject, asked: RunInputs) -> Inputs:
-    found = saved_plan_options.inputs(replace(options, paths=()), loaded, ())
-    return replace(found, run=replace(asked, names=tuple(sorted({*asked.names}))))
-
-
-def _save(options: Options, requested: Requested, asked: RunInputs, path: Path, file: str) -> Exit:
-    loaded = requested.loaded
-    with session.connected(loaded) as client:
-        plan, _ = planner.plan(
-            client,
-            loaded,
-            limits=requested.limits,
-            known=shared_state.known(loaded),
-            members=requested.members(None),
-            run=requested.plan,
-        )
-    out(text.plan(plan, width=width()))
-    write(path, as_text(_inputs(options, loaded, asked), plan))
-    session.note(f"plan saved to {file}; submit it with: {loaded.invocation.command('run', '--plan', file)}")
-    return exit_code(plan, frozenset())
-
-
-def _from_saved(options: Options, asked: RunInputs, saved: SavedPlan) -> tuple[Options, RunInputs]:
-    """Return the options with what a saved plan selects. Raises UsageError for what is given in another way."""
-    planned = saved.inputs.run
-    if planned is None:
-        raise UsageError(f"{saved.file} is no plan of 'deployer run': use deployer apply --plan {saved.file}")
-    unknown = sorted({*planned.flags} - {*FLAGS})
-    if unknown:
-        raise BadPlanFile(f"{saved.file}: unknown option '{truncate(unknown[0])}'")
-    if asked.names or asked.params or asked.flags or asked.max_active != 1 or options.select:
-        raise UsageError(
-            f"{saved.file}: NAME, --select, --param and the options of the runs are read from the plan"
-        )
-    return replace(options, select=saved.inputs.select, paths=()), planned
-
-
-def _require_same(
-    options: Options, loaded: session.LoadedProject, asked: RunInputs, saved: SavedPlan
-) -> None:
-    saved_plan_options.require_same_inputs(_inputs(options, loaded, asked), saved, loaded)

@@ -156,7 +156,16 @@ CHANGED = [
     ("a: 1", "a: 1\n"),
     ("a: 'b'\n'c': \"d e\"\n\"on\": 'on'\n", 'a: b\nc: d e\n"on": "on"\n'),
     ("a: 'it''s'\n", 'a: "it\'s"\n'),
-    ("a: ['b', \"c\"]\nd:\n  - 'e'\n", "a: ['b', \"c\"]\nd:\n  - 'e'\n"),
+    ("a: ['b', \"c\", {'d': 'it''s'}]\ne:\n  - '012'\n", 'a: ["b", "c", {"d": "it\'s"}]\ne:\n  - "012"\n'),
+    (
+        "a:   1\nb :  2  # c\nc:  |\n  x\nd:   &x  y\ne: {f:   1}\n",
+        "a: 1\nb: 2  # c\nc: |\n  x\nd: &x  y\ne: {f:   1}\n",
+    ),
+    (
+        "a:   {{ b }}\nc:\n  -   '{{ d }}'\n  - e:    '{{ f }}'\n",
+        "a: {{ b }}\nc:\n  - '{{ d }}'\n  - e: '{{ f }}'\n",
+    ),
+    ("a:   'x\n  y'\nb:    one\n  two\n", "a: 'x\n  y'\nb: one\n  two\n"),
     ("a:\n    b: |\n        c\n          d\n\n        e\n", "a:\n  b: |\n    c\n      d\n\n    e\n"),
     ("a:\n    b: |2\n          c\n        d\n", "a:\n  b: |2\n        c\n      d\n"),
     ("a: |\n    b\n      \n    \n    c\n", "a: |\n  b\n    \n\n  c\n"),
@@ -173,6 +182,7 @@ CHANGED = [
     ("a: &x\n    b: 1\nc:\n    &y\n    d: 1\n", "a: &x\n  b: 1\nc:\n  &y\n  d: 1\n"),
     ('a: "b\r\n  c"\r\nd:\r\n    e: 1  \r\n', 'a: "b\r\n  c"\r\nd:\r\n  e: 1\r\n'),
     ("\n \n", ""),
+    ("a: |+\n  b\n\n  ", "a: |+\n  b\n\n"),
     ("a: 1\t \r\nb: |\r\n  c\r\n", "a: 1\r\nb: |\r\n  c\r\n"),
     ("a: 1\r\nb: 2\n", "a: 1\nb: 2\n"),
 ]
@@ -346,7 +356,8 @@ class Author:
                 self.between(indent)
             else:
                 head = first
-            self.value(f"{head}{key}:", indent, depth)
+            colon = self.draw(st.sampled_from([":", ":", " :", ":   "]))
+            self.value(f"{head}{key}{colon}", indent, depth)
 
     def sequence(self, indent: int, depth: int) -> None:
         for _ in range(self.draw(st.integers(1, 3))):

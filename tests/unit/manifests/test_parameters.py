@@ -240,6 +240,23 @@ def test_a_rerun_names_no_value(bare: Workspace) -> None:
     assert [line for line in problems(bare, with_default + BATCH + args) if " error: " in line] == []
 
 
+def test_what_apply_does_not_do_with_a_run_is_a_warning(bare: Workspace) -> None:
+    declared = "parameters: {date: {type: date}}\nlifecycle: {onChange: replace, onMissing: keep}\n"
+    args = "  args: [\"{{ param('date') }}\"]\n"
+    words = "has no effect on runs with 'date', which has no default: only 'deployer run' submits them"
+    assert problems(bare, declared + BATCH + args) == [
+        f"2:13: warning: 'onChange' {words} [W133 trigger-ignores]",
+        f"2:32: warning: 'onMissing' {words} [W133 trigger-ignores]",
+    ]
+    assert (
+        problems(bare, declared.replace("type: date", "type: date, default: 2024-01-01") + BATCH + args) == []
+    )
+    kept = declared.replace("replace, onMissing: keep", "keep")
+    assert problems(bare, kept + BATCH + args) == []
+    waived = "waive: {trigger-ignores: for the day it gets a default}\n"
+    assert problems(bare, waived + declared + BATCH + args) == []
+
+
 def test_the_rules_of_a_manifest_are_checked_with_a_sample(bare: Workspace) -> None:
     declared = "parameters: {size: {values: [A, D], default: D}}\n"
     text = declared + "spec: {file: a.py, queue: q, sc_type: \"{{ param('size') }}\"}\n"
@@ -269,10 +286,44 @@ def test_dependencies_are_bound_by_names(bare: Workspace) -> None:
         "2:13: error: 'load' has no parameter 'prat'; did you mean 'part'? [E074 parameter-unknown]",
         "2:13: error: parameter 'part' must be an integer such as 0, 7 or -12, got 'x' [E073 parameter-type]",
     ]
-    newest = "which this job has not: the newest run counts, whatever its value is [W071 newest-run]"
     assert dependents(bare, "load", own="") == [
-        f"2:13: warning: 'load' has the parameter '{name}', {newest}" for name in ("date", "part")
+        "2:13: warning: 'load' is submitted by 'deployer run' only, and this job by apply; it has the parameters"
+        " 'date', 'part', which this job has not: its newest run counts, whatever its values are [W071 newest-run]"
     ]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "own", "needs", "words"),
+    [
+        ("lifecycle: {trigger: run}\n", "", "load", "its newest run counts"),
+        ("lifecycle: {trigger: run}\n", "lifecycle: {trigger: run}\n", "load", ""),
+        (
+            "parameters: {date: {type: date}}\n",
+            "lifecycle: {trigger: run}\n",
+            "load",
+            "whatever its values are",
+        ),
+        (
+            "parameters: {date: {type: date}}\n",
+            "parameters: {date: {type: date, default: 2024-05-01}}\n",
+            "load",
+            "apply submits this job only if it has a run with the same values",
+        ),
+        ("parameters: {date: {type: date}}\n", "parameters: {date: {type: date}}\n", "load", ""),
+        ("parameters: {date: {type: date}}\n", "", '{name: load, parameters: {date: "2024-05-01"}}', ""),
+        ("", "", "load", ""),
+    ],
+)
+def test_a_dependency_that_apply_never_submits(
+    bare: Workspace, theirs: str, own: str, needs: str, words: str
+) -> None:
+    args = "  args: [\"{{ param('date') }}\"]\n"
+    used = [args if "parameters" in keys else "" for keys in (theirs, own)]
+    bare.write("load.yaml", HEAD.format(kind="SparkBatch", name="load") + theirs + BATCH + used[0])
+    found = problems(bare, f"dependsOn: [{needs}]\n{own}{BATCH}{used[1]}")
+    assert len(found) == bool(words), found
+    assert all(line.startswith("1:13: warning: 'load' ") and words in line for line in found)
+    assert all(line.endswith("[W071 newest-run]") for line in found)
 
 
 def test_a_parameter_does_not_decide_which_jobs_there_are(bare: Workspace) -> None:

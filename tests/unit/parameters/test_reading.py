@@ -25,7 +25,7 @@ from deployer.model import LiveJob, Parameter, ParameterType, Phase
 from deployer.parameters import reading
 from deployer.parameters.layout import layout
 from deployer.parameters.reading import NotTold, Told
-from deployer.parameters.references import Use, concrete, deferred_reference, reference
+from deployer.parameters.references import Use, concrete, deferred_reference, reference, uses
 from deployer.parameters.types import is_value, width
 from deployer.secrets.store import Secrets, SecretSource
 
@@ -251,6 +251,33 @@ FOURTH = {"date": "2024-07-04", "region": "north"}
 )
 def test_a_batch(args: list[str], found: Told | NotTold) -> None:
     assert read(DEFINITION, TWO, batch({"args": args}), of_mrs=False) == found
+
+
+WHO, REGION = reference("who"), reference("region")
+
+
+@pytest.mark.parametrize(
+    ("definition", "sent"),
+    [
+        # Another place shows that the word after -v was not the value.
+        (
+            {"args": ["-v", f"{WHO}{REGION}", "--x", WHO, "--r", REGION]},
+            ["-v", "=north", "--x", "v", "--r", "north"],
+        ),
+        # The text of the value had a word before it.
+        ({"args": ["--x", WHO]}, ["--x", "y one"]),
+        # The leading word stands twice, and a value is as the leading word is.
+        ({"args": ["--x", "a", WHO]}, ["a", "a", "2024-05-05", "--x"]),
+        # Another date, which is not that of an option.
+        ({"args": ["a", D]}, ["a", "2024-05-05", "x", "2024-07-04"]),
+    ],
+)
+def test_a_word_of_an_older_definition_in_the_place_of_a_value_is_not_believed(
+    definition: dict[str, Any], sent: list[str]
+) -> None:
+    names = {use.name for text in definition["args"] for use in uses(text)}
+    parameters = {name: PARAMETERS[name] for name in names}
+    assert isinstance(read(definition, parameters, batch({"args": sent}), of_mrs=False), NotTold)
 
 
 def test_other_fields_do_not_matter() -> None:

@@ -98,6 +98,8 @@ def test_an_older_run_that_is_not_told_cannot_be_a_later_one() -> None:
     older = Evidence((live(Phase.SUCCEEDED, submitted=500, identifier="b-0"),))
     failed = live(Phase.FAILED, submitted=1000)
     assert decided(Wanted(failed=True), failed, evidence=older)[0] is Action.RESUBMIT
+    at_an_unknown_time = Evidence((live(Phase.SUCCEEDED, submitted=0, identifier="b-2"),))
+    assert decided(Wanted(failed=True), failed, evidence=at_an_unknown_time)[0] is Action.BLOCKED
     newer = Evidence((live(Phase.SUCCEEDED, submitted=1500, identifier="b-2"),))
     assert decided(Wanted(failed=True), failed, evidence=newer)[0] is Action.BLOCKED
 

@@ -12,8 +12,10 @@ from deployer.model import Identity, Job, LiveJob, Parameter, ParameterType, Sou
 from deployer.parameters.references import Use, reference
 from deployer.parameters.runs import with_values
 from deployer.planning.past_runs import past_runs
+from deployer.planning.run_keys import with_run_keys
 from deployer.secrets import references as secret_references
 from deployer.secrets.store import Secrets, SecretSource
+from testing.work import calls
 
 SECRETS = Secrets({"S": SecretSource("S")}, {"DEPLOYER_SECRET_S": "opensesame"}, Path())
 PARAMETERS = {
@@ -88,3 +90,19 @@ def test_a_run_of_an_mrs_job() -> None:
     live = KINDS["MrsJob"].observe({**entry, "arguments": printed})
     (run,) = past_runs(job, [live])
     assert (run.values, run.differs) == ({"date": "2024-07-04"}, ("/arguments/0",))
+
+
+def test_the_work_grows_with_the_number_of_runs_and_no_faster() -> None:
+    bodies = [
+        sent(with_values(JOB, {**NORTH, "date": f"2024-{1 + n // 28:02}-{1 + n % 28:02}"}))
+        for n in range(240)
+    ]
+    runs = [batch(number, body) for number, body in enumerate(bodies, start=1)]
+
+    def work(number: int) -> int:
+        return calls(lambda: past_runs(JOB, with_run_keys(runs[:number], [JOB], None)))
+
+    work(1)
+    assert work(240) < 2.1 * work(120)
+    # So many for each run: 2,000 of them take about a second.
+    assert work(240) / 240 < 1500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -24,7 +25,7 @@ def member(parameter: Parameter, value: str) -> Job:
 
 def other(submitted: str, run: str = "", finished: str = "", name: str = "another") -> LiveJob:
     identity = Identity("SparkBatch", "q", name, run)
-    ended = milliseconds(finished) if finished else 0
+    ended = milliseconds(finished or submitted)
     return LiveJob("b-1", identity, "success", Phase.SUCCEEDED, milliseconds(submitted), {}, finished=ended)
 
 
@@ -52,7 +53,31 @@ def test_a_list_that_goes_back_far_enough(
 ) -> None:
     job = member(Parameter("date", type_), value)
     assert (doubt(job, Live((other(oldest),))) == "") == is_believed
-    assert doubt(job, Live(())) == "the job list is empty, so nothing tells that it was never made"
+    assert (
+        doubt(job, Live(()))
+        == "the job list has no run that has ended, so nothing tells that it was never made"
+    )
+
+
+def test_an_active_run_does_not_prove_that_ended_ones_are_kept() -> None:
+    job = member(Parameter("date", ParameterType.DATE), "2024-07-04")
+    active = replace(other("2024-01-01T00:00"), phase=Phase.ACTIVE, finished=0)
+    assert doubt(job, Live((active,))).startswith("the job list has no run that has ended")
+    late = other("2024-01-01T00:00", finished="2024-07-20T00:00")
+    assert doubt(job, Live((active, late))).startswith("the job list goes back to 2024-07-20 only")
+    assert doubt(job, Live((active, other("2024-01-01T00:00", finished="2024-01-02T00:00")))) == ""
+
+
+def test_a_run_in_another_place_was_made_unless_it_is_of_another_job() -> None:
+    job = member(Parameter("date", ParameterType.DATE), "2024-07-04")
+    elsewhere = other("2024-07-05T00:00", job.identity.run, name="daily")
+    identity = Identity("SparkBatch", "former", "daily", job.identity.run)
+    moved = Live((replace(elsewhere, identity=identity), other("2024-01-01T00:00")))
+    assert doubt(job, moved) == "run b-1 of it in former has succeeded (success)"
+    assert evidence([job], moved, Recorded(), {identity.of_job})[job.identity].doubt == ""
+    not_told = replace(elsewhere, identity=identity._replace(run=NOT_TOLD))
+    found = evidence([job], Live((not_told, other("2024-01-01T00:00"))), Recorded())[job.identity]
+    assert (found.not_told, found.doubt) == ((not_told,), "")
 
 
 def test_a_journal_of_all_machines_that_covers_all_values() -> None:
