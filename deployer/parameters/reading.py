@@ -2,14 +2,16 @@
 
 Strictly: values that can be read from one text each are put into the whole of every field that has parameters, and
 hold only if the result is what is listed. Loosely, for a run of an older definition: each word with a parameter must be
-found after the words that lead to it, `--date X` or `day = 'X'`, and all that is found must be the same.
+found after the words that lead to it, `--date X` or `day = 'X'`, with the same values everywhere, and where only its
+place leads to it, `job.jar X`, no other word may be one.
 
 A request tells nothing but what it says: an older definition that sent just what the present one sends for other values
-is read with these. The marks of a batch are certain, and come first.
+is read with these. The marks of a batch come first, unless what was sent says otherwise: see `is_contradicted`.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,6 +94,31 @@ def read(
     return Told(values, is_strict=False) if values is not None else found
 
 
+def is_contradicted(
+    values: Mapping[str, str],
+    spec: Spec,
+    parameters: Mapping[str, Parameter],
+    live: Spec,
+    unobserved: Collection[str],
+    expect: Callable[[Spec], Spec],
+) -> bool:
+    """Return whether a live run shows other values than `values`, which its marks say; see `read`.
+
+    A batch that is copied in the console keeps the marks, whatever is edited in the copy.
+    """
+    fields = {name: value for name, value in marked(expect(spec)).items() if name not in unobserved}
+    in_place = (
+        layout(text, parameters).read(listed, parameters)
+        for path, text in texts(fields)
+        if OPEN in text and isinstance(listed := at(live, path), str)
+    )
+    in_words = (found for line in _lines(fields, parameters, live) for found in _found(line, parameters))
+    return any(
+        found and any(values[name] != value for name, value in found.items())
+        for found in itertools.chain(in_place, in_words)
+    )
+
+
 # --- strictly --------------------------------------------------------------------------------------------------------
 
 
@@ -163,9 +190,18 @@ def _first_difference(live: Any, filled: Any, path: Path) -> tuple[Path, Any]:
 class _Word:
     """A word of a definition with parameters, and the literal words before it that lead to it."""
 
+    text: str
     before: tuple[str, ...]
     layout: Layout
     is_led: bool = True
+
+    @property
+    def is_named(self) -> bool:
+        """Whether an option or a name leads to the word: `--date X`, `day = X`, or what it begins with itself."""
+        if not self.before:
+            return self.is_led
+        last = self.before[-1].removeprefix(_BREAK)
+        return last.startswith("-") or last.endswith(("=", ":"))
 
     def is_after(self, words: Sequence[str]) -> bool:
         count = len(self.before)
@@ -177,25 +213,74 @@ def _loosely(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> d
     if any(_BLANKS.search(value) for parameter in parameters.values() for value in parameter.values):
         return None
     values: dict[str, str] = {}
+    lines = [*_lines(fields, parameters, live)]
+    for line in lines:
+        for found in _found(line, parameters):
+            if found is None or any(values.get(each, text) != text for each, text in found.items()):
+                return None
+            values |= found
+    if {*parameters} - {*values} or not all(_is_confirmed(line, parameters, values) for line in lines):
+        return None
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The words with parameters of a text or a list in a definition, and all words that are listed in its place.
+
+    `literal` are the words of the definition that are always the same.
+    """
+
+    varying: tuple[_Word, ...]
+    literal: frozenset[str]
+    listed: Sequence[str]
+
+
+def _lines(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> Iterator[_Line]:
     for name, value in fields.items():
-        sequences = _sequences(live.get(name))
+        listed = _sequences(live.get(name))
         for key, words in _sequences(value).items():
-            for found in _found(words, sequences.get(key, []), parameters):
-                if found is None or any(values.get(each, text) != text for each, text in found.items()):
-                    return None
-                values |= found
-    return None if {*parameters} - {*values} else values
+            literal = frozenset(word for word in words if not _is_varying(word))
+            varying = tuple(
+                _word(words, number, parameters) for number, word in enumerate(words) if OPEN in word
+            )
+            found = listed.get(key, [])
+            yield _Line(varying, literal, found if len(found) <= MAX_WORDS else ())
 
 
-def _found(
-    words: Sequence[str], listed: Sequence[str], parameters: Mapping[str, Parameter]
-) -> Iterator[dict[str, str] | None]:
+def _found(line: _Line, parameters: Mapping[str, Parameter]) -> Iterator[dict[str, str] | None]:
     """Yield the values of each word with parameters wherever it stands; None for one that is not certain."""
-    literal = {word for word in words if not _is_varying(word)}
-    varying = [_word(words, number, parameters) for number, word in enumerate(words) if OPEN in word]
-    for word in varying:
+    for word in line.varying:
         if word.layout.names:
-            yield from _of_word(word, listed, parameters, literal, [each for each in varying if each != word])
+            others = [each for each in line.varying if each != word]
+            yield from _of_word(word, line.listed, parameters, line.literal, others)
+
+
+def _is_confirmed(line: _Line, parameters: Mapping[str, Parameter], values: Mapping[str, str]) -> bool:
+    """Return whether all words with parameters, also those that cannot be read, are listed with these values.
+
+    Where only the word before leads to one, as in `job.jar X`, any other word that may be a value is one too many.
+    """
+    explained: set[int] = set()
+    for word in line.varying:
+        try:
+            filled = concrete(word.text, values)
+        except (DeployerError, ValueError):
+            return False
+        found = {
+            number
+            for number, text in enumerate(line.listed)
+            if align_references(text, filled) == text and word.is_after(line.listed[:number])
+        }
+        if not found:
+            return False
+        explained |= found
+    loose = [word.layout for word in line.varying if word.layout.names and not word.is_named]
+    return not any(
+        number not in explained and text not in line.literal and place.read(text, parameters) is not None
+        for place in loose
+        for number, text in enumerate(line.listed)
+    )
 
 
 def _of_word(
@@ -206,7 +291,7 @@ def _of_word(
     others: Sequence[_Word],
 ) -> Iterator[dict[str, str] | None]:
     is_found = False
-    for number, text in enumerate(listed if word.is_led and len(listed) <= MAX_WORDS else ()):
+    for number, text in enumerate(listed if word.is_led else ()):
         values = word.layout.read(text, parameters) if word.is_after(listed[:number]) else None
         if values is None or text in literal:
             continue
@@ -230,9 +315,9 @@ def _word(words: Sequence[str], number: int, parameters: Mapping[str, Parameter]
     while not _names_something(before, place):
         previous = number - len(before) - 1
         if previous < 0 or len(before) == MAX_BEFORE or _is_varying(words[previous]):
-            return _Word((), place, is_led=False)
+            return _Word(words[number], (), place, is_led=False)
         before.insert(0, words[previous])
-    return _Word(tuple(before), place)
+    return _Word(words[number], tuple(before), place)
 
 
 def _names_something(before: Sequence[str], place: Layout) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from deployer.kinds import KINDS
-from deployer.kinds.ownership import Owner, is_owned, recorded_parameters
+from deployer.kinds.ownership import Owner, is_as_sent, is_owned, recorded_parameters
 from deployer.model import Identity, Job, LiveJob
 from deployer.parameters import types
 from deployer.parameters.keys import run_key, values_of
-from deployer.parameters.reading import NotTold, at, read
+from deployer.parameters.reading import NotTold, at, is_contradicted, read
 from deployer.secrets.redact import masked
 
 __all__ = ["NOT_TOLD", "Values", "values_of", "values_of_run", "with_run_keys"]
@@ -39,12 +39,19 @@ def values_of_run(job: Job, live: LiveJob, owner: Owner | None) -> Values:
     """Return the values of a live run of a job with parameters, by its mark or by what the listing shows."""
     kind = KINDS[job.kind]
     recorded = recorded_parameters(live) if is_owned(live, owner) else {}
+    spec = job.definition or job.spec
     is_whole = recorded.keys() == job.parameters.keys()
     if is_whole and all(types.is_value(job.parameters[name], value) for name, value in recorded.items()):
+        if (
+            live.spec is not None
+            and is_contradicted(recorded, spec, job.parameters, live.spec, live.unobserved, kind.expect)
+            and not is_as_sent(kind, live)
+        ):
+            return Values(None, f"its marks say {run_key(recorded)}, but what was sent says otherwise")
         return Values(recorded)
     if live.spec is None:
         return Values(None, "the listing does not show what was sent")
-    found = read(job.definition or job.spec, job.parameters, live.spec, live.unobserved, kind.expect)
+    found = read(spec, job.parameters, live.spec, live.unobserved, kind.expect)
     if not isinstance(found, NotTold):
         return Values(found.values)
     if not found.path:
