@@ -270,6 +270,17 @@ def was_requested(kind: Kind, job: Job, live: LiveJob) -> bool:
     return live.ownership.get("fingerprint") == fingerprint(kind, job)
 
 
+def is_as_sent(kind: Kind, live: LiveJob) -> bool:
+    """Return whether a run is listed with the request body that deployer sent, whatever manifest that was of.
+
+    It cannot be told, and is false, where the body had secrets, or the service has added something to it.
+    """
+    if kind.ownership_field != CONF or live.spec is None:
+        return False
+    body = kind.body(live.identity.name, live.spec)
+    return live.ownership.get("fingerprint") == f"{_VERSION}-{_hash(body)}"
+
+
 def cause_of(kind: Kind, job: Job, live: LiveJob, fields: Sequence[FieldChange]) -> Cause:
     """Return which side of a job has changed since it was deployed, from its fingerprint."""
     recorded, now = live.ownership.get("fingerprint", ""), fingerprint(kind, job)

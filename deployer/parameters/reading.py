@@ -2,14 +2,16 @@
 
 Strictly: values that can be read from one text each are put into the whole of every field that has parameters, and
 hold only if the result is what is listed. Loosely, for a run of an older definition: each word with a parameter must be
-found after the words that lead to it, `--date X` or `day = 'X'`, and all that is found must be the same.
+found after the words that lead to it, `--date X` or `day = 'X'`, with the same values everywhere, and where only its
+place leads to it, `job.jar X`, no other word may be one.
 
 A request tells nothing but what it says: an older definition that sent just what the present one sends for other values
-is read with these. The marks of a batch are certain, and come first.
+is read with these. The marks of a batch come first, unless what was sent says otherwise: see `is_contradicted`.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,6 +94,31 @@ def read(
     return Told(values, is_strict=False) if values is not None else found
 
 
+def is_contradicted(
+    values: Mapping[str, str],
+    spec: Spec,
+    parameters: Mapping[str, Parameter],
+    live: Spec,
+    unobserved: Collection[str],
+    expect: Callable[[Spec], Spec],
+) -> bool:
+    """Return whether a live run shows other values than `values`, which its marks say; see `read`.
+
+    A batch that is copied in the console keeps the marks, whatever is edited in the copy.
+    """
+    fields = {name: value for name, value in marked(expect(spec)).items() if name not in unobserved}
+    in_place = (
+        layout(text, parameters).read(listed, parameters)
+        for path, text in texts(fields)
+        if OPEN in text and isinstance(listed := at(live, path), str)
+    )
+    in_words = (found for line in _lines(fields, parameters, live) for found in _found(line, parameters))
+    return any(
+        found and any(values[name] != value for name, value in found.items())
+        for found in itertools.chain(in_place, in_words)
+    )
+
+
 # --- strictly --------------------------------------------------------------------------------------------------------
 
 
@@ -125,13 +152,13 @@ def _strictly(
     except (DeployerError, ValueError):
         return NotTold(first)
     for name in fields:
-        if not is_as_sent(live.get(name), filled[name]):
+        if not _is_as_sent(live.get(name), filled[name]):
             path, listed = _first_difference(live.get(name), filled[name], (name,))
             return NotTold(path, listed)
     return Told(values, is_strict=True)
 
 
-def is_as_sent(live: Any, filled: Any) -> bool:
+def _is_as_sent(live: Any, filled: Any) -> bool:
     """Return whether a field is listed as it would be sent. Services add settings to those of a mapping."""
     if isinstance(live, Mapping) and isinstance(filled, Mapping):
         live = {key: item for key, item in live.items() if key in filled}
@@ -172,6 +199,14 @@ class _Word:
     is_led: bool = True
     is_last: bool = False
 
+    @property
+    def is_named(self) -> bool:
+        """Whether an option or a name leads to the word: `--date X`, `day = X`, or what it begins with itself."""
+        if not self.before:
+            return self.is_led
+        last = self.before[-1].removeprefix(_BREAK)
+        return last.startswith("-") or last.endswith(("=", ":"))
+
     def is_at(self, number: int, words: Sequence[str]) -> bool:
         """Return whether the words before that number lead to it."""
         begin = number - len(self.before)
@@ -183,56 +218,52 @@ def _loosely(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> d
     if any(_BLANKS.search(value) for parameter in parameters.values() for value in parameter.values):
         return None
     values: dict[str, str] = {}
-    for name, value in fields.items():
-        sequences = _sequences(live.get(name))
-        for key, words in _sequences(value).items():
-            for found in _found(words, sequences.get(key, []), parameters):
-                if found is None or any(values.get(each, text) != text for each, text in found.items()):
-                    return None
-                values |= found
-    if {*parameters} - {*values} or not all(
-        _agrees(words, _sequences(live.get(name)).get(key, []), parameters, values)
-        for name, value in fields.items()
-        for key, words in _sequences(value).items()
-    ):
+    lines = [*_lines(fields, parameters, live)]
+    for line in lines:
+        for found in _found(line, parameters):
+            if found is None or any(values.get(each, text) != text for each, text in found.items()):
+                return None
+            values |= found
+    if {*parameters} - {*values} or not all(_is_confirmed(line, parameters, values) for line in lines):
         return None
     return values
 
 
-def _agrees(
-    words: Sequence[str],
-    listed: Sequence[str],
-    parameters: Mapping[str, Parameter],
-    values: Mapping[str, str],
-) -> bool:
-    """Return whether the words from which nothing can be read are listed as they are with these values."""
-    for number, text in enumerate(words):
-        if OPEN not in text or secret_references.has_reference(text):
-            continue
-        word = _word(words, number, parameters)
-        if word.layout.names or not word.is_led:
-            continue
-        try:
-            filled = concrete(text, values)
-        except (DeployerError, ValueError):
-            return False
-        if any(word.is_at(at_, listed) and found != filled for at_, found in enumerate(listed)):
-            return False
-    return True
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The words of a text or a list in a definition, and those that are listed in its place.
+
+    `varying` are those with parameters, `literal` those that are always the same.
+    """
+
+    words: Sequence[str]
+    varying: tuple[_Word, ...]
+    literal: frozenset[str]
+    listed: Sequence[str]
 
 
-def _found(
-    words: Sequence[str], listed: Sequence[str], parameters: Mapping[str, Parameter]
-) -> Iterator[dict[str, str] | None]:
+def _lines(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> Iterator[_Line]:
+    for name, value in fields.items():
+        listed = _sequences(live.get(name))
+        for key, words in _sequences(value).items():
+            literal = frozenset(word for word in words if not _is_varying(word))
+            varying = tuple(
+                _word(words, number, parameters) for number, word in enumerate(words) if OPEN in word
+            )
+            found = listed.get(key, [])
+            yield _Line(words, varying, literal, found if len(found) <= MAX_WORDS else ())
+
+
+def _found(line: _Line, parameters: Mapping[str, Parameter]) -> Iterator[dict[str, str] | None]:
     """Yield the values of each word with parameters wherever it stands; None for one that is not certain."""
-    literal = {word for word in words if not _is_varying(word)}
-    varying = [_word(words, number, parameters) for number, word in enumerate(words) if OPEN in word]
-    for word in varying:
+    for word in line.varying:
         if word.layout.names:
-            others = [each for each in varying if each != word]
-            if _literals_after(word, listed, literal) > _literals_after(word, words, literal):
+            if _literals_after(word, line.listed, line.literal) > _literals_after(
+                word, line.words, line.literal
+            ):
                 yield None  # a value may look like a literal word
-            yield from _of_word(word, listed, parameters, literal, others)
+            others = [each for each in line.varying if each != word]
+            yield from _of_word(word, line.listed, parameters, line.literal, others)
 
 
 def _literals_after(word: _Word, words: Sequence[str], literal: Collection[str]) -> int:
@@ -242,6 +273,33 @@ def _literals_after(word: _Word, words: Sequence[str], literal: Collection[str])
     return sum(text in literal and word.is_at(number, words) for number, text in enumerate(words))
 
 
+def _is_confirmed(line: _Line, parameters: Mapping[str, Parameter], values: Mapping[str, str]) -> bool:
+    """Return whether all words with parameters, also those that cannot be read, are listed with these values.
+
+    Where only the word before leads to one, as in `job.jar X`, any other word that may be a value is one too many.
+    """
+    explained: set[int] = set()
+    for word in line.varying:
+        try:
+            filled = concrete(word.text, values)
+        except (DeployerError, ValueError):
+            return False
+        found = {
+            number
+            for number, text in enumerate(line.listed)
+            if word.is_at(number, line.listed) and align_references(text, filled) == text
+        }
+        if not found:
+            return False
+        explained |= found
+    loose = [word.layout for word in line.varying if word.layout.names and not word.is_named]
+    return not any(
+        number not in explained and text not in line.literal and place.read(text, parameters) is not None
+        for place in loose
+        for number, text in enumerate(line.listed)
+    )
+
+
 def _of_word(
     word: _Word,
     listed: Sequence[str],
@@ -249,24 +307,18 @@ def _of_word(
     literal: Collection[str],
     others: Sequence[_Word],
 ) -> Iterator[dict[str, str] | None]:
-    if not word.is_led or len(listed) > MAX_WORDS:
+    if not word.is_led:
         yield None
         return
     is_found = False
     for number, text in enumerate(listed):
-        values = word.layout.read(text, parameters)
+        values = word.layout.read(text, parameters) if word.is_at(number, listed) else None
         if values is None or text in literal:
             continue
         # It may be another word of the definition, from which this one was removed; or there may be one more.
         may_be_another = any(
             other.is_at(number, listed) and other.layout.may_be(text, parameters) for other in others
         )
-        if not word.is_at(number, listed):
-            # A value of the same form that is not of another option may be this one.
-            is_of_option = listed[number - 1].startswith(f"{_BREAK}-") if number else False
-            if not (word.layout.free or may_be_another or is_of_option):
-                yield None
-            continue
         is_found = True
         after = listed[number + 1] if number + 1 < len(listed) else ""
         is_first_of_two = bool(word.before and after) and word.layout.read(after, parameters) is not None

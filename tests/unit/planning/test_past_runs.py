@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,27 @@ def test_a_fingerprint_is_that_of_the_values() -> None:
     other = sent(with_values(JOB, {**NORTH, "date": "2024-07-05"}), marks=True)
     (run,) = past_runs(JOB, [batch(1, {**body, "conf": other["conf"], "numExecutors": 5})])
     assert (run.values, run.differs) == (NORTH, ("/numExecutors",))
+
+
+def test_a_copy_of_a_run_with_another_date_has_the_marks_of_the_first() -> None:
+    """The console submits an edited copy with the conf as it was: neither the marks nor the text are believed."""
+    shop = Owner("shop")
+    job = replace(JOB, spec={**SPEC, "conf": {}})
+    body = sent(with_values(job, NORTH), marks=True)
+    copy = {**body, "args": ["--date", "2024-07-05", "--out=north/20240705"]}
+    older = {**body, "args": ["--date", "2024-07-05"]}
+    runs = past_runs(job, [batch(1, copy), batch(2, older), batch(3, body)], shop)
+    reason = "its marks say date=2024-07-04,region=north, but what was sent says otherwise"
+    assert [(run.values, run.reason) for run in runs] == [(NORTH, ""), (None, reason), (None, reason)]
+
+
+def test_the_marks_of_an_older_definition_with_another_offset_are_believed() -> None:
+    """It sent just this text, as its fingerprint proves."""
+    spec = {name: value for name, value in SPEC.items() if name != "conf"}
+    was = replace(JOB, spec={**spec, "args": ["--date", Use("date", "%Y-%m-%d", -1).mark, "x"]})
+    sent_then = batch(1, sent(with_values(was, NORTH), marks=True))
+    (run,) = past_runs(replace(JOB, spec=spec), [sent_then], Owner("shop"))
+    assert (run.values, run.differs) == (NORTH, ("/args/1", "/args/2"))
 
 
 def test_a_run_of_an_mrs_job() -> None:
