@@ -347,9 +347,10 @@ def test_runs_every_night(kit: Kit) -> None:
     kit.clock.tick = 2.0
     kit.pull_request()
     assert kit.merged().code == Exit.DONE
-    # The list goes back far enough to know that a run is missing.
+    # The list goes back far enough to know that a run is missing: its oldest run has ended.
     [job] = kit.emulator.store.find(FAMILY, "pid")[1]
-    kit.emulator.store.set(job, created=job.created - 9 * 86_400_000)
+    earlier = job.created - 9 * 86_400_000
+    kit.emulator.store.set(job, created=earlier, started=earlier)
     night = kit.run_nightly()
     assert (night.code, "--select match no jobs" in night.err) == (Exit.USAGE, True), night
     kit.workspace.write("load.yaml", nightly("load"))
@@ -360,7 +361,7 @@ def test_runs_every_night(kit: Kit) -> None:
     night = kit.run_nightly()
     assert night.code == Exit.DONE, night.out + night.err
     yesterdays = {str(day - timedelta(days=1)) for day in (before, datetime.now(UTC).date())}
-    found = re.search(r"done +create MrsJob load in c-1 date=(\S+) ", night.out)
+    found = re.search(r"done +create MrsJob load date=(\S+) in c-1 ", night.out)
     assert found
     assert found[1] in yesterdays
     assert kit.names() == ["daily", "load", "report"]
@@ -370,7 +371,7 @@ def test_runs_every_night(kit: Kit) -> None:
     # Somebody asks for other dates and a job by its name. Nothing of it is taken for a command or an option.
     day = str(before - timedelta(days=3))
     some = kit.run_nightly(dates=f"{day}..{day}", jobs="load")
-    assert (some.code, f"load in c-1 date={day}" in some.out) == (Exit.DONE, True), some.out + some.err
+    assert (some.code, f"load date={day} in c-1" in some.out) == (Exit.DONE, True), some.out + some.err
     assert "report" not in some.out
     for inputs in (
         {"dates": "$(touch evil)"},

@@ -252,7 +252,7 @@ def test_a_mark_that_was_copied_in_the_console_is_not_believed(
     clock.forward(100)
     runs = shop.run("runs", "daily", "--format", "json").json["jobs"][0]["runs"]
     assert [each["run"] for each in runs] == [None, {"date": day(1)}]
-    assert runs[0]["reason"] == f"its mark says date={day(1)}, but other values were sent"
+    assert runs[0]["reason"] == f"its marks say date={day(1)}, but what was sent says otherwise"
     ran = run(shop, "daily", "--param", f"date={day(2)}", "--missing")
     assert (ran.code, "are not told, so it may be one of them" in ran.out) == (5, True), ran
     # An older definition that used the date in another way is no copy.
@@ -808,7 +808,7 @@ def test_two_machines_with_the_same_backfill_submit_each_run_once(
     assert [each.splitlines()[-1] for each in others] == ["Run complete: 3 submitted."]
     assert "the outcome of an earlier request is unknown" not in ran.err
     assert dates(emulator.url) == dict.fromkeys(map(day, range(1, 5)), 1)
-    assert "SparkBatch daily in q date=2024-05-04: no longer needed: run " in ran.err
+    assert "SparkBatch daily date=2024-05-04 in q: no longer needed: run " in ran.err
 
 
 def test_another_command_between_two_waves_is_waited_for(
