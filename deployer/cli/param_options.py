@@ -10,7 +10,7 @@ import click
 
 from deployer.cli.options import completed_by
 from deployer.errors import UsageError, nearest
-from deployer.model import Identity, Job
+from deployer.model import RUNNING_PHASES, Identity, Job, Plan
 
 if TYPE_CHECKING:
     from deployer.cli.session import LoadedProject
@@ -108,3 +108,14 @@ def only_with(loaded: LoadedProject, params: Sequence[str]) -> LoadedProject:
         return loaded
     lists = chosen(loaded.selected_jobs, params).lists
     return replace(loaded, selected=frozenset(lists))
+
+
+def report_not_told(plan: Plan) -> None:
+    """Report the runs whose values are not told, and that may be one of those that --param chooses."""
+    for change in plan.changes:
+        may_be = [run for run in change.may_be if change.live is None or run.phase in RUNNING_PHASES]
+        if may_be:
+            from deployer.cli.session import note
+            from deployer.planning.decide_run import not_told_words
+
+            note(f"{change.job.identity}: {not_told_words(may_be)}; see 'deployer runs'")

@@ -16,7 +16,13 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature, may_be_unnamed
-from deployer.kinds.ownership import is_owned, matches_fingerprint, project_of, recorded_secret_pointers
+from deployer.kinds.ownership import (
+    Owner,
+    is_owned,
+    matches_fingerprint,
+    project_of,
+    recorded_secret_pointers,
+)
 from deployer.model import (
     CONDITIONS,
     FAILED_PHASES,
@@ -43,7 +49,7 @@ from deployer.model import (
 from deployer.planning.additional import describe, separated
 from deployer.planning.align import aligned, compare_job
 from deployer.planning.change_fields import change_fields
-from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
+from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, cancellation, decide
 from deployer.planning.diff import live_only, not_compared
 from deployer.planning.earlier import earlier_jobs, with_earlier
 from deployer.planning.ownership import OwnershipRules
@@ -97,6 +103,7 @@ def make_plan(
     extents = _listing_extents(live.jobs) | {
         key: _not_found(total) for key, total in live.asked_by_name.items()
     }
+    not_told = {} if is_run else _not_told(jobs, live)
     earlier = earlier_jobs(live.jobs, planned, owner, before, submitted)
     moved_ids: set[str] = set()
     changes: list[Change] = []
@@ -133,6 +140,7 @@ def make_plan(
             and (job.is_family or run.identity.run in {"", job.identity.run})
         ]
         moved_ids |= {run.id for run in elsewhere}
+        may_be = (*not_told.get(job.identity, ()), *_not_told_in(same_name, job, owner))
         counted = ownership.counted(job, [*own, *elsewhere])
         comparison, row = _decide(job, counted, unnamed, listing, table, ownership, is_run=is_run)
         if job.renamed_from:
@@ -142,15 +150,21 @@ def make_plan(
             moved_ids |= {run.id for run in beside}
             row = renames.beside_active(row, job, beside)
         row = ownership.allowed(row, comparison, [*own, *elsewhere])
+        doubt = ""
+        if may_be:
+            from deployer.planning.decide_run import with_not_told
+
+            row, doubt = with_not_told(row, comparison, may_be, is_cancel=table is cancellation)
         row, warning = with_earlier(job, row, earlier, _content_differences)
-        warnings += [Note(job.identity, job.source, words) for words in (warning, unread) if words]
+        warnings += [Note(job.identity, job.source, words) for words in (doubt, warning, unread) if words]
         warnings += _notes(row, comparison, counted, same_name, ownership)
         decision = _check_dependencies(job, row, dependency_phases)
         # Tags wait for nothing.
         if table is decide and (taken_over := ownership.taken_over(decision, comparison)):
             decision, job = taken_over, replace(job, depends_on=())
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
-        changes.append(_change(job, decision, comparison, counted, ownership))
+        change = _change(job, decision, comparison, counted, ownership)
+        changes.append(replace(change, may_be=may_be) if may_be else change)
     unmanaged = [
         run
         for run in live.jobs
@@ -231,6 +245,25 @@ def _not_compared(
     extra = live_only(kind.rows, *aligned(kind, live.spec, job.spec), live.unobserved)
     paths = {field.path for field in shown}
     return omitted, tuple(field for field in extra if field.path not in paths)
+
+
+def _not_told(jobs: Iterable[Job], live: Live) -> Mapping[Identity, tuple[LiveJob, ...]]:
+    """Return the runs whose values are not told, by the planned runs that they may be."""
+    runs = [job for job in jobs if job.identity.run]
+    if not runs:
+        return {}
+    from deployer.planning.run_evidence import may_be_members
+
+    return may_be_members(runs, live)
+
+
+def _not_told_in(same_name: Iterable[LiveJob], job: Job, owner: Owner | None) -> list[LiveJob]:
+    """Return the own runs of the same name in other places that may be this one."""
+    if not job.identity.run:
+        return []
+    from deployer.planning.run_keys import NOT_TOLD
+
+    return [run for run in same_name if run.identity.run == NOT_TOLD and is_owned(run, owner)]
 
 
 def counts_as_unmanaged(live: LiveJob) -> bool:

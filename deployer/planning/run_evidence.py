@@ -55,6 +55,12 @@ def evidence(jobs: Iterable[Job], live: Live, recorded: Recorded) -> dict[Identi
     return found
 
 
+def may_be_members(jobs: Iterable[Job], live: Live) -> dict[Identity, tuple[LiveJob, ...]]:
+    """Return the runs whose values are not told, by the identity of each planned run that they may be."""
+    found = evidence([job for job in jobs if job.identity.run], live, Recorded())
+    return {identity: one.not_told for identity, one in found.items() if one.not_told}
+
+
 def _listing(identity: Identity) -> tuple[str, str]:
     return identity.kind, identity.place if KINDS[identity.kind].path_fields else ""
 

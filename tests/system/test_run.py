@@ -628,3 +628,81 @@ def test_values_that_break_a_rule_are_refused(shop: Workspace) -> None:
     spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["a" * 149_900 + '{{ param("date") }}']}
     shop.write("load.yaml", manifest("MrsJob", "load", spec, parameters={"date": {"type": "text"}}))
     assert "E127" in run(shop, "load", "--param", "date=" + "x" * 250).err
+
+
+# --- runs whose values are not told
+
+
+def load_of(text: str) -> dict[str, Any]:
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": [text]}
+    date = {"type": "date", "default": day(1)}
+    return manifest("MrsJob", "load", spec, parameters={"date": date})
+
+
+@pytest.mark.parametrize("kind", ["MrsJob", "SparkBatch"])
+def test_apply_submits_nothing_beside_an_active_run_that_may_be_it(
+    workspace: Workspace, emulator: Emulator, clock: Clock, kind: str
+) -> None:
+    """The run is of an older definition, from which its values cannot be read."""
+    if kind == "MrsJob":
+        spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": [f"SELECT '{day(1)}'"]}
+        new = [load_of("SELECT a, '{{ param('date') }}'")]
+        name = "load"
+    else:
+        spec = {**SPECS["SparkBatch"], "args": ["something", "else"]}
+        new = [daily(parameters={"date": {"type": "date", "default": day(1)}})]
+        name = "daily"
+    identifier = create(emulator.url, kind, name, spec)
+    workspace.write("job.yaml", new[0])
+    for verb in ("plan", "apply"):
+        ran = workspace.run(verb, *(["--yes"] if verb == "apply" else []))
+        assert (ran.code, "blocked" in ran.out) == (0 if verb == "plan" else 5, True), ran
+        assert f"run {identifier} (" in ran.out
+        assert "may be it, because its values are not told" in ran.out
+        assert f"deployer cancel --id {identifier}" in ran.out
+        assert "not deployed" not in ran.out
+    assert len(listed(emulator.url, kind)) == 1
+    assert "not deployed" not in workspace.run("status").out
+    (shown,) = workspace.run("status", "--format", "json").json["jobs"]
+    assert (shown["manifest"], shown["next"]) == ("not told", "blocked")
+
+    clock.forward(100)
+    (change,) = workspace.plan()["changes"]
+    assert (change["action"], change["impact"]) == ("create", "reruns")
+    assert f"run {identifier} (" in change["reason"]
+    plan = workspace.run("plan")
+    assert "its data would be processed again" in plan.out
+    assert "not deployed" not in plan.out
+    assert workspace.apply().code == 0
+    assert len(listed(emulator.url, kind)) == 2
+
+
+def test_a_run_that_ended_before_its_date_is_not_the_run_of_apply(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    clock.now = 1_713_571_200.0  # 2024-04-20
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["SELECT 1"]}
+    create(emulator.url, "MrsJob", "load", spec)
+    clock.forward(50 * DAY)
+    date = {"type": "date", "default": "2024-05-10"}
+    workspace.write(
+        "load.yaml", {**load_of("SELECT a, '{{ param(\"date\") }}'"), "parameters": {"date": date}}
+    )
+    (change,) = workspace.plan()["changes"]
+    assert (change["action"], change["impact"]) == ("create", "none")
+
+
+def test_other_verbs_name_the_runs_that_may_be_meant(workspace: Workspace, emulator: Emulator) -> None:
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["SELECT 1"]}
+    identifier = create(emulator.url, "MrsJob", "load", spec)
+    workspace.write("load.yaml", load())
+    one = ("--select", "name=load", "--param", f"date={day(1)}")
+    words = f"run {identifier} (ACCEPTED) may be it, because its values are not told"
+    cancelled = workspace.run("cancel", *one, "--yes")
+    assert (cancelled.code, words in cancelled.out) == (0, True), cancelled
+    assert f"deployer cancel --id {identifier}" in cancelled.out
+    assert "not deployed" not in cancelled.out
+    for verb in ("wait", "logs"):
+        ran = workspace.run(verb, *one)
+        assert (ran.code, words in ran.err) == (1, True), ran
+    assert "not told" in workspace.run("status", *one).out
