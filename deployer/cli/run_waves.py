@@ -116,7 +116,11 @@ class _Watched:
 
 @dataclass(slots=True)
 class Waves:
-    """The waves of one command. `approve` shows the first plan and returns the exit code that ends the command."""
+    """The waves of one command. `approve` shows the first plan and returns the exit code that ends the command.
+
+    `awaited` are the named runs that were active already, with --wait; `not_repeated` are those that have failed, and
+    that the options leave as they are. `refused` are those of the last wave beside which another run has appeared.
+    """
 
     requested: Requested
     client: Client
@@ -127,6 +131,9 @@ class Waves:
     ended: dict[Identity, Outcome] = field(default_factory=dict)
     submitted: dict[str, _Submitted] = field(default_factory=dict)
     watched: dict[str, _Watched] = field(default_factory=dict)
+    awaited: dict[str, _Submitted] = field(default_factory=dict)
+    not_repeated: list[Outcome] = field(default_factory=list)
+    refused: dict[Identity, Outcome] = field(default_factory=dict)
     left: dict[Identity, Change] | None = None
     blocked: int = 0
     errors: int = 0
@@ -157,8 +164,10 @@ class Waves:
             before = None if self.left is None else len(self.left)
             if (code := self._wave()) is not None:
                 return code
-            if not self.left or self._is_stopping:
+            if not (self.left or self.refused) or self._is_stopping:
                 return None
+            if self.refused:
+                continue  # the next plan says whether the run that has appeared is the one
             if not self.watched and (before is None or len(self.left) < before):
                 continue
             with interruptible(self.stop_signal, "the runs that were submitted continue"):
@@ -192,7 +201,7 @@ class Waves:
                     limits=requested.limits,
                     known=known,
                     note=note,
-                    members=requested.members(self.left),
+                    members=requested.members(self._planned_again),
                     run=requested.plan,
                 )
 
@@ -203,6 +212,8 @@ class Waves:
                 self.first, self.blocked = plan, plan.summary[Action.BLOCKED]
                 self.errors = len(plan.errors)
                 self.left = {change.job.identity: change for change in plan.steps}
+                for change in plan.changes:
+                    self._await(change)
             else:
                 self._compare(plan)
             wave = self._startable(plan, live)
@@ -211,10 +222,31 @@ class Waves:
                 self._submit(held, replace(plan, changes=tuple(wave)), live)
         return None
 
+    @property
+    def _planned_again(self) -> Mapping[Identity, Change] | None:
+        if self.left is None:
+            return None
+        return self.left | {identity: outcome.change for identity, outcome in self.refused.items()}
+
+    def _settle(self, changes: Mapping[Identity, Change]) -> None:
+        """Leave out the runs that were refused, if the one that has appeared makes them needless; none is sent again.
+
+        What a list has shown once may be missing in the next one.
+        """
+        for identity, outcome in self.refused.items():
+            change = changes.get(identity)
+            if change and change.action is Action.UNCHANGED:
+                session.note(f"{identity}: no longer needed: {change.reason}")
+                self._await(change)
+            else:
+                self.ended[identity] = outcome
+        self.refused.clear()
+
     def _compare(self, plan: Plan) -> None:
         """Leave out the runs that are not as they were approved: somebody else has been there."""
         changes = {change.job.identity: change for change in plan.changes}
         errors = {note.identity: note.message for note in plan.errors}
+        self._settle(changes)
         for identity, approved in [*(self.left or {}).items()]:
             change = changes.get(identity)
             if change is None:
@@ -223,11 +255,26 @@ class Waves:
             elif change.action is Action.UNCHANGED:
                 self._drop(None, identity)
                 session.note(f"{identity}: no longer needed: {change.reason}")
+                self._await(change)
             elif change.action is Action.BLOCKED:
                 self._drop(Outcome(approved, Result.SKIPPED, change.reason))
             elif (change.action, _id(change)) != (approved.action, _id(approved)):
                 words = f"is no longer as planned: {change.reason}; run it again"
                 self._drop(Outcome(approved, Result.REFUSED, words))
+
+    def _await(self, change: Change) -> None:
+        """Wait for a named run that is not submitted: to end if it is active; one that has failed is no success."""
+        live, wait = change.live, self.requested.wait
+        if change.action is not Action.UNCHANGED or live is None or wait is None:
+            return
+        if live.phase in RUNNING_PHASES:
+            if not has_reached(live, wait):
+                outcome = Outcome(change, Result.DONE, "was active already", live.id, begun=True)
+                deadline = monotonic() + seconds(change.job.lifecycle.timeout)
+                self.awaited[live.id] = _Submitted(outcome, deadline)
+                self.watched[live.id] = _Watched(live.identity, change.job, live.phase, deadline)
+        elif wait is Until.SUCCEEDED and live.phase is not Phase.SUCCEEDED:
+            self.not_repeated.append(Outcome(change, Result.FAILED, change.reason, live.id, begun=True))
 
     def _drop(self, outcome: Outcome | None, identity: Identity | None = None) -> None:
         left = self.left or {}
@@ -274,6 +321,9 @@ class Waves:
             identity = outcome.change.job.identity
             self.ended[identity] = outcome
             (self.left or {}).pop(identity, None)
+            if outcome.result is Result.REFUSED and not requested.fail_fast:
+                del self.ended[identity]
+                self.refused[identity] = outcome
             if outcome.id and outcome.result is Result.DONE:
                 job = outcome.change.job
                 deadline = monotonic() + seconds(job.lifecycle.timeout)
@@ -324,7 +374,7 @@ class Waves:
         return has_changed
 
     def _all_over(self, _: bool) -> bool:
-        return all(run.is_over for run in self.submitted.values())
+        return all(run.is_over for run in (*self.submitted.values(), *self.awaited.values()))
 
     def _read(self) -> bool:
         """Read the watched runs once, and report those of this command that are over."""
@@ -355,19 +405,20 @@ class Waves:
         return changed
 
     def _report(self, identifier: str, live: LiveJob) -> None:
-        submitted, wait = self.submitted.get(identifier), self.requested.wait
+        submitted, wait = self.submitted.get(identifier) or self.awaited.get(identifier), self.requested.wait
         if submitted is None or submitted.is_over or wait is None:
             return
         outcome = submitted.outcome
         if live.phase in FAILED_PHASES:
             message = f"{outcome.message}, but the run {condition_of(live)}"
-            outcome = replace(outcome, result=Result.FAILED, message=message)
+            outcome = replace(outcome, result=Result.FAILED, message=message, begun=True)
         elif has_reached(live, wait):
             outcome = replace(outcome, message=f"{outcome.message}; {state_of(live)}")
         else:
             return
         submitted.is_over, submitted.outcome = True, outcome
-        self.ended[outcome.change.job.identity] = outcome
+        if identifier in self.submitted or outcome.result is not Result.DONE:
+            self.ended[outcome.change.job.identity] = outcome
         out(text.outcome(outcome))
 
     def _give_up(self, why: str) -> None:
@@ -376,7 +427,7 @@ class Waves:
 
     def _end(self) -> Exit:
         """Print the counts, and return the exit code."""
-        for submitted in self.submitted.values():
+        for submitted in (*self.submitted.values(), *self.awaited.values()):
             outcome = submitted.outcome
             if self.requested.wait and not submitted.is_over and not self.stop_signal:
                 why = f"has not ended after {outcome.change.job.lifecycle.timeout}"
@@ -385,7 +436,10 @@ class Waves:
                 outcome = replace(outcome, result=Result.TIMED_OUT, message=message)
                 self.ended[outcome.change.job.identity] = outcome
                 out(text.outcome(outcome))
-        ended = [*self.ended.values()]
+        if not self.stop_signal:
+            for outcome in self.not_repeated:
+                out(text.outcome(outcome))
+        ended = [*self.ended.values(), *self.refused.values(), *self.not_repeated]
         not_started = len(self.left or {})
         results = [outcome.result for outcome in ended]
         out(

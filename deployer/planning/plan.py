@@ -103,7 +103,8 @@ def make_plan(
     extents = _listing_extents(live.jobs) | {
         key: _not_found(total) for key, total in live.asked_by_name.items()
     }
-    not_told = {} if is_run else _not_told(jobs, live)
+    # The table of `deployer run` has evidence of its own.
+    not_told = _not_told([] if is_run else jobs, live)
     earlier = earlier_jobs(live.jobs, planned, owner, before, submitted)
     moved_ids: set[str] = set()
     changes: list[Change] = []
@@ -140,7 +141,7 @@ def make_plan(
             and (job.is_family or run.identity.run in {"", job.identity.run})
         ]
         moved_ids |= {run.id for run in elsewhere}
-        may_be = (*not_told.get(job.identity, ()), *_not_told_in(same_name, job, owner))
+        may_be = () if is_run else (*not_told.get(job.identity, ()), *_not_told_in(same_name, job, owner))
         counted = ownership.counted(job, [*own, *elsewhere])
         comparison, row = _decide(job, counted, unnamed, listing, table, ownership, is_run=is_run)
         if job.renamed_from:
@@ -150,11 +151,7 @@ def make_plan(
             moved_ids |= {run.id for run in beside}
             row = renames.beside_active(row, job, beside)
         row = ownership.allowed(row, comparison, [*own, *elsewhere])
-        doubt = ""
-        if may_be:
-            from deployer.planning.decide_run import with_not_told
-
-            row, doubt = with_not_told(row, comparison, may_be, is_cancel=table is cancellation)
+        row, doubt = _beside_not_told(row, comparison, may_be, table)
         row, warning = with_earlier(job, row, earlier, _content_differences)
         warnings += [Note(job.identity, job.source, words) for words in (doubt, warning, unread) if words]
         warnings += _notes(row, comparison, counted, same_name, ownership)
@@ -163,8 +160,7 @@ def make_plan(
         if table is decide and (taken_over := ownership.taken_over(decision, comparison)):
             decision, job = taken_over, replace(job, depends_on=())
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
-        change = _change(job, decision, comparison, counted, ownership)
-        changes.append(replace(change, may_be=may_be) if may_be else change)
+        changes.append(_change(job, decision, comparison, counted, ownership, may_be))
     unmanaged = [
         run
         for run in live.jobs
@@ -187,7 +183,12 @@ def make_plan(
 
 
 def _change(
-    job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob], ownership: OwnershipRules
+    job: Job,
+    decision: Decision,
+    comparison: Comparison,
+    runs: Iterable[LiveJob],
+    ownership: OwnershipRules,
+    may_be: tuple[LiveJob, ...] = (),
 ) -> Change:
     # An update of the ownership tags alone sends no field.
     sends_body = Step.CREATE in decision.steps or (
@@ -211,6 +212,7 @@ def _change(
         not_compared=omitted,
         live_only=ownership.shown(extra, job, comparison.live),
         blocked_by=tuple(_active(runs)) if decision.awaits_end else (),
+        may_be=may_be,
     )
 
 
@@ -255,6 +257,17 @@ def _not_told(jobs: Iterable[Job], live: Live) -> Mapping[Identity, tuple[LiveJo
     from deployer.planning.run_evidence import may_be_members
 
     return may_be_members(runs, live)
+
+
+def _beside_not_told(
+    row: Decision, comparison: Comparison, may_be: Collection[LiveJob], table: Table
+) -> tuple[Decision, str]:
+    """Return the row of a run of a job beside those that may be it, and a warning."""
+    if not may_be:
+        return row, ""
+    from deployer.planning.decide_run import with_not_told
+
+    return with_not_told(row, comparison, may_be, is_cancel=table is cancellation)
 
 
 def _not_told_in(same_name: Iterable[LiveJob], job: Job, owner: Owner | None) -> list[LiveJob]:

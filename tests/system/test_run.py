@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -706,3 +707,131 @@ def test_other_verbs_name_the_runs_that_may_be_meant(workspace: Workspace, emula
         ran = workspace.run(verb, *one)
         assert (ran.code, words in ran.err) == (1, True), ran
     assert "not told" in workspace.run("status", *one).out
+
+
+# --- waiting for runs that others have submitted
+
+
+def kill_batches(url: str) -> None:
+    for job in listed(url, "SparkBatch"):
+        if job["name"] == "daily" and job["state"] in {"starting", "running"}:
+            call(url, "DELETE", f"/v2.0/pid/batches/{job['id']}")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_named_run_that_is_active_already_is_waited_for(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock, fails: bool
+) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    clock.tick = 1.0 if fails else 10.0
+
+    def kill(sent: Any) -> Any:
+        if fails:
+            kill_batches(emulator.url)
+        return sent.forward()
+
+    proxy.rule("GET", "/batches/[^/?]+$", kill, nth=1)
+    ran = run(shop, *one, "--missing", "--failed", "--wait=succeeded")
+    assert ran.code == (8 if fails else 0), ran
+    word, state = ("failed", "dead") if fails else ("done", "success")
+    assert f"{word:<8} unchanged SparkBatch daily date={day(1)} in q" in ran.out
+    assert "was active already" in ran.out
+    assert state in ran.out
+    end = "Run incomplete: 0 submitted, 1 failed." if fails else "Run complete: 0 submitted."
+    assert ran.out.endswith(f"{end}\n")
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_a_named_run_that_is_still_active_at_the_timeout_is_no_success(
+    shop: Workspace, emulator: Emulator
+) -> None:
+    shop.write("daily.yaml", daily(lifecycle={"timeout": "1s"}))
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    ran = run(shop, *one, "--missing", "--wait=succeeded")
+    assert (ran.code, "has not ended after 1s; it was not cancelled" in ran.out) == (8, True), ran
+    assert run(shop, *one, "--missing").code == 0
+
+
+def test_a_named_run_that_has_failed_and_is_not_repeated_is_no_success(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    kill_batches(emulator.url)
+    clock.forward(100)
+    assert run(shop, *one, "--missing").code == 0
+    clock.tick = 10.0
+    ran = run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--missing", "--wait=succeeded")
+    assert ran.code == 8, ran
+    assert "not submitted again without --failed" in ran.out
+    assert ran.out.endswith("Run incomplete: 1 submitted, 1 failed.\n")
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+    again = run(shop, *one, "--missing", "--failed", "--wait=succeeded")
+    assert (again.code, dates(emulator.url)[day(1)]) == (0, 2), again
+
+
+def test_a_run_that_fails_again_is_8(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    kill_batches(emulator.url)
+    clock.forward(100)
+
+    def kill(sent: Any) -> Any:
+        kill_batches(emulator.url)
+        return sent.forward()
+
+    proxy.rule("GET", "/batches/[^/?]+$", kill, nth=2)
+    clock.tick = 1.0
+    ran = run(shop, *one, "--failed", "--wait=succeeded")
+    assert (ran.code, dates(emulator.url)[day(1)]) == (8, 2), ran
+
+
+def test_a_run_that_appears_after_the_plan_is_no_longer_needed(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    """A list shows late what a killed command has submitted: just before the look that precedes the create."""
+    seen: list[int] = []
+
+    def same_date(call: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 2:
+            args = ["--date", day(1), "--out=obs://shop/dt=20240501"]
+            create(
+                emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args}
+            )
+        return call.forward()
+
+    proxy.rule("GET", "/batches[?]", same_date)
+    ran = run(shop, "daily", "--param", f"date={day(1)}", "--missing")
+    assert ran.code == 0, ran
+    assert f"daily date={day(1)} in q: no longer needed" in ran.err
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_a_run_that_appears_and_is_hidden_again_is_not_submitted_twice(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    seen: list[int] = []
+
+    def only_once(call: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 2:
+            args = ["--date", day(1), "--out=obs://shop/dt=20240501"]
+            create(
+                emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args}
+            )
+        answer = call.forward()
+        if len(seen) > 2:
+            left = [job for job in answer.json["sessions"] if job["name"] != "daily"]
+            return replace(answer, body=json.dumps({**answer.json, "sessions": left, "total": 1}).encode())
+        return answer
+
+    proxy.rule("GET", "/batches[?]", only_once)
+    ran = run(shop, "daily", "--param", f"date={day(1)}", "--missing")
+    assert (ran.code, "was created since the plan" in ran.out) == (5, True), ran
+    assert len(seen) > 2
+    assert dates(emulator.url) == {day(1): 1}
