@@ -168,7 +168,7 @@ class Waves:
                 return None
             if self.refused:
                 continue  # the next plan says whether the run that has appeared is the one
-            if not self.watched and (before is None or len(self.left) < before):
+            if not self.watched and (before is None or len(self.left or {}) < before):
                 continue
             with interruptible(self.stop_signal, "the runs that were submitted continue"):
                 if not self._watch(self._has_place):

@@ -107,9 +107,9 @@ def checked(document: Document, kind: Kind, value: dict[str, Any]) -> Checked:
         problems += _misuses(document, kind, path, text, declared)
     for name in declared:
         if name not in used:
-            message = f"parameter '{name}' is not used in spec"
+            message = f"parameter '{name}' is not used in spec, so no run would tell its value"
             place = document.location((KEY, name), of_key=True)
-            problems.append(_problem(place, message, "parameter-unused", "warning"))
+            problems.append(_problem(place, message, "parameter-unused"))
     parameters = {name: parameter for name, parameter in declared.items() if name in used}
     return Checked(_filled(value, parameters), parameters, tuple(problems))
 

@@ -835,3 +835,14 @@ def test_a_run_that_appears_and_is_hidden_again_is_not_submitted_twice(
     assert (ran.code, "was created since the plan" in ran.out) == (5, True), ran
     assert len(seen) > 2
     assert dates(emulator.url) == {day(1): 1}
+
+
+def test_an_unused_parameter_is_an_error(shop: Workspace, emulator: Emulator) -> None:
+    """Else apply would submit the job, which is said to be submitted with values only."""
+    spec = {**SPECS["SparkBatch"], "args": ["a"]}
+    shop.write("daily.yaml", manifest("SparkBatch", "daily", spec, parameters={"date": {"type": "date"}}))
+    for arguments in (["apply", "--yes"], ["run", "daily", "--param", f"date={day(1)}", "--yes"]):
+        ran = shop.run(*arguments)
+        assert (ran.code, "error: parameter 'date' is not used in spec" in ran.err) == (4, True), ran
+    assert "daily" not in {job["name"] for job in listed(emulator.url, "SparkBatch")}
+    assert "none of them would tell its value" in " ".join(shop.run("explain", "E078").out.split())
