@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from deployer.model import RUNNING_PHASES, Action, Identity, Impact, LiveJob, Phase, Step
+from deployer.model import RUNNING_PHASES, Action, Identity, Impact, Job, LiveJob, Phase, Step
 from deployer.planning.decide import Comparison, Decision
 
 ASSUME = "--assume-missing"
@@ -220,19 +220,20 @@ def not_applied(comparison: Comparison) -> Decision:
     run = f" ({live.identity.run})" if live.identity.run and not job.identity.run else ""
     newest = f"run {live.id}{run} {live.condition}"
     if live.phase in {Phase.FAILED, Phase.STOPPED}:
-        return Decision(Action.UNCHANGED, newest, f"{only}: {_command(comparison, live)}", is_warning=True)
+        return Decision(
+            Action.UNCHANGED, newest, f"{only}: {run_command(job, live, '--failed')}", is_warning=True
+        )
     if live.phase is Phase.UNKNOWN:
         return Decision(Action.UNCHANGED, newest, only, is_warning=True)
     return Decision(Action.UNCHANGED, newest, only)
 
 
-def _command(comparison: Comparison, live: LiveJob) -> str:
-    """Return the command that runs a failed run again."""
+def run_command(job: Job, live: LiveJob | None, *flags: str) -> str:
+    """Return the command that makes a run of a job again: that of the job's values, or of a live run's."""
     from deployer.parameters.keys import values_of
     from deployer.planning.run_keys import NOT_TOLD
 
-    job = comparison.job
-    key = live.identity.run
+    key = job.identity.run or (live.identity.run if live else "")
     values = values_of(key) if key and key != NOT_TOLD else dict.fromkeys(job.parameters, "...")
     words = [word for name, value in values.items() for word in ("--param", f"{name}={value}")]
-    return shlex.join(["deployer", "run", job.name, *words, "--failed"])
+    return shlex.join(["deployer", "run", job.name, *words, *flags])

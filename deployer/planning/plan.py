@@ -154,7 +154,8 @@ def make_plan(
         row, doubt = _beside_not_told(row, comparison, may_be, table)
         row, warning = with_earlier(job, row, earlier, _content_differences)
         warnings += [Note(job.identity, job.source, words) for words in (doubt, warning, unread) if words]
-        warnings += _notes(row, comparison, counted, same_name, ownership)
+        again = _how_to_repeat(job, live=comparison.live, is_run=is_run)
+        warnings += _notes(row, comparison, counted, same_name, ownership, again)
         decision = _check_dependencies(job, row, dependency_phases)
         # Tags wait for nothing.
         if table is decide and (taken_over := ownership.taken_over(decision, comparison)):
@@ -482,10 +483,12 @@ def _notes(
     runs: Iterable[LiveJob],
     same_name_elsewhere: Sequence[LiveJob],
     ownership: OwnershipRules,
+    again: str,
 ) -> list[Note]:
     """Return the warnings of a job: of its row, and of other active runs.
 
-    `same_name_elsewhere` are active jobs of the same kind and name, in places that no manifest names.
+    `same_name_elsewhere` are active jobs of the same kind and name, in places that no manifest names. `again` says how
+    the job is submitted although it has not changed.
     """
     messages = [row.reason] if row.is_warning else []
     if comparison.rerun_undecidable:
@@ -494,10 +497,10 @@ def _notes(
     is_kept = comparison.job.lifecycle.state is not State.ABSENT
     if comparison.additional and is_kept and not {Step.CREATE, Step.CANCEL} & {*row.steps}:
         shown = ownership.shown(comparison.additional, comparison.job, comparison.live)
-        messages.append(describe(KINDS[comparison.job.kind], shown))
+        messages.append(describe(KINDS[comparison.job.kind], shown, again))
     if kept := _kept_secrets(comparison):
         messages.append(kept)
-    if copied := _copied_fingerprint(comparison):
+    if copied := _copied_fingerprint(comparison, again):
         messages.append(copied)
     others = _other_runs(runs, comparison.live)
     if others and row.action is Action.CANCEL:
@@ -534,7 +537,17 @@ def _kept_secrets(comparison: Comparison) -> str:
     )
 
 
-def _copied_fingerprint(comparison: Comparison) -> str:
+def _how_to_repeat(job: Job, *, live: LiveJob | None, is_run: bool) -> str:
+    """Return how a job is submitted although it has not changed: apply has an option, `deployer run` needs none."""
+    if not is_run and not job.runs_on_request:
+        return "use --rerun"
+    from deployer.planning.decide_run import run_command
+
+    flags = " without --missing, --failed and --changed" if is_run else ""
+    return f"use '{run_command(job, live)}'{flags}"
+
+
+def _copied_fingerprint(comparison: Comparison, again: str) -> str:
     """Return a warning if a run has the fingerprint of its manifest, but other values of what the manifest has.
 
     The service may show what it was sent in another form, so that is no change; but whoever edits a run in the
@@ -555,8 +568,7 @@ def _copied_fingerprint(comparison: Comparison) -> str:
         return ""
     return (
         f"run {live.id} has the fingerprint of this manifest, but the service shows other values of "
-        f"{', '.join(differing)}: it may have been submitted again outside deployer; to submit this manifest, use "
-        "--rerun"
+        f"{', '.join(differing)}: it may have been submitted again outside deployer; to submit this manifest, {again}"
     )
 
 

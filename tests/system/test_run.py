@@ -846,3 +846,24 @@ def test_an_unused_parameter_is_an_error(shop: Workspace, emulator: Emulator) ->
         assert (ran.code, "error: parameter 'date' is not used in spec" in ran.err) == (4, True), ran
     assert "daily" not in {job["name"] for job in listed(emulator.url, "SparkBatch")}
     assert "none of them would tell its value" in " ".join(shop.run("explain", "E078").out.split())
+
+
+def test_a_setting_that_was_removed_is_named(shop: Workspace, clock: Clock) -> None:
+    """The listing has no marks of MRS jobs: the service may have added what the manifest does not have."""
+    shop.write("load.yaml", load())
+    more = load()
+    more["spec"]["properties"] = {"fs.obs.endpoint": "obs"}
+    shop.write("load.yaml", more)
+    one = ("load", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    clock.forward(100)
+    shop.write("load.yaml", load())
+    again = f"use 'deployer run load --param date={day(1)}'"
+    ran = run(shop, *one, "--changed")
+    assert (ran.code, f"{again} without --missing, --failed and --changed" in ran.out) == (0, True), ran
+    assert "--rerun" not in ran.out
+    assert again in shop.run("plan").out
+    assert "same (also had /properties/fs.obs.endpoint)" in shop.run("runs", "load").out
+    (shown,) = shop.run("runs", "load", "--format", "json").json["jobs"][0]["runs"]
+    assert (shown["definition"], shown["additional"]) == ("same", ["/properties/fs.obs.endpoint"])
+    assert run(shop, *one).code == 0
