@@ -215,6 +215,14 @@ class ResponseTimeout(ResponseLost):
     """A request without a response in time."""
 
 
+MAX_SHOWN = 200
+
+
+def shortened(word: str) -> str:
+    """Return a word from a command line in a length that can be shown."""
+    return word if len(word) <= MAX_SHOWN else f"{word[:MAX_SHOWN]}... ({len(word) - MAX_SHOWN} more)"
+
+
 def similar(word: str, known: Sequence[str]) -> str:
     """Return `; did you mean 'x'?` for the end of a message; empty if no known word is similar."""
     from difflib import get_close_matches  # on use: only a mistake needs it

@@ -182,7 +182,10 @@ def test_what_the_list_may_have_forgotten_is_not_missing(shop: Workspace, emulat
     early = ("daily", "--param", "date=2024-04-01..2024-04-02", "--missing", "--max-active", "9")
     ran = run(shop, *early)
     assert ran.code == 5, ran
-    assert "the job list goes back to 2024-04-20 only, so a run before that may be forgotten" in ran.out
+    assert (
+        "the job list goes back to 2024-04-20 00:00 UTC only, so a run before that may be forgotten (it can have been"
+        " made since 2024-03-31 10:00 UTC, when it began in the first time zone)" in ran.out
+    )
     assert "--assume-missing submits it" in ran.out
     assert not dates(emulator.url)
     assert run(shop, *early, "--assume-missing").code == 0
@@ -867,3 +870,64 @@ def test_a_setting_that_was_removed_is_named(shop: Workspace, clock: Clock) -> N
     (shown,) = shop.run("runs", "load", "--format", "json").json["jobs"][0]["runs"]
     assert (shown["definition"], shown["additional"]) == ("same", ["/properties/fs.obs.endpoint"])
     assert run(shop, *one).code == 0
+
+
+# --- messages
+
+
+@pytest.mark.parametrize("verb", ["status", "logs", "wait", "cancel"])
+def test_a_name_in_place_of_a_path(shop: Workspace, verb: str) -> None:
+    ran = shop.run(verb, "daily", "--param", f"date={day(1)}")
+    assert (ran.code, "use --select name=daily" in ran.err) == (3, True), ran
+    assert "--select" not in shop.run(verb, "dayly", "--param", f"date={day(1)}").err
+
+
+def test_only_what_is_meant_is_a_dependency(shop: Workspace) -> None:
+    shop.write("plain.yaml", manifest("SparkBatch", "plain", SPECS["SparkBatch"]))
+    shop.write("load.yaml", load())
+    one = ("--param", f"date={day(1)}")
+    assert "plain" not in shop.run("status", *one).err
+    shop.write("daily.yaml", daily(dependsOn=["load", "plain"]))
+    ran = shop.run("status", "--select", "name=daily", *one)
+    assert f"load date={day(1)} (not deployed), plain (not deployed)" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["x" * 100_000],
+        ["daily", "--param", "x" * 100_000],
+        ["daily", "--param", "x" * 100_000 + "=1"],
+        ["daily", "--param", "date=" + "x" * 100_000],
+    ],
+)
+def test_what_is_too_long_is_shortened(shop: Workspace, arguments: list[str]) -> None:
+    ran = run(shop, *arguments)
+    assert (ran.code, len(ran.err) < 1_000, "xxx..." in ran.err) == (3, True, True)
+
+
+def test_a_selection_of_nothing(shop: Workspace) -> None:
+    ran = run(shop, "--select", "name=nothing")
+    assert (ran.code, "--select matches no jobs" in ran.err, "PATH" in ran.err) == (3, True, False), ran
+
+
+def test_orphans_are_not_mentioned_where_they_do_not_matter(shop: Workspace) -> None:
+    shop.write("stream.yaml", manifest("FlinkJar", "stream", SPECS["FlinkJar"]))
+    assert "orphaned" not in run(shop, "daily", "--param", f"date={day(1)}").err
+    assert "orphaned" not in shop.run("runs", "daily").err
+
+
+def test_days_that_lead_out_of_the_calendar(shop: Workspace) -> None:
+    late = daily(parameters={"date": {"type": "date"}})
+    late["spec"]["args"] = ["{{ param('date') }}", "{{ param('date') | date(days=1) }}"]
+    shop.write("daily.yaml", late)
+    ran = run(shop, "daily", "--param", "date=9999-12-31")
+    assert (ran.code, "outside of the calendar (with date=9999-12-31)" in ran.err) == (3, True), ran
+
+
+def test_a_saved_plan_with_blocked_runs_only_is_saved_as_by_plan(shop: Workspace) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    saved = shop.run("run", *one, "--out", "plan.json")
+    assert (saved.code, "1 blocked" in saved.out) == (0, True), saved
+    assert run(shop, "--plan", "plan.json").code == 5

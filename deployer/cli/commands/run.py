@@ -29,11 +29,12 @@ from deployer.cli.param_options import Chosen, chosen, param_option
 from deployer.cli.run_plan import RunPlan
 from deployer.cli.run_waves import Gate, Requested, Waves
 from deployer.clock import StopSignal
-from deployer.errors import BadPlanFile, Code, Exit, InvalidInput, Problem, UsageError
+from deployer.errors import BadPlanFile, Code, DeployerError, Exit, InvalidInput, Problem, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature
 from deployer.model import Identity, Location, Plan, State, Until
 from deployer.parameters import types
+from deployer.parameters.keys import run_key
 from deployer.parameters.runs import with_values
 from deployer.planning.decide_run import Wanted
 from deployer.planning.saved_plan import (
@@ -247,7 +248,10 @@ def _require_valid_values(loaded: session.LoadedProject, values: Chosen) -> None
         known = {rule.id for rule in broken(job.kind, {"spec": with_values(job, samples).spec}, rows)}
         location = Location(job.source.file, job.source.line, 1)
         for one in values.of(job):
-            run = with_values(job, one)
+            try:
+                run = with_values(job, one)
+            except DeployerError as error:  # a date from which a number of days leads out of the calendar
+                raise UsageError(f"{error} (with {run_key(one)})") from None
             problems += [
                 Problem(location, f"{run.identity.label}: {rule.message}", rule.code, rule.severity, rule.id)
                 for rule in broken(job.kind, {"spec": run.spec}, rows)

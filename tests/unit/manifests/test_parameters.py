@@ -83,6 +83,7 @@ spec:
         ),
         ("{^tpye: date}", "unknown field 'tpye' in parameters.p; did you mean 'type'? [E032]"),
         ("{type: date, values: ^[a]}", "'p': give either values or a type [E073 parameter-type]"),
+        ("{type: text, pattern: ^''}", "'p': pattern must have 1 to 200 characters [E073 parameter-type]"),
         ("{type: date, pattern: ^a}", "'p': a pattern is for type text, not for type date [E073"),
         (
             "{pattern: ^'.*'}",
@@ -298,3 +299,13 @@ def test_every_rule_can_be_explained(bare: Workspace, rule: str) -> None:
     assert (ran.code, ran.out.partition(":")[0]) == (0, RULES[rule])
     named: dict[str, Any] = {entry.id: entry.code for entry in diagnostics().values() if entry.id}
     assert named == RULES
+
+
+def test_a_default_that_leads_out_of_the_calendar(bare: Workspace) -> None:
+    declared = "parameters:\n  p: {type: date, default: 9999-12-31}\n"
+    args = "  args: [\"{{ param('p') }}\", \"{{ param('p') | date(days=1) }}\"]\n"
+    (found,) = problems(bare, declared + BATCH + args)
+    assert (
+        found == "2:28: error: 'p': 1 days after 9999-12-31 are outside of the calendar [E073 parameter-type]"
+    )
+    assert problems(bare, declared.replace("9999", "9998") + BATCH + args) == []
