@@ -83,8 +83,10 @@ def _doubt(job: Job, begin: datetime | None, goes_back: datetime | None, recorde
     if goes_back is None:
         return "the job list is empty, so nothing tells that it was never made"
     back = f"the job list goes back to {goes_back:%Y-%m-%d %H:%M} UTC only"
-    since = f" (it can have been made since {begin:%Y-%m-%d %H:%M} UTC, when it began in the first time zone)"
-    return f"{back}, so a run before that may be forgotten{since if begin else ''}"
+    if begin is None:
+        return f"{back}, so a run before that may be forgotten"
+    since = f"{begin:%Y-%m-%d %H:%M} UTC, when it began in the first time zone"
+    return f"{back}, so a run before that may be forgotten (it can have been made since {since})"
 
 
 def _earliest(job: Job, values: Mapping[str, str]) -> datetime | None:

@@ -919,7 +919,7 @@ def test_orphans_are_not_mentioned_where_they_do_not_matter(shop: Workspace) -> 
 
 def test_days_that_lead_out_of_the_calendar(shop: Workspace) -> None:
     late = daily(parameters={"date": {"type": "date"}})
-    late["spec"]["args"] = ["{{ param('date') }}", "{{ param('date') | date(days=1) }}"]
+    late["spec"]["args"] = ['{{ param("date") }}', '{{ param("date") | date(days=1) }}']
     shop.write("daily.yaml", late)
     ran = run(shop, "daily", "--param", "date=9999-12-31")
     assert (ran.code, "outside of the calendar (with date=9999-12-31)" in ran.err) == (3, True), ran
