@@ -136,4 +136,4 @@ def report_not_told(plan: Plan) -> None:
             from deployer.cli.session import note
             from deployer.planning.decide_run import not_told_words
 
-            note(f"{change.job.identity}: {not_told_words(may_be)}; see 'deployer runs'")
+            note(f"{change.job.identity}: {not_told_words(may_be)}; see 'deployer runs {change.job.name}'")

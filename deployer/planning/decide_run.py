@@ -125,9 +125,9 @@ def _not_told(row: Decision, comparison: Comparison, evidence: Evidence, wanted:
         return None
     ids = ", ".join(sorted(run.id for run in may_be))
     cause = f"{row.cause}; the values of {ids} are not told, so it may be one of them"
-    return Decision(
-        Action.BLOCKED, cause, f"check them with 'deployer runs'; {ASSUME} submits it all the same"
-    )
+    runs = shlex.join(["deployer", "runs", comparison.job.name])
+    consent = "submits it all the same" if Step.CREATE in row.steps else "takes them for other runs"
+    return Decision(Action.BLOCKED, cause, f"check them with '{runs}'; {ASSUME} {consent}")
 
 
 def _may_be(comparison: Comparison, not_told: Iterable[LiveJob]) -> list[LiveJob]:
@@ -165,7 +165,8 @@ def with_not_told(
         return _with_unknown_cause(row, comparison, may_be), ""
     if active:
         cause = row.cause if comparison.live else _UNKNOWN
-        hint = f"wait for it to end, or end it with '{_cancel_command(active)}'; 'deployer runs' shows why"
+        runs = shlex.join(["deployer", "runs", comparison.job.name])
+        hint = f"wait for it to end, or end it with '{_cancel_command(active)}'; '{runs}' shows why"
         return Decision(Action.BLOCKED, f"{cause}; {_may_be_words(active)}", hint), ""
     row = _with_unknown_cause(row, comparison, may_be)
     if comparison.live:
