@@ -105,12 +105,12 @@ class Code(StrEnum):
     PARAMETER_IN_DEFINITION = "E075"
     PARAMETER_UNBOUND = "E076"
     TRIGGER_RERUN = "E077"
+    PARAMETER_UNUSED = "E078"
     OLDER_SPELLING = "W060"
     LITERAL_SECRET = "W061"  # noqa: S105 - a code
     UNUSED_WAIVER = "W062"
     UNKNOWN_REGION = "W063"
     UNUSED_EXCLUDE = "W064"
-    PARAMETER_UNUSED = "W070"
     NEWEST_RUN = "W071"
 
 
@@ -213,6 +213,14 @@ class ResponseLost(ApiError):
 
 class ResponseTimeout(ResponseLost):
     """A request without a response in time."""
+
+
+MAX_SHOWN = 200
+
+
+def shortened(word: str) -> str:
+    """Return a word from a command line in a length that can be shown."""
+    return word if len(word) <= MAX_SHOWN else f"{word[:MAX_SHOWN]}... ({len(word) - MAX_SHOWN} more)"
 
 
 def similar(word: str, known: Sequence[str]) -> str:

@@ -96,7 +96,8 @@ def _result(wanted: WaitRequest, live: LiveJob | None, passed: float) -> WaitRes
     """Return the result from the latest read, None while the wait continues."""
     identity, identifier = wanted.job.identity, wanted.live.id if wanted.live else ""
     if live is None:
-        message = "no longer exists" if wanted.live else "not deployed"
+        none = "no run with these values is known" if identity.run else "not deployed"
+        message = "no longer exists" if wanted.live else none
         return WaitResult(identity, Result.FAILED, message, identifier)
     state = live.state
     if has_reached(live, wanted.until):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deployer.errors import UsageError, nearest
+from deployer.errors import UsageError, nearest, shortened
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -363,13 +363,18 @@ def _term(term: str, option: str) -> Callable[[Job], bool]:
     raise UsageError(f"{option} {term}: unknown selector '{key}'{nearest(key, SELECTORS)}")
 
 
-def inside(paths: tuple[str, ...], folder: Path) -> Callable[[Job], bool]:
-    """Return a test for jobs in the files or folders `paths`. Raises UsageError."""
+def inside(paths: tuple[str, ...], folder: Path, jobs: Iterable[Job] = ()) -> Callable[[Job], bool]:
+    """Return a test for jobs in the files or folders `paths`. Raises UsageError.
+
+    `jobs` are for the hint if a path is the name of one.
+    """
     named: list[Path] = []
     for path in paths:
         absolute = Path(path).absolute()
         if not absolute.exists():
-            raise UsageError(f"{path}: no such file or folder")
+            is_name = any(job.name == path for job in jobs)
+            hint = f"; to select the job of this name, use --select name={path}" if is_name else ""
+            raise UsageError(f"{shortened(path)}: no such file or folder{hint}")
         if not absolute.resolve().is_relative_to(folder.resolve()):
             raise UsageError(f"{path} is outside the project {folder}")
         named.append(absolute.resolve().relative_to(folder.resolve()))

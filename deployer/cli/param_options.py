@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
 from deployer.cli.options import completed_by
-from deployer.errors import UsageError, nearest
-from deployer.model import Identity, Job
+from deployer.errors import MAX_SHOWN, UsageError, nearest, shortened
+from deployer.model import RUNNING_PHASES, Identity, Job, Plan
 
 if TYPE_CHECKING:
     from deployer.cli.session import LoadedProject
@@ -60,11 +60,17 @@ def chosen(jobs: Iterable[Job], params: Sequence[str]) -> Chosen:
     for param in params:
         name, equals, words = param.partition("=")
         if not equals or not words:
-            errors.append(f"--param {param}: expected NAME=VALUES, such as date=2024-07-01..2024-07-07")
+            errors.append(
+                f"--param {shortened(param)}: expected NAME=VALUES, such as date=2024-07-01..2024-07-07"
+            )
         elif name not in known:
             of = "the job has" if len(jobs) == 1 else "the selected jobs have"
-            none = f"{of} no parameters" if not known else f"{of} no parameter '{name}'{nearest(name, known)}"
-            errors.append(f"--param {param}: {none}")
+            none = (
+                f"{of} no parameters"
+                if not known
+                else f"{of} no parameter '{shortened(name)}'{nearest(name[:MAX_SHOWN], known)}"
+            )
+            errors.append(f"--param {shortened(param)}: {none}")
         else:
             given.setdefault(name, []).append(words)
     lists: dict[Identity, dict[str, Sequence[str]]] = {}
@@ -74,7 +80,7 @@ def chosen(jobs: Iterable[Job], params: Sequence[str]) -> Chosen:
                 try:
                     values = types.selected(parameter, words)
                 except ValueError as error:
-                    errors.append(f"--param {name}={words}: {job.name}: {error}")
+                    errors.append(f"--param {name}={shortened(words)}: {job.name}: {error}")
                     continue
                 before = lists.setdefault(job.identity, {}).get(name, ())
                 lists[job.identity][name] = [*dict.fromkeys((*before, *values))]
@@ -96,10 +102,22 @@ def members(loaded: LoadedProject, params: Sequence[str]) -> Members:
     runs = {job.identity: values.of(job) for job in loaded.selected_jobs if job.identity in values.lists}
 
     def planned(jobs: Sequence[Job], selected: Iterable[Identity]) -> Planned:
-        # Jobs without such a parameter are not meant.
-        return with_chosen(jobs, {identity for identity in selected if identity in runs}, runs)
+        # Jobs without such a parameter are not meant, unless others depend on them.
+        meant = {identity for identity in selected if identity in runs}
+        return with_chosen(_with_dependencies(jobs, meant), meant, runs)
 
     return planned
+
+
+def _with_dependencies(jobs: Sequence[Job], meant: Container[Identity]) -> Sequence[Job]:
+    """Return the jobs that are meant and those that they depend on, in their order: dependencies first."""
+    found: list[Job] = []
+    needed: set[Identity] = set()
+    for job in reversed(jobs):
+        if job.identity in meant or job.identity in needed:
+            found.append(job)
+            needed |= {dependency.identity for dependency in job.depends_on}
+    return found[::-1]
 
 
 def only_with(loaded: LoadedProject, params: Sequence[str]) -> LoadedProject:
@@ -108,3 +126,14 @@ def only_with(loaded: LoadedProject, params: Sequence[str]) -> LoadedProject:
         return loaded
     lists = chosen(loaded.selected_jobs, params).lists
     return replace(loaded, selected=frozenset(lists))
+
+
+def report_not_told(plan: Plan) -> None:
+    """Report the runs whose values are not told, and that may be one of those that --param chooses."""
+    for change in plan.changes:
+        may_be = [run for run in change.may_be if change.live is None or run.phase in RUNNING_PHASES]
+        if may_be:
+            from deployer.cli.session import note
+            from deployer.planning.decide_run import not_told_words
+
+            note(f"{change.job.identity}: {not_told_words(may_be)}; see 'deployer runs {change.job.name}'")

@@ -47,11 +47,12 @@ def plan(
     prune: Prune | None = None,
     members: Members | None = None,
     run: RunPlan | None = None,
+    is_of_runs: bool = False,
 ) -> tuple[Plan, Live]:
     """Read the listings and plan the selected jobs, with the default tables or `table`.
 
     `members` returns the runs to plan of jobs with parameters; None: those that apply submits. `run` is for
-    `deployer run`, in place of `table`.
+    `deployer run`, in place of `table`. `is_of_runs`: orphans do not matter.
 
     `limits` are those in force, for the heading. `live_values` are those that the plan has; None: those of the
     project's own jobs. `known` is what earlier runs have sent. `prune`: also remove orphaned jobs.
@@ -82,7 +83,7 @@ def plan(
         from deployer.cli import removal
 
         live = live if prune else removal.with_left(client, loaded, live, known.history, left, submitted)
-    for words in _about_listings(live):
+    for words in _about_listings(live, is_about_orphans=run is None and not is_of_runs):
         note(words)
     left_out = [job for job in jobs if job.identity not in selected]
     if left_out and not run:  # each of its waves plans again
@@ -144,13 +145,13 @@ def heading(client: Client, loaded: LoadedProject, limits: Mapping[str, Limit]) 
     )
 
 
-def _about_listings(live: Live) -> Iterator[str]:
+def _about_listings(live: Live, *, is_about_orphans: bool) -> Iterator[str]:
     """Yield what is not known of live jobs."""
     for kind, fields in live.unknown.items():
         yield f"the {kind} list contains unknown fields, ignored: {', '.join(fields)}"
     for identity, message in live.notes.items():
         yield f"{identity}: {message}"
-    for kind in sorted(live.without_owners):
+    for kind in sorted(live.without_owners) if is_about_orphans else ():
         yield f"orphaned {kind} jobs are not known: the owners of other live jobs were not read; see list --orphans"
 
 

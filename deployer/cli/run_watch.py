@@ -66,6 +66,12 @@ class ActiveRuns:
         if self._until:
             self._own[outcome.id] = outcome
 
+    def add_named(self, live: LiveJob, outcome: Outcome) -> None:
+        """Wait for a named run that was active before; `outcome` is that of its change, if it succeeds."""
+        job = outcome.change.job
+        self._active[live.id] = _Run(live.identity, job, _deadline(job), live.state)
+        self._own[live.id] = outcome
+
     def wait_for_change(self, needed: Container[Identity]) -> bool:
         """Wait until a run has ended, or one of those `needed` has changed; False if all of them are late."""
         return self._watch(lambda has_changed: has_changed, needed)
@@ -135,7 +141,7 @@ class ActiveRuns:
             log = end_of_log(self._client, self._secrets, outcome.change.job, identifier)
             if not log and (page := console_url(self._target, live)):
                 log = (f"its log: {page}",)
-            outcome = replace(outcome, result=Result.FAILED, message=message, log=log)
+            outcome = replace(outcome, result=Result.FAILED, message=message, log=log, begun=True)
         elif has_reached(live, self._until):
             outcome = replace(outcome, message=f"{outcome.message}; {state_of(live)}")
         else:

@@ -30,6 +30,7 @@ from deployer.model import (
     Live,
     LiveJob,
     Outcome,
+    Phase,
     Plan,
     Result,
     Until,
@@ -99,7 +100,11 @@ class Gate:
 
 
 class Waves:
-    """The waves of one command. `approve` shows the first plan and returns the exit code that ends the command."""
+    """The waves of one command. `approve` shows the first plan and returns the exit code that ends the command.
+
+    `_refused` are the runs of the last wave beside which another run has appeared, `_not_repeated` the named ones that
+    have failed, and that the options leave as they are.
+    """
 
     def __init__(
         self,
@@ -119,6 +124,8 @@ class Waves:
         self._approved: Plan | None = None
         self._left: dict[Identity, Change] = {}
         self._ended: dict[Identity, Outcome] = {}
+        self._refused: dict[Identity, Outcome] = {}
+        self._not_repeated: list[Outcome] = []
         self._active = ActiveRuns(
             client, requested.loaded.target, secrets, stop_signal, requested.wait, self._finish
         )
@@ -150,8 +157,10 @@ class Waves:
     def _submit_rest(self) -> None:
         """Submit wave after wave: as soon as what is active has changed, or as long as nothing is."""
         has_progress = True
-        while self._left and not self._must_stop():
-            if self._active:
+        while (self._left or self._refused) and not self._must_stop():
+            if self._refused:
+                pass  # the next plan says whether the run that has appeared is the one
+            elif self._active:
                 needed = {need.identity for change in self._left.values() for need in change.job.depends_on}
                 with interruptible(self._stop_signal, _WAITING):
                     is_in_time = self._active.wait_for_change(needed)
@@ -161,10 +170,10 @@ class Waves:
                     self._give_up("no run that it waits for has ended in time")
             elif not has_progress:
                 self._give_up("no run that it waits for is active")
-            before = len(self._left)
-            if self._left:
+            before = len(self._left) + len(self._refused)
+            if before:
                 self._wave()
-            has_progress = len(self._left) < before
+            has_progress = len(self._left) + len(self._refused) < before
 
     # --- waves
 
@@ -204,6 +213,8 @@ class Waves:
                     return code
                 self._approved = plan
                 self._left = {change.job.identity: change for change in plan.steps}
+                for change in plan.changes:
+                    self._await(change)
             else:
                 self._compare(plan)
             wave = self._startable(plan, live)
@@ -224,11 +235,13 @@ class Waves:
         for identity, change in reversed(self._left.items()):  # dependents first
             if identity in wanted:
                 wanted |= {need.identity for need in change.job.depends_on}
-        return [change for identity, change in self._left.items() if identity in wanted]
+        refused = [outcome.change for outcome in self._refused.values()]
+        return [*refused, *(change for identity, change in self._left.items() if identity in wanted)]
 
     def _compare(self, plan: Plan) -> None:
         """Leave out the runs that are not as they were approved: somebody else has been there."""
         errors = {note.identity: note.message for note in plan.errors}
+        self._settle(plan)
         for identity in [identity for identity in self._left if identity in errors]:
             self._drop(Outcome(self._left[identity], Result.SKIPPED, errors[identity]))
         for change in plan.changes:
@@ -240,11 +253,38 @@ class Waves:
             elif change.action is Action.UNCHANGED:
                 del self._left[change.job.identity]
                 session.note(f"{change.job.identity}: no longer needed: {change.reason}")
+                self._await(change)
             elif change.action is Action.BLOCKED:
                 self._drop(Outcome(approved, Result.SKIPPED, change.reason))
             elif (change.action, _id(change)) != (approved.action, _id(approved)):
                 words = f"is no longer as planned: {change.reason}; run it again"
                 self._drop(Outcome(approved, Result.REFUSED, words))
+
+    def _settle(self, plan: Plan) -> None:
+        """Leave out the runs that were refused, if the one that has appeared makes them needless; none is sent again.
+
+        What a list has shown once may be missing in the next one.
+        """
+        changes = {change.job.identity: change for change in plan.changes}
+        for identity, outcome in self._refused.items():
+            change = changes.get(identity)
+            if change and change.action is Action.UNCHANGED:
+                session.note(f"{identity}: no longer needed: {change.reason}")
+                self._await(change)
+            else:
+                self._ended[identity] = outcome
+        self._refused.clear()
+
+    def _await(self, change: Change) -> None:
+        """Wait for a named run that is not submitted: to end if it is active; one that has failed is no success."""
+        live, wait = change.live, self._requested.wait
+        if change.action is not Action.UNCHANGED or live is None or wait is None:
+            return
+        if live.phase in RUNNING_PHASES:
+            if not has_reached(live, wait):
+                self._active.add_named(live, Outcome(change, Result.DONE, "was active already", live.id))
+        elif wait is Until.SUCCEEDED and live.phase is not Phase.SUCCEEDED:
+            self._not_repeated.append(Outcome(change, Result.FAILED, change.reason, live.id, begun=True))
 
     def _unmet_dependency(self, approved: Change) -> str:
         """Return why a run cannot be submitted any more: one that it needs was not, or has failed; else empty."""
@@ -287,7 +327,8 @@ class Waves:
         self._lost = held.lost
         for outcome in outcomes:
             identity = outcome.change.job.identity
-            self._ended[identity] = outcome
+            is_refused = outcome.result is Result.REFUSED and not self._requested.fail_fast
+            (self._refused if is_refused else self._ended)[identity] = outcome
             self._left.pop(identity, None)
             if outcome.id and outcome.result is Result.DONE:
                 self._active.add_own(outcome)
@@ -313,7 +354,9 @@ class Waves:
     # --- outcomes
 
     def _finish(self, outcome: Outcome) -> None:
-        self._ended[outcome.change.job.identity] = outcome
+        # A named run that was active before and has succeeded was not submitted.
+        if outcome.change.action is not Action.UNCHANGED or outcome.result is not Result.DONE:
+            self._ended[outcome.change.job.identity] = outcome
         out(text.outcome(outcome))
 
     def _drop(self, outcome: Outcome) -> None:
@@ -329,7 +372,9 @@ class Waves:
         if not self._stop_signal:
             for outcome in self._active.not_over():
                 self._finish(outcome)
-        ended = [*self._ended.values()]
+            for outcome in self._not_repeated:
+                out(text.outcome(outcome))
+        ended = [*self._ended.values(), *self._refused.values(), *self._not_repeated]
         results = [outcome.result for outcome in ended]
         blocked = approved.summary[Action.BLOCKED] if approved else 0
         errors = len(approved.errors) if approved else 0

@@ -151,7 +151,7 @@ def load(
     services = {KINDS[job.kind].service for job in checked.jobs}
     region = [problem] if (problem := target.region_problem(services)) else []
     problems = tuple(sorted({*region, *in_folder.problems, *read.problems, *checked.problems}))
-    is_named, is_selected = inside(options.paths, found.folder), selector(options.select)
+    is_named, is_selected = inside(options.paths, found.folder, checked.jobs), selector(options.select)
     selected = frozenset(job.identity for job in checked.jobs if is_named(job) and is_selected(job))
     if not files:
         report(f"no manifests found in {found.folder}")

@@ -91,7 +91,7 @@ def _wrong(parameter: Parameter, given: Mapping[str, Any]) -> Iterator[tuple[str
         yield "values", wrong
     if "pattern" in given and type_ not in (None, ParameterType.TEXT):
         yield "pattern", f"a pattern is for type text, not for type {type_}"
-    elif parameter.pattern and (wrong := types.pattern_problem(parameter.pattern)):
+    elif isinstance(given.get("pattern"), str) and (wrong := types.pattern_problem(parameter.pattern)):
         yield "pattern", f"pattern {wrong}"
         return
     is_known = type_ is None or type_ in _TYPES

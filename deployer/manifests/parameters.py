@@ -140,11 +140,31 @@ def checked(document: Document, kind: Kind, value: dict[str, Any]) -> Checked:
         problems += _misuses(document, kind, path, text, declared)
     for name in declared:
         if name not in used:
-            message = f"parameter '{name}' is not used in spec"
+            message = f"parameter '{name}' is not used in spec, so no run would tell its value"
             place = document.location((KEY, name), of_key=True)
-            problems.append(_problem(place, message, "parameter-unused", "warning"))
+            problems.append(_problem(place, message, "parameter-unused"))
     parameters = {name: parameter for name, parameter in declared.items() if name in used}
+    problems += _outside_of_calendar(document, texts, parameters)
     return Checked(_filled(value, parameters), parameters, tuple(problems))
+
+
+def _outside_of_calendar(
+    document: Document, texts: Iterable[tuple[Path, str]], parameters: Mapping[str, Parameter]
+) -> Iterator[Problem]:
+    """Yield the defaults from which a number of days leads out of the calendar."""
+    found: dict[str, str] = {}
+    for _, text in texts:
+        for use in _uses(text):
+            parameter = parameters.get(use.name)
+            is_date = parameter is not None and parameter.type is ParameterType.DATE
+            if parameter is None or not is_date or not use.form or parameter.default is None:
+                continue
+            try:
+                dates.formatted(parameter.default, use.form, use.days)
+            except ValueError as error:
+                found.setdefault(use.name, str(error))
+    for name, words in found.items():
+        yield _problem(document.location((KEY, name, "default")), f"'{name}': {words}", "parameter-type")
 
 
 def _without(value: Mapping[str, Any]) -> dict[str, Any]:

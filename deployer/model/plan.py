@@ -131,6 +131,7 @@ class Change:
     has and the service does not return, and `live_only` the fields that only the live job has and that are no
     difference. With `is_prune` the job has no manifest: it is removed after all other changes were applied.
     `blocked_by` are the active runs of the job that are all that blocks it: it can be applied when they have ended.
+    `may_be` are runs of a job with parameters whose values are not told, so they may be this run.
     """
 
     action: Action
@@ -147,6 +148,7 @@ class Change:
     live_only: tuple[FieldChange, ...] = ()
     is_prune: bool = False
     blocked_by: tuple[LiveJob, ...] = ()
+    may_be: tuple[LiveJob, ...] = ()
 
     @property
     def runs(self) -> int:

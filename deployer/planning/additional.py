@@ -106,8 +106,8 @@ def _put(holder: dict[str, Any], name: str, value: Any) -> None:
         holder[name] = value
 
 
-def describe(kind: Kind, additional: Sequence[FieldChange]) -> str:
-    """Return a warning that names the fields."""
+def describe(kind: Kind, additional: Sequence[FieldChange], again: str = "use --rerun") -> str:
+    """Return a warning that names the fields; `again` says how to submit a run all the same."""
     names = ", ".join(field.path for field in additional)
     if kind.nature is Nature.DEFINITION:
         return (
@@ -116,5 +116,5 @@ def describe(kind: Kind, additional: Sequence[FieldChange]) -> str:
         )
     return (
         f"the last run has settings that the manifest does not have: {names}; not submitted again for them, "
-        "because the service may have filled them in; to submit a run without them, use --rerun"
+        f"because the service may have filled them in; to submit a run without them, {again}"
     )

@@ -6,13 +6,17 @@ Rows are tried in order, as in docs/runs.md. A run that may have been made is ne
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from deployer.model import RUNNING_PHASES, Action, Identity, Impact, LiveJob, Phase, Step
+from deployer.model import RUNNING_PHASES, Action, Identity, Impact, Job, LiveJob, Phase, Step
 from deployer.planning.decide import Comparison, Decision
 
 ASSUME = "--assume-missing"
+
+# A run in an unknown state may run.
+_MAY_RUN = {*RUNNING_PHASES, Phase.UNKNOWN}
+_MOST_IDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,16 @@ class RunTable:
     def __call__(self, comparison: Comparison) -> Decision:
         evidence = self.evidence.get(comparison.job.identity, Evidence())
         row = self._row(comparison)
-        if Step.CREATE not in row.steps or self.wanted.assume_missing:
+        is_asked = Step.CREATE in row.steps or self._asks_for_newest(comparison)
+        if not is_asked or self.wanted.assume_missing:
             return row
         return _not_told(row, comparison, evidence, self.wanted) or _doubted(row, evidence, self.wanted)
+
+    def _asks_for_newest(self, comparison: Comparison) -> bool:
+        """Return whether the state of the newest run is what matters, and none that has not ended is known."""
+        live, wanted = comparison.live, self.wanted
+        is_over = live is None or (live.phase not in _MAY_RUN and live.spec is not None)
+        return is_over and (wanted.failed or wanted.changed)
 
     def _row(self, comparison: Comparison) -> Decision:
         live, wanted = comparison.live, self.wanted
@@ -107,21 +118,22 @@ def _none(wanted: Wanted) -> Decision:
 
 def _not_told(row: Decision, comparison: Comparison, evidence: Evidence, wanted: Wanted) -> Decision | None:
     """Return the row, blocked if a run whose values are not told may be the one that it would make again."""
-    since = comparison.live.submitted if comparison.live else 0
-    may_be = [
-        run
-        for run in evidence.not_told
-        if run.phase in RUNNING_PHASES or not run.submitted or run.submitted >= since
-    ]
+    may_be = _may_be(comparison, evidence.not_told)
     if not wanted.is_selective:
-        may_be = [run for run in may_be if run.phase in RUNNING_PHASES]
+        may_be = [run for run in may_be if run.phase in _MAY_RUN]
     if not may_be:
         return None
     ids = ", ".join(sorted(run.id for run in may_be))
     cause = f"{row.cause}; the values of {ids} are not told, so it may be one of them"
-    return Decision(
-        Action.BLOCKED, cause, f"check them with 'deployer runs'; {ASSUME} submits it all the same"
-    )
+    runs = shlex.join(["deployer", "runs", comparison.job.name])
+    consent = "submits it all the same" if Step.CREATE in row.steps else "takes them for other runs"
+    return Decision(Action.BLOCKED, cause, f"check them with '{runs}'; {ASSUME} {consent}")
+
+
+def _may_be(comparison: Comparison, not_told: Iterable[LiveJob]) -> list[LiveJob]:
+    """Return the runs whose values are not told that may be newer than the newest one whose values are."""
+    since = comparison.live.submitted if comparison.live else 0
+    return [run for run in not_told if run.phase in _MAY_RUN or not run.submitted or run.submitted >= since]
 
 
 def _doubted(row: Decision, evidence: Evidence, wanted: Wanted) -> Decision:
@@ -134,6 +146,72 @@ def _doubted(row: Decision, evidence: Evidence, wanted: Wanted) -> Decision:
 # --- apply --------------------------------------------------------------------------------------------------
 
 
+def with_not_told(
+    row: Decision, comparison: Comparison, not_told: Iterable[LiveJob], *, is_cancel: bool = False
+) -> tuple[Decision, str]:
+    """Return apply's row of a run, and a warning; `not_told` are the runs of its job that may be it.
+
+    It is blocked beside one that is active. After one that has ended it is submitted with a warning. `is_cancel`: the
+    row is that of `deployer cancel`, which ends nothing that may be another run.
+    """
+    may_be = _may_be(comparison, not_told)
+    active = [run for run in may_be if run.phase in _MAY_RUN]
+    if is_cancel:
+        is_unknown = active and comparison.live is None
+        return replace(row, cause=_UNKNOWN) if is_unknown else row, _not_cancelled(active)
+    if not may_be or row.action is Action.SUBMIT:
+        return row, ""
+    if Step.CREATE not in row.steps:
+        return _with_unknown_cause(row, comparison, may_be), ""
+    if active:
+        cause = row.cause if comparison.live else _UNKNOWN
+        runs = shlex.join(["deployer", "runs", comparison.job.name])
+        hint = f"wait for it to end, or end it with '{_cancel_command(active)}'; '{runs}' shows why"
+        return Decision(Action.BLOCKED, f"{cause}; {_may_be_words(active)}", hint), ""
+    row = _with_unknown_cause(row, comparison, may_be)
+    if comparison.live:
+        row = replace(row, cause=f"{row.cause}; {_may_be_words(may_be)}")
+    return (
+        replace(row, impact=Impact.RERUNS),
+        f"{_may_be_words(may_be)}; its data would be processed again",
+    )
+
+
+_UNKNOWN = "no run with these values is known"
+
+
+def _with_unknown_cause(row: Decision, comparison: Comparison, may_be: Iterable[LiveJob]) -> Decision:
+    """Return the row without the words that there is no run, if one may be it."""
+    may_be = [*may_be]
+    if comparison.live or not may_be or row.action is Action.BLOCKED:
+        return row
+    return replace(row, cause=f"{_UNKNOWN}; {_may_be_words(may_be)}")
+
+
+def not_told_words(runs: Iterable[LiveJob]) -> str:
+    """Return why runs may be the one that is meant: `run b-1 (running) may be it: its values are not told`"""
+    return _may_be_words([*runs])
+
+
+def _may_be_words(runs: list[LiveJob]) -> str:
+    shown = [f"{run.id} ({run.state})" for run in sorted(runs, key=lambda run: run.id)[:_MOST_IDS]]
+    more = f" and {len(runs) - _MOST_IDS} more" if len(runs) > _MOST_IDS else ""
+    if len(runs) == 1:
+        return f"run {shown[0]} may be it, because its values are not told"
+    return f"runs {', '.join(shown)}{more} may be it, because their values are not told"
+
+
+def _not_cancelled(active: list[LiveJob]) -> str:
+    if not active:
+        return ""
+    return f"{_may_be_words(active)}; not cancelled: to end it, use '{_cancel_command(active)}'"
+
+
+def _cancel_command(active: list[LiveJob]) -> str:
+    words = [word for run in sorted(active, key=lambda run: run.id)[:1] for word in ("--id", run.id)]
+    return shlex.join(["deployer", "cancel", *words])
+
+
 def not_applied(comparison: Comparison) -> Decision:
     """Decide for apply on a job that only `deployer run` submits, unless it is absent: no change."""
     job, live = comparison.job, comparison.live
@@ -143,19 +221,20 @@ def not_applied(comparison: Comparison) -> Decision:
     run = f" ({live.identity.run})" if live.identity.run and not job.identity.run else ""
     newest = f"run {live.id}{run} {live.condition}"
     if live.phase in {Phase.FAILED, Phase.STOPPED}:
-        return Decision(Action.UNCHANGED, newest, f"{only}: {_command(comparison, live)}", is_warning=True)
+        return Decision(
+            Action.UNCHANGED, newest, f"{only}: {run_command(job, live, '--failed')}", is_warning=True
+        )
     if live.phase is Phase.UNKNOWN:
         return Decision(Action.UNCHANGED, newest, only, is_warning=True)
     return Decision(Action.UNCHANGED, newest, only)
 
 
-def _command(comparison: Comparison, live: LiveJob) -> str:
-    """Return the command that runs a failed run again."""
+def run_command(job: Job, live: LiveJob | None, *flags: str) -> str:
+    """Return the command that makes a run of a job again: that of the job's values, or of a live run's."""
     from deployer.parameters.keys import values_of
     from deployer.planning.run_keys import NOT_TOLD
 
-    job = comparison.job
-    key = live.identity.run
+    key = job.identity.run or (live.identity.run if live else "")
     values = values_of(key) if key and key != NOT_TOLD else dict.fromkeys(job.parameters, "...")
     words = [word for name, value in values.items() for word in ("--param", f"{name}={value}")]
-    return shlex.join(["deployer", "run", job.name, *words, "--failed"])
+    return shlex.join(["deployer", "run", job.name, *words, *flags])

@@ -10,7 +10,7 @@ from deployer.kinds import KINDS
 from deployer.kinds.former import under_identity
 from deployer.kinds.kind import Kind
 from deployer.kinds.ownership import Owner, matches_fingerprint
-from deployer.model import Job, LiveJob
+from deployer.model import FieldChange, Job, LiveJob
 from deployer.parameters.runs import with_values
 from deployer.planning.additional import separated
 from deployer.planning.align import compare_job
@@ -22,13 +22,14 @@ class PastRun:
     """A listed run. `values` is None if they are not told, and `reason` says why.
 
     `differs` are the paths of the fields that differ from the present definition with these values; None if the run
-    cannot be compared.
+    cannot be compared. `additional` are those that the definition does not have: the service may have filled them in.
     """
 
     live: LiveJob
     values: Mapping[str, str] | None
     reason: str = ""
     differs: tuple[str, ...] | None = None
+    additional: tuple[str, ...] = ()
 
 
 def past_runs(job: Job, runs: Iterable[LiveJob], owner: Owner | None = None) -> list[PastRun]:
@@ -60,5 +61,9 @@ def _past_run(kind: Kind, job: Job, live: LiveJob, owner: Owner | None) -> PastR
         return PastRun(live, found.told)
     if matches_fingerprint(kind, run, live):
         return PastRun(live, found.told, differs=())
-    fields, _ = separated(kind, run, live, compare_job(kind, run, live))
-    return PastRun(live, found.told, differs=tuple(dict.fromkeys(field.path for field in fields)))
+    fields, additional = separated(kind, run, live, compare_job(kind, run, live))
+    return PastRun(live, found.told, differs=_paths(fields), additional=_paths(additional))
+
+
+def _paths(fields: Iterable[FieldChange]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(field.path for field in fields))

@@ -16,7 +16,13 @@ from typing import Any
 
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature, may_be_unnamed
-from deployer.kinds.ownership import is_owned, matches_fingerprint, project_of, recorded_secret_pointers
+from deployer.kinds.ownership import (
+    Owner,
+    is_owned,
+    matches_fingerprint,
+    project_of,
+    recorded_secret_pointers,
+)
 from deployer.model import (
     CONDITIONS,
     FAILED_PHASES,
@@ -43,7 +49,7 @@ from deployer.model import (
 from deployer.planning.additional import describe, separated
 from deployer.planning.align import aligned, compare_job
 from deployer.planning.change_fields import change_fields
-from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, decide
+from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, cancellation, decide
 from deployer.planning.diff import live_only, not_compared
 from deployer.planning.earlier import earlier_jobs, with_earlier
 from deployer.planning.ownership import OwnershipRules
@@ -97,6 +103,8 @@ def make_plan(
     extents = _listing_extents(live.jobs) | {
         key: _not_found(total) for key, total in live.asked_by_name.items()
     }
+    # The table of `deployer run` has evidence of its own.
+    not_told = _not_told([] if is_run else jobs, live)
     earlier = earlier_jobs(live.jobs, planned, owner, before, submitted)
     moved_ids: set[str] = set()
     changes: list[Change] = []
@@ -133,6 +141,7 @@ def make_plan(
             and (job.is_family or run.identity.run in {"", job.identity.run})
         ]
         moved_ids |= {run.id for run in elsewhere}
+        may_be = () if is_run else (*not_told.get(job.identity, ()), *_not_told_in(same_name, job, owner))
         counted = ownership.counted(job, [*own, *elsewhere])
         comparison, row = _decide(job, counted, unnamed, listing, table, ownership, is_run=is_run)
         if job.renamed_from:
@@ -142,15 +151,17 @@ def make_plan(
             moved_ids |= {run.id for run in beside}
             row = renames.beside_active(row, job, beside)
         row = ownership.allowed(row, comparison, [*own, *elsewhere])
+        row, doubt = _beside_not_told(row, comparison, may_be, table)
         row, warning = with_earlier(job, row, earlier, _content_differences)
-        warnings += [Note(job.identity, job.source, words) for words in (warning, unread) if words]
-        warnings += _notes(row, comparison, counted, same_name, ownership)
+        warnings += [Note(job.identity, job.source, words) for words in (doubt, warning, unread) if words]
+        again = _how_to_repeat(job, live=comparison.live, is_run=is_run)
+        warnings += _notes(row, comparison, counted, same_name, ownership, again)
         decision = _check_dependencies(job, row, dependency_phases)
         # Tags wait for nothing.
         if table is decide and (taken_over := ownership.taken_over(decision, comparison)):
             decision, job = taken_over, replace(job, depends_on=())
         dependency_phases[job.identity] = _planned_phase(decision, comparison)
-        changes.append(_change(job, decision, comparison, counted, ownership))
+        changes.append(_change(job, decision, comparison, counted, ownership, may_be))
     unmanaged = [
         run
         for run in live.jobs
@@ -173,7 +184,12 @@ def make_plan(
 
 
 def _change(
-    job: Job, decision: Decision, comparison: Comparison, runs: Iterable[LiveJob], ownership: OwnershipRules
+    job: Job,
+    decision: Decision,
+    comparison: Comparison,
+    runs: Iterable[LiveJob],
+    ownership: OwnershipRules,
+    may_be: tuple[LiveJob, ...] = (),
 ) -> Change:
     # An update of the ownership tags alone sends no field.
     sends_body = Step.CREATE in decision.steps or (
@@ -197,6 +213,7 @@ def _change(
         not_compared=omitted,
         live_only=ownership.shown(extra, job, comparison.live),
         blocked_by=tuple(_active(runs)) if decision.awaits_end else (),
+        may_be=may_be,
     )
 
 
@@ -231,6 +248,36 @@ def _not_compared(
     extra = live_only(kind.rows, *aligned(kind, live.spec, job.spec), live.unobserved)
     paths = {field.path for field in shown}
     return omitted, tuple(field for field in extra if field.path not in paths)
+
+
+def _not_told(jobs: Iterable[Job], live: Live) -> Mapping[Identity, tuple[LiveJob, ...]]:
+    """Return the runs whose values are not told, by the planned runs that they may be."""
+    runs = [job for job in jobs if job.identity.run]
+    if not runs:
+        return {}
+    from deployer.planning.run_evidence import may_be_members
+
+    return may_be_members(runs, live)
+
+
+def _beside_not_told(
+    row: Decision, comparison: Comparison, may_be: Collection[LiveJob], table: Table
+) -> tuple[Decision, str]:
+    """Return the row of a run of a job beside those that may be it, and a warning."""
+    if not may_be:
+        return row, ""
+    from deployer.planning.decide_run import with_not_told
+
+    return with_not_told(row, comparison, may_be, is_cancel=table is cancellation)
+
+
+def _not_told_in(same_name: Iterable[LiveJob], job: Job, owner: Owner | None) -> list[LiveJob]:
+    """Return the own runs of the same name in other places that may be this one."""
+    if not job.identity.run:
+        return []
+    from deployer.planning.run_keys import NOT_TOLD
+
+    return [run for run in same_name if run.identity.run == NOT_TOLD and is_owned(run, owner)]
 
 
 def counts_as_unmanaged(live: LiveJob) -> bool:
@@ -436,10 +483,12 @@ def _notes(
     runs: Iterable[LiveJob],
     same_name_elsewhere: Sequence[LiveJob],
     ownership: OwnershipRules,
+    again: str,
 ) -> list[Note]:
     """Return the warnings of a job: of its row, and of other active runs.
 
-    `same_name_elsewhere` are active jobs of the same kind and name, in places that no manifest names.
+    `same_name_elsewhere` are active jobs of the same kind and name, in places that no manifest names. `again` says how
+    the job is submitted although it has not changed.
     """
     messages = [row.reason] if row.is_warning else []
     if comparison.rerun_undecidable:
@@ -448,10 +497,10 @@ def _notes(
     is_kept = comparison.job.lifecycle.state is not State.ABSENT
     if comparison.additional and is_kept and not {Step.CREATE, Step.CANCEL} & {*row.steps}:
         shown = ownership.shown(comparison.additional, comparison.job, comparison.live)
-        messages.append(describe(KINDS[comparison.job.kind], shown))
+        messages.append(describe(KINDS[comparison.job.kind], shown, again))
     if kept := _kept_secrets(comparison):
         messages.append(kept)
-    if copied := _copied_fingerprint(comparison):
+    if copied := _copied_fingerprint(comparison, again):
         messages.append(copied)
     others = _other_runs(runs, comparison.live)
     if others and row.action is Action.CANCEL:
@@ -488,7 +537,17 @@ def _kept_secrets(comparison: Comparison) -> str:
     )
 
 
-def _copied_fingerprint(comparison: Comparison) -> str:
+def _how_to_repeat(job: Job, *, live: LiveJob | None, is_run: bool) -> str:
+    """Return how a job is submitted although it has not changed: apply has an option, `deployer run` needs none."""
+    if not is_run and not job.runs_on_request:
+        return "use --rerun"
+    from deployer.planning.decide_run import run_command
+
+    flags = " without --missing, --failed and --changed" if is_run else ""
+    return f"use '{run_command(job, live)}'{flags}"
+
+
+def _copied_fingerprint(comparison: Comparison, again: str) -> str:
     """Return a warning if a run has the fingerprint of its manifest, but other values of what the manifest has.
 
     The service may show what it was sent in another form, so that is no change; but whoever edits a run in the
@@ -509,8 +568,7 @@ def _copied_fingerprint(comparison: Comparison) -> str:
         return ""
     return (
         f"run {live.id} has the fingerprint of this manifest, but the service shows other values of "
-        f"{', '.join(differing)}: it may have been submitted again outside deployer; to submit this manifest, use "
-        "--rerun"
+        f"{', '.join(differing)}: it may have been submitted again outside deployer; to submit this manifest, {again}"
     )
 
 

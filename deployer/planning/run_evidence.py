@@ -72,6 +72,17 @@ def _former(job: Job) -> list[Identity]:
     return [former.of_job for former in job.renamed_from]
 
 
+def may_be_members(jobs: Iterable[Job], live: Live) -> dict[Identity, tuple[LiveJob, ...]]:
+    """Return the runs of each planned run's job whose values are not told, and that may be it."""
+    runs = [job for job in jobs if job.identity.run]
+    found = evidence(runs, live, Recorded())
+    names = {job.identity: {job.identity.of_job, *_former(job)} for job in runs}
+    return {
+        identity: tuple(run for run in one.not_told if run.identity.of_job in names[identity])
+        for identity, one in found.items()
+    }
+
+
 def _listing(identity: Identity) -> tuple[str, str]:
     return identity.kind, identity.place if KINDS[identity.kind].path_fields else ""
 
@@ -93,8 +104,11 @@ def _doubt(job: Job, begin: datetime | None, goes_back: datetime | None, recorde
         return ""
     if goes_back is None:
         return "the job list has no run that has ended, so nothing tells that it was never made"
-    back = f"the job list goes back to {goes_back:%Y-%m-%d} only"
-    return f"{back}, so a run before that may be forgotten"
+    back = f"the job list goes back to {goes_back:%Y-%m-%d %H:%M} UTC only"
+    if begin is None:
+        return f"{back}, so a run before that may be forgotten"
+    since = f"{begin:%Y-%m-%d %H:%M} UTC, when it began in the first time zone"
+    return f"{back}, so a run before that may be forgotten (it can have been made since {since})"
 
 
 def _earliest(job: Job, values: Mapping[str, str]) -> datetime | None:

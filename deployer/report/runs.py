@@ -62,11 +62,14 @@ def _definition(run: PastRun) -> str:
     word = definition(run)
     if word == "not told":
         return f"not told: {run.reason}"
-    if word != "older":
-        return word
-    differs = run.differs or ()
-    more = f" and {len(differs) - MAX_FIELDS} more" if len(differs) > MAX_FIELDS else ""
-    return f"older ({', '.join(differs[:MAX_FIELDS])}{more})"
+    if word == "older":
+        return f"older ({_names(run.differs or ())})"
+    return f"{word} (also had {_names(run.additional)})" if run.additional else word
+
+
+def _names(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - MAX_FIELDS} more" if len(paths) > MAX_FIELDS else ""
+    return f"{', '.join(paths[:MAX_FIELDS])}{more}"
 
 
 def definition(run: PastRun) -> str:
@@ -116,5 +119,6 @@ def _row(run: PastRun, now: datetime | None, link: Callable[[LiveJob], str]) -> 
         **times_data(live, now),
         "definition": definition(run),
         "differs": None if run.differs is None else [*run.differs],
+        "additional": [*run.additional],
         "console_url": link(live) or None,
     }

@@ -96,7 +96,7 @@ def _run(change: Change) -> dict[str, Any]:
 
 def _word(change: Change) -> str:
     if change.live is None:
-        return "not deployed"
+        return "not told" if change.may_be else "not deployed"
     if change.live.spec is None:
         return "not comparable"
     return "differs" if _drift(change) else "same"

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,10 @@ def test_what_the_list_may_have_forgotten_is_not_missing(shop: Workspace, emulat
     early = ("daily", "--param", "date=2024-04-01..2024-04-02", "--missing", "--max-active", "9")
     ran = run(shop, *early)
     assert ran.code == 5, ran
-    assert "the job list goes back to 2024-04-20 only, so a run before that may be forgotten" in ran.out
+    assert (
+        "the job list goes back to 2024-04-20 00:01 UTC only, so a run before that may be forgotten (it can have been"
+        " made since 2024-03-31 10:00 UTC, when it began in the first time zone)" in ran.out
+    )
     assert "--assume-missing submits it" in ran.out
     assert not dates(emulator.url)
     assert run(shop, *early, "--assume-missing").code == 0
@@ -918,3 +922,294 @@ def test_values_that_do_not_fit_a_field_are_refused_at_its_line(
     number = int(line.partition("daily.yaml:")[2].partition(":")[0])
     assert "param(" in text[number - 1], (line, text)
     assert not dates(emulator.url)
+
+
+# --- runs whose values are not told
+
+
+def load_of(text: str) -> dict[str, Any]:
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": [text]}
+    date = {"type": "date", "default": day(1)}
+    return manifest("MrsJob", "load", spec, parameters={"date": date})
+
+
+@pytest.mark.parametrize("kind", ["MrsJob", "SparkBatch"])
+def test_apply_submits_nothing_beside_an_active_run_that_may_be_it(
+    workspace: Workspace, emulator: Emulator, clock: Clock, kind: str
+) -> None:
+    """The run is of an older definition, from which its values cannot be read."""
+    if kind == "MrsJob":
+        spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": [f"SELECT '{day(1)}'"]}
+        new = [load_of("SELECT a, '{{ param('date') }}'")]
+        name = "load"
+    else:
+        spec = {**SPECS["SparkBatch"], "args": ["something", "else"]}
+        new = [daily(parameters={"date": {"type": "date", "default": day(1)}})]
+        name = "daily"
+    identifier = create(emulator.url, kind, name, spec)
+    workspace.write("job.yaml", new[0])
+    for verb in ("plan", "apply"):
+        ran = workspace.run(verb, *(["--yes"] if verb == "apply" else []))
+        assert (ran.code, "blocked" in ran.out) == (0 if verb == "plan" else 5, True), ran
+        assert f"run {identifier} (" in ran.out
+        assert "may be it, because its values are not told" in ran.out
+        assert f"deployer cancel --id {identifier}" in ran.out
+        assert "not deployed" not in ran.out
+    assert len(listed(emulator.url, kind)) == 1
+    assert "not deployed" not in workspace.run("status").out
+    (shown,) = workspace.run("status", "--format", "json").json["jobs"]
+    assert (shown["manifest"], shown["next"]) == ("not told", "blocked")
+
+    clock.forward(100)
+    (change,) = workspace.plan()["changes"]
+    assert (change["action"], change["impact"]) == ("create", "reruns")
+    assert f"run {identifier} (" in change["reason"]
+    plan = workspace.run("plan")
+    assert "its data would be processed again" in plan.out
+    assert "not deployed" not in plan.out
+    assert workspace.apply().code == 0
+    assert len(listed(emulator.url, kind)) == 2
+
+
+def test_a_run_that_ended_before_its_date_is_not_the_run_of_apply(
+    workspace: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    clock.now = 1_713_571_200.0  # 2024-04-20
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["SELECT 1"]}
+    create(emulator.url, "MrsJob", "load", spec)
+    clock.forward(50 * DAY)
+    date = {"type": "date", "default": "2024-05-10"}
+    workspace.write(
+        "load.yaml", {**load_of("SELECT a, '{{ param(\"date\") }}'"), "parameters": {"date": date}}
+    )
+    (change,) = workspace.plan()["changes"]
+    assert (change["action"], change["impact"]) == ("create", "none")
+
+
+def test_other_verbs_name_the_runs_that_may_be_meant(workspace: Workspace, emulator: Emulator) -> None:
+    spec = {"cluster_id": "c-1", "job_type": "HiveSql", "arguments": ["SELECT 1"]}
+    identifier = create(emulator.url, "MrsJob", "load", spec)
+    workspace.write("load.yaml", load())
+    one = ("--select", "name=load", "--param", f"date={day(1)}")
+    words = f"run {identifier} (ACCEPTED) may be it, because its values are not told"
+    cancelled = workspace.run("cancel", *one, "--yes")
+    assert (cancelled.code, words in cancelled.out) == (0, True), cancelled
+    assert f"deployer cancel --id {identifier}" in cancelled.out
+    assert "not deployed" not in cancelled.out
+    for verb in ("wait", "logs"):
+        ran = workspace.run(verb, *one)
+        assert (ran.code, words in ran.err) == (1, True), ran
+    assert "not told" in workspace.run("status", *one).out
+
+
+# --- waiting for runs that others have submitted
+
+
+def kill_batches(url: str) -> None:
+    for job in listed(url, "SparkBatch"):
+        if job["name"] == "daily" and job["state"] in {"starting", "running"}:
+            call(url, "DELETE", f"/v2.0/pid/batches/{job['id']}")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_named_run_that_is_active_already_is_waited_for(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock, fails: bool
+) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    clock.tick = 1.0 if fails else 10.0
+
+    def kill(sent: Any) -> Any:
+        if fails:
+            kill_batches(emulator.url)
+        return sent.forward()
+
+    proxy.rule("GET", "/batches/[^/?]+$", kill, nth=1)
+    ran = run(shop, *one, "--missing", "--failed", "--wait=succeeded")
+    assert ran.code == (8 if fails else 0), ran
+    word, state = ("failed", "dead") if fails else ("done", "success")
+    assert f"{word:<8} unchanged SparkBatch daily date={day(1)} in q" in ran.out
+    assert "was active already" in ran.out
+    assert state in ran.out
+    end = "Run incomplete: 0 submitted, 1 failed." if fails else "Run complete: 0 submitted."
+    assert ran.out.endswith(f"{end}\n")
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_a_named_run_that_is_still_active_at_the_timeout_is_no_success(
+    shop: Workspace, emulator: Emulator
+) -> None:
+    shop.write("daily.yaml", daily(lifecycle={"timeout": "1s"}))
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    ran = run(shop, *one, "--missing", "--wait=succeeded")
+    assert (ran.code, "has not ended after 1s; it was not cancelled" in ran.out) == (8, True), ran
+    assert run(shop, *one, "--missing").code == 0
+
+
+def test_a_named_run_that_has_failed_and_is_not_repeated_is_no_success(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    kill_batches(emulator.url)
+    clock.forward(100)
+    assert run(shop, *one, "--missing").code == 0
+    clock.tick = 10.0
+    ran = run(shop, "daily", "--param", "date=2024-05-01..2024-05-02", "--missing", "--wait=succeeded")
+    assert ran.code == 8, ran
+    assert "not submitted again without --failed" in ran.out
+    assert ran.out.endswith("Run incomplete: 1 submitted, 1 failed.\n")
+    assert dates(emulator.url) == {day(1): 1, day(2): 1}
+    again = run(shop, *one, "--missing", "--failed", "--wait=succeeded")
+    assert (again.code, dates(emulator.url)[day(1)]) == (0, 2), again
+
+
+def test_a_run_that_fails_again_is_8(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    kill_batches(emulator.url)
+    clock.forward(100)
+
+    def kill(sent: Any) -> Any:
+        kill_batches(emulator.url)
+        return sent.forward()
+
+    proxy.rule("GET", "/batches/[^/?]+$", kill, nth=2)
+    clock.tick = 1.0
+    ran = run(shop, *one, "--failed", "--wait=succeeded")
+    assert (ran.code, dates(emulator.url)[day(1)]) == (8, 2), ran
+
+
+def test_a_run_that_appears_after_the_plan_is_no_longer_needed(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator, clock: Clock
+) -> None:
+    """A list shows late what a killed command has submitted: just before the look that precedes the create."""
+    seen: list[int] = []
+
+    def same_date(call: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 2:
+            args = ["--date", day(1), "--out=obs://shop/dt=20240501"]
+            create(
+                emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args}
+            )
+        return call.forward()
+
+    proxy.rule("GET", "/batches[?]", same_date)
+    ran = run(shop, "daily", "--param", f"date={day(1)}", "--missing")
+    assert ran.code == 0, ran
+    assert f"daily date={day(1)} in q: no longer needed" in ran.err
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_a_run_that_appears_and_is_hidden_again_is_not_submitted_twice(
+    shop: Workspace, proxy: FaultProxy, emulator: Emulator
+) -> None:
+    seen: list[int] = []
+
+    def only_once(call: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 2:
+            args = ["--date", day(1), "--out=obs://shop/dt=20240501"]
+            create(
+                emulator.url, "SparkBatch", "daily", {**SPECS["SparkBatch"], "numExecutors": 2, "args": args}
+            )
+        answer = call.forward()
+        if len(seen) > 2:
+            left = [job for job in answer.json["sessions"] if job["name"] != "daily"]
+            return replace(answer, body=json.dumps({**answer.json, "sessions": left, "total": 1}).encode())
+        return answer
+
+    proxy.rule("GET", "/batches[?]", only_once)
+    ran = run(shop, "daily", "--param", f"date={day(1)}", "--missing")
+    assert (ran.code, "was created since the plan" in ran.out) == (5, True), ran
+    assert len(seen) > 2
+    assert dates(emulator.url) == {day(1): 1}
+
+
+def test_an_unused_parameter_is_an_error(shop: Workspace, emulator: Emulator) -> None:
+    """Else apply would submit the job, which is said to be submitted with values only."""
+    spec = {**SPECS["SparkBatch"], "args": ["a"]}
+    shop.write("daily.yaml", manifest("SparkBatch", "daily", spec, parameters={"date": {"type": "date"}}))
+    for arguments in (["apply", "--yes"], ["run", "daily", "--param", f"date={day(1)}", "--yes"]):
+        ran = shop.run(*arguments)
+        assert (ran.code, "error: parameter 'date' is not used in spec" in ran.err) == (4, True), ran
+    assert "daily" not in {job["name"] for job in listed(emulator.url, "SparkBatch")}
+    assert "none of them would tell its value" in " ".join(shop.run("explain", "E078").out.split())
+
+
+def test_a_setting_that_was_removed_is_named(shop: Workspace, clock: Clock) -> None:
+    """The listing has no marks of MRS jobs: the service may have added what the manifest does not have."""
+    shop.write("load.yaml", load())
+    more = load()
+    more["spec"]["properties"] = {"fs.obs.endpoint": "obs"}
+    shop.write("load.yaml", more)
+    one = ("load", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    clock.forward(100)
+    shop.write("load.yaml", load())
+    again = f"use 'deployer run load --param date={day(1)}'"
+    ran = run(shop, *one, "--changed")
+    assert (ran.code, f"{again} without --missing, --failed and --changed" in ran.out) == (0, True), ran
+    assert "--rerun" not in ran.out
+    assert again in shop.run("plan").out
+    assert "same (also had /properties/fs.obs.endpoint)" in shop.run("runs", "load").out
+    (shown,) = shop.run("runs", "load", "--format", "json").json["jobs"][0]["runs"]
+    assert (shown["definition"], shown["additional"]) == ("same", ["/properties/fs.obs.endpoint"])
+    assert run(shop, *one).code == 0
+
+
+# --- messages
+
+
+@pytest.mark.parametrize("verb", ["status", "logs", "wait", "cancel"])
+def test_a_name_in_place_of_a_path(shop: Workspace, verb: str) -> None:
+    ran = shop.run(verb, "daily", "--param", f"date={day(1)}")
+    assert (ran.code, "use --select name=daily" in ran.err) == (3, True), ran
+    assert "--select" not in shop.run(verb, "dayly", "--param", f"date={day(1)}").err
+
+
+def test_only_what_is_meant_is_a_dependency(shop: Workspace) -> None:
+    shop.write("plain.yaml", manifest("SparkBatch", "plain", SPECS["SparkBatch"]))
+    shop.write("load.yaml", load())
+    one = ("--param", f"date={day(1)}")
+    assert "plain" not in shop.run("status", *one).err
+    shop.write("daily.yaml", daily(dependsOn=["load", "plain"]))
+    ran = shop.run("status", "--select", "name=daily", *one)
+    assert f"load date={day(1)} (not deployed), plain (not deployed)" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["x" * 100_000],
+        ["daily", "--param", "x" * 100_000],
+        ["daily", "--param", "x" * 100_000 + "=1"],
+        ["daily", "--param", "date=" + "x" * 100_000],
+    ],
+)
+def test_what_is_too_long_is_shortened(shop: Workspace, arguments: list[str]) -> None:
+    ran = run(shop, *arguments)
+    assert (ran.code, len(ran.err) < 1_000, "xxx..." in ran.err) == (3, True, True)
+
+
+def test_a_selection_of_nothing(shop: Workspace) -> None:
+    ran = run(shop, "--select", "name=nothing")
+    assert (ran.code, "--select matches no jobs" in ran.err, "PATH" in ran.err) == (3, True, False), ran
+
+
+def test_orphans_are_not_mentioned_where_they_do_not_matter(shop: Workspace) -> None:
+    shop.write("stream.yaml", manifest("FlinkJar", "stream", SPECS["FlinkJar"]))
+    assert "orphaned" not in run(shop, "daily", "--param", f"date={day(1)}").err
+    assert "orphaned" not in shop.run("runs", "daily").err
+
+
+def test_a_saved_plan_with_blocked_runs_only_is_saved_as_by_plan(shop: Workspace) -> None:
+    one = ("daily", "--param", f"date={day(1)}")
+    assert run(shop, *one).code == 0
+    saved = shop.run("run", *one, "--out", "plan.json")
+    assert (saved.code, "1 blocked" in saved.out) == (0, True), saved
+    assert run(shop, "--plan", "plan.json").code == 5

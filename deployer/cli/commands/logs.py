@@ -13,7 +13,7 @@ import click
 from deployer.cli import planner, session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
-from deployer.cli.param_options import members, param_option
+from deployer.cli.param_options import members, param_option, report_not_told
 from deployer.errors import ApiError, Exit
 from deployer.escape import log_lines, printable
 from deployer.kinds import KINDS
@@ -66,6 +66,7 @@ def command(options: Options, *, lines: int, follow: bool, params: Sequence[str]
             client, loaded, known=shared_state.known(loaded), members=members(loaded, params)
         )
         planner.report_errors(plan)
+        report_not_told(plan)
         found = _runs_with_logs(client, loaded.target, plan.changes, named=len(loaded.selected) > 1)
         printed = _LogPrinter()
         try:
@@ -89,7 +90,8 @@ def _runs_with_logs(
     for change in changes:
         job, live, kind = change.job, change.live, KINDS[change.job.kind]
         if live is None:
-            session.note(f"{job.identity}: not deployed; no logs available")
+            none = "no run with these values is known" if job.identity.run else "not deployed"
+            session.note(f"{job.identity}: {none}; no logs available")
         elif not kind.operations.log:
             url = console_url(target, live)
             elsewhere = f"; see {url}" if url else ""

@@ -63,7 +63,8 @@ def command(options: Options, style: str, *, params: Sequence[str], most: int) -
     jobs = [job for job in loaded.selected_jobs if not params or job.identity in values.lists]
     loaded = replace(loaded, selected=frozenset(job.identity for job in jobs))
     with session.connected(loaded) as client:
-        plan, live = planner.plan(client, loaded, known=shared_state.known(loaded), members=as_families)
+        known = shared_state.known(loaded)
+        plan, live = planner.plan(client, loaded, known=known, members=as_families, is_of_runs=True)
     failed = {note.identity for note in plan.errors}
     found = []
     for job in jobs:

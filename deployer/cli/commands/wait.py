@@ -9,7 +9,7 @@ import click
 from deployer.cli import planner, session, shared_state
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, project_command
-from deployer.cli.param_options import members, param_option
+from deployer.cli.param_options import members, param_option, report_not_told
 from deployer.errors import Exit, UsageError
 from deployer.kinds import KINDS
 from deployer.kinds.kind import Nature
@@ -68,6 +68,7 @@ def command(options: Options, until: str | None, timeout: str | None, *, params:
                 )
             )
         planner.report_errors(plan)
+        report_not_told(plan)
         report = session.note
         for result in watch(client, awaited, loaded.target.polling.interval, report):
             results.append(result.result)

@@ -63,7 +63,7 @@ spec:
     assert defaults(found.parameters) is None
     run = with_values(found, {"date": "2024-07-04", "region": "north", "n": "7"})
     assert run.identity == (*found.identity[:3], "date=2024-07-04,n=7,region=north")
-    assert str(run.identity) == "SparkBatch z in q date=2024-07-04,n=7,region=north"
+    assert str(run.identity) == "SparkBatch z date=2024-07-04,n=7,region=north in q"
     assert run.spec == {
         "file": "obs://b/2024/a.py",
         "queue": "q",
@@ -83,6 +83,7 @@ spec:
         ),
         ("{^tpye: date}", "unknown field 'tpye' in parameters.p; did you mean 'type'? [E032]"),
         ("{type: date, values: ^[a]}", "'p': give either values or a type [E073 parameter-type]"),
+        ("{type: text, pattern: ^''}", "'p': pattern must have 1 to 200 characters [E073 parameter-type]"),
         ("{type: date, pattern: ^a}", "'p': a pattern is for type text, not for type date [E073"),
         (
             "{pattern: ^'.*'}",
@@ -145,7 +146,7 @@ spec:
   args: ["{{ param('who') | date('%Y') }}", "{{ param('date') }}"]
 """
     assert problems(bare, text) == [
-        "4:3: warning: parameter 'unused' is not used in spec [W070 parameter-unused]",
+        "4:3: error: parameter 'unused' is not used in spec, so no run would tell its value [E078 parameter-unused]",
         "5:1: error: unknown field 'enable'; did you mean 'enabled'? [E032]",
         "7:9: error: unknown parameter 'dat'; did you mean 'date'? [E074 parameter-unknown]",
         "8:10: error: a parameter is not allowed in 'queue', which is part of the job's identity: only in texts of"
@@ -201,7 +202,8 @@ def test_what_cannot_be_read_back(bare: Workspace, args: str, message: str) -> N
 )
 def test_what_can_be_read_back(bare: Workspace, args: str) -> None:
     """Values of fixed length, the same value twice; and two pieces of the SQL of an MRS job."""
-    declared = "who: {type: text}, date: {type: date}, size: {values: [s, m]}, n: {type: integer}"
+    types = {"who": "type: text", "date": "type: date", "size": "values: [s, m]", "n": "type: integer"}
+    declared = ", ".join(f"{name}: {{{words}}}" for name, words in types.items() if f"'{name}'" in args)
     spec = f'spec: {{cluster_id: c, job_type: HiveSql, arguments: ["{args}"]}}\n'
     found = problems(bare, f"parameters: {{{declared}}}\n{spec}", kind="MrsJob")
     assert [line for line in found if " error: " in line] == []
@@ -348,3 +350,13 @@ def test_every_rule_can_be_explained(bare: Workspace, rule: str) -> None:
     assert (ran.code, ran.out.partition(":")[0]) == (0, RULES[rule])
     named: dict[str, Any] = {entry.id: entry.code for entry in diagnostics().values() if entry.id}
     assert named == RULES
+
+
+def test_a_default_that_leads_out_of_the_calendar(bare: Workspace) -> None:
+    declared = "parameters:\n  p: {type: date, default: 9999-12-31}\n"
+    args = "  args: [\"{{ param('p') }}\", \"{{ param('p') | date(days=1) }}\"]\n"
+    (found,) = problems(bare, declared + BATCH + args)
+    assert (
+        found == "2:28: error: 'p': 1 days after 9999-12-31 are outside of the calendar [E073 parameter-type]"
+    )
+    assert problems(bare, declared.replace("9999", "9998") + BATCH + args) == []

@@ -11,6 +11,7 @@ from deployer.model import (
     Action,
     FieldChange,
     Identity,
+    Impact,
     Job,
     Lifecycle,
     LiveJob,
@@ -21,8 +22,8 @@ from deployer.model import (
     Step,
     Trigger,
 )
-from deployer.planning.decide import Comparison, decide
-from deployer.planning.decide_run import Evidence, RunTable, Wanted
+from deployer.planning.decide import Comparison, Decision, decide
+from deployer.planning.decide_run import Evidence, RunTable, Wanted, with_not_told
 
 IDENTITY = Identity("SparkBatch", "q", "daily", "date=2024-07-04")
 DATE = Parameter("date", ParameterType.DATE)
@@ -82,9 +83,7 @@ def test_runs_that_are_not_told(wanted: Wanted, is_active: bool) -> None:
     phase = Phase.ACTIVE if is_active else Phase.SUCCEEDED
     newer = Evidence((live(phase, submitted=2000, identifier="b-9"),))
     without = decided(wanted, None)
-    is_blocked = (
-        without[0] is Action.CREATE and not wanted.assume_missing and (wanted.is_selective or is_active)
-    )
+    is_blocked = not wanted.assume_missing and (wanted.is_selective or is_active)
     assert decided(wanted, None, evidence=newer) == ((Action.BLOCKED, False) if is_blocked else without)
     # What was made is not made again by mistake, whatever else there is.
     assert decided(wanted, live(Phase.SUCCEEDED), evidence=newer)[0] in {
@@ -102,6 +101,54 @@ def test_an_older_run_that_is_not_told_cannot_be_a_later_one() -> None:
     assert decided(Wanted(failed=True), failed, evidence=at_an_unknown_time)[0] is Action.BLOCKED
     newer = Evidence((live(Phase.SUCCEEDED, submitted=1500, identifier="b-2"),))
     assert decided(Wanted(failed=True), failed, evidence=newer)[0] is Action.BLOCKED
+
+
+@pytest.mark.parametrize("wanted", [Wanted(failed=True), Wanted(changed=True)])
+@pytest.mark.parametrize("phase", [None, Phase.SUCCEEDED, Phase.FAILED])
+def test_the_newest_run_is_not_known_beside_a_newer_one_that_is_not_told(
+    wanted: Wanted, phase: Phase | None
+) -> None:
+    newer = Evidence((live(Phase.FAILED, submitted=2000, identifier="b-9"),))
+    told = live(phase, submitted=1000) if phase else None
+    assert decided(wanted, told, evidence=newer)[0] is Action.BLOCKED
+    # That one is there is enough, whatever became of it.
+    expected = Action.BLOCKED if told is None else Action.UNCHANGED
+    assert decided(Wanted(missing=True), told, evidence=newer)[0] is expected
+
+
+APPLY_ROWS = {
+    Action.CREATE: Decision(Action.CREATE, "not deployed", "will submit a run", steps=(Step.CREATE,)),
+    Action.RESUBMIT: Decision(Action.RESUBMIT, "manifest changed", steps=(Step.CREATE,)),
+    Action.REPLACE: Decision(Action.REPLACE, "manifest changed", steps=(Step.CANCEL, Step.CREATE)),
+    Action.SUBMIT: Decision(Action.SUBMIT, "manifest changed", steps=(Step.CREATE,)),
+    Action.UNCHANGED: Decision(Action.UNCHANGED, "not deployed", "onMissing is keep"),
+}
+
+
+@pytest.mark.parametrize("action", APPLY_ROWS)
+@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.ACTIVE, Phase.UNKNOWN, Phase.SUCCEEDED])
+def test_the_run_of_apply_beside_one_that_may_be_it(action: Action, phase: Phase) -> None:
+    row, other = APPLY_ROWS[action], live(phase, submitted=2000, identifier="b-9")
+    told = None if action in {Action.CREATE, Action.UNCHANGED} else live(Phase.ACTIVE)
+    decision, warning = with_not_told(row, Comparison(JOB, told), [other])
+    assert "not deployed" not in decision.reason
+    if action is Action.SUBMIT:  # onChange: submit consents to a second run
+        assert (decision, warning) == (row, "")
+    elif action is Action.UNCHANGED:
+        assert (decision.action, warning) == (Action.UNCHANGED, "")
+        assert "run b-9" in decision.reason
+    elif phase is Phase.SUCCEEDED:
+        assert (decision.action, decision.impact, decision.steps) == (action, Impact.RERUNS, row.steps)
+        assert "its data would be processed again" in warning
+    else:
+        assert (decision.action, decision.steps) == (Action.BLOCKED, ())
+        assert "deployer cancel --id b-9" in decision.effect
+
+
+def test_an_older_run_than_the_known_one_is_not_the_run_of_apply() -> None:
+    older = live(Phase.SUCCEEDED, submitted=500, identifier="b-0")
+    row = APPLY_ROWS[Action.RESUBMIT]
+    assert with_not_told(row, Comparison(JOB, live(Phase.FAILED)), [older]) == (row, "")
 
 
 @pytest.mark.parametrize("phase", [None, *Phase])

@@ -64,7 +64,7 @@ def test_an_active_run_does_not_prove_that_ended_ones_are_kept() -> None:
     active = replace(other("2024-01-01T00:00"), phase=Phase.ACTIVE, finished=0)
     assert doubt(job, Live((active,))).startswith("the job list has no run that has ended")
     late = other("2024-01-01T00:00", finished="2024-07-20T00:00")
-    assert doubt(job, Live((active, late))).startswith("the job list goes back to 2024-07-20 only")
+    assert doubt(job, Live((active, late))).startswith("the job list goes back to 2024-07-20 00:00 UTC only")
     assert doubt(job, Live((active, other("2024-01-01T00:00", finished="2024-01-02T00:00")))) == ""
 
 
