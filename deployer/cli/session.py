@@ -70,6 +70,14 @@ class LoadedProject:
         return tuple(job for job in self.jobs if job.identity in self.selected)
 
     @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The warnings, without those of files that have only jobs that are not selected."""
+        selected = {job.source.file for job in self.selected_jobs}
+        others = {job.source.file for job in self.jobs} - selected
+        warnings = (problem for problem in self.problems if problem.severity != "error")
+        return tuple(problem for problem in warnings if problem.location.file not in others)
+
+    @property
     def with_dependencies(self) -> tuple[Job, ...]:
         """Returns the selected jobs and those that they depend on."""
         needed = {dependency.identity for job in self.selected_jobs for dependency in job.depends_on}
@@ -241,10 +249,10 @@ def require_valid(loaded: LoadedProject, *, show_warnings: bool = False) -> None
     """Raise InvalidInput when any manifest has an error."""
     if _errors(loaded.problems):
         raise InvalidInput(loaded.problems, loaded.project.folder)
-    if show_warnings and loaded.problems:
+    if show_warnings and (warnings := loaded.warnings):
         from deployer.report import findings
 
-        for line in findings.text(findings.for_one_target(loaded.problems), in_full=()):
+        for line in findings.text(findings.for_one_target(warnings), in_full=()):
             err(line)
 
 

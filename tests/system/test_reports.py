@@ -363,3 +363,16 @@ def test_an_invalid_project_is_reported_too(local: Workspace) -> None:
     assert file == "deployer.yaml"
     assert [code for code, *_ in results(json.loads(read(local, "a.sarif")))] == ["E032"]
     assert json.loads(read(local, "a.json"))["valid"] is False
+
+
+def test_a_plan_has_the_warnings_of_the_selected_jobs(local: Workspace) -> None:
+    for name in ("one", "two"):
+        settings = {"spark.hadoop.fs.obs.secret.key": "0123456789abcdef"}
+        job = {**BATCH, "metadata": {"name": name}, "spec": {**BATCH["spec"], "conf": settings}}
+        local.write(f"jobs/{name}.yaml", job)
+    whole = local.run("plan", "--report", "markdown=plan.md")
+    part = local.run("plan", "--select", "name=one", "--report", "markdown=part.md")
+    for ran, report, names in ((whole, "plan.md", {"one", "two"}), (part, "part.md", {"one"})):
+        assert {*re.findall(r"jobs/(one|two).yaml:\d+:\d+: warning", ran.err)} == names
+        findings = read(local, report).partition("Findings in manifests")[2]
+        assert {*re.findall(r"jobs/(one|two)\.yaml", findings)} == names

@@ -256,7 +256,7 @@ def _styles(
         from deployer.cli.report_files import origin
         from deployer.report import html
 
-        return html.plan(plan, origin(loaded.project.folder, os.environ), problems=loaded.problems)
+        return html.plan(plan, origin(loaded.project.folder, os.environ), problems=loaded.warnings)
 
     def as_text() -> str:
         return click.unstyle(text.plan(plan, hides_others=hides_others))
@@ -274,4 +274,4 @@ def _as_markdown(plan: Plan, loaded: session.LoadedProject, limit: int) -> str:
     from deployer.report import markdown
 
     here = origin(loaded.project.folder, os.environ)
-    return markdown.plan(plan, here, limit=limit, problems=loaded.problems)
+    return markdown.plan(plan, here, limit=limit, problems=loaded.warnings)
