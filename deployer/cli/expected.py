@@ -48,7 +48,7 @@ def _approved(expect: str | None, saved: SavedPlan | None) -> set[str]:
 class EarlierApply:
     """What earlier runs have applied of the approved plan, from the commit that is checked out.
 
-    `last` is the last request that was carried out. `done` of the `total` changes were applied. `in_doubt`: the outcome
+    `last` is the last request that succeeded. `done` of the `total` changes were applied. `in_doubt`: the outcome
     of a request is unknown.
     """
 

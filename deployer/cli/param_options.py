@@ -110,7 +110,7 @@ def members(loaded: LoadedProject, params: Sequence[str]) -> Members:
 
 
 def _with_dependencies(jobs: Sequence[Job], meant: Container[Identity]) -> Sequence[Job]:
-    """Return the jobs that are meant and those that they depend on, in their order: dependencies first."""
+    """Return the jobs that are named and those that they depend on, in their order: dependencies first."""
     found: list[Job] = []
     needed: set[Identity] = set()
     for job in reversed(jobs):

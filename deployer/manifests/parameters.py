@@ -151,7 +151,7 @@ def checked(document: Document, kind: Kind, value: dict[str, Any]) -> Checked:
 def _outside_of_calendar(
     document: Document, texts: Iterable[tuple[Path, str]], parameters: Mapping[str, Parameter]
 ) -> Iterator[Problem]:
-    """Yield the defaults from which a number of days leads out of the calendar."""
+    """Yield the defaults that are outside of the calendar with the days that are added to them."""
     found: dict[str, str] = {}
     for _, text in texts:
         for use in _uses(text):

@@ -1,4 +1,4 @@
-"""The fields of several new jobs side by side: what is the same for all of them but for their names."""
+"""The fields of several new jobs in one table: what is the same for all of them but for their names."""
 
 from __future__ import annotations
 

@@ -352,7 +352,7 @@ def test_runs_every_night(kit: Kit) -> None:
     earlier = job.created - 9 * 86_400_000
     kit.emulator.store.set(job, created=earlier, started=earlier)
     night = kit.run_nightly()
-    assert (night.code, "--select match no jobs" in night.err) == (Exit.USAGE, True), night
+    assert (night.code, "--select matches no jobs" in night.err) == (Exit.USAGE, True), night
     kit.workspace.write("load.yaml", nightly("load"))
     kit.workspace.write("report.yaml", nightly("report"))
     # The apply after the merge leaves them alone.
@@ -426,7 +426,7 @@ def test_the_nightly_runs_of_gitlab(kit: Kit) -> None:
     script = "\n".join(job["script"])
     given = {**kit.forge.environment("gitlab", number=None), **READ}
     ran = shell(kit.folder, script, given)
-    assert (ran.code, "--select match no jobs" in ran.err) == (Exit.USAGE, True), ran
+    assert (ran.code, "--select matches no jobs" in ran.err) == (Exit.USAGE, True), ran
     kit.workspace.write("load.yaml", nightly("load"))
     # Nothing proves yet that a run is missing.
     ran = shell(kit.folder, script, given)
