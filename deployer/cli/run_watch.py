@@ -82,9 +82,12 @@ class ActiveRuns:
 
     def not_over(self) -> Iterator[Outcome]:
         """Yield the outcomes of the own runs that have not ended in time."""
-        for outcome in self._own.values():
+        for identifier, outcome in self._own.items():
             why = f"has not ended after {outcome.change.job.lifecycle.timeout}"
-            why = "its state could not be read" if self._client.is_refused else why
+            if self._client.is_refused:
+                why = "its state could not be read"
+            elif identifier not in self._active:
+                why = "it is in a state that deployer does not know"
             message = f"{outcome.message}; {why}; it was not cancelled"
             yield replace(outcome, result=Result.TIMED_OUT, message=message)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -1213,3 +1214,17 @@ def test_a_saved_plan_with_blocked_runs_only_is_saved_as_by_plan(shop: Workspace
     saved = shop.run("run", *one, "--out", "plan.json")
     assert (saved.code, "1 blocked" in saved.out) == (0, True), saved
     assert run(shop, "--plan", "plan.json").code == 5
+
+
+def test_a_run_in_an_unknown_state_is_not_waited_for_forever(
+    shop: Workspace, proxy: FaultProxy, clock: Clock
+) -> None:
+    clock.tick = 5.0
+
+    def unknown(call: Any) -> Any:
+        answer = call.forward()
+        return replace(answer, body=re.sub(rb'"state": *"[a-z]+"', b'"state": "napping"', answer.body))
+
+    proxy.rule("GET", "/batches/[^/?]+$", unknown)
+    ran = run(shop, "daily", "--param", f"date={day(1)}", "--wait=succeeded")
+    assert (ran.code, "it is in a state that deployer does not know" in ran.out) == (8, True), ran
