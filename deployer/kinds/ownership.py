@@ -6,9 +6,8 @@ removed from the listed spec, so that it is never drift.
 
 A Flink job is updated, and can be changed by others, so its fingerprint has three hashes: of the request without
 tags, of the definition as the service showed it afterwards, and of the tags. They name the side that changed.
-`LiveJob.ownership` has the keys project, revision, fingerprint and secrets, for a run with parameters `param.NAME`, and
-for a Flink job also shown, tags and
-savepoint: see `deployer.kinds.savepoint_tag`.
+`LiveJob.ownership` has the keys project, revision, fingerprint and secrets, for a run with parameters `param.NAME` and
+sent, and for a Flink job also shown, tags and savepoint: see `deployer.kinds.savepoint_tag`.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from deployer.kinds.savepoint_tag import SAVEPOINT_TAG
 from deployer.model import Cause, FieldChange, Job, LiveJob, Spec
 
 CONF = "conf"
+SENT = "sent"  # what has the values of parameters: see is_as_sent
 PARAMETER = "param."  # and the name of a parameter; the program can read its value there
 CONF_PREFIX = "spark.deployer."  # Spark passes on keys that start with "spark." only
 TAG = "deployer"
@@ -41,6 +41,7 @@ _VERSION = "v1"
 
 # The lengths of the hashes in a tag: together with the version they fit into a value.
 _HASH, _TAGS_HASH = 12, 8
+_SENT_HASH = 32
 _FINGERPRINT = re.compile(
     rf"(v[0-9]+-[0-9a-f]{{{_HASH}}})-([0-9a-f]{{{_HASH}}}|0)-([0-9a-f]{{{_TAGS_HASH}}})"
 )
@@ -92,6 +93,7 @@ def with_ownership(kind: Kind, job: Job, owner: Owner | None, secrets: Sequence[
             "revision": owner.revision,
             "fingerprint": fingerprint(kind, job),
             "secrets": _pointer_list(secrets),
+            SENT: _sent(kind, job, secrets) if job.values else "",
         }
         keys = {f"{CONF_PREFIX}{key}": value for key, value in values.items() if value}
         keys |= {f"{CONF_PREFIX}{PARAMETER}{name}": value for name, value in job.values.items()}
@@ -270,15 +272,35 @@ def was_requested(kind: Kind, job: Job, live: LiveJob) -> bool:
     return live.ownership.get("fingerprint") == fingerprint(kind, job)
 
 
-def is_as_sent(kind: Kind, live: LiveJob) -> bool:
-    """Return whether a run is listed with the request body that deployer sent, whatever manifest that was of.
+def is_as_sent(live: LiveJob) -> bool | None:
+    """Return whether what had the values of a run's parameters is listed as deployer sent it; None if unknown.
 
-    It cannot be told, and is false, where the body had secrets, or the service has added something to it.
+    That does not depend on the manifest of today. Whoever edits a run in the console and submits it again copies its
+    metadata, but not what it is of.
     """
-    if kind.ownership_field != CONF or live.spec is None:
-        return False
-    body = kind.body(live.identity.name, live.spec)
-    return live.ownership.get("fingerprint") == f"{_VERSION}-{_hash(body)}"
+    version, _, rest = live.ownership.get(SENT, "").partition("-")
+    recorded, _, names = rest.partition("-")
+    if (
+        version != _VERSION
+        or not names
+        or live.spec is None
+        or live.unobserved.intersection(names.split("."))
+    ):
+        return None
+    return recorded == _hash({name: live.spec.get(name) for name in names.split(".")})[:_SENT_HASH]
+
+
+def _sent(kind: Kind, job: Job, secrets: Sequence[str]) -> str:
+    """Return the hash and the names of the fields with parameters; empty if all have secrets or additional settings."""
+    hidden = {pointer.split("/")[1] for pointer in secrets if pointer}
+    fields = {
+        name: value
+        for name, value in kind.expect(job.spec).items()
+        if job.definition.get(name) != job.spec.get(name)
+        and not isinstance(value, Mapping)
+        and name not in hidden
+    }
+    return f"{_VERSION}-{_hash(fields)[:_SENT_HASH]}-{'.'.join(sorted(fields))}" if fields else ""
 
 
 def cause_of(kind: Kind, job: Job, live: LiveJob, fields: Sequence[FieldChange]) -> Cause:

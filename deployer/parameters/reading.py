@@ -276,7 +276,8 @@ def _literals_after(word: _Word, words: Sequence[str], literal: Collection[str])
 def _is_confirmed(line: _Line, parameters: Mapping[str, Parameter], values: Mapping[str, str]) -> bool:
     """Return whether all words with parameters, also those that cannot be read, are listed with these values.
 
-    Where only the word before leads to one, as in `job.jar X`, any other word that may be a value is one too many.
+    Where only the word before leads to one, as in `job.jar X`, any other word that may be a value is one too many; so
+    is `--date=Y` beside `--date X`.
     """
     explained: set[int] = set()
     for word in line.varying:
@@ -292,11 +293,20 @@ def _is_confirmed(line: _Line, parameters: Mapping[str, Parameter], values: Mapp
         if not found:
             return False
         explained |= found
-    loose = [word.layout for word in line.varying if word.layout.names and not word.is_named]
-    return not any(
-        number not in explained and text not in line.literal and place.read(text, parameters) is not None
-        for place in loose
+    others = [
+        text
         for number, text in enumerate(line.listed)
+        if number not in explained and text not in line.literal
+    ]
+    options = tuple(f"{word.before[-1]}=" for word in line.varying if word.before)
+    if any(text.startswith(options) for text in others):
+        return False
+    unnamed = [word.layout for word in line.varying if word.layout.names and not word.is_named]
+    return not any(
+        place.read(part, parameters) is not None
+        for place in unnamed
+        for text in others
+        for part in {text, _BREAK + text.partition("=")[2], text.partition("=")[2]}
     )
 
 

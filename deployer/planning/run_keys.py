@@ -42,11 +42,12 @@ def values_of_run(job: Job, live: LiveJob, owner: Owner | None) -> Values:
     spec = job.definition or job.spec
     is_whole = recorded.keys() == job.parameters.keys()
     if is_whole and all(types.is_value(job.parameters[name], value) for name, value in recorded.items()):
-        if (
-            live.spec is not None
-            and is_contradicted(recorded, spec, job.parameters, live.spec, live.unobserved, kind.expect)
-            and not is_as_sent(kind, live)
-        ):
+        as_sent = is_as_sent(live)
+        if as_sent is None and live.spec is not None:
+            as_sent = not is_contradicted(
+                recorded, spec, job.parameters, live.spec, live.unobserved, kind.expect
+            )
+        if as_sent is False:
             return Values(None, f"its marks say {run_key(recorded)}, but what was sent says otherwise")
         return Values(recorded)
     if live.spec is None:

@@ -313,7 +313,9 @@ JAR, PART, OUT_PATH = "obs://b/j.jar", "2024-07-11", "obs://out"
         ([JAR, D], [JAR, "2024-07-04", OUT_PATH, PART], ""),
         ([JAR, D], [JAR, OUT_PATH, PART], ""),
         ([JAR, D, OUT_PATH, PART], [JAR, "2024-07-04", OUT_PATH, PART, "-v"], "2024-07-04"),
+        ([JAR, D], [JAR, "2024-07-04", f"--date={PART}"], ""),
         ([JAR, "--date", D], [JAR, "--date", "2024-07-04", OUT_PATH, PART], "2024-07-04"),
+        ([JAR, "--date", D], [JAR, "--date", "2024-07-04", f"--date={PART}"], ""),
         ([JAR, D, "--until", NEXT], [JAR, "2024-07-04", "-v", "--until", "2024-07-05"], "2024-07-04"),
         # What cannot be read by itself must agree.
         (["--date", D, "--month", MONTH], ["-v", "--date", "2024-07-04", "--month", "202407"], "2024-07-04"),

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner, extract_ownership, with_ownership
 from deployer.model import Identity, Job, LiveJob, Parameter, ParameterType, Source
@@ -75,24 +77,42 @@ def test_a_fingerprint_is_that_of_the_values() -> None:
     assert (run.values, run.differs) == (NORTH, ("/numExecutors",))
 
 
-def test_a_copy_of_a_run_with_another_date_has_the_marks_of_the_first() -> None:
-    """The console submits an edited copy with the conf as it was: neither the marks nor the text are believed."""
-    shop = Owner("shop")
-    job = replace(JOB, spec={**SPEC, "conf": {}})
-    body = sent(with_values(job, NORTH), marks=True)
+CLEAR = replace(JOB, spec={name: value for name, value in SPEC.items() if name != "conf"})
+# What the service adds to what was sent.
+ADDED = {"jars": [], "autoRecovery": False, "maxRetryTimes": 20}
+MARKS = "its marks say date=2024-07-04,region=north, but what was sent says otherwise"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--date", "2024-07-05", "--out=north/20240705"],
+        ["--date", "2024-07-05"],
+        ["--date", "2024-07-04", "--out=north/20240704", "--date=2024-07-05"],
+        ["BETWEEN '2024-07-06' AND '2024-07-07'"],
+        [],
+    ],
+)
+def test_an_edited_copy_of_a_run_has_the_marks_of_the_first(args: list[str]) -> None:
+    """The console submits it with the conf as it was: neither the marks nor the text are believed."""
+    body = {**sent(with_values(CLEAR, NORTH), marks=True), **ADDED}
+    runs = past_runs(CLEAR, [batch(1, body), batch(2, {**body, "args": args})], Owner("shop"))
+    assert [(run.values, run.reason) for run in runs] == [(None, MARKS), (NORTH, "")]
+
+
+def test_an_edited_copy_of_a_run_with_marks_of_an_earlier_version_is_read() -> None:
+    body = {**sent(with_values(CLEAR, NORTH), marks=True), **ADDED}
+    body["conf"] = {key: value for key, value in body["conf"].items() if key != "spark.deployer.sent"}
     copy = {**body, "args": ["--date", "2024-07-05", "--out=north/20240705"]}
-    older = {**body, "args": ["--date", "2024-07-05"]}
-    runs = past_runs(job, [batch(1, copy), batch(2, older), batch(3, body)], shop)
-    reason = "its marks say date=2024-07-04,region=north, but what was sent says otherwise"
-    assert [(run.values, run.reason) for run in runs] == [(NORTH, ""), (None, reason), (None, reason)]
+    runs = past_runs(CLEAR, [batch(1, body), batch(2, copy)], Owner("shop"))
+    assert [(run.values, run.reason) for run in runs] == [(None, MARKS), (NORTH, "")]
 
 
 def test_the_marks_of_an_older_definition_with_another_offset_are_believed() -> None:
-    """It sent just this text, as its fingerprint proves."""
-    spec = {name: value for name, value in SPEC.items() if name != "conf"}
-    was = replace(JOB, spec={**spec, "args": ["--date", Use("date", "%Y-%m-%d", -1).mark, "x"]})
-    sent_then = batch(1, sent(with_values(was, NORTH), marks=True))
-    (run,) = past_runs(replace(JOB, spec=spec), [sent_then], Owner("shop"))
+    """It sent just this text, as another mark proves, whatever the service adds to the request."""
+    was = replace(CLEAR, spec={**CLEAR.spec, "args": ["--date", Use("date", "%Y-%m-%d", -1).mark, "x"]})
+    listed = batch(1, {**sent(with_values(was, NORTH), marks=True), **ADDED})
+    (run,) = past_runs(CLEAR, [listed], Owner("shop"))
     assert (run.values, run.differs) == (NORTH, ("/args/1", "/args/2"))
 
 
