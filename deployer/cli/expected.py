@@ -61,6 +61,17 @@ class EarlierApply:
         """Return whether all of the approved plan was applied; `plan` is what there is to do now."""
         return self.done == self.total and not (self.in_doubt or plan.pending or plan.errors)
 
+    def is_undone(self, plan: Plan) -> bool:
+        """Return whether all of the approved plan was applied, and is to be done again: that was not approved."""
+        return self.done == self.total and bool(plan.steps)
+
+    @property
+    def undone(self) -> str:
+        return (
+            f"the expected plan was applied before, by {self._run}, and its jobs were changed back since then, "
+            "perhaps a later commit; to apply it again, run apply without --expect and --plan"
+        )
+
     @property
     def words(self) -> str:
         return f"This plan has already been applied, by {self._run}, and nothing is left to do"
@@ -94,6 +105,8 @@ def earlier_apply(
     Another commit has another plan. Without git, or with files that differ from the commit, it is not known.
     """
     digests = _approved(expect, saved)
+    if not digests:
+        return None
     here = (loaded.target.name, project_id, loaded.project.name)
     sent = [
         intent

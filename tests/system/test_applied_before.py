@@ -10,11 +10,12 @@ import pytest
 
 from deployer.emulator import Emulator
 from deployer.errors import Exit
-from testing.faults import listed
+from testing.faults import TOKEN, Call, listed
 from testing.git_server import git, without_settings
 from testing.workspace import SPECS, Clock, Ran, Workspace, manifest
 
 BATCH = SPECS["SparkBatch"]
+SIGNED = {"X-Auth-Token": TOKEN}
 APPLIED = "This plan has already been applied, by run "
 
 
@@ -187,3 +188,40 @@ def test_an_order_of_a_change_that_is_not_done(shop: Workspace) -> None:
     assert again(shop).code == Exit.DONE
     ran = shop.apply("--expect", digest(shop), "--rerun", "name=alpha")
     stale(ran)
+
+
+def test_what_a_later_commit_has_changed_back_is_not_applied_again(
+    shop: Workspace, emulator: Emulator, clock: Clock
+) -> None:
+    """The job of an older merge is repeated in CI: its plan is the reviewed one again, as the stream keeps its id."""
+
+    def change(number: int) -> None:
+        shop.write("clicks.yaml", manifest("FlinkJar", "clicks", {**SPECS["FlinkJar"], "cu_number": number}))
+        commit(shop)
+
+    def units() -> object:
+        clock.forward(600)
+        [stream] = listed(emulator.url, "FlinkJar")
+        found = Call(
+            "GET", f"/v1.0/pid/streaming/jobs/{stream['job_id']}", SIGNED, b"", emulator.url, lambda: None
+        )
+        return found.forward().json["job_detail"]["job_config"]["cu_number"]
+
+    change(4)
+    assert shop.apply().code == Exit.DONE
+    units()
+    change(6)
+    older = git(shop.folder, "rev-parse", "HEAD").strip()
+    shop.run("plan", "--out", "plan.json")
+    assert again(shop).code == Exit.DONE
+    assert units() == 6
+    change(4)
+    assert shop.apply().code == Exit.DONE
+    assert units() == 4
+    git(shop.folder, "checkout", "--quiet", older)
+    ran = stale(again(shop))
+    assert "error: the expected plan was applied before, by run " in ran.err
+    assert units() == 4
+    # Without a plan to compare with, somebody wants it so.
+    assert shop.apply().code == Exit.DONE
+    assert units() == 6

@@ -220,7 +220,7 @@ def test_from_the_pull_request_to_the_apply(kit: Kit) -> None:
     again = kit.merged()
     assert again.code == Exit.STALE
     assert "note: 1 of 2 changes of the expected plan was applied" in again.err
-    assert "it applies what is left" in again.err
+    assert "start a new run by hand on the branch" in again.err
     rest = kit.by_hand()
     assert (rest.code, "Apply complete: 1 applied." in rest.out) == (Exit.DONE, True), rest.out
     assert "Plan for prod: no changes; 2 unchanged." in kit.by_hand().out

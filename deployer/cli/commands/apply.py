@@ -149,9 +149,13 @@ def command(
         )
         record.plan = plan
         out(text.plan(plan, hides_others=not hide_live, width=width()))
+        earlier = earlier_apply(expect, saved, held.history, loaded, client.project_id)
         if not is_approved(plan, expect, saved):
-            earlier = earlier_apply(expect, saved, held.history, loaded, client.project_id)
             return _not_approved(record, plan, expect, saved, earlier)
+        if earlier and earlier.is_undone(plan):
+            err(text.error(earlier.undone))
+            err("No changes were applied.")
+            return record.refused(End.STALE, Exit.STALE, earlier.undone)
         if not removal.is_complete(plan, pruned, APPLY):
             return record.refused(End.REFUSED, Exit.BLOCKED, removal.INCOMPLETE)
         if not is_within(allowed, plan, APPLY):
