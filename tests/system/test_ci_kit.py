@@ -252,7 +252,7 @@ def test_another_plan_than_the_reviewed_one_is_not_applied(kit: Kit) -> None:
     applied = kit.merged()
     assert applied.code == Exit.STALE
     assert "No changes were applied." in applied.err
-    assert "start this job by hand" in applied.err
+    assert "start a new run by hand on the branch" in applied.err
     kit.forge.merged[MAIN] = []
     pushed = only(kit.jobs("push", "refs/heads/main"), "apply")
     assert (pushed.code, "came with no merged pull request" in pushed.err) == (Exit.ERROR, True)
