@@ -122,17 +122,21 @@ def _head(group: Group, places: Mapping[str, str], width: int | None) -> Iterato
     colour = "red" if group.impact in _SEVERE else colour
     head = f"{sign} {group.action:<9}"
     words = printable(title(group, places))
+    is_lost = group.impact is Impact.STATE_LOST
+    # In capitals: what looks like any other restart without colours must not be overlooked.
+    alert = f"  {str(group.impact).upper()}" if is_lost else ""
     drift = "  (drift)" if group.is_drift else ""
     files = group.files
     source = str(group.first.job.source) if len(group.changes) == 1 else files[0]
     source = printable(source) if len(files) == 1 else f"{len(files)} files"
-    first, *others = wrapped(f"{head} {words}{drift}  {source}", width, " " * 12)
+    first, *others = wrapped(f"{head} {words}{alert}{drift}  {source}", width, " " * 12)
     if others:
         yield click.style(head, fg=colour, bold=True) + first[len(head) :]
         yield from others
     else:
-        yield f"{click.style(head, fg=colour, bold=True)} {words}{drift}  {click.style(source, dim=True)}"
-    impact = f"; impact: {group.impact}" if group.impact is not Impact.NONE else ""
+        start = f"{click.style(head, fg=colour, bold=True)} {words}"
+        yield f"{start}{click.style(alert, fg=colour, bold=True) if alert else ''}{drift}  {click.style(source, dim=True)}"
+    impact = f"; impact: {group.impact}" if group.impact is not Impact.NONE and not is_lost else ""
     yield from wrapped(f"    {printable(group.reason)}{impact}", width, " " * 6)
 
 

@@ -258,7 +258,17 @@ def restarts(number: int, *, keeps_state: bool = True) -> list[Change]:
         (
             [resubmit(1), restart(1), restart(2, keeps_state=False)],
             "1 stream loses its state, 1 batch processes data again, 1 stream restarts from its savepoint",
-            "2 restarts, 1 rerun, 1 loses state",
+            "1 of 2 restarts loses state, 1 rerun",
+        ),
+        (
+            [
+                Change(Action.DELETE, restart(1).job, "", Impact.DELETES),
+                Change(Action.STOP, restart(2).job, "", Impact.STOPS),
+                Change(Action.START, restart(3).job, "", Impact.STATE_LOST),
+                *restarts(2, keeps_state=False),
+            ],
+            "3 streams lose their state, 1 stream is deleted, 1 stream stops with a savepoint",
+            "1 start loses state, 2 restarts lose state, 1 delete, 1 stop",
         ),
         (restarts(2, keeps_state=False), "2 streams lose their state", "2 restarts, 2 lose state"),
         (
