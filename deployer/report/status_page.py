@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from deployer import __version__
 from deployer.forge.marker import marker
@@ -25,29 +27,32 @@ def markdown(plan: Plan, now: datetime | None, origin: Origin | None = None, *, 
     """Format the status as Markdown of at most `limit` characters; `now` is the service's clock."""
     origin, scope = origin or Origin(__version__), plan.scope or Scope("", plan.target)
     line = marker(scope.project, plan.target, "status")
-    top = _macro(
-        "top", line, cut(scope.project, _MAX_CELL), cut(plan.target, _MAX_CELL), _place(plan), _counts(plan)
-    )
+    names = cut(scope.project, _MAX_CELL), cut(plan.target, _MAX_CELL)
+    top = partial(_macro, "top", line, *names, _place(plan), _counts(plan))
     head, time = _macro("head", [*HEADER]), _time(origin)
-    room = max(limit, LEAST_LIMIT) - len(top) - len(head) - _RESERVE
-    parts, left_out = [top], 0
+    room = max(limit, LEAST_LIMIT) - len(top("")) - len(head) - _RESERVE
+    parts: list[str] = []
+    left_out: Counter[str] = Counter()
     if plan.errors:
         lines = [markup.without_comment(cut(line, _MAX_ERROR)) for line in _errors(plan)]
         block = _macro("messages", f"Could not be read ({len(plan.errors)})", lines)
         if len(block) <= room // 2:
             parts.append(block)
             room -= len(block)
+        else:
+            left_out["message"] += len(lines)
     parts.append(head)
     for change in _ordered(plan):
         row = _macro("row", [cut(text, _MAX_CELL) for text in _cells(plan, change, now)], _has_failed(change))
         if len(row) > room:
-            left_out += 1
+            left_out["job"] += 1
             continue
         room -= len(row)
         parts.append(row)
-    words = count(left_out, "job") if left_out else ""
-    parts.append(_macro("bottom", words, f"{limit:,}", origin.commit, origin.version, time))
-    return "".join(parts).rstrip("\n")
+    words = ", ".join(count(number, noun) for noun, number in left_out.items())
+    notice = f"Left out, because the limit is {limit:,} characters: {words}." if words else ""
+    bottom = _macro("bottom", origin.commit, origin.version, time)
+    return "".join([top(notice), *parts, bottom]).rstrip("\n")
 
 
 def html(plan: Plan, now: datetime | None, origin: Origin | None = None) -> str:
