@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from deployer.cli import session
@@ -32,7 +33,10 @@ def execute(
 
     The counts and the exit code are those of `record.plan`, of which a part may have been executed before.
     """
+    from deployer.report.review import in_natural_order
+
     printer = _OutcomePrinter()
+    plan = replace(plan, changes=(*in_natural_order(plan.changes),))
     whole, before = record.plan or plan, [*record.outcomes]
     blocked, errors = whole.summary[Action.BLOCKED], len(whole.errors)
     held.journal_of(client).plan_applied = whole.digest, len(whole.pending)
@@ -95,16 +99,16 @@ def applied(
             for outcome in outcomes:
                 ended.append(outcome)
                 record(outcome)
-                printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
+                printer(text.outcome(outcome, plan.places, is_final=Step.CREATE not in outcome.change.steps))
                 bar(len(ended), total, time.monotonic() - began)
             if not stop_signal:
-                ended = _checked(context, ended, printer)
+                ended = _checked(context, ended, printer, plan.places)
         except KeyboardInterrupt:
             stop_signal.set()
             for outcome in unreported(outcomes):
                 ended.append(outcome)
                 record(outcome)
-                printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
+                printer(text.outcome(outcome, plan.places, is_final=Step.CREATE not in outcome.change.steps))
     return ended
 
 
@@ -141,14 +145,16 @@ def _creates_from(held: Held, plan: Plan, live: Live) -> float:
     return creates_from
 
 
-def _checked(context: ApplyContext, ended: list[Outcome], printer: Callable[[str], object]) -> list[Outcome]:
+def _checked(
+    context: ApplyContext, ended: list[Outcome], printer: Callable[[str], object], places: Mapping[str, str]
+) -> list[Outcome]:
     """Return the outcomes after a last look at the created jobs; prints those that it has changed."""
     from deployer.apply.created import check_created
 
     outcomes = {outcome.change.job.identity: outcome for outcome in ended}
     for outcome in check_created(context, dict(outcomes)):
         outcomes[outcome.change.job.identity] = outcome
-        printer(text.outcome(outcome))
+        printer(text.outcome(outcome, places))
     return [*outcomes.values()]
 
 

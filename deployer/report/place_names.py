@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from deployer.model import Change, FieldChange
+from deployer.model import Change, FieldChange, Note
 
 
 def place_words(place: str, places: Mapping[str, str]) -> str:
@@ -22,6 +22,18 @@ def named_change(change: Change, places: Mapping[str, str]) -> Change:
     if reason == change.reason and fields == change.fields and live_only == change.live_only:
         return change
     return replace(change, reason=reason, fields=fields, live_only=live_only)
+
+
+def named_notes(notes: Iterable[Note], places: Mapping[str, str]) -> Sequence[Note]:
+    """Return notes with the names that deployer.yaml gives to places, in what they are about and in their words."""
+    return [
+        replace(
+            note,
+            identity=note.identity._replace(place=place_words(note.identity.place, places)),
+            message=with_place_names(note.message, places),
+        )
+        for note in notes
+    ]
 
 
 def _named_place(field: FieldChange, places: Mapping[str, str]) -> FieldChange:

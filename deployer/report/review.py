@@ -44,6 +44,7 @@ _ANY_JOB = ("job", "jobs")
 MAX_OWN_FIELDS = 4
 # So many jobs with the same note are listed one by one.
 MAX_ALIKE = 5
+_MAX_LISTED = 3  # names that have no beginning in common
 _NUMBERS = re.compile(r"([0-9]+)")
 
 
@@ -238,6 +239,13 @@ def _natural_part(part: str) -> tuple[int, int, str]:
     return 0, len(digits), digits
 
 
+def in_natural_order(changes: Iterable[Change]) -> list[Change]:
+    """Return changes by their kinds and names."""
+    return sorted(
+        changes, key=lambda change: (change.job.kind, natural(change.job.name), change.job.identity)
+    )
+
+
 def title(group: Group, places: Mapping[str, str]) -> str:
     """Return `FlinkJar clicks`, or `20 x FlinkJar clicks-* in general`."""
     words = f"{group.kind} {common_name(group.names)}"
@@ -271,11 +279,13 @@ def identity_words(identity: Identity, places: Mapping[str, str]) -> str:
 
 
 def common_name(names: Collection[str]) -> str:
-    """Return the part that names have in common, with `*` for the rest."""
+    """Return the part that names have in common, with `*` for the rest; a few that do not begin alike as they are."""
     first, *others = names
     if not others:
         return first
     prefix = _cut_at_word(_common_start(names))
+    if not prefix and len(names) <= _MAX_LISTED:
+        return ", ".join(names)
     suffix = _cut_at_word(_common_start([name[len(prefix) :][::-1] for name in names]))[::-1]
     return f"{prefix}*{suffix}"
 

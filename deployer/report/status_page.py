@@ -14,7 +14,7 @@ from deployer.report import markup
 from deployer.report.html import policy_of
 from deployer.report.markdown import LEAST_LIMIT, LIMIT
 from deployer.report.origin import Origin
-from deployer.report.place_names import place_words
+from deployer.report.place_names import named_notes
 from deployer.report.review import natural
 from deployer.report.short_values import cut
 from deployer.report.status import HEADER, cells
@@ -96,8 +96,7 @@ def _ordered(plan: Plan) -> list[Change]:
 
 def _cells(plan: Plan, change: Change, now: datetime | None) -> tuple[str, ...]:
     """Return the cells of a job; a cluster has the name that deployer.yaml gives it."""
-    kind, name, place, *others = cells(change, now)
-    return kind, name, place_words(place, plan.scope.places if plan.scope else {}), *others
+    return cells(change, now, plan.places)
 
 
 def _has_failed(change: Change) -> bool:
@@ -117,7 +116,7 @@ def _counts(plan: Plan) -> str:
 
 
 def _errors(plan: Plan) -> Sequence[str]:
-    return [line.strip() for line in grouped(plan.errors, lambda note: f"{note.identity}: {note.message}")]
+    return [line.strip() for line in grouped(named_notes(plan.errors, plan.places), lambda note: f"{note.identity}: {note.message}")]
 
 
 def _place(plan: Plan) -> str:

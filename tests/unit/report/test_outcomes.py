@@ -61,7 +61,7 @@ def test_what_needs_attention_is_first() -> None:
         (End.REFUSED, "Nothing was applied: the plan was refused."),
         (End.DECLINED, "Nothing was applied: it was not confirmed."),
         (End.INTERRUPTED, "Nothing was applied: interrupted."),
-        (End.FAILED, "Nothing was applied: an error."),
+        (End.FAILED, "Nothing was applied: the command failed."),
         (End.NO_CHANGES, "No changes: nothing to apply."),
     ],
 )
