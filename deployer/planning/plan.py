@@ -564,7 +564,9 @@ def _copied_fingerprint(comparison: Comparison, again: str) -> str:
     job = _as_submitted(job, live)
     if not matches_fingerprint(KINDS[job.kind], job, live):
         return ""
-    differing = [path_words(field) for field in compare_job(KINDS[job.kind], job, live) if not field.additional]
+    differing = [
+        path_words(field) for field in compare_job(KINDS[job.kind], job, live) if not field.additional
+    ]
     if not differing:
         return ""
     return (

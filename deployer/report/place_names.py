@@ -47,9 +47,9 @@ def _named_place(field: FieldChange, places: Mapping[str, str]) -> FieldChange:
 
 
 def with_place_names(words: str, places: Mapping[str, str]) -> str:
-    """Return words with the names that deployer.yaml gives to the places in them."""
+    """Return words with the names that deployer.yaml gives to the places in them; URLs stay as they are."""
     for place, name in places.items():
         if place and place in words:
             named = name.replace("\\", r"\\")
-            words = re.sub(rf"(?<![\w-]){re.escape(place)}(?![\w-])", named, words)
+            words = re.sub(rf"(?<![\w/-]){re.escape(place)}(?![\w-])", named, words)
     return words

@@ -135,8 +135,8 @@ def _head(group: Group, places: Mapping[str, str], width: int | None) -> Iterato
         yield click.style(head, fg=colour, bold=True) + first[len(head) :]
         yield from others
     else:
-        start = f"{click.style(head, fg=colour, bold=True)} {words}"
-        yield f"{start}{click.style(alert, fg=colour, bold=True) if alert else ''}{drift}  {click.style(source, dim=True)}"
+        alert = click.style(alert, fg=colour, bold=True) if alert else ""
+        yield f"{click.style(head, fg=colour, bold=True)} {words}{alert}{drift}  {click.style(source, dim=True)}"
     impact = f"; impact: {group.impact}" if group.impact is not Impact.NONE and not is_lost else ""
     yield from wrapped(f"    {printable(group.reason)}{impact}", width, " " * 6)
 

@@ -41,7 +41,9 @@ def text(
 
     `places` are the names that deployer.yaml gives to clusters.
     """
-    return "\n".join(table(COLUMNS, [cells(change, now, places) for change in in_natural_order(changes)], width))
+    return "\n".join(
+        table(COLUMNS, [cells(change, now, places) for change in in_natural_order(changes)], width)
+    )
 
 
 def data(plan: Plan, now: datetime | None, link: Callable[[LiveJob], str] = lambda _: "") -> dict[str, Any]:

@@ -116,7 +116,8 @@ def _counts(plan: Plan) -> str:
 
 
 def _errors(plan: Plan) -> Sequence[str]:
-    return [line.strip() for line in grouped(named_notes(plan.errors, plan.places), lambda note: f"{note.identity}: {note.message}")]
+    notes = named_notes(plan.errors, plan.places)
+    return [line.strip() for line in grouped(notes, lambda note: f"{note.identity}: {note.message}")]
 
 
 def _place(plan: Plan) -> str:

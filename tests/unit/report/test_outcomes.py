@@ -96,7 +96,9 @@ def test_many_outcomes_are_within_the_limit_and_failures_stay() -> None:
 
 def test_names_are_shown_as_long_as_there_is_room() -> None:
     plan = creates(1200)
-    ended = [Outcome(change, Result.FAILED, "no quota", str(at)) for at, change in enumerate(plan.steps[:200])]
+    ended = [
+        Outcome(change, Result.FAILED, "no quota", str(at)) for at, change in enumerate(plan.steps[:200])
+    ]
     ended += [Outcome(change, Result.DONE, "submitted") for change in plan.steps[700:]]
     found = Outcomes("apply", "applied", "shop", "prod", End.INCOMPLETE, 8, plan, tuple(ended))
     names = [change.job.name for change in plan.steps]

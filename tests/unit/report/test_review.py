@@ -212,7 +212,9 @@ def test_warnings_of_many_jobs_are_one() -> None:
         (["clicks-1", "clicks-12"], "clicks-*"),
         (["load-eu-daily", "load-us-daily"], "load-*-daily"),
         (["job1", "job12"], "job*"),
-        (["a", "b"], "*"),
+        (["a", "b"], "a, b"),
+        (["hourly", "weekly", "daily"], "hourly, weekly, daily"),
+        (["a", "b", "c", "d"], "*"),
         (["x.a", "x.a.b"], "x.*"),
     ],
 )
@@ -403,7 +405,7 @@ def test_titles_and_counts_fit_the_terminal() -> None:
     assert max(map(columns_of, lines)) <= 60
     assert lines[-2:] == [
         "Plan for prod: 3 to create, 3 to resubmit, 1 to update, 2 ",
-        "  to restart, 1 blocked, 500 unchanged, 1 failed to plan.",
+        "  to restart, 1 blocked, 1 failed to plan, 500 unchanged.",
     ]
 
 
