@@ -65,6 +65,8 @@ def _in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
 
     ordered = {change.job.identity: change for change in in_natural_order(changes)}
     sorter: TopologicalSorter[Identity] = TopologicalSorter()
+    for identity in ordered:  # the order of those that are ready is that in which they were first named
+        sorter.add(identity)
     for identity, change in ordered.items():
         needed = (dependency.identity for dependency in change.job.depends_on)
         sorter.add(identity, *(other for other in needed if other in ordered))

@@ -409,6 +409,23 @@ def test_titles_and_counts_fit_the_terminal() -> None:
     ]
 
 
+def test_lost_state_is_in_capitals_and_said_once() -> None:
+    lines = click.unstyle(text.plan(mixed())).split("\n")
+    [head] = [number for number, line in enumerate(lines) if "STATE-LOST" in line]
+    assert lines[head].startswith("~ restart   FlinkJar clicks-10  STATE-LOST  flink/clicks.yaml:")
+    assert lines[head + 1].endswith("job state is lost")
+    assert "state-lost" not in "\n".join(lines)
+
+
+def test_a_blank_line_is_between_dangers() -> None:
+    stops = [replace(restart(at), action=Action.DELETE, impact=Impact.DELETES, fields=()) for at in (1, 2)]
+    named = [replace(change, reason=f"reason {at}") for at, change in enumerate(stops)]
+    lines = click.unstyle(text.plan(Plan("prod", tuple(named)))).split("\n")
+    assert lines[3] == ""
+    assert "\n".join(lines).count("- delete") == 2
+    assert "\n\n\n" not in "\n".join(lines)
+
+
 def test_lines_end_between_words() -> None:
     assert list(wrapped("    one two three four five six", 24, " " * 6)) == [
         "    one two three four ",
