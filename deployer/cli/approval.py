@@ -143,4 +143,4 @@ def _advice(exceeded: Iterable[Limit]) -> str:
     origins = {"deployer.yaml" if origin in {"", PRUNE_LIMIT.origin} else origin for origin in found}
     if files := sorted(origins - {LIMIT_OPTION}, reverse=True):
         return f"override with {LIMIT_OPTION}, or raise the limits in {' and '.join(files)}"
-    return f"or raise the limits of {LIMIT_OPTION}"
+    return f"or raise the limits with {LIMIT_OPTION}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
 
 from deployer.cli import session
 from deployer.cli.approval import Verb
 from deployer.cli.interrupts import interruptible
 from deployer.errors import DeployerError, Exit
-from deployer.model import Action, Identity, Job, Live, Outcome, Plan, Result, Step
+from deployer.model import Action, Change, Identity, Job, Live, Outcome, Plan, Result, Step
 from deployer.report import text
 from deployer.report.terminal import bar, err, out
 
@@ -33,6 +35,7 @@ def execute(
     The counts and the exit code are those of `record.plan`, of which a part may have been executed before.
     """
     printer = _OutcomePrinter()
+    plan = replace(plan, changes=_in_order(plan.changes))
     whole, before = record.plan or plan, [*record.outcomes]
     blocked, errors = whole.summary[Action.BLOCKED], len(whole.errors)
     held.journal_of(client).plan_applied = whole.digest, len(whole.pending)
@@ -54,6 +57,20 @@ def execute(
         words = f"{held.lost}; nothing was sent after that"
         err(text.note(words) if code is Exit.DONE else text.error(words))
     return record.ended(Exit.INTERRUPTED if held.stop_signal else code, words)
+
+
+def _in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Return changes in natural order of names, but each after those that it depends on: so they are reported."""
+    from deployer.report.review import in_natural_order
+
+    ordered = {change.job.identity: change for change in in_natural_order(changes)}
+    sorter: TopologicalSorter[Identity] = TopologicalSorter()
+    for identity in ordered:  # the order of those that are ready is that in which they were first named
+        sorter.add(identity)
+    for identity, change in ordered.items():
+        needed = (dependency.identity for dependency in change.job.depends_on)
+        sorter.add(identity, *(other for other in needed if other in ordered))
+    return tuple(ordered[identity] for identity in sorter.static_order())
 
 
 def applied(
@@ -95,16 +112,16 @@ def applied(
             for outcome in outcomes:
                 ended.append(outcome)
                 record(outcome)
-                printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
+                printer(text.outcome(outcome, plan.places, is_final=Step.CREATE not in outcome.change.steps))
                 bar(len(ended), total, time.monotonic() - began)
             if not stop_signal:
-                ended = _checked(context, ended, printer)
+                ended = _checked(context, ended, printer, plan.places)
         except KeyboardInterrupt:
             stop_signal.set()
             for outcome in unreported(outcomes):
                 ended.append(outcome)
                 record(outcome)
-                printer(text.outcome(outcome, is_final=Step.CREATE not in outcome.change.steps))
+                printer(text.outcome(outcome, plan.places, is_final=Step.CREATE not in outcome.change.steps))
     return ended
 
 
@@ -141,14 +158,16 @@ def _creates_from(held: Held, plan: Plan, live: Live) -> float:
     return creates_from
 
 
-def _checked(context: ApplyContext, ended: list[Outcome], printer: Callable[[str], object]) -> list[Outcome]:
+def _checked(
+    context: ApplyContext, ended: list[Outcome], printer: Callable[[str], object], places: Mapping[str, str]
+) -> list[Outcome]:
     """Return the outcomes after a last look at the created jobs; prints those that it has changed."""
     from deployer.apply.created import check_created
 
     outcomes = {outcome.change.job.identity: outcome for outcome in ended}
     for outcome in check_created(context, dict(outcomes)):
         outcomes[outcome.change.job.identity] = outcome
-        printer(text.outcome(outcome))
+        printer(text.outcome(outcome, places))
     return [*outcomes.values()]
 
 

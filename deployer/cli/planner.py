@@ -163,7 +163,12 @@ def report_errors(plan: Plan) -> None:
 
 def errors_of(plan: Plan) -> list[str]:
     """Return a line for each job that could not be planned, or one for many with the same error."""
-    lines = text.grouped(plan.errors, lambda note: f"{note.identity}: {note.message}")
+    if not plan.errors:
+        return []
+    from deployer.report.place_names import named_notes  # on use: most plans have none
+
+    notes = named_notes(plan.errors, plan.places)
+    lines = text.grouped(notes, lambda note: f"{note.identity}: {note.message}")
     return [line.strip() for line in lines]
 
 

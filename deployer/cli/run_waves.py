@@ -357,7 +357,10 @@ class Waves:
         # A named run that was active before and has succeeded was not submitted.
         if outcome.change.action is not Action.UNCHANGED or outcome.result is not Result.DONE:
             self._ended[outcome.change.job.identity] = outcome
-        out(text.outcome(outcome))
+        self._print(outcome)
+
+    def _print(self, outcome: Outcome) -> None:
+        out(text.outcome(outcome, self._approved.places if self._approved else {}))
 
     def _drop(self, outcome: Outcome) -> None:
         self._left.pop(outcome.change.job.identity, None)
@@ -373,7 +376,7 @@ class Waves:
             for outcome in self._active.not_over():
                 self._finish(outcome)
             for outcome in self._not_repeated:
-                out(text.outcome(outcome))
+                self._print(outcome)
         ended = [*self._ended.values(), *self._refused.values(), *self._not_repeated]
         results = [outcome.result for outcome in ended]
         blocked = approved.summary[Action.BLOCKED] if approved else 0

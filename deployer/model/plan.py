@@ -273,6 +273,11 @@ class Plan:
     scope: Scope | None = None
 
     @property
+    def places(self) -> Mapping[str, str]:
+        """The names that deployer.yaml gives to places."""
+        return self.scope.places if self.scope else {}
+
+    @property
     def pending(self) -> tuple[Change, ...]:
         """All changes except the unchanged."""
         return tuple(change for change in self.changes if change.action is not Action.UNCHANGED)

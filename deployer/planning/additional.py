@@ -15,6 +15,7 @@ from typing import Any
 from deployer.kinds.kind import TAGS, Kind, Nature
 from deployer.kinds.ownership import fingerprint, recorded_secret_pointers, was_requested
 from deployer.model import FieldChange, Job, LiveJob, Spec
+from deployer.planning.paths import path_words
 from deployer.secrets.pointers import is_covered
 from deployer.secrets.references import has_reference
 
@@ -108,7 +109,7 @@ def _put(holder: dict[str, Any], name: str, value: Any) -> None:
 
 def describe(kind: Kind, additional: Sequence[FieldChange], again: str = "use --rerun") -> str:
     """Return a warning that names the fields; `again` says how to submit a run all the same."""
-    names = ", ".join(field.path for field in additional)
+    names = ", ".join(map(path_words, additional))
     if kind.nature is Nature.DEFINITION:
         return (
             f"the live job has settings that the manifest does not have: {names}; left unchanged, because the "

@@ -53,6 +53,7 @@ from deployer.planning.decide import DEPENDENT_STEPS, Comparison, Decision, canc
 from deployer.planning.diff import live_only, not_compared
 from deployer.planning.earlier import earlier_jobs, with_earlier
 from deployer.planning.ownership import OwnershipRules
+from deployer.planning.paths import path_words
 from deployer.planning.secret_fields import secret_fields
 from deployer.secrets.redact import masked
 from deployer.secrets.references import texts_with_references
@@ -563,7 +564,9 @@ def _copied_fingerprint(comparison: Comparison, again: str) -> str:
     job = _as_submitted(job, live)
     if not matches_fingerprint(KINDS[job.kind], job, live):
         return ""
-    differing = [field.path for field in compare_job(KINDS[job.kind], job, live) if not field.additional]
+    differing = [
+        path_words(field) for field in compare_job(KINDS[job.kind], job, live) if not field.additional
+    ]
     if not differing:
         return ""
     return (

@@ -6,11 +6,12 @@ The same order, groups and counts in every format. The reports of a cancel and o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from deployer.model import BLOCKED, NOT_STARTED, Action, Change, End, Impact, Outcome, Plan, Result, Scope
 from deployer.report import text
+from deployer.report.place_names import with_place_names
 from deployer.report.review import (
     DANGERS,
     Group,
@@ -164,7 +165,11 @@ def _entry(change: Change, outcome: Outcome | None) -> Entry:
 
 def order(found: Outcomes) -> OutcomeReview:
     """Put outcomes in order."""
-    listed = entries(found)
+    places = found.scope.places
+    listed = [
+        replace(entry, message=with_place_names(entry.message, places)) if places else entry
+        for entry in entries(found)
+    ]
     sections: dict[Part, list[Entry]] = {part: [] for part in Part}
     for entry in listed:
         sections[entry.part].append(entry)
@@ -202,7 +207,7 @@ _REASONS = {
     End.REFUSED: "the plan was refused",
     End.DECLINED: "it was not confirmed",
     End.INTERRUPTED: "interrupted",
-    End.FAILED: "an error",
+    End.FAILED: "the command failed",
 }
 
 

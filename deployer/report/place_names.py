@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from deployer.model import Change, FieldChange
+from deployer.model import Change, FieldChange, Note
 
 
 def place_words(place: str, places: Mapping[str, str]) -> str:
@@ -24,6 +24,18 @@ def named_change(change: Change, places: Mapping[str, str]) -> Change:
     return replace(change, reason=reason, fields=fields, live_only=live_only)
 
 
+def named_notes(notes: Iterable[Note], places: Mapping[str, str]) -> Sequence[Note]:
+    """Return notes with the names that deployer.yaml gives to places, in what they are about and in their words."""
+    return [
+        replace(
+            note,
+            identity=note.identity._replace(place=place_words(note.identity.place, places)),
+            message=with_place_names(note.message, places),
+        )
+        for note in notes
+    ]
+
+
 def _named_place(field: FieldChange, places: Mapping[str, str]) -> FieldChange:
     live, desired = (
         places.get(value, value) if isinstance(value, str) else value for value in (field.live, field.desired)
@@ -35,9 +47,9 @@ def _named_place(field: FieldChange, places: Mapping[str, str]) -> FieldChange:
 
 
 def with_place_names(words: str, places: Mapping[str, str]) -> str:
-    """Return words with the names that deployer.yaml gives to the places in them."""
+    """Return words with the names that deployer.yaml gives to the places in them; URLs stay as they are."""
     for place, name in places.items():
         if place and place in words:
             named = name.replace("\\", r"\\")
-            words = re.sub(rf"(?<![\w-]){re.escape(place)}(?![\w-])", named, words)
+            words = re.sub(rf"(?<![\w/-]){re.escape(place)}(?![\w-])", named, words)
     return words

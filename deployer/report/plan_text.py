@@ -53,7 +53,7 @@ def lines(plan: Plan, *, verbose: bool, hides_others: bool, width: int | None) -
     """Return the lines between the heading of a plan and its counts; `text.plan` documents the arguments."""
     found = review(plan, verbose=verbose)
     lines: list[str] = []
-    places = plan.scope.places if plan.scope else {}
+    places = plan.places
     has_titles = len(found.sections) + bool(found.errors) > 1
     for section in (section for section in found.sections if section.part <= Part.BLOCKED):
         lines += _section(section, lines, places, width, has_title=has_titles or section.part is Part.DANGERS)
@@ -104,16 +104,17 @@ def _section(
         colour = "red" if section.part is Part.DANGERS else None
         lines += [*_gap(before), *_title(f"{section.part.title}{about}:", width, colour)]
     for number, group in enumerate(section.groups):
-        # A blank line separates changes with fields; the others form a block.
+        # A blank line separates what is dangerous or has fields; the others form a block.
         details = [*_details(group, places, None if width is None else width - len(_INDENT))]
         above = lines if lines else before
-        if details and not (has_title and number == 0):
+        is_apart = bool(details) or section.part <= Part.BLOCKED
+        if is_apart and not (has_title and number == 0):
             lines += _gap(above)
         lines += _head(group, places, width)
         for line, colour in details:
             parts = _wrapped([without_command_at_start(f"{_INDENT}{line}")], width)
             lines += (click.style(part, fg=colour) if colour else part for part in parts)
-        lines += [""] if details else []
+        lines += [""] if is_apart else []
     return lines
 
 
@@ -122,17 +123,21 @@ def _head(group: Group, places: Mapping[str, str], width: int | None) -> Iterato
     colour = "red" if group.impact in _SEVERE else colour
     head = f"{sign} {group.action:<9}"
     words = printable(title(group, places))
+    is_lost = group.impact is Impact.STATE_LOST
+    # In capitals: what looks like any other restart without colours must not be overlooked.
+    alert = f"  {str(group.impact).upper()}" if is_lost else ""
     drift = "  (drift)" if group.is_drift else ""
     files = group.files
     source = str(group.first.job.source) if len(group.changes) == 1 else files[0]
     source = printable(source) if len(files) == 1 else f"{len(files)} files"
-    first, *others = wrapped(f"{head} {words}{drift}  {source}", width, " " * 12)
+    first, *others = wrapped(f"{head} {words}{alert}{drift}  {source}", width, " " * 12)
     if others:
         yield click.style(head, fg=colour, bold=True) + first[len(head) :]
         yield from others
     else:
-        yield f"{click.style(head, fg=colour, bold=True)} {words}{drift}  {click.style(source, dim=True)}"
-    impact = f"; impact: {group.impact}" if group.impact is not Impact.NONE else ""
+        alert = click.style(alert, fg=colour, bold=True) if alert else ""
+        yield f"{click.style(head, fg=colour, bold=True)} {words}{alert}{drift}  {click.style(source, dim=True)}"
+    impact = f"; impact: {group.impact}" if group.impact is not Impact.NONE and not is_lost else ""
     yield from wrapped(f"    {printable(group.reason)}{impact}", width, " " * 6)
 
 
@@ -183,7 +188,7 @@ def field_lines(fields: Sequence[FieldChange], width: int | None = None) -> Iter
         if line_diff.has_lines(field.live, field.desired):
             yield f"{path}{note}", ""
             for sign, text in line_diff.lines(field.live, field.desired):
-                yield (f"  {sign} {text}" if text else f"  {sign}"), _COLOURS.get(sign, "")
+                yield f"  {sign} {text}".rstrip(), _COLOURS.get(sign, "")
             continue
         live, desired = field_values(field)
         signed = [(sign, side) for sign, side in (("-", live), ("+", desired)) if side is not None]

@@ -44,6 +44,7 @@ _ANY_JOB = ("job", "jobs")
 MAX_OWN_FIELDS = 4
 # So many jobs with the same note are listed one by one.
 MAX_ALIKE = 5
+_MAX_LISTED = 3  # names that have no beginning in common
 _NUMBERS = re.compile(r"([0-9]+)")
 
 
@@ -238,6 +239,13 @@ def _natural_part(part: str) -> tuple[int, int, str]:
     return 0, len(digits), digits
 
 
+def in_natural_order(changes: Iterable[Change]) -> list[Change]:
+    """Return changes by their kinds and names."""
+    return sorted(
+        changes, key=lambda change: (change.job.kind, natural(change.job.name), change.job.identity)
+    )
+
+
 def title(group: Group, places: Mapping[str, str]) -> str:
     """Return `FlinkJar clicks`, or `20 x FlinkJar clicks-* in general`."""
     words = f"{group.kind} {common_name(group.names)}"
@@ -271,11 +279,13 @@ def identity_words(identity: Identity, places: Mapping[str, str]) -> str:
 
 
 def common_name(names: Collection[str]) -> str:
-    """Return the part that names have in common, with `*` for the rest."""
+    """Return the part that names have in common, with `*` for the rest; a few that do not begin alike as they are."""
     first, *others = names
     if not others:
         return first
     prefix = _cut_at_word(_common_start(names))
+    if not prefix and len(names) <= _MAX_LISTED:
+        return ", ".join(names)
     suffix = _cut_at_word(_common_start([name[len(prefix) :][::-1] for name in names]))[::-1]
     return f"{prefix}*{suffix}"
 
@@ -503,15 +513,34 @@ _ASKED = {
 
 
 def danger_words(plan: Plan) -> str:
-    """Return the dangers of a plan for a question: `2 restarts, 1 loses state`; empty if there are none."""
+    """Return the dangers of a plan for a question, lost state first; empty if there are none.
+
+    `2 restarts, 1 loses state` if there are only restarts, else `1 of 2 restarts loses state, 1 delete, 3 reruns`.
+    """
     steps = plan.steps
-    actions, impacts = (
-        Counter(change.action for change in steps for _ in range(change.runs)),
-        Counter(change.impact for change in steps),
-    )
-    words = [_counted(actions[action], noun) for action, noun in _ASKED.items() if actions[action]]
-    if reruns := impacts[Impact.RERUNS]:
-        words.append(_counted(reruns, ("rerun", "reruns")))
-    if lost := impacts[Impact.STATE_LOST]:
-        words.append(f"{lost} {'loses' if lost == 1 else 'lose'} state")
+    actions = Counter(change.action for change in steps for _ in range(change.runs))
+    lost = Counter(change.action for change in steps if change.impact is Impact.STATE_LOST)
+    reruns = sum(change.impact is Impact.RERUNS for change in steps)
+    asked = {action: noun for action, noun in _ASKED.items() if actions[action]}
+    if asked.keys() | lost.keys() == {Action.RESTART} and not reruns:
+        number = lost[Action.RESTART]
+        words = [f"{number} {_loses(number)}"] if number else []
+        return ", ".join([_counted(actions[Action.RESTART], asked[Action.RESTART]), *words])
+    words = [_losing(number, actions[action], _noun(action)) for action, number in lost.items()]
+    words += [_counted(actions[action], noun) for action, noun in asked.items() if action not in lost]
+    words += [_counted(reruns, ("rerun", "reruns"))] if reruns else []
     return ", ".join(words)
+
+
+def _noun(action: Action) -> tuple[str, str]:
+    return _ASKED.get(action, (str(action), f"{action}s"))
+
+
+def _losing(lost: int, number: int, noun: tuple[str, str]) -> str:
+    """Return `1 of 2 restarts loses state`, or `2 restarts lose state` if they are all."""
+    subject = _counted(number, noun)
+    return f"{subject if lost == number else f'{lost} of {subject}'} {_loses(lost)}"
+
+
+def _loses(number: int) -> str:
+    return f"{'loses' if number == 1 else 'lose'} state"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from deployer.model import RUNNING_PHASES, Action, Change, LiveJob, Phase, Plan, utc_time
 from deployer.planning.conditions import counts
+from deployer.report.paths import pointer_words
+from deployer.report.place_names import place_words
+from deployer.report.review import in_natural_order
 from deployer.report.table import Column, table
 
 COLUMNS = (
@@ -27,9 +31,19 @@ MAX_FIELDS = 3
 FORMAT_VERSION = "1.0"
 
 
-def text(changes: Sequence[Change], now: datetime | None, width: int | None = None) -> str:
-    """Return a line per job; `now` is the service's clock, and `width` that of the terminal."""
-    return "\n".join(table(COLUMNS, [cells(change, now) for change in changes], width))
+def text(
+    changes: Sequence[Change],
+    now: datetime | None,
+    width: int | None = None,
+    places: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return a line per job in natural order of names; `now` is the service's clock, `width` that of the terminal.
+
+    `places` are the names that deployer.yaml gives to clusters.
+    """
+    return "\n".join(
+        table(COLUMNS, [cells(change, now, places) for change in in_natural_order(changes)], width)
+    )
 
 
 def data(plan: Plan, now: datetime | None, link: Callable[[LiveJob], str] = lambda _: "") -> dict[str, Any]:
@@ -44,13 +58,13 @@ def data(plan: Plan, now: datetime | None, link: Callable[[LiveJob], str] = lamb
     }
 
 
-def cells(change: Change, now: datetime | None) -> tuple[str, ...]:
+def cells(change: Change, now: datetime | None, places: Mapping[str, str]) -> tuple[str, ...]:
     """Return the cells of a job in the table, one for each of HEADER."""
     job, live = change.job, change.live
     return (
         job.kind,
         _label(change),
-        job.identity.place or "-",
+        place_words(job.identity.place, places) or "-",
         job.lifecycle.state,
         live.state if live else "-",
         *times(live, now),
@@ -113,7 +127,7 @@ def _names(drift: Sequence[str] | None) -> str:
     if not drift:
         return ""
     more = f" and {len(drift) - MAX_FIELDS} more" if len(drift) > MAX_FIELDS else ""
-    return f": {', '.join(drift[:MAX_FIELDS])}{more}"
+    return f": {', '.join(map(pointer_words, drift[:MAX_FIELDS]))}{more}"
 
 
 def times(live: LiveJob | None, now: datetime | None) -> tuple[str, str]:

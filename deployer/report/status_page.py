@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from deployer import __version__
 from deployer.forge.marker import marker
@@ -12,7 +14,7 @@ from deployer.report import markup
 from deployer.report.html import policy_of
 from deployer.report.markdown import LEAST_LIMIT, LIMIT
 from deployer.report.origin import Origin
-from deployer.report.place_names import place_words
+from deployer.report.place_names import named_notes
 from deployer.report.review import natural
 from deployer.report.short_values import cut
 from deployer.report.status import HEADER, cells
@@ -25,29 +27,32 @@ def markdown(plan: Plan, now: datetime | None, origin: Origin | None = None, *, 
     """Format the status as Markdown of at most `limit` characters; `now` is the service's clock."""
     origin, scope = origin or Origin(__version__), plan.scope or Scope("", plan.target)
     line = marker(scope.project, plan.target, "status")
-    top = _macro(
-        "top", line, cut(scope.project, _MAX_CELL), cut(plan.target, _MAX_CELL), _place(plan), _counts(plan)
-    )
+    names = cut(scope.project, _MAX_CELL), cut(plan.target, _MAX_CELL)
+    top = partial(_macro, "top", line, *names, _place(plan), _counts(plan))
     head, time = _macro("head", [*HEADER]), _time(origin)
-    room = max(limit, LEAST_LIMIT) - len(top) - len(head) - _RESERVE
-    parts, left_out = [top], 0
+    room = max(limit, LEAST_LIMIT) - len(top("")) - len(head) - _RESERVE
+    parts: list[str] = []
+    left_out: Counter[str] = Counter()
     if plan.errors:
         lines = [markup.without_comment(cut(line, _MAX_ERROR)) for line in _errors(plan)]
         block = _macro("messages", f"Could not be read ({len(plan.errors)})", lines)
         if len(block) <= room // 2:
             parts.append(block)
             room -= len(block)
+        else:
+            left_out["message"] += len(lines)
     parts.append(head)
     for change in _ordered(plan):
         row = _macro("row", [cut(text, _MAX_CELL) for text in _cells(plan, change, now)], _has_failed(change))
         if len(row) > room:
-            left_out += 1
+            left_out["job"] += 1
             continue
         room -= len(row)
         parts.append(row)
-    words = count(left_out, "job") if left_out else ""
-    parts.append(_macro("bottom", words, f"{limit:,}", origin.commit, origin.version, time))
-    return "".join(parts).rstrip("\n")
+    words = ", ".join(count(number, noun) for noun, number in left_out.items())
+    notice = f"Left out, because the limit is {limit:,} characters: {words}." if words else ""
+    bottom = _macro("bottom", origin.commit, origin.version, time)
+    return "".join([top(notice), *parts, bottom]).rstrip("\n")
 
 
 def html(plan: Plan, now: datetime | None, origin: Origin | None = None) -> str:
@@ -91,8 +96,7 @@ def _ordered(plan: Plan) -> list[Change]:
 
 def _cells(plan: Plan, change: Change, now: datetime | None) -> tuple[str, ...]:
     """Return the cells of a job; a cluster has the name that deployer.yaml gives it."""
-    kind, name, place, *others = cells(change, now)
-    return kind, name, place_words(place, plan.scope.places if plan.scope else {}), *others
+    return cells(change, now, plan.places)
 
 
 def _has_failed(change: Change) -> bool:
@@ -112,7 +116,8 @@ def _counts(plan: Plan) -> str:
 
 
 def _errors(plan: Plan) -> Sequence[str]:
-    return [line.strip() for line in grouped(plan.errors, lambda note: f"{note.identity}: {note.message}")]
+    notes = named_notes(plan.errors, plan.places)
+    return [line.strip() for line in grouped(notes, lambda note: f"{note.identity}: {note.message}")]
 
 
 def _place(plan: Plan) -> str:

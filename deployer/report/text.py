@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -77,13 +78,16 @@ def where(plan: Plan) -> str:
 
 
 def count_words(plan: Plan) -> str:
-    """Return the counts of a plan: `2 to create, 1 blocked, 3 unchanged`; empty without any."""
+    """Return the counts of a plan: `2 to create, 1 blocked, 1 failed to plan, 3 unchanged`; empty without any."""
+    numbers = dict(plan.summary)
+    unchanged = numbers.pop(Action.UNCHANGED, 0)
     words = [
-        f"{number} {'' if action in (Action.BLOCKED, Action.UNCHANGED) else 'to '}{action}"
-        for action, number in plan.summary.items()
+        f"{number} {'' if action == Action.BLOCKED else 'to '}{action}"
+        for action, number in numbers.items()
         if number
     ]
     words += [f"{len(plan.errors)} failed to plan"] if plan.errors else []
+    words += [f"{unchanged} unchanged"] if unchanged else []
     return ", ".join(words)
 
 
@@ -112,24 +116,37 @@ def many(message: str, names: Sequence[str]) -> str:
     return f"  {len(names)} jobs ({first}, ...): {printable(message)}"
 
 
-def outcome(outcome: Outcome, *, is_final: bool = True) -> str:
+def outcome(
+    outcome: Outcome, places: Mapping[str, str] = MappingProxyType({}), *, is_final: bool = True
+) -> str:
     """Return one line for one finished change, and the last lines of the log of a job that failed.
 
-    If it is not final, the job list is still to confirm that only one job was created.
+    If it is not final, the job list is still to confirm that only one job was created. `places` are the names that
+    deployer.yaml gives to clusters.
     """
     is_accepted = outcome.result is Result.DONE and not is_final
     word = click.style(
         f"{'accepted' if is_accepted else outcome.result:<8}", fg=_RESULT_COLOURS[outcome.result]
     )
-    job = _with_id(outcome.change.job.identity, outcome.id)
-    line = f"{word} {outcome.change.action} {job}: {printable(outcome.message)}"
+    identity, message = _named(outcome.change.job.identity, outcome.message, places)
+    line = f"{word} {outcome.change.action} {_with_id(identity, outcome.id)}: {printable(message)}"
     return "\n".join([line, *(f"    | {printable(logged)}" for logged in outcome.log)])
 
 
-def wait_result(result: WaitResult) -> str:
-    """Return one line for the result of a wait."""
+def wait_result(result: WaitResult, places: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return one line for the result of a wait; `places` as in `outcome`."""
     word = click.style(f"{result.result:<9}", fg=_RESULT_COLOURS[result.result])
-    return f"{word} {_with_id(result.identity, result.id)}: {printable(result.message)}"
+    identity, message = _named(result.identity, result.message, places)
+    return f"{word} {_with_id(identity, result.id)}: {printable(message)}"
+
+
+def _named(identity: Identity, message: str, places: Mapping[str, str]) -> tuple[Identity, str]:
+    """Return a job and a message with the names of places."""
+    if not places:
+        return identity, message
+    from deployer.report.place_names import place_words, with_place_names  # on use: few targets have clusters
+
+    return identity._replace(place=place_words(identity.place, places)), with_place_names(message, places)
 
 
 def _with_id(identity: Identity, identifier: str) -> str:

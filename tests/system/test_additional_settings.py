@@ -26,12 +26,12 @@ def actions(plan: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "fill", "names"),
     [
-        ("MrsJob", {"properties": {"mrs.queue": "default"}}, "/properties/mrs.queue"),
-        ("MrsJob", {"arguments": ["--verbose", "x"]}, "/arguments/2, /arguments/3"),
-        ("MrsJob", {"arguments": "[--conf, a=b, obs://b/mr.jar, wordcount]"}, "/arguments/0, /arguments/1"),
-        ("SparkBatch", {"req_body": {"conf": {"spark.x": "y"}}}, "/conf/spark.x"),
-        ("SparkBatch", {"req_body": {"autoRecovery": True, "image": "a/b:c"}}, "/image, /auto_recovery"),
-        ("SparkSession", {"sc_type": "B"}, "/sc_type"),
+        ("MrsJob", {"properties": {"mrs.queue": "default"}}, 'properties."mrs.queue"'),
+        ("MrsJob", {"arguments": ["--verbose", "x"]}, "arguments[2], arguments[3]"),
+        ("MrsJob", {"arguments": "[--conf, a=b, obs://b/mr.jar, wordcount]"}, "arguments[0], arguments[1]"),
+        ("SparkBatch", {"req_body": {"conf": {"spark.x": "y"}}}, 'conf."spark.x"'),
+        ("SparkBatch", {"req_body": {"autoRecovery": True, "image": "a/b:c"}}, "image, auto_recovery"),
+        ("SparkSession", {"sc_type": "B"}, "sc_type"),
     ],
 )
 @pytest.mark.parametrize("ended", [True, False])
@@ -120,7 +120,7 @@ def test_another_fingerprint_alone_proves_nothing(
     workspace.write("one.yaml", manifest("SparkBatch", "alpha", {**SPECS["SparkBatch"], **more}))
     planned = workspace.plan()
     assert actions(planned) == []
-    assert [": /conf/service.one;" in warning["message"] for warning in planned["warnings"]] == [True]
+    assert [': conf."service.one";' in warning["message"] for warning in planned["warnings"]] == [True]
 
 
 @pytest.mark.parametrize(("kind", "marks"), [("MrsJob", True), ("SparkBatch", True), ("SparkBatch", False)])

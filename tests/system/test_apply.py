@@ -460,3 +460,12 @@ def test_an_interrupt_while_an_outcome_is_printed_loses_no_other() -> None:
     assert next(remaining) == "printed just now"
     assert [*unreported(remaining)] == ["done meanwhile", "unknown"]
     assert [*unreported(remaining)] == []
+
+
+def test_jobs_are_reported_in_natural_order_after_what_they_depend_on(workspace: Workspace) -> None:
+    for name, before in (("part-10", ""), ("part-2", ""), ("part-1", "part-10")):
+        depends = {"dependsOn": [{"name": before, "until": "submitted"}]} if before else {}
+        write(workspace, "SparkBatch", name, **depends)
+    lines = workspace.apply().out.split("\n")
+    names = [line.split()[3] for line in lines if line.startswith("accepted ")]
+    assert names == ["part-2", "part-10", "part-1"]

@@ -194,7 +194,7 @@ def test_from_the_pull_request_to_the_apply(kit: Kit) -> None:
     assert codes(jobs) == {"check": [Exit.INVALID], "plan": [Exit.INVALID]}
     assert "::error file=broken.yaml" in jobs["check"][0].out
     assert "failed with exit code 4, so it cannot be applied" in kit.comment
-    assert "No plan was made: an error (exit code 4)." in kit.comment
+    assert "No plan was made: the command failed (exit code 4)." in kit.comment
     assert kit.comment.count("broken.yaml:") == 1
     assert kit.summary.read_text().endswith("UTC`</sub>\n")
     assert not {"weekly", "deployer-digest"} & {*re.findall(r"[\w-]+", kit.comment)}

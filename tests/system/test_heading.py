@@ -87,7 +87,7 @@ def test_limits_from_outside_win(project: Workspace, monkeypatch: pytest.MonkeyP
     assert project.run("cancel", "--yes", "--all").code == 5
 
 
-BY_OPTION = "Select fewer jobs with --select, or raise the limits of --limit."
+BY_OPTION = "Select fewer jobs with --select, or raise the limits with --limit."
 IN_PLACES = "Select fewer jobs with --select, override with --limit, or raise the limits in {}."
 
 

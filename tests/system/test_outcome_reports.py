@@ -209,7 +209,7 @@ def failed(workspace: Workspace, code: Exit, *arguments: str) -> dict[str, str]:
     made = {style: (workspace.folder / file).read_text("utf-8") for style, file in FILES.items()}
     for style in ("markdown", "html", "text"):
         assert "the plan before" not in made[style]
-        assert f"No plan was made: an error (exit code {code})." in made[style]
+        assert f"No plan was made: the command failed (exit code {code})." in made[style]
         assert "digest" not in made[style].replace("digest`", "")
     data = json.loads(made["json"])
     SCHEMA.validate(data)
@@ -302,4 +302,4 @@ def test_a_summary_of_a_plan_that_failed(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     workspace.write("alpha.yaml", "kind: [\n")
     assert workspace.run("plan", "--summary").code == Exit.INVALID
-    assert "No plan was made: an error (exit code 4)." in summary.read_text("utf-8")
+    assert "No plan was made: the command failed (exit code 4)." in summary.read_text("utf-8")

@@ -218,7 +218,7 @@ def test_a_run_with_a_copied_fingerprint_is_pointed_out(
     assert plan["changes"] == []
     [warning] = plan["warnings"]
     assert (
-        "has the fingerprint of this manifest, but the service shows other values of /args/1"
+        "has the fingerprint of this manifest, but the service shows other values of args[1]"
         in (warning["message"])
     )
     assert "no changes" in project.run("plan").out

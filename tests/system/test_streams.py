@@ -112,9 +112,7 @@ def test_a_field_that_is_gone_is_left_alone(workspace: Workspace, clock: Clock, 
     planned = workspace.plan()
     assert planned["changes"] == []
     [warning] = planned["warnings"]
-    assert (
-        "has settings that the manifest does not have: /parallel_number, /smn_topic; " in warning["message"]
-    )
+    assert "has settings that the manifest does not have: parallel_number, smn_topic; " in warning["message"]
     assert workspace.apply().code == 0
     config = live(emulator)["job_config"]
     assert (config["smn_topic"], config["parallel_number"]) == ("alarms", 3)
@@ -145,7 +143,7 @@ def test_what_the_service_filled_in_never_restarts_a_stream(
         write(running, **more)
     planned = running.plan()
     assert [change["action"] for change in planned["changes"]] == ([action] if action else [])
-    assert ["/smn_topic, /tm_cus;" in warning["message"] for warning in planned["warnings"]] == [True]
+    assert ["smn_topic, tm_cus;" in warning["message"] for warning in planned["warnings"]] == [True]
     applied = running.apply()
     assert applied.code == 0, applied.out
     [*sent] = [request.body for request in proxy.calls if request.method == "PUT"]

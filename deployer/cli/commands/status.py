@@ -136,7 +136,7 @@ def _status(
     if style == "json":
         show(json_text(status.data(plan, live.now, partial(console_url, loaded.target))))
     else:
-        show(status.text(plan.changes, live.now, width()))
+        show(status.text(plan.changes, live.now, width(), plan.places))
         if console := service_urls(loaded.target, (change.job.kind for change in plan.changes)):
             show(console)
     planner.report_errors(plan)
@@ -197,5 +197,5 @@ def _reading(
         )
         return Reading("", line, problems, (*steady, steady_line))
     read = utc_text(live.now) if live.now else "time not known"
-    table = status.text(plan.changes, live.now, width())
+    table = status.text(plan.changes, live.now, width(), plan.places)
     return Reading(printable(f"{read}: {plan.scope or plan.target}"), table, problems, steady)

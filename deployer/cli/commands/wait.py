@@ -72,7 +72,7 @@ def command(options: Options, until: str | None, timeout: str | None, *, params:
         report = session.note
         for result in watch(client, awaited, loaded.target.polling.interval, report):
             results.append(result.result)
-            out(text.wait_result(result))
+            out(text.wait_result(result, plan.places))
     results += [Result.FAILED] * len(plan.errors)
     return _exit_code(results)
 

@@ -42,6 +42,7 @@ from deployer.report import json as json_report
 from deployer.report import markdown, stale, status, text
 from deployer.report.review import Part, review
 from deployer.report.table import columns_of
+from testing.review_plans import CLUSTER, SCOPE
 from testing.workspace import ROOT, SPECS
 
 GOLDEN = ROOT / "tests" / "cases" / "golden"
@@ -191,6 +192,27 @@ def test_nothing_but_text_comes_to_the_terminal_from_status(rows: list[Change], 
     assert len(lines) == 1 + len(rows)
     assert all(map(is_plain, lines))
     assert len(json.loads(json.dumps(status.data(Plan("test", tuple(rows)), now)))["jobs"]) == len(rows)
+
+
+def test_status_has_names_of_clusters_in_natural_order() -> None:
+    jobs = [job(f"load-{at}", "MrsJob", CLUSTER) for at in (10, 2)]
+    rows = [Change(Action.UNCHANGED, one, "the same") for one in jobs]
+    cells = [line.split()[1:3] for line in status.text(rows, None, None, SCOPE.places).split("\n")]
+    assert cells == [["NAME", "PLACE"], ["load-2", "reports"], ["load-10", "reports"]]
+    data = status.data(Plan("prod", tuple(rows), scope=SCOPE), None)
+    assert [row["place"] for row in data["jobs"]] == [CLUSTER, CLUSTER]
+
+
+def test_an_outcome_has_names_of_clusters_but_urls_have_ids() -> None:
+    change = Change(Action.CREATE, job("load", "MrsJob", CLUSTER), "new")
+    outcome = Outcome(
+        change, Result.FAILED, f"cluster {CLUSTER}: POST https://mrs/clusters/{CLUSTER}/jobs: HTTP 400"
+    )
+    shown = without_style(text.outcome(outcome, SCOPE.places))
+    assert shown == (
+        "failed   create MrsJob load in reports: cluster reports: "
+        f"POST https://mrs/clusters/{CLUSTER}/jobs: HTTP 400"
+    )
 
 
 @calm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -16,7 +17,7 @@ from deployer.report import html
 from deployer.report.html import Piece, Row
 from deployer.report.review import review
 from testing.hostile_plans import calm, plans
-from testing.review_plans import DIGEST, ORIGIN, SCOPE, create, creates, job, many, mixed, resubmit
+from testing.review_plans import DIGEST, ORIGIN, SCOPE, create, creates, job, many, mixed, restart, resubmit
 
 TAGS = {
     *(
@@ -125,6 +126,13 @@ def test_thousands_of_changes_fit_a_page() -> None:
     page = html.plan(many(), ORIGIN)
     assert page.count('<span class="name">') == 2000
     assert len(page) < 5_000_000
+
+
+def test_lost_state_is_unfolded_however_many_changes_there_are() -> None:
+    plan = many(300)
+    page = parsed(replace(plan, changes=(*plan.changes, restart(1000, keeps_state=False))))
+    unfolded = page.find_all("details", class_="group", open=True)
+    assert [tag.find(class_="title").text for tag in unfolded] == ["FlinkJar clicks-1000"]
 
 
 def test_labels_can_be_filtered() -> None:

@@ -61,7 +61,7 @@ def test_what_needs_attention_is_first() -> None:
         (End.REFUSED, "Nothing was applied: the plan was refused."),
         (End.DECLINED, "Nothing was applied: it was not confirmed."),
         (End.INTERRUPTED, "Nothing was applied: interrupted."),
-        (End.FAILED, "Nothing was applied: an error."),
+        (End.FAILED, "Nothing was applied: the command failed."),
         (End.NO_CHANGES, "No changes: nothing to apply."),
     ],
 )
@@ -91,7 +91,29 @@ def test_many_outcomes_are_within_the_limit_and_failures_stay() -> None:
     made = outcomes_markdown.outcomes(found, ORIGIN)
     assert len(made) <= markdown.LIMIT
     assert "no quota" in made
-    assert "Not all of it is shown" in made
+    assert "\n**Left out, because the limit is 60,000 characters: the details of " in made[:500]
+
+
+def test_names_are_shown_as_long_as_there_is_room() -> None:
+    plan = creates(1200)
+    ended = [
+        Outcome(change, Result.FAILED, "no quota", str(at)) for at, change in enumerate(plan.steps[:200])
+    ]
+    ended += [Outcome(change, Result.DONE, "submitted") for change in plan.steps[700:]]
+    found = Outcomes("apply", "applied", "shop", "prod", End.INCOMPLETE, 8, plan, tuple(ended))
+    names = [change.job.name for change in plan.steps]
+    whole = outcomes_markdown.outcomes(found, ORIGIN)
+    assert all(name in whole for name in names)
+    assert all(f"(id {at})" in whole for at in range(200))
+    assert "Left out" not in whole
+    short = outcomes_markdown.outcomes(found, ORIGIN, limit=8_000)
+    # What failed has its names before what was not started, and that before what is done.
+    kept = [sum(name in short for name in some) for some in (names[:200], names[200:700], names[700:])]
+    assert kept[0] == 200
+    assert 0 < kept[1] + kept[2] < 1000
+    assert f"characters: {1200 - sum(kept)} names.**" in short[:500]
+    assert f"... and {500 - kept[2]} more" in short
+    assert 7_000 < len(short) <= 8_000
 
 
 @st.composite

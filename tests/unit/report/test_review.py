@@ -212,7 +212,9 @@ def test_warnings_of_many_jobs_are_one() -> None:
         (["clicks-1", "clicks-12"], "clicks-*"),
         (["load-eu-daily", "load-us-daily"], "load-*-daily"),
         (["job1", "job12"], "job*"),
-        (["a", "b"], "*"),
+        (["a", "b"], "a, b"),
+        (["hourly", "weekly", "daily"], "hourly, weekly, daily"),
+        (["a", "b", "c", "d"], "*"),
         (["x.a", "x.a.b"], "x.*"),
     ],
 )
@@ -258,7 +260,17 @@ def restarts(number: int, *, keeps_state: bool = True) -> list[Change]:
         (
             [resubmit(1), restart(1), restart(2, keeps_state=False)],
             "1 stream loses its state, 1 batch processes data again, 1 stream restarts from its savepoint",
-            "2 restarts, 1 rerun, 1 loses state",
+            "1 of 2 restarts loses state, 1 rerun",
+        ),
+        (
+            [
+                Change(Action.DELETE, restart(1).job, "", Impact.DELETES),
+                Change(Action.STOP, restart(2).job, "", Impact.STOPS),
+                Change(Action.START, restart(3).job, "", Impact.STATE_LOST),
+                *restarts(2, keeps_state=False),
+            ],
+            "3 streams lose their state, 1 stream is deleted, 1 stream stops with a savepoint",
+            "1 start loses state, 2 restarts lose state, 1 delete, 1 stop",
         ),
         (restarts(2, keeps_state=False), "2 streams lose their state", "2 restarts, 2 lose state"),
         (
@@ -393,8 +405,25 @@ def test_titles_and_counts_fit_the_terminal() -> None:
     assert max(map(columns_of, lines)) <= 60
     assert lines[-2:] == [
         "Plan for prod: 3 to create, 3 to resubmit, 1 to update, 2 ",
-        "  to restart, 1 blocked, 500 unchanged, 1 failed to plan.",
+        "  to restart, 1 blocked, 1 failed to plan, 500 unchanged.",
     ]
+
+
+def test_lost_state_is_in_capitals_and_said_once() -> None:
+    lines = click.unstyle(text.plan(mixed())).split("\n")
+    [head] = [number for number, line in enumerate(lines) if "STATE-LOST" in line]
+    assert lines[head].startswith("~ restart   FlinkJar clicks-10  STATE-LOST  flink/clicks.yaml:")
+    assert lines[head + 1].endswith("job state is lost")
+    assert "state-lost" not in "\n".join(lines)
+
+
+def test_a_blank_line_is_between_dangers() -> None:
+    stops = [replace(restart(at), action=Action.DELETE, impact=Impact.DELETES, fields=()) for at in (1, 2)]
+    named = [replace(change, reason=f"reason {at}") for at, change in enumerate(stops)]
+    lines = click.unstyle(text.plan(Plan("prod", tuple(named)))).split("\n")
+    assert lines[3] == ""
+    assert "\n".join(lines).count("- delete") == 2
+    assert "\n\n\n" not in "\n".join(lines)
 
 
 def test_lines_end_between_words() -> None:
