@@ -10,9 +10,9 @@ import pytest
 
 from deployer.emulator import Emulator
 from deployer.errors import Exit
-from testing.faults import TOKEN, Call, listed
+from testing.faults import Call, listed
 from testing.git_server import git, without_settings
-from testing.workspace import SPECS, Clock, Ran, Workspace, manifest
+from testing.workspace import SPECS, TOKEN, Clock, Ran, Workspace, manifest
 
 BATCH = SPECS["SparkBatch"]
 SIGNED = {"X-Auth-Token": TOKEN}
