@@ -28,7 +28,7 @@ class NameList:
         self._group = merged_groups(groups)
         self._has_places = self._group.place is None
         self._places = places
-        most -= len(self._text([], [])) + 2 * markup.MAX_TICKS
+        most -= self.frame
         # Names without files rather than some of them without their names.
         names = [*map(short_name, names_in(self._group, places))]
         if (fitting := _fitting(names, most)) < len(names):
@@ -36,9 +36,17 @@ class NameList:
             fitting = _fitting(names, most)
         lines = [*name_lines(name.replace("`" * 3, "...") for name in names[:fitting])]
         self.left_out: Counter[str] = Counter(name=len(names) - fitting)
+        self.text = ""
+        if not fitting:
+            return
         if fitting < len(names):
             lines.append(f"... and {len(names) - fitting} more")
         self.text = self._text(lines, [])
+
+    @property
+    def frame(self) -> int:
+        """The characters around the names, with words on how many are left out."""
+        return len(self._text([], [])) + 2 * markup.MAX_TICKS + 30
 
     def with_links(self, origin: Origin) -> str:
         """Return the list with a link to the file of each job."""
@@ -62,6 +70,20 @@ class NameList:
                 links,
             )
         )
+
+
+def names_size(group: Group, places: Mapping[str, str]) -> int:
+    """Return how many characters the names of a group take in a list, at most."""
+    names = (
+        f"{identity.label} in {place_words(identity.place, places)}" if identity.place else identity.label
+        for identity in (change.job.identity for change in group.changes)
+    )
+    return sum(len(short_name(name)) + 4 for name in names)
+
+
+def list_frame(groups: Sequence[Group], places: Mapping[str, str]) -> int:
+    """Return how many characters a list of names takes without its names."""
+    return NameList(groups, places, 0).frame
 
 
 def _fitting(names: Sequence[str], most: int) -> int:
