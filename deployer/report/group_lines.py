@@ -32,6 +32,7 @@ _PROGRAM = frozenset(
         *("job_type", "arguments", "sql", "sql_body"),
     }
 )
+_RUNS = re.compile("`{3,}")
 _TICKS = re.compile(f"`{{{markup.MAX_TICKS},}}")
 
 
@@ -120,6 +121,23 @@ class GroupLines:
         """The characters of the longest field."""
         return max((item.size for item in self.items if item.noun == "field"), default=0)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no field is left of those that there were."""
+        return bool(self._missing) and not self.longest
+
+    @property
+    def ticks(self) -> int:
+        """The backticks of the longest run, but for what is too long for a fence."""
+        runs = (len(run) for text in self._texts() for run in _RUNS.findall(text))
+        return min(max(runs, default=0), markup.MAX_TICKS)
+
+    def _texts(self) -> Iterator[str]:
+        yield self.reason
+        yield from self.jobs
+        for item in self.items:
+            yield from item.lines
+
     def copy(self) -> GroupLines:
         """Return the same with a count of its own."""
         copy: GroupLines = object.__new__(GroupLines)
@@ -142,7 +160,8 @@ class GroupLines:
         room = most
         for number in sorted(range(len(self.items)), key=lambda number: self._order(self.items[number])):
             item = self.items[number]
-            if item.least <= room:
+            # A field is not kept in place of one that says more.
+            if item.least <= room and not (self._missing and item.noun == "field"):
                 room -= item.least
                 kept.append(number)
             else:

@@ -35,7 +35,7 @@ from deployer.report.text import count, count_words
 
 LIMIT = 60_000  # characters; a comment on GitHub has at most 65,536, and what posts it may add some
 LEAST_LIMIT = 4_000
-_RESERVE = 1_200  # for the words on what is left out
+_RESERVE = 600  # for the words on what is left out
 _MAX_NAMES_OF_NOTE = 5
 _MAX_PLACE, _MAX_NOTE = 400, 1_500
 _MAX_OPEN = 5
@@ -43,6 +43,9 @@ _ALWAYS_OPEN = {Impact.STATE_LOST, Impact.DELETES, Impact.CANCELS}
 _LEAST_GROUP = 150  # characters of any group
 # Characters of a long value: the first with which all has room.
 _FIELD_LENGTHS = (20_000, 12_000, 6_000, 3_000, LEAST)
+_NAMES_SHARE = (
+    3  # the names of jobs without details have at most one of so many parts, until all details are written
+)
 _NOTES_SHARE = 4  # warnings have at most one of so many parts of the room
 
 # The order in which the counts of what is left out are written.
@@ -273,14 +276,14 @@ class _Writer:
     ) -> tuple[list[Details], list[str]]:
         """Return the details of groups, in their order, and lists of the names of those without.
 
-        The names have room before the details, but at most half of it. The jobs of groups that are `listed` have
+        The names have room before the details, but at most a part of it. The jobs of groups that are `listed` have
         their names and links elsewhere.
         """
         kinds = [*buckets(groups).values()]
         sizes = {id(group): names_size(group, self.places) for group in groups if id(group) not in listed}
         needed = sum(sizes.values())
         needed += sum(list_frame(kind, self.places) for kind in kinds if id(kind[0]) in sizes)
-        half = self.room.characters // 2
+        most_for_names = self.room.characters // _NAMES_SHARE
         written: list[Details] = []
         rests: list[list[Group]] = []
         for kind in kinds:
@@ -290,7 +293,7 @@ class _Writer:
                 if size and group is kind[-1] and not rest:
                     size += list_frame(kind, self.places)
                 details = self._details(
-                    group, len(groups), needed - size, half, is_listed=id(group) in listed
+                    group, len(groups), min(needed - size, most_for_names), is_listed=id(group) in listed
                 )
                 if details:
                     written.append(details)
@@ -301,11 +304,9 @@ class _Writer:
             rests += [rest] if rest and id(kind[0]) in sizes else []
         return written, [*self._names(rests)]
 
-    def _details(
-        self, group: Group, number: int, needed: int, half: int, *, is_listed: bool
-    ) -> Details | None:
+    def _details(self, group: Group, number: int, needed: int, *, is_listed: bool) -> Details | None:
         """Return the details of one of `number` groups if there is room but for what is `needed` for names."""
-        most = self.room.characters - min(needed, half)
+        most = self.room.characters - needed
         if self._is_full or most < _LEAST_GROUP:
             self._is_full = True
             return None
@@ -329,7 +330,7 @@ class _Writer:
         for at, rest in enumerate(rests):
             later = sum(sizes[at + 1 :])
             most = min(self.room.characters, max(sizes[at], self.room.characters - later))
-            names = NameList(rest, self.places, most)
+            names = NameList(rest, self.places, most, is_rest=True)
             self.room.left_out.update(names.left_out)
             self.room.characters -= len(names.text)
             yield names.text

@@ -63,10 +63,10 @@ class Details:
             links = links[:1]
             lines.left_out["name"] += len(self._links) - 1
         # What is around the lines, with the longest fence.
-        frame = len(self._text(lines.bare(), links)) + 4 * markup.MAX_TICKS
+        frame = len(self._text(lines.bare(), links)) + 4 * lines.ticks
         lines.fit(most - frame)
         self.text, self.left_out = self._text(lines, links), lines.left_out
-        if len(self.text) > most:
+        if len(self.text) > most or lines.is_empty:
             self.text, self.left_out = "", Counter(change=len(self.group.changes))
 
     def lengthen(self, most: int) -> None:
