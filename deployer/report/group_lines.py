@@ -95,13 +95,16 @@ class GroupLines:
         self._missing: list[str] = []
 
     def lines(self) -> Iterator[str]:
-        # A block of code is as wide as the comment: what is right of that is not seen.
-        yield from (part.rstrip() for part in wrapped(self.reason, _WIDTH, "#   "))
+        yield from self._reason_lines()
         for item in self.items:
             yield from item.lines
         if number := self.left_out["field"]:
             more = ", ..." if len(self._missing) > _MAX_FIELD_NAMES else ""
             yield f"!   left out: {count(number, 'field')} ({', '.join(self._missing[:_MAX_FIELD_NAMES])}{more})"
+
+    def _reason_lines(self) -> Iterator[str]:
+        # A block of code is as wide as the comment: what is right of that is not seen.
+        return (part.rstrip() for part in wrapped(self.reason, _WIDTH, "#   "))
 
     def names(self) -> Iterator[str]:
         """Yield lines of names, of which none is very long."""
@@ -153,9 +156,12 @@ class GroupLines:
     def fit(self, most: int) -> None:
         """Leave out what takes more than `most` characters."""
         self._make_fenceable()
-        # The line on what is left out, with its names; the reason has lines of its own.
-        most -= 2 * len(self.reason) + 100 + _MAX_FIELD_NAMES * (_MAX_WORDS + 5)
-        most -= self._fit_names(max(most // 2, most - sum(item.least for item in self.items)))
+        most -= sum(len(part) + 1 for part in self._reason_lines()) + 20
+        needed = sum(item.least for item in self.items)
+        most -= self._fit_names(max(most // 2, most - needed))
+        if needed > most:
+            # The line on what is left out, with its names.
+            most -= 80 + _MAX_FIELD_NAMES * (_MAX_WORDS + 5)
         kept: list[int] = []
         room = most
         for number in sorted(range(len(self.items)), key=lambda number: self._order(self.items[number])):

@@ -1,7 +1,7 @@
 """The plan for the comment on a pull request: what is dangerous first, then a table, and details to unfold.
 
 Text from files or from a service appears only in code, and nothing of it can end that: see `markup`. A plan that is too
-long for a comment says what it leaves out; dangers, blocked jobs and errors are the last to go.
+long for a comment says what it leaves out: in a strict order, of which dangers are the last to go.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from deployer.report.text import count, count_words
 
 LIMIT = 60_000  # characters; a comment on GitHub has at most 65,536, and what posts it may add some
 LEAST_LIMIT = 4_000
-_RESERVE = 600  # for the words on what is left out
+_RESERVE = 350  # for the words on what is left out
 _MAX_NAMES_OF_NOTE = 5
 _MAX_PLACE, _MAX_NOTE = 400, 1_500
 _MAX_OPEN = 5
