@@ -1,7 +1,7 @@
 """The plan for the comment on a pull request: what is dangerous first, then a table, and details to unfold.
 
 Text from files or from a service appears only in code, and nothing of it can end that: see `markup`. A plan that is too
-long for a comment says what it leaves out; dangers, blocked jobs and errors are the last to go.
+long for a comment says what it leaves out: in a strict order, of which dangers are the last to go.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, zip_longest
+from itertools import chain
 
 from deployer import __version__
 from deployer.errors import Problem
 from deployer.forge.marker import marker
-from deployer.model import Action, Impact, Orphan, Plan, Source
+from deployer.model import Action, Impact, Orphan, Plan
 from deployer.report import manifest_findings, markup, secrets
-from deployer.report.group_lines import MAX_LINKS, MAX_TITLE, GroupLines, short_name
-from deployer.report.markdown_names import NameList
-from deployer.report.markdown_table import buckets, rows, short_title
+from deployer.report.group_lines import MAX_LINKS, MAX_TITLE, short_name
+from deployer.report.markdown_details import Details
+from deployer.report.markdown_names import NameList, list_frame, names_size
+from deployer.report.markdown_table import buckets, rows
 from deployer.report.origin import Origin
 from deployer.report.review import (
     DANGERS,
@@ -27,22 +28,24 @@ from deployer.report.review import (
     Part,
     Review,
     identity_words,
-    name_in,
     review,
 )
-from deployer.report.short_values import cut
+from deployer.report.short_values import LEAST, cut
 from deployer.report.text import count, count_words
 
 LIMIT = 60_000  # characters; a comment on GitHub has at most 65,536, and what posts it may add some
 LEAST_LIMIT = 4_000
-_RESERVE = 1_200  # for the words on what is left out
+_RESERVE = 350  # for the words on what is left out
 _MAX_NAMES_OF_NOTE = 5
 _MAX_PLACE, _MAX_NOTE = 400, 1_500
 _MAX_OPEN = 5
 _ALWAYS_OPEN = {Impact.STATE_LOST, Impact.DELETES, Impact.CANCELS}
 _LEAST_GROUP = 150  # characters of any group
-_LEAST_SHARE = 2_000  # characters for the details of one group, however many there are
-_MAX_SHARE = 12_000
+# Characters of a long value: the first with which all has room.
+_FIELD_LENGTHS = (20_000, 12_000, 6_000, 3_000, LEAST)
+_NAMES_SHARE = (
+    3  # the names of jobs without details have at most one of so many parts, until all details are written
+)
 _NOTES_SHARE = 4  # warnings have at most one of so many parts of the room
 
 # The order in which the counts of what is left out are written.
@@ -61,13 +64,16 @@ def plan(
     top, last = _top(found, ""), str(_bottom(plan, origin))
     places = plan.scope.places if plan.scope else {}
     lines = [*manifest_findings.lines(problems)]
+    writer = _Writer(places, origin)
     body, notice = "", ""
-    # No group has most of the room, unless all of them fit.
-    for most in (limit, _MAX_SHARE):
+    # Long values are shortened so far that everything has room, and then as long as what is left of it.
+    for most_of_field in (None, *_FIELD_LENGTHS):
+        if most_of_field and most_of_field >= writer.longest:
+            continue
         room = _Room(max(limit, LEAST_LIMIT) - len(top) - len(last) - _RESERVE)
-        body = "".join(_Writer(places, origin, room, most).body(found, lines))
+        body = "".join(writer.body(found, lines, room, most_of_field))
         notice = _notice(room.left_out, plan, limit)
-        if not notice:
+        if not writer.is_short_of_room:
             break
     return f"{_top(found, notice)}{body}{last}".rstrip("\n")
 
@@ -128,32 +134,44 @@ class _Room:
         return True
 
 
-@dataclass(slots=True)
 class _Writer:
     """Writes the parts of a report in the order of their importance, and returns them in that of their reading.
 
-    The details of a group have at most `most` characters.
+    Details are in a strict order: once those of a group are not complete, no later one has any.
     """
 
-    places: Mapping[str, str]
-    origin: Origin
-    room: _Room
-    most: int
+    def __init__(self, places: Mapping[str, str], origin: Origin) -> None:
+        self.places = places
+        self.origin = origin
+        self.room = _Room(0)
+        self.longest = 0  # characters of a field
+        self.is_short_of_room = False  # for anything but the details of new jobs
+        self._is_full = False
+        self._most_of_field: int | None = None
+        self._known: dict[tuple[int, bool], Details] = {}
 
-    def body(self, found: Review, problems: Sequence[str]) -> Iterator[str]:
+    def body(
+        self, found: Review, problems: Sequence[str], room: _Room, most_of_field: int | None
+    ) -> Iterator[str]:
+        """Write all that has room; `most_of_field` are the characters of a long value."""
+        self.room, self._most_of_field = room, most_of_field
+        self._is_full = self.is_short_of_room = False
         plan = found.plan
         severe = [*found.groups(Part.DANGERS, Part.BLOCKED)]
-        others = [*found.groups(Part.CHANGES, Part.DRIFT, Part.UPCOMING)]
+        others = [*found.groups(Part.CHANGES, Part.DRIFT)]
+        upcoming = [*found.groups(Part.UPCOMING)]
         creates = [*found.groups(Part.CREATES)]
         table = self._rows(found)
         sources = self._notes("Secrets", [*secrets.sources(plan)], "secret", is_open=False)
-        # The details of some groups must not leave no room for the errors, nor for the names of new jobs.
+        severe_details, severe_names = self._groups(severe)
         errors = self._notes(
             "Failed to plan", [*_note_lines(found.errors, self.places)], "note", is_open=True
         )
+        self.is_short_of_room = self._is_full or room.left_out["note"] > 0
+        other_details, other_names = self._groups(others)
+        upcoming_details, upcoming_names = self._groups(upcoming)
+        self.is_short_of_room = self.is_short_of_room or self._is_full
         lists = self._lists(creates)
-        severe_details = self._groups(severe)
-        other_details = self._groups(others)
         warnings = self._notes(
             "Warnings", [*_note_lines(found.warnings, self.places)], "note", share=_NOTES_SHARE
         )
@@ -167,16 +185,28 @@ class _Writer:
             )
             for word, about, orphans in found.orphans_by_proof
         ]
-        linked = {id(names): self._with_links(names) for names in lists if names.is_long}
-        listed = {id(group) for names in lists if names.is_long for group in names.groups}
-        create_details = self._groups(creates, listed)
-        for names in lists:
-            if not names.is_long and not all(id(group) in create_details for group in names.groups):
-                linked[id(names)] = self._with_links(names)
-        in_order = [linked[id(names)] for names in lists if id(names) in linked]
+        linked = [self._with_links(names) for names in lists]
+        listed = {id(group) for names in lists for group in names.groups}
+        create_details, create_names = self._create_groups(creates, listed)
+        details = [*severe_details, *other_details, *create_details, *upcoming_details]
+        self._lengthen(details)
         unmanaged = [f"{found.unmanaged}.\n\n"] if found.unmanaged else []
-        details = (severe_details.values(), errors, other_details.values(), in_order, create_details.values())
-        return chain(table, *details, sources, warnings, findings, *orphaned, unmanaged)
+        for detail in details:
+            room.left_out.update(detail.left_out)
+        return chain(
+            table,
+            _texts(severe_details),
+            severe_names,
+            errors,
+            _texts(other_details),
+            other_names,
+            linked,
+            create_names,
+            _texts(create_details),
+            _texts(upcoming_details),
+            upcoming_names,
+            *(sources, warnings, findings, *orphaned, unmanaged),
+        )
 
     def _rows(self, found: Review) -> list[str]:
         head = str(markup.markdown().table_head())  # type: ignore[attr-defined]
@@ -196,93 +226,122 @@ class _Writer:
         return [head, *kept, "\n"]
 
     def _lists(self, groups: Sequence[Group]) -> list[NameList]:
-        """Return the names of new jobs by their kinds; the room for them is taken."""
+        """Return the names of many new jobs by their kinds; the room for them is taken."""
         kinds = [*buckets(groups).values()]
-        most = self.room.characters // 3
+        short = [kind for kind in kinds if sum(len(group.changes) for group in kind) <= MAX_LINKS]
+        most = self.room.characters - sum(self._names_size(kind) for kind in short)
+        many = [kind for kind in kinds if kind not in short]
         lists = []
-        for left, kind in zip(range(len(kinds), 0, -1), kinds, strict=True):
+        for left, kind in zip(range(len(many), 0, -1), many, strict=True):
             names = NameList(kind, self.places, most // left)
             most -= len(names.text)
             self.room.characters -= len(names.text)
             self.room.left_out.update(names.left_out)
+            self.is_short_of_room = self.is_short_of_room or names.left_out["name"] > 0
             lists.append(names)
         return lists
 
     def _with_links(self, names: NameList) -> str:
         """Return a list with links to the files, if there is room for them."""
         linked = names.with_links(self.origin)
-        if names.left_out["name"] or not self.room.takes(linked[: len(linked) - len(names.text)]):
+        more = len(linked) - len(names.text)
+        if names.left_out["name"] or more > self.room.characters // 2:
+            self.is_short_of_room = True
             return names.text
+        self.room.characters -= more
         return linked
 
-    def _groups(self, groups: Sequence[Group], listed: Collection[int] = ()) -> dict[int, str]:
-        """Return the details of groups by their ids; each gets its share of the room, and what others left of theirs.
+    def _names_size(self, groups: Sequence[Group]) -> int:
+        return list_frame(groups, self.places) + sum(names_size(group, self.places) for group in groups)
 
-        If not all fit, some of each action and impact do. The jobs of groups that are `listed` have their names and
-        links elsewhere.
+    def _create_groups(
+        self, groups: Sequence[Group], listed: Collection[int]
+    ) -> tuple[list[Details], list[str]]:
+        """Return the details of new jobs, with values as long as all of them have room, or else as short as can be."""
+        room, most_of_field, is_full = self.room.characters, self._most_of_field, self._is_full
+        left_out = self.room.left_out.copy()
+        details, names = self._groups(groups, listed)
+        for shorter in _FIELD_LENGTHS:
+            if not self._is_full or is_full:
+                break
+            if shorter >= min(self.longest, most_of_field or self.longest):
+                continue
+            self.room.characters, self.room.left_out = room, left_out.copy()
+            self._most_of_field, self._is_full = shorter, False
+            details, names = self._groups(groups, listed)
+        return details, names
+
+    def _groups(
+        self, groups: Sequence[Group], listed: Collection[int] = ()
+    ) -> tuple[list[Details], list[str]]:
+        """Return the details of groups, in their order, and lists of the names of those without.
+
+        The names have room before the details, but at most a part of it. The jobs of groups that are `listed` have
+        their names and links elsewhere.
         """
-        in_turn = zip_longest(*buckets(groups).values())
-        turns = [group for turn in in_turn for group in turn if group is not None]
-        written: dict[int, str] = {}
-        for left, group in zip(range(len(turns), 0, -1), turns, strict=True):
-            share = min(max(_LEAST_SHARE, self.room.characters // left), self.room.characters, self.most)
-            is_open = _is_open(group, len(groups))
-            is_listed = id(group) in listed
-            text = (
-                self._group(group, share, is_open=is_open, is_listed=is_listed)
-                if share > _LEAST_GROUP
-                else ""
+        kinds = [*buckets(groups).values()]
+        sizes = {id(group): names_size(group, self.places) for group in groups if id(group) not in listed}
+        needed = sum(sizes.values())
+        needed += sum(list_frame(kind, self.places) for kind in kinds if id(kind[0]) in sizes)
+        most_for_names = self.room.characters // _NAMES_SHARE
+        written: list[Details] = []
+        rests: list[list[Group]] = []
+        for kind in kinds:
+            rest: list[Group] = []
+            for group in kind:
+                size = sizes.get(id(group), 0)
+                if size and group is kind[-1] and not rest:
+                    size += list_frame(kind, self.places)
+                details = self._details(
+                    group, len(groups), min(needed - size, most_for_names), is_listed=id(group) in listed
+                )
+                if details:
+                    written.append(details)
+                    needed -= size
+                else:
+                    self.room.left_out["change"] += len(group.changes)
+                    rest.append(group)
+            rests += [rest] if rest and id(kind[0]) in sizes else []
+        return written, [*self._names(rests)]
+
+    def _details(self, group: Group, number: int, needed: int, *, is_listed: bool) -> Details | None:
+        """Return the details of one of `number` groups if there is room but for what is `needed` for names."""
+        most = self.room.characters - needed
+        if self._is_full or most < _LEAST_GROUP:
+            self._is_full = True
+            return None
+        key = id(group), is_listed
+        if key not in self._known:
+            self._known[key] = Details(
+                group, self.places, self.origin, is_open=_is_open(group, number), is_listed=is_listed
             )
-            if text and self.room.takes(text):
-                written[id(group)] = text
-            else:
-                self.room.left_out["change"] += len(group.changes)
-        return {id(group): written[id(group)] for group in groups if id(group) in written}
+        details = self._known[key]
+        self.longest = max(self.longest, details.longest)
+        details.fit(most, self._most_of_field)
+        self._is_full = not details.is_complete
+        if not details.text:
+            return None
+        self.room.takes(details.text)
+        return details
 
-    def _group(self, group: Group, share: int, *, is_open: bool, is_listed: bool) -> str:
-        """Return the details of a group, without some fields and names if they take more than its share."""
-        lines = GroupLines(group, self.places, has_names=not is_listed)
-        links = [] if is_listed else [*self._links(group)]
-        whole = self._details(group, lines, links, is_open=is_open)
-        if len(whole) <= share:
-            return whole
-        # Where it comes from is not left out, but of many jobs.
-        while len(links) > 1 and sum(len(words) + len(url) + 12 for words, url in links) > share // 4:
-            links.pop()
-        # What is around the lines, with the longest fence.
-        frame = len(self._details(group, lines.bare(), links, is_open=is_open)) + 4 * markup.MAX_TICKS
-        lines.fit(share - frame)
-        text = self._details(group, lines, links, is_open=is_open)
-        if len(text) > share:
-            return ""
-        self.room.left_out.update(lines.left_out)
-        return text
+    def _names(self, rests: Sequence[Sequence[Group]]) -> Iterator[str]:
+        """Yield lists of the names of groups without details, of which the first are the last to be left out."""
+        sizes = [self._names_size(rest) for rest in rests]
+        for at, rest in enumerate(rests):
+            later = sum(sizes[at + 1 :])
+            most = min(self.room.characters, max(sizes[at], self.room.characters - later))
+            names = NameList(rest, self.places, most, is_rest=True)
+            self.room.left_out.update(names.left_out)
+            self.room.characters -= len(names.text)
+            yield names.text
 
-    def _details(
-        self, group: Group, lines: GroupLines, links: Sequence[tuple[str, str]], *, is_open: bool
-    ) -> str:
-        return str(
-            markup.markdown().group(  # type: ignore[attr-defined]
-                str(group.action),
-                len(group.changes),
-                short_title(group, self.places),
-                str(group.impact) if group.impact is not Impact.NONE else "",
-                group.is_drift,
-                [*lines.lines()],
-                links,
-                [*lines.names()],
-                is_open,
-            )
-        )
-
-    def _links(self, group: Group) -> Iterator[tuple[str, str]]:
-        """Yield the words and the URL of each link: one for each job, or for each file of many jobs."""
-        for change in group.changes if len(group.changes) <= MAX_LINKS else ():
-            source = change.job.source
-            words = str(source) if len(group.changes) == 1 else name_in(group, change, self.places)
-            yield cut(words, MAX_TITLE), self.origin.link(source)
-        for file in group.files[:MAX_LINKS] if len(group.changes) > MAX_LINKS else ():
-            yield cut(file, MAX_TITLE), self.origin.link(Source(file, 0))
+    def _lengthen(self, details: Sequence[Details]) -> None:
+        """Give what is left of the room to the long values, the first of them first."""
+        for each in details:
+            if each.left_out["value"] and each.is_complete:
+                before = len(each.text)
+                each.lengthen(before + self.room.characters)
+                self.room.characters -= len(each.text) - before
 
     def _notes(
         self, words: str, lines: Sequence[str], noun: str, *, is_open: bool = False, share: int = 1
@@ -307,6 +366,10 @@ class _Writer:
 
     def _block(self, words: str, lines: list[str], *, is_open: bool) -> str:
         return str(markup.markdown().notes(words, lines, is_open))  # type: ignore[attr-defined]
+
+
+def _texts(details: Iterable[Details]) -> Iterator[str]:
+    return (each.text for each in details)
 
 
 def _is_open(group: Group, number: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
@@ -27,13 +28,15 @@ _MAX_ROW_FIELDS, _MAX_ROW_NAMES = 3, 40
 _MAX_ROWS, _LEAST_ROWS = 50, 3  # in all, and of groups that are alike
 _MAX_ERRORS = 10  # rows of what failed to plan
 _MAX_WORDS, _MAX_SHORT, _MAX_REASON = 60, 40, 140
+_MAX_BLOCKED = 300  # characters of why a job is blocked and what to do
+_REQUEST = re.compile(r"^[A-Z]+ https?://\S+: | \(request id [^()]*\)")
 _SEVERE = {Impact.STATE_LOST, Impact.DELETES, Impact.CANCELS}
 
 
 def rows(found: Review, places: Mapping[str, str]) -> list[str]:
     """Return the rows; the last groups of many that are alike are one row, and so are all creates of a kind."""
     severe = [*found.groups(Part.DANGERS, Part.BLOCKED)]
-    others = [*found.groups(*(part for part in Part if part > Part.BLOCKED))]
+    others = [*found.groups(Part.CHANGES, Part.DRIFT, Part.CREATES, Part.UPCOMING)]
     number = len(buckets([*severe, *others]))
     most = max(_LEAST_ROWS, _MAX_ROWS // number) if number else 0
     return [*_rows(severe, places, most), *_error_rows(found.errors, places), *_rows(others, places, most)]
@@ -77,7 +80,7 @@ def _row(group: Group, places: Mapping[str, str], *, is_rest: bool = False) -> s
     else:
         shown = [_short(field) for field in fields]
     if group.action is Action.BLOCKED and group.reason:
-        shown.insert(0, cut(group.reason, _MAX_REASON))
+        shown.insert(0, cut(group.reason, _MAX_BLOCKED))
     return _cells(
         str(group.action),
         len(group.changes),
@@ -99,10 +102,15 @@ def _error_rows(errors: Sequence[NoteGroup], places: Mapping[str, str]) -> Itera
             len(names),
             cut(common_name(names), MAX_TITLE),
             "",
-            [cut(group.message, _MAX_REASON)],
+            [cut(_without_request(group.message), _MAX_REASON)],
         )
     if rest := [note for group in errors[len(shown) :] for note in group.notes]:
         yield _cells("failed to plan", len(rest), "jobs", "", [], is_rest=True)
+
+
+def _without_request(message: str) -> str:
+    """Return an error of a service without what was asked, which is in the details: its reason is not cut off."""
+    return _REQUEST.sub("", message)
 
 
 def _cells(

@@ -85,7 +85,7 @@ def test_the_format_option_is_as_the_report(local: Workspace) -> None:
 
 
 def test_the_limit_of_a_comment(local: Workspace) -> None:
-    many = [{**BATCH, "metadata": {"name": f"job-{at}"}} for at in range(150)]
+    many = [{**BATCH, "metadata": {"name": f"job-{at}"}} for at in range(500)]
     for manifest in many:
         local.write(f"{manifest['metadata']['name']}.yaml", manifest)
     comment = local.run("plan", "--format", "markdown", "--report-limit", "4000").out

@@ -35,7 +35,7 @@ from deployer.model import (
 from deployer.report import markdown
 from deployer.report.origin import Origin, files_url
 from testing.hostile_plans import calm, plans
-from testing.review_plans import ORIGIN, SCOPE, create, creates, job, live, many, mixed, restart
+from testing.review_plans import ORIGIN, SCOPE, create, creates, job, live, many, mixed, restart, resubmit
 from testing.workspace import ROOT
 
 GOLDEN = ROOT / "tests" / "cases" / "golden"
@@ -258,6 +258,61 @@ def test_what_is_blocked_or_failed_has_its_reason_in_the_table() -> None:
     assert all(len(row) < 300 for row in failed)
 
 
+def test_the_reason_of_a_failure_is_not_cut_off_by_what_was_asked() -> None:
+    asked = f"GET https://mrs.example.com/v2/{'5f' * 16}/clusters/adhoc/job-executions"
+    message = f"{asked}: HTTP 403 (request id {'6e' * 16}): MRS.0011 no permission; check the token"
+    remedy = (
+        "manifest changed while run 1f is running; wait for it to end, or set lifecycle.onChange: replace"
+    )
+    remedy += " (cancels the run and submits it again)"
+    plan = Plan(
+        "prod",
+        (Change(Action.BLOCKED, job("stuck"), remedy),),
+        errors=(Note(job("daily").identity, Source("x.yaml", 1), message),),
+    )
+    made = markdown.plan(plan)
+    rows = [line for line in made.split("\n") if line.startswith("| **")]
+    assert f"`{remedy}`" in rows[0]
+    assert "`HTTP 403: MRS.0011 no permission; check the token`" in rows[1]
+    assert message in made
+
+
+def test_the_details_are_in_the_order_of_the_table() -> None:
+    again = replace(create(3), impact=Impact.RERUNS)
+    different = [
+        replace(change, fields=(*change.fields, FieldChange(f"/x{at}", 1, 2)))
+        for at, change in enumerate([resubmit(1), resubmit(2), resubmit(30)])
+    ]
+    made = markdown.plan(
+        Plan("prod", (different[2], again, *different[:2], restart(4), create(5)), scope=SCOPE)
+    )
+    rows = re.findall(r"^\| (?:\*\*)?(\w+).*? \| `(.+?)`", made, re.MULTILINE)
+    details = re.findall(r"<summary><b>(\w+)</b> <code>(.+?)</code>", made)
+    assert rows == details
+    assert [action for action, _ in rows] == ["resubmit"] * 3 + ["create", "restart", "create"]
+
+
+def test_what_is_known_of_new_jobs_is_left_out_only_if_it_has_no_room() -> None:
+    """No group has less room because there are others, and what says which program runs is the last to go."""
+    fields = (
+        *(FieldChange(f"/checkpoint_{at}", None, at) for at in range(30)),
+        FieldChange("/entrypoint", None, "obs://shop/jars/clicks.jar"),
+        FieldChange("/entrypoint_args", None, "x" * 700),
+        FieldChange("/desc", None, "y" * 9_000),
+    )
+    streams = tuple(
+        replace(restart(at), action=Action.CREATE, impact=Impact.NONE, live=None, fields=fields, reason="new")
+        for at in range(2)
+    )
+    whole = markdown.plan(
+        Plan("prod", (*streams, *creates(100).changes), digest="5f" * 32, scope=SCOPE), ORIGIN
+    )
+    assert "Left out" not in whole
+    short = markdown.plan(Plan("prod", streams, digest="5f" * 32, scope=SCOPE), ORIGIN, limit=4_000)
+    assert '+   entrypoint: "obs://shop/jars/clicks.jar"' in short
+    assert f'+   entrypoint_args: "{"x" * 700}"' in short
+
+
 def test_findings_of_validate_are_at_the_end() -> None:
     problems = [
         Problem(Location(f"{at}.yaml", at, 1), "the key is `deprecated`", "W101", "warning", "old")
@@ -285,8 +340,11 @@ def test_the_names_of_many_jobs_are_listed() -> None:
     plan = Plan("prod", tuple(map(restart, range(300))), digest="5f" * 32)
     assert all(f"clicks-{number}" in markdown.plan(plan) for number in range(300))
     short = markdown.plan(plan, limit=markdown.LEAST_LIMIT)
-    assert "... and 240 more" in short
-    assert ": 240 names.**" in short
+    [more] = re.findall(r"\.\.\. and ([0-9]+) more", short)
+    named = [number for number in range(300) if re.search(rf"clicks-{number}\b", short)]
+    assert named == [*range(300 - int(more))]
+    assert f": {more} names.**" in short
+    assert len(short) > markdown.LEAST_LIMIT * 0.85, "there was room for more"
 
 
 def test_the_sources_of_secrets_are_not_left_out() -> None:
@@ -307,10 +365,13 @@ def test_thousands_of_changes_fit() -> None:
     counted = [(action, int(number or 1)) for action, _, number in rows]
     assert sum(number for _, number in counted) == 2000
     assert [row for row in rows if row[1]] == [("resubmit", "and", "651"), ("restart", "and", "650")]
-    # Some of each are unfolded.
-    shown = [made.count(f"<summary><b>{action}</b>") for action in ("resubmit", "restart")]
-    assert min(shown) > 10
-    assert abs(shown[0] - shown[1]) <= 1
+    # Reruns are unfolded before restarts, of which only the names are there, and these before those of new jobs.
+    shown = [made.count(f"<summary><b>{action}</b> <code>") for action in ("resubmit", "restart", "create")]
+    assert shown[0] > 50
+    assert shown[1:] == [0, 0]
+    for change in many().changes:
+        if change.impact is not Impact.NONE:
+            assert re.search(rf"\b{change.job.name}\b", made)
 
 
 # --- links ------------------------------------------------------------------------------------------------
