@@ -66,6 +66,7 @@ def plan(
     lines = [*manifest_findings.lines(problems)]
     writer = _Writer(places, origin)
     body, notice = "", ""
+    without_links: tuple[str, str] | None = None
     # Long values are shortened so far that everything has room, and then as long as what is left of it.
     for most_of_field in (None, *_FIELD_LENGTHS):
         if most_of_field and most_of_field >= writer.longest:
@@ -74,7 +75,12 @@ def plan(
         body = "".join(writer.body(found, lines, room, most_of_field))
         notice = _notice(room.left_out, plan, limit)
         if not writer.is_short_of_room:
-            break
+            if not writer.is_without_links:
+                break
+            without_links = without_links or (body, notice)
+    else:
+        # Values are not shortened for links that have no room anyway.
+        body, notice = without_links or (body, notice)
     return f"{_top(found, notice)}{body}{last}".rstrip("\n")
 
 
@@ -145,6 +151,7 @@ class _Writer:
         self.origin = origin
         self.room = _Room(0)
         self.longest = 0  # characters of a field
+        self.is_without_links = False  # to new jobs
         self.is_short_of_room = False  # for anything but the details of new jobs
         self._is_full = False
         self._most_of_field: int | None = None
@@ -155,7 +162,7 @@ class _Writer:
     ) -> Iterator[str]:
         """Write all that has room; `most_of_field` are the characters of a long value."""
         self.room, self._most_of_field = room, most_of_field
-        self._is_full = self.is_short_of_room = False
+        self._is_full = self.is_short_of_room = self.is_without_links = False
         plan = found.plan
         severe = [*found.groups(Part.DANGERS, Part.BLOCKED)]
         others = [*found.groups(Part.CHANGES, Part.DRIFT)]
@@ -246,7 +253,7 @@ class _Writer:
         linked = names.with_links(self.origin)
         more = len(linked) - len(names.text)
         if names.left_out["name"] or more > self.room.characters // 2:
-            self.is_short_of_room = True
+            self.is_without_links = True
             return names.text
         self.room.characters -= more
         return linked

@@ -183,6 +183,18 @@ def test_a_danger_keeps_its_fields_and_its_link(live: str, desired: str) -> None
     assert all(f"clicks-{number}`]" in shown for number in range(211))
 
 
+@pytest.mark.parametrize("number", [0, 50, 600])
+def test_a_long_value_of_a_danger_has_the_room_that_is_left(number: int) -> None:
+    """Also if the links to all the new jobs would have none, however short the value."""
+    lost = restart(1, keeps_state=False)
+    lost = replace(lost, fields=(FieldChange("/sql", "a" * 100_000, "b" * 100_000),))
+    plan = Plan("prod", (lost, *creates(number).changes), digest="5f" * 32, scope=SCOPE)
+    shown = markdown.plan(plan, ORIGIN)
+    assert markdown.LIMIT * 0.95 < len(shown) <= markdown.LIMIT
+    [details] = [part for part in shown.split("<details") if "<b>restart</b>" in part]
+    assert len(details) > markdown.LIMIT * (0.9 if number == 0 else 0.3)
+
+
 def test_a_field_that_is_shown_in_part_shows_what_differs() -> None:
     """However long its path is, and wherever the values differ."""
     lost = restart(1, keeps_state=False)
