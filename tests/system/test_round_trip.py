@@ -178,11 +178,17 @@ def warned(plan: Any, tested: Sequence[Case]) -> dict[str, Any]:
     found = {}
     for warning in plan["warnings"]:
         named = re.search(r"that the manifest does not have: ([^;]*);", warning["message"])
-        paths = named[1].split(", ") if named else []
+        paths = [*map(as_pointer, named[1].split(", "))] if named else []
         pointer = pointers[warning["name"]]
         is_it = paths and all(on_one_line(pointer, path) for path in paths)
         found[warning["name"]] = pointer if is_it else paths
     return found
+
+
+def as_pointer(path: str) -> str:
+    """The JSON Pointer of a path as a warning writes it: `conf."spark.x"`, `args[2]`."""
+    steps = re.findall(r'\[(\d+)\]|"([^"]*)"|([A-Za-z_][A-Za-z0-9_-]*)', path)
+    return "".join(f"/{''.join(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
 def required(kind: Kind, case: Case) -> bool:
