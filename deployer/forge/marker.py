@@ -12,6 +12,12 @@ def marker(project: str, target: str, about: str = "") -> str:
     return f"<!-- deployer: {words} -->"
 
 
+def is_of_target(line: str, target: str) -> bool:
+    """Return whether a line is the marker of a plan of a target, of whatever project."""
+    words = line.removeprefix("<!-- deployer: ").removesuffix(" -->").split(" ")
+    return len(words) == 2 and line == f"<!-- deployer: {words[0]} {_marked(target)} -->"
+
+
 def _marked(name: str) -> str:
     safe = quote(name, safe="", errors="replace").replace("--", "-%2D") or "-"
     return safe if len(safe) <= 200 else hashlib.sha256(name.encode(errors="replace")).hexdigest()

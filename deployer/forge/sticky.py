@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from deployer.errors import DeployerError, ResponseLost
 from deployer.forge.body import is_marked
 from deployer.forge.forge import Forge, Post
+from deployer.forge.marker import is_of_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ def newest(forge: Forge, number: int, marker: str) -> Post | None:
     """Return our comment on a pull request; None if there is none."""
     ours = _marked(forge.comments(number), marker)
     return ours[-1] if ours else None
+
+
+def markers_of(forge: Forge, number: int, target: str) -> set[str]:
+    """Return the markers of our comments on a pull request that are about a target."""
+    lines = (comment.body.lstrip().partition("\n")[0].rstrip() for comment in forge.comments(number))
+    return {line for line in lines if is_of_target(line, target)}
 
 
 def post_comment(forge: Forge, number: int, marker: str, body: str) -> Posted:

@@ -152,8 +152,40 @@ def test_an_invalid_project_can_be_posted(github: Workspace, server: ForgeServer
     ran = github.run("comment", "-t", "test", "--exit-code", "4")
     assert (ran.code, len(server.comments)) == (Exit.DONE, 1)
     assert "exit code 4" in server.comments[0].body
+    # Without a name that can be read, it takes the place of the only comment of its target.
+    before = server.comments[0].body
     file.write_text("{")
+    assert github.run("plan", "-t", "test", "--report", "markdown=plan.md").code == Exit.INVALID
+    failed = ("comment", "-t", "test", "--exit-code", "4")
+    assert github.run(*failed, "--body-file", "plan.md").code == Exit.DONE
+    [comment] = server.comments
+    assert comment.body.partition("\n")[0] == before.partition("\n")[0]
+    assert ("No plan was made" in comment.body, "deployer-digest" in comment.body) == (True, False)
+    assert github.run(*failed, "--dry-run").code == Exit.INVALID
+    assert github.run("comment", "-t", "test", "--body-file", "plan.md").code == Exit.INVALID
+    assert github.run("comment", "-t", "other", "--exit-code", "4").code == Exit.INVALID
+
+
+def test_a_target_that_was_renamed_can_be_posted(github: Workspace, server: ForgeServer) -> None:
+    assert post(github).code == Exit.DONE
+    file = github.folder / "deployer.yaml"
+    file.write_text(file.read_text().replace("test:", "renamed:"))
+    ran = github.run("comment", "-t", "test", "--exit-code", "3")
+    assert (ran.code, len(server.comments)) == (Exit.DONE, 1), ran
+    assert "exit code 3" in server.comments[0].body
+
+
+def test_of_several_projects_none_is_chosen(github: Workspace, server: ForgeServer) -> None:
+    file = github.folder / "deployer.yaml"
+    text = file.read_text()
+    assert post(github).code == Exit.DONE
+    file.write_text(re.sub("name: [a-z]+", "name: another", text, count=1))
+    assert post(github).code == Exit.DONE
+    file.write_text("{")
+    bodies = [comment.body for comment in server.comments]
+    assert len(bodies) == 2
     assert github.run("comment", "-t", "test", "--exit-code", "4").code == Exit.INVALID
+    assert [comment.body for comment in server.comments] == bodies
 
 
 def test_what_plan_writes(github: Workspace, server: ForgeServer) -> None:

@@ -13,7 +13,7 @@ from deployer.cli import session
 from deployer.cli.examples import examples
 from deployer.cli.options import Options, completed_by, project_command
 from deployer.cli.project_names import project_and_target
-from deployer.errors import DeployerError, Exit, UsageError
+from deployer.errors import DeployerError, Exit, InvalidInput, UsageError
 from deployer.escape import printable
 from deployer.report.terminal import err, out
 
@@ -118,9 +118,8 @@ def command(
     """
     _check_options(body_file, log_file, exit_code, shows_digest=shows_digest, issue=issue, close=close)
     from deployer.forge import body, where
-    from deployer.forge.marker import marker
 
-    mark = marker(*project_and_target(options))
+    mark, nameless = _marker(options, may_be_nameless=exit_code not in _FINE and not issue and not dry_run)
     place = where.place_of(os.environ, forge=forge, repository=repository, number=number, commit=commit)
     kind = where.FORGES[place.forge]
     if not (shows_digest or issue) and place.number is None:
@@ -143,6 +142,9 @@ def command(
     with closing(kind(place, token, session.note)) as opened:
         if shows_digest:
             return _print_digest(opened, mark)
+        if nameless:
+            named = _only_marker(opened, options.target or "", nameless)
+            mark, text = named, named + text.removeprefix(mark)
         done = _issue(opened, mark, issue, text) if issue else _comment(opened, mark, text)
     out(done)
     return Exit.DONE
@@ -185,6 +187,30 @@ def _report(mark: str, body_file: str | None, log_file: str | None, exit_code: i
         _, _, project, target, _ = mark.split(" ")
         text = f"### deployer plan: `{project}` → `{target}`"
     return body.Report(mark, text, notices, body.read_text(log_file) if log_file else "", failed)
+
+
+def _marker(options: Options, *, may_be_nameless: bool) -> tuple[str, DeployerError | None]:
+    """Return the marker of the project and target, or one without a project and why it has none."""
+    from deployer.forge.marker import marker
+
+    try:
+        return marker(*project_and_target(options)), None
+    except (InvalidInput, UsageError) as error:
+        if not options.target or not may_be_nameless:
+            raise
+        # As in the report of such a plan. It takes the place of the comment of the plan before.
+        return marker("", options.target), error
+
+
+def _only_marker(forge: Forge, target: str, nameless: DeployerError) -> str:
+    """Return the marker of our only comment about a target. Raises `nameless` without it, or if there are several."""
+    from deployer.forge.sticky import markers_of
+
+    number = forge.place.number
+    markers = set() if number is None else markers_of(forge, number, target)
+    if len(markers) != 1:
+        raise nameless
+    return markers.pop()
 
 
 def _comment(forge: Forge, mark: str, text: str) -> str:
