@@ -35,6 +35,7 @@ from deployer.model.job import (
 from deployer.model.live import (
     CONDITIONS,
     FAILED_PHASES,
+    MAY_RUN_PHASES,
     REACHED_PHASES,
     RUNNING_PHASES,
     UNTIL_WORDS,
@@ -66,6 +67,7 @@ __all__ = [
     "CONDITIONS",
     "FAILED_PHASES",
     "MAX_FOUND_SINGLY",
+    "MAY_RUN_PHASES",
     "NOT_STARTED",
     "REACHED_PHASES",
     "RUNNING_PHASES",

@@ -101,6 +101,9 @@ class Live:
 
 RUNNING_PHASES = {Phase.ACTIVE, Phase.PENDING}
 
+# A job in an unknown state may run.
+MAY_RUN_PHASES = {*RUNNING_PHASES, Phase.UNKNOWN}
+
 
 # The states to wait for as the end of a sentence about a job; nothing waits for `submitted`.
 UNTIL_WORDS: Mapping[Until, str] = {Until.RUNNING: "is running", Until.SUCCEEDED: "has succeeded"}

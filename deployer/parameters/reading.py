@@ -86,7 +86,7 @@ def read(
 
     `unobserved` are the fields that `live` does not show; `expect` returns a spec as the listing shows it.
     """
-    fields = {name: value for name, value in marked(expect(spec)).items() if name not in unobserved}
+    fields = _observed(expect(spec), unobserved)
     found = _strictly(spec, fields, parameters, live, expect)
     if isinstance(found, Told):
         return found
@@ -106,17 +106,24 @@ def is_contradicted(
 
     A batch that is copied in the console keeps the marks, whatever is edited in the copy.
     """
-    fields = {name: value for name, value in marked(expect(spec)).items() if name not in unobserved}
+    fields = _observed(expect(spec), unobserved)
     in_place = (
         layout(text, parameters).read(listed, parameters)
         for path, text in texts(fields)
         if OPEN in text and isinstance(listed := at(live, path), str)
     )
     in_words = (found for line in _lines(fields, parameters, live) for found in _found(line, parameters))
-    return any(
-        found and any(values[name] != value for name, value in found.items())
-        for found in itertools.chain(in_place, in_words)
-    )
+    return any(found and _differ(found, values) for found in itertools.chain(in_place, in_words))
+
+
+def _observed(expected: Spec, unobserved: Collection[str]) -> dict[str, Any]:
+    """Return the fields that have parameters, as the listing shows them, without those that it does not show."""
+    return {name: value for name, value in marked(expected).items() if name not in unobserved}
+
+
+def _differ(found: Mapping[str, str], values: Mapping[str, str]) -> bool:
+    """Return whether a parameter of both has two values."""
+    return any(values.get(name, value) != value for name, value in found.items())
 
 
 # --- strictly --------------------------------------------------------------------------------------------------------
@@ -140,9 +147,7 @@ def _strictly(
             continue
         listed = at(live, path)
         read_values = place.read(listed, parameters) if isinstance(listed, str) else None
-        if read_values is None or any(
-            values.get(name, value) != value for name, value in read_values.items()
-        ):
+        if read_values is None or _differ(read_values, values):
             return NotTold(path, listed)
         values |= read_values
     if {*parameters} - {*values}:
@@ -221,7 +226,7 @@ def _loosely(fields: Spec, parameters: Mapping[str, Parameter], live: Spec) -> d
     lines = [*_lines(fields, parameters, live)]
     for line in lines:
         for found in _found(line, parameters):
-            if found is None or any(values.get(each, text) != text for each, text in found.items()):
+            if found is None or _differ(found, values):
                 return None
             values |= found
     if {*parameters} - {*values} or not all(_is_confirmed(line, parameters, values) for line in lines):

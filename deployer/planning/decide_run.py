@@ -6,16 +6,14 @@ Rows are tried in order, as in docs/runs.md. A run that may have been made is ne
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deployer.model import RUNNING_PHASES, Action, Identity, Impact, Job, LiveJob, Phase, Step
+from deployer.model import MAY_RUN_PHASES, RUNNING_PHASES, Action, Identity, Impact, Job, LiveJob, Phase, Step
 from deployer.planning.decide import Comparison, Decision
 
 ASSUME = "--assume-missing"
 
-# A run in an unknown state may run.
-_MAY_RUN = {*RUNNING_PHASES, Phase.UNKNOWN}
 _MOST_IDS = 5
 
 
@@ -67,7 +65,7 @@ class RunTable:
     def _asks_for_newest(self, comparison: Comparison) -> bool:
         """Return whether the state of the newest run is what matters, and none that has not ended is known."""
         live, wanted = comparison.live, self.wanted
-        is_over = live is None or (live.phase not in _MAY_RUN and live.spec is not None)
+        is_over = live is None or (live.phase not in MAY_RUN_PHASES and live.spec is not None)
         return is_over and (wanted.failed or wanted.changed)
 
     def _row(self, comparison: Comparison) -> Decision:
@@ -120,7 +118,7 @@ def _not_told(row: Decision, comparison: Comparison, evidence: Evidence, wanted:
     """Return the row, blocked if a run whose values are not told may be the one that it would make again."""
     may_be = _may_be(comparison, evidence.not_told)
     if not wanted.is_selective:
-        may_be = [run for run in may_be if run.phase in _MAY_RUN]
+        may_be = [run for run in may_be if run.phase in MAY_RUN_PHASES]
     if not may_be:
         return None
     ids = ", ".join(sorted(run.id for run in may_be))
@@ -133,7 +131,9 @@ def _not_told(row: Decision, comparison: Comparison, evidence: Evidence, wanted:
 def _may_be(comparison: Comparison, not_told: Iterable[LiveJob]) -> list[LiveJob]:
     """Return the runs whose values are not told that may be newer than the newest one whose values are."""
     since = comparison.live.submitted if comparison.live else 0
-    return [run for run in not_told if run.phase in _MAY_RUN or not run.submitted or run.submitted >= since]
+    return [
+        run for run in not_told if run.phase in MAY_RUN_PHASES or not run.submitted or run.submitted >= since
+    ]
 
 
 def _doubted(row: Decision, evidence: Evidence, wanted: Wanted) -> Decision:
@@ -155,7 +155,7 @@ def with_not_told(
     row is that of `deployer cancel`, which ends nothing that may be another run.
     """
     may_be = _may_be(comparison, not_told)
-    active = [run for run in may_be if run.phase in _MAY_RUN]
+    active = [run for run in may_be if run.phase in MAY_RUN_PHASES]
     if is_cancel:
         is_unknown = active and comparison.live is None
         return replace(row, cause=_UNKNOWN) if is_unknown else row, _not_cancelled(active)
@@ -167,33 +167,28 @@ def with_not_told(
         cause = row.cause if comparison.live else _UNKNOWN
         runs = shlex.join(["deployer", "runs", comparison.job.name])
         hint = f"wait for it to end, or end it with '{_cancel_command(active)}'; '{runs}' shows why"
-        return Decision(Action.BLOCKED, f"{cause}; {_may_be_words(active)}", hint), ""
+        return Decision(Action.BLOCKED, f"{cause}; {not_told_words(active)}", hint), ""
     row = _with_unknown_cause(row, comparison, may_be)
     if comparison.live:
-        row = replace(row, cause=f"{row.cause}; {_may_be_words(may_be)}")
+        row = replace(row, cause=f"{row.cause}; {not_told_words(may_be)}")
     return (
         replace(row, impact=Impact.RERUNS),
-        f"{_may_be_words(may_be)}; its data would be processed again",
+        f"{not_told_words(may_be)}; its data would be processed again",
     )
 
 
 _UNKNOWN = "no run with these values is known"
 
 
-def _with_unknown_cause(row: Decision, comparison: Comparison, may_be: Iterable[LiveJob]) -> Decision:
-    """Return the row without the words that there is no run, if one may be it."""
-    may_be = [*may_be]
-    if comparison.live or not may_be or row.action is Action.BLOCKED:
+def _with_unknown_cause(row: Decision, comparison: Comparison, may_be: Sequence[LiveJob]) -> Decision:
+    """Return the row without the words that there is no run, where one may be it."""
+    if comparison.live or row.action is Action.BLOCKED:
         return row
-    return replace(row, cause=f"{_UNKNOWN}; {_may_be_words(may_be)}")
+    return replace(row, cause=f"{_UNKNOWN}; {not_told_words(may_be)}")
 
 
-def not_told_words(runs: Iterable[LiveJob]) -> str:
-    """Return why runs may be the one that is meant: `run b-1 (running) may be it: its values are not told`"""
-    return _may_be_words([*runs])
-
-
-def _may_be_words(runs: list[LiveJob]) -> str:
+def not_told_words(runs: Sequence[LiveJob]) -> str:
+    """Return why runs may be the one that is meant: `run b-1 (running) may be it, because its values are not told`"""
     shown = [f"{run.id} ({run.state})" for run in sorted(runs, key=lambda run: run.id)[:_MOST_IDS]]
     more = f" and {len(runs) - _MOST_IDS} more" if len(runs) > _MOST_IDS else ""
     if len(runs) == 1:
@@ -204,12 +199,11 @@ def _may_be_words(runs: list[LiveJob]) -> str:
 def _not_cancelled(active: list[LiveJob]) -> str:
     if not active:
         return ""
-    return f"{_may_be_words(active)}; not cancelled: to end it, use '{_cancel_command(active)}'"
+    return f"{not_told_words(active)}; not cancelled: to end it, use '{_cancel_command(active)}'"
 
 
 def _cancel_command(active: list[LiveJob]) -> str:
-    words = [word for run in sorted(active, key=lambda run: run.id)[:1] for word in ("--id", run.id)]
-    return shlex.join(["deployer", "cancel", *words])
+    return shlex.join(["deployer", "cancel", "--id", min(run.id for run in active)])
 
 
 def not_applied(comparison: Comparison) -> Decision:

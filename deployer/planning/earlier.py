@@ -15,6 +15,7 @@ from deployer.kinds import KINDS
 from deployer.kinds.kind import Kind, Nature
 from deployer.kinds.ownership import Owner, is_owned, matches_fingerprint, project_of
 from deployer.model import (
+    MAY_RUN_PHASES,
     RUNNING_PHASES,
     Action,
     FieldChange,
@@ -23,7 +24,6 @@ from deployer.model import (
     Job,
     LiveJob,
     OnChange,
-    Phase,
     Step,
     utc_time,
 )
@@ -32,8 +32,6 @@ from deployer.planning.decide import Decision
 # Of jobs with the same program, so many of the newest are compared.
 MAX_COMPARED = 100
 
-# A job in an unknown state may run.
-_MAY_RUN = {*RUNNING_PHASES, Phase.UNKNOWN}
 
 Differences = Callable[[Kind, Job, LiveJob], tuple[FieldChange, ...]]
 
@@ -66,7 +64,9 @@ def earlier_jobs(
     by_name: dict[tuple[str, str], list[LiveJob]] = defaultdict(list)
     by_program: dict[tuple[Any, ...], list[LiveJob]] = defaultdict(list)
     own: set[tuple[str, str]] = set()
-    order = sorted(jobs, key=lambda live: (live.phase in _MAY_RUN, live.submitted, live.id), reverse=True)
+    order = sorted(
+        jobs, key=lambda live: (live.phase in MAY_RUN_PHASES, live.submitted, live.id), reverse=True
+    )
     for live in order:
         identity = live.identity.of_job
         kind = KINDS[identity.kind]
@@ -134,7 +134,7 @@ def _key(live: LiveJob) -> tuple[str, str]:
 
 
 def _is_active(live: LiveJob) -> bool:
-    return live.phase in _MAY_RUN
+    return live.phase in MAY_RUN_PHASES
 
 
 def _with_its_name(kind: Kind, job: Job, earlier: Earlier, differences: Differences) -> LiveJob | None:

@@ -38,9 +38,10 @@ def for_apply(jobs: Sequence[Job], selected: Collection[Identity]) -> Planned:
     chosen: dict[Identity, list[Values]] = {}
     for job in jobs:
         given = defaults(job.parameters) if job.parameters else None
-        if given and job.identity in selected and not job.runs_on_request:
-            chosen[job.identity] = [given] if job.lifecycle.state is not State.ABSENT else []
-    return with_chosen(jobs, selected, {identity: values for identity, values in chosen.items() if values})
+        is_absent = job.lifecycle.state is State.ABSENT
+        if given and job.identity in selected and not (job.runs_on_request or is_absent):
+            chosen[job.identity] = [given]
+    return with_chosen(jobs, selected, chosen)
 
 
 def with_chosen(

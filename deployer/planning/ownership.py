@@ -22,6 +22,7 @@ from deployer.kinds.ownership import (
     recorded_secret_pointers,
 )
 from deployer.model import (
+    MAY_RUN_PHASES,
     RUNNING_PHASES,
     Action,
     Cause,
@@ -169,7 +170,7 @@ class OwnershipRules:
         holder = self.holder(run)
         if holder is Holder.OTHER:
             return deployed_by(run)
-        if holder is Holder.NOBODY and run.phase in {*RUNNING_PHASES, Phase.UNKNOWN}:
+        if holder is Holder.NOBODY and run.phase in MAY_RUN_PHASES:
             return f"{_noun(run)} has no ownership tags, so it may not be this project's"
         return ""
 

@@ -11,10 +11,11 @@ from deployer.kinds.former import under_identity
 from deployer.kinds.kind import Kind
 from deployer.kinds.ownership import Owner, matches_fingerprint
 from deployer.model import FieldChange, Job, LiveJob
+from deployer.parameters.keys import values_of
 from deployer.parameters.runs import with_values
 from deployer.planning.additional import separated
 from deployer.planning.align import compare_job
-from deployer.planning.run_keys import NOT_TOLD, Values, values_of, values_of_run
+from deployer.planning.run_keys import NOT_TOLD, Values, values_of_run
 
 
 @dataclass(frozen=True, slots=True)

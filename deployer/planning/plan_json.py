@@ -56,7 +56,7 @@ def _change(change: Change) -> dict[str, Any]:
         "kind": job.kind,
         "name": job.name,
         "place": job.identity.place,
-        **_run(job.identity),
+        **run_values(job.identity),
         "source": str(job.source),
         "reason": change.reason,
         "impact": change.impact,
@@ -79,15 +79,16 @@ def _upcoming(change: Change) -> dict[str, Any]:
         "place": job.identity.place,
         "source": str(job.source),
         "fields": [*map(_field, change.fields)],
-        "live": {"id": live.id, "state": live.state, **_run(live.identity)} if live else None,
+        "live": {"id": live.id, "state": live.state, **run_values(live.identity)} if live else None,
     }
 
 
-def _run(identity: Identity) -> dict[str, Any]:
-    """Return the values of one run of a job with parameters; nothing for other jobs."""
+def run_values(identity: Identity) -> dict[str, Any]:
+    """Return the values of one run of a job with parameters, None if they are not told; nothing for other jobs."""
     if not identity.run:
         return {}
-    from deployer.planning.run_keys import NOT_TOLD, values_of
+    from deployer.parameters.keys import values_of
+    from deployer.planning.run_keys import NOT_TOLD
 
     return {"run": None if identity.run == NOT_TOLD else values_of(identity.run)}
 
@@ -123,6 +124,6 @@ def note_data(note: Note) -> dict[str, Any]:
         "name": note.identity.name,
         "place": note.identity.place,
         "source": str(note.source),
-        **_run(note.identity),
+        **run_values(note.identity),
         "message": note.message,
     }

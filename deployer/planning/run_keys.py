@@ -13,11 +13,9 @@ from deployer.kinds import KINDS
 from deployer.kinds.ownership import Owner, is_as_sent, is_owned, recorded_parameters
 from deployer.model import Identity, Job, LiveJob
 from deployer.parameters import types
-from deployer.parameters.keys import run_key, values_of
+from deployer.parameters.keys import run_key
 from deployer.parameters.reading import NotTold, at, is_contradicted, read
 from deployer.secrets.redact import masked
-
-__all__ = ["NOT_TOLD", "Values", "values_of", "values_of_run", "with_run_keys"]
 
 # In place of a key, which has a name and a value.
 NOT_TOLD = "?"

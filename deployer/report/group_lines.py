@@ -11,9 +11,9 @@ from itertools import accumulate
 
 from deployer.escape import printable, without_command_at_start
 from deployer.model import FieldChange, Impact
+from deployer.planning.paths import path_words
 from deployer.report import line_diff, markup, secrets, uncompared
 from deployer.report.field_values import field_values
-from deployer.report.paths import path_words
 from deployer.report.review import Group, names_in
 from deployer.report.short_values import LEAST, cut, shortened
 from deployer.report.text import count

@@ -14,10 +14,10 @@ from typing import Any
 from deployer import __version__
 from deployer.errors import Problem
 from deployer.model import Action, Change, FieldChange, Impact, Plan
+from deployer.planning.paths import path_words
 from deployer.report import line_diff, manifest_findings, markup, secrets, uncompared
 from deployer.report.field_values import field_values
 from deployer.report.origin import Origin
-from deployer.report.paths import path_words
 from deployer.report.place_names import place_words
 from deployer.report.review import (
     ABOUT,

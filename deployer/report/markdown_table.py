@@ -8,9 +8,9 @@ from itertools import chain
 
 from deployer.escape import value
 from deployer.model import Action, FieldChange, Impact
+from deployer.planning.paths import path_words
 from deployer.report import markup
 from deployer.report.field_values import field_values
-from deployer.report.paths import path_words
 from deployer.report.review import (
     Group,
     NoteGroup,

@@ -8,9 +8,9 @@ import click
 
 from deployer.escape import printable, without_command_at_start
 from deployer.model import Action, FieldChange, Impact, Orphan, Plan
+from deployer.planning.paths import path_words
 from deployer.report import line_diff, secrets, uncompared
 from deployer.report.field_values import field_values
-from deployer.report.paths import path_words
 from deployer.report.review import (
     ABOUT,
     Group,

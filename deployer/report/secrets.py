@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from deployer.escape import printable
 from deployer.model import Change, FieldChange, Plan, SecretField
-from deployer.report.paths import pointer_words
+from deployer.planning.paths import pointer_words
 
 
 def fields(change: Change, shown: tuple[FieldChange, ...]) -> Iterator[tuple[str, str]]:

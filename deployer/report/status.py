@@ -9,7 +9,8 @@ from typing import Any
 
 from deployer.model import RUNNING_PHASES, Action, Change, LiveJob, Phase, Plan, utc_time
 from deployer.planning.conditions import counts
-from deployer.report.paths import pointer_words
+from deployer.planning.paths import pointer_words
+from deployer.planning.plan_json import run_values
 from deployer.report.place_names import place_words
 from deployer.report.review import in_natural_order
 from deployer.report.table import Column, table
@@ -79,7 +80,7 @@ def _row(change: Change, now: datetime | None, link: Callable[[LiveJob], str]) -
         "kind": job.kind,
         "name": job.name,
         "place": job.identity.place,
-        **_run(change),
+        **run_values((change.live or change.job).identity),
         "source": str(job.source),
         "desired": job.lifecycle.state,
         "id": live.id if live else None,
@@ -97,15 +98,6 @@ def _label(change: Change) -> str:
     """Return the name, with the values of the run that is shown."""
     identity = change.live.identity if change.live else change.job.identity
     return f"{change.job.name} {identity.run}" if identity.run else change.job.identity.label
-
-
-def _run(change: Change) -> dict[str, Any]:
-    identity = change.live.identity if change.live else change.job.identity
-    if not identity.run:
-        return {}
-    from deployer.planning.run_keys import NOT_TOLD, values_of
-
-    return {"run": None if identity.run == NOT_TOLD else values_of(identity.run)}
 
 
 def _word(change: Change) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from deployer.escape import printable
 from deployer.model import Change
+from deployer.planning.paths import path_words, pointer_words
 from deployer.report.field_values import field_values
-from deployer.report.paths import path_words, pointer_words
 
 
 def lines(change: Change) -> Iterator[str]:

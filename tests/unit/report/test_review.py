@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.model import Action, Cause, Change, FieldChange, Impact, Note, Orphan, Plan
+from deployer.planning.paths import path_words
 from deployer.report import html, markdown, text
 from deployer.report import json as json_report
 from deployer.report.create_fields import NAME, NAME_NOTE
-from deployer.report.paths import path_words
 from deployer.report.place_names import with_place_names
 from deployer.report.review import (
     Group,
