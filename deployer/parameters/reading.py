@@ -70,11 +70,6 @@ def texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             yield from texts(item, (*path, index))
 
 
-def marked(spec: Spec) -> dict[str, Any]:
-    """Return the fields of a spec that have parameters."""
-    return {name: value for name, value in spec.items() if has_mark(value)}
-
-
 def read(
     spec: Spec,
     parameters: Mapping[str, Parameter],
@@ -118,7 +113,7 @@ def is_contradicted(
 
 def _observed(expected: Spec, unobserved: Collection[str]) -> dict[str, Any]:
     """Return the fields that have parameters, as the listing shows them, without those that it does not show."""
-    return {name: value for name, value in marked(expected).items() if name not in unobserved}
+    return {name: value for name, value in expected.items() if name not in unobserved and has_mark(value)}
 
 
 def _differ(found: Mapping[str, str], values: Mapping[str, str]) -> bool:
